@@ -1,0 +1,5 @@
+"""The `improved-gan` command."""
+
+
+def main() -> None:
+    """Run the command line."""

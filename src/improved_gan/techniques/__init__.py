@@ -1,0 +1,25 @@
+"""The paper's techniques as parts for any PyTorch GAN, one file each (sections 3 and 5)."""
+
+from improved_gan.techniques.adversarial import (
+    adversarial_discriminator_loss,
+    minimax_generator_loss,
+    non_saturating_generator_loss,
+)
+from improved_gan.techniques.feature_matching import feature_matching_loss
+from improved_gan.techniques.gaussian_noise import GaussianNoise
+from improved_gan.techniques.semi_supervised import real_logit, semi_supervised_losses
+from improved_gan.techniques.weight_averaging import WeightAverage
+from improved_gan.techniques.weight_norm import data_dependent_init_, weight_norm
+
+__all__ = [
+    "GaussianNoise",
+    "WeightAverage",
+    "adversarial_discriminator_loss",
+    "data_dependent_init_",
+    "feature_matching_loss",
+    "minimax_generator_loss",
+    "non_saturating_generator_loss",
+    "real_logit",
+    "semi_supervised_losses",
+    "weight_norm",
+]

@@ -1,0 +1,91 @@
+"""The losses of the two-player game that every technique starts from (paper, section 2; Goodfellow et al., 2014).
+
+With l the logit of D(x) = sigmoid(l(x)):
+
+    discriminator   L_D = -E_x log D(x) - E_z log(1 - D(G(z))) = E_x softplus(-l) + E_z softplus(l)
+    generator       non-saturating  -E_z log D(G(z))      =  E_z softplus(-l)
+                    minimax          E_z log(1 - D(G(z))) = -E_z softplus(l)
+
+softplus(l) is computed as -log_sigmoid(-l): nothing overflows or becomes log 0, however sure the discriminator is, and
+nothing is cut off (PyTorch's own softplus is the identity above 20).
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ["adversarial_discriminator_loss", "minimax_generator_loss", "non_saturating_generator_loss"]
+
+
+def adversarial_discriminator_loss(real_logits: Tensor, generated_logits: Tensor) -> Tensor:
+    """The discriminator's cross entropy, -E log D(x) - E log(1 - D(G(z))).
+
+    Args:
+        real_logits: (N,) logits of D for real examples; D(x) = sigmoid(logit).
+        generated_logits: (M,) logits of D for generated examples.
+
+    Returns:
+        () the loss, in nats; 2 log 2 when D cannot tell the two apart.
+
+    Raises:
+        ValueError: either batch is empty or not one-dimensional.
+
+    Source: paper, section 2.
+
+    >>> adversarial_discriminator_loss(torch.zeros(4), torch.zeros(4))
+    tensor(1.3863)
+    """
+    real, generated = _checked(real_logits, "real_logits"), _checked(generated_logits, "generated_logits")
+    return -F.logsigmoid(real).mean() - F.logsigmoid(-generated).mean()
+
+
+def non_saturating_generator_loss(generated_logits: Tensor) -> Tensor:
+    """The generator's usual loss, -E log D(G(z)): its gradient stays large where D is sure that G fails.
+
+    Args:
+        generated_logits: (M,) logits of D for generated examples.
+
+    Returns:
+        () the loss, in nats.
+
+    Raises:
+        ValueError: the batch is empty or not one-dimensional.
+
+    Source: Goodfellow et al., 2014, section 3.
+
+    >>> non_saturating_generator_loss(torch.zeros(4))
+    tensor(0.6931)
+    """
+    return -F.logsigmoid(_checked(generated_logits, "generated_logits")).mean()
+
+
+def minimax_generator_loss(generated_logits: Tensor) -> Tensor:
+    """The generator's zero-sum loss, E log(1 - D(G(z))) = -E softplus(logit).
+
+    The released CIFAR-10 and SVHN scripts with minibatch discrimination train G on this form.
+
+    Args:
+        generated_logits: (M,) logits of D for generated examples.
+
+    Returns:
+        () the loss, in nats; never positive.
+
+    Raises:
+        ValueError: the batch is empty or not one-dimensional.
+
+    Source: paper, section 2.
+
+    >>> minimax_generator_loss(torch.zeros(4))
+    tensor(-0.6931)
+    """
+    return F.logsigmoid(-_checked(generated_logits, "generated_logits")).mean()
+
+
+def _checked(logits: Tensor, name: str) -> Tensor:
+    """One logit an example, at least one example; float32 or better, so that means of half precision hold."""
+    if logits.dim() != 1 or logits.numel() == 0:
+        raise ValueError(
+            f"{name} must have shape (N,) with N >= 1, one logit an example; got {tuple(logits.shape)}. "
+            f"For class logits (N, K) take real_logit(logits) first."
+        )
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))

@@ -1,0 +1,88 @@
+"""K+1 classes, "generated" among them, from a discriminator with K outputs (paper, section 5).
+
+The softmax over K+1 classes does not change when a constant is added to every logit, so l_{K+1} = 0. Then with
+L(x) = logsumexp_k l_k(x) the probability of "real" is D(x) = Z/(Z + 1) = sigmoid(L(x)), Z = exp L, and
+
+    L_supervised   = -E log p(y | x, y < K+1)
+    L_unsupervised = -E_x log D(x) - E_z log(1 - D(G(z))) = E_x softplus(-L(x)) + E_z softplus(L(G(z)))
+
+Use: sum the two, weighted, as the discriminator's loss; train the generator by feature matching.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ["real_logit", "semi_supervised_losses"]
+
+
+def real_logit(class_logits: Tensor) -> Tensor:
+    """The logit of "this is a real example": L(x) = logsumexp_k l_k(x), so that D(x) = sigmoid(L(x)).
+
+    Args:
+        class_logits: (N, K) logits of the K real classes; the logit of "generated" is fixed at 0.
+
+    Returns:
+        (N,) L(x), in float32 or better.
+
+    Raises:
+        ValueError: not two-dimensional, or no classes.
+
+    Source: paper, section 5, D(x) = Z(x)/(Z(x) + 1).
+
+    >>> real_logit(torch.zeros(2, 10))
+    tensor([2.3026, 2.3026])
+    """
+    if class_logits.dim() != 2 or class_logits.shape[1] == 0:
+        raise ValueError(f"class_logits must have shape (N, K) with K >= 1; got {tuple(class_logits.shape)}")
+    return class_logits.to(torch.promote_types(class_logits.dtype, torch.float32)).logsumexp(1)
+
+
+def semi_supervised_losses(
+    labelled_logits: Tensor, labels: Tensor, unlabelled_logits: Tensor, generated_logits: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The paper's two losses of the discriminator as classifier, unweighted.
+
+    The released experiments minimise 1 * supervised + 0.5 * unsupervised.
+
+    Args:
+        labelled_logits: (N, K) class logits of labelled examples.
+        labels: (N,) their classes, int64, 0 <= label < K.
+        unlabelled_logits: (M, K) class logits of real examples without labels.
+        generated_logits: (P, K) class logits of generated examples.
+
+    Returns:
+        (), () the supervised and the unsupervised loss, in nats.
+
+    Raises:
+        TypeError: labels are not integers.
+        ValueError: shapes that disagree, an empty batch, or a label outside 0..K-1.
+
+    Source: paper, section 5, L_supervised and L_unsupervised.
+
+    >>> losses = semi_supervised_losses(torch.zeros(4, 1), torch.zeros(4).long(), torch.zeros(4, 1), torch.zeros(4, 1))
+    >>> [round(loss.item(), 4) for loss in losses]
+    [0.0, 1.3863]
+    """
+    _check(labelled_logits, labels, unlabelled_logits, generated_logits)
+    precision = torch.promote_types(labelled_logits.dtype, torch.float32)
+    supervised = F.cross_entropy(labelled_logits.to(precision), labels)
+    # -log D(x) = -log_sigmoid(L) = softplus(-L) and -log(1 - D(G(z))) = -log_sigmoid(-L) = softplus(L).
+    unlabelled = -F.logsigmoid(real_logit(unlabelled_logits)).mean()
+    generated = -F.logsigmoid(-real_logit(generated_logits)).mean()
+    return supervised, unlabelled + generated
+
+
+def _check(labelled_logits: Tensor, labels: Tensor, unlabelled_logits: Tensor, generated_logits: Tensor) -> None:
+    shapes = [tuple(logits.shape) for logits in (labelled_logits, unlabelled_logits, generated_logits)]
+    if any(len(shape) != 2 or 0 in shape for shape in shapes) or len({shape[1] for shape in shapes}) != 1:
+        raise ValueError(f"the three batches of logits must be (N, K), (M, K), (P, K), none empty; got {shapes}")
+    if labels.shape != labelled_logits.shape[:1]:
+        raise ValueError(f"labels must have shape ({shapes[0][0]},), one a labelled example; got {tuple(labels.shape)}")
+    if labels.dtype != torch.int64:
+        raise TypeError(f"labels must be int64 class numbers; got {labels.dtype}. Use labels.long().")
+    # On an accelerator reading the values would stall the queue; its own cross entropy checks them there.
+    if labels.device.type == "cpu" and not torch.compiler.is_compiling():
+        low, high = int(labels.min()), int(labels.max())
+        if low < 0 or high >= shapes[0][1]:
+            raise ValueError(f"labels must lie in 0..{shapes[0][1] - 1} for {shapes[0][1]} classes; got {low}..{high}")

@@ -1,0 +1,91 @@
+"""An average of the parameters for testing (released experiments; not historical averaging, section 3.3).
+
+    a_0 = 0,   a_t = decay a_{t-1} + (1 - decay) theta_t
+
+    corrected   a_t / (1 - decay^t): the weights sum to one from the first step on (the correction of Adam)
+    released    a_t as it is: at decay 0.9999 still 61% of the zero is left after 5,000 steps
+
+Use: `average.update()` after each step of the optimiser, `average.averaged(network)` to test.
+"""
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["WeightAverage"]
+
+
+class WeightAverage(nn.Module):
+    """Keeps an exponential average of a module's learnt parameters.
+
+    Parameters that do not learn (`requires_grad=False`) and buffers are not averaged: `averaged` takes them from
+    the module as they stand. The average and the number of updates are buffers: saved, moved and loaded with it.
+
+    Args:
+        module: the network to follow; it is not registered as a child.
+        decay: weight of the past in each update, 0 <= decay < 1.
+        variant: "corrected" or "released", the formulas above.
+
+    Raises:
+        ValueError: decay out of range, unknown variant, or nothing to average.
+
+    Source: the released experiments, a += 0.0001 (p - a) each step; bias correction as in Kingma & Ba, 2015.
+
+    >>> network = nn.Linear(1, 1)
+    >>> average = WeightAverage(network, decay=0.9)
+    >>> average.update()
+    >>> torch.allclose(average.averaged(network).weight, network.weight)
+    True
+    """
+
+    num_updates: Tensor
+
+    def __init__(self, module: nn.Module, decay: float = 0.9999, *, variant: str = "corrected") -> None:
+        super().__init__()
+        if not 0 <= decay < 1:
+            raise ValueError(f"decay must lie in 0 <= decay < 1; got {decay}")
+        if variant not in ("corrected", "released"):
+            raise ValueError(f"variant must be 'corrected' or 'released'; got {variant!r}")
+        self.decay, self.variant = decay, variant
+        learnt = {name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad}
+        if not learnt:
+            raise ValueError("the module has no parameter that learns (requires_grad), so there is nothing to average")
+        self._names = tuple(learnt)
+        self._followed: Sequence[Tensor] = list(learnt.values())  # a list hides them from this module's parameters
+        self.register_buffer("num_updates", torch.zeros((), dtype=torch.int64))
+        for index, parameter in enumerate(self._followed):
+            self.register_buffer(f"average_{index}", torch.zeros_like(parameter.detach()))
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take the followed parameters as they are now into the average."""
+        torch._foreach_lerp_(self._averages(), [p.detach() for p in self._followed], 1 - self.decay)
+        self.num_updates += 1
+
+    @torch.no_grad()
+    def averaged(self, module: nn.Module) -> nn.Module:
+        """A copy of `module` that holds the averaged parameters; `module` itself stays as it is.
+
+        Raises:
+            RuntimeError: no update has been made yet.
+            ValueError: the module's parameters are not those that are followed.
+        """
+        if self.num_updates == 0:
+            raise RuntimeError("the average is empty: call update() after at least one step of the optimiser")
+        result = copy.deepcopy(module)
+        parameters = dict(result.named_parameters())
+        if not set(self._names) <= set(parameters):
+            raise ValueError(f"the module lacks averaged parameters: {sorted(set(self._names) - set(parameters))}")
+        weight = 1.0 if self.variant == "released" else 1 - self.decay ** self.num_updates.item()
+        for name, average in zip(self._names, self._averages(), strict=True):
+            parameters[name].copy_(average / weight)
+        return result
+
+    def _averages(self) -> list[Tensor]:
+        return [self.get_buffer(f"average_{index}") for index in range(len(self._names))]
+
+    def extra_repr(self) -> str:
+        """The settings, for printing."""
+        return f"decay={self.decay}, variant={self.variant!r}"

@@ -1,0 +1,86 @@
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from improved_gan.techniques import WeightAverage
+
+
+def followed_by_hand(decay: float, variant: str, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Our average after some random steps, and the weighted sum of the formula in float64."""
+    network = nn.Linear(3, 2).double()
+    average = WeightAverage(network, decay, variant=variant)
+    history = []
+    for _ in range(steps):
+        with torch.no_grad():
+            network.weight.add_(torch.randn_like(network.weight))
+        average.update()
+        history.append(network.weight.detach().numpy().copy())
+    weights = (1 - decay) * decay ** np.arange(steps)[::-1]
+    total = 1.0 if variant == "released" else weights.sum()
+    expected = np.tensordot(weights / total, np.stack(history), 1)
+    return average.averaged(network).weight.detach().numpy(), expected
+
+
+@pytest.mark.parametrize("variant", ["corrected", "released"])
+@pytest.mark.parametrize(("decay", "steps"), [(0.0, 3), (0.9, 1), (0.9, 25), (0.9999, 10)])
+def test_agrees_with_the_weighted_sum(variant: str, decay: float, steps: int) -> None:
+    ours, expected = followed_by_hand(decay, variant, steps)
+    np.testing.assert_allclose(ours, expected, rtol=1e-10)
+
+
+def test_the_released_zero_start_leaves_61_percent_of_the_zero_after_5000_steps() -> None:
+    network = nn.Linear(1, 1, bias=False)
+    average = WeightAverage(network, 0.9999, variant="released")
+    for _ in range(5000):
+        average.update()
+    assert (average.averaged(network).weight / network.weight).item() == pytest.approx(1 - 0.607, abs=2e-3)
+
+
+def test_what_does_not_learn_is_taken_as_it_stands() -> None:
+    network = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    network[0].bias.requires_grad_(False)
+    average = WeightAverage(network, 0.5)
+    average.update()
+    with torch.no_grad():
+        network[0].bias.fill_(7.0)
+        network[1].running_mean.fill_(3.0)
+    copied = average.averaged(network)
+    assert copied[0].bias.eq(7).all()
+    assert copied[1].running_mean.eq(3).all()
+    assert copied is not network
+
+
+def test_state_dict_round_trip_and_deepcopy() -> None:
+    network = nn.Linear(3, 2)
+    average = WeightAverage(network, 0.9)
+    average.update()
+    again = WeightAverage(network, 0.9)
+    again.load_state_dict(average.state_dict())
+    both = copy.deepcopy(nn.ModuleDict({"network": network, "average": average}))
+    for one in (average, again, both["average"]):
+        with torch.no_grad():
+            followed = both["network"] if one is both["average"] else network
+            followed.weight.fill_(1.0)
+        one.update()
+    assert torch.equal(again.averaged(network).weight, average.averaged(network).weight)
+    assert torch.equal(both["average"].averaged(network).weight, average.averaged(network).weight)
+    assert len(list(average.parameters())) == 0
+
+
+def test_bad_use() -> None:
+    network = nn.Linear(2, 2)
+    with pytest.raises(ValueError, match="0 <= decay < 1; got 1"):
+        WeightAverage(network, 1.0)
+    with pytest.raises(ValueError, match="'corrected' or 'released'; got 'zero'"):
+        WeightAverage(network, variant="zero")
+    with pytest.raises(ValueError, match="nothing to average"):
+        WeightAverage(nn.ReLU())
+    average = WeightAverage(network)
+    with pytest.raises(RuntimeError, match="call update"):
+        average.averaged(network)
+    average.update()
+    with pytest.raises(ValueError, match="lacks averaged parameters"):
+        average.averaged(nn.Sequential(nn.Linear(2, 2)))

@@ -1,0 +1,78 @@
+"""The house rules that a machine can check: who imports whom, a test for each module, small files and functions."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+SOURCE = TESTS.parent / "src" / "improved_gan"
+MODULES = sorted(path for path in SOURCE.rglob("*.py") if path.name not in ("__init__.py", "__main__.py"))
+
+# room -> what it may import of ours ("" is the package itself, for the version)
+ARROWS = {
+    "techniques": {"distributed"},
+    "data": set(),
+    "turing_test": set(),
+    "distributed": set(),
+    "models": {"techniques"},
+    "theory": {"techniques"},
+    "metrics": {"distributed"},
+    "training": {"techniques", "models.interface", "distributed"},
+    "recipes": {"training", "models", "data", "techniques"},
+    "commands": {"recipes", "training", "models", "data", "techniques", "metrics", "theory", "turing_test"},
+    "cli": {"commands", "recipes", "training", "models", "data", "techniques", "metrics", "theory", "turing_test"},
+}
+
+
+def imports_of_ours(path: Path) -> set[str]:
+    """The modules of improved_gan that a file names in its import statements, anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    return {name.removeprefix("improved_gan.") for name in names if name.startswith("improved_gan.")}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_imports_follow_the_arrows(path: Path) -> None:
+    room = path.relative_to(SOURCE).parts[0].removesuffix(".py")
+    allowed = ARROWS[room] | {"__version__"} | ({room} if room not in ("techniques",) else set())
+    for name in imports_of_ours(path):
+        assert any(name == target or name.startswith(f"{target}.") for target in allowed), (
+            f"{path.relative_to(SOURCE)} imports improved_gan.{name}, but {room} may import only {sorted(allowed)}"
+        )
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_each_module_has_its_test(path: Path) -> None:
+    relative = path.relative_to(SOURCE)
+    assert (TESTS / relative.parent / f"test_{relative.name}").is_file()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_files_and_functions_stay_small(path: Path) -> None:
+    text = path.read_text()
+    assert text.count("\n") <= 250
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            assert node.end_lineno is not None
+            assert node.end_lineno - node.lineno < 60, f"{node.name} is {node.end_lineno - node.lineno + 1} lines"
+
+
+@pytest.mark.parametrize("path", sorted((SOURCE / "techniques").glob("*.py")), ids=lambda path: path.name)
+def test_techniques_import_torch_only(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            modules = [node.module or ""]
+        else:
+            continue
+        for module in modules:
+            assert module.split(".")[0] in {
+                "torch", "improved_gan", "collections", "copy", "math", "typing", "functools", "itertools",
+            }  # fmt: skip
