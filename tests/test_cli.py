@@ -1,1 +1,65 @@
+"""The command as a user runs it: help, exit codes, one-line errors."""
 
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from improved_gan import __version__
+
+
+def cli(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "improved_gan", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_version_and_help() -> None:
+    assert cli("--version").stdout == f"improved-gan {__version__}\n"
+    help_text = cli("--help").stdout
+    for command in ("train", "sample", "classify", "demo"):
+        assert command in help_text
+        page = cli(command, "--help").stdout
+        assert "Example" in page
+
+
+def test_help_does_not_wait_for_torch() -> None:
+    program = "import sys; import improved_gan.cli; sys.exit('torch' in sys.modules or 'sklearn' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("train", "digit"), "no recipe is called 'digit': did you mean digits?"),
+        (("train", "digits", "--labels", "25"), "25 labels cannot be shared evenly by 10 classes"),
+        (("train", "mnist", "--data", "/nowhere"), "/nowhere lacks train-images-idx3-ubyte"),
+        (("sample", "/nowhere", "--out", "x"), "/nowhere is no run folder"),
+        (("classify", "/nowhere", "x.png", "--out", "x.csv"), "/nowhere is no run folder"),
+    ],
+)
+def test_an_expected_error_is_one_line_and_exit_code_2(words: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    done = cli(*words)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith(f"improved-gan: {message}")
+
+
+@pytest.mark.parametrize("words", [("train",), ("train", "digits", "--epoch"), ("nothing",), ("sample", "run")])
+def test_wrong_usage_is_exit_code_2(words: tuple[str, ...]) -> None:
+    done = cli(*words)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_list_shows_the_papers_figures() -> None:
+    assert "93 ± 6.5" in cli("train", "--list").stdout
+
+
+def test_a_bad_image_shows_in_the_exit_code(trained_run: Path, tmp_path: Path) -> None:
+    cli("sample", trained_run, "--num", "3", "--out", tmp_path / "samples")
+    (tmp_path / "samples" / "images" / "bad.png").write_text("no picture")
+    done = cli("classify", trained_run, tmp_path / "samples" / "images", "--out", tmp_path / "out.csv")
+    assert done.returncode == 1
+    assert "bad.png cannot be read" in done.stdout
+    assert len((tmp_path / "out.csv").read_text().splitlines()) == 4

@@ -1,0 +1,12 @@
+"""Recipes: what to train, with which networks, data and settings."""
+
+from improved_gan.recipes.digits import digits
+from improved_gan.recipes.mnist import mnist
+from improved_gan.recipes.recipe import Recipe, RecipeError
+
+__all__ = ["LABEL_CHOICES", "RECIPES", "Recipe", "RecipeError", "digits", "mnist"]
+
+# Name on the command line -> function(num_labels or None for its default) -> Recipe.
+RECIPES = {"digits": digits, "mnist": mnist}
+# Label budgets that a list shows; any other multiple of the classes works too.
+LABEL_CHOICES = {"digits": (50,), "mnist": (20, 50, 100, 200)}

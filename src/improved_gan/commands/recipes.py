@@ -1,0 +1,18 @@
+"""`improved-gan train --list`: the recipes with the paper's figures beside."""
+
+from rich.console import Console
+from rich.table import Table
+
+from improved_gan.recipes import LABEL_CHOICES, RECIPES
+
+__all__ = ["list_all"]
+
+
+def list_all(console: Console) -> None:
+    """Print one row a recipe and label budget."""
+    table = Table("recipe", "labels", "epochs", "paper", "what it is", box=None, pad_edge=False)
+    for name, build in RECIPES.items():
+        for labels in LABEL_CHOICES[name]:
+            recipe = build(labels)
+            table.add_row(name, str(recipe.num_labels), str(recipe.epochs), recipe.paper, recipe.summary)
+    console.print(table)

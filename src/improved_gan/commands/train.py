@@ -1,0 +1,152 @@
+"""`improved-gan train`: start a run, or continue it where it stopped."""
+
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from improved_gan.recipes.experiment import Experiment
+from improved_gan.recipes.recipe import Recipe
+from improved_gan.recipes.registry import find_recipe
+from improved_gan.recipes.trained import OWN_RECIPE, choose_device
+from improved_gan.training.checkpoints import load_newest
+from improved_gan.training.errors import RunError
+from improved_gan.training.interruption import listen_for_signals
+from improved_gan.training.loop import train
+from improved_gan.training.reporting import Reporter, summary
+from improved_gan.training.run_folder import RunFolder
+from improved_gan.training.state import TrainingState
+
+__all__ = ["TrainOptions", "run_training", "train_recipe"]
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What the command line says; None leaves the recipe's own value."""
+
+    recipe: str
+    labels: int | None = None
+    seed: int = 1
+    split_seed: int | None = None
+    epochs: int | None = None
+    data: Path | None = None
+    out: Path | None = None
+    device: str | None = None
+    precision: str | None = None
+    threads: int | None = None
+    save_every: float = 60.0
+    dry_run: bool = False
+
+
+def run_training(options: TrainOptions, console: Console) -> Path:
+    """Train from the start or from the newest checkpoint, to the last epoch.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        RecipeError, DataError, RunError: what was asked for does not fit; nothing was changed.
+        DivergedError, InterruptedRunError: see `training.loop.train`.
+    """
+    return train_recipe(_recipe(options), options, console)
+
+
+def train_recipe(recipe: Recipe, options: TrainOptions, console: Console) -> Path:
+    """The same for a recipe at hand; `options.recipe` names where it came from."""
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    out = options.out or Path("runs") / f"{recipe.name}-{recipe.num_labels}-seed{options.seed}"
+    split_seed = options.seed if options.split_seed is None else options.split_seed
+    experiment = Experiment.prepare(
+        recipe,
+        options.recipe,
+        seed=options.seed,
+        split_seed=split_seed,
+        data_folder=options.data,
+        device=choose_device(options.device),
+    )
+    _announce(experiment, out, console)
+    if options.dry_run:
+        console.print("dry run: nothing was trained or written")
+        return out
+    folder = RunFolder(out)
+    with folder.locked():
+        folder.claim(experiment.settings(), extendable=experiment.extendable())
+        if options.recipe.endswith(".py"):
+            shutil.copyfile(options.recipe, out / OWN_RECIPE)
+        _train(experiment, folder, options, console)
+    return out
+
+
+def _recipe(options: TrainOptions) -> Recipe:
+    """The recipe with what the command line changes."""
+    recipe = find_recipe(options.recipe, labels=options.labels)
+    if options.epochs is not None:
+        recipe = replace(recipe, epochs=options.epochs)
+    return recipe if options.precision is None else replace(recipe, precision=options.precision)
+
+
+def _announce(experiment: Experiment, out: Path, console: Console) -> None:
+    recipe, data, split = experiment.recipe, experiment.data, experiment.split
+    console.print(f"{recipe.name}: {recipe.summary}", highlight=False)
+    console.print(
+        f"{len(split.indices)} labels of {len(data.train)} training images (split seed {split.seed}, "
+        f"sha256 {split.digest[:12]}), {len(data.test)} test images; paper: {recipe.paper}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    console.print(
+        f"{recipe.epochs} epochs of {experiment.batches().steps_per_epoch} steps, {recipe.precision} on "
+        f"{experiment.device}, {torch.get_num_threads()} threads; run folder {out}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _train(experiment: Experiment, folder: RunFolder, options: TrainOptions, console: Console) -> None:
+    """Load what there is, go on to the end."""
+    fingerprint = folder.recipe()["fingerprint"]
+    batches, schedule = experiment.batches(), experiment.schedule(save_every_seconds=options.save_every)
+    state = experiment.start()
+    total_steps = schedule.epochs * batches.steps_per_epoch
+    _resume(state, folder, fingerprint, console)
+    if state.step >= total_steps:
+        _say_end(folder, console, "already complete")
+        return
+    reporter = Reporter(folder.tensorboard, total_steps=total_steps, first_step=state.step, console=console)
+    with listen_for_signals() as stop, reporter:
+        train(
+            state,
+            batches,
+            experiment.recipe.objective,
+            schedule,
+            folder=folder,
+            fingerprint=fingerprint,
+            evaluate=experiment.evaluate,
+            reporter=reporter,
+            stop=stop,
+        )
+    _say_end(folder, console, "done")
+
+
+def _resume(state: TrainingState, folder: RunFolder, fingerprint: str, console: Console) -> None:
+    def warn(message: str) -> None:
+        console.print(f"[yellow]warning:[/yellow] {message}", highlight=False, soft_wrap=True)
+
+    tensors = load_newest(folder.checkpoints, fingerprint=fingerprint, warn=warn)
+    if tensors is not None:
+        try:
+            state.load(tensors)
+        except (RuntimeError, KeyError) as error:
+            raise RunError(f"the checkpoint in {folder.path} does not fit this version's networks: {error}") from error
+        console.print(f"continuing at step {state.step}", highlight=False)
+    folder.rewind_log(state.step)
+
+
+def _say_end(folder: RunFolder, console: Console, how: str) -> None:
+    log = folder.read_log()
+    last = summary(log[-1]) if log else "no report"
+    console.print(f"{how}: {last}", highlight=False, soft_wrap=True)
+    console.print(f"samples in {folder.samples}, log in {folder.log_file}", highlight=False, soft_wrap=True)

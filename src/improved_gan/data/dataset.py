@@ -1,0 +1,63 @@
+"""A data set in memory: images as uint8, converted to floating point a batch at a time."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = ["DataError", "Dataset", "LabelledImages", "unit_range"]
+
+
+class DataError(ValueError):
+    """Data that is missing, damaged or does not fit; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """Images (N, C, H, W) uint8 and their classes (N,) int64.
+
+    Raises:
+        DataError: shapes or dtypes that disagree.
+
+    >>> len(LabelledImages(torch.zeros(5, 1, 8, 8, dtype=torch.uint8), torch.zeros(5).long()))
+    5
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    def __post_init__(self) -> None:
+        if self.images.dim() != 4 or self.images.dtype != torch.uint8:
+            raise DataError(f"images must be (N, C, H, W) uint8; got {tuple(self.images.shape)} {self.images.dtype}")
+        if self.labels.shape != self.images.shape[:1] or self.labels.dtype != torch.int64:
+            raise DataError(
+                f"labels must be ({len(self.images)},) int64, one an image; "
+                f"got {tuple(self.labels.shape)} {self.labels.dtype}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Training and test images with the names of their classes."""
+
+    name: str
+    class_names: tuple[str, ...]
+    train: LabelledImages
+    test: LabelledImages
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """(C, H, W) of every image."""
+        return tuple(self.train.images.shape[1:])
+
+
+def unit_range(images: Tensor) -> Tensor:
+    """(N, C, H, W) uint8 0..255 to float32 in [0, 1].
+
+    >>> unit_range(torch.tensor([0, 255], dtype=torch.uint8))
+    tensor([0., 1.])
+    """
+    return images.to(torch.float32).div_(255)

@@ -1,0 +1,66 @@
+"""What training needs of a network: a generator makes images from latents, a discriminator judges images.
+
+Images are (N, C, H, W) in [0, 1] (or [-1, 1] where a recipe says so); class logits leave out "generated", whose logit
+is 0 (paper, section 5).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["Discriminator", "Generator", "Judgement", "judge_together"]
+
+
+class Judgement(NamedTuple):
+    """What a discriminator says of N images."""
+
+    logits: Tensor  # (N, K) logits of the K real classes, or (N,) the logit of "real"
+    features: Tensor  # (N, A...) the intermediate layer f(x) that feature matching compares
+
+
+class Generator(nn.Module, ABC):
+    """Makes images from latents."""
+
+    @abstractmethod
+    def draw_latents(self, num: int, *, source: torch.Generator | None = None) -> Tensor:
+        """`num` latent vectors (num, Z), drawn from `source` (default: the global random state)."""
+
+    @abstractmethod
+    def forward(self, latents: Tensor) -> Tensor:
+        """(N, Z) latents -> (N, C, H, W) images."""
+
+
+class Discriminator(nn.Module, ABC):
+    """Judges images: classes, real or generated, and the features that a generator may match.
+
+    `independent_rows` says that the judgement of an image does not depend on its batch mates, so that several batches
+    may be judged in one pass. A discriminator with batch normalization or minibatch features sets it to False.
+    """
+
+    independent_rows: bool = True
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> Judgement:
+        """(N, C, H, W) images -> their judgement."""
+
+
+def judge_together(discriminator: Discriminator, batches: Sequence[Tensor]) -> list[Judgement]:
+    """Judge several batches, in one pass where the discriminator's rows are independent.
+
+    One pass costs one weight normalization, one cast and larger matrix products in place of several small ones.
+
+    Args:
+        discriminator: the judge.
+        batches: tensors (N_i, C, H, W) of images.
+
+    Returns:
+        One judgement a batch, in their order.
+    """
+    if not discriminator.independent_rows:
+        return [discriminator(batch) for batch in batches]
+    sizes = [len(batch) for batch in batches]
+    logits, features = discriminator(torch.cat(list(batches)))
+    return [Judgement(*parts) for parts in zip(logits.split(sizes), features.split(sizes), strict=True)]

@@ -1,0 +1,134 @@
+"""From a recipe to a run and back: data, networks, label split and optimisers, the same for a seed every time."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from improved_gan import __version__
+from improved_gan.data import Batches, Dataset, LabelSplit
+from improved_gan.data.dataset import LabelledImages, unit_range
+from improved_gan.recipes.recipe import PRECISIONS, Recipe
+from improved_gan.techniques import WeightAverage, data_dependent_init_
+from improved_gan.training import Optimizers
+from improved_gan.training.loop import Schedule
+from improved_gan.training.state import TrainingState
+
+__all__ = ["Experiment", "test_errors"]
+
+_EVALUATION_BATCH = 1000
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One run of a recipe.
+
+    Args:
+        recipe: what to train.
+        source: name or path that the recipe was found by.
+        data: its data.
+        split: which images have labels.
+        seed: of everything that is random in training.
+        device: where to train.
+    """
+
+    recipe: Recipe
+    source: str
+    data: Dataset
+    split: LabelSplit
+    seed: int
+    device: torch.device
+
+    @classmethod
+    def prepare(
+        cls, recipe: Recipe, source: str, *, seed: int, split_seed: int, data_folder: Path | None, device: str
+    ) -> "Experiment":
+        """Load the data and draw the split.
+
+        Raises:
+            DataError, RecipeError: data or labels that are not to be had.
+        """
+        data = recipe.load_data(data_folder)
+        split = LabelSplit.draw(
+            data.train.labels, recipe.num_labels, seed=split_seed, include_labelled=recipe.include_labelled
+        )
+        return cls(recipe, source, data, split, seed, torch.device(device))
+
+    def settings(self) -> dict[str, Any]:
+        """All that is needed to build this run again, for recipe.json."""
+        return {
+            "recipe": self.recipe.name,
+            "source": Path(self.source).name,
+            "seed": self.seed,
+            "epochs": self.recipe.epochs,
+            "label_split": self.split.as_dict(),
+            "class_names": list(self.data.class_names),
+            "image_shape": list(self.data.image_shape),
+            "values": {key: value for key, value in self.recipe.as_dict().items() if key != "epochs"},
+            "improved_gan": __version__,
+        }
+
+    def extendable(self) -> tuple[str, ...]:
+        """What a later start may raise: the length of a run whose learning rate does not depend on it."""
+        return () if self.recipe.decay_share else ("epochs",)
+
+    def batches(self) -> Batches:
+        """The batches of this run."""
+        return Batches(
+            self.data.train, self.split, batch_size=self.recipe.batch_size, seed=self.seed, device=self.device
+        )
+
+    def schedule(self, *, save_every_seconds: float = 60.0) -> Schedule:
+        """How long and how fast."""
+        recipe = self.recipe
+        return Schedule(
+            epochs=recipe.epochs,
+            learning_rate=recipe.learning_rate,
+            decay_share=recipe.decay_share,
+            report_every=recipe.report_every,
+            sample_every=recipe.sample_every,
+            save_every_seconds=save_every_seconds,
+            precision=PRECISIONS[recipe.precision],
+        )
+
+    def start(self) -> TrainingState:
+        """Networks and optimisers as they stand before the first step; seeds the global random state."""
+        torch.manual_seed(self.seed)
+        generator, discriminator = self.recipe.generator(), self.recipe.discriminator()
+        if self.recipe.num_start_images:
+            order = torch.randperm(len(self.data.train))[: self.recipe.num_start_images]
+            data_dependent_init_(discriminator, unit_range(self.data.train.images[order]))
+        generator.to(self.device).train()
+        discriminator.to(self.device).train()
+        optimizers = Optimizers(discriminator=self._adam(discriminator), generator=self._adam(generator))
+        average = WeightAverage(discriminator, self.recipe.average_decay)
+        return TrainingState(generator, discriminator, optimizers, average)
+
+    def evaluate(self, discriminator: nn.Module) -> dict[str, float]:
+        """Test error, in float32: `test/wrong` images and `test/error` as a fraction."""
+        wrong = test_errors(discriminator, self.data.test, device=self.device)
+        return {"test/wrong": wrong, "test/error": wrong / len(self.data.test)}
+
+    def _adam(self, network: nn.Module) -> torch.optim.Adam:
+        learnt = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        recipe = self.recipe
+        return torch.optim.Adam(
+            learnt, lr=recipe.learning_rate, betas=recipe.adam_betas, eps=recipe.adam_epsilon, fused=True
+        )
+
+
+@torch.no_grad()
+def test_errors(discriminator: nn.Module, images: LabelledImages, *, device: torch.device) -> int:
+    """How many of the images get the wrong class, in evaluation mode."""
+    was_training = discriminator.training
+    discriminator.eval()
+    wrong = 0
+    for some, labels in zip(
+        torch.split(images.images, _EVALUATION_BATCH), torch.split(images.labels, _EVALUATION_BATCH), strict=True
+    ):
+        predicted = discriminator(unit_range(some.to(device))).logits.argmax(1).cpu()
+        wrong += int((predicted != labels).sum())
+    discriminator.train(was_training)
+    return wrong

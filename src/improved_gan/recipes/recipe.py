@@ -1,0 +1,109 @@
+"""A recipe: a frozen description of one experiment, made by a Python function.
+
+Variants derive from it with `dataclasses.replace`. A file of one's own may define `recipe(labels=None) -> Recipe` and
+be given to the command line by its path.
+"""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from improved_gan.data import Dataset
+from improved_gan.models import Discriminator, Generator
+from improved_gan.training import Objective
+
+__all__ = ["Recipe", "RecipeError", "described"]
+
+
+class RecipeError(ValueError):
+    """A recipe that does not exist or does not fit; the message says which do."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One experiment.
+
+    Args:
+        name: on the command line, in file names.
+        summary: one line for the list of recipes.
+        load_data: from the folder that the user gave, or None.
+        num_labels: the budget, balanced over the classes.
+        generator, discriminator: build the two networks.
+        objective: the game.
+        epochs: passes over the unlabelled images.
+        learning_rate: of both players.
+        decay_share: the share of the run, at its end, over which the learning rate falls linearly to 0.
+        batch_size: of each of the labelled, unlabelled and generated parts.
+        adam_betas, adam_epsilon: of both players. The released Adam has its epsilon of 1e-8 inside the square root,
+            which is 1e-4 outside; with PyTorch's default of 1e-8 outside, the MNIST game runs away.
+        average_decay: of D's weights for testing, 1 - 1e-4 in the released scripts.
+        num_start_images: size of the batch for D's data-dependent start; 0 for none.
+        include_labelled: whether D sees the labelled images among the unlabelled ones too, as released.
+        report_every, sample_every: epochs.
+        precision: of the forward passes, "float32" or "bfloat16".
+        paper: the paper's figure for this recipe, in words.
+
+    Raises:
+        RecipeError: a number out of its range.
+    """
+
+    name: str
+    summary: str
+    load_data: Callable[[Path | None], Dataset]
+    num_labels: int
+    generator: Callable[[], Generator]
+    discriminator: Callable[[], Discriminator]
+    objective: Objective
+    epochs: int
+    learning_rate: float
+    decay_share: float = 0.0
+    batch_size: int = 100
+    adam_betas: tuple[float, float] = (0.5, 0.999)
+    adam_epsilon: float = 1e-4
+    average_decay: float = 0.9999
+    num_start_images: int = 500
+    include_labelled: bool = True
+    report_every: int = 1
+    sample_every: int = 10
+    precision: str = "float32"
+    paper: str = "not in the paper"
+
+    def __post_init__(self) -> None:
+        for name in ("num_labels", "epochs", "batch_size", "report_every", "sample_every", "learning_rate"):
+            if not getattr(self, name) > 0:
+                raise RecipeError(f"{name} must be positive; got {getattr(self, name)}")
+        if not 0 <= self.decay_share <= 1:
+            raise RecipeError(f"decay_share must lie in 0..1; got {self.decay_share}")
+        if self.precision not in PRECISIONS:
+            raise RecipeError(f"precision must be one of {', '.join(PRECISIONS)}; got {self.precision!r}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Every setting in words and numbers, for recipe.json."""
+        return {field.name: described(getattr(self, field.name)) for field in fields(self)}
+
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def described(value: Any) -> Any:
+    """A setting as JSON: functions and classes by their full name, partial calls and dataclasses with arguments.
+
+    >>> described(functools.partial(max, 3))
+    {'call': 'builtins.max', 'arguments': [3]}
+    """
+    if isinstance(value, functools.partial):
+        arguments = {"arguments": [described(one) for one in value.args]} if value.args else {}
+        return {"call": described(value.func), **arguments, **described(value.keywords)}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {"call": described(type(value))} | {f.name: described(getattr(value, f.name)) for f in fields(value)}
+    if callable(value):
+        return f"{value.__module__}.{value.__qualname__}"
+    if isinstance(value, dict):
+        return {str(key): described(one) for key, one in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [described(one) for one in value]
+    return value

@@ -1,0 +1,100 @@
+"""A trained run, ready to use: built from its recipe.json and its newest checkpoint."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from improved_gan.models import Discriminator, Generator
+from improved_gan.recipes.recipe import RecipeError
+from improved_gan.recipes.registry import find_recipe
+from improved_gan.techniques import WeightAverage
+from improved_gan.training.checkpoints import load_newest
+from improved_gan.training.errors import RunError
+from improved_gan.training.run_folder import RunFolder
+from improved_gan.training.state import below
+
+__all__ = ["OWN_RECIPE", "Trained", "choose_device", "load_trained"]
+
+OWN_RECIPE = "recipe.py"  # the copy of a user's recipe file that a run folder keeps
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run's networks: D with averaged weights, both in evaluation mode."""
+
+    generator: Generator
+    discriminator: Discriminator
+    settings: dict[str, Any]
+    step: int
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the K classes."""
+        return list(self.settings["class_names"])
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """(C, H, W) of an image."""
+        return tuple(self.settings["image_shape"])
+
+
+def load_trained(path: Path, *, device: str = "cpu", warn: Callable[[str], None]) -> Trained:
+    """Build the networks of a run folder and fill them from its newest whole checkpoint.
+
+    A run that was made from a recipe file of its own keeps a copy of it, which is executed here: load only runs that
+    you trust.
+
+    Args:
+        path: the run folder.
+        device: where the networks shall live.
+        warn: told of damaged checkpoints that were passed over.
+
+    Raises:
+        RunError: no run folder, no checkpoint, or one that does not fit.
+    """
+    folder = RunFolder(path)
+    stored = folder.recipe()
+    settings = stored["settings"]
+    own = path / OWN_RECIPE
+    source = str(own) if own.is_file() else settings["recipe"]
+    recipe = find_recipe(source, labels=settings["label_split"]["num_labels"])
+    # What the command line changed counts too; everything else must be as it was.
+    recipe = replace(recipe, epochs=settings["epochs"], precision=settings["values"]["precision"])
+    now = json.loads(json.dumps(recipe.as_dict()))
+    if changed := [key for key, value in settings["values"].items() if now.get(key) != value]:
+        raise RunError(f"{path} was made with other values of {', '.join(changed)} than recipe {source} has now")
+    tensors = load_newest(folder.checkpoints, fingerprint=stored["fingerprint"], warn=warn)
+    if tensors is None:
+        raise RunError(f"{path} has no checkpoint yet: train it first")
+    try:
+        generator, discriminator = recipe.generator(), recipe.discriminator()
+        average = WeightAverage(discriminator, recipe.average_decay)
+        for prefix, module in {"generator": generator, "discriminator": discriminator, "average": average}.items():
+            module.load_state_dict(below(tensors, prefix))
+    except (RuntimeError, RecipeError) as error:
+        raise RunError(f"the checkpoint in {path} does not fit the networks of its recipe: {error}") from error
+    averaged = average.averaged(discriminator)
+    assert isinstance(averaged, Discriminator)
+    step = int(tensors["progress.step"])
+    return Trained(generator.to(device).eval(), averaged.to(device).eval(), settings, step)
+
+
+def choose_device(name: str | None) -> str:
+    """The device asked for, else a GPU where there is one.
+
+    Raises:
+        RunError: the device is not there.
+    """
+    if name is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise RunError(
+            f"device {name!r} is not to be had here ({str(error).splitlines()[0]}): try --device cpu"
+        ) from error
+    return name

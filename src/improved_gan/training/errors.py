@@ -1,0 +1,24 @@
+"""Errors of a run that the user can do something about; each message says what."""
+
+__all__ = ["DivergedError", "InterruptedRunError", "RunError"]
+
+
+class RunError(ValueError):
+    """A run folder, checkpoint or setting that does not fit."""
+
+
+class DivergedError(RuntimeError):
+    """Training produced a number that is not finite."""
+
+
+class InterruptedRunError(Exception):
+    """The run was asked to stop, and saved.
+
+    Args:
+        message: where it was saved and how to go on.
+        signal_number: the signal that asked.
+    """
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.signal_number = signal_number

@@ -1,0 +1,194 @@
+"""The loop around the step: reports, evaluation, samples, alarms, checkpoints, and a clean stop."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from improved_gan.training import alarms
+from improved_gan.training.checkpoints import save_checkpoint
+from improved_gan.training.errors import DivergedError, InterruptedRunError
+from improved_gan.training.interruption import StopRequest
+from improved_gan.training.objectives import Objective, TrainingBatch
+from improved_gan.training.reporting import Reporter
+from improved_gan.training.run_folder import RunFolder
+from improved_gan.training.sampling import grid, sample, write_png
+from improved_gan.training.state import TrainingState
+from improved_gan.training.step import train_step
+
+__all__ = ["BatchSource", "Schedule", "train"]
+
+_GRID_SEED, _NUM_GRID = 0, 100
+
+
+class BatchSource(Protocol):
+    """Where batches come from; `data.Batches` is one. The order of an epoch depends on its number alone."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """How many batches an epoch has."""
+
+    def epoch(self, epoch: int, *, first_step: int = 0) -> Iterator[TrainingBatch]:
+        """The batches of one epoch, from one of its steps on."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long, how fast, and how often to look.
+
+    Args:
+        epochs: length of the run.
+        learning_rate: of both players.
+        decay_share: over this share of the run, at its end, the rate falls linearly towards 0, anew each epoch.
+        report_every: epochs between reports (with evaluation).
+        sample_every: epochs between grids of samples.
+        save_every_seconds: time between checkpoints; there is one at the end and at a stop as well.
+        precision: of the forward passes, float32 or bfloat16.
+    """
+
+    epochs: int
+    learning_rate: float
+    decay_share: float = 0.0
+    report_every: int = 1
+    sample_every: int = 10
+    save_every_seconds: float = 60.0
+    precision: torch.dtype = torch.float32
+
+    def rate(self, epoch: int) -> float:
+        """The learning rate of an epoch, counted from 0.
+
+        >>> schedule = Schedule(epochs=4, learning_rate=1.0, decay_share=0.5)
+        >>> [schedule.rate(epoch) for epoch in range(4)]
+        [1.0, 1.0, 1.0, 0.5]
+        """
+        return self.learning_rate * min(1.0, (self.epochs - epoch) / max(1.0, self.decay_share * self.epochs))
+
+
+def train(
+    state: TrainingState,
+    batches: BatchSource,
+    objective: Objective,
+    schedule: Schedule,
+    *,
+    folder: RunFolder,
+    fingerprint: str,
+    evaluate: Callable[[nn.Module], dict[str, float]],
+    reporter: Reporter,
+    stop: StopRequest,
+) -> None:
+    """Run from where the state stands to the last epoch.
+
+    Args:
+        state: is moved; holds the final networks afterwards.
+        batches: of each epoch.
+        objective: the game.
+        schedule: see there.
+        folder: gets log, samples and checkpoints.
+        fingerprint: of the run's settings, for its checkpoints.
+        evaluate: numbers by `group/name` from the discriminator with averaged weights, for reports only.
+        reporter: shows progress.
+        stop: asked between steps.
+
+    Raises:
+        DivergedError: a term is not finite.
+        InterruptedRunError: stopped on request, after saving.
+        RunError: a checkpoint could not be saved.
+    """
+    run = _Run(state, schedule, folder, fingerprint, evaluate, reporter)
+    for epoch in range(state.step // batches.steps_per_epoch, schedule.epochs):
+        _set_rate(state, schedule.rate(epoch))
+        for batch in batches.epoch(epoch, first_step=state.step % batches.steps_per_epoch):
+            started = time.perf_counter()
+            terms = train_step(
+                state.generator, state.discriminator, objective, batch, state.optimizers, precision=schedule.precision
+            )
+            state.average.update()
+            state.add(terms)
+            state.seconds += time.perf_counter() - started
+            reporter.advance()
+            if stop:
+                run.stop_here(stop)
+            run.save_if_due()
+        run.close_epoch(epoch + 1, batch)
+    run.save()
+
+
+@dataclass
+class _Run:
+    """What happens between steps."""
+
+    state: TrainingState
+    schedule: Schedule
+    folder: RunFolder
+    fingerprint: str
+    evaluate: Callable[[nn.Module], dict[str, float]]
+    reporter: Reporter
+
+    def __post_init__(self) -> None:
+        self._last_save = time.monotonic()
+        self._last_checkpoint: str | None = None
+
+    def save(self) -> None:
+        """Write a checkpoint, unless the state is no longer finite."""
+        self._check_finite()
+        tensors = self.state.tensors()
+        path = save_checkpoint(self.folder.checkpoints, self.state.step, tensors, fingerprint=self.fingerprint)
+        self._last_checkpoint, self._last_save = path.name, time.monotonic()
+
+    def save_if_due(self) -> None:
+        """Write a checkpoint when the last one is old."""
+        if time.monotonic() - self._last_save >= self.schedule.save_every_seconds:
+            self.save()
+
+    def stop_here(self, stop: StopRequest) -> None:
+        """Save and leave."""
+        self.save()
+        message = f"stopped at step {self.state.step} and saved in {self.folder.path}: run the same command to go on"
+        raise InterruptedRunError(message, stop.signal_number or 0)
+
+    def close_epoch(self, epoch: int, last_batch: TrainingBatch) -> None:
+        """Report, evaluate and sample where it is time to."""
+        self._check_finite()
+        last = epoch == self.schedule.epochs
+        if epoch % self.schedule.report_every == 0 or last:
+            line = self._report(epoch, last_batch)
+            self.folder.append_log(line)
+            self.reporter.report(line)
+        if epoch % self.schedule.sample_every == 0 or last:
+            picture = grid(sample(self.state.generator, _NUM_GRID, seed=_GRID_SEED))
+            write_png(self.folder.samples / f"epoch-{epoch:04d}.png", picture)
+            self.reporter.show_grid(picture, self.state.step)
+
+    def _report(self, epoch: int, last_batch: TrainingBatch) -> dict[str, Any]:
+        """One line of the log."""
+        line: dict[str, Any] = {"epoch": epoch, "epochs": self.schedule.epochs, "step": self.state.step}
+        line |= {"seconds": round(self.state.seconds, 3), "learning_rate": self.schedule.rate(epoch - 1)}
+        line |= self.state.take_means()
+        line |= self.evaluate(self.state.average.averaged(self.state.discriminator))
+        line |= self._spreads(last_batch)
+        line["alarms"] = [{"name": alarm.name, "message": alarm.message} for alarm in alarms.check(line)]
+        return line
+
+    def _spreads(self, batch: TrainingBatch) -> dict[str, float]:
+        """How much images differ from each other: the deviation of a pixel over images, averaged over pixels."""
+        real = batch.unlabelled_images
+        generated = sample(self.state.generator, len(real), seed=_GRID_SEED).float() / 255
+        return {"images/generated_spread": _spread(generated), "images/real_spread": _spread(real)}
+
+    def _check_finite(self) -> None:
+        if not self.state.is_finite():
+            names = [name for name, total in self.state.totals.items() if not total.isfinite()]
+            raise DivergedError(alarms.not_finite(names, self.state.step, self._last_checkpoint))
+
+
+def _spread(images: Tensor) -> float:
+    return images.std(0, correction=0).mean().item()
+
+
+def _set_rate(state: TrainingState, rate: float) -> None:
+    for optimizer in (state.optimizers.discriminator, state.optimizers.generator):
+        for group in optimizer.param_groups:
+            group["lr"] = rate

@@ -1,0 +1,173 @@
+"""What each player minimises, as named, weighted terms: the step sums them, the log prints every name.
+
+An objective owns no network, optimiser or device. Beside its terms it may return monitors: numbers to watch that
+nobody minimises.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from improved_gan.models.interface import Discriminator, Generator, judge_together
+from improved_gan.techniques import (
+    adversarial_discriminator_loss,
+    feature_matching_loss,
+    non_saturating_generator_loss,
+    real_logit,
+    semi_supervised_losses,
+)
+
+__all__ = ["Adversarial", "LabelsAlone", "Objective", "SemiSupervised", "Terms", "TrainingBatch"]
+
+
+class TrainingBatch(Protocol):
+    """The images of one step, each (N, C, H, W); `data.Batch` is one."""
+
+    @property
+    def labelled_images(self) -> Tensor:
+        """Images with labels."""
+
+    @property
+    def labels(self) -> Tensor:
+        """(N,) int64 classes of the labelled images."""
+
+    @property
+    def unlabelled_images(self) -> Tensor:
+        """Real images for the discriminator."""
+
+    @property
+    def fresh_images(self) -> Tensor:
+        """Real images that the generator may match, drawn independently of the others."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Named scalars: `losses` are summed and minimised, `monitors` only reported. Without losses a player rests."""
+
+    losses: dict[str, Tensor]
+    monitors: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Objective(ABC):
+    """One game: what the discriminator minimises, then what the generator minimises."""
+
+    @abstractmethod
+    def discriminator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
+        """The discriminator's terms; no gradient may reach the generator."""
+
+    @abstractmethod
+    def generator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
+        """The generator's terms; the discriminator's parameters are frozen meanwhile."""
+
+
+@dataclass(frozen=True)
+class SemiSupervised(Objective):
+    """K+1 classes for D, feature matching for G (paper, sections 3.1 and 5).
+
+    Args:
+        supervised_weight: of the loss on labelled images.
+        unsupervised_weight: of the real-or-generated loss; 0.5 in the released scripts.
+        generator_loss: of the real and the generated features.
+    """
+
+    supervised_weight: float = 1.0
+    unsupervised_weight: float = 0.5
+    generator_loss: Callable[[Tensor, Tensor], Tensor] = feature_matching_loss
+
+    def discriminator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
+        """Weight * L_supervised and weight * L_unsupervised of section 5."""
+        generated_images = _generate_for_discriminator(generator, len(batch.unlabelled_images))
+        judged = [batch.labelled_images, batch.unlabelled_images, generated_images]
+        labelled, unlabelled, generated = (judgement.logits for judgement in judge_together(discriminator, judged))
+        supervised, unsupervised = semi_supervised_losses(labelled, batch.labels, unlabelled, generated)
+        return Terms(
+            losses={
+                "supervised": self.supervised_weight * supervised,
+                "unsupervised": self.unsupervised_weight * unsupervised,
+            },
+            monitors={
+                "labelled_error": _error(labelled, batch.labels),
+                **_probabilities(real_logit(unlabelled.detach()), real_logit(generated.detach())),
+            },
+        )
+
+    def generator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
+        """The distance of mean features, on real images that D has not just seen."""
+        # The real features are constants, so no graph is built for them.
+        with torch.no_grad():
+            real = discriminator(batch.fresh_images).features
+        generated = discriminator(generator(generator.draw_latents(len(batch.fresh_images)))).features
+        return Terms(losses={"feature_matching": self.generator_loss(real, generated)})
+
+
+@dataclass(frozen=True)
+class LabelsAlone(Objective):
+    """The discriminator as a plain classifier of the labelled images; the generator stays as it is.
+
+    What the unlabelled images and the game are worth is the difference between this and `SemiSupervised`.
+    """
+
+    def discriminator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
+        """L_supervised of section 5."""
+        logits = discriminator(batch.labelled_images).logits
+        loss = F.cross_entropy(logits.float(), batch.labels)
+        return Terms(losses={"supervised": loss}, monitors={"labelled_error": _error(logits, batch.labels)})
+
+    def generator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
+        """None."""
+        return Terms(losses={})
+
+
+@dataclass(frozen=True)
+class Adversarial(Objective):
+    """The two-player game without labels (paper, section 2).
+
+    Args:
+        discriminator_loss: of the real and the generated logits (N,), (M,).
+        generator_loss: of the generated logits (M,).
+    """
+
+    discriminator_loss: Callable[[Tensor, Tensor], Tensor] = adversarial_discriminator_loss
+    generator_loss: Callable[[Tensor], Tensor] = non_saturating_generator_loss
+
+    def discriminator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
+        """Real or generated, by cross entropy."""
+        generated_images = _generate_for_discriminator(generator, len(batch.unlabelled_images))
+        judgements = judge_together(discriminator, [batch.unlabelled_images, generated_images])
+        real, generated = (_as_real_logit(judgement.logits) for judgement in judgements)
+        return Terms(
+            losses={"adversarial": self.discriminator_loss(real, generated)},
+            monitors=_probabilities(real.detach(), generated.detach()),
+        )
+
+    def generator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
+        """Generated images that pass for real."""
+        generated = discriminator(generator(generator.draw_latents(len(batch.fresh_images))))
+        return Terms(losses={"adversarial": self.generator_loss(_as_real_logit(generated.logits))})
+
+
+def _generate_for_discriminator(generator: Generator, num: int) -> Tensor:
+    with torch.no_grad():
+        return generator(generator.draw_latents(num))  # type: ignore[no-any-return]
+
+
+def _as_real_logit(logits: Tensor) -> Tensor:
+    """(N,) the logit of "real", from itself or from K class logits (N, K)."""
+    return logits if logits.dim() == 1 else real_logit(logits)
+
+
+def _probabilities(real_logits: Tensor, generated_logits: Tensor) -> dict[str, Tensor]:
+    """The mean of D on both batches: near 1 and 0, D has won."""
+    return {
+        "real_probability": torch.sigmoid(real_logits).mean(),
+        "generated_probability": torch.sigmoid(generated_logits).mean(),
+    }
+
+
+def _error(logits: Tensor, labels: Tensor) -> Tensor:
+    return (logits.detach().argmax(1) != labels).float().mean()

@@ -1,0 +1,138 @@
+"""The run folder: recipe.json, log.jsonl, checkpoints/, samples/, tensorboard/.
+
+recipe.json holds all that is needed to build the run again; its fingerprint ties the checkpoints to it.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from improved_gan.training.checkpoints import write_atomically
+from improved_gan.training.errors import RunError
+
+__all__ = ["RunFolder"]
+
+
+class RunFolder:
+    """Paths and records of one run.
+
+    Args:
+        path: the folder; made by `claim`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.recipe_file = path / "recipe.json"
+        self.log_file = path / "log.jsonl"
+        self.checkpoints = path / "checkpoints"
+        self.samples = path / "samples"
+        self.tensorboard = path / "tensorboard"
+
+    def claim(self, settings: dict[str, Any], *, extendable: tuple[str, ...] = ()) -> None:
+        """Make the folder this run's, or check that it is already.
+
+        Args:
+            settings: what the run is, as JSON would hold it.
+            extendable: names of numbers that a later start may raise (epochs), not part of the fingerprint.
+
+        Raises:
+            RunError: the folder holds something else, or a run with other settings (the differences are named).
+        """
+        settings = json.loads(json.dumps(settings))
+        if not self.recipe_file.exists():
+            if self.path.exists() and any(entry.name != ".lock" for entry in self.path.iterdir()):
+                raise RunError(f"{self.path} is not empty and holds no run (no recipe.json): give another --out")
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._write(settings, extendable)
+            return
+        stored = self.recipe()
+        different = sorted(
+            key
+            for key in {*settings, *stored["settings"]} - set(extendable)
+            if settings.get(key) != stored["settings"].get(key)
+        )
+        if different:
+            changes = ", ".join(f"{key}: {_short(stored['settings'].get(key))} there" for key in different)
+            raise RunError(f"{self.path} holds another run ({changes}): give its settings, or another --out")
+        for key in extendable:
+            if settings[key] < stored["settings"][key]:
+                raise RunError(f"{self.path} was started with {key} {stored['settings'][key]}: give at least that")
+        self._write(settings, extendable)
+
+    def recipe(self) -> dict[str, Any]:
+        """What recipe.json says: settings and fingerprint.
+
+        Raises:
+            RunError: it is missing or cannot be read.
+        """
+        try:
+            stored: dict[str, Any] = json.loads(self.recipe_file.read_text())
+            if stored["fingerprint"] != _fingerprint(stored["settings"], tuple(stored["extendable"])):
+                raise RunError(f"{self.recipe_file} was changed after the run began: restore it, or start a new run")
+        except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+            raise RunError(f"{self.path} is no run folder: recipe.json cannot be read ({error})") from error
+        return stored
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Only one process may train in a folder.
+
+        Raises:
+            RunError: another one does.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise RunError(
+                    f"another process is training in {self.path}: wait for it, or give another --out"
+                ) from error
+            yield
+
+    def append_log(self, line: Mapping[str, Any]) -> None:
+        """Add one report to log.jsonl."""
+        with self.log_file.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def read_log(self) -> list[dict[str, Any]]:
+        """Every report so far; a line cut short by a crash is passed over."""
+        if not self.log_file.exists():
+            return []
+        lines = []
+        for text in self.log_file.read_text().splitlines():
+            try:
+                lines.append(json.loads(text))
+            except json.JSONDecodeError:
+                continue
+        return lines
+
+    def rewind_log(self, step: int) -> None:
+        """Drop reports from after `step`: they will be made again."""
+        kept = [line for line in self.read_log() if line["step"] <= step]
+        write_atomically(self.log_file, "".join(json.dumps(line) + "\n" for line in kept).encode())
+
+    def _write(self, settings: dict[str, Any], extendable: tuple[str, ...]) -> None:
+        content = {
+            "fingerprint": _fingerprint(settings, extendable),
+            "extendable": list(extendable),
+            "settings": settings,
+        }
+        write_atomically(self.recipe_file, json.dumps(content, indent=1).encode())
+
+
+def _fingerprint(settings: Mapping[str, Any], extendable: tuple[str, ...]) -> str:
+    fixed = {key: value for key, value in settings.items() if key not in extendable}
+    return hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

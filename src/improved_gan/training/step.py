@@ -1,0 +1,87 @@
+"""One training step: the discriminator moves, then the generator. It knows no technique."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from improved_gan.models.interface import Discriminator, Generator
+from improved_gan.training.objectives import Objective, Terms, TrainingBatch
+
+__all__ = ["Optimizers", "train_step"]
+
+
+@dataclass(frozen=True)
+class Optimizers:
+    """One optimiser a player."""
+
+    discriminator: torch.optim.Optimizer
+    generator: torch.optim.Optimizer
+
+
+def train_step(
+    generator: Generator,
+    discriminator: Discriminator,
+    objective: Objective,
+    batch: TrainingBatch,
+    optimizers: Optimizers,
+    *,
+    precision: torch.dtype = torch.float32,
+) -> dict[str, Tensor]:
+    """Move both players once.
+
+    Args:
+        generator: in training mode.
+        discriminator: in training mode.
+        objective: gives each player's terms.
+        batch: the images of this step.
+        optimizers: one a player.
+        precision: float32, or bfloat16 for autocast in the forward passes (parameters and losses stay float32).
+
+    Returns:
+        Every term and monitor by name (`discriminator/supervised`, ...), detached scalars.
+    """
+    with _autocast(batch.unlabelled_images.device, precision):
+        discriminator_terms = objective.discriminator_terms(generator, discriminator, batch)
+    _minimise(optimizers.discriminator, discriminator_terms)
+    with _frozen(discriminator):
+        with _autocast(batch.unlabelled_images.device, precision):
+            generator_terms = objective.generator_terms(generator, discriminator, batch)
+        _minimise(optimizers.generator, generator_terms)
+    return {**_named("discriminator", discriminator_terms), **_named("generator", generator_terms)}
+
+
+def _minimise(optimizer: torch.optim.Optimizer, terms: Terms) -> None:
+    if not terms.losses:
+        return
+    optimizer.zero_grad()
+    torch.stack(list(terms.losses.values())).sum().backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+
+
+@contextmanager
+def _frozen(discriminator: nn.Module) -> Iterator[None]:
+    """No gradients for the parameters: the generator's step spares a third of D's work.
+
+    The normalised weights cannot change meanwhile either, so each is computed once for all passes.
+    """
+    learnt = [parameter for parameter in discriminator.parameters() if parameter.requires_grad]
+    for parameter in learnt:
+        parameter.requires_grad_(False)
+    try:
+        with parametrize.cached():
+            yield
+    finally:
+        for parameter in learnt:
+            parameter.requires_grad_(True)
+
+
+def _autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == torch.bfloat16)
+
+
+def _named(player: str, terms: Terms) -> dict[str, Tensor]:
+    return {f"{player}/{name}": value.detach() for name, value in {**terms.losses, **terms.monitors}.items()}

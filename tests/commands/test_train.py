@@ -1,0 +1,106 @@
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from improved_gan.commands.train import TrainOptions, run_training
+from improved_gan.data import DataError
+from improved_gan.recipes import RecipeError
+from improved_gan.recipes.trained import load_trained
+from improved_gan.training.errors import RunError
+
+OWN = """
+from dataclasses import replace
+from improved_gan.recipes import digits
+
+def recipe(labels=None):
+    return replace(digits(labels), name="mine", epochs={epochs}, decay_share=0.0, average_decay={decay})
+"""
+
+
+def go(**options: object) -> str:
+    screen = io.StringIO()
+    run_training(TrainOptions(**{"recipe": "digits", "threads": 1, **options}), Console(file=screen, width=200))
+    return screen.getvalue()
+
+
+def test_it_announces_data_labels_length_and_the_papers_figure(tmp_path: Path) -> None:
+    text = go(epochs=2, out=tmp_path / "run")
+    assert "50 labels of 1297 training images (split seed 1, sha256" in text
+    assert "500 test images; paper: not in the paper" in text
+    assert "2 epochs of 12 steps, float32 on cpu, 1 threads" in text
+    assert "done: epoch 2/2  test error" in text
+    assert str(tmp_path / "run" / "samples") in text
+
+
+def test_a_complete_run_is_told_so_and_not_touched(tmp_path: Path) -> None:
+    go(epochs=2, out=tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
+    assert "already complete" in go(epochs=2, out=tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")} == before
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
+    assert "nothing was trained or written" in go(epochs=2, out=tmp_path / "run", dry_run=True)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("change", [{"seed": 2}, {"labels": 20}, {"split_seed": 9}, {"precision": "bfloat16"}])
+def test_a_folder_that_holds_another_run_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    go(epochs=1, out=tmp_path)
+    before = sorted((path, path.stat().st_mtime_ns) for path in tmp_path.rglob("*") if path.is_file())
+    with pytest.raises(RunError, match="holds another run"):
+        go(**{"epochs": 1, "out": tmp_path, **change})
+    after = sorted((path, path.stat().st_mtime_ns) for path in tmp_path.rglob("*") if path.is_file())
+    assert [entry for entry in after if entry[0].name != ".lock"] == [e for e in before if e[0].name != ".lock"]
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"recipe": "digit"}, RecipeError, "did you mean digits"),
+        ({"labels": 25}, DataError, "cannot be shared evenly by 10 classes"),
+        ({"labels": 5000}, DataError, "has only .* images: take at most"),
+        ({"epochs": 0}, RecipeError, "epochs must be positive"),
+        ({"precision": "int8"}, RecipeError, "precision must be one of"),
+        ({"data": Path("/nowhere")}, RecipeError, "need no --data"),
+        ({"recipe": "mnist", "data": Path("/nowhere")}, DataError, "lacks train-images"),
+        ({"device": "abacus"}, RunError, "try --device cpu"),
+    ],
+)
+def test_what_does_not_fit_is_said_before_anything_is_written(
+    tmp_path: Path, change: dict[str, object], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        go(**{"epochs": 1, "out": tmp_path / "run", **change})
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_recipe_file_of_ones_own_is_kept_with_the_run(tmp_path: Path) -> None:
+    own = tmp_path / "own.py"
+    own.write_text(OWN.format(epochs=2, decay=0.9))
+    go(recipe=str(own), out=tmp_path / "run")
+    own.unlink()
+    assert load_trained(tmp_path / "run", warn=pytest.fail).settings["recipe"] == "mine"
+
+
+def test_a_recipe_file_that_changed_is_another_run_but_a_longer_one_goes_on(tmp_path: Path) -> None:
+    own = tmp_path / "own.py"
+    own.write_text(OWN.format(epochs=2, decay=0.9))
+    go(recipe=str(own), out=tmp_path / "run")
+    own.write_text(OWN.format(epochs=3, decay=0.9))
+    assert "continuing at step 24" in go(recipe=str(own), out=tmp_path / "run")
+    own.write_text(OWN.format(epochs=3, decay=0.8))
+    with pytest.raises(RunError, match="holds another run"):
+        go(recipe=str(own), out=tmp_path / "run")
+
+
+def test_a_damaged_checkpoint_is_told_and_the_one_before_taken(tmp_path: Path) -> None:
+    go(epochs=30, out=tmp_path, save_every=0.1)
+    newest = max(tmp_path.glob("checkpoints/*"))
+    newest.write_bytes(newest.read_bytes()[:1000])
+    text = go(epochs=30, out=tmp_path)
+    assert f"{newest.name} is damaged" in text
+    assert "continuing at step" in text
+    assert "done: epoch 30/30" in text

@@ -1,0 +1,73 @@
+import pytest
+import torch
+
+from improved_gan.data import Batches, DataError, LabelledImages, LabelSplit
+
+
+def numbered(num: int = 60, classes: int = 3) -> LabelledImages:
+    """Image i is filled with the value i, and its class is i mod K."""
+    values = torch.arange(num)
+    return LabelledImages(values.to(torch.uint8).reshape(-1, 1, 1, 1).expand(-1, 1, 2, 2).clone(), values % classes)
+
+
+def rows(images: torch.Tensor) -> list[int]:
+    return (images[:, 0, 0, 0] * 255).round().int().tolist()
+
+
+def make(seed: int = 1, *, include_labelled: bool = True, num_labels: int = 6, batch_size: int = 10) -> Batches:
+    data = numbered()
+    split = LabelSplit.draw(data.labels, num_labels, seed=0, include_labelled=include_labelled)
+    return Batches(data, split, batch_size=batch_size, seed=seed)
+
+
+def test_an_epoch_sees_each_unlabelled_image_once_in_two_independent_orders() -> None:
+    batches = list(make().epoch(0))
+    unlabelled = [row for batch in batches for row in rows(batch.unlabelled_images)]
+    fresh = [row for batch in batches for row in rows(batch.fresh_images)]
+    assert sorted(unlabelled) == sorted(fresh) == list(range(60))
+    assert unlabelled != fresh
+
+
+def test_only_labels_of_the_split_are_ever_seen() -> None:
+    data = numbered()
+    split = LabelSplit.draw(data.labels, 6, seed=0)
+    batches = make()
+    for epoch in range(3):
+        for batch in batches.epoch(epoch):
+            assert set(rows(batch.labelled_images)) <= set(split.indices)
+            assert (torch.tensor(rows(batch.labelled_images)) % 3).equal(batch.labels)
+
+
+def test_labelled_images_are_gone_through_evenly() -> None:
+    counts = torch.bincount(torch.tensor([row for batch in make().epoch(0) for row in rows(batch.labelled_images)]))
+    assert counts[counts > 0].tolist() == [10] * 6
+
+
+def test_without_the_labelled_among_the_unlabelled() -> None:
+    split = LabelSplit.draw(numbered().labels, 6, seed=0)
+    batches = make(include_labelled=False)
+    assert batches.steps_per_epoch == 5
+    seen = {row for batch in batches.epoch(0) for row in rows(batch.unlabelled_images) + rows(batch.fresh_images)}
+    assert not seen & set(split.indices)
+
+
+def test_an_epoch_can_be_taken_up_in_the_middle() -> None:
+    whole, rest = list(make().epoch(4)), list(make().epoch(4, first_step=2))
+    assert len(rest) == len(whole) - 2
+    for a, b in zip(whole[2:], rest, strict=True):
+        assert torch.equal(a.unlabelled_images, b.unlabelled_images)
+        assert torch.equal(a.fresh_images, b.fresh_images)
+        assert torch.equal(a.labelled_images, b.labelled_images)
+
+
+def test_seeds_and_epochs_give_other_orders() -> None:
+    first = [rows(next(make(seed).epoch(epoch)).unlabelled_images) for seed in (1, 2) for epoch in (0, 1)]
+    assert len({tuple(order) for order in first}) == 4
+
+
+def test_bad_use() -> None:
+    with pytest.raises(DataError, match="between 1 and the 60 unlabelled images; got 61"):
+        make(batch_size=61)
+    split = LabelSplit.draw(numbered().labels, 6, seed=0)
+    with pytest.raises(DataError, match="drawn from other data"):
+        Batches(numbered(30), split, batch_size=5, seed=1)

@@ -1,0 +1,61 @@
+import dataclasses
+import json
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from improved_gan.data import DataError, LabelSplit
+
+LABELS = torch.arange(10).repeat_interleave(30)[torch.randperm(300, generator=torch.Generator().manual_seed(0))]
+
+
+@given(each=st.integers(1, 30), seed=st.integers(0, 2**31))
+def test_balanced_without_repetition_and_the_same_for_a_seed(each: int, seed: int) -> None:
+    split = LabelSplit.draw(LABELS, 10 * each, seed=seed)
+    assert len(set(split.indices)) == 10 * each
+    assert torch.bincount(torch.tensor(split.labels)).tolist() == [each] * 10
+    assert LABELS[list(split.indices)].tolist() == list(split.labels)
+    assert LabelSplit.draw(LABELS, 10 * each, seed=seed) == split
+
+
+def test_a_larger_budget_of_the_same_seed_contains_the_smaller() -> None:
+    small, large = (set(LabelSplit.draw(LABELS, n, seed=3).indices) for n in (20, 100))
+    assert small < large
+
+
+def test_labelled_images_among_the_unlabelled_or_not() -> None:
+    with_them = LabelSplit.draw(LABELS, 20, seed=1)
+    without = LabelSplit.draw(LABELS, 20, seed=1, include_labelled=False)
+    assert len(with_them.unlabelled_indices()) == 300
+    assert set(without.unlabelled_indices().tolist()) == set(range(300)) - set(without.indices)
+    assert with_them.digest != without.digest
+
+
+def test_what_is_stored_survives_json_and_any_change_is_noticed() -> None:
+    split = LabelSplit.draw(LABELS, 20, seed=1)
+    stored = json.loads(json.dumps(split.as_dict()))
+    split.check_stored(stored)
+    for other in (
+        LabelSplit.draw(LABELS, 20, seed=2),
+        LabelSplit.draw(LABELS, 30, seed=1),
+        dataclasses.replace(split, include_labelled=False),
+        dataclasses.replace(split, labels=split.labels[::-1]),
+    ):
+        with pytest.raises(DataError, match="another label split"):
+            other.check_stored(stored)
+
+
+@pytest.mark.parametrize(
+    ("num_labels", "message"),
+    [
+        (25, "25 labels cannot be shared evenly by 10 classes: take a multiple of 10, such as 20"),
+        (0, "take a multiple of 10, such as 10"),
+        (-10, "take a multiple"),
+        (310, "310 labels are 31 a class, but class 0 has only 30 images: take at most 300"),
+    ],
+)
+def test_impossible_budgets(num_labels: int, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        LabelSplit.draw(LABELS, num_labels, seed=1)

@@ -1,0 +1,85 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from improved_gan.models import DenseDiscriminator, DenseGenerator
+from improved_gan.techniques import data_dependent_init_
+
+
+def count(module: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
+
+
+def test_the_networks_have_the_sizes_of_the_released_experiment() -> None:
+    widths = [784, 1000, 500, 250, 250, 250, 10]
+    weights = sum(a * b for a, b in pairwise(widths))
+    # Learnt: v and b of each layer, g of the last one only.
+    assert count(DenseDiscriminator((1, 28, 28), 10)) == weights + sum(widths[1:]) + 10
+    # Learnt: weights and shifts, and g, v, b of the output.
+    generator = 100 * 500 + 500 + 500 * 500 + 500 + 500 * 784 + 784 + 784
+    assert count(DenseGenerator((1, 28, 28))) == generator
+
+
+def test_discriminator_in_evaluation_is_the_formula() -> None:
+    network = DenseDiscriminator((1, 3, 2), 4, hidden=(7, 5)).double()
+    data_dependent_init_(network, torch.rand(50, 1, 3, 2, dtype=torch.float64))
+    images = torch.rand(6, 1, 3, 2, dtype=torch.float64)
+    judgement = network.eval()(images)
+    values = images.numpy().reshape(6, 6)
+    for layer in network.hidden:
+        values = np.maximum(values @ layer.weight.detach().numpy().T + layer.bias.detach().numpy(), 0)
+    np.testing.assert_allclose(judgement.features.detach().numpy(), values, rtol=1e-10)
+    logits = values @ network.output.weight.detach().numpy().T + network.output.bias.detach().numpy()
+    np.testing.assert_allclose(judgement.logits.detach().numpy(), logits, rtol=1e-10)
+
+
+def test_discriminator_is_noisy_in_training_and_its_features_come_before_the_last_noise() -> None:
+    network = DenseDiscriminator((1, 3, 2), 4, hidden=(7, 5), input_noise=0.0, hidden_noise=0.5)
+    images = torch.rand(6, 1, 3, 2)
+    assert not torch.equal(network(images).logits, network(images).logits)
+    quiet = DenseDiscriminator((1, 3, 2), 4, hidden=(5,), input_noise=0.0, hidden_noise=0.5)
+    assert torch.equal(quiet(images).features, quiet(images).features)
+    assert not torch.equal(quiet(images).logits, quiet(images).logits)
+
+
+def test_generator_is_the_formula() -> None:
+    network = DenseGenerator((1, 3, 2), latent_size=4, hidden=(5,)).double()
+    torch.nn.init.normal_(network.hidden[0].bias)
+    latents = torch.rand(8, 4, dtype=torch.float64)
+    values = latents.numpy() @ network.hidden[0].weight.detach().numpy().T
+    values = (values - values.mean(0)) / np.sqrt(values.var(0) + 1e-6) + network.hidden[0].bias.detach().numpy()
+    values = np.logaddexp(0, values)
+    values = values @ network.output.weight.detach().numpy().T + network.output.bias.detach().numpy()
+    expected = (1 / (1 + np.exp(-values))).reshape(8, 1, 3, 2)
+    np.testing.assert_allclose(network(latents).detach().numpy(), expected, rtol=1e-9)
+
+
+def test_generator_in_evaluation_does_not_look_at_batch_mates() -> None:
+    network = DenseGenerator((1, 3, 2), latent_size=4, hidden=(5, 5))
+    for _ in range(3):
+        network(network.draw_latents(20))
+    network.eval()
+    latents = network.draw_latents(5)
+    torch.testing.assert_close(network(latents)[:1], network(latents[:1]))
+
+
+def test_latents_are_uniform_and_a_source_repeats_them() -> None:
+    network = DenseGenerator((1, 3, 2))
+    latents = network.draw_latents(1000)
+    assert latents.shape == (1000, 100)
+    assert latents.min() >= 0
+    assert latents.max() <= 1
+    assert latents.mean().item() == pytest.approx(0.5, abs=0.01)
+    first, second = (network.draw_latents(3, source=torch.Generator().manual_seed(4)) for _ in range(2))
+    assert torch.equal(first, second)
+
+
+def test_pixels_lie_in_the_unit_range_in_float32_even_under_autocast() -> None:
+    network = DenseGenerator((1, 3, 2))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        images = network(network.draw_latents(10))
+    assert images.dtype == torch.float32
+    assert images.min() >= 0
+    assert images.max() <= 1

@@ -1,0 +1,39 @@
+"""The training step as a user would port it from the released script: three passes of D, losses written out."""
+
+import torch
+
+from improved_gan.models import DenseDiscriminator, DenseGenerator
+
+
+def plain_step(
+    generator: DenseGenerator,
+    discriminator: DenseDiscriminator,
+    batch,
+    discriminator_optimizer: torch.optim.Optimizer,
+    generator_optimizer: torch.optim.Optimizer,
+) -> dict[str, float]:
+    """Move both players once; the loss terms by the names that our step gives them."""
+    size = len(batch.unlabelled_images)
+    generated_images = generator(torch.rand(size, generator.latent_size)).detach()
+    labelled = discriminator(batch.labelled_images).logits
+    unlabelled = torch.logsumexp(discriminator(batch.unlabelled_images).logits, 1)
+    generated = torch.logsumexp(discriminator(generated_images).logits, 1)
+    chosen = labelled[torch.arange(len(batch.labels)), batch.labels]
+    supervised = -chosen.mean() + torch.logsumexp(labelled, 1).mean()
+    softplus = torch.nn.functional.softplus
+    unsupervised = 0.5 * (-unlabelled.mean() + softplus(unlabelled).mean() + softplus(generated).mean())
+    discriminator_optimizer.zero_grad()
+    (supervised + unsupervised).backward()
+    discriminator_optimizer.step()
+
+    real_mean = discriminator(batch.fresh_images).features.mean(0).detach()
+    generated_mean = discriminator(generator(torch.rand(size, generator.latent_size))).features.mean(0)
+    matching = ((real_mean - generated_mean) ** 2).sum()
+    generator_optimizer.zero_grad()
+    matching.backward()
+    generator_optimizer.step()
+    return {
+        "discriminator/supervised": supervised.item(),
+        "discriminator/unsupervised": unsupervised.item(),
+        "generator/feature_matching": matching.item(),
+    }

@@ -1,0 +1,45 @@
+import pytest
+
+from improved_gan.training.alarms import check, not_finite
+
+HEALTHY = {
+    "discriminator/real_probability": 0.8,
+    "discriminator/generated_probability": 0.2,
+    "images/generated_spread": 0.2,
+    "images/real_spread": 0.2,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ({}, []),
+        (
+            {"discriminator/real_probability": 0.999, "discriminator/generated_probability": 0.001},
+            ["discriminator has won"],
+        ),
+        ({"discriminator/real_probability": 0.999}, []),
+        ({"discriminator/generated_probability": 0.001}, []),
+        ({"images/generated_spread": 0.019}, ["generator collapsed"]),
+        ({"images/generated_spread": 0.021}, []),
+        ({"images/real_spread": 0.0, "images/generated_spread": 0.0}, []),
+    ],
+)
+def test_alarms_sound_when_they_should(changes: dict[str, float], names: list[str]) -> None:
+    assert [alarm.name for alarm in check({**HEALTHY, **changes})] == names
+
+
+def test_a_report_without_monitors_is_no_cause_for_alarm() -> None:
+    assert check({"generator/adversarial": 0.7}) == []
+
+
+def test_messages_say_what_it_means_and_what_to_try() -> None:
+    worst = {**HEALTHY, "discriminator/real_probability": 1.0, "discriminator/generated_probability": 0.0}
+    worst["images/generated_spread"] = 0.001
+    for alarm in check(worst):
+        assert "Try" in alarm.message or "try" in alarm.message
+    message = not_finite(["generator/feature_matching"], 12, "step-00000010.safetensors")
+    assert "generator/feature_matching" in message
+    assert "step 12" in message
+    assert "step-00000010.safetensors, is kept" in message
+    assert "Try a smaller learning rate" in message

@@ -1,0 +1,188 @@
+"""The loop as a whole, on the digits: reports, samples, alarms, a clean stop, and going on bit for bit."""
+
+import io
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+from improved_gan.recipes import digits
+from improved_gan.recipes.experiment import Experiment
+from improved_gan.training.checkpoints import load_newest
+from improved_gan.training.errors import DivergedError, InterruptedRunError
+from improved_gan.training.interruption import StopRequest
+from improved_gan.training.loop import Schedule, train
+from improved_gan.training.reporting import Reporter
+from improved_gan.training.run_folder import RunFolder
+
+EPOCHS = 6
+
+
+class StopAfter(StopRequest):
+    """Asks to stop after a number of steps."""
+
+    def __init__(self, steps: int | None) -> None:
+        self.remaining, self.signal_number = steps, signal.SIGTERM
+
+    def __bool__(self) -> bool:
+        if self.remaining is None:
+            return False
+        self.remaining -= 1
+        return self.remaining <= 0
+
+
+def run(path: Path, *, stop_after: int | None = None, **changes: object) -> dict[str, torch.Tensor]:
+    """Train the digits in `path`, from where it stands; the final state."""
+    settings = {"epochs": EPOCHS, "decay_share": 0.5, "report_every": 2, "sample_every": 3, **changes}
+    recipe = replace(digits(), **settings)
+    experiment = Experiment.prepare(recipe, "digits", seed=1, split_seed=1, data_folder=None, device="cpu")
+    folder = RunFolder(path)
+    folder.claim(experiment.settings())
+    fingerprint = folder.recipe()["fingerprint"]
+    state = experiment.start()
+    tensors = load_newest(folder.checkpoints, fingerprint=fingerprint, warn=pytest.fail)
+    if tensors is not None:
+        state.load(tensors)
+    folder.rewind_log(state.step)
+    with Reporter(
+        path / "tensorboard", total_steps=72, first_step=state.step, console=Console(file=io.StringIO())
+    ) as r:
+        train(
+            state,
+            experiment.batches(),
+            recipe.objective,
+            experiment.schedule(save_every_seconds=1e9),
+            folder=folder,
+            fingerprint=fingerprint,
+            evaluate=experiment.evaluate,
+            reporter=r,
+            stop=StopAfter(stop_after),
+        )
+    return state.tensors()
+
+
+def without_time(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: value for name, value in tensors.items() if name != "progress.seconds"}
+
+
+def log_without_time(path: Path) -> list[dict[str, object]]:
+    lines = [json.loads(line) for line in (path / "log.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
+
+
+def assert_same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> None:
+    assert a.keys() == b.keys()
+    assert [name for name in a if not torch.equal(a[name], b[name])] == []
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, torch.Tensor]]:
+    torch.set_num_threads(1)
+    path = tmp_path_factory.mktemp("whole") / "run"
+    return path, without_time(run(path))
+
+
+def test_the_run_folder_holds_what_it_should(uninterrupted: tuple[Path, dict[str, torch.Tensor]]) -> None:
+    path, _ = uninterrupted
+    log = log_without_time(path)
+    assert [line["epoch"] for line in log] == [2, 4, 6]
+    assert [line["step"] for line in log] == [24, 48, 72]
+    assert {"discriminator/supervised", "generator/feature_matching", "test/error", "alarms"} <= set(log[0])
+    assert sorted(file.name for file in (path / "samples").iterdir()) == ["epoch-0003.png", "epoch-0006.png"]
+    assert [file.name for file in (path / "checkpoints").iterdir()] == ["step-00000072.safetensors"]
+    assert any((path / "tensorboard").iterdir())
+
+
+@pytest.mark.parametrize("stop_after", [1, 12, 29])
+def test_stopped_and_continued_is_bit_for_bit_the_same(
+    tmp_path: Path, uninterrupted: tuple[Path, dict[str, torch.Tensor]], stop_after: int
+) -> None:
+    with pytest.raises(InterruptedRunError, match=f"stopped at step {stop_after} .*run the same command") as stopped:
+        run(tmp_path / "run", stop_after=stop_after)
+    assert stopped.value.signal_number == signal.SIGTERM
+    torch.rand(1234)  # whatever random state the new process starts with
+    assert_same(without_time(run(tmp_path / "run")), uninterrupted[1])
+    assert log_without_time(tmp_path / "run") == log_without_time(uninterrupted[0])
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(InterruptedRunError):
+        run(tmp_path / "run", stop_after=14)
+
+    def exploding(real: torch.Tensor, generated: torch.Tensor) -> torch.Tensor:
+        return (real.mean() - generated.mean()) * float("inf")
+
+    objective = replace(digits().objective, generator_loss=exploding)
+    recipe = replace(digits(), objective=objective)
+    with pytest.raises(DivergedError, match=r"generator/feature_matching.* is not finite at step 12.*No checkpoint"):
+        run(tmp_path / "other", objective=recipe.objective)
+    assert not (tmp_path / "other" / "checkpoints").exists()
+
+
+def test_the_learning_rate_falls_to_the_end() -> None:
+    schedule = Schedule(epochs=10, learning_rate=0.3, decay_share=0.4)
+    rates = [round(schedule.rate(epoch), 6) for epoch in range(10)]
+    assert rates == [0.3] * 7 + [0.225, 0.15, 0.075]
+    assert Schedule(epochs=10, learning_rate=0.3).rate(9) == 0.3
+
+
+def spawn(out: Path, errors: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "improved_gan", "train", "digits", "--epochs", "60", "--threads", "1"]
+    command += ["--save-every", "0.2", "--out", str(out)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(280)
+def test_killed_at_random_moments_it_ends_with_the_same_weights(tmp_path: Path) -> None:
+    assert spawn(tmp_path / "whole").wait() == 0
+    moments, kills = random.Random(5), 0
+    while True:
+        process = spawn(tmp_path / "killed")
+        deadline = time.monotonic() + (moments.uniform(0.5, 2.0) if kills < 4 else 100)
+        # The clock starts with the first checkpoint: before that there is nothing to lose.
+        while process.poll() is None and (
+            time.monotonic() < deadline or not any(tmp_path.glob("killed/checkpoints/*"))
+        ):
+            time.sleep(0.05)
+            if not any(tmp_path.glob("killed/checkpoints/*.safetensors")):
+                deadline = time.monotonic() + moments.uniform(0.1, 2.0)
+        if process.poll() is not None:
+            break
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        kills += 1
+    assert process.returncode == 0
+    assert kills >= 2
+    final = []
+    for name in ("whole", "killed"):
+        folder = RunFolder(tmp_path / name)
+        fingerprint = folder.recipe()["fingerprint"]
+        tensors = load_newest(folder.checkpoints, fingerprint=fingerprint, warn=pytest.fail)
+        assert tensors is not None
+        final.append(without_time(tensors))
+    assert_same(*final)
+    assert log_without_time(tmp_path / "whole") == log_without_time(tmp_path / "killed")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_save_and_say_how_to_go_on(tmp_path: Path, number: int, code: int) -> None:
+    process = spawn(tmp_path / "run", subprocess.PIPE)
+    while process.poll() is None and not any(tmp_path.glob("run/checkpoints/*.safetensors")):
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, errors = process.communicate()
+    assert process.returncode == code
+    message = errors.decode().strip().splitlines()[-1]
+    assert message.startswith("improved-gan: stopped at step")
+    assert message.endswith("run the same command to go on")

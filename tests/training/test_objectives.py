@@ -1,0 +1,115 @@
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from improved_gan.models import Discriminator, Generator, Judgement
+from improved_gan.techniques import feature_matching_loss
+from improved_gan.training import Adversarial, SemiSupervised
+from tests.oracles import losses
+
+
+@dataclass
+class Images:
+    labelled_images: Tensor
+    labels: Tensor
+    unlabelled_images: Tensor
+    fresh_images: Tensor
+
+
+class Identity(Generator):
+    """Latents are the images, and each draw is written down."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale, self.drawn = nn.Parameter(torch.ones(())), []
+
+    def draw_latents(self, num: int, *, source: torch.Generator | None = None) -> Tensor:
+        self.drawn.append(torch.randn(num, 1, 2, 2, generator=source, dtype=torch.float64))
+        return self.drawn[-1]
+
+    def forward(self, latents: Tensor) -> Tensor:
+        return latents * self.scale
+
+
+class Pixels(Discriminator):
+    """Logits are a linear map of the pixels, features the pixels; no noise, so every number can be checked."""
+
+    def __init__(self, num_logits: int | None = 3) -> None:
+        super().__init__()
+        self.num_logits, self.layer = num_logits, nn.Linear(4, num_logits or 1).double()
+
+    def forward(self, images: Tensor) -> Judgement:
+        logits = self.layer(images.flatten(1))
+        return Judgement(logits if self.num_logits else logits[:, 0], images.flatten(1))
+
+
+@pytest.fixture
+def batch() -> Images:
+    draw = [torch.randn(n, 1, 2, 2, dtype=torch.float64) for n in (4, 5, 5)]
+    return Images(draw[0], torch.tensor([0, 2, 1, 0]), draw[1], draw[2])
+
+
+def logits(discriminator: Pixels, images: Tensor) -> np.ndarray:
+    return discriminator(images).logits.detach().numpy()
+
+
+def test_semi_supervised_terms_are_the_weighted_losses_of_section_5(batch: Images) -> None:
+    generator, discriminator = Identity(), Pixels()
+    terms = SemiSupervised(supervised_weight=2.0).discriminator_terms(generator, discriminator, batch)
+    supervised, unsupervised = losses.semi_supervised(
+        logits(discriminator, batch.labelled_images),
+        batch.labels,
+        logits(discriminator, batch.unlabelled_images),
+        logits(discriminator, generator.drawn[0]),
+    )
+    assert terms.losses["supervised"].item() == pytest.approx(2 * supervised)
+    assert terms.losses["unsupervised"].item() == pytest.approx(0.5 * unsupervised)
+    assert list(terms.losses) == ["supervised", "unsupervised"]
+
+
+def test_monitors_say_how_sure_the_discriminator_is(batch: Images) -> None:
+    generator, discriminator = Identity(), Pixels()
+    monitors = SemiSupervised().discriminator_terms(generator, discriminator, batch).monitors
+    real = 1 - losses.class_probabilities(logits(discriminator, batch.unlabelled_images))[:, -1]
+    wrong = logits(discriminator, batch.labelled_images).argmax(1) != batch.labels.numpy()
+    assert monitors["real_probability"].item() == pytest.approx(real.mean())
+    assert monitors["labelled_error"].item() == pytest.approx(wrong.mean())
+
+
+def test_feature_matching_uses_the_fresh_images_and_new_latents(batch: Images) -> None:
+    generator, discriminator = Identity(), Pixels()
+    objective = SemiSupervised(generator_loss=feature_matching_loss)
+    objective.discriminator_terms(generator, discriminator, batch)
+    terms = objective.generator_terms(generator, discriminator, batch)
+    expected = losses.feature_matching(batch.fresh_images.flatten(1), generator.drawn[1].flatten(1), "paper")
+    assert terms.losses["feature_matching"].item() == pytest.approx(expected)
+    assert not torch.equal(generator.drawn[0], generator.drawn[1])
+
+
+@pytest.mark.parametrize("num_logits", [None, 3])
+def test_adversarial_terms(batch: Images, num_logits: int | None) -> None:
+    generator, discriminator = Identity(), Pixels(num_logits)
+    objective = Adversarial()
+    d_term = objective.discriminator_terms(generator, discriminator, batch).losses["adversarial"].item()
+    g_term = objective.generator_terms(generator, discriminator, batch).losses["adversarial"].item()
+
+    def as_one(images: Tensor) -> np.ndarray:
+        values = logits(discriminator, images)
+        return values if num_logits is None else np.log(np.exp(values).sum(1))
+
+    real, fake, again = (as_one(images) for images in (batch.unlabelled_images, *generator.drawn))
+    assert d_term == pytest.approx(losses.discriminator(real, fake))
+    assert g_term == pytest.approx(-losses.log_sigmoid(again).mean())
+
+
+@pytest.mark.parametrize("objective", [SemiSupervised(), Adversarial()])
+def test_each_player_gets_gradients_of_its_own_terms_only(batch: Images, objective) -> None:
+    generator, discriminator = Identity(), Pixels()
+    sum(objective.discriminator_terms(generator, discriminator, batch).losses.values()).backward()
+    assert generator.scale.grad is None
+    assert discriminator.layer.weight.grad is not None
+    sum(objective.generator_terms(generator, discriminator, batch).losses.values()).backward()
+    assert generator.scale.grad is not None

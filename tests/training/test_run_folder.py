@@ -1,0 +1,84 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from improved_gan.training.errors import RunError
+from improved_gan.training.run_folder import RunFolder
+
+SETTINGS = {"seed": 1, "epochs": 10, "rates": (0.5, 0.999)}
+
+
+def claim(path: Path, **changes: object) -> RunFolder:
+    folder = RunFolder(path)
+    folder.claim({**SETTINGS, **changes}, extendable=("epochs",))
+    return folder
+
+
+def test_the_same_settings_come_back_to_the_same_folder(tmp_path: Path) -> None:
+    first = claim(tmp_path / "run").recipe()
+    assert claim(tmp_path / "run").recipe() == first
+    assert first["settings"]["rates"] == [0.5, 0.999]
+
+
+def test_a_run_may_be_made_longer_but_not_shorter(tmp_path: Path) -> None:
+    fingerprint = claim(tmp_path).recipe()["fingerprint"]
+    longer = claim(tmp_path, epochs=20).recipe()
+    assert longer["settings"]["epochs"] == 20
+    assert longer["fingerprint"] == fingerprint
+    with pytest.raises(RunError, match="started with epochs 20: give at least that"):
+        claim(tmp_path, epochs=15)
+
+
+def test_another_run_is_refused_and_left_alone(tmp_path: Path) -> None:
+    before = claim(tmp_path).recipe_file.read_text()
+    with pytest.raises(RunError, match=r"holds another run \(seed: 1 there\): give its settings, or another --out"):
+        claim(tmp_path, seed=2)
+    assert (tmp_path / "recipe.json").read_text() == before
+
+
+def test_a_folder_of_other_things_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("precious")
+    with pytest.raises(RunError, match="not empty and holds no run"):
+        claim(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"settings": {}}'])
+def test_an_unreadable_recipe_is_told(tmp_path: Path, content: str) -> None:
+    claim(tmp_path)
+    (tmp_path / "recipe.json").write_text(content)
+    with pytest.raises(RunError, match=r"no run folder: recipe\.json cannot be read"):
+        RunFolder(tmp_path).recipe()
+
+
+def test_an_edited_recipe_is_noticed(tmp_path: Path) -> None:
+    folder = claim(tmp_path)
+    content = json.loads(folder.recipe_file.read_text())
+    content["settings"]["seed"] = 5
+    folder.recipe_file.write_text(json.dumps(content))
+    with pytest.raises(RunError, match="was changed after the run began"):
+        folder.recipe()
+
+
+def test_only_one_process_trains_in_a_folder(tmp_path: Path) -> None:
+    with (
+        RunFolder(tmp_path).locked(),
+        pytest.raises(RunError, match="another process is training"),
+        RunFolder(tmp_path).locked(),
+    ):
+        pass
+    with RunFolder(tmp_path).locked():
+        claim(tmp_path)
+
+
+def test_the_log_rewinds_to_a_step_and_survives_a_torn_line(tmp_path: Path) -> None:
+    folder = claim(tmp_path)
+    assert folder.read_log() == []
+    for step in (10, 20, 30):
+        folder.append_log({"step": step})
+    with folder.log_file.open("a") as file:
+        file.write('{"step": 4')
+    assert [line["step"] for line in folder.read_log()] == [10, 20, 30]
+    folder.rewind_log(20)
+    assert [line["step"] for line in folder.read_log()] == [10, 20]
