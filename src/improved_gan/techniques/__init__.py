@@ -7,19 +7,27 @@ from improved_gan.techniques.adversarial import (
 )
 from improved_gan.techniques.feature_matching import feature_matching_loss
 from improved_gan.techniques.gaussian_noise import GaussianNoise
+from improved_gan.techniques.minibatch_discrimination import (
+    MinibatchDiscrimination,
+    minibatch_similarity,
+    two_sided_similarity,
+)
 from improved_gan.techniques.semi_supervised import real_logit, semi_supervised_losses
 from improved_gan.techniques.weight_averaging import WeightAverage
 from improved_gan.techniques.weight_norm import data_dependent_init_, weight_norm
 
 __all__ = [
     "GaussianNoise",
+    "MinibatchDiscrimination",
     "WeightAverage",
     "adversarial_discriminator_loss",
     "data_dependent_init_",
     "feature_matching_loss",
+    "minibatch_similarity",
     "minimax_generator_loss",
     "non_saturating_generator_loss",
     "real_logit",
     "semi_supervised_losses",
+    "two_sided_similarity",
     "weight_norm",
 ]
