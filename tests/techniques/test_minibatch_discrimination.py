@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from improved_gan.techniques import MinibatchDiscrimination, minibatch_similarity, two_sided_similarity
@@ -10,7 +10,6 @@ from tests.oracles import minibatch
 VARIANTS = ["paper", "released"]
 
 
-@settings(deadline=None)
 @given(seed=st.integers(0, 1000), n=st.integers(1, 9), include_self=st.booleans(), shift=st.floats(-5, 5))
 def test_laws(seed: int, n: int, include_self: bool, shift: float) -> None:
     x = torch.randn(n, 3, 4, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)

@@ -7,6 +7,7 @@ from improved_gan.techniques.adversarial import (
 )
 from improved_gan.techniques.feature_matching import feature_matching_loss
 from improved_gan.techniques.gaussian_noise import GaussianNoise
+from improved_gan.techniques.historical_averaging import HistoricalAverage
 from improved_gan.techniques.minibatch_discrimination import (
     MinibatchDiscrimination,
     minibatch_similarity,
@@ -18,6 +19,7 @@ from improved_gan.techniques.weight_norm import data_dependent_init_, weight_nor
 
 __all__ = [
     "GaussianNoise",
+    "HistoricalAverage",
     "MinibatchDiscrimination",
     "WeightAverage",
     "adversarial_discriminator_loss",
