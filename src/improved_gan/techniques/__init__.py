@@ -20,6 +20,7 @@ from improved_gan.techniques.minibatch_discrimination import (
     two_sided_similarity,
 )
 from improved_gan.techniques.semi_supervised import real_logit, semi_supervised_losses
+from improved_gan.techniques.virtual_batch_norm import ReferenceBatch, VirtualBatchNorm, convert_virtual_batch_norm
 from improved_gan.techniques.weight_averaging import WeightAverage
 from improved_gan.techniques.weight_norm import data_dependent_init_, weight_norm
 
@@ -27,8 +28,11 @@ __all__ = [
     "GaussianNoise",
     "HistoricalAverage",
     "MinibatchDiscrimination",
+    "ReferenceBatch",
+    "VirtualBatchNorm",
     "WeightAverage",
     "adversarial_discriminator_loss",
+    "convert_virtual_batch_norm",
     "data_dependent_init_",
     "divergence_discriminator_loss",
     "divergence_generator_loss",
