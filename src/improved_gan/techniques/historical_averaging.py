@@ -48,7 +48,7 @@ class HistoricalAverage(nn.Module):
         self._followed = list(parameters)  # a list hides them from this module's parameters
         if not self._followed:
             raise ValueError("there are no parameters to follow; got an empty list (or a spent iterator)")
-        self.register_buffer("num_updates", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("num_updates", torch.zeros((), dtype=torch.int64, device=self._followed[0].device))
         for index, parameter in enumerate(self._followed):
             self.register_buffer(f"mean_{index}", parameter.detach().to(torch.float64, copy=True))
 

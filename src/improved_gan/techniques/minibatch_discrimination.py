@@ -183,7 +183,7 @@ class MinibatchDiscrimination(nn.Module):
         """
         if self.log_weight_scale is None or self.bias is None:
             return
-        projections = self.project(features)
+        projections = self.project(features).to(torch.promote_types(features.dtype, torch.float32))
         everyone = gather_with_gradient(projections) if self.across_ranks else projections
         if len(everyone) < 2:
             raise ValueError(f"the start needs a batch of at least 2 examples; got features {tuple(features.shape)}")

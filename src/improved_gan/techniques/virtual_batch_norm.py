@@ -234,7 +234,8 @@ class ReferenceBatch(nn.Module):
         tensors: list[Tensor] = [self.reference, *self.network.parameters(), *buffers]
         versions: list[object] = [(None if t.is_inference() else t._version, t.dtype, t.device) for t in tensors]
         device = self.reference.device.type
-        return [*tensors, *versions, torch.is_autocast_enabled(device), torch.get_autocast_dtype(device)]
+        autocast = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+        return [*tensors, *versions, torch.get_autocast_dtype(device) if autocast else None]
 
     def _run(self, rows: Tensor, *, keep: bool = False) -> Tensor:
         """A pass whose first rows are the reference."""

@@ -81,7 +81,7 @@ def data_dependent_init_(network: nn.Module, batch: Tensor, *, std: float | Mapp
     Layers with a method `start_from_batch_` are started in their turn, from their own input.
 
     One pass in training mode (noise and dropout on); each layer is normalised before the next one sees its output.
-    A layer without bias gets its deviation only. Buffers and the mode come back as they were.
+    A layer without bias gets its deviation only. Buffers and the mode come back as they were. Autocast is off.
 
     Args:
         network: any module with layers that went through `weight_norm`; changed in place.
@@ -112,8 +112,10 @@ def data_dependent_init_(network: nn.Module, batch: Tensor, *, std: float | Mapp
     hooks += [layer.register_forward_pre_hook(_other_starter(name, pending)) for name, layer in others.items()]
     was_training, buffers = network.training, {name: buffer.clone() for name, buffer in network.named_buffers()}
     try:
-        network.train()(batch)
+        with torch.autocast(batch.device.type, enabled=False):
+            network.train()(batch)
     finally:
+        torch.clear_autocast_cache()  # else a surrounding autocast would go on with the parameters as they were
         for hook in hooks:
             hook.remove()
         network.train(was_training)
