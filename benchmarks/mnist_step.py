@@ -152,7 +152,7 @@ def copy_start(plain: Plain, ours: Ours) -> None:
 
 
 def largest_difference(precision: torch.dtype, steps: int = 2) -> float:
-    """The largest relative difference of a loss over noiseless steps from the same start; later Adam amplifies any rounding."""
+    """The largest relative difference of a loss over noiseless steps from one start (Adam amplifies rounding later)."""
     torch.manual_seed(0)
     ours, plain = Ours(precision, noisy=False), Plain(noisy=False)
     copy_start(plain, ours)

@@ -1,10 +1,17 @@
-"""What every test starts from: few threads, a fixed seed, no user settings; and one small trained run."""
+"""What every test starts from: few threads, a fixed seed, no user settings; a small trained run, and two ranks."""
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
+
+from tests.ranks import TwoRanks
+
+settings.register_profile("house", deadline=None)  # the first call of an operator, or a busy machine, is no failure
+settings.load_profile("house")
 
 
 @pytest.fixture(autouse=True)
@@ -24,3 +31,10 @@ def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     out = tmp_path_factory.mktemp("trained") / "run"
     return run_training(TrainOptions("digits", epochs=20, out=out, threads=1), Console(file=io.StringIO()))
+
+
+@pytest.fixture(scope="session")
+def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoRanks]:
+    ranks = TwoRanks(tmp_path_factory.mktemp("ranks"))
+    yield ranks
+    ranks.close()

@@ -1,0 +1,124 @@
+"""Minibatch similarity forward and backward: the naive formula, torch.cdist and ours, in time and peak memory.
+
+    python benchmarks/minibatch_similarity.py --threads 1 --out minibatch_similarity.json
+
+Times are interleaved (one round of each method after another) and the median is taken. Peak memory is that of a fresh
+process, less what it held before the first call. A method that would not fit into memory is left out, and said so.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch import Tensor
+
+from improved_gan.techniques import minibatch_similarity
+
+SIZES = [(100, 100, 5), (256, 300, 50), (1024, 300, 50)]
+ROUNDS = {(100, 100, 5): 21, (256, 300, 50): 5, (1024, 300, 50): 3}
+
+
+def naive(projections: Tensor) -> Tensor:
+    """The formula as it stands: the whole N x N x B x C tensor."""
+    return (-(projections[:, None] - projections[None]).abs().sum(-1)).exp().sum(1)
+
+
+def cdist(projections: Tensor) -> Tensor:
+    """torch.cdist with p = 1, one batch entry a kernel: B x N x N distances."""
+    points = projections.transpose(0, 1).contiguous()
+    return (-torch.cdist(points, points, p=1)).exp().sum(2).t()
+
+
+METHODS: dict[str, Callable[[Tensor], Tensor]] = {"naive": naive, "cdist": cdist, "ours": minibatch_similarity}
+
+
+def run(method: str, projections: Tensor) -> float:
+    """Seconds for one forward and backward pass."""
+    start = time.perf_counter()
+    torch.autograd.grad(METHODS[method](projections).square().sum(), projections)
+    return time.perf_counter() - start
+
+
+def available_bytes() -> int:
+    """Memory that could be had now."""
+    lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    return int(lines["MemAvailable"].split()[0]) * 1024
+
+
+def fits(method: str, size: tuple[int, int, int]) -> bool:
+    """The naive formula holds up to four tensors of N x N x B x C: differences, absolute values, signs, gradients."""
+    n, b, c = size
+    return method != "naive" or 4 * 4 * n * n * b * c < 0.9 * available_bytes()
+
+
+def peak_bytes(method: str, size: tuple[int, int, int], threads: int) -> int:
+    """Peak memory above the start of a fresh process that runs the method once."""
+    arguments = [sys.executable, __file__, "--threads", str(threads), "--child", method, *map(str, size)]
+    return int(subprocess.run(arguments, check=True, capture_output=True, text=True).stdout)
+
+
+def child(method: str, size: tuple[int, int, int]) -> None:
+    """Warm up on a tiny batch, note the high-water mark, run, print by how much it rose."""
+    run(method, torch.randn(2, 1, 1, requires_grad=True))
+    projections = torch.randn(size, requires_grad=True)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    run(method, projections)
+    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+
+
+def measure(size: tuple[int, int, int], threads: int) -> list[dict[str, object]]:
+    """One row for each method: median seconds and peak bytes, or null where it does not fit."""
+    projections = torch.randn(size, requires_grad=True)
+    present = [method for method in METHODS if fits(method, size)]
+    peaks = {method: peak_bytes(method, size, threads) for method in present}
+    times: dict[str, list[float]] = {method: [] for method in present}
+    for _ in range(ROUNDS[size]):
+        for method in present:
+            times[method].append(run(method, projections))
+    return [
+        {
+            "size": size,
+            "method": method,
+            "seconds": median(times[method]) if method in present else None,
+            "peak_bytes": peaks.get(method),
+        }
+        for method in METHODS
+    ]
+
+
+def main() -> None:
+    """Print the table and write the JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=Path("minibatch_similarity.json"))
+    parser.add_argument("--child", nargs=4, metavar=("METHOD", "N", "B", "C"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    if options.child:
+        method, n, b, c = options.child
+        child(method, (int(n), int(b), int(c)))
+        return
+    rows = []
+    print(f"{'(N, B, C)':>16} {'method':>8} {'forward+backward':>18} {'peak memory':>14}", flush=True)
+    for size in SIZES:
+        for row in measure(size, options.threads):
+            seconds, peak = row["seconds"], row["peak_bytes"]
+            text = (
+                f"{seconds * 1000:15.1f} ms {peak / 2**20:10.1f} MiB"
+                if isinstance(seconds, float) and isinstance(peak, int)
+                else "does not fit into this machine's memory"
+            )
+            print(f"{size!s:>16} {row['method']:>8} {text}", flush=True)
+            rows.append(row)
+    options.out.write_text(json.dumps({"threads": options.threads, "torch": torch.__version__, "rows": rows}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
