@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 
-import click
 import pytest
 import typer.main
 
@@ -22,7 +21,7 @@ def test_every_command_and_option_is_documented(name: str) -> None:
     assert f"## {name}" in page
     section = page.split(f"## {name}\n")[1].split("\n## ")[0]
     for parameter in COMMANDS[name].params:
-        if isinstance(parameter, click.Option):
+        if parameter.param_type_name == "option":
             assert any(f"{option}" in section for option in parameter.opts), f"{name} {parameter.opts}"
 
 

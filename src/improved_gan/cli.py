@@ -154,6 +154,21 @@ def classify(
         raise typer.Exit(1)
 
 
+@app.command()
+def theory(
+    name: Annotated[str, typer.Argument(help="game, divergences, smoothed-discriminator or mode-collapse.")],
+    out: Annotated[Path, typer.Option(help="Folder for the PNG and CSV files.")],
+    seed: Annotated[int, typer.Option(help="Of everything that is drawn at random.")] = 0,
+) -> None:
+    """Watch one of the paper's claims: writes PNG and CSV files and says what to see. Each takes under a minute.
+
+    Example: `improved-gan theory game --out theory`.
+    """
+    from improved_gan.commands.theory import run_theory
+
+    run_theory(name, out=out, seed=seed, console=_console())
+
+
 def main() -> None:
     """Run the command line; an expected error is one line on stderr and exit code 2 (1 for a failed run)."""
     try:
@@ -168,13 +183,14 @@ def main() -> None:
 
 def _expected(error: Exception) -> tuple[str | None, int]:
     """The one line and the exit code of an error that the user can do something about; (None, 1) for a bug."""
+    from improved_gan.commands.theory import TheoryError
     from improved_gan.data import DataError
     from improved_gan.recipes import RecipeError
     from improved_gan.training.errors import DivergedError, InterruptedRunError, RunError
 
     if isinstance(error, InterruptedRunError):
         return str(error), 128 + error.signal_number
-    if isinstance(error, (DataError, RecipeError, RunError)):
+    if isinstance(error, (DataError, RecipeError, RunError, TheoryError)):
         return str(error), 2
     if isinstance(error, DivergedError):
         return str(error), 1

@@ -136,7 +136,7 @@ def test_the_learning_rate_falls_to_the_end() -> None:
 
 
 def spawn(out: Path, errors: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "improved_gan", "train", "digits", "--epochs", "60", "--threads", "1"]
+    command = [sys.executable, "-m", "improved_gan", "train", "digits", "--epochs", "40", "--threads", "1"]
     command += ["--save-every", "0.2", "--out", str(out)]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
 
@@ -148,7 +148,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_weights(tmp_path: Path) 
     moments, kills = random.Random(5), 0
     while True:
         process = spawn(tmp_path / "killed")
-        deadline = time.monotonic() + (moments.uniform(0.5, 2.0) if kills < 4 else 100)
+        deadline = time.monotonic() + (moments.uniform(0.5, 2.0) if kills < 3 else 100)
         # The clock starts with the first checkpoint: before that there is nothing to lose.
         while process.poll() is None and (
             time.monotonic() < deadline or not any(tmp_path.glob("killed/checkpoints/*"))

@@ -1,7 +1,7 @@
 """Which images have labels: an object, so that no label beyond the budget can leak in.
 
 n labels, the same number for each class, are drawn once from the training set. The split is saved with a run as seed,
-indices and hash; a run that is resumed with another split stops.
+indices and hash (`as_dict`); a run folder with another split is refused.
 """
 
 import hashlib
@@ -97,15 +97,3 @@ class LabelSplit:
             "labels": list(self.labels),
             "sha256": self.digest,
         }
-
-    def check_stored(self, stored: dict[str, object]) -> None:
-        """Compare with what a run folder holds.
-
-        Raises:
-            DataError: the stored split is another one, or was altered.
-        """
-        if stored.get("sha256") != self.digest or stored.get("indices") != list(self.indices):
-            raise DataError(
-                f"the run was made with another label split (sha256 {str(stored.get('sha256'))[:12]}..., "
-                f"now {self.digest[:12]}...): the data or the split seed differ; give the run's own, or another --out"
-            )

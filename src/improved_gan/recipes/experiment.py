@@ -115,7 +115,11 @@ class Experiment:
         learnt = [parameter for parameter in network.parameters() if parameter.requires_grad]
         recipe = self.recipe
         return torch.optim.Adam(
-            learnt, lr=recipe.learning_rate, betas=recipe.adam_betas, eps=recipe.adam_epsilon, fused=True
+            learnt,
+            lr=recipe.learning_rate,
+            betas=recipe.adam_betas,
+            eps=recipe.adam_epsilon,
+            fused=self.device.type in ("cpu", "cuda"),
         )
 
 

@@ -20,5 +20,8 @@ class InterruptedRunError(Exception):
     """
 
     def __init__(self, message: str, signal_number: int) -> None:
-        super().__init__(message)
+        super().__init__(message, signal_number)  # both, so that the error survives the way out of a worker process
         self.signal_number = signal_number
+
+    def __str__(self) -> str:
+        return str(self.args[0])
