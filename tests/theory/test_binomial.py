@@ -4,12 +4,13 @@ from math import comb
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from improved_gan.theory.binomial import binomial_log_probabilities
 
 
+@settings(deadline=None)
 @given(num_draws=st.integers(1, 400), probability=st.floats(1e-6, 1 - 1e-6))
 def test_agrees_with_scipy(num_draws: int, probability: float) -> None:
     ours = binomial_log_probabilities(num_draws, probability)

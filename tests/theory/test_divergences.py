@@ -2,17 +2,12 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.integrate import quad
-from scipy.special import xlogy
-from scipy.stats import norm
 
 from improved_gan.theory.divergences import (
     bernoulli_minibatch_divergence,
     bernoulli_preference_divergence,
-    gaussian_divergence,
-    gaussian_preference_divergence,
     jensen_shannon_terms,
     kullback_leibler_terms,
 )
@@ -57,6 +52,7 @@ def test_preference_sees_both_orders(terms, definition, num_draws: int, q: float
     assert ours == pytest.approx(expected, rel=1e-12, abs=1e-14)
 
 
+@settings(deadline=None)
 @given(p=chances, q=chances, num_draws=st.integers(1, 10_000))
 def test_kl_of_minibatches_is_n_times_kl(p: float, q: float, num_draws: int) -> None:
     one = bernoulli_minibatch_divergence(p, q, 1, terms=kullback_leibler_terms)
@@ -64,6 +60,7 @@ def test_kl_of_minibatches_is_n_times_kl(p: float, q: float, num_draws: int) -> 
     assert many == pytest.approx(num_draws * one, rel=1e-12)
 
 
+@settings(deadline=None)
 @given(p=chances, gap=st.floats(1e-9, 1e-3))
 def test_kl_keeps_its_digits_when_the_two_are_near(p: float, gap: float) -> None:
     q = p * (1 - gap)
@@ -75,6 +72,7 @@ def test_kl_keeps_its_digits_when_the_two_are_near(p: float, gap: float) -> None
     assert many == pytest.approx(1000 * ours, rel=1e-12)
 
 
+@settings(deadline=None)
 @given(p=chances, q=chances, sizes=st.lists(st.integers(1, 3000), min_size=2, max_size=4))
 def test_js_over_n_never_increases_and_js_never_falls(p: float, q: float, sizes: list[int]) -> None:
     js = np.array([bernoulli_minibatch_divergence(p, q, size) for size in sorted(sizes)])
@@ -83,6 +81,7 @@ def test_js_over_n_never_increases_and_js_never_falls(p: float, q: float, sizes:
     assert np.all(js <= 1 + 1e-12)
 
 
+@settings(deadline=None)
 @given(p=chances, q=chances, num_draws=st.integers(1, 60))
 def test_js_is_symmetric_and_preference_kl_is_both_kls(p: float, q: float, num_draws: int) -> None:
     forth, back = (bernoulli_minibatch_divergence(*pair, num_draws) for pair in ((p, q), (q, p)))
@@ -111,40 +110,8 @@ def test_broadcasts() -> None:
     assert pairs[1, 0] == bernoulli_preference_divergence(0.7, 0.1, 5)
 
 
-@settings(max_examples=50)
-@given(mean=st.floats(-4, 4), std_p=st.floats(0.05, 5), std_q=st.floats(0.05, 5))
-def test_gaussian_kl_agrees_with_its_closed_form(mean: float, std_p: float, std_q: float) -> None:
-    exact = np.log(std_q / std_p) + (std_p**2 + mean**2) / (2 * std_q**2) - 0.5
-    assume(exact > 1e-6)  # the closed form itself cancels below
-    ours = gaussian_divergence(mean, std_p, 0.0, std_q, terms=kullback_leibler_terms)
-    assert ours * np.log(2) == pytest.approx(exact, rel=1e-9)
-
-
-@pytest.mark.parametrize(("mean", "std"), [(0.0, 0.2), (1.0, 1.0), (2.5, 0.7), (0.0, 1.05)])
-def test_gaussian_js_agrees_with_scipy(mean: float, std: float) -> None:
-    def integrand(x: float) -> float:
-        p, q = norm.pdf(x), norm.pdf(x, mean, std)
-        return (xlogy(p, 2 * p / (p + q)) + xlogy(q, 2 * q / (p + q))) / np.log(4)
-
-    expected = sum(quad(integrand, a, a + 1, epsabs=1e-13)[0] for a in range(-8, 8))
-    assert gaussian_divergence(0.0, 1.0, mean, std) == pytest.approx(expected, rel=1e-8, abs=1e-11)
-
-
-def test_gaussian_preference_agrees_with_a_plain_sum() -> None:
-    x = np.linspace(-9, 9, 1801)
-    p, q = norm.pdf(x), norm.pdf(x, 1, 0.5)
-    a, b = np.outer(p, q), np.outer(q, p)
-    expected = (xlogy(a, 2 * a / (a + b)) + xlogy(b, 2 * b / (a + b))).sum() * 0.01**2 / np.log(4)
-    assert gaussian_preference_divergence(0.0, 1.0, 1.0, 0.5) == pytest.approx(expected, rel=1e-9)
-    both = [gaussian_divergence(*pair, terms=kullback_leibler_terms) for pair in ((0, 1, 1, 0.5), (1, 0.5, 0, 1))]
-    ours = gaussian_preference_divergence(0.0, 1.0, 1.0, 0.5, terms=kullback_leibler_terms)
-    assert ours == pytest.approx(sum(both), rel=1e-10)
-
-
 def test_bad_use() -> None:
     with pytest.raises(ValueError, match="are required; got 0"):
         bernoulli_minibatch_divergence(0.2, 0.3, 0)
     with pytest.raises(ValueError, match=r"strictly between 0 and 1; got 0.2 and 0.0"):
         bernoulli_preference_divergence(0.2, 0.0)
-    with pytest.raises(ValueError, match=r"must be positive; got 1.0 and 0.0"):
-        gaussian_divergence(0.0, 1.0, 0.0, 0.0)

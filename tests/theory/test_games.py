@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
@@ -75,6 +75,7 @@ def test_distance_falls_as_the_power_law_says(weight: float) -> None:
     assert -slope == pytest.approx(decay_exponent(weight), rel=0.03)
 
 
+@settings(deadline=None)
 @given(step_size=st.floats(1e-4, 0.49), weight=st.floats(1e-4, 1e4))
 def test_stable_weights_are_those_that_shrink_a_step(step_size: float, weight: float) -> None:
     lowest, highest = stable_weights(step_size)

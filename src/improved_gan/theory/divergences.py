@@ -26,16 +26,16 @@ from numpy.typing import ArrayLike, NDArray
 from improved_gan.theory.binomial import binomial_log_probabilities
 
 __all__ = [
+    "DivergenceTerms",
     "bernoulli_minibatch_divergence",
     "bernoulli_preference_divergence",
-    "gaussian_divergence",
-    "gaussian_preference_divergence",
     "jensen_shannon_terms",
     "kullback_leibler_terms",
 ]
 
 Floats = NDArray[np.float64]
-Terms = Callable[[Floats, Floats, Floats], Floats]
+# probabilities under P and under Q, log ratio -> what each outcome adds
+DivergenceTerms = Callable[[Floats, Floats, Floats], Floats]
 
 # phi(L) as a power series, for |L| < 1: sum over j >= 2 of (-L)^j / j!
 _PHI = np.array([0.0, 0.0] + [(-1) ** j / factorial(j) for j in range(2, 22)])
@@ -85,7 +85,7 @@ def jensen_shannon_terms(p: ArrayLike, q: ArrayLike, log_ratio: ArrayLike) -> Fl
 
 
 def bernoulli_minibatch_divergence(
-    p: ArrayLike, q: ArrayLike, num_draws: int = 1, *, terms: Terms = jensen_shannon_terms
+    p: ArrayLike, q: ArrayLike, num_draws: int = 1, *, terms: DivergenceTerms = jensen_shannon_terms
 ) -> Floats:
     """d[P^N || Q^N] between minibatches of N Bernoulli draws, exactly, through the count distribution.
 
@@ -117,7 +117,7 @@ def bernoulli_minibatch_divergence(
 
 
 def bernoulli_preference_divergence(
-    p: ArrayLike, q: ArrayLike, num_draws: int = 1, *, terms: Terms = jensen_shannon_terms
+    p: ArrayLike, q: ArrayLike, num_draws: int = 1, *, terms: DivergenceTerms = jensen_shannon_terms
 ) -> Floats:
     """d(P^N x Q^N || Q^N x P^N): D is shown a real and a generated minibatch and says which is real.
 
@@ -150,41 +150,6 @@ def bernoulli_preference_divergence(
     return np.asarray(terms(right, right[:, ::-1], log_ratio).sum(-1).reshape(p.shape))
 
 
-def gaussian_divergence(
-    mean_p: float, std_p: float, mean_q: float, std_q: float, *, terms: Terms = jensen_shannon_terms
-) -> float:
-    """d[P || Q] between two Gaussians on a line, in bits, by quadrature.
-
-    Args:
-        mean_p: mean of the data.
-        std_p: deviation of the data, > 0.
-        mean_q: mean of the generator.
-        std_q: deviation of the generator, > 0.
-        terms: `jensen_shannon_terms` or `kullback_leibler_terms`.
-
-    Raises:
-        ValueError: a deviation that is not positive.
-
-    >>> print(round(gaussian_divergence(0.0, 1.0, 1.0, 1.0, terms=kullback_leibler_terms) * np.log(2), 10))
-    0.5
-    """
-    widths, log_p, log_q = _gaussians(mean_p, std_p, mean_q, std_q)
-    return float(terms(widths * np.exp(log_p), widths * np.exp(log_q), log_p - log_q).sum())
-
-
-def gaussian_preference_divergence(
-    mean_p: float, std_p: float, mean_q: float, std_q: float, *, terms: Terms = jensen_shannon_terms
-) -> float:
-    """d(P x Q || Q x P) between two Gaussians on a line, in bits, by quadrature; arguments as `gaussian_divergence`.
-
-    >>> print(round(gaussian_preference_divergence(0.0, 1.0, 1.0, 1.0, terms=kullback_leibler_terms) * np.log(2), 10))
-    1.0
-    """
-    widths, log_p, log_q = _gaussians(mean_p, std_p, mean_q, std_q)
-    p, q, log_ratio = widths * np.exp(log_p), widths * np.exp(log_q), log_p - log_q
-    return float(terms(p[:, None] * q, q[:, None] * p, log_ratio[:, None] - log_ratio).sum())
-
-
 def _log_ratios(p: Floats, q: Floats) -> tuple[Floats, Floats]:
     """(...) log p/q and log (1-p)/(1-q), by the relative difference where that is small, so that no digit is lost."""
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -193,22 +158,3 @@ def _log_ratios(p: Floats, q: Floats) -> tuple[Floats, Floats]:
             np.where(np.abs(ones) < 0.5, np.log1p(ones), np.log(p) - np.log(q)),
             np.where(np.abs(zeros) < 0.5, np.log1p(zeros), np.log1p(-p) - np.log1p(-q)),
         )
-
-
-def _gaussians(mean_p: float, std_p: float, mean_q: float, std_q: float) -> tuple[Floats, Floats, Floats]:
-    """Weights of the quadrature and both log densities at its nodes.
-
-    Ten Gauss-Legendre nodes between any two neighbours among the points mean + j std, |j| <= 12, of the two.
-    """
-    if not (std_p > 0 and std_q > 0):
-        raise ValueError(f"std_p and std_q must be positive; got {std_p} and {std_q}")
-    marks = np.arange(-12.0, 13.0)
-    edges = np.unique(np.concatenate([mean_p + std_p * marks, mean_q + std_q * marks]))
-    nodes, weights = np.polynomial.legendre.leggauss(10)
-    half = np.diff(edges)[:, None] / 2
-    x = (edges[:-1, None] + half + half * nodes).ravel()
-    log_p, log_q = (
-        -0.5 * ((x - mean) / std) ** 2 - np.log(std * np.sqrt(2 * np.pi))
-        for mean, std in ((mean_p, std_p), (mean_q, std_q))
-    )
-    return (half * weights).ravel(), log_p, log_q

@@ -87,13 +87,7 @@ def trajectory(
 
 
 def distance_to_equilibrium(points: ArrayLike) -> Floats:
-    """How far from (1, 1) each point is; infinite where the game has run away.
-
-    Args:
-        points: (..., 2) x and y.
-
-    Returns:
-        (...) the Euclidean distance.
+    """(..., 2) points x, y to (...) Euclidean distances from (1, 1); infinite where the game has run away.
 
     >>> print(distance_to_equilibrium([[1.0, 1.0], [4.0, 5.0]]))
     [0. 5.]
@@ -120,9 +114,9 @@ def convergence_map(
         x: (...) starting values of x.
         y: (...) starting values of y, broadcast against x.
         weight: (...) weights of historical averaging, broadcast against both.
-        alternating: as in `trajectory`.
-        step_size: as in `trajectory`.
-        num_steps: as in `trajectory`.
+        alternating: as in `trajectory`, like the next two.
+        step_size: of both players.
+        num_steps: T.
         window: number of last steps looked at: about three rounds of the orbit with the default step size.
 
     Returns:
@@ -146,19 +140,13 @@ def convergence_map(
 
 
 def stable_weights(step_size: float) -> tuple[float, float]:
-    """The weights between which simultaneous descent is drawn to the equilibrium, once near it.
+    """(lowest, highest) weight with which simultaneous descent is drawn to the equilibrium, once near it.
 
-    With the mean held still a step multiplies the distance by |1 + eta (2i - 2w)|, which is below 1 exactly when
-    w > eta (1 + w^2). Alternating descent multiplies it by |1 - 2 eta w|: any weight from 0 to 1/eta will do.
-
-    Args:
-        step_size: eta, below 1/2 (no weight helps beyond it).
-
-    Returns:
-        (lowest, highest) weight.
+    With the mean held still a step multiplies the distance by |1 + eta (2i - 2w)|, below 1 when w > eta (1 + w^2).
+    Alternating descent multiplies it by |1 - 2 eta w|: any weight from 0 to 1/eta will do.
 
     Raises:
-        ValueError: eta is not between 0 and 1/2.
+        ValueError: eta is not between 0 and 1/2; no weight helps beyond that.
 
     >>> lowest, highest = stable_weights(0.01)
     >>> print(f"{lowest:.4f} to {highest:.1f}")
