@@ -1,7 +1,15 @@
-"""What every test starts from: few threads, a fixed seed, no user settings."""
+"""What every test starts from: few threads, a fixed seed, no user settings; and two ranks for those that ask."""
+
+from collections.abc import Iterator
 
 import pytest
 import torch
+from hypothesis import settings
+
+from tests.ranks import TwoRanks
+
+settings.register_profile("house", deadline=None)  # the first call of an operator, or a busy machine, is no failure
+settings.load_profile("house")
 
 
 @pytest.fixture(autouse=True)
@@ -10,3 +18,10 @@ def _seeded(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_num_threads(1)
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "120")
+
+
+@pytest.fixture(scope="session")
+def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoRanks]:
+    ranks = TwoRanks(tmp_path_factory.mktemp("ranks"))
+    yield ranks
+    ranks.close()

@@ -38,3 +38,17 @@ def semi_supervised(labelled: ArrayLike, labels: ArrayLike, unlabelled: ArrayLik
     supervised = -np.log(given_real).mean()
     real, fake = class_probabilities(unlabelled), class_probabilities(generated)
     return supervised, -np.log(real[:, :-1].sum(axis=1)).mean() - np.log(fake[:, -1]).mean()
+
+
+def cross_entropy(logits: ArrayLike, target: float) -> float:
+    """-t log D - (1 - t) log(1 - D), the mean over the batch."""
+    return -float((target * log_sigmoid(logits) + (1 - target) * log_sigmoid(-np.asarray(logits, np.float64))).mean())
+
+
+def divergence(logits: ArrayLike, target: float) -> float:
+    """KL between the coin of `target` and the coin D: sum of t log(t/D), 0 log 0 = 0."""
+    sides = np.array([target, 1 - target])
+    logarithms = np.stack([log_sigmoid(logits), log_sigmoid(-np.asarray(logits, np.float64))])
+    certain = sides > 0
+    terms = sides[certain, None] * (np.log(sides[certain])[:, None] - logarithms[certain])
+    return float(terms.sum(0).mean())

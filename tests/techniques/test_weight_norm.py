@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from improved_gan.techniques import GaussianNoise, data_dependent_init_, weight_norm
+from improved_gan.techniques import GaussianNoise, MinibatchDiscrimination, data_dependent_init_, weight_norm
 
 LAYERS = {
     "linear": (lambda: nn.Linear(5, 4), (64, 5), (0,)),
@@ -96,6 +96,20 @@ def test_start_sees_the_noise_and_keeps_mode_and_buffers() -> None:
     assert torch.equal(network[2].running_mean, running_mean)
     # The deviation 1 was reached with noise of variance 9 on inputs of variance 1, so without noise it is 10**-0.5.
     assert network[1](batch).std(0).mean().item() == pytest.approx(10**-0.5, rel=0.1)
+
+
+def test_start_reaches_layers_with_a_start_of_their_own_in_their_turn() -> None:
+    network = nn.Sequential(
+        weight_norm(nn.Linear(4, 6)), MinibatchDiscrimination(6, 3, 2, variant="released"), weight_norm(nn.Linear(9, 5))
+    ).double()
+    batch = torch.randn(50, 4, dtype=torch.float64)
+    data_dependent_init_(network, batch)
+    features = network[0](batch)
+    similarities = network[1](features)[:, 6:]
+    torch.testing.assert_close(features.std(0, correction=0), torch.ones(6).double())
+    torch.testing.assert_close(similarities.mean(0), torch.zeros(3).double(), atol=1e-12, rtol=0)
+    torch.testing.assert_close(network(batch).std(0, correction=0), torch.ones(5).double())
+    data_dependent_init_(network[1], batch.repeat(1, 2)[:, :6])
 
 
 def test_start_without_bias_sets_the_deviation_only() -> None:

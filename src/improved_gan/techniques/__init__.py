@@ -7,19 +7,43 @@ from improved_gan.techniques.adversarial import (
 )
 from improved_gan.techniques.feature_matching import feature_matching_loss
 from improved_gan.techniques.gaussian_noise import GaussianNoise
+from improved_gan.techniques.historical_averaging import HistoricalAverage
+from improved_gan.techniques.label_smoothing import (
+    divergence_discriminator_loss,
+    divergence_generator_loss,
+    smoothed_discriminator_loss,
+    smoothed_unsupervised_loss,
+)
+from improved_gan.techniques.minibatch_discrimination import (
+    MinibatchDiscrimination,
+    minibatch_similarity,
+    two_sided_similarity,
+)
 from improved_gan.techniques.semi_supervised import real_logit, semi_supervised_losses
+from improved_gan.techniques.virtual_batch_norm import ReferenceBatch, VirtualBatchNorm, convert_virtual_batch_norm
 from improved_gan.techniques.weight_averaging import WeightAverage
 from improved_gan.techniques.weight_norm import data_dependent_init_, weight_norm
 
 __all__ = [
     "GaussianNoise",
+    "HistoricalAverage",
+    "MinibatchDiscrimination",
+    "ReferenceBatch",
+    "VirtualBatchNorm",
     "WeightAverage",
     "adversarial_discriminator_loss",
+    "convert_virtual_batch_norm",
     "data_dependent_init_",
+    "divergence_discriminator_loss",
+    "divergence_generator_loss",
     "feature_matching_loss",
+    "minibatch_similarity",
     "minimax_generator_loss",
     "non_saturating_generator_loss",
     "real_logit",
     "semi_supervised_losses",
+    "smoothed_discriminator_loss",
+    "smoothed_unsupervised_loss",
+    "two_sided_similarity",
     "weight_norm",
 ]

@@ -5,13 +5,15 @@
     released-cifar10    mean over features of the absolute difference of the two means (SVHN too)
 
 It is the generator's only loss; D is trained as usual. The real batch should be a fresh one, not the batch
-that D has just seen, and D stays in training mode (noise and dropout on) for both passes.
+that D has just seen, and D stays in training mode (noise and dropout on) for both passes. Over several ranks the means
+are those of the global batch, taken before the norm.
 """
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
+
+from improved_gan.distributed import global_mean
 
 __all__ = ["feature_matching_loss"]
 
@@ -41,6 +43,7 @@ def feature_matching_loss(real_features: Tensor, generated_features: Tensor, *, 
 
     Source: paper, section 3.1; the released MNIST and CIFAR-10 experiments.
 
+    >>> import torch
     >>> feature_matching_loss(torch.ones(8, 5), torch.zeros(4, 5))
     tensor(5.)
     >>> feature_matching_loss(torch.ones(8, 5), torch.zeros(4, 5), variant="released-mnist")
@@ -53,12 +56,8 @@ def feature_matching_loss(real_features: Tensor, generated_features: Tensor, *, 
             f"real_features (N, A...) and generated_features (M, A...) must agree in A...; got "
             f"{tuple(real_features.shape)} and {tuple(generated_features.shape)}"
         )
-    difference = _mean(real_features.detach()) - _mean(generated_features)
+    for features in (real_features, generated_features):
+        if features.shape[0] == 0:
+            raise ValueError(f"the mean of an empty batch is undefined; got features of shape {tuple(features.shape)}")
+    difference = global_mean(real_features.detach()) - global_mean(generated_features)
     return _MEASURES[variant](difference)
-
-
-def _mean(features: Tensor) -> Tensor:
-    """The mean over the batch, summed in float32 or better."""
-    if features.shape[0] == 0:
-        raise ValueError(f"the mean of an empty batch is undefined; got features of shape {tuple(features.shape)}")
-    return features.mean(0, dtype=torch.promote_types(features.dtype, torch.float32))

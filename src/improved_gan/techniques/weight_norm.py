@@ -5,19 +5,31 @@
            g = std / deviation(t),  b = -mean(t) std / deviation(t)
 
 so that every pre-activation begins with mean 0 and the wanted deviation. In the released experiments g is learnt in
-the last layer only.
+the last layer only. Over several ranks the batch is the global one. A layer of another kind takes part if it has the
+method `start_from_batch_(inputs)`: it is called when the start comes to that layer (minibatch discrimination has it).
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
+from improved_gan.distributed import global_mean
+
 __all__ = ["data_dependent_init_", "weight_norm"]
 
 _Layer = TypeVar("_Layer", bound=nn.Module)
+
+
+@runtime_checkable
+class _Startable(Protocol):
+    """A layer that sets parameters of its own from its first input."""
+
+    def start_from_batch_(self, inputs: Tensor) -> None: ...
+
+
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _PLAIN = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -66,12 +78,14 @@ def weight_norm(layer: _Layer, *, learn_scale: bool = True, scale: float | None 
 def data_dependent_init_(network: nn.Module, batch: Tensor, *, std: float | Mapping[str, float] = 1.0) -> None:
     """Set g and b of every weight-normalised layer from one batch, in the order in which the layers run.
 
+    Layers with a method `start_from_batch_` are started in their turn, from their own input.
+
     One pass in training mode (noise and dropout on); each layer is normalised before the next one sees its output.
-    A layer without bias gets its deviation only. Buffers and the mode come back as they were.
+    A layer without bias gets its deviation only. Buffers and the mode come back as they were. Autocast is off.
 
     Args:
         network: any module with layers that went through `weight_norm`; changed in place.
-        batch: (N, ...) input of the network, N >= 2; the released MNIST experiment takes 500 training images.
+        batch: (N, ...) input of the network, N >= 2 over all ranks; the released MNIST experiment takes 500 images.
         std: the wanted deviation of the pre-activations, one number or one by layer name (others: 1).
 
     Raises:
@@ -87,24 +101,39 @@ def data_dependent_init_(network: nn.Module, batch: Tensor, *, std: float | Mapp
     tensor(True)
     """
     layers = {name: layer for name, layer in network.named_modules() if _is_weight_normalised(layer)}
-    if not layers:
+    others: dict[str, Any] = {name: m for name, m in network.named_modules() if isinstance(m, _Startable)}
+    if not layers and not others:
         raise ValueError("the network has no weight-normalised layer: apply weight_norm to its layers first")
     wanted = dict.fromkeys(layers, std) if isinstance(std, (int, float)) else {**dict.fromkeys(layers, 1.0), **std}
     if unknown := set(wanted) - set(layers):
         raise ValueError(f"std names {sorted(unknown)}, but the weight-normalised layers are {sorted(layers)}")
-    pending = set(layers)
+    pending = {*layers, *others}
     hooks = [layer.register_forward_hook(_starter(name, wanted[name], pending)) for name, layer in layers.items()]
+    hooks += [layer.register_forward_pre_hook(_other_starter(name, pending)) for name, layer in others.items()]
     was_training, buffers = network.training, {name: buffer.clone() for name, buffer in network.named_buffers()}
     try:
-        network.train()(batch)
+        with torch.autocast(batch.device.type, enabled=False):
+            network.train()(batch)
     finally:
+        torch.clear_autocast_cache()  # else a surrounding autocast would go on with the parameters as they were
         for hook in hooks:
             hook.remove()
         network.train(was_training)
         for name, buffer in network.named_buffers():
             buffer.copy_(buffers[name])
     if pending:
-        raise ValueError(f"these weight-normalised layers did not run on the batch: {sorted(pending)}")
+        raise ValueError(f"these layers did not run on the batch: {sorted(pending)}")
+
+
+def _other_starter(name: str, pending: set[str]) -> Callable[[Any, tuple[Any, ...]], None]:
+    """A forward hook that hands the layer its first input before it runs on it."""
+
+    def start(layer: _Startable, inputs: tuple[Any, ...]) -> None:
+        if name in pending:
+            pending.discard(name)
+            layer.start_from_batch_(inputs[0])
+
+    return start
 
 
 def _starter(name: str, std: float, pending: set[str]) -> Callable[[nn.Module, Any, Tensor], Tensor | None]:
@@ -115,8 +144,7 @@ def _starter(name: str, std: float, pending: set[str]) -> Callable[[nn.Module, A
             return None
         pending.discard(name)
         channel = output.dim() - 1 if isinstance(layer, nn.Linear) else 1
-        dimensions = [d for d in range(output.dim()) if d != channel]
-        deviation, mean = torch.std_mean(output, dim=dimensions, correction=0)
+        mean, deviation = _global_mean_and_deviation(output.movedim(channel, -1).flatten(0, -2))
         if not bool((deviation > 0).all() and deviation.isfinite().all()):
             raise ValueError(
                 f"a pre-activation of layer {name!r} does not vary over the batch (or is not finite): "
@@ -131,6 +159,13 @@ def _starter(name: str, std: float, pending: set[str]) -> Callable[[nn.Module, A
         return shifted * _along(ratio, channel, output.dim())
 
     return start
+
+
+def _global_mean_and_deviation(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Over the rows (N, C) of all ranks, each (C,) in the rows' dtype."""
+    mean = global_mean(rows)
+    deviation = global_mean((rows - mean).square()).sqrt()
+    return mean.to(rows.dtype), deviation.to(rows.dtype)
 
 
 def _along(values: Tensor, dimension: int, num_dimensions: int) -> Tensor:

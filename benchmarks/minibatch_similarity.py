@@ -1,0 +1,127 @@
+"""Minibatch similarity forward and backward: the naive formula, torch.cdist and ours, in time and peak memory.
+
+    python benchmarks/minibatch_similarity.py --threads 1 --out minibatch_similarity.json
+
+Times are interleaved (one round of each method after another) and the median is taken; a method that has used up its
+seconds sits out the further rounds. Peak memory is that of a fresh process, less what it held before the call. A method
+that would not fit into memory is left out, and said so.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch import Tensor
+
+from improved_gan.techniques import minibatch_similarity
+
+SIZES = [(100, 100, 5), (256, 300, 50), (1024, 300, 50)]
+ROUNDS, SECONDS = 21, 60.0  # for one method at one size, at most; one round at least
+
+
+def naive(projections: Tensor) -> Tensor:
+    """The formula as it stands: the whole N x N x B x C tensor."""
+    return (-(projections[:, None] - projections[None]).abs().sum(-1)).exp().sum(1)
+
+
+def cdist(projections: Tensor) -> Tensor:
+    """torch.cdist with p = 1, one batch entry a kernel: B x N x N distances."""
+    points = projections.transpose(0, 1).contiguous()
+    return (-torch.cdist(points, points, p=1)).exp().sum(2).t()
+
+
+METHODS: dict[str, Callable[[Tensor], Tensor]] = {"naive": naive, "cdist": cdist, "ours": minibatch_similarity}
+
+
+def run(method: str, projections: Tensor) -> float:
+    """Seconds for one forward and backward pass."""
+    start = time.perf_counter()
+    torch.autograd.grad(METHODS[method](projections).square().sum(), projections)
+    return time.perf_counter() - start
+
+
+def status_bytes(name: str, path: str = "/proc/self/status") -> int:
+    """A number of bytes that Linux tells under a name."""
+    lines = dict(line.split(":", 1) for line in Path(path).read_text().splitlines())
+    return int(lines[name].split()[0]) * 1024
+
+
+def fits(method: str, size: tuple[int, int, int]) -> bool:
+    """The naive formula holds three float32 tensors of N x N x B x C at a time; a fifth of the memory is left alone."""
+    n, b, c = size
+    return method != "naive" or 3 * 4 * n * n * b * c < 0.8 * status_bytes("MemAvailable", "/proc/meminfo")
+
+
+def peak_bytes(method: str, size: tuple[int, int, int], threads: int) -> int:
+    """Peak memory above the start of a fresh process that runs the method once."""
+    arguments = [sys.executable, __file__, "--threads", str(threads), "--child", method, *map(str, size)]
+    return int(subprocess.run(arguments, check=True, capture_output=True, text=True).stdout)
+
+
+def child(method: str, size: tuple[int, int, int]) -> None:
+    """Warm up on a tiny batch, note the high-water mark, run, print by how much it rose."""
+    run(method, torch.randn(2, 1, 1, requires_grad=True))
+    projections = torch.randn(size, requires_grad=True)
+    Path("/proc/self/clear_refs").write_text("5")  # Linux: the high-water mark falls to what is held now
+    before = status_bytes("VmHWM")
+    run(method, projections)
+    print(status_bytes("VmHWM") - before)
+
+
+def measure(size: tuple[int, int, int], threads: int) -> list[dict[str, object]]:
+    """One row for each method: median seconds and peak bytes, or null where it does not fit."""
+    projections = torch.randn(size, requires_grad=True)
+    present = [method for method in METHODS if fits(method, size)]
+    peaks = {method: peak_bytes(method, size, threads) for method in present}
+    times: dict[str, list[float]] = {method: [] for method in present}
+    for _ in range(ROUNDS):
+        for method in present:
+            if sum(times[method]) < SECONDS:
+                times[method].append(run(method, projections))
+    return [
+        {
+            "size": size,
+            "method": method,
+            "seconds": median(times[method]) if method in present else None,
+            "rounds": len(times.get(method, [])),
+            "peak_bytes": peaks.get(method),
+        }
+        for method in METHODS
+    ]
+
+
+def main() -> None:
+    """Print the table and write the JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=Path("minibatch_similarity.json"))
+    parser.add_argument("--child", nargs=4, metavar=("METHOD", "N", "B", "C"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    if options.child:
+        method, n, b, c = options.child
+        child(method, (int(n), int(b), int(c)))
+        return
+    rows = []
+    print(f"{'(N, B, C)':>16} {'method':>8} {'forward+backward':>18} {'peak memory':>14}", flush=True)
+    for size in SIZES:
+        for row in measure(size, options.threads):
+            seconds, peak = row["seconds"], row["peak_bytes"]
+            text = (
+                f"{seconds * 1000:15.1f} ms {peak / 2**20:10.1f} MiB"
+                if isinstance(seconds, float) and isinstance(peak, int)
+                else "does not fit into this machine's memory"
+            )
+            print(f"{size!s:>16} {row['method']:>8} {text}", flush=True)
+            rows.append(row)
+    options.out.write_text(json.dumps({"threads": options.threads, "torch": torch.__version__, "rows": rows}, indent=2))
+
+
+if __name__ == "__main__":
+    main()

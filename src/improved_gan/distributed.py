@@ -1,0 +1,190 @@
+"""Several processes as one (torch.distributed: gloo on CPUs, NCCL on GPUs); alone, everything here is the identity.
+
+What the paper defines over the batch (feature means, minibatch features, data-dependent start) is meant over the global
+batch, the rows of all ranks in order of rank. The convention for gradients, exact for batches of equal size:
+
+    each rank   loss_r = the mean over its own rows, or a number equal on all ranks; backward()
+    then        average_gradients(parameters): the mean over ranks = the gradient of the mean over the global batch
+
+so the backward of a gather or of a global mean sums what all ranks ask for. Every rank must make the same calls.
+"""
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any, ParamSpec, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+__all__ = [
+    "average_gradients",
+    "batch_sizes",
+    "from_main",
+    "gather_with_gradient",
+    "global_mean",
+    "only_on_main",
+    "rank",
+    "world_size",
+]
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def rank() -> int:
+    """The number of this process, 0 <= rank < world_size; 0 with no process group."""
+    return dist.get_rank() if _several_possible() else 0
+
+
+def world_size() -> int:
+    """How many processes train together; 1 with no process group."""
+    return dist.get_world_size() if _several_possible() else 1
+
+
+def only_on_main(function: Callable[_P, _R]) -> Callable[_P, _R | None]:
+    """Run `function` on rank 0 alone (writing files, printing); on the other ranks it does nothing and gives None.
+
+    >>> only_on_main(lambda text: text.upper())("saved")
+    'SAVED'
+    """
+
+    @functools.wraps(function)
+    def on_main(*arguments: _P.args, **options: _P.kwargs) -> _R | None:
+        return function(*arguments, **options) if rank() == 0 else None
+
+    return on_main
+
+
+@torch.no_grad()
+def from_main(values: Tensor) -> Tensor:
+    """Rank 0's `values` on every rank, a new tensor without gradient; all ranks give the same shape and dtype."""
+    if world_size() == 1:
+        return values.detach()
+    values = values.detach().clone(memory_format=torch.contiguous_format)
+    dist.broadcast(values, 0)
+    return values
+
+
+def batch_sizes(num_rows: int, device: torch.device | str = "cpu") -> list[int]:
+    """How many rows each rank has, in order of rank; `device` is the one the process group works on."""
+    if world_size() == 1:
+        return [num_rows]
+    sizes = torch.zeros(world_size(), dtype=torch.int64, device=device)
+    sizes[rank()] = num_rows
+    dist.all_reduce(sizes)
+    return [int(size) for size in sizes.tolist()]
+
+
+def gather_with_gradient(values: Tensor, *, sizes: list[int] | None = None) -> Tensor:
+    """The rows of all ranks in order of rank; gradients flow back to the rank that each row came from.
+
+    Args:
+        values: (N_r, A...) this rank's rows; N_r may differ between ranks, even be 0, A... may not.
+        sizes: (world size) `batch_sizes(N_r)` where the caller has it already; None asks for it.
+
+    Returns:
+        (sum N_r, A...) the global batch, the same on every rank.
+
+    Raises:
+        ValueError: `values` has no batch dimension.
+
+    >>> gather_with_gradient(torch.ones(2, 3)).shape
+    torch.Size([2, 3])
+    """
+    if values.dim() == 0:
+        raise ValueError("values must have shape (N, A...), one row an example; got a scalar ()")
+    if world_size() == 1:
+        return values
+    sizes = batch_sizes(values.shape[0], values.device) if sizes is None else sizes
+    return _gather(values, sizes)
+
+
+def global_mean(values: Tensor) -> Tensor:
+    """The mean over the rows of all ranks, in float32 or better; every row counts the same, wherever it is.
+
+    Args:
+        values: (N_r, A...) this rank's rows.
+
+    Returns:
+        (A...) the mean, the same on every rank and differentiable; NaN where no rank has a row.
+
+    >>> global_mean(torch.tensor([[1.0], [3.0]]))
+    tensor([2.])
+    """
+    precision = torch.promote_types(values.dtype, torch.float32)
+    if world_size() == 1:
+        return values.mean(0, dtype=precision)
+    return _sum(values.sum(0, dtype=precision)) / sum(batch_sizes(values.shape[0], values.device))
+
+
+@torch.no_grad()
+def average_gradients(parameters: Iterable[Tensor]) -> None:
+    """Replace each parameter's gradient by its mean over all ranks: one flat all_reduce for each dtype and device.
+
+    A rank without a gradient for a parameter counts as zero; a parameter without one on every rank keeps none.
+
+    >>> average_gradients([torch.nn.Parameter(torch.zeros(2))])
+    """
+    if world_size() == 1:
+        return
+    groups: dict[tuple[torch.dtype, torch.device], list[Tensor]] = {}
+    for parameter in parameters:
+        groups.setdefault((parameter.dtype, parameter.device), []).append(parameter)
+    for group in groups.values():
+        _average_group(group)
+
+
+def _average_group(parameters: list[Tensor]) -> None:
+    """One message: a flag for each parameter (does this rank have a gradient?), then all gradients."""
+    flags = parameters[0].new_tensor([parameter.grad is not None for parameter in parameters])
+    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+    message = torch.cat([flags, *(gradient.reshape(-1) for gradient in gradients)])
+    dist.all_reduce(message)
+    flags, *means = torch.split(message, [len(parameters), *(p.numel() for p in parameters)])
+    for parameter, present, mean in zip(parameters, flags.tolist(), means, strict=True):
+        if present:
+            mean = mean.div_(world_size()).view(parameter.shape)
+            if parameter.grad is None:
+                parameter.grad = mean.clone()
+            else:
+                parameter.grad.copy_(mean)
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over ranks; its own adjoint."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        values = values.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(values)
+        return values
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return _sum(gradient)
+
+
+class _Gather(torch.autograd.Function):
+    """All rows; backward, each rank's own slice of the sum over ranks."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, sizes: list[int]) -> Tensor:
+        ctx.own = slice(sum(sizes[: rank()]), sum(sizes[: rank() + 1]))
+        padded = values.new_zeros(max(sizes), *values.shape[1:])
+        padded[: values.shape[0]] = values
+        parts = [torch.empty_like(padded) for _ in sizes]
+        dist.all_gather(parts, padded)
+        return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return _sum(gradient)[ctx.own], None
+
+
+_sum: Callable[[Tensor], Tensor] = _Sum.apply
+_gather: Callable[[Tensor, list[int]], Tensor] = _Gather.apply
+
+
+def _several_possible() -> bool:
+    return dist.is_available() and dist.is_initialized()

@@ -1,0 +1,211 @@
+"""o_ib = sum_j exp(-||x_ib - y_jb||_1) in tiles: the sum behind minibatch discrimination (paper, section 3.2).
+
+    c_ijb = exp(-sum_c |x_ibc - y_jbc|),  s_ijbc = sign(x_ibc - y_jbc)
+    o_ib  = sum_j c_ijb                                                   similarity
+    dx_ibc = -sum_j g_ib c_ijb s_ijbc,   dy_jbc = sum_i g_ib c_ijb s_ijbc       its gradient for a weight g on o
+
+Only tiles of the differences exist at any time, sized for the processor's cache and made again for each derivative, so
+memory is O((N + M) B C) and a tile. Where y is x, c_ij = c_ji: half of the tiles give both. Registered as operators:
+torch.compile takes a call as one node, and the gradient can be differentiated once more.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ["l1_similarity"]
+
+_ROWS, _COLUMNS = 64, 256  # of a block of pairs, at most: rows long enough for vector instructions
+_TILE_NUMBERS = {"cpu": 2**18, "cuda": 2**25}  # numbers x_ibc - y_jbc in a tile; two tiles fit in a core's cache
+
+
+def l1_similarity(rows: Tensor, columns: Tensor | None = None, *, skip: int | None = None) -> Tensor:
+    """For each example of `rows` and each kernel, the summed similarity to all examples of `columns`.
+
+    Args:
+        rows: (N, B, C) in float32 or float64.
+        columns: (M, B, C) likewise; None for `rows` themselves.
+        skip: leave out the pairs (i, i + skip): an example and itself; None leaves out nothing.
+
+    Returns:
+        (N, B) similarities, differentiable twice.
+
+    Source: paper, section 3.2.
+
+    >>> l1_similarity(torch.tensor([[[0.0]], [[1.0]]]))
+    tensor([[1.3679],
+            [1.3679]])
+    """
+    result: Tensor = _similarity(rows, columns, -1 if skip is None else skip)
+    return result
+
+
+@torch.library.custom_op("improved_gan::l1_similarity", mutates_args=())
+def _similarity(rows: Tensor, columns: Tensor | None, skip: int) -> Tensor:
+    x, y = _kernels_first(rows, columns)
+    to_x, to_y = _pair(x.new_zeros(x.shape[0], x.shape[2]), x is y, y.shape[2])
+    buffer = _buffer(x)
+    for i, j, kernels in _blocks(x, y):
+        views = (x[..., i, None], y[..., None, j], to_x[:, i], to_y[:, j])
+        for left, right, to_rows, to_columns in _pieces(kernels, *views):
+            similarity = _into(buffer, left, right).abs_().sum(1).neg_().exp_()
+            torch.threshold_(similarity, torch.finfo(x.dtype).tiny, 0.0)  # subnormal numbers would slow the sums
+            _leave_out(similarity, skip, i, j)
+            to_rows += similarity.sum(2)
+            if x is y and i != j:
+                to_columns += similarity.sum(1)
+    return to_x.t().contiguous()
+
+
+@torch.library.custom_op("improved_gan::l1_similarity_gradient", mutates_args=())
+def _gradient(weight: Tensor, rows: Tensor, columns: Tensor | None, skip: int) -> tuple[Tensor, Tensor]:
+    """For `weight` (N, B) on the similarities: the gradients of rows and of columns (empty where columns are rows)."""
+    x, y = _kernels_first(rows, columns)
+    g, h = _pair(weight.t().contiguous(), x is y, y.shape[2])
+    to_x, to_y = _pair(torch.zeros_like(x), x is y, y.shape[2])
+    first, second = _buffer(x), _buffer(x)
+    for i, j, kernels in _blocks(x, y):
+        views = (x[..., i, None], y[..., None, j], g[:, i, None], h[:, None, j], to_x[..., i], to_y[..., j])
+        for left, right, own, other, to_rows, to_columns in _pieces(kernels, *views):
+            sign, factor = _sign_and_similarity(_into(first, left, right), second)
+            # Where y is x, an example is the row of one pair and the column of another: both weights count.
+            _leave_out(factor.mul_(own + other), skip, i, j)
+            sign *= F.hardshrink(factor, torch.finfo(x.dtype).tiny).unsqueeze(1)  # no subnormal numbers here either
+            to_rows -= sign.sum(3)
+            if x is not y or i != j:
+                to_columns += sign.sum(2)
+    return _examples_first(to_x), _no_rows(rows) if x is y else _examples_first(to_y)
+
+
+@torch.library.custom_op("improved_gan::l1_similarity_second_gradient", mutates_args=())
+def _second_gradient(
+    to_rows: Tensor, to_columns: Tensor, weight: Tensor, rows: Tensor, columns: Tensor | None, skip: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """For v = `to_rows`, `to_columns` on the gradient's two results: the gradients of weight, rows and columns.
+
+    The gradient times v is -sum_ij g_i c_ij u_ij with u_ij = sum_c (v_ic - v_jc) s_ijc, and s is constant almost
+    everywhere: the same sums as before with -c u in place of c.
+    """
+    x, y = _kernels_first(rows, columns)
+    v, w = _kernels_first(to_rows, None if x is y else to_columns)
+    g, h = _pair(weight.t().contiguous(), x is y, y.shape[2])
+    of_g, of_h = _pair(torch.zeros_like(g), x is y, y.shape[2])
+    of_x, of_y = _pair(torch.zeros_like(x), x is y, y.shape[2])
+    first, second = _buffer(x), _buffer(x)
+    for i, j, kernels in _blocks(x, y):
+        weights = (g[:, i, None], h[:, None, j], of_g[:, i], of_h[:, j])
+        views = (x[..., i, None], y[..., None, j], v[..., i, None], w[..., None, j], of_x[..., i], of_y[..., j])
+        for own, other, of_own, of_other, left, right, v_left, v_right, of_left, of_right in _pieces(
+            kernels, *weights, *views
+        ):
+            sign, factor = _sign_and_similarity(_into(first, left, right), second)
+            factor *= _into(second, v_left, v_right).mul_(sign).sum(1).neg_()
+            _leave_out(factor, skip, i, j)
+            of_own += factor.sum(2)
+            if x is y and i != j:
+                of_other += factor.sum(1)
+            sign *= factor.mul_(own + other).unsqueeze(1)
+            of_left -= sign.sum(3)
+            if x is not y or i != j:
+                of_right += sign.sum(2)
+    return of_g.t().contiguous(), _examples_first(of_x), _no_rows(rows) if x is y else _examples_first(of_y)
+
+
+def _kernels_first(rows: Tensor, columns: Tensor | None) -> tuple[Tensor, Tensor]:
+    """(N, B, C) -> (B, C, N), so that sums over c and j run along vectors; the same object twice for None."""
+    x = rows.permute(1, 2, 0).contiguous()
+    return x, x if columns is None else columns.permute(1, 2, 0).contiguous()
+
+
+def _examples_first(x: Tensor) -> Tensor:
+    return x.permute(2, 0, 1).contiguous()
+
+
+def _no_rows(x: Tensor) -> Tensor:
+    """What stands for the gradient of columns that are None: an operator always returns tensors."""
+    return x.new_empty(0, *x.shape[1:])
+
+
+def _pair(of_rows: Tensor, same: bool, num_columns: int) -> tuple[Tensor, Tensor]:
+    """A tensor (..., N) that belongs to the rows and its partner for the columns: itself, or zeros (..., M)."""
+    return of_rows, of_rows if same else of_rows.new_zeros(*of_rows.shape[:-1], num_columns)
+
+
+def _blocks(x: Tensor, y: Tensor) -> Iterator[tuple[slice, slice, int]]:
+    """Blocks of rows i and columns j, and how many kernels of it make a tile.
+
+    All pairs come once; where y is x, a pair and its mirror image come once together, apart from the diagonal blocks.
+    """
+    n, m = x.shape[2], y.shape[2]
+    most_rows = max(1, min(n, _ROWS, _tile_numbers(x) // (x.shape[1] * min(m, _COLUMNS))))
+    step = -(-n // -(-n // most_rows))  # equal blocks
+    for start in range(0, n, step):
+        i = slice(start, min(start + step, n))
+        columns = [i] if x is y else []
+        columns += [slice(j, min(j + _COLUMNS, m)) for j in range(i.stop if x is y else 0, m, _COLUMNS)]
+        for j in columns:
+            yield i, j, max(1, _tile_numbers(x) // (x.shape[1] * (i.stop - i.start) * (j.stop - j.start)))
+
+
+def _pieces(kernels: int, *views: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """The views cut along their first dimension into tiles of so many kernels."""
+    return zip(*(torch.split(view, kernels) for view in views), strict=True)
+
+
+def _tile_numbers(x: Tensor) -> int:
+    return _TILE_NUMBERS.get(x.device.type, 2**20) * (torch.get_num_threads() if x.device.type == "cpu" else 1)
+
+
+def _buffer(x: Tensor) -> Tensor:
+    """Space for the differences of a tile; one row of one kernel may be more than a tile should be."""
+    return x.new_empty(min(max(_tile_numbers(x), x.shape[1] * _COLUMNS), x.numel() * _COLUMNS))
+
+
+def _into(buffer: Tensor, left: Tensor, right: Tensor) -> Tensor:
+    """The differences left - right, (kernels, C, rows, columns), written into the buffer."""
+    shape = (*left.shape[:3], right.shape[3])
+    return torch.sub(left, right, out=buffer[: math.prod(shape)].view(shape))
+
+
+def _sign_and_similarity(difference: Tensor, spare: Tensor) -> tuple[Tensor, Tensor]:
+    """s_ijc in place of the differences, and c_ij."""
+    distance = torch.abs(difference, out=spare[: difference.numel()].view(difference.shape)).sum(1)
+    return difference.sign_(), distance.neg_().exp_()
+
+
+def _leave_out(similarity: Tensor, skip: int, i: slice, j: slice) -> None:
+    """Zero for the pairs (i, i + skip), in place; -1 leaves out nothing."""
+    offset = i.start + skip - j.start
+    if skip >= 0 and -similarity.shape[1] < offset < similarity.shape[2]:
+        similarity.diagonal(offset, 1, 2).zero_()
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    *tensors, ctx.skip = inputs
+    ctx.save_for_backward(*tensors)
+
+
+def _backward(ctx: Any, weight: Tensor) -> tuple[Tensor | None, ...]:
+    rows, columns = ctx.saved_tensors
+    to_rows, to_columns = _gradient(weight, rows, columns, ctx.skip)
+    return to_rows, None if columns is None else to_columns, None
+
+
+def _backward_twice(ctx: Any, to_rows: Tensor, to_columns: Tensor) -> tuple[Tensor | None, ...]:
+    weight, rows, columns = ctx.saved_tensors
+    of_weight, of_rows, of_columns = _second_gradient(to_rows, to_columns, weight, rows, columns, ctx.skip)
+    return of_weight, of_rows, None if columns is None else of_columns, None
+
+
+def _empty_gradient(weight: Tensor, rows: Tensor, columns: Tensor | None, skip: int) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(rows), _no_rows(rows) if columns is None else torch.empty_like(columns)
+
+
+_similarity.register_fake(lambda rows, columns, skip: rows.new_empty(rows.shape[:2]))
+_similarity.register_autograd(_backward, setup_context=_save)
+_gradient.register_fake(_empty_gradient)
+_gradient.register_autograd(_backward_twice, setup_context=_save)

@@ -1,0 +1,223 @@
+"""Minibatch discrimination (paper, section 3.2): D sees how close each example is to the others of its batch.
+
+    M_i = f(x_i) T,  T in R^{A x B x C};   c_b(x_i, x_j) = exp(-||M_{i,b} - M_{j,b}||_1)
+    paper       o(x_i)_b = sum_j c_b(x_i, x_j), j = i included (it adds exactly 1)
+    released    o(x_i)_b = sum_{j != i} c_b(x_i, x_j) + bias_b,   T_abc = exp(s_bc) V_abc / ||V_bc||
+                start: s so that half the mean smallest distance to another example is 1, bias so that o has mean 0
+    two-sided   the released ImageNet network: the mean of c_b over the real half and over the generated half
+
+The layer hands on [f(x_i), o(x_i)]. Give it real and generated examples in separate calls, or say where the groups end:
+they never see each other (but in the two-sided form). The batch is the global one over all ranks. o grows with the size
+of the batch, and D(x) depends on the rest of the batch: such a D is no classifier to ship.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from improved_gan.distributed import batch_sizes, gather_with_gradient, rank, world_size
+from improved_gan.kernels.l1_similarity import l1_similarity
+
+__all__ = ["MinibatchDiscrimination", "minibatch_similarity", "two_sided_similarity"]
+
+
+def minibatch_similarity(
+    projections: Tensor, others: Tensor | None = None, *, include_self: bool = True, across_ranks: bool = True
+) -> Tensor:
+    """The summed similarity of each example to its batch, o(x_i)_b = sum_j c_b(x_i, x_j).
+
+    Memory is O(N B C) and a tile, forward and backward; half precision is computed in float32.
+
+    Args:
+        projections: (N, B, C) the rows M_i: B kernels of C numbers.
+        others: (M, B, C) compare with these examples instead of the example's own batch.
+        include_self: whether j = i counts, as in the paper; the released code leaves it out.
+        across_ranks: whether the sum runs over the batches of all ranks.
+
+    Returns:
+        (N, B) in the dtype of `projections`.
+
+    Raises:
+        ValueError: an empty batch, shapes that disagree, or include_self=False together with `others`.
+
+    Source: paper, section 3.2.
+
+    >>> minibatch_similarity(torch.zeros(3, 1, 5))
+    tensor([[3.],
+            [3.],
+            [3.]])
+    """
+    _check(projections, others)
+    if others is not None and not include_self:
+        raise ValueError(
+            "include_self=False needs the example's own batch; with `others` there is no self to leave out"
+        )
+    precision = torch.promote_types(projections.dtype, torch.float32)
+    rows, columns = projections.to(precision), None if others is None else others.to(precision)
+    first = 0
+    if across_ranks and world_size() > 1:
+        own = rows if columns is None else columns
+        sizes = batch_sizes(own.shape[0], own.device)
+        first, columns = sum(sizes[: rank()]), gather_with_gradient(own, sizes=sizes)
+    return l1_similarity(rows, columns, skip=None if include_self else first).to(projections.dtype)
+
+
+def two_sided_similarity(
+    real_projections: Tensor, generated_projections: Tensor, *, across_ranks: bool = True
+) -> tuple[Tensor, Tensor]:
+    """The mean similarity of each example to the real half and to the generated half of the batch.
+
+    An example is left out of its own half's mean. The released code divides by the count of all pairs of the batch
+    instead, a constant factor that the next layer's weights absorb.
+
+    Args:
+        real_projections: (N, B, C) the rows M_i of real examples, at least 2 over all ranks.
+        generated_projections: (M, B, C) of generated examples, at least 2 over all ranks.
+        across_ranks: whether the halves are those of all ranks.
+
+    Returns:
+        (N, 2B), (M, 2B) for real and for generated examples: first to the real half, then to the generated half.
+
+    Raises:
+        ValueError: a half of fewer than two examples, or shapes that disagree.
+
+    Source: released ImageNet discriminator.
+
+    >>> [half.shape for half in two_sided_similarity(torch.zeros(3, 7, 5), torch.ones(4, 7, 5))]
+    [torch.Size([3, 14]), torch.Size([4, 14])]
+    """
+    _check(real_projections, generated_projections)
+    halves = real_projections, generated_projections
+    counts = [sum(batch_sizes(len(h), h.device)) if across_ranks else len(h) for h in halves]
+    if min(counts) < 2:
+        raise ValueError(f"each half needs at least 2 examples to compare; got {counts[0]} real, {counts[1]} generated")
+    results = []
+    for own in halves:
+        means = [
+            minibatch_similarity(own, include_self=False, across_ranks=across_ranks) / (count - 1)
+            if other is own
+            else minibatch_similarity(own, other, across_ranks=across_ranks) / count
+            for other, count in zip(halves, counts, strict=True)
+        ]
+        results.append(torch.cat(means, dim=1))
+    return results[0], results[1]
+
+
+class MinibatchDiscrimination(nn.Module):
+    """Appends to each example's features how close it is to the other examples, kernel by kernel.
+
+    Args:
+        in_features: A, the number of features of an example.
+        num_kernels: B, the number of similarities that are appended.
+        kernel_dim: C, the dimension in which each of them measures distance.
+        variant: "paper" or "released", the formulas above. For "released" run `data_dependent_init_` on the network.
+        across_ranks: whether the batch is that of all ranks.
+
+    Raises:
+        ValueError: an unknown variant or a size below 1.
+
+    Shape: (N, A) -> (N, A + B).
+
+    Source: paper, section 3.2; released CIFAR-10 and SVHN experiments (B = 100, C = 5), ImageNet (B = 300, C = 50).
+        The paper names no start for T: here normal, of deviation A**-0.5, so that M keeps the scale of the features.
+
+    >>> MinibatchDiscrimination(192, num_kernels=100, kernel_dim=5)(torch.randn(8, 192)).shape
+    torch.Size([8, 292])
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        num_kernels: int = 100,
+        kernel_dim: int = 5,
+        *,
+        variant: str = "paper",
+        across_ranks: bool = True,
+    ) -> None:
+        super().__init__()
+        if variant not in ("paper", "released"):
+            raise ValueError(f"variant must be 'paper' or 'released'; got {variant!r}")
+        if min(in_features, num_kernels, kernel_dim) < 1:
+            raise ValueError(f"sizes must be at least 1; got {in_features=}, {num_kernels=}, {kernel_dim=}")
+        self.variant, self.across_ranks = variant, across_ranks
+        self.weight = nn.Parameter(torch.randn(in_features, num_kernels, kernel_dim) * in_features**-0.5)
+        released = variant == "released"
+        self.log_weight_scale = nn.Parameter(torch.zeros(num_kernels, kernel_dim)) if released else None
+        self.bias = nn.Parameter(torch.full((num_kernels,), -1.0)) if released else None
+
+    def forward(self, features: Tensor, groups: list[int] | None = None) -> Tensor:
+        """`features` (N, A) and their similarities, (N, A + B).
+
+        `groups` are sizes that sum to N: rows of different groups (real, generated) do not see each other.
+        """
+        projections = self.project(features)
+        similarities = [self._similarity(group) for group in torch.split(projections, groups or [len(features)])]
+        return torch.cat([features, torch.cat(similarities).to(features.dtype)], dim=1)
+
+    def two_sided(self, real_features: Tensor, generated_features: Tensor) -> tuple[Tensor, Tensor]:
+        """The released ImageNet form: (N, A), (M, A) -> (N, A + 2B), (M, A + 2B), see `two_sided_similarity`."""
+        halves = real_features, generated_features
+        means = two_sided_similarity(*(self.project(half) for half in halves), across_ranks=self.across_ranks)
+        real, generated = (torch.cat([h, m.to(h.dtype)], dim=1) for h, m in zip(halves, means, strict=True))
+        return real, generated
+
+    def project(self, features: Tensor) -> Tensor:
+        """M_i = f(x_i) T: (N, A) -> (N, B, C)."""
+        if features.dim() != 2 or features.shape[1] != self.weight.shape[0]:
+            raise ValueError(
+                f"features must have shape (N, {self.weight.shape[0]}), as in_features says; "
+                f"got {tuple(features.shape)}. Flatten images first."
+            )
+        weight = self.weight
+        if self.log_weight_scale is not None:
+            weight = weight * (self.log_weight_scale.exp() / weight.norm(dim=0))
+        return (features @ weight.flatten(1)).reshape(-1, *weight.shape[1:])
+
+    @torch.no_grad()
+    def start_from_batch_(self, features: Tensor) -> None:
+        """Set log scale and bias of the released variant from one batch (N, A), N >= 2 over all ranks.
+
+        `data_dependent_init_` calls it when it comes to this layer. The paper's variant has nothing to set.
+
+        Raises:
+            ValueError: fewer than two examples, or a kernel in which all of them are the same.
+        """
+        if self.log_weight_scale is None or self.bias is None:
+            return
+        projections = self.project(features).to(torch.promote_types(features.dtype, torch.float32))
+        everyone = gather_with_gradient(projections) if self.across_ranks else projections
+        if len(everyone) < 2:
+            raise ValueError(f"the start needs a batch of at least 2 examples; got features {tuple(features.shape)}")
+        half = 0.5 * torch.stack([_mean_smallest_distance(kernel) for kernel in everyone.unbind(1)])
+        if not bool((half > 0).all() and half.isfinite().all()):
+            raise ValueError(
+                "the examples of the batch do not differ (or are not finite): give a batch of real variety"
+            )
+        self.log_weight_scale.sub_(half.log()[:, None])
+        scaled = l1_similarity(everyone / half[:, None], skip=0)
+        self.bias.copy_(-scaled.mean(0))
+
+    def _similarity(self, projections: Tensor) -> Tensor:
+        similarity = minibatch_similarity(
+            projections, include_self=self.variant == "paper", across_ranks=self.across_ranks
+        )
+        return similarity if self.bias is None else similarity + self.bias
+
+    def extra_repr(self) -> str:
+        """The settings, for printing."""
+        in_features, num_kernels, kernel_dim = self.weight.shape
+        return f"{in_features}, num_kernels={num_kernels}, kernel_dim={kernel_dim}, variant={self.variant!r}"
+
+
+def _mean_smallest_distance(points: Tensor) -> Tensor:
+    """(N, C) -> (): the distance of each example to the nearest other one, on average."""
+    return torch.cdist(points, points, p=1).fill_diagonal_(torch.inf).amin(1).mean()
+
+
+def _check(projections: Tensor, others: Tensor | None) -> None:
+    if projections.dim() != 3 or 0 in projections.shape:
+        raise ValueError(f"projections must have shape (N, B, C), none of them 0; got {tuple(projections.shape)}")
+    if others is not None and (others.dim() != 3 or len(others) == 0 or others.shape[1:] != projections.shape[1:]):
+        raise ValueError(
+            f"the two batches must have shapes (N, B, C) and (M, B, C), not empty; got "
+            f"{tuple(projections.shape)} and {tuple(others.shape)}"
+        )

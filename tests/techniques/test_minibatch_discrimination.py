@@ -1,0 +1,115 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from improved_gan.techniques import MinibatchDiscrimination, minibatch_similarity, two_sided_similarity
+from tests.oracles import minibatch
+
+VARIANTS = ["paper", "released"]
+
+
+@given(seed=st.integers(0, 1000), n=st.integers(1, 9), include_self=st.booleans(), shift=st.floats(-5, 5))
+def test_laws(seed: int, n: int, include_self: bool, shift: float) -> None:
+    x = torch.randn(n, 3, 4, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    similarity = minibatch_similarity(x, include_self=include_self)
+    np.testing.assert_allclose(similarity, minibatch.similarity(x, include_self=include_self), rtol=1e-10, atol=1e-12)
+    order = torch.randperm(n)
+    torch.testing.assert_close(minibatch_similarity(x[order], include_self=include_self), similarity[order])
+    torch.testing.assert_close(minibatch_similarity(x + shift, include_self=include_self), similarity)
+    assert (similarity >= include_self).all()
+    assert (similarity <= n - (not include_self) + 1e-12).all()
+
+
+def test_float32_agrees_at_the_sizes_of_the_released_networks() -> None:
+    x = torch.randn(100, 20, 5)
+    np.testing.assert_allclose(minibatch_similarity(x), minibatch.similarity(x), rtol=1e-5)
+    np.testing.assert_allclose(
+        minibatch_similarity(x, include_self=False), minibatch.similarity(x, include_self=False), rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e4])
+def test_half_precision_stays_finite(dtype: torch.dtype, scale: float) -> None:
+    x = (scale * torch.randn(64, 3, 5)).to(dtype).requires_grad_()
+    similarity = minibatch_similarity(x, include_self=False)  # the released 1e6 on the diagonal would overflow float16
+    (gradient,) = torch.autograd.grad(similarity.float().sum(), x)
+    assert similarity.dtype == gradient.dtype == dtype
+    assert similarity.isfinite().all()
+    assert gradient.isfinite().all()
+
+
+def test_two_sided_means() -> None:
+    real, generated = torch.randn(4, 3, 2, dtype=torch.float64), torch.randn(5, 3, 2, dtype=torch.float64)
+    of_real, of_generated = two_sided_similarity(real, generated)
+    own, other = minibatch.similarity(real, include_self=False) / 3, minibatch.similarity(real, generated) / 5
+    np.testing.assert_allclose(of_real, np.concatenate([own, other], 1))
+    other, own = minibatch.similarity(generated, real) / 4, minibatch.similarity(generated, include_self=False) / 4
+    np.testing.assert_allclose(of_generated, np.concatenate([other, own], 1))
+    layer = MinibatchDiscrimination(6, 3, 2).double()
+    features = torch.randn(4, 6, dtype=torch.float64), torch.randn(5, 6, dtype=torch.float64)
+    expected = two_sided_similarity(*(layer.project(f) for f in features))
+    for ours, f, e in zip(layer.two_sided(*features), features, expected, strict=True):
+        torch.testing.assert_close(ours, torch.cat([f, e], 1))
+
+
+def test_released_layer_agrees_with_the_formula_and_its_start_does_what_it_says() -> None:
+    layer, features = MinibatchDiscrimination(6, 4, 3, variant="released").double(), torch.randn(20, 6).double()
+    assert layer.bias.eq(-1).all()
+    layer.start_from_batch_(features)
+    with torch.no_grad():
+        layer.weight *= 7  # the length of V does not matter
+    projections = minibatch.released_projection(features, layer.weight.detach(), layer.log_weight_scale.detach())
+    distance = np.abs(projections[:, None] - projections[None]).sum(-1) + np.where(np.eye(20), np.inf, 0)[..., None]
+    np.testing.assert_allclose(0.5 * distance.min(1).mean(0), 1)
+    output = layer(features).detach().numpy()
+    np.testing.assert_allclose(output[:, 6:].mean(0), 0, atol=1e-12)
+    expected = minibatch.similarity(projections, include_self=False) + layer.bias.detach().numpy()
+    np.testing.assert_allclose(output, np.concatenate([features, expected], 1))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_groups_do_not_see_each_other(variant: str) -> None:
+    layer, features = MinibatchDiscrimination(6, 4, 3, variant=variant).double(), torch.randn(9, 6).double()
+    parts = features.split([4, 5])
+    torch.testing.assert_close(layer(features, groups=[4, 5]), torch.cat([layer(part) for part in parts]))
+
+
+def test_one_example_has_no_company() -> None:
+    features = torch.randn(1, 6)
+    assert MinibatchDiscrimination(6)(features)[:, 6:].eq(1).all()
+    assert MinibatchDiscrimination(6, variant="released")(features)[:, 6:].eq(-1).all()
+
+
+def test_the_paper_has_no_start() -> None:
+    layer = MinibatchDiscrimination(6)
+    before = layer.weight.detach().clone()
+    layer.start_from_batch_(torch.randn(8, 6))
+    assert torch.equal(layer.weight, before)
+
+
+def test_bad_use() -> None:
+    x = torch.randn(3, 2, 4)
+    with pytest.raises(ValueError, match=r"\(N, B, C\).*got \(3, 2\)"):
+        minibatch_similarity(x[..., 0])
+    with pytest.raises(ValueError, match=r"got \(0, 2, 4\)"):
+        minibatch_similarity(x[:0])
+    with pytest.raises(ValueError, match=r"\(3, 2, 4\) and \(3, 1, 4\)"):
+        minibatch_similarity(x, x[:, :1])
+    with pytest.raises(ValueError, match="no self"):
+        minibatch_similarity(x, x, include_self=False)
+    with pytest.raises(ValueError, match="got 3 real, 1 generated"):
+        two_sided_similarity(x, x[:1])
+    with pytest.raises(ValueError, match="'paper' or 'released'; got 'theano'"):
+        MinibatchDiscrimination(4, variant="theano")
+    with pytest.raises(ValueError, match="num_kernels=0"):
+        MinibatchDiscrimination(4, 0)
+    layer = MinibatchDiscrimination(4, variant="released")
+    with pytest.raises(ValueError, match=r"\(N, 4\).*got \(3, 5\)"):
+        layer(torch.zeros(3, 5))
+    with pytest.raises(ValueError, match=r"at least 2 examples; got features \(1, 4\)"):
+        layer.start_from_batch_(torch.zeros(1, 4))
+    with pytest.raises(ValueError, match="do not differ"):
+        layer.start_from_batch_(torch.zeros(3, 4))

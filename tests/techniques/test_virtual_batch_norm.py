@@ -1,0 +1,204 @@
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from improved_gan.techniques import ReferenceBatch, VirtualBatchNorm, convert_virtual_batch_norm, weight_norm
+from tests.oracles.virtual_batch_norm import virtual_batch_norm
+
+SHAPES = [(4,), (4, 6), (4, 3, 5)]
+
+
+def generator() -> nn.Module:
+    """A small DCGAN-like generator, converted."""
+    return convert_virtual_batch_norm(
+        nn.Sequential(
+            nn.Linear(7, 12, bias=False),
+            nn.BatchNorm1d(12),
+            nn.ReLU(),
+            nn.Unflatten(1, (3, 2, 2)),
+            nn.ConvTranspose2d(3, 5, 4, 2, 1),
+            nn.BatchNorm2d(5),
+            nn.ReLU(),
+            weight_norm(nn.ConvTranspose2d(5, 3, 4, 2, 1)),
+            nn.Tanh(),
+        )
+    )
+
+
+@pytest.fixture
+def wrapped() -> ReferenceBatch:
+    return ReferenceBatch(generator(), torch.randn(20, 7))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_agrees_with_numpy(shape: tuple[int, ...]) -> None:
+    layer = VirtualBatchNorm(4).double()
+    nn.init.normal_(layer.weight)
+    nn.init.normal_(layer.bias)
+    reference, live = 2 + torch.randn(6, *shape).double(), 1 + 3 * torch.randn(3, *shape).double()
+    layer.begin_reference(6)
+    output = layer(torch.cat([reference, live])).detach()
+    expected = virtual_batch_norm(live, reference, layer.weight.detach(), layer.bias.detach())
+    np.testing.assert_allclose(output[6:], expected[0], rtol=1e-10)
+    np.testing.assert_allclose(output[:6], expected[1], rtol=1e-10)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_gradients_flow_through_the_reference(shape: tuple[int, ...]) -> None:
+    layer, shape = VirtualBatchNorm(2).double(), (2, *[2] * (len(shape) - 1))
+    layer.begin_reference(2)
+    reference, live = (torch.randn(2, *shape, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    assert torch.autograd.gradcheck(lambda r, x: layer(torch.cat([r, x]))[2:], (reference, live))
+    (gradient,) = torch.autograd.grad(layer(torch.cat([reference, live]))[2:].square().sum(), reference)
+    assert gradient.abs().sum() > 0
+
+
+def test_the_live_batch_does_not_matter(wrapped: ReferenceBatch) -> None:
+    latents = torch.randn(8, 7)
+    torch.testing.assert_close(wrapped(latents)[:1], wrapped(latents[:1]), rtol=1e-4, atol=1e-6)
+    both = copy.deepcopy(wrapped).eval()
+    torch.testing.assert_close(wrapped(latents), both(latents), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_one_image_is_bit_for_bit_what_it_is_in_a_batch(wrapped: ReferenceBatch, threads: int) -> None:
+    torch.set_num_threads(threads)
+    latents = torch.randn(37, 7)
+    wrapped.eval()
+    together = wrapped(latents)
+    assert together.shape == (37, 3, 8, 8)
+    for index in (0, 5, 20, 36):
+        assert torch.equal(wrapped(latents[index : index + 1])[0], together[index])
+    assert torch.equal(wrapped(latents[3:30]), together[3:30])
+    assert wrapped(latents[:0]).shape == (0, 3, 8, 8)
+    wrapped.rows_at_once = None
+    torch.testing.assert_close(wrapped(latents), together, rtol=1e-4, atol=1e-6)
+
+
+def change_a_weight(wrapped: ReferenceBatch) -> None:
+    with torch.no_grad():
+        wrapped.network[0].weight.mul_(2)
+
+
+def take_an_optimiser_step(wrapped: ReferenceBatch) -> None:
+    wrapped(torch.randn(2, 7)).sum().backward()
+    torch.optim.Adam(wrapped.parameters(), lr=0.1).step()
+
+
+def load_another(wrapped: ReferenceBatch) -> None:
+    wrapped.load_state_dict(ReferenceBatch(generator(), torch.randn(20, 7)).state_dict())
+
+
+def assign_another(wrapped: ReferenceBatch) -> None:
+    wrapped.load_state_dict(ReferenceBatch(generator(), torch.randn(20, 7)).state_dict(), assign=True)
+
+
+def change_the_reference(wrapped: ReferenceBatch) -> None:
+    wrapped.reference.mul_(2)
+
+
+@pytest.mark.parametrize(
+    "change", [change_a_weight, take_an_optimiser_step, load_another, assign_another, change_the_reference]
+)
+def test_kept_statistics_are_never_stale(wrapped: ReferenceBatch, change: object) -> None:
+    latents = torch.randn(4, 7)
+    before = wrapped.eval()(latents)
+    change(wrapped)
+    after = wrapped(latents)
+    fresh = ReferenceBatch(copy.deepcopy(wrapped.network), wrapped.reference).eval()
+    assert not torch.equal(after, before)
+    assert torch.equal(after, fresh(latents))
+
+
+def test_sampling_runs_the_reference_once(wrapped: ReferenceBatch) -> None:
+    rows: list[int] = []
+    wrapped.network.register_forward_pre_hook(lambda _, inputs: rows.append(len(inputs[0])))
+    wrapped.eval()
+    for _ in range(3):
+        wrapped(torch.randn(4, 7))
+    assert rows == [20, 16, 16, 16]
+    rows.clear()
+    wrapped.train()(torch.randn(4, 7))
+    assert rows == [24]
+
+
+def test_inference_mode_and_autocast(wrapped: ReferenceBatch) -> None:
+    latents = torch.randn(4, 7)
+    with torch.inference_mode():
+        quiet = wrapped.eval()(latents)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = wrapped(latents)
+    assert torch.equal(quiet, wrapped(latents))
+    assert (rough - quiet).abs().max() < 0.1
+    wrapped(latents).sum().backward()  # nothing of inference mode was left in the kept statistics
+
+
+def test_half_precision_keeps_small_deviations_beside_large_means() -> None:
+    layer = VirtualBatchNorm(1)
+    layer.begin_reference(64)
+    values = (100 + torch.randn(72, 1, 8, 8)).half()  # E[v^2] - E[v]^2 would be all rounding here
+    output = layer(values)
+    assert output.dtype == torch.float16
+    assert output.float().std().item() == pytest.approx(1, abs=0.05)
+    half = ReferenceBatch(nn.Sequential(nn.Linear(3, 4), VirtualBatchNorm(4)), torch.randn(8, 3)).half().eval()
+    assert half(torch.randn(2, 3).half()).dtype == torch.float16
+    assert half.network[1].reference_mean.dtype == torch.float32
+
+
+def test_constant_channels_stay_finite() -> None:
+    layer = VirtualBatchNorm(2, eps=0.0 + 1e-5)
+    layer.begin_reference(4)
+    assert layer(torch.full((6, 2), 3.3)).abs().max() < 1e-3
+
+
+def test_conversion_keeps_scales_modes_and_shared_layers() -> None:
+    shared = nn.BatchNorm1d(4, eps=1e-3)
+    network = nn.ModuleDict({"a": nn.Sequential(shared), "b": shared, "c": nn.BatchNorm2d(3, affine=False).eval()})
+    network.double()
+    nn.init.normal_(shared.weight).requires_grad_(False)
+    converted = convert_virtual_batch_norm(network)
+    assert converted is network
+    assert network["a"][0] is network["b"]
+    assert network["b"].weight is shared.weight
+    assert network["b"].eps == 1e-3
+    assert network["c"].weight is None
+    assert not network["c"].training
+    assert isinstance(convert_virtual_batch_norm(nn.BatchNorm1d(3)), VirtualBatchNorm)
+
+
+def test_the_reference_is_saved_with_the_network(wrapped: ReferenceBatch) -> None:
+    again = ReferenceBatch(generator(), torch.zeros(20, 7))
+    again.load_state_dict(wrapped.state_dict())
+    assert torch.equal(again.eval()(torch.ones(1, 7)), wrapped.eval()(torch.ones(1, 7)))
+    assert sorted(wrapped.state_dict())[-1] == "reference"
+    assert not any("reference_" in name for name in wrapped.state_dict())
+
+
+def test_bad_use(wrapped: ReferenceBatch) -> None:
+    with pytest.raises(RuntimeError, match="put the network into ReferenceBatch"):
+        wrapped.network(torch.randn(3, 7))
+    with pytest.raises(ValueError, match="apply convert_virtual_batch_norm"):
+        ReferenceBatch(nn.Linear(2, 2), torch.zeros(4, 2))
+    with pytest.raises(ValueError, match=r"n >= 2 examples; got \(1, 7\)"):
+        ReferenceBatch(generator(), torch.zeros(1, 7))
+    with pytest.raises(ValueError, match="rows_at_once must be at least 2"):
+        ReferenceBatch(generator(), torch.zeros(4, 7), rows_at_once=1)
+    with pytest.raises(ValueError, match=r"\(N, 7,\) of torch.float32; got \(3, 8\)"):
+        wrapped(torch.zeros(3, 8))
+    with pytest.raises(ValueError, match=r"got \(3, 7\) of torch.float64"):
+        wrapped(torch.zeros(3, 7, dtype=torch.float64))
+    with pytest.raises(ValueError, match="at least 1"):
+        VirtualBatchNorm(0)
+    layer = VirtualBatchNorm(4)
+    with pytest.raises(ValueError, match=r"with C = 4; got \(2, 3\)"):
+        layer(torch.zeros(2, 3))
+    layer.begin_reference(5)
+    with pytest.raises(ValueError, match=r"first 5 rows.*got \(2, 4\)"):
+        layer(torch.zeros(2, 4))
+    norm = VirtualBatchNorm(4)
+    with pytest.raises(RuntimeError, match="ran twice"):
+        ReferenceBatch(nn.Sequential(norm, norm), torch.randn(4, 4)).eval()(torch.zeros(2, 4))
+    assert norm.reference_rows == 0
