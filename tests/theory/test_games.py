@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
+from improved_gan.techniques.historical_averaging import HistoricalAverage
 from improved_gan.theory.games import (
     convergence_map,
     decay_exponent,
@@ -46,6 +48,23 @@ def test_follows_the_gradient_of_the_costs(start: tuple[float, float], weight: f
     path = trajectory(start, weight=weight, alternating=alternating, step_size=0.03, num_steps=150)
     assert path.shape == (151, 2)
     np.testing.assert_allclose(path, played_by_hand(start, weight, alternating, 0.03, 150), atol=1e-6)
+
+
+def test_is_what_the_technique_does_under_sgd() -> None:
+    players = [torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in (0.5, 2.5)]
+    histories = [HistoricalAverage([player]) for player in players]
+    optimiser = torch.optim.SGD(players, lr=0.02)
+    for _ in range(200):
+        for history in histories:
+            history.update()
+        x, y = players
+        value = (torch.where(x < 0, x, x * x) - 1) * (y - 1)
+        costs = value + 0.1 * histories[0].penalty(), -value + 0.1 * histories[1].penalty()
+        for player, cost in zip(players, costs, strict=True):
+            (player.grad,) = torch.autograd.grad(cost, player, retain_graph=True)
+        optimiser.step()
+    ours = trajectory((0.5, 2.5), weight=0.1, step_size=0.02, num_steps=200)[-1]
+    np.testing.assert_allclose(ours, [float(player.detach()) for player in players], rtol=1e-12)
 
 
 def test_small_steps_follow_the_differential_equation() -> None:

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from improved_gan.theory.mixture import Mixture
+from improved_gan.theory.threads import one_thread
 
 __all__ = ["generator_pull", "optimal_discriminator", "train_discriminators"]
 
@@ -87,6 +88,7 @@ def generator_pull(
     return np.asarray(damping * rest * (data.score(x) - generator.score(x)))
 
 
+@one_thread()
 def train_discriminators(
     x: ArrayLike,
     data: Mixture,
