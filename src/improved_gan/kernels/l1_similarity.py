@@ -19,7 +19,7 @@ from torch import Tensor
 
 __all__ = ["l1_similarity"]
 
-_ROWS, _COLUMNS = 32, 256  # of a block of pairs, at most: rows long enough for vector instructions
+_ROWS, _COLUMNS = 64, 256  # of a block of pairs, at most: rows long enough for vector instructions
 _TILE_NUMBERS = {"cpu": 2**18, "cuda": 2**25}  # numbers x_ibc - y_jbc in a tile; two tiles fit in a core's cache
 
 

@@ -2,9 +2,10 @@
 
     penalty = || theta - (1/t) sum_{i<=t} theta[i] ||_2^2,   theta[i] the parameters after step i
 
-The mean is uniform over all past steps and kept on line, in double precision: mean += (theta - mean) / t. It is a
-constant for the gradient, and the penalty belongs in the cost and the optimiser step of the player itself. This is not
-the exponential average of parameters that is used for testing (`WeightAverage`).
+The mean is uniform over all past steps and kept on line, mean += (theta - mean) / t, with the digits that rounding cuts
+off: at t = 1e6 a plain float32 update would vanish. It is a constant for the gradient, and the penalty belongs in the
+cost and the optimiser step of the player itself. This is not the exponential average of parameters that is used for
+testing (`WeightAverage`).
 
 Use: `loss = loss + weight * history.penalty()`, step, `history.update()`; one history for each player.
 """
@@ -21,8 +22,8 @@ __all__ = ["HistoricalAverage"]
 class HistoricalAverage(nn.Module):
     """Keeps the mean of all past values of some parameters and measures how far they are from it.
 
-    The mean and the number of steps are buffers: saved, moved and loaded with it. The mean stays in float64, whatever
-    dtype this module is moved to: at t = 1e6 a float32 update of 1/t would vanish.
+    The mean and the number of steps are buffers: saved, moved and loaded with it. The mean stays in the parameters' own
+    precision at the start (float32 at least), whatever dtype this module is moved to.
 
     Args:
         parameters: the player's parameters, as for an optimiser; they are not registered here.
@@ -38,7 +39,7 @@ class HistoricalAverage(nn.Module):
     >>> nn.init.constant_(player, 3.0).requires_grad
     True
     >>> history.penalty()
-    tensor(4., grad_fn=<ToCopyBackward0>)
+    tensor(4., grad_fn=<MulBackward0>)
     """
 
     num_updates: Tensor
@@ -50,36 +51,67 @@ class HistoricalAverage(nn.Module):
             raise ValueError("there are no parameters to follow; got an empty list (or a spent iterator)")
         self.register_buffer("num_updates", torch.zeros((), dtype=torch.int64, device=self._followed[0].device))
         for index, parameter in enumerate(self._followed):
-            self.register_buffer(f"mean_{index}", parameter.detach().to(torch.float64, copy=True))
+            value = _precise(parameter.detach()).clone()
+            self.register_buffer(f"mean_{index}", value)
+            self.register_buffer(f"remainder_{index}", torch.zeros_like(value))
 
     def penalty(self) -> Tensor:
         """|| theta - mean ||^2, a scalar in the parameters' dtype (float32 or better); 0 before the first update."""
-        precision = torch.promote_types(self._followed[0].dtype, torch.float32)
-        # In float64, since near its mean a parameter differs from it in the last digits only.
-        differences = torch._foreach_sub([p.double() for p in self._followed], self._means())
-        total = torch.stack([square.sum() for square in torch._foreach_mul(differences, differences)]).sum()
-        return (total * (self.num_updates > 0)).to(precision)
+        differences = torch._foreach_sub([_precise(p) for p in self._followed], self._buffers_of("mean"))
+        torch._foreach_sub_(differences, self._buffers_of("remainder"))
+        return _sum_of_squares(*differences) * (self.num_updates > 0)
 
     @torch.no_grad()
     def update(self) -> None:
         """Take the parameters as they are now into the mean: call it once, after each step of the optimiser."""
         self.num_updates += 1
-        values = [parameter.detach().to(torch.float64, copy=True) for parameter in self._followed]
-        torch._foreach_sub_(values, self._means())
-        torch._foreach_add_(self._means(), torch._foreach_div(values, self.num_updates.double()))
+        means, remainders = self._buffers_of("mean"), self._buffers_of("remainder")
+        steps = torch._foreach_sub([_precise(p.detach()) for p in self._followed], means)
+        torch._foreach_sub_(steps, remainders)
+        torch._foreach_div_(steps, self.num_updates.to(steps[0].dtype))
+        # The step joins the remainder, their sum joins the mean, and what rounding cuts off is the new remainder.
+        torch._foreach_add_(remainders, steps)
+        sums = torch._foreach_add(means, remainders)
+        torch._foreach_sub_(means, sums)
+        torch._foreach_add_(remainders, means)
+        torch._foreach_copy_(means, sums)
 
-    def _means(self) -> list[Tensor]:
-        return [self.get_buffer(f"mean_{index}") for index in range(len(self._followed))]
+    def means(self) -> list[Tensor]:
+        """The mean of all past values of each parameter, in float64."""
+        pairs = zip(self._buffers_of("mean"), self._buffers_of("remainder"), strict=True)
+        return [mean.double() + remainder.double() for mean, remainder in pairs]
+
+    def _buffers_of(self, kind: str) -> list[Tensor]:
+        return [self.get_buffer(f"{kind}_{index}") for index in range(len(self._followed))]
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
-        """Moves to a device as any module does, and stays in double precision."""
-        means = self._means()
+        """Moves to a device as any module does, and keeps its precision."""
+        before = dict(self.named_buffers())
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        for index, mean in enumerate(means):
-            device = self.get_buffer(f"mean_{index}").device
-            setattr(self, f"mean_{index}", mean.to(device))
+        for name, buffer in before.items():
+            setattr(self, name, buffer.to(self.get_buffer(name).device))
         return self
 
     def extra_repr(self) -> str:
         """The number of parameters, for printing."""
         return f"{sum(parameter.numel() for parameter in self._followed)} numbers"
+
+
+class _SumOfSquares(torch.autograd.Function):
+    """Over all tensors, with one product for each in the backward pass."""
+
+    @staticmethod
+    def forward(ctx: Any, *values: Tensor) -> Tensor:
+        ctx.save_for_backward(*values)
+        return torch.stack([torch.dot(value.flatten(), value.flatten()) for value in values]).sum()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
+        return tuple(torch._foreach_mul(ctx.saved_tensors, 2 * gradient))
+
+
+_sum_of_squares: Callable[..., Tensor] = _SumOfSquares.apply
+
+
+def _precise(values: Tensor) -> Tensor:
+    return values.to(torch.promote_types(values.dtype, torch.float32))

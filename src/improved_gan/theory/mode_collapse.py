@@ -1,0 +1,177 @@
+"""Mode collapse on a ring of eight Gaussians, with and without minibatch discrimination (paper, section 3.2).
+
+Alone, D judges one example at a time: where G piles up its examples D pushes them all the same way, and the pile moves
+on as one, from Gaussian to Gaussian. With minibatch discrimination D sees for each example o(x_i) = sum_j c(x_i, x_j),
+how much company it has, and a pile gives itself away.
+
+Everything else is equal: the same networks, seeds, data and steps, -log D for the generator. The GANs of all seeds
+train side by side in one set of batched layers; a seed gives the same GAN whichever others are trained with it.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from improved_gan.techniques.adversarial import adversarial_discriminator_loss, non_saturating_generator_loss
+from improved_gan.techniques.minibatch_discrimination import minibatch_similarity
+from improved_gan.theory.ring import judge_ring, sample_ring
+from improved_gan.theory.threads import one_thread
+
+__all__ = ["RingRun", "train_on_ring"]
+
+Floats = NDArray[np.float64]
+
+_LATENT, _HIDDEN, _KERNELS, _KERNEL_DIM = 8, 64, 8, 3
+_KERNEL_GAIN, _LAST_GAIN = 0.1, 0.1
+
+
+@dataclass(frozen=True)
+class RingRun:
+    """What training left: S seeds, looked at K times, P points at each look.
+
+    `steps` (K,); `modes_covered` and `good_share` (K, S) as `judge_ring` has them; `points` (S, P, 2) at the end.
+    """
+
+    steps: NDArray[np.int64]
+    modes_covered: NDArray[np.int64]
+    good_share: Floats
+    points: Floats
+
+
+@one_thread()
+def train_on_ring(
+    seeds: Sequence[int],
+    *,
+    minibatch_discrimination: bool,
+    num_steps: int = 1500,
+    batch_size: int = 48,
+    learning_rates: tuple[float, float] = (0.005, 0.003),
+    num_looks: int = 20,
+    num_points: int = 2000,
+) -> RingRun:
+    """Train one small GAN a seed, all side by side.
+
+    G is 8 normal latents - 64 - 64 - 2 and D is 2 - 64 - 64 - logit, ReLU; minibatch discrimination gives D's last
+    layer 8 similarities more (kernels of 3). Adam with beta1 0.5; the rates fall to nothing over the second half.
+
+    Args:
+        seeds: one GAN each.
+        minibatch_discrimination: whether D sees the similarities.
+        num_steps: steps of each player.
+        batch_size: real examples a step, and generated ones.
+        learning_rates: of D and of G.
+        num_looks: how often to judge along the way, the end included.
+        num_points: generated points at each look.
+
+    Raises:
+        ValueError: no seeds, or not 1 <= num_looks <= num_steps.
+    """
+    if not seeds or not 1 <= num_looks <= num_steps:
+        raise ValueError(
+            f"at least one seed and 1 <= num_looks <= num_steps are required; got {seeds}, {num_looks} and {num_steps}"
+        )
+    gans = _StackedGANs(seeds, minibatch_discrimination=minibatch_discrimination)
+    optimisers = [
+        torch.optim.Adam(parameters, lr=rate, betas=(0.5, 0.999), foreach=True)
+        for parameters, rate in zip((gans.discriminator, gans.generator), learning_rates, strict=True)
+    ]
+    schedules = [
+        torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: min(1.0, 2 * (1 - step / num_steps)))
+        for optimiser in optimisers
+    ]
+    steps = np.unique(np.linspace(0, num_steps, num_looks + 1).astype(int)[1:])
+    looks = []
+    for step in range(1, num_steps + 1):
+        _train_step(gans, optimisers, batch_size)
+        for schedule in schedules:
+            schedule.step()
+        if step in steps:
+            with torch.no_grad():
+                points = gans.generate(num_points).double().numpy()
+            looks.append(judge_ring(points))
+    modes, good = (np.stack(column) for column in zip(*looks, strict=True))
+    return RingRun(steps, modes, good, points)
+
+
+class _StackedGANs:
+    """S GANs whose weights stand side by side, (S, inputs, outputs) each, and the random streams of their seeds."""
+
+    def __init__(self, seeds: Sequence[int], *, minibatch_discrimination: bool) -> None:
+        self.streams = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self.generator = self._dense(_LATENT, _HIDDEN) + self._dense(_HIDDEN, _HIDDEN) + self._dense(_HIDDEN, 2)
+        self.discriminator = self._dense(2, _HIDDEN) + self._dense(_HIDDEN, _HIDDEN)
+        judged = _HIDDEN + (_KERNELS if minibatch_discrimination else 0)
+        self.discriminator += self._dense(judged, 1, gain=_LAST_GAIN)
+        # T starts small, so that no kernel is blind (all similarities 0) from the start; then o is about N for all, and
+        # the last layer starts small as well, so that D is not sure from the start
+        self.projection = _KERNEL_GAIN * self._normal(_HIDDEN, _KERNELS * _KERNEL_DIM) / math.sqrt(_HIDDEN)
+        self.minibatch_discrimination = minibatch_discrimination
+        if minibatch_discrimination:
+            self.discriminator.append(self.projection)
+        for parameter in self.generator + self.discriminator:
+            parameter.requires_grad_()
+
+    def generate(self, num_points: int) -> Tensor:
+        """(S, num_points, 2) from fresh latents."""
+        return _run(self.generator, self._normal(num_points, _LATENT))
+
+    def real(self, num_points: int) -> Tensor:
+        """(S, num_points, 2) fresh draws from the ring."""
+        return torch.stack([sample_ring(num_points, stream) for stream in self.streams])
+
+    def logits(self, *minibatches: Tensor) -> tuple[Tensor, ...]:
+        """(S, N, 2) each to (S, N) each, in one pass; every GAN's N points of one minibatch see each other only."""
+        features = torch.relu(_run(self.discriminator[:4], torch.cat(minibatches, dim=1)))
+        if self.minibatch_discrimination:
+            features = torch.cat([features, self.similarities(features, len(minibatches))], dim=-1)
+        return _run(self.discriminator[4:6], features).squeeze(-1).chunk(len(minibatches), dim=1)
+
+    def similarities(self, features: Tensor, num_minibatches: int = 1) -> Tensor:
+        """(S, G N, A) to (S, G N, B): o within each of G minibatches of N.
+
+        Kernels never mix, so S G minibatches with B kernels are one minibatch with S G B kernels.
+        """
+        num_gans, num_points, _ = features.shape
+        projections = torch.bmm(features, self.projection)
+        groups = projections.reshape(num_gans, num_minibatches, -1, _KERNELS, _KERNEL_DIM).permute(2, 0, 1, 3, 4)
+        summed = minibatch_similarity(groups.flatten(1, 3), across_ranks=False).reshape(groups.shape[:4])
+        return summed.permute(1, 2, 0, 3).reshape(num_gans, num_points, _KERNELS)
+
+    def _dense(self, inputs: int, outputs: int, *, gain: float = 1.0) -> list[Tensor]:
+        weight = gain * math.sqrt(2 / inputs) * self._normal(inputs, outputs)
+        return [weight, torch.zeros(len(self.streams), 1, outputs)]
+
+    def _normal(self, *shape: int) -> Tensor:
+        return torch.stack([torch.randn(shape, generator=stream) for stream in self.streams])
+
+
+def _run(layers: Sequence[Tensor], values: Tensor) -> Tensor:
+    """Dense layers with ReLU between them; the last one is linear."""
+    for index in range(0, len(layers), 2):
+        values = torch.baddbmm(layers[index + 1], torch.relu(values) if index else values, layers[index])
+    return values
+
+
+def _train_step(gans: _StackedGANs, optimisers: Sequence[torch.optim.Optimizer], batch_size: int) -> None:
+    """One step of each player; means over the stacked batch times S are sums over the GANs, which share nothing."""
+    num_gans = len(gans.streams)
+    with torch.no_grad():
+        generated = gans.generate(batch_size)
+    real_logits, generated_logits = gans.logits(gans.real(batch_size), generated)
+    loss = num_gans * adversarial_discriminator_loss(real_logits.flatten(), generated_logits.flatten())
+    _descend(optimisers[0], loss)
+    (generated_logits,) = gans.logits(gans.generate(batch_size))
+    loss = num_gans * non_saturating_generator_loss(generated_logits.flatten())
+    _descend(optimisers[1], loss)
+
+
+def _descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+    parameters = optimiser.param_groups[0]["params"]
+    for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+        parameter.grad = gradient
+    optimiser.step()

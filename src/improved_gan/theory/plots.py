@@ -1,0 +1,69 @@
+"""How the room draws and writes: one look for all figures, files that are the same for the same numbers.
+
+matplotlib is an extra: it is imported when a figure is made, and its absence is one line that names the command.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["COLOURS", "label", "new_figure", "write_figure", "write_table"]
+
+# Okabe & Ito, 2008: told apart by colour-blind readers too
+COLOURS = {
+    "blue": "#0072B2",
+    "orange": "#E69F00",
+    "green": "#009E73",
+    "red": "#D55E00",
+    "purple": "#CC79A7",
+    "sky": "#56B4E9",
+    "grey": "#7F7F7F",
+    "black": "#222222",
+}
+
+
+def new_figure(*, width: float, height: float) -> Figure:
+    """An empty figure, sizes in inches, that belongs to no window and no global state.
+
+    Raises:
+        ModuleNotFoundError: matplotlib is not installed; the message names the command that installs it.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("plots need matplotlib: pip install 'improved-gan[plots]'") from error
+    return Figure(figsize=(width, height), dpi=100, layout="constrained", facecolor="white")
+
+
+def label(axes: Axes, *, title: str, x: str, y: str) -> None:
+    """Title and axis names, and the plain look: two spines, a faint grid below the data."""
+    axes.set_title(title, loc="left", fontsize=10.5, fontweight="bold")
+    axes.set_xlabel(x, fontsize=9.5)
+    axes.set_ylabel(y, fontsize=9.5)
+    axes.tick_params(labelsize=8.5)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color="#DDDDDD", linewidth=0.6)
+    axes.set_axisbelow(True)
+
+
+def write_figure(figure: Figure, path: Path) -> Path:
+    """Save as PNG, without a date or a version in it."""
+    figure.savefig(path, metadata={"Software": "improved-gan"})
+    return path
+
+
+def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> Path:
+    """Save as CSV; numbers with ten digits, so that the file does not move with the last bit of a sum."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        for row in rows:
+            writer.writerow([f"{value:.10g}" if isinstance(value, float) else value for value in row])
+    return path

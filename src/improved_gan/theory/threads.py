@@ -1,0 +1,29 @@
+"""One thread for the room's small networks.
+
+Their tensors are so small that several threads mostly wait for each other (on a busy machine ten times longer than
+one thread takes), and with one the sums have the same order, so the same seed gives the same numbers on any number of
+cores.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+__all__ = ["one_thread"]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """PyTorch computes with one thread inside the block, and as before after it.
+
+    >>> with one_thread():
+    ...     torch.get_num_threads()
+    1
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

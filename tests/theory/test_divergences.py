@@ -1,0 +1,117 @@
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from improved_gan.theory.divergences import (
+    bernoulli_minibatch_divergence,
+    bernoulli_preference_divergence,
+    jensen_shannon_terms,
+    kullback_leibler_terms,
+)
+
+chances = st.floats(1e-4, 1 - 1e-4)
+
+
+def kl_of(p, q) -> float:
+    """KL between two lists of probabilities, from the definition."""
+    return sum(a * np.log2(a / b) for a, b in zip(p, q, strict=True) if a > 0)
+
+
+def js_of(p, q) -> float:
+    middle = [(a + b) / 2 for a, b in zip(p, q, strict=True)]
+    return (kl_of(p, middle) + kl_of(q, middle)) / 2
+
+
+def minibatches(p: float, num_draws: int) -> list[float]:
+    """The probability of each of the 2^N minibatches."""
+    return [float(np.prod([p if one else 1 - p for one in batch])) for batch in product((0, 1), repeat=num_draws)]
+
+
+DIVERGENCES = [(jensen_shannon_terms, js_of), (kullback_leibler_terms, kl_of)]
+
+
+@pytest.mark.parametrize(("terms", "definition"), DIVERGENCES)
+@pytest.mark.parametrize("num_draws", [1, 2, 3, 8])
+@pytest.mark.parametrize("q", [0.01, 0.2, 0.35, 0.9])
+def test_counts_say_as_much_as_whole_minibatches(terms, definition, num_draws: int, q: float) -> None:
+    ours = bernoulli_minibatch_divergence(0.2, q, num_draws, terms=terms)
+    expected = definition(minibatches(0.2, num_draws), minibatches(q, num_draws))
+    assert ours == pytest.approx(expected, rel=1e-12, abs=1e-14)
+
+
+@pytest.mark.parametrize(("terms", "definition"), DIVERGENCES)
+@pytest.mark.parametrize("num_draws", [1, 2, 4])
+@pytest.mark.parametrize("q", [0.01, 0.2, 0.9])
+def test_preference_sees_both_orders(terms, definition, num_draws: int, q: float) -> None:
+    real, generated = minibatches(0.2, num_draws), minibatches(q, num_draws)
+    expected = definition([a * b for a, b in product(real, generated)], [a * b for a, b in product(generated, real)])
+    ours = bernoulli_preference_divergence(0.2, q, num_draws, terms=terms)
+    assert ours == pytest.approx(expected, rel=1e-12, abs=1e-14)
+
+
+@settings(deadline=None)
+@given(p=chances, q=chances, num_draws=st.integers(1, 10_000))
+def test_kl_of_minibatches_is_n_times_kl(p: float, q: float, num_draws: int) -> None:
+    one = bernoulli_minibatch_divergence(p, q, 1, terms=kullback_leibler_terms)
+    many = bernoulli_minibatch_divergence(p, q, num_draws, terms=kullback_leibler_terms)
+    assert many == pytest.approx(num_draws * one, rel=1e-12)
+
+
+@settings(deadline=None)
+@given(p=chances, gap=st.floats(1e-9, 1e-3))
+def test_kl_keeps_its_digits_when_the_two_are_near(p: float, gap: float) -> None:
+    q = p * (1 - gap)
+    gap = (p - q) / q
+    exact = p * np.log1p(gap) + (1 - p) * np.log1p((q - p) / (1 - q))  # cancels; good to 1e-16/gap only
+    ours = bernoulli_minibatch_divergence(p, q, 1, terms=kullback_leibler_terms) * np.log(2)
+    assert ours == pytest.approx(exact, rel=1e-3, abs=1e-15 * gap)
+    many = bernoulli_minibatch_divergence(p, q, 1000, terms=kullback_leibler_terms) * np.log(2)
+    assert many == pytest.approx(1000 * ours, rel=1e-12)
+
+
+@settings(deadline=None)
+@given(p=chances, q=chances, sizes=st.lists(st.integers(1, 3000), min_size=2, max_size=4))
+def test_js_over_n_never_increases_and_js_never_falls(p: float, q: float, sizes: list[int]) -> None:
+    js = np.array([bernoulli_minibatch_divergence(p, q, size) for size in sorted(sizes)])
+    assert np.all(np.diff(js / np.sort(sizes)) <= 1e-12 * js[1:])
+    assert np.all(np.diff(js) >= -1e-12 * js[1:])
+    assert np.all(js <= 1 + 1e-12)
+
+
+@settings(deadline=None)
+@given(p=chances, q=chances, num_draws=st.integers(1, 60))
+def test_js_is_symmetric_and_preference_kl_is_both_kls(p: float, q: float, num_draws: int) -> None:
+    forth, back = (bernoulli_minibatch_divergence(*pair, num_draws) for pair in ((p, q), (q, p)))
+    assert forth == pytest.approx(back, rel=1e-12)
+    both = sum(
+        bernoulli_minibatch_divergence(*pair, num_draws, terms=kullback_leibler_terms) for pair in ((p, q), (q, p))
+    )
+    ours = bernoulli_preference_divergence(p, q, num_draws, terms=kullback_leibler_terms)
+    assert ours == pytest.approx(both, rel=1e-11, abs=1e-300)
+
+
+def test_certain_draws() -> None:
+    assert bernoulli_minibatch_divergence(0.2, 0.0, 3, terms=kullback_leibler_terms) == np.inf
+    assert bernoulli_minibatch_divergence(0.0, 0.2, 3, terms=kullback_leibler_terms) == pytest.approx(-3 * np.log2(0.8))
+    np.testing.assert_allclose(bernoulli_minibatch_divergence([0.0, 1.0, 0.0], [1.0, 0.0, 0.0], 2), [1, 1, 0])
+    assert bernoulli_minibatch_divergence(0.2, 0.2, 10_000) == 0
+    assert bernoulli_minibatch_divergence(0.2, 0.3, 10_000) == pytest.approx(1, abs=1e-12)
+
+
+def test_broadcasts() -> None:
+    grid = bernoulli_minibatch_divergence([[0.2], [0.7]], [0.1, 0.5, 0.9], 5)
+    assert grid.shape == (2, 3)
+    assert grid[1, 0] == bernoulli_minibatch_divergence(0.7, 0.1, 5)
+    pairs = bernoulli_preference_divergence([[0.2], [0.7]], [0.1, 0.5, 0.9], 5)
+    assert pairs.shape == (2, 3)
+    assert pairs[1, 0] == bernoulli_preference_divergence(0.7, 0.1, 5)
+
+
+def test_bad_use() -> None:
+    with pytest.raises(ValueError, match="are required; got 0"):
+        bernoulli_minibatch_divergence(0.2, 0.3, 0)
+    with pytest.raises(ValueError, match=r"strictly between 0 and 1; got 0.2 and 0.0"):
+        bernoulli_preference_divergence(0.2, 0.0)

@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import minimize_scalar
+
+from improved_gan.theory.mixture import Mixture
+from improved_gan.theory.smoothed_discriminator import generator_pull, optimal_discriminator, train_discriminators
+
+DATA, GENERATOR = Mixture((1.0,), (1.5,), (0.6,)), Mixture((0.5, 0.5), (-2.0, 1.0), (0.5, 0.8))
+
+
+@settings(deadline=None)
+@given(p=st.floats(0.01, 10), q=st.floats(0.01, 10), alpha=st.floats(0.6, 1), beta=st.floats(0, 0.4))
+def test_optimum_minimises_the_smoothed_cross_entropy(p: float, q: float, alpha: float, beta: float) -> None:
+    def loss(d: float) -> float:
+        real = alpha * np.log(d) + (1 - alpha) * np.log(1 - d)
+        return -p * real - q * (beta * np.log(d) + (1 - beta) * np.log(1 - d))
+
+    best = minimize_scalar(loss, bounds=(1e-9, 1 - 1e-9), method="bounded", options={"xatol": 1e-10}).x
+    ours = optimal_discriminator(np.log(p), np.log(q), positive_target=alpha, negative_target=beta)
+    assert ours == pytest.approx((alpha * p + beta * q) / (p + q), rel=1e-12)
+    assert ours == pytest.approx(best, abs=1e-5)
+
+
+@pytest.mark.parametrize(("alpha", "beta"), [(1.0, 0.0), (0.9, 0.0), (0.9, 0.1), (0.75, 0.25)])
+def test_pull_is_the_slope_of_log_d(alpha: float, beta: float) -> None:
+    def log_d(x: np.ndarray) -> np.ndarray:
+        p, q = DATA.log_density(x), GENERATOR.log_density(x)
+        return np.log(optimal_discriminator(p, q, positive_target=alpha, negative_target=beta))
+
+    x, h = np.linspace(-3, 3, 31), 1e-5
+    ours = generator_pull(x, DATA, GENERATOR, positive_target=alpha, negative_target=beta)
+    np.testing.assert_allclose(ours, (log_d(x + h) - log_d(x - h)) / (2 * h), rtol=1e-5, atol=1e-6)
+
+
+def test_only_beta_takes_the_pull_away_where_the_data_are_absent() -> None:
+    x = np.linspace(-6, -2, 9)
+    plain = generator_pull(x, DATA, GENERATOR, positive_target=1.0)
+    np.testing.assert_array_equal(generator_pull(x, DATA, GENERATOR, positive_target=0.6), plain)
+    assert np.all(plain > 4)
+    assert np.all(np.abs(generator_pull(x, DATA, GENERATOR, negative_target=0.1)) < 1e-4)
+    assert np.isfinite(generator_pull(1e4, DATA, GENERATOR))
+
+
+def test_trained_networks_come_to_the_optimum() -> None:
+    x = np.linspace(-2.5, 2.5, 51)
+    targets = [(0.9, 0.0), (0.9, 0.1)]
+    values, pulls = train_discriminators(x, DATA, GENERATOR, targets, seed=1)
+    assert values.shape == pulls.shape == (2, 51)
+    for (alpha, beta), value in zip(targets, values, strict=True):
+        p, q = DATA.log_density(x), GENERATOR.log_density(x)
+        best = optimal_discriminator(p, q, positive_target=alpha, negative_target=beta)
+        assert np.abs(value - best).mean() < 0.015
+        assert np.abs(value - best).max() < 0.05
+    stray = np.abs(x + 2) < 0.3
+    assert pulls[0, stray].min() > 2
+    assert np.abs(pulls[1, stray]).max() < 0.3
+
+
+def test_seed_decides() -> None:
+    x = np.zeros(1)
+    first, again, other = (
+        train_discriminators(x, DATA, GENERATOR, [(0.9, 0.0)], seed=seed, num_steps=3)[0] for seed in (0, 0, 1)
+    )
+    assert first == again != other
+
+
+def test_bad_use() -> None:
+    with pytest.raises(ValueError, match=r"0 <= negative_target < positive_target <= 1; got 0.9 and 0.5"):
+        optimal_discriminator(0.0, 0.0, positive_target=0.5, negative_target=0.9)
+    with pytest.raises(ValueError, match=r"shape \(S, 2\), alpha and beta of each network; got \(2,\)"):
+        train_discriminators([0.0], DATA, GENERATOR, [0.9, 0.0])

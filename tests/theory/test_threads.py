@@ -1,0 +1,18 @@
+import torch
+
+from improved_gan.theory.threads import one_thread
+
+
+def test_the_number_of_threads_comes_back_also_after_an_error() -> None:
+    @one_thread()
+    def fail() -> None:
+        assert torch.get_num_threads() == 1
+        raise RuntimeError
+
+    torch.set_num_threads(2)
+    try:
+        fail()
+    except RuntimeError:
+        assert torch.get_num_threads() == 2
+    else:
+        raise AssertionError("the error was swallowed")
