@@ -23,6 +23,6 @@ def run_theory(name: str, *, out: Path, seed: int, console: Console) -> None:
         shown = show(name, out, seed=seed)
     except (ValueError, ModuleNotFoundError) as error:
         raise TheoryError(str(error)) from error
-    console.print(shown.text, highlight=False, markup=False)
+    console.print(shown.text, highlight=False, markup=False, soft_wrap=True)
     for file in shown.files:
         console.print(f"written: {file}", highlight=False, markup=False, soft_wrap=True)
