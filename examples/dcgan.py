@@ -65,7 +65,7 @@ def training(gan: Gan, images: Tensor) -> Iterator[tuple[float, float]]:
 
 def descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
     optimiser.zero_grad()
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     optimiser.step()
 
 

@@ -17,7 +17,7 @@ def make_gan() -> dcgan.Gan:
         return supervised + 0.5 * unsupervised
 
     return dcgan.Gan(
-        discriminator=nn.Sequential(*dcgan.make_discriminator()[:-2], nn.Linear(dcgan.FEATURES, 10)),
+        discriminator=nn.Sequential(*list(dcgan.make_discriminator())[:-2], nn.Linear(dcgan.FEATURES, 10)),
         discriminator_loss=discriminator_loss,
         generator_loss=lambda d, real, generated: feature_matching_loss(d[:-1](real), d[:-1](generated)),
     )
