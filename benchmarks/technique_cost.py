@@ -33,7 +33,7 @@ TECHNIQUES = (
     "weight_averaging",
 )
 # What a technique is added to, where it is not the plain DCGAN.
-WITHOUT = {"weight_averaging": "semi_supervised"}
+WITHOUT = {"semi_supervised": "gaussian_noise", "weight_averaging": "semi_supervised"}
 
 
 def measure(rounds: int, warm_up: int = 5) -> dict[str, float]:

@@ -4,12 +4,15 @@ import torch
 from torch import Tensor, nn
 
 import dcgan
+import dcgan_gaussian_noise
 from improved_gan.techniques import feature_matching_loss, semi_supervised_losses
 
 
 def make_gan() -> dcgan.Gan:
     images, labels = (values[:1297] for values in dcgan.digits())
-    chosen = torch.cat([(labels == label).nonzero()[:5, 0] for label in range(10)])  # five of each, once for all
+    order = torch.randperm(1297, generator=torch.Generator().manual_seed(0))  # the same labels at every start
+    chosen = torch.cat([order[labels[order] == label][:5] for label in range(10)])
+    noisy_layers = list(dcgan_gaussian_noise.make_gan().discriminator)[:-2]  # with few labels noise helps
 
     def discriminator_loss(discriminator: nn.Sequential, real: Tensor, generated: Tensor) -> Tensor:
         logits = discriminator(torch.cat([images[chosen], real, generated])).split([50, len(real), len(generated)])
@@ -17,7 +20,7 @@ def make_gan() -> dcgan.Gan:
         return supervised + 0.5 * unsupervised
 
     return dcgan.Gan(
-        discriminator=nn.Sequential(*list(dcgan.make_discriminator())[:-2], nn.Linear(dcgan.FEATURES, 10)),
+        discriminator=nn.Sequential(*noisy_layers, nn.Linear(dcgan.FEATURES, 10)),
         discriminator_loss=discriminator_loss,
         generator_loss=lambda d, real, generated: feature_matching_loss(d[:-1](real), d[:-1](generated)),
     )
