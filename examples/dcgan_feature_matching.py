@@ -1,0 +1,20 @@
+"""The DCGAN with feature matching (paper, section 3.1; docs/techniques/feature_matching.md)."""
+
+from torch import Tensor, nn
+
+import dcgan
+from improved_gan.techniques import feature_matching_loss
+
+
+def generator_loss(discriminator: nn.Sequential, real: Tensor, generated: Tensor) -> Tensor:
+    # All but the last linear layer; `real` is a fresh batch, not the one that the discriminator has just seen.
+    features = discriminator[:-2]
+    return feature_matching_loss(features(real), features(generated))
+
+
+def make_gan() -> dcgan.Gan:
+    return dcgan.Gan(generator_loss=generator_loss)
+
+
+if __name__ == "__main__":
+    dcgan.main(make_gan)

@@ -1,0 +1,29 @@
+"""The DCGAN with historical averaging (paper, section 3.3; docs/techniques/historical_averaging.md)."""
+
+from torch import Tensor, nn
+
+import dcgan
+from improved_gan.techniques import HistoricalAverage
+
+WEIGHT = 0.01
+
+
+def make_gan() -> dcgan.Gan:
+    generator, discriminator = dcgan.make_generator(), dcgan.make_discriminator()
+    histories = HistoricalAverage(discriminator.parameters()), HistoricalAverage(generator.parameters())
+
+    def discriminator_loss(discriminator: nn.Sequential, real: Tensor, generated: Tensor) -> Tensor:
+        return dcgan.discriminator_loss(discriminator, real, generated) + WEIGHT * histories[0].penalty()
+
+    def generator_loss(discriminator: nn.Sequential, real: Tensor, generated: Tensor) -> Tensor:
+        return dcgan.generator_loss(discriminator, real, generated) + WEIGHT * histories[1].penalty()
+
+    def after_step() -> None:
+        for history in histories:
+            history.update()
+
+    return dcgan.Gan(generator, discriminator, discriminator_loss, generator_loss, after_step)
+
+
+if __name__ == "__main__":
+    dcgan.main(make_gan)

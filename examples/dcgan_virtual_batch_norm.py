@@ -1,0 +1,16 @@
+"""The DCGAN with virtual batch normalization (paper, section 3.5; docs/techniques/virtual_batch_norm.md)."""
+
+import torch
+
+import dcgan
+from improved_gan.techniques import ReferenceBatch, convert_virtual_batch_norm
+
+
+def make_gan() -> dcgan.Gan:
+    network = convert_virtual_batch_norm(dcgan.make_generator())
+    reference = torch.randn(dcgan.BATCH, dcgan.LATENTS)  # drawn once; saved with the generator
+    return dcgan.Gan(ReferenceBatch(network, reference))
+
+
+if __name__ == "__main__":
+    dcgan.main(make_gan)
