@@ -42,7 +42,7 @@ class PlainDiscriminator(nn.Module):
         pairs = list(pairwise(WIDTHS))
         self.layers = nn.ModuleList(torch_weight_norm(nn.Linear(a, b)) for a, b in pairs)
         for layer in list(self.layers)[:-1]:
-            layer.parametrizations.weight.original0.requires_grad_(False)
+            layer.get_parameter("parametrizations.weight.original0").requires_grad_(False)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         for index, layer in enumerate(self.layers[:-1]):
@@ -77,9 +77,9 @@ class Plain:
     def __init__(self, *, noisy: bool) -> None:
         noises = (0.3, 0.5, 0.5, 0.5, 0.5, 0.5) if noisy else (0.0,) * 6
         self.generator, self.discriminator = PlainGenerator(), PlainDiscriminator(noises)
-        options = {"lr": 0.003, "betas": (0.5, 0.999), "eps": 1e-4}
-        self.discriminator_adam = torch.optim.Adam(self.discriminator.parameters(), **options)
-        self.generator_adam = torch.optim.Adam(self.generator.parameters(), **options)
+        adam = partial(torch.optim.Adam, lr=0.003, betas=(0.5, 0.999), eps=1e-4)
+        self.discriminator_adam = adam(self.discriminator.parameters())
+        self.generator_adam = adam(self.generator.parameters())
         self.average = [torch.zeros_like(p) for p in self.discriminator.parameters()]
 
     def step(self, batch: Batch) -> dict[str, float]:
@@ -91,7 +91,7 @@ class Plain:
         supervised = F.cross_entropy(labelled, batch.labels)
         unsupervised = 0.5 * (-real.mean() + F.softplus(real).mean() + F.softplus(fake).mean())
         self.discriminator_adam.zero_grad()
-        (supervised + unsupervised).backward()
+        torch.autograd.backward(supervised + unsupervised)
         self.discriminator_adam.step()
         with torch.no_grad():
             for average, parameter in zip(self.average, self.discriminator.parameters(), strict=True):
@@ -115,8 +115,8 @@ class Ours:
     def __init__(self, precision: torch.dtype, *, noisy: bool) -> None:
         self.precision = precision
         self.generator = DenseGenerator((1, 28, 28))
-        noise = {} if noisy else {"input_noise": 0.0, "hidden_noise": 0.0}
-        self.discriminator = DenseDiscriminator((1, 28, 28), 10, **noise)
+        input_noise, hidden_noise = (0.3, 0.5) if noisy else (0.0, 0.0)
+        self.discriminator = DenseDiscriminator((1, 28, 28), 10, input_noise=input_noise, hidden_noise=hidden_noise)
         self.objective = SemiSupervised(generator_loss=partial(feature_matching_loss, variant="released-mnist"))
         self.optimizers = Optimizers(*(self._adam(network) for network in (self.discriminator, self.generator)))
         self.average = WeightAverage(self.discriminator)
@@ -147,7 +147,7 @@ def copy_start(plain: Plain, ours: Ours) -> None:
         ):
             theirs.load_state_dict(our.state_dict())
         for theirs, block in zip(plain.generator.layers[:-1], ours.generator.hidden, strict=True):
-            theirs.weight.copy_(block.weight)
+            theirs.get_parameter("weight").copy_(block.get_parameter("weight"))
         plain.generator.layers[-1].load_state_dict(ours.generator.output.state_dict())
 
 
@@ -198,7 +198,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     differences = {str(p).removeprefix("torch."): largest_difference(p) for p in (torch.float32, torch.bfloat16)}
-    variants = {
+    variants: dict[str, Plain | Ours] = {
         "plain port": Plain(noisy=True),
         "ours float32": Ours(torch.float32, noisy=True),
         "ours bfloat16": Ours(torch.bfloat16, noisy=True),
@@ -212,11 +212,11 @@ def main() -> None:
                 times[name].append(seconds)
     floors = {p: floating_point_operations() / matrix_product_rate(p) for p in (torch.float32, torch.bfloat16)}
     rows = {}
-    for name, seconds in times.items():
-        ratios = [plain / own for plain, own in zip(times["plain port"], seconds, strict=True)]
+    for name, own_times in times.items():
+        ratios = [plain / own for plain, own in zip(times["plain port"], own_times, strict=True)]
         floor = floors[torch.bfloat16 if "bfloat16" in name else torch.float32]
         rows[name] = {
-            "median_ms": 1e3 * statistics.median(seconds),
+            "median_ms": 1e3 * statistics.median(own_times),
             "times_as_fast": statistics.median(ratios),
             "floor_ms": 1e3 * floor,
         }

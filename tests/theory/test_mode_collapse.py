@@ -49,7 +49,7 @@ def test_minibatch_discrimination_covers_more_modes() -> None:
     plain, company = (
         train_on_ring([0, 1, 2], minibatch_discrimination=looks_across, num_looks=1) for looks_across in (False, True)
     )
-    # seen over 15 seeds: 3.4 +- 1.6 and 7.3 +- 0.9; which seed covers what moves with the last bit of a sum
+    # seen over 20 runs: about 3.4 +- 1.5 and 7.2 +- 0.9; which seed covers what moves with the last bit of a sum
     assert company.modes_covered[-1].mean() >= plain.modes_covered[-1].mean() + 1
     assert company.modes_covered[-1].mean() >= 5
     assert plain.good_share[-1].mean() > 0.5  # what the plain ones do cover, they cover well

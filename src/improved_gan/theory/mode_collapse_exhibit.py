@@ -61,7 +61,7 @@ def _draw_points(panels: NDArray[np.object_], runs: dict[str, RingRun], seeds: r
     for row, (name, run) in zip(panels, runs.items(), strict=True):
         for axes, points, modes, seed in zip(row, run.points, run.modes_covered[-1], seeds, strict=True):
             axes.scatter(*MODES.T, s=90, facecolors="none", edgecolors=COLOURS["grey"], linewidths=0.8)
-            axes.plot(*points[:350].T, ".", color=COLOURS[_STYLES[name]], markersize=2, alpha=0.5)
+            axes.plot(*points[:250].T, ".", color=COLOURS[_STYLES[name]], markersize=2, alpha=0.5)
             axes.set(xlim=(-3, 3), ylim=(-3, 3), xticks=[-2, 0, 2], yticks=[-2, 0, 2], aspect="equal")
             label(axes, title=f"seed {seed}: {modes} of 8", x="", y=name if axes is row[0] else "")
 
