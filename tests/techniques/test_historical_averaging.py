@@ -109,6 +109,17 @@ def test_state_survives_checkpoint_copy_and_moves() -> None:
     assert list(history.parameters()) == []
 
 
+# PyTorch's own tracing of any autograd function warns of itself.
+@pytest.mark.filterwarnings("ignore:.*Function'> should not be instantiated:DeprecationWarning")
+def test_the_penalty_compiles_in_one_graph() -> None:
+    network = nn.Linear(3, 2)
+    history = HistoricalAverage(network.parameters())
+    walk(list(network.parameters()), history, 3)
+    compiled = torch.compile(history.penalty, fullgraph=True, backend="aot_eager")
+    both = [torch.autograd.grad(penalty(), network.weight)[0] for penalty in (compiled, history.penalty)]
+    torch.testing.assert_close(*both)
+
+
 def test_no_parameters() -> None:
     with pytest.raises(ValueError, match="no parameters to follow"):
         HistoricalAverage([])

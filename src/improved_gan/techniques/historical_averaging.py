@@ -59,7 +59,8 @@ class HistoricalAverage(nn.Module):
         """|| theta - mean ||^2, a scalar in the parameters' dtype (float32 or better); 0 before the first update."""
         differences = torch._foreach_sub([_precise(p) for p in self._followed], self._buffers_of("mean"))
         torch._foreach_sub_(differences, self._buffers_of("remainder"))
-        return _sum_of_squares(*differences) * (self.num_updates > 0)
+        squares: Tensor = _SumOfSquares.apply(*differences)  # type: ignore[no-untyped-call]
+        return squares * (self.num_updates > 0)
 
     @torch.no_grad()
     def update(self) -> None:
@@ -108,9 +109,6 @@ class _SumOfSquares(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
         return tuple(torch._foreach_mul(ctx.saved_tensors, 2 * gradient))
-
-
-_sum_of_squares: Callable[..., Tensor] = _SumOfSquares.apply
 
 
 def _precise(values: Tensor) -> Tensor:
