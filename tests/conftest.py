@@ -30,7 +30,9 @@ def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from improved_gan.commands.train import TrainOptions, run_training
 
     out = tmp_path_factory.mktemp("trained") / "run"
-    return run_training(TrainOptions("digits", epochs=20, out=out, threads=1), Console(file=io.StringIO()))
+    return run_training(
+        TrainOptions("digits", epochs=20, out=out, threads=1, device="cpu"), Console(file=io.StringIO())
+    )
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+MAX_SEED = 2**32 - 1  # what NumPy takes
+
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that `train` has made.")]
 DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ...; default: a GPU where there is one.")]
 
@@ -49,8 +51,10 @@ def train(
         str | None, typer.Argument(help="A recipe's name, or the path of a Python file that defines recipe().")
     ] = None,
     labels: Annotated[int | None, typer.Option(help="Labelled images in all, the same number a class.")] = None,
-    seed: Annotated[int, typer.Option(help="Decides networks, batches and noise.")] = 1,
-    split_seed: Annotated[int | None, typer.Option(help="Decides which images have labels; default: the seed.")] = None,
+    seed: Annotated[int, typer.Option(help="Decides networks, batches and noise.", min=0, max=MAX_SEED)] = 1,
+    split_seed: Annotated[
+        int | None, typer.Option(help="Decides which images have labels; default: the seed.", min=0, max=MAX_SEED)
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Length of the run; default: the recipe's.")] = None,
     data: Annotated[
         Path | None, typer.Option(help="Folder with the data; else IMPROVED_GAN_DATA, else a download.")
@@ -120,7 +124,9 @@ def sample(
     run: RunArgument,
     out: Annotated[Path, typer.Option(help="New or empty folder: images/*.png and grid.png.")],
     num: Annotated[int, typer.Option(help="How many images.", min=1)] = 100,
-    seed: Annotated[int, typer.Option(help="Decides the latents: the same seed gives the same images.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Decides the latents: the same seed gives the same images.", min=0, max=MAX_SEED)
+    ] = 0,
     device: DeviceOption = None,
 ) -> None:
     """Make images with a trained generator: single PNGs and a grid.
@@ -140,17 +146,18 @@ def classify(
     fit: Annotated[
         bool, typer.Option("--fit", help="Convert the mode and scale to the size that the run was trained on.")
     ] = False,
+    invert: Annotated[bool, typer.Option("--invert", help="Swap dark and light (scans of ink for MNIST).")] = False,
     device: DeviceOption = None,
 ) -> None:
     """Classify images with a trained run: label, probability of each class, and how real each image looks.
 
     An image that cannot be used is reported, the others are done, and the exit code is 1.
 
-    Example: `improved-gan classify runs/mnist scans/ --fit --out labels.csv`.
+    Example: `improved-gan classify runs/mnist scans/ --fit --invert --out labels.csv`.
     """
     from improved_gan.commands.classify import run_classification
 
-    if run_classification(run, images, out=out, fit=fit, device=device, console=_console()):
+    if run_classification(run, images, out=out, fit=fit, invert=invert, device=device, console=_console()):
         raise typer.Exit(1)
 
 
@@ -158,7 +165,7 @@ def classify(
 def theory(
     name: Annotated[str, typer.Argument(help="game, divergences, smoothed-discriminator or mode-collapse.")],
     out: Annotated[Path, typer.Option(help="Folder for the PNG and CSV files.")],
-    seed: Annotated[int, typer.Option(help="Of everything that is drawn at random.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of everything that is drawn at random.", min=0, max=MAX_SEED)] = 0,
 ) -> None:
     """Watch one of the paper's claims: writes PNG and CSV files and says what to see. Each takes under a minute.
 
@@ -194,6 +201,8 @@ def _expected(error: Exception) -> tuple[str | None, int]:
         return str(error), 2
     if isinstance(error, DivergedError):
         return str(error), 1
+    if isinstance(error, OSError) and error.strerror:  # a full disk, a folder that cannot be written
+        return f"{error.strerror}: {error.filename or 'while reading or writing'}", 2
     return None, 1
 
 

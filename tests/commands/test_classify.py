@@ -69,6 +69,16 @@ def test_bad_images_among_good_ones_are_reported_and_the_others_done(
     assert (failures, len(rows)) == (1, 29)
 
 
+def test_names_with_brackets_are_reported_as_they_are(trained_run: Path, images: Path, tmp_path: Path) -> None:
+    (images / "x[").mkdir()
+    for name in ("photo[final].png", "x[/y].png"):
+        (images / name).write_text("no picture")
+    failures, text, rows = go(trained_run, images, out=tmp_path / "out.csv")
+    assert (failures, len(rows)) == (2, 30)
+    assert "photo[final].png cannot be read" in text
+    assert "x[/y].png cannot be read" in text
+
+
 def test_nothing_readable_leaves_the_output_alone(trained_run: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.png").write_text("no picture")
     (tmp_path / "out.csv").write_text("precious")

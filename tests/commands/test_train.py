@@ -21,7 +21,9 @@ def recipe(labels=None):
 
 def go(**options: object) -> str:
     screen = io.StringIO()
-    run_training(TrainOptions(**{"recipe": "digits", "threads": 1, **options}), Console(file=screen, width=200))
+    run_training(
+        TrainOptions(**{"recipe": "digits", "threads": 1, "device": "cpu", **options}), Console(file=screen, width=200)
+    )
     return screen.getvalue()
 
 
@@ -83,6 +85,62 @@ def test_a_recipe_file_of_ones_own_is_kept_with_the_run(tmp_path: Path) -> None:
     go(recipe=str(own), out=tmp_path / "run")
     own.unlink()
     assert load_trained(tmp_path / "run", warn=pytest.fail).settings["recipe"] == "mine"
+
+
+OWN_PARTS = """
+from __future__ import annotations
+from dataclasses import dataclass, replace
+from improved_gan.models import DenseGenerator
+from improved_gan.recipes import digits
+from improved_gan.training import SemiSupervised
+
+def own_generator():
+    return DenseGenerator((1, 8, 8), latent_size=7, hidden=(16,))
+
+@dataclass(frozen=True)
+class OwnObjective(SemiSupervised):
+    weight: float = 2.0
+
+def recipe(labels=None):
+    return replace(digits(labels), name="mine", epochs=1, generator=own_generator, objective=OwnObjective())
+"""
+
+
+def test_a_recipe_with_parts_of_its_own_can_be_loaded_and_continued_from_its_copy(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN_PARTS)
+    go(recipe=str(tmp_path / "own.py"), out=tmp_path / "run")
+    (tmp_path / "own.py").unlink()
+    assert load_trained(tmp_path / "run", warn=pytest.fail).generator.latent_size == 7
+    assert "already complete" in go(recipe=str(tmp_path / "run" / "recipe.py"), out=tmp_path / "run")
+
+
+def test_an_edited_recipe_file_of_equal_values_is_told(tmp_path: Path) -> None:
+    own = tmp_path / "own.py"
+    own.write_text(OWN_PARTS)
+    go(recipe=str(own), out=tmp_path / "run")
+    own.write_text(OWN_PARTS.replace("hidden=(16,)", "hidden=(17,)"))
+    with pytest.raises(RunError, match="does not fit this version's networks"):
+        go(recipe=str(own), out=tmp_path / "run")
+    assert (tmp_path / "run" / "recipe.py").read_text() == OWN_PARTS
+    own.write_text(OWN_PARTS + "# a remark\n")
+    assert "has changed since the run began" in go(recipe=str(own), out=tmp_path / "run")
+
+
+def test_a_folder_of_other_things_is_left_alone_even_by_a_dry_run(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("precious")
+    for dry_run in (True, False):
+        with pytest.raises(RunError, match="not empty and holds no run"):
+            go(out=tmp_path, dry_run=dry_run)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+    with pytest.raises(RunError, match="is a file"):
+        go(out=tmp_path / "thesis.txt")
+
+
+def test_what_a_killed_start_left_behind_is_no_hindrance(tmp_path: Path) -> None:
+    (tmp_path / ".lock").touch()
+    (tmp_path / ".recipe.json.123.tmp").write_text("{")
+    go(epochs=1, out=tmp_path)
+    assert not list(tmp_path.rglob("*.tmp"))
 
 
 def test_a_recipe_file_that_changed_is_another_run_but_a_longer_one_goes_on(tmp_path: Path) -> None:

@@ -52,6 +52,21 @@ def test_fit_puts_transparent_pictures_on_white_and_turns_them_upright(tmp_path:
     assert upright[-1].mean() > 245
 
 
+def test_sixteen_bits_are_scaled_and_unknown_ranges_refused(tmp_path: Path) -> None:
+    levels = (np.arange(64, dtype=np.uint16).reshape(8, 8) * 1040).astype(np.uint16)
+    Image.fromarray(levels).save(tmp_path / "deep.png")
+    fitted = read_image(tmp_path / "deep.png", (1, 8, 8), fit=True).numpy()[0]
+    np.testing.assert_array_equal(fitted, levels // 257)
+    Image.fromarray(np.ones((8, 8), np.float32)).save(tmp_path / "float.tiff")
+    with pytest.raises(DataError, match="mode F, whose black and white are not known"):
+        read_image(tmp_path / "float.tiff", (1, 8, 8), fit=True)
+
+
+def test_invert_swaps_dark_and_light(tmp_path: Path) -> None:
+    grey = save(tmp_path / "grey.png", GREY)
+    np.testing.assert_array_equal(read_image(grey, (1, 8, 8), invert=True).numpy()[0], 255 - GREY)
+
+
 def test_damaged_files_are_named(tmp_path: Path) -> None:
     whole = save(tmp_path / "whole.png", np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8))
     (tmp_path / "cut.png").write_bytes(whole.read_bytes()[:600])

@@ -12,7 +12,7 @@ test_errors.__test__ = False  # pytest: a function under test, not a test
 
 def prepare(**changes: object) -> Experiment:
     recipe = replace(digits(), **changes)
-    return Experiment.prepare(recipe, "digits", seed=1, split_seed=2, data_folder=None, device="cpu")
+    return Experiment.prepare(recipe, seed=1, split_seed=2, data_folder=None, device="cpu")
 
 
 def test_the_same_seed_starts_the_same_and_another_does_not() -> None:

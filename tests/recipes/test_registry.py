@@ -21,7 +21,11 @@ def test_by_name_with_a_budget() -> None:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("minst", "did you mean mnist"), ("digit", "did you mean digits"), ("xyz", "there are digits, mnist")],
+    [
+        ("minst", "did you mean mnist"),
+        ("digit", "did you mean digits"),
+        ("xyz", "there are digits, digits-labels-alone, mnist."),
+    ],
 )
 def test_unknown_names_are_answered_with_the_nearest(name: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
@@ -40,6 +44,8 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         ("x = 1", r"defines no function `recipe\(labels=None\)`"),
         ("def recipe(labels=None): return 5", "gave int where a Recipe was expected"),
         ("def recipe(:", "cannot be run: SyntaxError"),
+        ("def recipe(): return 5", "failed: TypeError"),
+        ("def recipe(labels=None): return 1 / 0", "failed: ZeroDivisionError"),
         ("import nothing_of_that_name", "cannot be run: ModuleNotFoundError"),
     ],
 )

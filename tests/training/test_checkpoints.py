@@ -52,6 +52,20 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path: Path, damag
     assert warnings[0].startswith("step-00000002.safetensors is damaged")
 
 
+def test_after_a_fallback_the_good_checkpoints_stay_and_the_damaged_one_goes(tmp_path: Path) -> None:
+    save(tmp_path, 50)
+    save(tmp_path, 100).write_bytes(b"")
+    save(tmp_path, 60)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"step-000000{n}.safetensors" for n in (50, 60)]
+
+
+def test_damage_to_the_fingerprint_is_damage_and_not_another_run(tmp_path: Path) -> None:
+    save(tmp_path, 1)
+    path = save(tmp_path, 2)
+    path.write_bytes(path.read_bytes().replace(b"settings", b"settinfs"))
+    assert newest(tmp_path)[0] == 1
+
+
 def test_none_at_all_and_none_that_is_whole(tmp_path: Path) -> None:
     assert newest(tmp_path) == (None, [])
     save(tmp_path, 1).write_bytes(b"")

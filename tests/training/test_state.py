@@ -56,10 +56,17 @@ def test_means_are_of_the_steps_since_the_last_report() -> None:
 
 def test_a_number_that_is_not_finite_is_noticed_even_when_the_next_is() -> None:
     state = fresh()
-    assert state.is_finite()
+    assert state.not_finite() == []
     state.add({"loss": torch.tensor(float("nan"))})
     state.add({"loss": torch.tensor(1.0)})
-    assert not state.is_finite()
+    assert state.not_finite() == ["loss"]
+
+
+def test_a_weight_that_is_not_finite_is_noticed_before_it_shows_in_a_loss() -> None:
+    state = fresh()
+    with torch.no_grad():
+        state.generator.output.bias[0] = float("inf")
+    assert state.not_finite() == ["a weight of the generator"]
 
 
 def test_another_network_is_refused() -> None:

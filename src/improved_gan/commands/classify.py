@@ -4,6 +4,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,6 +17,7 @@ from improved_gan.recipes.trained import Trained, choose_device, load_trained
 from improved_gan.techniques import real_logit
 from improved_gan.training.checkpoints import write_atomically
 from improved_gan.training.errors import RunError
+from improved_gan.training.reporting import say, warn
 
 __all__ = ["run_classification"]
 
@@ -23,7 +25,7 @@ _BATCH = 256
 
 
 def run_classification(
-    run: Path, images: list[Path], *, out: Path, fit: bool, device: str | None, console: Console
+    run: Path, images: list[Path], *, out: Path, fit: bool, invert: bool = False, device: str | None, console: Console
 ) -> int:
     """Classify every image that can be read and write one row each.
 
@@ -36,25 +38,25 @@ def run_classification(
     Raises:
         DataError, RunError: no such images or run, or no image could be read; `out` is not touched.
     """
-    trained = load_trained(run, device=choose_device(device), warn=console.print)
+    trained = load_trained(run, device=choose_device(device), warn=partial(warn, console))
     files = list(find_images(images))
     rows, failures = [], 0
     for some in _batches(files):
         readable, tensors = [], []
         for file in some:
             try:
-                tensors.append(read_image(file, trained.image_shape, fit=fit))
+                tensors.append(read_image(file, trained.image_shape, fit=fit, invert=invert))
                 readable.append(file)
             except DataError as error:
                 failures += 1
-                console.print(f"[yellow]skipped:[/yellow] {error}", highlight=False, soft_wrap=True)
+                warn(console, f"skipped: {error}")
         if readable:
             rows += _judge(trained, readable, torch.stack(tensors))
     if not rows:
         raise DataError(f"none of the {len(files)} images could be read, so nothing was written")
     _write(out, trained.class_names, rows)
     counts = ", ".join(f"{label}: {count}" for label, count in sorted(Counter(row[1] for row in rows).items()))
-    console.print(f"{len(rows)} images classified into {out} ({counts})", highlight=False, soft_wrap=True)
+    say(console, f"{len(rows)} images classified into {out} ({counts})")
     return failures
 
 
@@ -82,6 +84,6 @@ def _write(out: Path, class_names: list[str], rows: list[list[str]]) -> None:
     writer.writerows(rows)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(out, text.getvalue().encode())
+        write_atomically(out, text.getvalue().encode(errors="surrogateescape"))
     except OSError as error:
         raise RunError(f"could not write {out}: {error.strerror or error}") from error

@@ -4,15 +4,12 @@ Real 8x8 digits, 50 labels, 500 test images, three label splits. The GAN classif
 alone, and two semi-supervised classifiers of scikit-learn see the same labels and the same unlabelled images.
 """
 
-import io
 import json
-import os
-import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +18,25 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from improved_gan.commands.train import TrainOptions, train_recipe
 from improved_gan.data import Dataset, LabelSplit, load_digits
 from improved_gan.recipes import Recipe, digits
 from improved_gan.recipes.trained import load_trained
-from improved_gan.training import LabelsAlone
 from improved_gan.training.checkpoints import write_atomically
-from improved_gan.training.errors import InterruptedRunError
+from improved_gan.training.errors import InterruptedRunError, RunError
+from improved_gan.training.interruption import listen_for_signals
+from improved_gan.training.reporting import say
 from improved_gan.training.run_folder import RunFolder
 from improved_gan.training.sampling import grid, sample, write_png
 
 __all__ = ["NAMES", "run_demo"]
 
-NAMES = ("GAN", "labels alone", "LabelSpreading", "SelfTraining")
+TRAINED = {"GAN": "digits", "labels alone": "digits-labels-alone"}  # name -> recipe
+NAMES = (*TRAINED, "LabelSpreading", "SelfTraining")
 
 
 @dataclass(frozen=True)
 class Result:
-    """Wrong test images of one method on each split, and the core-seconds it took in all."""
+    """Wrong test images of one method on each split, and the seconds that it took in all."""
 
     wrong: list[int]
     seconds: float
@@ -61,56 +59,91 @@ def run_demo(out: Path, *, splits: int, epochs: int | None, console: Console) ->
     """
     data, started = load_digits(), time.perf_counter()
     recipe = digits() if epochs is None else replace(digits(), epochs=epochs)
-    console.print(
+    say(
+        console,
         f"{len(data.train)} training images, {recipe.num_labels} of them with labels, {len(data.test)} test images, "
         f"{splits} label splits; about two minutes on two cores",
-        highlight=False,
-        soft_wrap=True,
     )
-    results = _train_all(recipe, out, splits, console)
+    results = _train_all(out, recipe.epochs, splits, console)
     for name, method in {"LabelSpreading": _label_spreading, "SelfTraining": _self_training}.items():
         results[name] = _fit(method, data, recipe, splits)
     _write_results(out, results, len(data.test))
     console.print(_table(results, len(data.test)))
     pictures = [_draw_samples(out), _draw_curves(out, splits)]
     for picture in filter(None, pictures):
-        console.print(f"look at {picture}", highlight=False, soft_wrap=True)
-    console.print(f"{time.perf_counter() - started:.0f} s in all; runs and results.json in {out}", highlight=False)
+        say(console, f"look at {picture}")
+    if None in pictures:
+        say(console, "no learning curves: they need matplotlib, pip install 'improved-gan[plots]'")
+    say(console, f"{time.perf_counter() - started:.0f} s in all; runs and results.json in {out}")
     return results
 
 
-def _train_all(recipe: Recipe, out: Path, splits: int, console: Console) -> dict[str, Result]:
-    """Both trainings on every split, two at a time: at this size a second thread brings less than a second process."""
-    recipes = {"GAN": recipe, "labels alone": replace(recipe, objective=LabelsAlone())}
-    jobs = [(name, seed) for name in recipes for seed in range(1, splits + 1)]
-    logs: dict[tuple[str, int], dict[str, Any]] = {}
-    columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with (
-        Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress,
-        ProcessPoolExecutor(min(2, os.cpu_count() or 1), mp_context=get_context("spawn")) as pool,
-    ):
-        bar = progress.add_task("training", total=len(jobs))
-        running = {
-            pool.submit(_train, recipes[name], seed, out / _folder(name, seed)): (name, seed) for name, seed in jobs
-        }
+def _train_all(out: Path, epochs: int, splits: int, console: Console) -> dict[str, Result]:
+    """Both trainings on every split, two processes at a time: at this size a second thread brings less.
+
+    Raises:
+        RunError: a training failed.
+        InterruptedRunError: stopped by Ctrl-C or SIGTERM, after the trainings have saved.
+    """
+    waiting = [(name, seed) for name in TRAINED for seed in range(1, splits + 1)]
+    running: dict[tuple[str, int], subprocess.Popen[str]] = {}
+    lines: dict[tuple[str, int], dict[str, Any]] = {}
+    with listen_for_signals() as stop, _progress(console) as progress:
+        bar = progress.add_task("training", total=len(waiting))
         try:
-            for done in as_completed(running):
-                name, seed = running[done]
-                logs[name, seed] = done.result()
-                progress.advance(bar)
-                console.print(f"{name}, split {seed}: {logs[name, seed]['test/wrong']} wrong", highlight=False)
-        except KeyboardInterrupt as error:
-            raise InterruptedRunError("the demo was stopped: run the same command to go on", signal.SIGINT) from error
+            while waiting or running:
+                while waiting and len(running) < 2:
+                    job = waiting.pop(0)
+                    running[job] = _start_training(*job, epochs=epochs, folder=out / _folder(*job))
+                time.sleep(0.1)
+                if stop:
+                    raise InterruptedRunError(
+                        "the demo was stopped: run the same command to go on", stop.signal_number or 0
+                    )
+                for job in [job for job, process in running.items() if process.poll() is not None]:
+                    lines[job] = _finish(running.pop(job), out / _folder(*job))
+                    progress.advance(bar)
+                    say(console, f"{job[0]}, split {job[1]}: {lines[job]['test/wrong']} wrong")
         finally:
-            pool.shutdown(cancel_futures=True)
-    return {name: _result([logs[name, seed] for seed in range(1, splits + 1)]) for name in recipes}
+            for process in running.values():
+                process.terminate()  # it saves, and goes on from there the next time
+            for process in running.values():
+                process.communicate()
+    return {name: _result([lines[name, seed] for seed in range(1, splits + 1)]) for name in TRAINED}
 
 
-def _train(recipe: Recipe, seed: int, folder: Path) -> dict[str, Any]:
-    """Train one run, or finish it; the last line of its log."""
-    options = TrainOptions(recipe="digits", seed=seed, out=folder, device="cpu", threads=1)
-    train_recipe(recipe, options, Console(file=io.StringIO()))
+def _start_training(name: str, seed: int, *, epochs: int, folder: Path) -> "subprocess.Popen[str]":
+    """A process of its own session, so that Ctrl-C reaches only us."""
+    command = [
+        sys.executable,
+        "-m",
+        "improved_gan",
+        "train",
+        TRAINED[name],
+        "--seed",
+        str(seed),
+        "--epochs",
+        str(epochs),
+    ]
+    command += ["--out", str(folder), "--threads", "1", "--device", "cpu"]
+    return subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def _finish(process: "subprocess.Popen[str]", folder: Path) -> dict[str, Any]:
+    """The last line of a finished training's log."""
+    _, errors = process.communicate()
+    if process.returncode:
+        raise RunError(
+            f"the training in {folder} failed: {errors.strip().splitlines()[-1] if errors else 'no reason given'}"
+        )
     return RunFolder(folder).read_log()[-1]
+
+
+def _progress(console: Console) -> Progress:
+    columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
 
 
 def _result(last_lines: list[dict[str, Any]]) -> Result:
@@ -172,7 +205,7 @@ def _table(results: dict[str, Result], num_test: int) -> Table:
     for seed in range(1, splits + 1):
         table.add_column(f"split {seed}", justify="right")
     table.add_column("mean error", justify="right")
-    table.add_column("core-seconds", justify="right")
+    table.add_column("seconds", justify="right")
     for name, result in results.items():
         error = f"{np.mean(result.wrong) / num_test:.1%}"
         table.add_row(name, *map(str, result.wrong), error, f"{result.seconds:.0f}")

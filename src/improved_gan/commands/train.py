@@ -1,7 +1,7 @@
 """`improved-gan train`: start a run, or continue it where it stopped."""
 
-import shutil
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,11 +11,11 @@ from improved_gan.recipes.experiment import Experiment
 from improved_gan.recipes.recipe import Recipe
 from improved_gan.recipes.registry import find_recipe
 from improved_gan.recipes.trained import OWN_RECIPE, choose_device
-from improved_gan.training.checkpoints import load_newest
+from improved_gan.training.checkpoints import load_newest, write_atomically
 from improved_gan.training.errors import RunError
 from improved_gan.training.interruption import listen_for_signals
 from improved_gan.training.loop import train
-from improved_gan.training.reporting import Reporter, summary
+from improved_gan.training.reporting import Reporter, say, summary, warn
 from improved_gan.training.run_folder import RunFolder
 from improved_gan.training.state import TrainingState
 
@@ -61,21 +61,19 @@ def train_recipe(recipe: Recipe, options: TrainOptions, console: Console) -> Pat
     split_seed = options.seed if options.split_seed is None else options.split_seed
     experiment = Experiment.prepare(
         recipe,
-        options.recipe,
         seed=options.seed,
         split_seed=split_seed,
         data_folder=options.data,
         device=choose_device(options.device),
     )
     _announce(experiment, out, console)
+    folder = RunFolder(out)
+    folder.check(experiment.settings(), extendable=experiment.extendable())
     if options.dry_run:
         console.print("dry run: nothing was trained or written")
         return out
-    folder = RunFolder(out)
     with folder.locked():
         folder.claim(experiment.settings(), extendable=experiment.extendable())
-        if options.recipe.endswith(".py"):
-            shutil.copyfile(options.recipe, out / OWN_RECIPE)
         _train(experiment, folder, options, console)
     return out
 
@@ -88,20 +86,26 @@ def _recipe(options: TrainOptions) -> Recipe:
     return recipe if options.precision is None else replace(recipe, precision=options.precision)
 
 
+def _keep_copy(file: Path, kept: Path, console: Console) -> None:
+    """Keep the user's recipe file with the run; its values are compared elsewhere, its code only here."""
+    text = file.read_bytes()
+    if kept.is_file() and kept.read_bytes() != text:
+        warn(console, f"{file} has changed since the run began; its values are the same, so the run goes on with it")
+    write_atomically(kept, text)
+
+
 def _announce(experiment: Experiment, out: Path, console: Console) -> None:
     recipe, data, split = experiment.recipe, experiment.data, experiment.split
-    console.print(f"{recipe.name}: {recipe.summary}", highlight=False)
-    console.print(
+    say(console, f"{recipe.name}: {recipe.summary}")
+    say(
+        console,
         f"{len(split.indices)} labels of {len(data.train)} training images (split seed {split.seed}, "
         f"sha256 {split.digest[:12]}), {len(data.test)} test images; paper: {recipe.paper}",
-        highlight=False,
-        soft_wrap=True,
     )
-    console.print(
+    say(
+        console,
         f"{recipe.epochs} epochs of {experiment.batches().steps_per_epoch} steps, {recipe.precision} on "
         f"{experiment.device}, {torch.get_num_threads()} threads; run folder {out}",
-        highlight=False,
-        soft_wrap=True,
     )
 
 
@@ -112,6 +116,8 @@ def _train(experiment: Experiment, folder: RunFolder, options: TrainOptions, con
     state = experiment.start()
     total_steps = schedule.epochs * batches.steps_per_epoch
     _resume(state, folder, fingerprint, console)
+    if options.recipe.endswith(".py"):
+        _keep_copy(Path(options.recipe), folder.path / OWN_RECIPE, console)
     if state.step >= total_steps:
         _say_end(folder, console, "already complete")
         return
@@ -132,21 +138,18 @@ def _train(experiment: Experiment, folder: RunFolder, options: TrainOptions, con
 
 
 def _resume(state: TrainingState, folder: RunFolder, fingerprint: str, console: Console) -> None:
-    def warn(message: str) -> None:
-        console.print(f"[yellow]warning:[/yellow] {message}", highlight=False, soft_wrap=True)
-
-    tensors = load_newest(folder.checkpoints, fingerprint=fingerprint, warn=warn)
+    tensors = load_newest(folder.checkpoints, fingerprint=fingerprint, warn=partial(warn, console))
     if tensors is not None:
         try:
             state.load(tensors)
         except (RuntimeError, KeyError) as error:
             raise RunError(f"the checkpoint in {folder.path} does not fit this version's networks: {error}") from error
-        console.print(f"continuing at step {state.step}", highlight=False)
+        say(console, f"continuing at step {state.step}")
     folder.rewind_log(state.step)
 
 
 def _say_end(folder: RunFolder, console: Console, how: str) -> None:
     log = folder.read_log()
     last = summary(log[-1]) if log else "no report"
-    console.print(f"{how}: {last}", highlight=False, soft_wrap=True)
-    console.print(f"samples in {folder.samples}, log in {folder.log_file}", highlight=False, soft_wrap=True)
+    say(console, f"{how}: {last}")
+    say(console, f"samples in {folder.samples}, log in {folder.log_file}")

@@ -39,7 +39,10 @@ def download(urls: Sequence[str], target: Path, *, check: Callable[[Path], objec
     Raises:
         DataError: no mirror gave a file that passes; one line with each reason and the remedy.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"cannot make {target.parent} ({error.strerror}): set IMPROVED_GAN_CACHE, {remedy}") from error
     part = target.with_name(f"{target.name.removesuffix('.gz')}.part.gz")
     reasons = []
     for url in urls:

@@ -35,7 +35,7 @@ def find_images(paths: Iterable[Path]) -> Iterator[Path]:
             raise DataError(f"there is no file or folder {path}")
 
 
-def read_image(path: Path, shape: Sequence[int], *, fit: bool = False) -> Tensor:
+def read_image(path: Path, shape: Sequence[int], *, fit: bool = False, invert: bool = False) -> Tensor:
     """One image of the shape that a network expects.
 
     Args:
@@ -43,6 +43,7 @@ def read_image(path: Path, shape: Sequence[int], *, fit: bool = False) -> Tensor
         shape: (C, H, W), C 1 for greyscale or 3 for colour.
         fit: turn by the camera's orientation, put on white where transparent, convert the mode and scale to H x W
             (antialiased); otherwise a picture of another size or mode is an error.
+        invert: swap dark and light at the end, for networks that were trained on white strokes on black.
 
     Returns:
         (C, H, W) uint8.
@@ -62,6 +63,10 @@ def read_image(path: Path, shape: Sequence[int], *, fit: bool = False) -> Tensor
         raise DataError(f"{path} is refused: {error}") from error
     except (OSError, SyntaxError, ValueError) as error:  # what Pillow's readers raise for damaged files
         raise DataError(f"{path} cannot be read: {error}") from error
+    if fit and image.mode in ("I", "F"):
+        raise DataError(
+            f"{path} has mode {image.mode}, whose black and white are not known: convert it to 8 or 16 bits"
+        )
     if fit:
         image = _fitted(image, mode, (width, height))
     elif image.mode not in accepted or image.size != (width, height):
@@ -70,11 +75,14 @@ def read_image(path: Path, shape: Sequence[int], *, fit: bool = False) -> Tensor
             f"mode {mode}: --fit converts and scales"
         )
     array = np.array(image.convert(mode), dtype=np.uint8)
+    array = 255 - array if invert else array
     return torch.from_numpy(array.reshape(height, width, channels)).permute(2, 0, 1).contiguous()
 
 
 def _fitted(image: Image.Image, mode: str, size: tuple[int, int]) -> Image.Image:
     image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I;16"):  # Pillow's own conversion would clip at 255
+        image = Image.fromarray((np.asarray(image, dtype=np.uint32) // 257).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")

@@ -80,18 +80,25 @@ def read_idx(path: Path, *, md5: str | None = None) -> Tensor:
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} cannot be read ({error}): it is damaged or cut short; get it again") from error
+        raise DataError(
+            f"{path} cannot be read ({error}): it is damaged or cut short: delete it and get it again"
+        ) from error
     if content[:3] != b"\0\0\x08" or len(content) < 4 + 4 * content[3]:
-        raise DataError(f"{path} is not an idx file of bytes (it starts with {content[:4].hex(' ')}); get it again")
+        raise DataError(
+            f"{path} is not an idx file of bytes (it starts with {content[:4].hex(' ')}): delete it and get it again"
+        )
     shape = struct.unpack_from(f">{content[3]}I", content, 4)
     values = np.frombuffer(content, np.uint8, offset=4 + 4 * content[3])
     if values.size != np.prod(shape, dtype=np.int64):
         raise DataError(
-            f"{path} is truncated: {np.prod(shape)} bytes are promised, {values.size} are there; get it again"
+            f"{path} is truncated: {np.prod(shape)} bytes are promised, {values.size} are there: "
+            "delete it and get it again"
         )
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if md5 is not None and found != md5:
-        raise DataError(f"{path} has MD5 {found} when uncompressed, where {md5} is published; get it again")
+        raise DataError(
+            f"{path} has MD5 {found} when uncompressed, where {md5} is published: delete it and get it again"
+        )
     return torch.from_numpy(values.reshape(shape).copy())
 
 

@@ -27,7 +27,6 @@ class Experiment:
 
     Args:
         recipe: what to train.
-        source: name or path that the recipe was found by.
         data: its data.
         split: which images have labels.
         seed: of everything that is random in training.
@@ -35,7 +34,6 @@ class Experiment:
     """
 
     recipe: Recipe
-    source: str
     data: Dataset
     split: LabelSplit
     seed: int
@@ -43,7 +41,7 @@ class Experiment:
 
     @classmethod
     def prepare(
-        cls, recipe: Recipe, source: str, *, seed: int, split_seed: int, data_folder: Path | None, device: str
+        cls, recipe: Recipe, *, seed: int, split_seed: int, data_folder: Path | None, device: str
     ) -> "Experiment":
         """Load the data and draw the split.
 
@@ -54,13 +52,12 @@ class Experiment:
         split = LabelSplit.draw(
             data.train.labels, recipe.num_labels, seed=split_seed, include_labelled=recipe.include_labelled
         )
-        return cls(recipe, source, data, split, seed, torch.device(device))
+        return cls(recipe, data, split, seed, torch.device(device))
 
     def settings(self) -> dict[str, Any]:
         """All that is needed to build this run again, for recipe.json."""
         return {
             "recipe": self.recipe.name,
-            "source": Path(self.source).name,
             "seed": self.seed,
             "epochs": self.recipe.epochs,
             "label_split": self.split.as_dict(),

@@ -18,6 +18,8 @@ _PAPER = {20: "1677 ± 452", 50: "221 ± 136", 100: "93 ± 6.5", 200: "90 ± 4.2
 def mnist(labels: int | None = None) -> Recipe:
     """Semi-supervised MNIST, permutation-invariant: dense networks, feature matching, 300 epochs at a constant rate.
 
+    Measured (docs/results.md): 100 wrong with 100 labels after 99 epochs in bfloat16, seed 1, an hour on one core.
+
     Args:
         labels: the budget; default 100. The paper has 20, 50, 100 and 200.
     """
@@ -33,7 +35,6 @@ def mnist(labels: int | None = None) -> Recipe:
         objective=SemiSupervised(generator_loss=partial(feature_matching_loss, variant="released-mnist")),
         epochs=300,
         learning_rate=0.003,
-        precision="bfloat16",
         paper=f"{figure} of 10,000 wrong" if figure else "not in the paper",
     )
 

@@ -101,9 +101,10 @@ def described(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return {"call": described(type(value))} | {f.name: described(getattr(value, f.name)) for f in fields(value)}
     if callable(value):
-        return f"{value.__module__}.{value.__qualname__}"
+        named = value if isinstance(getattr(value, "__qualname__", None), str) else type(value)
+        return f"{named.__module__}.{named.__qualname__}"
     if isinstance(value, dict):
         return {str(key): described(one) for key, one in value.items()}
     if isinstance(value, (tuple, list)):
         return [described(one) for one in value]
-    return value
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)

@@ -60,7 +60,7 @@ def load_trained(path: Path, *, device: str = "cpu", warn: Callable[[str], None]
     stored = folder.recipe()
     settings = stored["settings"]
     own = path / OWN_RECIPE
-    source = str(own) if own.is_file() else settings["recipe"]
+    source = str(own) if own.is_file() else Path(settings["recipe"]).stem  # a name, never a path from the file
     recipe = find_recipe(source, labels=settings["label_split"]["num_labels"])
     # What the command line changed counts too; everything else must be as it was.
     recipe = replace(recipe, epochs=settings["epochs"], precision=settings["values"]["precision"])
@@ -92,6 +92,8 @@ def choose_device(name: str | None) -> str:
     if name is None:
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
+        if torch.device(name).type not in ("cpu", "cuda"):
+            raise RunError(f"device {name!r} is not supported: take cpu or cuda")
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:
         raise RunError(

@@ -16,19 +16,21 @@ from torch import Tensor
 
 from improved_gan.training.errors import RunError
 
-__all__ = ["load_checkpoint", "load_newest", "save_checkpoint", "write_atomically"]
+__all__ = ["load_checkpoint", "load_newest", "newest_checkpoint", "save_checkpoint", "write_atomically"]
 
 _KEPT = 2
 
 
 def save_checkpoint(folder: Path, step: int, tensors: dict[str, Tensor], *, fingerprint: str) -> Path:
-    """Write `folder/step-00000012.safetensors` and drop all but the newest two.
+    """Write `folder/step-00000012.safetensors` and drop all but it and the one before.
+
+    Files of later steps go too: the run came back from before them because they were damaged.
 
     Raises:
         RunError: the disk is full or the folder cannot be written; earlier checkpoints stay as they are.
     """
     path = folder / f"step-{step:08d}.safetensors"
-    metadata = {"fingerprint": fingerprint, "sha256": _digest(tensors), "step": str(step)}
+    metadata = {"fingerprint": fingerprint, "sha256": _digest(tensors, fingerprint)}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(path, safetensors.torch.save(tensors, metadata))
@@ -39,22 +41,35 @@ def save_checkpoint(folder: Path, step: int, tensors: dict[str, Tensor], *, fing
             + (f"the last good one is {last[0].name}. " if last else "there is none yet. ")
             + "Make room and run the same command again: it continues from there"
         ) from error
-    for old in _newest_first(folder)[_KEPT:]:
-        old.unlink(missing_ok=True)
+    paths = _newest_first(folder)
+    for other in [*paths[: paths.index(path)], *paths[paths.index(path) + _KEPT :]]:
+        other.unlink(missing_ok=True)
     return path
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that a crash at any moment leaves the old content or the new, never a part."""
+def newest_checkpoint(folder: Path) -> str | None:
+    """The name of the newest checkpoint, whole or not; None where there is none."""
+    paths = _newest_first(folder)
+    return paths[0].name if paths else None
+
+
+def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Write a file so that a crash at any moment leaves the old content or the new, never a part.
+
+    `durable` waits for the disk, so that this holds for a power cut too.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+    if not durable:
+        return
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)  # the new name, too, must survive a power cut
@@ -97,8 +112,8 @@ def load_checkpoint(path: Path, *, fingerprint: str) -> dict[str, Tensor]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dictionary)
     except (OSError, safetensors.SafetensorError) as error:
         raise DamagedError(str(error)) from error
-    if metadata.get("sha256") != _digest(tensors):
-        raise DamagedError("its tensors do not match its checksum")
+    if metadata.get("sha256") != _digest(tensors, metadata.get("fingerprint", "")):
+        raise DamagedError("its content does not match its checksum")
     if metadata.get("fingerprint") != fingerprint:
         raise RunError(f"{path} was made with other settings than the run folder's recipe.json says; use another --out")
     return tensors
@@ -112,8 +127,8 @@ def _newest_first(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*.safetensors"), reverse=True)
 
 
-def _digest(tensors: dict[str, Tensor]) -> str:
-    digest = hashlib.sha256()
+def _digest(tensors: dict[str, Tensor], fingerprint: str) -> str:
+    digest = hashlib.sha256(fingerprint.encode())
     for name in sorted(tensors):
         value = tensors[name]
         digest.update(f"{name} {value.dtype} {tuple(value.shape)} ".encode())

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from improved_gan.training import alarms
-from improved_gan.training.checkpoints import save_checkpoint
+from improved_gan.training.checkpoints import newest_checkpoint, save_checkpoint
 from improved_gan.training.errors import DivergedError, InterruptedRunError
 from improved_gan.training.interruption import StopRequest
 from improved_gan.training.objectives import Objective, TrainingBatch
@@ -109,10 +109,12 @@ def train(
             state.add(terms)
             state.seconds += time.perf_counter() - started
             reporter.advance()
+            # The report first: a checkpoint of an epoch's last step stands after it, so that no resume can miss it.
+            if state.step % batches.steps_per_epoch == 0:
+                run.close_epoch(epoch + 1, batch)
             if stop:
                 run.stop_here(stop)
             run.save_if_due()
-        run.close_epoch(epoch + 1, batch)
     run.save()
 
 
@@ -129,7 +131,7 @@ class _Run:
 
     def __post_init__(self) -> None:
         self._last_save = time.monotonic()
-        self._last_checkpoint: str | None = None
+        self._last_checkpoint = newest_checkpoint(self.folder.checkpoints)
 
     def save(self) -> None:
         """Write a checkpoint, unless the state is no longer finite."""
@@ -179,8 +181,7 @@ class _Run:
         return {"images/generated_spread": _spread(generated), "images/real_spread": _spread(real)}
 
     def _check_finite(self) -> None:
-        if not self.state.is_finite():
-            names = [name for name, total in self.state.totals.items() if not total.isfinite()]
+        if names := self.state.not_finite():
             raise DivergedError(alarms.not_finite(names, self.state.step, self._last_checkpoint))
 
 

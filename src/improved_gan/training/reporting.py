@@ -7,10 +7,11 @@ from types import TracebackType
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor
 
-__all__ = ["Reporter", "summary"]
+__all__ = ["Reporter", "say", "summary", "warn"]
 
 
 class Reporter:
@@ -61,22 +62,28 @@ class Reporter:
         """Show one line of the log."""
         self._progress.update(self._task, summary=summary(line))
         if not self._console.is_terminal:
-            self._console.print(summary(line), highlight=False, soft_wrap=True)
+            say(self._console, summary(line))
         for name, value in line.items():
             if "/" in name:
                 self._events.add_scalar(name, value, line["step"])
         for alarm in line["alarms"]:
             if alarm["name"] not in self._shown_alarms:
-                self.warn(alarm["message"])
+                warn(self._console, alarm["message"])
         self._shown_alarms = {alarm["name"] for alarm in line["alarms"]}
 
     def show_grid(self, picture: Tensor, step: int) -> None:
         """Add a grid of samples (C, H, W) to the events."""
         self._events.add_image("samples/grid", picture, step)
 
-    def warn(self, message: str) -> None:
-        """Say what goes wrong."""
-        self._console.print(f"[yellow]warning:[/yellow] {message}", highlight=False, soft_wrap=True)
+
+def say(console: Console, text: str) -> None:
+    """Print text as it is: brackets in a file name are no markup, and no line is broken."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def warn(console: Console, text: str) -> None:
+    """Print text as it is, with "warning:" before it."""
+    console.print("[yellow]warning:[/yellow]", escape(text), highlight=False, soft_wrap=True)
 
 
 def summary(line: Mapping[str, Any]) -> str:

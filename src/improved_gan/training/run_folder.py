@@ -43,12 +43,21 @@ class RunFolder:
         Raises:
             RunError: the folder holds something else, or a run with other settings (the differences are named).
         """
+        self.check(settings, extendable=extendable)
+        self.path.mkdir(parents=True, exist_ok=True)
+        for left_over in (*self.path.glob(".*.tmp"), *self.checkpoints.glob(".*.tmp")):
+            left_over.unlink()  # of a process that was killed while it wrote
+        self._write(json.loads(json.dumps(settings)), extendable)
+
+    def check(self, settings: dict[str, Any], *, extendable: tuple[str, ...] = ()) -> None:
+        """Whether `claim` would be granted; nothing is written.
+
+        Raises:
+            RunError: as `claim` does.
+        """
         settings = json.loads(json.dumps(settings))
         if not self.recipe_file.exists():
-            if self.path.exists() and any(entry.name != ".lock" for entry in self.path.iterdir()):
-                raise RunError(f"{self.path} is not empty and holds no run (no recipe.json): give another --out")
-            self.path.mkdir(parents=True, exist_ok=True)
-            self._write(settings, extendable)
+            self._check_vacant()
             return
         stored = self.recipe()
         different = sorted(
@@ -62,7 +71,12 @@ class RunFolder:
         for key in extendable:
             if settings[key] < stored["settings"][key]:
                 raise RunError(f"{self.path} was started with {key} {stored['settings'][key]}: give at least that")
-        self._write(settings, extendable)
+
+    def _check_vacant(self) -> None:
+        if self.path.exists() and not self.path.is_dir():
+            raise RunError(f"{self.path} is a file: give another --out")
+        if self.path.is_dir() and any(not _is_ours(entry) for entry in self.path.iterdir()):
+            raise RunError(f"{self.path} is not empty and holds no run (no recipe.json): give another --out")
 
     def recipe(self) -> dict[str, Any]:
         """What recipe.json says: settings and fingerprint.
@@ -86,7 +100,7 @@ class RunFolder:
             RunError: another one does.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("w") as file:
+        with (self.path / ".lock").open("a") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
@@ -131,6 +145,11 @@ class RunFolder:
 def _fingerprint(settings: Mapping[str, Any], extendable: tuple[str, ...]) -> str:
     fixed = {key: value for key, value in settings.items() if key not in extendable}
     return hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()
+
+
+def _is_ours(entry: Path) -> bool:
+    """What a start that was killed may leave in a new folder."""
+    return entry.name == ".lock" or (entry.name.startswith(".recipe.json.") and entry.name.endswith(".tmp"))
 
 
 def _short(value: object) -> str:

@@ -45,9 +45,13 @@ class TrainingState:
         self.totals, self.num_summed = {}, 0
         return means
 
-    def is_finite(self) -> bool:
-        """Whether every sum is a finite number."""
-        return all(bool(total.isfinite()) for total in self.totals.values())
+    def not_finite(self) -> list[str]:
+        """Names of the sums, and of the networks, that hold a number that is not finite."""
+        names = [name for name, total in self.totals.items() if not total.isfinite()]
+        for name, module in self._modules().items():
+            if not all(bool(value.isfinite().all()) for value in module.state_dict().values()):
+                names.append(f"a weight of the {name}")
+        return names
 
     def tensors(self) -> dict[str, Tensor]:
         """The state by name, on the CPU."""
@@ -57,8 +61,8 @@ class TrainingState:
             "progress.num_summed": torch.tensor(self.num_summed),
             "random.cpu": torch.get_rng_state(),
         }
-        if torch.cuda.is_available():
-            result["random.cuda"] = torch.cuda.get_rng_state()
+        if self._device.type == "cuda":
+            result["random.cuda"] = torch.cuda.get_rng_state(self._device)
         result |= {f"totals.{name}": total for name, total in self.totals.items()}
         for prefix, module in self._modules().items():
             result |= {f"{prefix}.{name}": value for name, value in module.state_dict().items()}
@@ -81,13 +85,16 @@ class TrainingState:
                 index, key = name.split(".")
                 state.setdefault(int(index), {})[key] = value
             optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-        device = next(self.discriminator.parameters()).device
-        self.totals = {name: value.to(device) for name, value in below(tensors, "totals").items()}
+        self.totals = {name: value.to(self._device) for name, value in below(tensors, "totals").items()}
         self.num_summed = int(tensors["progress.num_summed"])
         self.step, self.seconds = int(tensors["progress.step"]), float(tensors["progress.seconds"])
         torch.set_rng_state(tensors["random.cpu"])
-        if torch.cuda.is_available() and "random.cuda" in tensors:
-            torch.cuda.set_rng_state(tensors["random.cuda"])
+        if self._device.type == "cuda" and "random.cuda" in tensors:
+            torch.cuda.set_rng_state(tensors["random.cuda"], self._device)
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.discriminator.parameters()).device
 
     def _modules(self) -> dict[str, torch.nn.Module]:
         return {"generator": self.generator, "discriminator": self.discriminator, "average": self.average}
