@@ -176,8 +176,8 @@ def _label_spreading(data: Dataset, split: LabelSplit) -> int:
 
     pixels, known, test_pixels, test_labels = _arrays(data, split)
     with np.errstate(invalid="ignore"):  # images that no label reaches have no probabilities yet to normalise
-        model = LabelSpreading(kernel="knn", max_iter=100).fit(pixels, known)
-    return int((model.predict(test_pixels) != test_labels).sum())
+        predicted = LabelSpreading(kernel="knn", max_iter=100).fit(pixels, known).predict(test_pixels)
+    return int((predicted != test_labels).sum())
 
 
 def _self_training(data: Dataset, split: LabelSplit) -> int:
