@@ -34,7 +34,7 @@ def test_settings_describe_the_run_and_what_may_grow() -> None:
     experiment = prepare()
     settings = experiment.settings()
     assert settings["label_split"]["sha256"] == experiment.split.digest
-    assert settings["epochs"] == 300
+    assert settings["epochs"] == 200
     assert "epochs" not in settings["values"]
     assert experiment.extendable() == ()
     assert prepare(decay_share=0.0).extendable() == ("epochs",)

@@ -34,7 +34,7 @@ def digits(labels: int | None = None) -> Recipe:
             hidden_noise=0.3,
         ),
         objective=SemiSupervised(generator_loss=partial(feature_matching_loss, variant="released-mnist")),
-        epochs=300,
+        epochs=200,
         learning_rate=0.003,
         decay_share=0.5,
         average_decay=0.999,
