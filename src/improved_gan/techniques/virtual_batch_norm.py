@@ -134,7 +134,7 @@ def convert_virtual_batch_norm(network: nn.Module) -> nn.Module:
         network: any module; changed in place. Scales and shifts stay the same parameters, running statistics go.
 
     Returns:
-        The same network, or a new layer where `network` itself is a BatchNorm.
+        The same network, or a new layer where `network` itself is a BatchNorm. Source: paper, section 3.5.
 
     >>> convert_virtual_batch_norm(nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4)))[1]
     VirtualBatchNorm(4, eps=1e-05, affine=True)
