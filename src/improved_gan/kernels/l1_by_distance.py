@@ -14,7 +14,7 @@ from torch import Tensor
 
 __all__ = ["gradient", "similarity"]
 
-_PAIRS = 2**20  # distances in a piece
+_PAIRS = 2**22  # distances in a piece: enough kernels at a time for every thread to have work
 
 
 def similarity(x: Tensor, y: Tensor, skip: int) -> Tensor:
