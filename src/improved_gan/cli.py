@@ -3,6 +3,7 @@
 PyTorch takes a second to import, so each command imports what it needs when it runs, and `--help` stays quick.
 """
 
+import errno
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -202,7 +203,9 @@ def _expected(error: Exception) -> tuple[str | None, int]:
     if isinstance(error, DivergedError):
         return str(error), 1
     if isinstance(error, OSError) and error.strerror:  # a full disk, a folder that cannot be written
-        return f"{error.strerror}: {error.filename or 'while reading or writing'}", 2
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        remedy = "make room and run the same command again" if full else "give another path"
+        return f"{error.strerror}: {error.filename or 'while writing'}: {remedy}", 1 if full else 2
     return None, 1
 
 

@@ -86,7 +86,7 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(tmp_path: Path, monkeypatch:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(RunError, match=r"step 2 \(No space left on device\); the last good one is step-00000001"):
+    with pytest.raises(RunError, match=r"step 2 \(No space left on device\); the last good one, step-00000001"):
         save(tmp_path, 2)
     monkeypatch.undo()
     assert newest(tmp_path) == (1, [])

@@ -23,6 +23,11 @@ def sgd(network: torch.nn.Module) -> torch.optim.Optimizer:
     return torch.optim.SGD([p for p in network.parameters() if p.requires_grad], lr=0.05)
 
 
+def one_step(generator: DenseGenerator, discriminator: DenseDiscriminator, batches: Batches) -> None:
+    optimizers = Optimizers(sgd(discriminator), sgd(generator))
+    train_step(generator, discriminator, SemiSupervised(), next(batches.epoch(0)), optimizers)
+
+
 def test_steps_equal_the_plain_three_pass_port() -> None:
     ours, theirs = players(), players()
     ours_optimizers = Optimizers(sgd(ours[1]), sgd(ours[0]))
@@ -44,13 +49,7 @@ def test_the_discriminator_can_learn_again_after_the_generators_turn() -> None:
     before = [parameter.requires_grad for parameter in discriminator.parameters()]
     frozen_scale = discriminator.hidden[0].parametrizations.weight.original0
     value = frozen_scale.clone()
-    train_step(
-        generator,
-        discriminator,
-        SemiSupervised(),
-        next(batches.epoch(0)),
-        Optimizers(sgd(discriminator), sgd(generator)),
-    )
+    one_step(generator, discriminator, batches)
     assert [parameter.requires_grad for parameter in discriminator.parameters()] == before
     assert False in before
     assert torch.equal(frozen_scale, value)
@@ -59,13 +58,7 @@ def test_the_discriminator_can_learn_again_after_the_generators_turn() -> None:
 def test_each_player_moves() -> None:
     generator, discriminator, batches = players()
     before = [p.clone() for p in (*generator.parameters(), *discriminator.parameters()) if p.requires_grad]
-    train_step(
-        generator,
-        discriminator,
-        SemiSupervised(),
-        next(batches.epoch(0)),
-        Optimizers(sgd(discriminator), sgd(generator)),
-    )
+    one_step(generator, discriminator, batches)
     after = [p for p in (*generator.parameters(), *discriminator.parameters()) if p.requires_grad]
     assert all(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
 

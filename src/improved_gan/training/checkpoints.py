@@ -36,10 +36,10 @@ def save_checkpoint(folder: Path, step: int, tensors: dict[str, Tensor], *, fing
         write_atomically(path, safetensors.torch.save(tensors, metadata))
     except OSError as error:
         last = _newest_first(folder)
+        kept = f"the last good one, {last[0].name}, is kept and continued from" if last else "there was none before it"
         raise RunError(
-            f"could not save the checkpoint of step {step} ({error.strerror or error}); "
-            + (f"the last good one is {last[0].name}. " if last else "there is none yet. ")
-            + "Make room and run the same command again: it continues from there"
+            f"could not save the checkpoint of step {step} ({error.strerror or error}); {kept}: "
+            "make room and run the same command again"
         ) from error
     paths = _newest_first(folder)
     for other in [*paths[: paths.index(path)], *paths[paths.index(path) + _KEPT :]]:
