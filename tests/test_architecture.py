@@ -16,7 +16,7 @@ ARROWS = {
     "data": set(),
     "turing_test": set(),
     "distributed": set(),
-    "models": {"techniques"},
+    "models": {"techniques", "kernels"},
     "theory": {"techniques"},
     "metrics": {"distributed"},
     "training": {"techniques", "models.interface", "distributed"},

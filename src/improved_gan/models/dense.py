@@ -6,17 +6,23 @@ G: z uniform in [0, 1]^100 - 500 - 500 - x, softplus, batch norm without scale, 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from improved_gan.kernels import dense_operations
+from improved_gan.kernels.noisy_stack import Layer, NormalisedWeight, noisy_stack, normalised_weights
+from improved_gan.kernels.softplus_stack import BatchNormLayer, softplus_stack
 from improved_gan.models.interface import Discriminator, Generator, Judgement
 from improved_gan.techniques import GaussianNoise, weight_norm
 
 __all__ = ["DenseDiscriminator", "DenseGenerator"]
+
+_BATCH_NORM_EPSILON = 1e-6  # as released
 
 
 class DenseDiscriminator(Discriminator):
@@ -53,13 +59,36 @@ class DenseDiscriminator(Discriminator):
             _normalised(nn.Linear(before, after), learn_scale=False) for before, after in pairwise(widths)
         )
         self.output = _normalised(nn.Linear(widths[-1], num_classes), learn_scale=True)
+        self._weights_are_fixed = False
+        self._kept_weights: list[NormalisedWeight] | None = None
 
     def forward(self, images: Tensor) -> Judgement:
         """Judge the images."""
         values = images.flatten(1)
+        if self.training and _hand_written(values):
+            layers = [_layer(linear) for linear in (*self.hidden, self.output)]
+            deviations = [noise.std for noise in self.noises if isinstance(noise, GaussianNoise)]
+            return Judgement(*noisy_stack(values, layers, deviations, self._weights(layers)))
         for noise, layer in zip(self.noises[:-1], self.hidden, strict=True):
             values = F.relu(layer(noise(values)))
         return Judgement(self.output(self.noises[-1](values)), values)
+
+    @contextmanager
+    def fixed_weights(self) -> Iterator[None]:
+        """While entered no parameter may change: each normalised weight is computed once."""
+        with super().fixed_weights():
+            self._weights_are_fixed = True
+            try:
+                yield
+            finally:
+                self._weights_are_fixed, self._kept_weights = False, None
+
+    def _weights(self, layers: list[Layer]) -> list[NormalisedWeight]:
+        """For the hand-written pass; optimisers do not reliably mark what they change, so kept only on request."""
+        weights = self._kept_weights or normalised_weights(layers)
+        if self._weights_are_fixed:
+            self._kept_weights = weights
+        return weights
 
 
 class DenseGenerator(Generator):
@@ -99,6 +128,10 @@ class DenseGenerator(Generator):
     def forward(self, latents: Tensor) -> Tensor:
         """Make one image a latent vector."""
         values = latents
+        if self.training and _hand_written(values):
+            hidden = [_batch_norm_layer(block) for block in self.hidden]
+            pixels = softplus_stack(values, hidden, _layer(self.output), eps=_BATCH_NORM_EPSILON)
+            return pixels.reshape(-1, *self.image_shape)
         for block in self.hidden:
             values = block(values)
         # In float32 even under autocast: bfloat16 would round bright pixels to 1, where the sigmoid has no gradient.
@@ -123,9 +156,27 @@ class _SoftplusBlock(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         values = F.linear(values, self.weight)
         values = F.batch_norm(
-            values, self.running_mean, self.running_var, None, self.bias, self.training, momentum=0.1, eps=1e-6
+            values, self.running_mean, self.running_var, None, self.bias, self.training, 0.1, _BATCH_NORM_EPSILON
         )
         return F.softplus(values)
+
+
+def _hand_written(values: Tensor) -> bool:
+    """Whether the hand-written pass is to run: autocast to bfloat16 on a CPU with a compiler."""
+    kind = values.device.type
+    wanted = kind == "cpu" and torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind) == torch.bfloat16
+    return wanted and dense_operations.available()
+
+
+def _batch_norm_layer(block: nn.Module) -> BatchNormLayer:
+    weight, shift = block.get_parameter("weight"), block.get_parameter("bias")
+    return BatchNormLayer(weight, shift, block.get_buffer("running_mean"), block.get_buffer("running_var"))
+
+
+def _layer(linear: nn.Module) -> Layer:
+    """The parameters of a layer that went through `weight_norm`."""
+    names = ("parametrizations.weight.original1", "parametrizations.weight.original0", "bias")
+    return Layer(*(linear.get_parameter(name) for name in names))
 
 
 def _normalised(layer: nn.Linear, *, learn_scale: bool) -> nn.Linear:

@@ -5,11 +5,13 @@ is 0 (paper, section 5).
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 __all__ = ["Discriminator", "Generator", "Judgement", "judge_together"]
 
@@ -45,6 +47,12 @@ class Discriminator(nn.Module, ABC):
     @abstractmethod
     def forward(self, images: Tensor) -> Judgement:
         """(N, C, H, W) images -> their judgement."""
+
+    @contextmanager
+    def fixed_weights(self) -> Iterator[None]:
+        """While entered no parameter may change: what is computed from parameters alone is computed once."""
+        with parametrize.cached():
+            yield
 
 
 def judge_together(discriminator: Discriminator, batches: Sequence[Tensor]) -> list[Judgement]:

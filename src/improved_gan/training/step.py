@@ -5,8 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
-from torch.nn.utils import parametrize
+from torch import Tensor
 
 from improved_gan.models.interface import Discriminator, Generator
 from improved_gan.training.objectives import Objective, Terms, TrainingBatch
@@ -63,7 +62,7 @@ def _minimise(optimizer: torch.optim.Optimizer, terms: Terms) -> None:
 
 
 @contextmanager
-def _frozen(discriminator: nn.Module) -> Iterator[None]:
+def _frozen(discriminator: Discriminator) -> Iterator[None]:
     """No gradients for the parameters: the generator's step spares a third of D's work.
 
     The normalised weights cannot change meanwhile either, so each is computed once for all passes.
@@ -72,7 +71,7 @@ def _frozen(discriminator: nn.Module) -> Iterator[None]:
     for parameter in learnt:
         parameter.requires_grad_(False)
     try:
-        with parametrize.cached():
+        with discriminator.fixed_weights():
             yield
     finally:
         for parameter in learnt:

@@ -1,0 +1,118 @@
+"""The parts of a dense bfloat16 layer that are no matrix product, each in one pass over memory.
+
+They call the compiled kernels of `native`, so they are to be used only where `available()`. Matrix products run almost
+twice as fast on row-major factors as on transposed views (bfloat16 on CPUs), so weights and gradients are handed out
+turned as well. All tensors are row-major; bfloat16 unless said.
+"""
+
+import ctypes
+from collections.abc import Sequence
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from improved_gan.kernels import native
+
+__all__ = [
+    "activate",
+    "add_noise",
+    "available",
+    "cast",
+    "gate",
+    "gate_and_turn",
+    "normalise",
+    "through_normalisation",
+    "turned",
+]
+
+Slices = tuple[Tensor, Tensor]
+_P, _F, _I = ctypes.c_void_p, ctypes.c_float, ctypes.c_int64
+_SIGNATURES: dict[str, Sequence[type]] = {
+    "add_noise": (_P, _P, _P, _F, _P, _I),
+    "activate": (_P, _P, _P, _P, _F, _P, _I, _I),
+    "gate": (_P, _P, _I),
+    "gate_and_turn": (_P, _P, _P, _P, _I, _I),
+    "normalise": (_P, _P, _P, _P, _P, _I, _I),
+    "cast_and_turn": (_P, _P, _P, _I, _I),
+    "turn": (_P, _P, _I, _I),
+    "through_normalisation": (_P, _P, _P, _P, _P, _P, _I, _I),
+}
+
+
+def available(device: torch.device | str = "cpu") -> bool:
+    """Whether the compiled kernels are there for tensors on this device."""
+    return torch.device(device).type == "cpu" and native.library() is not None
+
+
+def add_noise(values: Tensor, noise: Slices, std: float) -> Tensor:
+    """Values + std (a + b), (N, A), a new tensor; noise a, b (N A,) each."""
+    noisy = torch.empty_like(values)
+    _call("add_noise", values, *noise, std, noisy, values.numel())
+    return noisy
+
+
+def activate(products: Tensor, bias: Tensor, noise: Slices, std: float) -> tuple[Tensor, Tensor]:
+    """H = max(products + bias, 0) and h + std (a + b), (N, A); `products` becomes h, bias (A,) is float32."""
+    noisy = torch.empty_like(products)
+    _call("activate", products, bias, *noise, std, noisy, *products.shape)
+    return products, noisy
+
+
+def gate(grad: Tensor, hidden: Tensor) -> Tensor:
+    """Grad where hidden > 0, else 0; (N, A), in place."""
+    _call("gate", grad, hidden, grad.numel())
+    return grad
+
+
+def gate_and_turn(grad: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The same, its transpose (A, N), and its column sums (A,) in float32: the gradient of the bias."""
+    across, bias_grad = grad.new_empty(grad.shape[::-1]), torch.empty(grad.shape[1])
+    _call("gate_and_turn", grad, hidden, across, bias_grad, *grad.shape)
+    return grad, across, bias_grad
+
+
+def turned(values: Tensor) -> Tensor:
+    """(N, A) -> its transpose (A, N)."""
+    across = values.new_empty(values.shape[::-1])
+    _call("turn", values, across, *values.shape)
+    return across
+
+
+def normalise(v: Tensor, g: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """W = g v/||v|| (B, A), its transpose, and ||v|| (B,) in float32; v (B, A) and g (B, 1) are float32."""
+    weight, across = torch.empty(v.shape, dtype=torch.bfloat16), torch.empty(v.shape[::-1], dtype=torch.bfloat16)
+    norm = torch.empty(len(v))
+    _call("normalise", v.contiguous(), g, norm, weight, across, *v.shape)
+    return weight, across, norm
+
+
+def cast(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, A) float32 -> itself and its transpose in bfloat16."""
+    half, across = (torch.empty(shape, dtype=torch.bfloat16) for shape in (weight.shape, weight.shape[::-1]))
+    _call("cast_and_turn", weight.contiguous(), half, across, *weight.shape)
+    return half, across
+
+
+def through_normalisation(weight_grad: Tensor, v: Tensor, g: Tensor, norm: Tensor) -> tuple[Tensor, Tensor]:
+    """The gradient with respect to v (B, A) and g (B, 1), float32, from that of w = g v/||v|| (B, A)."""
+    v_grad, g_grad = torch.empty_like(v), torch.empty_like(g)
+    _call("through_normalisation", weight_grad, v.contiguous(), g, norm, v_grad, g_grad, *v.shape)
+    return v_grad, g_grad
+
+
+def _call(name: str, *arguments: Tensor | float) -> None:
+    """One kernel; tensors go by address, so each must be row-major."""
+    for argument in arguments:
+        assert not isinstance(argument, Tensor) or argument.is_contiguous(), f"{name}: a tensor is not row-major"
+    getattr(_kernels(), name)(*(a.data_ptr() if isinstance(a, Tensor) else a for a in arguments))
+
+
+@cache
+def _kernels() -> ctypes.CDLL:
+    found = native.library()
+    assert found is not None, native.why_not()
+    for name, arguments in _SIGNATURES.items():
+        function = getattr(found, name)
+        function.argtypes, function.restype = arguments, None
+    return found
