@@ -6,6 +6,7 @@ from rich.console import Console
 
 from improved_gan.commands.train import TrainOptions, run_training
 from improved_gan.data import DataError
+from improved_gan.kernels import native
 from improved_gan.recipes import RecipeError
 from improved_gan.recipes.trained import load_trained
 from improved_gan.training.errors import RunError
@@ -34,6 +35,13 @@ def test_it_announces_data_labels_length_and_the_papers_figure(tmp_path: Path) -
     assert "2 epochs of 12 steps, float32 on cpu, 1 threads" in text
     assert "done: epoch 2/2  test error" in text
     assert str(tmp_path / "run" / "samples") in text
+
+
+def test_missing_kernels_are_told_where_they_would_help(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "why_not", lambda: "no C++ compiler found")
+    told = "without compiled kernels, so about half as fast as could be: no C++ compiler found"
+    assert told in go(out=tmp_path / "run", precision="bfloat16", dry_run=True)
+    assert told not in go(out=tmp_path / "run", precision="float32", dry_run=True)
 
 
 def test_a_complete_run_is_told_so_and_not_touched(tmp_path: Path) -> None:

@@ -8,17 +8,18 @@ from torch import nn
 from improved_gan.techniques import WeightAverage
 
 
-def followed_by_hand(decay: float, variant: str, steps: int) -> tuple[np.ndarray, np.ndarray]:
+def followed_by_hand(decay: float, variant: str, steps: int, every: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """Our average after some random steps, and the weighted sum of the formula in float64."""
     network = nn.Linear(3, 2).double()
-    average = WeightAverage(network, decay, variant=variant)
+    average = WeightAverage(network, decay, variant=variant, every=every)
     history = []
     for _ in range(steps):
         with torch.no_grad():
             network.weight.add_(torch.randn_like(network.weight))
         average.update()
         history.append(network.weight.detach().numpy().copy())
-    weights = (1 - decay) * decay ** np.arange(steps)[::-1]
+    history = history[every - 1 :: every]
+    weights = (1 - decay**every) * decay ** (every * np.arange(len(history)))[::-1]
     total = 1.0 if variant == "released" else weights.sum()
     expected = np.tensordot(weights / total, np.stack(history), 1)
     return average.averaged(network).weight.detach().numpy(), expected
@@ -28,6 +29,13 @@ def followed_by_hand(decay: float, variant: str, steps: int) -> tuple[np.ndarray
 @pytest.mark.parametrize(("decay", "steps"), [(0.0, 3), (0.9, 1), (0.9, 25), (0.9999, 10)])
 def test_agrees_with_the_weighted_sum(variant: str, decay: float, steps: int) -> None:
     ours, expected = followed_by_hand(decay, variant, steps)
+    np.testing.assert_allclose(ours, expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("variant", ["corrected", "released"])
+@pytest.mark.parametrize(("every", "steps"), [(3, 3), (3, 20), (10, 25)])
+def test_every_few_steps(variant: str, every: int, steps: int) -> None:
+    ours, expected = followed_by_hand(0.9, variant, steps, every)
     np.testing.assert_allclose(ours, expected, rtol=1e-10)
 
 
@@ -74,6 +82,10 @@ def test_bad_use() -> None:
     network = nn.Linear(2, 2)
     with pytest.raises(ValueError, match="0 <= decay < 1; got 1"):
         WeightAverage(network, 1.0)
+    with pytest.raises(ValueError, match="every must be at least 1; got 0"):
+        WeightAverage(network, every=0)
+    with pytest.raises(RuntimeError, match="at least 3 times; so far 0"):
+        WeightAverage(network, every=3).averaged(network)
     with pytest.raises(ValueError, match="'corrected' or 'released'; got 'zero'"):
         WeightAverage(network, variant="zero")
     with pytest.raises(ValueError, match="nothing to average"):

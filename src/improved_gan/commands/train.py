@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
+from improved_gan.kernels import native
 from improved_gan.recipes.experiment import Experiment
 from improved_gan.recipes.recipe import Recipe
 from improved_gan.recipes.registry import find_recipe
@@ -107,6 +108,8 @@ def _announce(experiment: Experiment, out: Path, console: Console) -> None:
         f"{recipe.epochs} epochs of {experiment.batches().steps_per_epoch} steps, {recipe.precision} on "
         f"{experiment.device}, {torch.get_num_threads()} threads; run folder {out}",
     )
+    if recipe.precision == "bfloat16" and experiment.device.type == "cpu" and (reason := native.why_not()):
+        say(console, f"without compiled kernels, so about half as fast as could be: {reason}")
 
 
 def _train(experiment: Experiment, folder: RunFolder, options: TrainOptions, console: Console) -> None:

@@ -100,7 +100,7 @@ class Experiment:
         generator.to(self.device).train()
         discriminator.to(self.device).train()
         optimizers = Optimizers(discriminator=self._adam(discriminator), generator=self._adam(generator))
-        average = WeightAverage(discriminator, self.recipe.average_decay)
+        average = WeightAverage(discriminator, self.recipe.average_decay, every=self.recipe.average_every)
         return TrainingState(generator, discriminator, optimizers, average)
 
     def evaluate(self, discriminator: nn.Module) -> dict[str, float]:

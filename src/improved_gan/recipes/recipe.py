@@ -41,6 +41,7 @@ class Recipe:
         adam_betas, adam_epsilon: of both players. The released Adam has its epsilon of 1e-8 inside the square root,
             which is 1e-4 outside; with PyTorch's default of 1e-8 outside, the MNIST game runs away.
         average_decay: of D's weights for testing, 1 - 1e-4 in the released scripts.
+        average_every: steps between the weights that enter that average.
         num_start_images: size of the batch for D's data-dependent start; 0 for none.
         include_labelled: whether D sees the labelled images among the unlabelled ones too, as released.
         report_every, sample_every: epochs.
@@ -65,6 +66,7 @@ class Recipe:
     adam_betas: tuple[float, float] = (0.5, 0.999)
     adam_epsilon: float = 1e-4
     average_decay: float = 0.9999
+    average_every: int = 1
     num_start_images: int = 500
     include_labelled: bool = True
     report_every: int = 1
@@ -73,7 +75,15 @@ class Recipe:
     paper: str = "not in the paper"
 
     def __post_init__(self) -> None:
-        for name in ("num_labels", "epochs", "batch_size", "report_every", "sample_every", "learning_rate"):
+        for name in (
+            "num_labels",
+            "epochs",
+            "batch_size",
+            "report_every",
+            "sample_every",
+            "average_every",
+            "learning_rate",
+        ):
             if not getattr(self, name) > 0:
                 raise RecipeError(f"{name} must be positive; got {getattr(self, name)}")
         if not 0 <= self.decay_share <= 1:

@@ -72,7 +72,7 @@ def load_trained(path: Path, *, device: str = "cpu", warn: Callable[[str], None]
         raise RunError(f"{path} has no checkpoint yet: train it first")
     try:
         generator, discriminator = recipe.generator(), recipe.discriminator()
-        average = WeightAverage(discriminator, recipe.average_decay)
+        average = WeightAverage(discriminator, recipe.average_decay, every=recipe.average_every)
         for prefix, module in {"generator": generator, "discriminator": discriminator, "average": average}.items():
             module.load_state_dict(below(tensors, prefix))
     except (RuntimeError, RecipeError) as error:

@@ -5,6 +5,8 @@
     corrected   a_t / (1 - decay^t): the weights sum to one from the first step on (the correction of Adam)
     released    a_t as it is: at decay 0.9999 still 61% of the zero is left after 5,000 steps
 
+With every = k only each k-th step's parameters are taken, with decay^k: the same span of the past for less work.
+
 Use: `average.update()` after each step of the optimiser, `average.averaged(network)` to test.
 """
 
@@ -27,9 +29,10 @@ class WeightAverage(nn.Module):
         module: the network to follow; it is not registered as a child.
         decay: weight of the past in each update, 0 <= decay < 1.
         variant: "corrected" or "released", the formulas above.
+        every: take the parameters at each `every`-th update only.
 
     Raises:
-        ValueError: decay out of range, unknown variant, or nothing to average.
+        ValueError: decay or every out of range, unknown variant, or nothing to average.
 
     Source: the released experiments, a += 0.0001 (p - a) each step; bias correction as in Kingma & Ba, 2015.
 
@@ -42,13 +45,15 @@ class WeightAverage(nn.Module):
 
     num_updates: Tensor
 
-    def __init__(self, module: nn.Module, decay: float = 0.9999, *, variant: str = "corrected") -> None:
+    def __init__(self, module: nn.Module, decay: float = 0.9999, *, variant: str = "corrected", every: int = 1) -> None:
         super().__init__()
         if not 0 <= decay < 1:
             raise ValueError(f"decay must lie in 0 <= decay < 1; got {decay}")
         if variant not in ("corrected", "released"):
             raise ValueError(f"variant must be 'corrected' or 'released'; got {variant!r}")
-        self.decay, self.variant = decay, variant
+        if every < 1:
+            raise ValueError(f"every must be at least 1; got {every}")
+        self.decay, self.variant, self.every = decay, variant, every
         learnt = {name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad}
         if not learnt:
             raise ValueError("the module has no parameter that learns (requires_grad), so there is nothing to average")
@@ -61,8 +66,10 @@ class WeightAverage(nn.Module):
     @torch.no_grad()
     def update(self) -> None:
         """Take the followed parameters as they are now into the average."""
-        torch._foreach_lerp_(self._averages(), [p.detach() for p in self._followed], 1 - self.decay)
         self.num_updates += 1
+        if self.num_updates % self.every == 0:
+            followed = [parameter.detach() for parameter in self._followed]
+            torch._foreach_lerp_(self._averages(), followed, 1 - self.decay**self.every)
 
     @torch.no_grad()
     def averaged(self, module: nn.Module) -> nn.Module:
@@ -72,13 +79,17 @@ class WeightAverage(nn.Module):
             RuntimeError: no update has been made yet.
             ValueError: the module's parameters are not those that are followed.
         """
-        if self.num_updates == 0:
-            raise RuntimeError("the average is empty: call update() after at least one step of the optimiser")
+        num_taken = int(self.num_updates) // self.every
+        if num_taken == 0:
+            raise RuntimeError(
+                f"the average is empty: call update() after each step of the optimiser, at least {self.every} times; "
+                f"so far {int(self.num_updates)}"
+            )
         result = copy.deepcopy(module)
         parameters = dict(result.named_parameters())
         if not set(self._names) <= set(parameters):
             raise ValueError(f"the module lacks averaged parameters: {sorted(set(self._names) - set(parameters))}")
-        weight = 1.0 if self.variant == "released" else 1 - self.decay ** self.num_updates.item()
+        weight = 1.0 if self.variant == "released" else 1 - self.decay ** (self.every * num_taken)
         for name, average in zip(self._names, self._averages(), strict=True):
             parameters[name].copy_(average / weight)
         return result
@@ -88,4 +99,4 @@ class WeightAverage(nn.Module):
 
     def extra_repr(self) -> str:
         """The settings, for printing."""
-        return f"decay={self.decay}, variant={self.variant!r}"
+        return f"decay={self.decay}, variant={self.variant!r}, every={self.every}"
