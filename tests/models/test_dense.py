@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from improved_gan.models import DenseDiscriminator, DenseGenerator
+from improved_gan.kernels import native
+from improved_gan.models import DenseDiscriminator, DenseGenerator, Judgement
 from improved_gan.techniques import data_dependent_init_
 
 
@@ -83,3 +84,42 @@ def test_pixels_lie_in_the_unit_range_in_float32_even_under_autocast() -> None:
     assert images.dtype == torch.float32
     assert images.min() >= 0
     assert images.max() <= 1
+
+
+@pytest.mark.skipif(native.library() is None, reason=f"no compiled kernels: {native.why_not()}")
+def test_fixed_weights_are_kept_inside_and_forgotten_outside() -> None:
+    torch.manual_seed(0)
+    discriminator = DenseDiscriminator((1, 4, 4), 3, hidden=(8, 8), input_noise=0.0, hidden_noise=0.0)
+    generator = DenseGenerator((1, 4, 4), latent_size=5, hidden=(8, 8))
+    images, latents = torch.rand(6, 1, 4, 4), torch.rand(6, 5)
+    for network, inputs in ((discriminator, images), (generator, latents)):
+        with torch.autocast("cpu", dtype=torch.bfloat16), torch.no_grad():
+            before = first_output(network(inputs))
+            with network.fixed_weights():
+                network(inputs)
+                # What the promise rules out, to see what is kept: another weight of the first layer.
+                first = next(p for p in network.hidden.parameters() if p.dim() == 2 and p.shape[1] > 1)
+                first.copy_(torch.randn_like(first))
+                kept = first_output(network(inputs))
+            after = first_output(network(inputs))
+        assert torch.equal(kept, before)
+        assert not torch.equal(after, before)
+
+
+def first_output(result: Judgement | torch.Tensor) -> torch.Tensor:
+    return result.logits if isinstance(result, Judgement) else result
+
+
+@pytest.mark.skipif(native.library() is None, reason=f"no compiled kernels: {native.why_not()}")
+def test_weights_that_a_fused_optimiser_moved_are_used_at_once() -> None:
+    """PyTorch's fused Adam does not mark what it changes: nothing may be kept by the tensors' version."""
+    network = DenseDiscriminator((1, 4, 4), 3, hidden=(8,), input_noise=0.0, hidden_noise=0.0)
+    images = torch.rand(6, 1, 4, 4)
+    learnt = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    adam = torch.optim.Adam(learnt, lr=0.5, fused=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        before = network(images)
+    before.features.sum().backward()
+    adam.step()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert not torch.equal(network(images).features, before.features)

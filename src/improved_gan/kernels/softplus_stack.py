@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from improved_gan.kernels import dense_operations as operations
-from improved_gan.kernels.noisy_stack import Layer
+from improved_gan.kernels.noisy_stack import Layer, NormalisedWeight
 
-__all__ = ["BatchNormLayer", "softplus_stack"]
+__all__ = ["BatchNormLayer", "CastWeights", "cast_weights", "softplus_stack"]
 
 _BATCH_NORM = torch.ops.aten.native_batch_norm.default
 _BATCH_NORM_BACKWARD = torch.ops.aten.native_batch_norm_backward.default
@@ -32,7 +32,30 @@ class BatchNormLayer(NamedTuple):
     running_var: Tensor  # (B,)
 
 
-def softplus_stack(latents: Tensor, hidden: Sequence[BatchNormLayer], output: Layer, *, eps: float) -> Tensor:
+class CastWeights(NamedTuple):
+    """All weights ready for matrix products, bfloat16."""
+
+    hidden: list[tuple[Tensor, Tensor]]  # each (B, A) and turned (A, B)
+    output: NormalisedWeight
+
+
+@torch.no_grad()
+def cast_weights(hidden: Sequence[BatchNormLayer], output: Layer) -> CastWeights:
+    """The weights as they are now; may be kept for as long as no parameter changes."""
+    return CastWeights(
+        [operations.cast(layer.weight) for layer in hidden],
+        NormalisedWeight(*operations.normalise(output.v, output.g)),
+    )
+
+
+def softplus_stack(
+    latents: Tensor,
+    hidden: Sequence[BatchNormLayer],
+    output: Layer,
+    *,
+    eps: float,
+    weights: CastWeights | None = None,
+) -> Tensor:
     """Pixels in [0, 1] from latents, with the statistics of this batch.
 
     Args:
@@ -40,6 +63,7 @@ def softplus_stack(latents: Tensor, hidden: Sequence[BatchNormLayer], output: La
         hidden: the softplus layers.
         output: the last layer, weight-normalised.
         eps: of the batch norm.
+        weights: from `cast_weights`; None computes them.
 
     Returns:
         (N, A) float32.
@@ -48,25 +72,31 @@ def softplus_stack(latents: Tensor, hidden: Sequence[BatchNormLayer], output: La
     """
     running = [(layer.running_mean, layer.running_var) for layer in hidden]
     parameters = [tensor for layer in hidden for tensor in (layer.weight, layer.shift)]
+    ready = cast_weights(hidden, output) if weights is None else weights
     with torch.autocast(latents.device.type, enabled=False):  # it casts for itself
-        result: Tensor = _SoftplusStack.apply(latents, running, eps, *parameters, *output)  # type: ignore[no-untyped-call]
+        result: Tensor = _SoftplusStack.apply(latents, running, eps, ready, *parameters, *output)  # type: ignore[no-untyped-call]
     return result
 
 
 class _SoftplusStack(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, latents: Tensor, running: list[tuple[Tensor, Tensor]], eps: float, *parameters: Tensor
+        ctx: Any,
+        latents: Tensor,
+        running: list[tuple[Tensor, Tensor]],
+        eps: float,
+        weights: CastWeights,
+        *parameters: Tensor,
     ) -> Tensor:
         values, saved = latents.to(torch.bfloat16), []
         for index, statistics in enumerate(running):
-            weight, across = operations.cast(parameters[2 * index])
+            weight, across = weights.hidden[index]
             products = (values @ across).float()
             normal, mean, inverse = _BATCH_NORM(products, None, parameters[2 * index + 1], *statistics, True, 0.1, eps)
             saved += [values, weight, products, normal, mean, inverse]
             values = F.softplus(normal).to(torch.bfloat16)
         v, g, bias = parameters[-3:]
-        weight, across, norm = operations.normalise(v, g)
+        weight, across, norm = weights.output
         pixels: Tensor = (values @ across).float().add_(bias).sigmoid_()
         ctx.eps, ctx.num_hidden = eps, len(running)
         ctx.save_for_backward(pixels, values, weight, norm, v, g, *saved)
@@ -89,4 +119,4 @@ class _SoftplusStack(torch.autograd.Function):
             grad = _BATCH_NORM_BACKWARD(grad, products, None, None, None, mean, inverse, True, ctx.eps, wanted)[0]
             half = grad.to(torch.bfloat16)
             grads = [(operations.turned(half) @ values).float(), shift_grad, *grads]
-        return (None, None, None, *grads)
+        return (None, None, None, None, *grads)

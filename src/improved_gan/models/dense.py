@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from improved_gan.kernels import dense_operations
 from improved_gan.kernels.noisy_stack import Layer, NormalisedWeight, noisy_stack, normalised_weights
-from improved_gan.kernels.softplus_stack import BatchNormLayer, softplus_stack
+from improved_gan.kernels.softplus_stack import BatchNormLayer, CastWeights, cast_weights, softplus_stack
 from improved_gan.models.interface import Discriminator, Generator, Judgement
 from improved_gan.techniques import GaussianNoise, weight_norm
 
@@ -117,6 +117,8 @@ class DenseGenerator(Generator):
         nn.init.xavier_uniform_(output.weight)
         nn.init.zeros_(output.bias)
         self.output = weight_norm(output, scale=1.0)
+        self._weights_are_fixed = False
+        self._kept_weights: CastWeights | None = None
 
     def draw_latents(self, num: int, *, source: torch.Generator | None = None) -> Tensor:
         """(num, Z) uniform in [0, 1], on the generator's device."""
@@ -129,8 +131,11 @@ class DenseGenerator(Generator):
         """Make one image a latent vector."""
         values = latents
         if self.training and _hand_written(values):
-            hidden = [_batch_norm_layer(block) for block in self.hidden]
-            pixels = softplus_stack(values, hidden, _layer(self.output), eps=_BATCH_NORM_EPSILON)
+            hidden, output = [_batch_norm_layer(block) for block in self.hidden], _layer(self.output)
+            weights = self._kept_weights or cast_weights(hidden, output)
+            if self._weights_are_fixed:
+                self._kept_weights = weights
+            pixels = softplus_stack(values, hidden, output, eps=_BATCH_NORM_EPSILON, weights=weights)
             return pixels.reshape(-1, *self.image_shape)
         for block in self.hidden:
             values = block(values)
@@ -138,6 +143,15 @@ class DenseGenerator(Generator):
         logits = self.output(values)
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         return torch.sigmoid(logits).reshape(-1, *self.image_shape)
+
+    @contextmanager
+    def fixed_weights(self) -> Iterator[None]:
+        """While entered no parameter may change: the hand-written pass casts each weight once."""
+        self._weights_are_fixed = True
+        try:
+            yield
+        finally:
+            self._weights_are_fixed, self._kept_weights = False, None
 
 
 class _SoftplusBlock(nn.Module):

@@ -34,6 +34,14 @@ class Generator(nn.Module, ABC):
     def forward(self, latents: Tensor) -> Tensor:
         """(N, Z) latents -> (N, C, H, W) images."""
 
+    @contextmanager
+    def fixed_weights(self) -> Iterator[None]:
+        """While entered no parameter may change: a network may keep what it computes from parameters alone.
+
+        By default nothing is kept: the passes inside are made with and without gradients.
+        """
+        yield
+
 
 class Discriminator(nn.Module, ABC):
     """Judges images: classes, real or generated, and the features that a generator may match.

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -43,13 +44,14 @@ def train_step(
     Returns:
         Every term and monitor by name (`discriminator/supervised`, ...), detached scalars.
     """
-    with _autocast(batch.unlabelled_images.device, precision):
-        discriminator_terms = objective.discriminator_terms(generator, discriminator, batch)
-    _minimise(optimizers.discriminator, discriminator_terms)
-    with _frozen(discriminator):
-        with _autocast(batch.unlabelled_images.device, precision):
+    autocast = partial(_autocast, batch.unlabelled_images.device, precision)
+    with generator.fixed_weights():  # it moves at the end of the step
+        with autocast():
+            discriminator_terms = objective.discriminator_terms(generator, discriminator, batch)
+        _minimise(optimizers.discriminator, discriminator_terms)
+        with _frozen(discriminator), autocast():
             generator_terms = objective.generator_terms(generator, discriminator, batch)
-        _minimise(optimizers.generator, generator_terms)
+    _minimise(optimizers.generator, generator_terms)
     return {**_named("discriminator", discriminator_terms), **_named("generator", generator_terms)}
 
 
