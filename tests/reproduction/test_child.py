@@ -37,7 +37,7 @@ def test_training_saves_and_ends_when_its_starter_is_killed(tmp_path: Path) -> N
     child = int(process.stdout.readline())
     process.kill()
     process.communicate()
-    for _ in range(100):
+    for _ in range(600):
         if not Path(f"/proc/{child}").exists() or Path(f"/proc/{child}/stat").read_text().split()[2] == "Z":
             break
         threading.Event().wait(0.1)

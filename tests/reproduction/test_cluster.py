@@ -51,7 +51,7 @@ def test_a_stop_saves_and_a_killed_workers_run_goes_on_elsewhere(workers, tmp_pa
     one.group.mkdir(parents=True)
 
     pool = ClusterPool(str(address), out=tmp_path / "out", threads=None, device="cpu")
-    pool._client.wait_for_workers(2, timeout=60)
+    pool._client.wait_for_workers(2, timeout=120)
     assert pool.num_slots == 2
     pool.submit(one)
     until(lambda: look(one).epoch >= 10)
@@ -79,14 +79,20 @@ def test_a_stop_saves_and_a_killed_workers_run_goes_on_elsewhere(workers, tmp_pa
 
 
 @pytest.mark.slow
-def test_a_folder_that_the_workers_do_not_see_is_told(workers, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(cluster, "_versions_and_sight", _blind)
+def test_workers_that_cannot_do_it_are_told(workers, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(cluster, "_versions_and_sight", _only_here)
+    with pytest.raises(
+        RunError, match=r"a worker cannot run improved-gan \(.*No module named 'tests'.*install it there"
+    ):
+        ClusterPool(str(workers[0]), out=tmp_path, threads=None, device=None)
+    monkeypatch.undo()
+    monkeypatch.setattr(Path, "touch", lambda path: None)  # as if written to a disk of our own
     with pytest.raises(RunError, match=r"does not see .*: give an --out that all machines share"):
         ClusterPool(str(workers[0]), out=tmp_path, threads=None, device=None)
 
 
-def _blind(path: str) -> tuple[str, bool]:
-    return cluster.__version__, False
+def _only_here(path: str) -> tuple[str, bool]:
+    return "", False
 
 
 def test_no_scheduler_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

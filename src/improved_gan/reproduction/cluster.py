@@ -20,7 +20,8 @@ from improved_gan.training.errors import RunError
 
 __all__ = ["ClusterPool"]
 
-_TIMEOUT = 10  # seconds for the scheduler to answer
+_STOP_TIMEOUT = 120.0  # seconds for all runs to save
+_TIMEOUT, _WORKER_TIMEOUT = 10, 60  # seconds for the scheduler to answer, and for the first worker to be there
 _PATIENCE = 60.0  # seconds that a killed worker's process may take to save and let go of the folder
 
 
@@ -86,16 +87,16 @@ class ClusterPool(Pool):
         try:
             if self._running:
                 self._stop.set()
-                self._distributed.wait(list(self._running), timeout=120)
-                self._stop.clear()
-        except TimeoutError:
-            pass  # a run that has not started is cancelled as we leave; one that saves for long goes on doing so
+                # A run that has not begun is cancelled as we leave; one that takes longer to save goes on doing so.
+                deadline = time.monotonic() + _STOP_TIMEOUT
+                while not all(future.done() for future in self._running) and time.monotonic() < deadline:
+                    time.sleep(0.1)
         finally:
             self._client.close()
 
     def _check_workers(self, address: str, out: Path) -> None:
         try:
-            self._client.wait_for_workers(1, timeout=30)
+            self._client.wait_for_workers(1, timeout=_WORKER_TIMEOUT)
         except TimeoutError as error:
             raise RunError(
                 f"the scheduler at {address} has no workers: start some with `dask worker {address}`"
@@ -110,7 +111,9 @@ class ClusterPool(Pool):
                     )
                 if not sees:
                     raise RunError(f"worker {worker} does not see {out}: give an --out that all machines share")
-        except (ImportError, AttributeError) as error:
+        except RunError:
+            raise
+        except Exception as error:  # what went wrong on a worker comes back as any kind of error
             raise RunError(f"a worker cannot run improved-gan ({error}): install it there too") from error
         finally:
             token.unlink(missing_ok=True)
