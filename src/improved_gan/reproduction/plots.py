@@ -22,11 +22,11 @@ __all__ = ["Curve", "curve", "draw_curves", "draw_logs", "draw_table"]
 
 # Okabe & Ito, 2008: told apart by colour-blind readers too.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-_PANELS = {  # log entry -> title, unit, factor
-    "test/error": ("test error, averaged weights", "%", 100.0),
-    "discriminator/supervised": ("D: loss on labelled images", "nats", 1.0),
-    "discriminator/unsupervised": ("D: real or generated, as weighted", "nats", 1.0),
-    "generator/feature_matching": ("G: distance of mean features", "", 1.0),
+_PANELS = {  # log entry -> title, unit, factor, whether on a logarithmic axis
+    "test/error": ("test error, averaged weights", "%", 100.0, True),
+    "discriminator/supervised": ("D: loss on labelled images", "nats", 1.0, True),
+    "discriminator/unsupervised": ("D: real or generated, as weighted", "nats", 1.0, False),
+    "generator/feature_matching": ("G: distance of mean features", "", 1.0, True),
 }
 
 # Epochs, and the mean, smallest and largest value over the runs at each.
@@ -76,12 +76,14 @@ def draw_logs(logs: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]], path: P
         path: of the PNG.
     """
     figure = _new_figure(9.5, 6.4)
-    for axes, (name, (title, unit, factor)) in zip(figure.subplots(2, 2).flat, _PANELS.items(), strict=True):
+    for axes, (name, (title, unit, factor, logarithmic)) in zip(
+        figure.subplots(2, 2).flat, _PANELS.items(), strict=True
+    ):
         for colour, (label, some) in zip(_COLOURS * len(logs), logs.items(), strict=False):
             epochs, mean, low, high = curve(some, name, factor)
             axes.plot(epochs, mean, color=colour, linewidth=1.6, label=label)
             axes.fill_between(epochs, low, high, color=colour, alpha=0.2, linewidth=0)
-        if any(min(line.get_ydata(), default=0) > 0 for line in axes.lines):
+        if logarithmic and any(min(line.get_ydata(), default=0) > 0 for line in axes.lines):
             _logarithmic(axes)
         _label(axes, title, "epoch", unit)
     if logs:
