@@ -21,8 +21,31 @@ ARROWS = {
     "metrics": {"distributed"},
     "training": {"techniques", "models.interface", "distributed"},
     "recipes": {"training", "models", "data", "techniques"},
-    "commands": {"kernels", "recipes", "training", "models", "data", "techniques", "metrics", "theory", "turing_test"},
-    "cli": {"commands", "recipes", "training", "models", "data", "techniques", "metrics", "theory", "turing_test"},
+    "reproduction": {"recipes", "training", "data"},
+    "commands": {
+        "kernels",
+        "reproduction",
+        "recipes",
+        "training",
+        "models",
+        "data",
+        "techniques",
+        "metrics",
+        "theory",
+        "turing_test",
+    },
+    "cli": {
+        "commands",
+        "reproduction",
+        "recipes",
+        "training",
+        "models",
+        "data",
+        "techniques",
+        "metrics",
+        "theory",
+        "turing_test",
+    },
 }
 
 

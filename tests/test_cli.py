@@ -17,7 +17,7 @@ def cli(*words: str | Path) -> subprocess.CompletedProcess[str]:
 def test_version_and_help() -> None:
     assert cli("--version").stdout == f"improved-gan {__version__}\n"
     help_text = cli("--help").stdout
-    for command in ("train", "sample", "classify", "demo", "theory"):
+    for command in ("train", "reproduce", "sample", "classify", "demo", "theory"):
         assert command in help_text
         page = cli(command, "--help").stdout
         assert "Example" in page

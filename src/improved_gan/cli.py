@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from improved_gan import __version__
+from improved_gan.commands.reproduce_arguments import ManyLabels, reproduce
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -118,6 +119,9 @@ def demo(
     from improved_gan.commands.demo import run_demo
 
     run_demo(out, splits=splits, epochs=epochs, console=_console())
+
+
+app.command(cls=ManyLabels)(reproduce)
 
 
 @app.command()

@@ -12,6 +12,7 @@ from improved_gan.recipes.experiment import Experiment
 from improved_gan.recipes.recipe import Recipe
 from improved_gan.recipes.registry import find_recipe
 from improved_gan.recipes.trained import OWN_RECIPE, choose_device
+from improved_gan.reproduction.records import expectation, packaged_record
 from improved_gan.training.checkpoints import load_newest, write_atomically
 from improved_gan.training.errors import RunError
 from improved_gan.training.interruption import listen_for_signals
@@ -110,6 +111,8 @@ def _announce(experiment: Experiment, out: Path, console: Console) -> None:
     )
     if recipe.precision == "bfloat16" and experiment.device.type == "cpu" and (reason := native.why_not()):
         say(console, f"without compiled kernels, so about half as fast as could be: {reason}")
+    for line in expectation(recipe, packaged_record(recipe.name)):
+        say(console, line)
 
 
 def _train(experiment: Experiment, folder: RunFolder, options: TrainOptions, console: Console) -> None:

@@ -1,0 +1,149 @@
+"""`improved-gan reproduce`: a table of the paper, run by run, with our figures beside the paper's."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache, partial
+from pathlib import Path
+
+from rich.console import Console
+
+from improved_gan.data import Dataset
+from improved_gan.recipes.registry import find_recipe
+from improved_gan.recipes.trained import choose_device
+from improved_gan.reproduction.cluster import ClusterPool
+from improved_gan.reproduction.display import Display
+from improved_gan.reproduction.ensembles import ensemble_wrong
+from improved_gan.reproduction.orchestrate import run_all
+from improved_gan.reproduction.plan import Job, Plan, RunOptions, make_plan
+from improved_gan.reproduction.plots import draw_curves, draw_table
+from improved_gan.reproduction.pools import LocalPool, Pool
+from improved_gan.reproduction.records import write_record
+from improved_gan.reproduction.results import Cell, collect
+from improved_gan.reproduction.runs import look
+from improved_gan.reproduction.writing import as_json, as_markdown, as_text, notes
+from improved_gan.training.checkpoints import write_atomically
+from improved_gan.training.interruption import listen_for_signals
+from improved_gan.training.reporting import say, warn
+
+__all__ = ["ReproduceOptions", "run_reproduction"]
+
+
+@dataclass(frozen=True)
+class ReproduceOptions:
+    """What the command line says; None leaves the table's, recipe's or machine's own value."""
+
+    table: str | None
+    recipe: str | None = None
+    labels: list[int] = field(default_factory=list)
+    splits: int = 10
+    models: int = 1
+    ensemble: int = 10
+    out: Path | None = None
+    jobs: int | None = None
+    threads: int | None = None
+    scheduler: str | None = None
+    record: Path | None = None
+    dry_run: bool = False
+    runs: RunOptions = field(default_factory=RunOptions)
+
+
+def run_reproduction(options: ReproduceOptions, console: Console) -> list[Cell]:
+    """Compute what is missing, then show and write the table.
+
+    Returns:
+        The cells of the table.
+
+    Raises:
+        RecipeError, RunError, DataError: what was asked for does not fit; nothing was started.
+        InterruptedRunError: stopped on request, after every run has saved; the table is written as far as it goes.
+    """
+    runs, out = options.runs, _out(options)
+    plan = make_plan(
+        options.table,
+        recipe=options.recipe,
+        labels=options.labels,
+        splits=options.splits,
+        models=options.models,
+        ensemble=options.ensemble,
+        out=out.absolute(),
+        options=RunOptions(
+            runs.epochs, runs.precision, runs.data and runs.data.absolute(), runs.device, runs.save_every
+        ),
+    )
+    missing = [job for job in plan.all_jobs() if look(job).state != "done"]
+    say(console, f"{plan.table.title}: {len(missing)} of {len(plan.all_jobs())} runs to do; run folders in {out}")
+    try:
+        if missing and not options.dry_run:
+            _compute(plan, missing, options, console)
+    finally:
+        cells = _report(plan, options, console)
+    if options.record is not None and not options.dry_run:
+        budgets = write_record(plan, options.record)
+        say(console, f"recorded in {options.record}: {', '.join(budgets)} labels")
+    return cells
+
+
+def _out(options: ReproduceOptions) -> Path:
+    name = Path(options.recipe).stem if options.recipe else options.table
+    return options.out or Path("runs") / f"reproduce-{name}"
+
+
+def _compute(plan: Plan, missing: list[Job], options: ReproduceOptions, console: Console) -> None:
+    _out(options).mkdir(parents=True, exist_ok=True)
+    for load in {find_recipe(job.recipe, labels=job.labels).load_data for job in missing}:
+        load(options.runs.data)  # missing data is told once, and a download is made once
+    with listen_for_signals() as stop:
+        pool = _pool(plan, options, console)
+        with Display(plan.all_jobs(), console) as display:
+            run_all(missing, pool, watcher=display, stop=stop)
+
+
+def _pool(plan: Plan, options: ReproduceOptions, console: Console) -> Pool:
+    device, threads = options.runs.device, options.threads
+    if options.scheduler is not None:
+        cluster = ClusterPool(options.scheduler, out=_out(options).absolute(), threads=threads, device=device)
+        say(console, f"{cluster.num_slots} runs at a time on the cluster at {options.scheduler}")
+        return cluster
+    if device is not None:
+        choose_device(device)  # an error now is one line, later one for each run
+    pool = LocalPool(jobs=options.jobs, threads=threads, device=device, num_runs=len(plan.all_jobs()))
+    say(console, f"{pool.num_slots} runs at a time, {pool.threads} threads each")
+    return pool
+
+
+def _report(plan: Plan, options: ReproduceOptions, console: Console) -> list[Cell]:
+    """Show the table, and write it where there is anything to write."""
+    cells = collect(plan, _ensemble_of(options, console))
+    console.print(as_text(plan, cells))
+    for note in notes(plan, cells):
+        say(console, note)
+    if options.dry_run or not any(look(job).report for job in plan.all_jobs()):
+        return cells
+    out = _out(options)
+    pictures = _draw(plan, cells, out, console)
+    write_atomically(out / "table.json", (json.dumps(as_json(plan, cells), indent=1) + "\n").encode())
+    write_atomically(out / "table.md", as_markdown(plan, cells, pictures=[path.name for path in pictures]).encode())
+    say(console, f"written: {', '.join(map(str, (out / 'table.md', out / 'table.json', *pictures)))}")
+    return cells
+
+
+def _draw(plan: Plan, cells: list[Cell], out: Path, console: Console) -> list[Path]:
+    try:
+        return [draw_table(plan, cells, out / "table.png"), draw_curves(plan, out / "curves.png")]
+    except ModuleNotFoundError as error:
+        warn(console, f"no pictures: {error}")
+        return []
+
+
+def _ensemble_of(options: ReproduceOptions, console: Console) -> Callable[[list[Job]], tuple[int, int]]:
+    device = choose_device(options.runs.device)
+
+    @cache
+    def load(recipe: str) -> Dataset:
+        return find_recipe(recipe).load_data(options.runs.data)
+
+    def ensemble_of(jobs: list[Job]) -> tuple[int, int]:
+        return ensemble_wrong(jobs, partial(load, jobs[0].recipe), device=device, warn=partial(warn, console))
+
+    return ensemble_of

@@ -1,0 +1,162 @@
+"""Where runs are computed: on the workers of a dask.distributed cluster that share the folder with us.
+
+A worker starts each run as a process that ends with it. When a worker dies, dask gives its run to another one, which
+waits for the lock on the run folder and continues from the checkpoint.
+"""
+
+import importlib
+import os
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from improved_gan import __version__
+from improved_gan.reproduction.plan import Job
+from improved_gan.reproduction.pools import Pool
+from improved_gan.reproduction.running import Outcome, run_job
+from improved_gan.training.errors import RunError
+
+__all__ = ["ClusterPool"]
+
+_STOP_TIMEOUT = 120.0  # seconds for all runs to save
+_TIMEOUT, _WORKER_TIMEOUT = 10, 60  # seconds for the scheduler to answer, and for the first worker to be there
+_PATIENCE = 60.0  # seconds that a killed worker's process may take to save and let go of the folder
+
+
+class ClusterPool(Pool):
+    """The workers of a dask cluster; each thread of a worker is a slot for one run.
+
+    Args:
+        address: of the scheduler, such as tcp://host:8786, or the path of its scheduler file.
+        out: the folder of all runs, which every worker must see under the same path.
+        threads: CPU threads of a run; None for 1, what a slot of a worker stands for.
+        device: of each run; None for a GPU where the worker has one.
+
+    Raises:
+        RunError: distributed is not installed, no scheduler or no worker answers, or a worker does not see the folder
+            or has another version.
+    """
+
+    def __init__(self, address: str, *, out: Path, threads: int | None, device: str | None) -> None:
+        self._distributed = _distributed()
+        self._threads, self._device = threads or 1, device
+        try:
+            known: dict[str, Any] = {"scheduler_file": address} if address.endswith(".json") else {"address": address}
+            self._client = self._distributed.Client(**known, timeout=_TIMEOUT, set_as_default=False)
+        except (OSError, ValueError, TimeoutError) as error:
+            raise RunError(
+                f"no dask scheduler answers at {address} ({error}): start one with `dask scheduler`"
+            ) from error
+        try:
+            self._check_workers(address, out)
+            # Runs on the workers ask for it; a worker that has lost the scheduler stops by itself.
+            self._stop_name = f"improved-gan-stop-{uuid.uuid4().hex}"
+            self._stop = self._distributed.Event(self._stop_name, client=self._client)
+        except BaseException:
+            self._client.close()
+            raise
+        self._running: dict[Any, Job] = {}
+
+    @property
+    def num_slots(self) -> int:
+        """The threads of all workers that are there now, at least 1."""
+        return max(1, sum(int(threads) for threads in self._client.nthreads().values()))
+
+    def submit(self, job: Job) -> None:
+        """Give a run to the cluster."""
+        future = self._client.submit(
+            _run_on_worker,
+            job,
+            self._threads,
+            self._device,
+            self._stop_name,
+            pure=False,
+            key=f"{job.name}-{uuid.uuid4()}",
+        )
+        self._running[future] = job
+
+    def finished(self) -> list[Outcome]:
+        """The runs that ended since the last call."""
+        done = [future for future in self._running if future.done()]
+        return [_outcome(future, self._running.pop(future)) for future in done]
+
+    def stop(self) -> None:
+        """Ask every run to save and end, wait until they have, and leave the cluster as it was."""
+        try:
+            if self._running:
+                self._stop.set()
+                # A run that has not begun is cancelled as we leave; one that takes longer to save goes on doing so.
+                deadline = time.monotonic() + _STOP_TIMEOUT
+                while not all(future.done() for future in self._running) and time.monotonic() < deadline:
+                    time.sleep(0.1)
+        finally:
+            self._client.close()
+
+    def _check_workers(self, address: str, out: Path) -> None:
+        try:
+            self._client.wait_for_workers(1, timeout=_WORKER_TIMEOUT)
+        except TimeoutError as error:
+            raise RunError(
+                f"the scheduler at {address} has no workers: start some with `dask worker {address}`"
+            ) from error
+        token = out / f".seen-by-workers-{uuid.uuid4().hex}"
+        token.touch()
+        try:
+            for worker, (version, sees) in self._client.run(_versions_and_sight, str(token)).items():
+                if version != __version__:
+                    raise RunError(
+                        f"worker {worker} has improved-gan {version}, here is {__version__}: install the same"
+                    )
+                if not sees:
+                    raise RunError(f"worker {worker} does not see {out}: give an --out that all machines share")
+        except RunError:
+            raise
+        except Exception as error:  # what went wrong on a worker comes back as any kind of error
+            raise RunError(f"a worker cannot run improved-gan ({error}): install it there too") from error
+        finally:
+            token.unlink(missing_ok=True)
+
+
+def _outcome(future: Any, job: Job) -> Outcome:
+    error = future.exception()
+    if error is None:
+        outcome: Outcome = future.result()
+        return outcome
+    return Outcome(job, "failed", f"{type(error).__name__} on the cluster: {str(error).splitlines()[0]}")
+
+
+def _run_on_worker(job: Job, threads: int, device: str | None, stop_name: str) -> Outcome:
+    """What a worker does: start the run as a process of its own and wait for it."""
+    asked = _distributed().Event(stop_name)
+
+    return run_job(
+        job, threads=threads, device=device, patience=_PATIENCE, stop=_once_a_second(lambda: bool(asked.is_set()))
+    )
+
+
+def _once_a_second(ask: Callable[[], bool]) -> Callable[[], bool]:
+    """The same question, passed on at most once a second: each is a message to the scheduler."""
+    last, answer = -1.0, False
+
+    def asked() -> bool:
+        nonlocal last, answer
+        if not answer and time.monotonic() - last >= 1:
+            last, answer = time.monotonic(), ask()
+        return answer
+
+    return asked
+
+
+def _versions_and_sight(path: str) -> tuple[str, bool]:
+    from improved_gan import __version__ as version
+
+    return version, os.path.exists(path)  # noqa: PTH110 (nothing of ours is imported on the worker)
+
+
+def _distributed() -> Any:
+    try:
+        return importlib.import_module("distributed")
+    except ModuleNotFoundError as error:
+        raise RunError("--scheduler needs dask.distributed: pip install 'improved-gan[dask]'") from error

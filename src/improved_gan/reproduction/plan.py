@@ -1,0 +1,223 @@
+"""Which runs a table needs: every label budget, split and seed, each a run folder of `improved-gan train`.
+
+Split s is drawn with split seed s. Its first model has the training seed s as well, so that it is the run of
+`improved-gan train RECIPE --seed s`; model k of the same split has the seed s + 1000 (k - 1).
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from improved_gan.recipes import RECIPES, Recipe, RecipeError
+from improved_gan.recipes.registry import find_recipe
+from improved_gan.reproduction.tables import TABLES, WRONG, PaperTable, Row
+from improved_gan.training.errors import RunError
+from improved_gan.training.run_folder import RunFolder
+
+__all__ = ["Job", "Plan", "RunOptions", "make_plan"]
+
+MOST_SPLITS = 1000  # further ones would share training seeds with the second model of the first
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What every run of a table is told; None leaves the recipe's or the machine's own value."""
+
+    epochs: int | None = None
+    precision: str | None = None
+    data: Path | None = None
+    device: str | None = None
+    save_every: float = 60.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a table.
+
+    Args:
+        recipe: a name, or the path of a recipe file.
+        labels: the budget.
+        split: number of the label split, from 1; its seed.
+        model: number of the model on this split, from 1.
+        group: folder of the runs with this recipe and budget.
+        epochs: the length that the run shall have.
+        options: see there.
+    """
+
+    recipe: str
+    labels: int
+    split: int
+    model: int
+    group: Path
+    epochs: int
+    options: RunOptions
+
+    @property
+    def seed(self) -> int:
+        """The training seed."""
+        return self.split + MOST_SPLITS * (self.model - 1)
+
+    @property
+    def name(self) -> str:
+        """Of its folder."""
+        return f"split-{self.split}-seed-{self.seed}"
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return self.group / self.name
+
+    def beside(self, suffix: str) -> Path:
+        """A file of ours next to the run folder, which belongs to the training alone."""
+        return self.group / f"{self.name}.{suffix}"
+
+    def arguments(self, *, threads: int, device: str | None) -> list[str]:
+        """Of `improved-gan` for this run."""
+        options = self.options
+        words = ["train", self.recipe, "--labels", self.labels, "--seed", self.seed, "--split-seed", self.split]
+        words += ["--out", self.folder, "--threads", threads, "--save-every", options.save_every]
+        given = {"--epochs": options.epochs, "--precision": options.precision, "--data": options.data}
+        for name, value in {**given, "--device": device or options.device}.items():
+            words += [] if value is None else [name, value]
+        return [str(word) for word in words]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A table with all its runs.
+
+    Args:
+        table: measure, title and rows; the rows' figures are the paper's, or None where it has none.
+        jobs: of each row, by split and model; None for a row whose recipe does not exist yet.
+        splits, models: how many.
+        ensemble: how many models of one split are averaged.
+    """
+
+    table: PaperTable
+    jobs: dict[Row, list[Job] | None]
+    splits: int
+    models: int
+    ensemble: int
+
+    def all_jobs(self) -> list[Job]:
+        """Every run, the first model of every split of a row before any second one."""
+        return [job for jobs in self.jobs.values() for job in jobs or ()]
+
+
+def make_plan(
+    table: str | None,
+    *,
+    recipe: str | None,
+    labels: Sequence[int],
+    splits: int,
+    models: int,
+    ensemble: int,
+    out: Path,
+    options: RunOptions,
+) -> Plan:
+    """The runs that a table needs.
+
+    Args:
+        table: a name of `TABLES`; may be left out where a recipe is given.
+        recipe: in place of the table's own; the paper's figures stay where it is for the same data.
+        labels: budgets; none for all of the table, or for the recipe's own.
+        splits: how many label splits.
+        models: how many on each.
+        ensemble: how many models of one split are averaged.
+        out: gets a folder for each recipe and budget.
+        options: for every run.
+
+    Raises:
+        RecipeError: no such table or recipe, or a number out of its range.
+        RunError: a run folder holds another run.
+    """
+    if not 1 <= splits <= MOST_SPLITS:
+        raise RecipeError(f"splits must lie between 1 and {MOST_SPLITS}; got {splits}")
+    if ensemble < 2:
+        raise RecipeError(f"an ensemble has at least 2 models; got {ensemble}")
+    chosen = _choose_rows(_find_table(table, recipe), recipe, labels)
+    jobs = {row: _jobs(row, splits=splits, models=models, out=out, options=options) for row in chosen.rows}
+    return Plan(chosen, jobs, splits, models, ensemble)
+
+
+def _find_table(name: str | None, recipe: str | None) -> PaperTable:
+    if name is None and recipe is not None:
+        data = find_recipe(recipe).load_data
+        fitting = [table for table in TABLES.values() if _own_data(table) == data]
+        return fitting[0] if fitting else PaperTable("recipe", f"recipe {recipe}: wrong test images", WRONG, ())
+    if name not in TABLES:
+        raise RecipeError(f"no table is called {name!r}: there are {', '.join(TABLES)}; or give a --recipe")
+    return TABLES[name]
+
+
+def _own_data(table: PaperTable) -> object:
+    """What loads the data of a table's own recipe; None where that does not exist yet."""
+    own = table.rows[0].recipe
+    return RECIPES[own](None).load_data if own in RECIPES else None
+
+
+def _choose_rows(table: PaperTable, recipe: str | None, labels: Sequence[int]) -> PaperTable:
+    """The table with the rows asked for."""
+    if recipe is None:
+        if labels and any(row.labels is None for row in table.rows):
+            raise RecipeError(f"table {table.name} has no label budgets to choose from: leave out --labels")
+        rows = [_row(table, table.rows[0].recipe, budget) for budget in labels] if labels else table.rows
+        return replace(table, rows=tuple(rows))
+    found = find_recipe(recipe)
+    if table.rows and _own_data(table) != found.load_data:
+        title = f"recipe {found.name}: {table.measure.name} (not in the paper)"
+        table = PaperTable("recipe", title, table.measure, ())
+    budgets = list(labels) or [row.labels for row in table.rows if row.labels] or [found.num_labels]
+    return replace(table, rows=tuple(_row(table, recipe, budget) for budget in dict.fromkeys(budgets)))
+
+
+def _row(table: PaperTable, recipe: str, labels: int) -> Row:
+    """The paper's row of that budget for another recipe, or a row without the paper's figures."""
+    known = {row.labels: row for row in table.rows}
+    return replace(known.get(labels, Row(f"{labels} labels", recipe, labels)), recipe=recipe)
+
+
+def _jobs(row: Row, *, splits: int, models: int, out: Path, options: RunOptions) -> list[Job] | None:
+    of_a_table = {known.recipe for table in TABLES.values() for known in table.rows}
+    if row.recipe in of_a_table - set(RECIPES):
+        return None
+    recipe = find_recipe(row.recipe, labels=row.labels)
+    if options.epochs is not None:
+        recipe = replace(recipe, epochs=options.epochs)
+    if options.precision is not None:
+        recipe = replace(recipe, precision=options.precision)
+    group = out / f"{recipe.name}-{recipe.num_labels}"
+    source = str(Path(row.recipe).absolute()) if row.recipe.endswith(".py") else row.recipe
+    jobs = [
+        Job(source, recipe.num_labels, split, model, group, recipe.epochs, options)
+        for model in range(1, models + 1)
+        for split in range(1, splits + 1)
+    ]
+    for job in jobs:
+        _check(job, recipe)
+    return jobs
+
+
+def _check(job: Job, recipe: Recipe) -> None:
+    """Whether the run folder, where there is one, holds this run.
+
+    Raises:
+        RunError: it holds another one.
+    """
+    folder = RunFolder(job.folder)
+    if not folder.recipe_file.exists():
+        return
+    settings = folder.recipe()["settings"]
+    here = json.loads(json.dumps(recipe.as_dict()))
+    wanted = {"recipe": recipe.name, "seed": job.seed, "split seed": job.split, "labels": job.labels}
+    split = settings["label_split"]
+    found = {name: settings[name] for name in ("recipe", "seed")}
+    found |= {"split seed": split["seed"], "labels": split["num_labels"]}
+    # A value that is newer than the run was at its default then; load_trained compares alike.
+    found |= settings["values"]
+    wanted |= {name: here.get(name) for name in settings["values"]}
+    if settings["epochs"] > recipe.epochs or (recipe.decay_share and settings["epochs"] != recipe.epochs):
+        found, wanted = {**found, "epochs": settings["epochs"]}, {**wanted, "epochs": recipe.epochs}
+    if different := [f"{name}: {found[name]} there" for name in found if found[name] != wanted[name]]:
+        raise RunError(f"{job.folder} holds another run ({'; '.join(different)[:300]}): give another --out")

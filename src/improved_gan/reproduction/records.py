@@ -1,0 +1,185 @@
+"""What to expect of a training: time and error at parts of its length, from runs that were recorded.
+
+`improved-gan reproduce ... --record FILE` writes a record from the finished runs of a table; the records in the folder
+`records/` come with the package, one file a recipe, and `improved-gan train` shows them at its start.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from improved_gan.recipes import Recipe
+from improved_gan.recipes.registry import find_recipe
+from improved_gan.reproduction.plan import Plan
+from improved_gan.reproduction.runs import Run, look
+from improved_gan.training.checkpoints import write_atomically
+from improved_gan.training.errors import RunError
+from improved_gan.training.run_folder import RunFolder
+
+__all__ = ["SHARES", "expectation", "make_record", "packaged_record", "write_record"]
+
+SHARES = (0.1, 0.3, 1.0)  # of a run's length
+# What a run is called, looked at or computed with; it does not change what it learns, or not beyond the last bits.
+_NO_MATTER = {
+    "name",
+    "summary",
+    "paper",
+    "load_data",
+    "num_labels",
+    "epochs",
+    "report_every",
+    "sample_every",
+    "precision",
+}
+
+
+def expectation(recipe: Recipe, record: dict[str, Any] | None) -> list[str]:
+    """Time and error to expect, in lines for a person; none where there is no record of this recipe, budget and length.
+
+    Args:
+        recipe: what is about to be trained.
+        record: see `make_record`; `packaged_record(recipe.name)` for the one that comes with the package.
+    """
+    budget = (record or {}).get("budgets", {}).get(str(recipe.num_labels))
+    if budget is None or budget["epochs"] != recipe.epochs or not _same_values(budget["values"], recipe):
+        return []
+    points = [
+        f"{point['share']:.0%} (epoch {point['epoch']}) {_duration(point['seconds'])}, error {_errors(point['error'])}"
+        for point in budget["points"]
+    ]
+    made_on = (
+        f"{budget['threads']} thread{'s' * (budget['threads'] != 1)} of {budget['machine']}, {budget['precision']}"
+    )
+    num = budget["runs"]
+    whose = f"{num} recorded runs, mean and range" if num > 1 else "one recorded run"
+    return [f"expected at {'; '.join(points)}", f"({whose}, on that machine: {made_on})"]
+
+
+def packaged_record(recipe: str) -> dict[str, Any] | None:
+    """The record of a recipe that comes with the package; None where there is none."""
+    file = resources.files("improved_gan.reproduction") / "records" / f"{recipe}.json"
+    if not file.is_file():
+        return None
+    record: dict[str, Any] = json.loads(file.read_text())
+    return record
+
+
+def write_record(plan: Plan, file: Path) -> list[str]:
+    """Add the finished runs of a table to a record, in place of what it said about the same budgets.
+
+    Returns:
+        The budgets that were recorded.
+
+    Raises:
+        RunError: no run is finished, or the table or the file is of several recipes.
+    """
+    made = make_record(plan)
+    try:
+        known = json.loads(file.read_text())
+        budgets = known["budgets"] if known["recipe"] == made["recipe"] else None
+    except FileNotFoundError:
+        budgets = {}
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{file} is no record of runs ({error}): give another --record") from error
+    if budgets is None:
+        raise RunError(f"{file} is the record of recipe {known['recipe']}, not {made['recipe']}: give another --record")
+    merged = dict(sorted({**budgets, **made["budgets"]}.items(), key=lambda item: int(item[0])))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, (json.dumps({**made, "budgets": merged}, indent=1) + "\n").encode())
+    return list(made["budgets"])
+
+
+def make_record(plan: Plan) -> dict[str, Any]:
+    """A record of the finished runs of a table.
+
+    Returns:
+        `recipe` and, by label budget, `epochs`, `steps`, `runs`, `seconds_per_step`, what they ran on, the recipe's
+        `values`, and `points`: share of the length, epoch, mean seconds of training, test error (mean, low, high).
+
+    Raises:
+        RunError: no run is finished, or the rows are of several recipes.
+    """
+    names, budgets = set(), {}
+    for row, jobs in plan.jobs.items():
+        done = [run for run in map(look, jobs or ()) if run.state == "done"]
+        if done:
+            recipe = find_recipe(done[0].job.recipe, labels=row.labels)
+            names.add(recipe.name)
+            budgets[str(recipe.num_labels)] = _budget(done, recipe)
+    if len(names) != 1:
+        raise RunError(
+            f"a record is of the finished runs of one recipe; here are those of {', '.join(names) or 'none'}"
+        )
+    return {"recipe": names.pop(), "budgets": budgets}
+
+
+def _budget(done: Sequence[Run], recipe: Recipe) -> dict[str, Any]:
+    logs = [RunFolder(run.job.folder).read_log() for run in done]
+    epochs, steps = int(done[0].report["epochs"]), int(done[0].report["step"])
+    seconds = [float(run.report["seconds"]) for run in done]
+    return {
+        "epochs": epochs,
+        "steps": steps,
+        "runs": len(done),
+        "splits": sorted({run.job.split for run in done}),
+        "seconds_per_step": round(math.fsum(seconds) / len(seconds) / steps, 6),
+        **_made_on(done),
+        "points": [_point(logs, share, epochs) for share in SHARES],
+        "values": {name: value for name, value in recipe.as_dict().items() if name not in _NO_MATTER},
+    }
+
+
+def _point(logs: Sequence[Sequence[dict[str, Any]]], share: float, epochs: int) -> dict[str, Any]:
+    """Every run at the report nearest to a share of its length."""
+    reports = [min(log, key=lambda report: abs(report["epoch"] - share * epochs)) for log in logs]
+    errors = [report["test/error"] for report in reports]
+    seconds = [report["seconds"] for report in reports]
+    return {
+        "share": share,
+        "epoch": reports[0]["epoch"],
+        "seconds": round(math.fsum(seconds) / len(seconds), 1),
+        "error": {"mean": round(math.fsum(errors) / len(errors), 6), "low": min(errors), "high": max(errors)},
+    }
+
+
+def _made_on(done: Sequence[Run]) -> dict[str, Any]:
+    """The machine, as noted beside the run folders; several are all named."""
+    noted = []
+    for run in done:
+        try:
+            noted.append(json.loads(run.job.beside("machine.json").read_text()))
+        except (FileNotFoundError, ValueError):
+            noted.append({"machine": "a machine that was not noted", "threads": 1, "device": None})
+    settings = RunFolder(done[0].job.folder).recipe()["settings"]
+    machines = sorted({one["device"] if str(one["device"]).startswith("cuda") else one["machine"] for one in noted})
+    return {
+        "machine": " and ".join(machines),
+        "threads": max(int(one["threads"]) for one in noted),
+        "precision": settings["values"]["precision"],
+        "version": settings["improved_gan"],
+    }
+
+
+def _same_values(recorded: dict[str, Any], recipe: Recipe) -> bool:
+    """Whether the recipe still is what was recorded; a setting that is newer than the record does not count."""
+    now = json.loads(json.dumps(recipe.as_dict()))
+    return all(now.get(name) == value for name, value in recorded.items())
+
+
+def _errors(error: dict[str, float]) -> str:
+    mean, low, high = error["mean"], error["low"], error["high"]
+    return f"{mean:.2%}" if low == high else f"{mean:.2%} ({100 * low:.2f}-{high:.2%})"
+
+
+def _duration(seconds: float) -> str:
+    """A time in one unit.
+
+    >>> _duration(40), _duration(250), _duration(9000)
+    ('40 s', '4.2 min', '2.5 h')
+    """
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

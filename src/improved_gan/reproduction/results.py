@@ -1,0 +1,120 @@
+"""From run folders to the cells of the table: single values, mean and deviation, distance from the paper, minutes."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from improved_gan.recipes.recipe import RecipeError
+from improved_gan.reproduction.plan import Job, Plan
+from improved_gan.reproduction.runs import Run, look
+from improved_gan.reproduction.statistics import Difference, figure, welch
+from improved_gan.reproduction.tables import Figure, Measure, Row
+from improved_gan.training.errors import RunError
+
+__all__ = ["NO_RECIPE", "Cell", "EnsembleOf", "collect"]
+
+NO_RECIPE = "no recipe yet"
+# The ensemble of these runs: wrong test images, of how many.
+EnsembleOf = Callable[[list[Job]], tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One figure of the table, ours beside the paper's.
+
+    Args:
+        row: of the paper's table.
+        models: how many models make one value: 1, or the size of the ensemble.
+        values: one for each finished split, by its number: the mean over its models, or its ensemble's.
+        single: every single value, by split and training seed; empty for an ensemble.
+        minutes: of training, by the same; they leave out evaluation.
+        splits: how many splits were asked for.
+        failures: what failed runs said, by name.
+        note: why there is no value, where there is none.
+    """
+
+    row: Row
+    models: int
+    values: dict[int, float]
+    single: dict[str, float]
+    minutes: dict[str, float]
+    splits: int
+    failures: dict[str, str]
+    note: str = ""
+
+    @property
+    def paper(self) -> Figure | None:
+        """The paper's figure; its ensembles are of ten."""
+        if self.models == 1:
+            return self.row.one
+        return self.row.ensemble if self.models == 10 else None
+
+    @property
+    def ours(self) -> Figure | None:
+        """Mean and deviation over the finished splits."""
+        return figure(list(self.values.values()))
+
+    @property
+    def difference(self) -> Difference | None:
+        """Ours from the paper's, where both have a deviation."""
+        return welch(self.ours, self.paper) if self.ours and self.paper else None
+
+    @property
+    def finished(self) -> str:
+        """How many splits are finished, in words."""
+        return f"{len(self.values)} of {self.splits} splits"
+
+
+def collect(plan: Plan, ensemble_of: EnsembleOf) -> list[Cell]:
+    """Two cells a row: one model, and the ensemble."""
+    cells = []
+    for row, jobs in plan.jobs.items():
+        if jobs is None:
+            empty = Cell(row, 1, {}, {}, {}, plan.splits, {}, NO_RECIPE)
+            cells += [empty, replace(empty, models=plan.ensemble)] if row.labels else [empty]
+            continue
+        runs = [look(job) for job in jobs]
+        cells.append(_one_model(row, runs, plan))
+        if row.labels is not None and plan.table.measure.lower_is_better:
+            cells.append(_ensemble(row, runs, plan, ensemble_of))
+    return cells
+
+
+def _one_model(row: Row, runs: list[Run], plan: Plan) -> Cell:
+    measure = plan.table.measure
+    done = [run for run in runs if run.state == "done" and measure.log_name in run.report]
+    single = {run.job.name: _value(run, measure) for run in done}
+    by_split: dict[int, list[float]] = {}
+    for run in done:
+        by_split.setdefault(run.job.split, []).append(single[run.job.name])
+    # A split counts when all its models are there; until then the mean would mix unlike splits.
+    values = {split: math.fsum(some) / len(some) for split, some in by_split.items() if len(some) == plan.models}
+    minutes = {run.job.name: float(run.report["seconds"]) / 60 for run in done}
+    failures = {run.job.name: run.failure for run in runs if run.state == "failed"}
+    lacks = any(run.state == "done" for run in runs) and not done
+    note = f"the runs report no {measure.log_name}" if lacks else ""
+    return Cell(row, 1, dict(sorted(values.items())), single, minutes, plan.splits, failures, note)
+
+
+def _ensemble(row: Row, runs: list[Run], plan: Plan, ensemble_of: EnsembleOf) -> Cell:
+    """The first models of each split, as many as an ensemble has."""
+    empty = Cell(row, plan.ensemble, {}, {}, {}, plan.splits, {})
+    if plan.models < plan.ensemble:
+        return replace(empty, note=f"needs {plan.ensemble} models a split, there are {plan.models} (--seeds)")
+    values, minutes = {}, {}
+    for split in range(1, plan.splits + 1):
+        members = [run for run in runs if run.job.split == split and run.job.model <= plan.ensemble]
+        if any(run.state != "done" for run in members):
+            continue
+        try:
+            wrong, total = ensemble_of([run.job for run in members])
+        except (RunError, RecipeError) as error:
+            return replace(empty, note=str(error))
+        measured = {"test/wrong": wrong, "test/error": wrong / total}
+        values[split] = measured[plan.table.measure.log_name] * plan.table.measure.factor
+        minutes[f"split-{split}"] = math.fsum(float(run.report["seconds"]) for run in members) / 60
+    return replace(empty, values=values, minutes=minutes)
+
+
+def _value(run: Run, measure: Measure) -> float:
+    return float(run.report[measure.log_name]) * measure.factor

@@ -1,0 +1,94 @@
+"""What a run folder says about its run: how far it is, what it measured, whether it failed."""
+
+import fcntl
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from improved_gan.reproduction.plan import Job
+from improved_gan.training.checkpoints import newest_checkpoint
+from improved_gan.training.run_folder import RunFolder
+
+__all__ = ["Run", "is_locked", "last_report", "look"]
+
+_TAIL = 1 << 16  # bytes; a report has one or two thousand
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where a run stands.
+
+    Args:
+        job: the run.
+        state: "waiting" (nothing there yet), "part", "done" or "failed".
+        report: the last line of its log, empty where there is none.
+        failure: what it said when it failed.
+    """
+
+    job: Job
+    state: str
+    report: dict[str, Any]
+    failure: str = ""
+
+    @property
+    def epoch(self) -> int:
+        """Epochs reported so far."""
+        return int(self.report.get("epoch", 0))
+
+
+def look(job: Job) -> Run:
+    """Read a run folder; nothing is written or locked."""
+    report = last_report(job.folder / "log.jsonl")
+    if _complete(job, report):
+        return Run(job, "done", report)
+    failure = _failure(job)
+    if failure:
+        return Run(job, "failed", report, failure)
+    return Run(job, "part" if job.folder.exists() else "waiting", report)
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a process is training in a run folder at this moment, on this machine or on one that shares it."""
+    try:
+        with (folder / ".lock").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def last_report(log: Path) -> dict[str, Any]:
+    """The last whole line of a log.jsonl; empty where there is none."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, file.seek(0, 2) - _TAIL))
+            lines = file.read().splitlines()
+    except FileNotFoundError:
+        return {}
+    for line in reversed(lines):
+        try:
+            report = json.loads(line)
+        except ValueError:
+            continue  # cut short by a crash, or the first line of the tail
+        if isinstance(report, dict):
+            return report
+    return {}
+
+
+def _complete(job: Job, report: dict[str, Any]) -> bool:
+    """The last epoch is reported, and the checkpoint after it is there."""
+    if not report or report["epoch"] < job.epochs:
+        return False
+    return newest_checkpoint(RunFolder(job.folder).checkpoints) == f"step-{report['step']:08d}.safetensors"
+
+
+def _failure(job: Job) -> str:
+    try:
+        return str(json.loads(job.beside("failed.json").read_text())["message"])
+    except FileNotFoundError:
+        return ""
+    except (ValueError, KeyError):
+        return f"failed; see {job.beside('log')}"

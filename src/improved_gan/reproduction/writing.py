@@ -1,0 +1,137 @@
+"""The table in three forms: for the terminal, as Markdown, as JSON."""
+
+import math
+from typing import Any
+
+from rich.table import Table
+
+from improved_gan.reproduction.plan import Plan
+from improved_gan.reproduction.results import NO_RECIPE, Cell
+from improved_gan.reproduction.statistics import FORMULA
+from improved_gan.reproduction.tables import Figure, Measure
+
+__all__ = ["as_json", "as_markdown", "as_text", "notes"]
+
+_HEADER = ("", "models", "paper", "ours", "finished", "z", "minutes")
+
+
+def as_text(plan: Plan, cells: list[Cell]) -> Table:
+    """For the terminal."""
+    table = Table(title=plan.table.title, box=None, title_justify="left", pad_edge=False, title_style="bold")
+    for name in _HEADER:
+        table.add_column(name, justify="right" if name else "left", no_wrap=True)
+    for cell in cells:
+        table.add_row(*_words(cell, plan.table.measure))
+    return table
+
+
+def as_markdown(plan: Plan, cells: list[Cell], *, pictures: list[str]) -> str:
+    """A page with the table, the notes and the pictures; their names are relative to it."""
+    lines = [f"# {plan.table.title}", "", _markdown_row(_HEADER), _markdown_row(["---"] * len(_HEADER))]
+    lines += [_markdown_row(_words(cell, plan.table.measure)) for cell in cells]
+    lines += ["", *(f"- {note}" for note in notes(plan, cells)), ""]
+    lines += [f"![{name}]({name})" for name in pictures]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def as_json(plan: Plan, cells: list[Cell]) -> dict[str, Any]:
+    """Everything, single values by run."""
+    return {
+        "table": plan.table.name,
+        "title": plan.table.title,
+        "measure": plan.table.measure.name,
+        "splits": plan.splits,
+        "models_per_split": plan.models,
+        "formula": FORMULA,
+        "cells": [_cell_as_json(cell) for cell in cells],
+    }
+
+
+def notes(plan: Plan, cells: list[Cell]) -> list[str]:
+    """What one must know to read the table, and what is missing in it."""
+    said = [text for cell in cells if (text := _single_values(cell, plan.table.measure))]
+    said += [
+        f"ours: mean ± deviation (n - 1) over finished label splits; {FORMULA}",
+        "minutes: the training that one value took, on average; without the looks at test images",
+    ]
+    if any(cell.models == 1 and cell.single for cell in cells) and plan.models > 1:
+        said.append(f"one model: a split's value is the mean of its {plan.models} models, which narrows the deviation")
+    if any(cell.models > 1 and cell.values for cell in cells):
+        said.append(f"ensemble: class probabilities averaged over {plan.ensemble} models of the same label split")
+    missing = list(dict.fromkeys(cell.row.recipe for cell in cells if cell.note == NO_RECIPE))
+    if missing:
+        said.append(f"no recipe yet: {', '.join(missing)}; the table fills as soon as one of that name is there")
+    for note in dict.fromkeys(cell.note for cell in cells if cell.note and cell.note != NO_RECIPE):
+        said.append(f"{'; '.join(_name(cell) for cell in cells if cell.note == note)}: {note}")
+    for cell in cells:
+        said += [f"{cell.row.title}, {name} failed: {message}" for name, message in cell.failures.items()]
+    return said
+
+
+def _words(cell: Cell, measure: Measure) -> list[str]:
+    ours, paper, difference = cell.ours, cell.paper, cell.difference
+    words = [cell.row.title, _models(cell), _figure(paper, measure.decimals) if paper else "-"]
+    if cell.note == NO_RECIPE:
+        return [*words, cell.note, "-", "-", "-"]
+    finished = cell.finished + (f", {len(cell.failures)} failed" if cell.failures else "")
+    words += [_figure(ours, measure.decimals) if ours else "-", finished]
+    words += [f"{difference.z:+.2f}" if difference else "-"]
+    return [*words, f"{sum(cell.minutes.values()) / len(cell.minutes):.1f}" if cell.minutes else "-"]
+
+
+def _single_values(cell: Cell, measure: Measure) -> str:
+    """Every split's value by its number."""
+    values = (f"{split}: {value:.{_decimals(value, measure)}f}" for split, value in cell.values.items())
+    return f"{_name(cell)}, by split: {', '.join(values)}" if cell.values else ""
+
+
+def _name(cell: Cell) -> str:
+    return f"{cell.row.title}, {_models(cell)}"
+
+
+def _models(cell: Cell) -> str:
+    return "one" if cell.models == 1 else f"{cell.models} averaged"
+
+
+def _decimals(value: float, measure: Measure) -> int:
+    """Counts need none, means of counts one."""
+    return measure.decimals if measure.decimals or value == int(value) else 1
+
+
+def _figure(one: Figure, decimals: int) -> str:
+    """Mean and deviation; a small deviation of counts keeps a decimal, as in the paper."""
+    digits = decimals or (0 if one.deviation >= 10 else 1)
+    mean = f"{one.mean:.{digits}f}".removesuffix(".0") if not decimals else f"{one.mean:.{digits}f}"
+    return mean if math.isnan(one.deviation) else f"{mean} ± {one.deviation:.{digits}f}"
+
+
+def _markdown_row(words: Any) -> str:
+    return f"| {' | '.join(words)} |"
+
+
+def _cell_as_json(cell: Cell) -> dict[str, Any]:
+    difference = cell.difference
+    return {
+        "row": cell.row.title,
+        "recipe": cell.row.recipe,
+        "labels": cell.row.labels,
+        "models": cell.models,
+        "paper": _figure_as_json(cell.paper),
+        "ours": _figure_as_json(cell.ours),
+        "z": difference and difference.z,
+        "degrees_of_freedom": difference and difference.degrees,
+        "p_value": difference and difference.p_value,
+        "splits_finished": len(cell.values),
+        "splits": cell.splits,
+        "values": {str(split): value for split, value in cell.values.items()},
+        "single_values": cell.single,
+        "minutes": {name: round(value, 3) for name, value in cell.minutes.items()},
+        "failed": cell.failures,
+        "note": cell.note,
+    }
+
+
+def _figure_as_json(one: Figure | None) -> dict[str, float | int | None] | None:
+    if one is None:
+        return None
+    return {"mean": one.mean, "deviation": None if math.isnan(one.deviation) else one.deviation, "splits": one.num}

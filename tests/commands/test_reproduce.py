@@ -1,0 +1,108 @@
+import io
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from improved_gan.commands.reproduce import ReproduceOptions, run_reproduction
+from improved_gan.data import DataError
+from improved_gan.reproduction import pools, running
+from improved_gan.reproduction.plan import RunOptions
+from improved_gan.training.errors import RunError
+from tests.reproduction.jobs import STAND_IN
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "stand_in.py").write_text(STAND_IN)
+    monkeypatch.setattr(running, "PROGRAM", (str(tmp_path / "stand_in.py"),))
+    monkeypatch.setattr(pools, "_num_gpus", lambda: 0)
+
+
+def go(out: Path, **changes: object) -> str:
+    screen = io.StringIO()
+    asked = {"table": None, "recipe": "digits", "splits": 3, "runs": RunOptions(epochs=1), "jobs": 3, "threads": 1}
+    run_reproduction(ReproduceOptions(**{**asked, "out": out, **changes}), Console(file=screen, width=120))
+    return screen.getvalue()
+
+
+def test_from_nothing_to_the_table_and_not_twice(stand_in: None, tmp_path: Path) -> None:
+    text = go(tmp_path / "out")
+    assert "3 of 3 runs to do" in text
+    assert "3 runs at a time, 1 threads each" in text
+    content = json.loads((tmp_path / "out" / "table.json").read_text())
+    assert content["cells"][0]["values"] == {"1": 100, "2": 101, "3": 102}
+    assert content["cells"][0]["minutes"] == dict.fromkeys(("split-1-seed-1", "split-2-seed-2", "split-3-seed-3"), 1.0)
+    for name in ("table.md", "table.png", "curves.png"):
+        assert (tmp_path / "out" / name).is_file()
+    again = go(tmp_path / "out")
+    assert "0 of 3 runs to do" in again
+    assert "begins" not in again
+    assert "101 ± 1" in again
+    more = go(tmp_path / "out", splits=4)
+    assert "1 of 4 runs to do" in more
+    assert more.count("begins") == 1
+
+
+def test_a_failed_run_is_shown_and_does_not_stop_the_others(stand_in: None, tmp_path: Path) -> None:
+    text = go(tmp_path, splits=13, jobs=13)
+    assert "warning: digits-50/split-13-seed-13 failed and the others go on: D is not finite" in text
+    assert "12 of 13 splits, 1 failed" in text
+    assert "50 labels, split-13-seed-13 failed: D is not finite at step 7" in text
+
+
+def test_a_dry_run_starts_and_writes_nothing(stand_in: None, tmp_path: Path) -> None:
+    assert "0 of 3 splits" in go(tmp_path / "out", dry_run=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_a_recipe_the_papers_table_is_shown_and_nothing_written(tmp_path: Path) -> None:
+    text = go(tmp_path / "out", table="cifar10", recipe=None)
+    assert "18.63 ± 2.32" in text
+    assert "no recipe yet: cifar10" in text
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        (
+            {"table": "mnist", "recipe": None, "runs": RunOptions(data=Path("/nowhere"))},
+            DataError,
+            "lacks train-images",
+        ),
+        ({"runs": RunOptions(epochs=1, device="abacus")}, RunError, "try --device cpu"),
+    ],
+)
+def test_what_is_wrong_for_all_runs_is_told_once_before_any(
+    tmp_path: Path, changes: dict, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        go(tmp_path / "out", **changes)
+    assert not list(tmp_path.rglob("split-*"))
+
+
+@pytest.mark.slow
+def test_stopped_by_a_signal_and_gone_on_with_by_the_same_command(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = ["reproduce", "--recipe", "digits", "--splits", "2", "--seeds", "2", "--ensemble", "2", "--epochs", "20"]
+    command = [sys.executable, "-m", "improved_gan", *words, "--jobs", "2", "--device", "cpu", "--out", str(out)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not list(out.glob("*/*/log.jsonl")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    text, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert errors == "improved-gan: stopped, every run has saved: the same command goes on\n"
+    assert "0 of 2 splits" in text
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    one, ensemble = json.loads((out / "table.json").read_text())["cells"]
+    assert len(one["single_values"]) == 4
+    assert len(ensemble["values"]) == 2

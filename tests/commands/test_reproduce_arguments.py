@@ -1,0 +1,46 @@
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from improved_gan.cli import app
+from improved_gan.commands import reproduce as command
+from improved_gan.commands.reproduce import ReproduceOptions
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["mnist", "--labels", "20", "100", "50"],
+        ["--labels", "20", "100", "50", "mnist"],
+        ["mnist", "--labels", "20", "--labels", "100", "50", "--splits", "3"],
+    ],
+)
+def test_several_budgets(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[ReproduceOptions] = []
+    monkeypatch.setattr(command, "run_reproduction", lambda options, console: seen.append(options) or [])
+    done = CliRunner().invoke(app, ["reproduce", *words])
+    assert done.exit_code == 0, done.output
+    assert (seen[0].table, seen[0].labels) == ("mnist", [20, 100, 50])
+    assert seen[0].splits == (3 if "--splits" in words else 10)
+
+
+def test_every_option_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[ReproduceOptions] = []
+    monkeypatch.setattr(command, "run_reproduction", lambda options, console: seen.append(options) or [])
+    words = "--recipe digits --seeds 3 --ensemble 3 --epochs 4 --data d --out o --jobs 2 --threads 1 --device cpu"
+    words += " --precision bfloat16 --save-every 5 --scheduler tcp://h:1 -n"
+    assert CliRunner().invoke(app, ["reproduce", *words.split()]).exit_code == 0
+    one = seen[0]
+    assert (one.recipe, one.models, one.ensemble, one.out, one.jobs, one.threads) == ("digits", 3, 3, Path("o"), 2, 1)
+    assert (one.scheduler, one.dry_run) == ("tcp://h:1", True)
+    runs = one.runs
+    assert (runs.epochs, runs.precision, runs.data, runs.device, runs.save_every) == (
+        *(4, "bfloat16", Path("d"), "cpu", 5.0),
+    )
+
+
+def test_neither_table_nor_recipe_is_wrong_usage() -> None:
+    done = CliRunner().invoke(app, ["reproduce"])
+    assert done.exit_code == 2
+    assert "name a table" in done.output

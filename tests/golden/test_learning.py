@@ -1,0 +1,70 @@
+"""Does it still learn as well? A short training of the digits, over several label splits, against what was recorded.
+
+Each split's errors are compared with those recorded for the same split, so what differs is the training's own
+randomness alone. `learning.json` holds, for each split, the wrong test images of several training seeds. The mean over
+splits of (now - recorded mean) has the deviation s * sqrt((1 + 1/k) / n) with s the pooled deviation within splits, k
+recorded seeds and n splits; the test fails beyond 4 of them, which chance alone does once in 30,000 times. It does not
+depend on the order in which random numbers are drawn. Record anew: `python -m tests.golden.test_learning`.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from improved_gan.recipes import Recipe, digits
+from improved_gan.recipes.experiment import Experiment
+from improved_gan.training import LabelsAlone, train_step
+
+KEPT = Path(__file__).parent / "learning.json"
+SPLITS, SEEDS, DEVIATIONS = (1, 2), (11, 21, 31, 41), 4.0
+
+
+def short() -> Recipe:
+    """720 steps, 10 to 20 seconds on one core."""
+    return replace(digits(), epochs=60, average_decay=0.99)
+
+
+def wrong_after(recipe: Recipe, *, split: int, seed: int) -> int:
+    experiment = Experiment.prepare(recipe, seed=seed, split_seed=split, data_folder=None, device="cpu")
+    state, batches, schedule = experiment.start(), experiment.batches(), experiment.schedule()
+    for epoch in range(recipe.epochs):
+        for optimizer in (state.optimizers.discriminator, state.optimizers.generator):
+            optimizer.param_groups[0]["lr"] = schedule.rate(epoch)
+        for batch in batches.epoch(epoch):
+            state.add(train_step(state.generator, state.discriminator, recipe.objective, batch, state.optimizers))
+            state.average.update()
+    return int(experiment.evaluate(state.average.averaged(state.discriminator))["test/wrong"])
+
+
+def deviations(wrong: Sequence[int]) -> float:
+    """How many deviations the errors on `SPLITS` lie above the recorded ones."""
+    kept = json.loads(KEPT.read_text())
+    recorded = [kept[str(split)] for split in SPLITS]
+    means = [sum(some) / len(some) for some in recorded]
+    squares = sum((one - mean) ** 2 for some, mean in zip(recorded, means, strict=True) for one in some)
+    within = squares / sum(len(some) - 1 for some in recorded)
+    excess = sum(one - mean for one, mean in zip(wrong, means, strict=True)) / len(SPLITS)
+    return excess / math.sqrt(within * (1 + 1 / len(recorded[0])) / len(SPLITS))
+
+
+@pytest.mark.slow
+def test_it_learns_as_well_as_it_did() -> None:
+    wrong = [wrong_after(short(), split=split, seed=split) for split in SPLITS]
+    assert deviations(wrong) < DEVIATIONS, f"{wrong} wrong on splits {SPLITS}: worse than by chance"
+
+
+@pytest.mark.slow
+def test_it_notices_when_the_unlabelled_images_do_not_count() -> None:
+    alone = replace(short(), objective=LabelsAlone())
+    assert deviations([wrong_after(alone, split=split, seed=split) for split in SPLITS]) > DEVIATIONS
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    recorded = {split: [wrong_after(short(), split=split, seed=seed) for seed in SEEDS] for split in SPLITS}
+    KEPT.write_text(json.dumps(recorded) + "\n")

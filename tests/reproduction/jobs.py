@@ -1,0 +1,67 @@
+"""Run folders made by hand, and a stand-in for training that starts at once."""
+
+import json
+from pathlib import Path
+
+from improved_gan.recipes import digits
+from improved_gan.reproduction.plan import Job, Plan, RunOptions, make_plan
+
+# What `child` would do, without the seconds that PyTorch takes to import: epochs of 0.2 s, a lock, a log.
+STAND_IN = """
+import fcntl, json, os, sys, threading, time
+from pathlib import Path
+words = dict(zip(sys.argv[3::2], sys.argv[4::2]))
+folder = Path(words["--out"])
+(folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+lock = (folder / ".lock").open("a")
+fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+asked = threading.Event()
+threading.Thread(target=lambda: (sys.stdin.read(), asked.set()), daemon=True).start()
+log = folder / "log.jsonl"
+done = len(log.read_text().splitlines()) if log.exists() else 0
+print("threads", os.environ["OMP_NUM_THREADS"], words["--threads"])
+if words["--seed"] == "13":
+    sys.exit("improved-gan: D is not finite at step 7: training has diverged")
+for epoch in range(done + 1, int(words["--epochs"]) + 1):
+    time.sleep(0.2)
+    wrong = 100 - epoch + int(words["--seed"])
+    report = {"epoch": epoch, "epochs": int(words["--epochs"]), "step": epoch, "seconds": 60.0 * epoch}
+    with log.open("a") as file:
+        file.write(json.dumps(report | {"test/wrong": wrong, "test/error": wrong / 500}) + "\\n")
+    (folder / "checkpoints" / f"step-{epoch:08d}.safetensors").touch()
+    if asked.is_set():
+        sys.exit(130)
+"""
+
+
+def job(out: Path, *, split: int = 1, model: int = 1, epochs: int = 2) -> Job:
+    return Job("digits", 50, split, model, out / "digits-50", epochs, RunOptions(epochs=epochs))
+
+
+def plan(out: Path, **changes: object) -> Plan:
+    asked = {"recipe": "digits", "labels": [], "splits": 3, "models": 1, "ensemble": 2}
+    return make_plan(None, **{**asked, "out": out, "options": RunOptions(epochs=2), **changes})
+
+
+def fill(one: Job, *, wrong: int, epoch: int = 2, checkpoint: bool = True) -> None:
+    """A run folder as training leaves it, reports of the epochs up to `epoch` in it."""
+    (one.folder / "checkpoints").mkdir(parents=True)
+    values = json.loads(json.dumps(digits().as_dict()))
+    del values["epochs"]
+    settings = {
+        "recipe": "digits",
+        "seed": one.seed,
+        "epochs": one.epochs,
+        "label_split": {"seed": one.split, "num_labels": 50},
+        "values": values,
+        "improved_gan": "0.1.0",
+    }
+    from improved_gan.training.run_folder import RunFolder
+
+    RunFolder(one.folder)._write(settings, ())
+    for number in range(1, epoch + 1):
+        report = {"epoch": number, "epochs": one.epochs, "step": 12 * number, "seconds": 30.0 * number}
+        report |= {"test/wrong": wrong, "test/error": wrong / 500, "discriminator/supervised": 0.1 * number}
+        RunFolder(one.folder).append_log(report)
+    if checkpoint:
+        (one.folder / "checkpoints" / f"step-{12 * epoch:08d}.safetensors").touch()

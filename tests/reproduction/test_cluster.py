@@ -1,0 +1,119 @@
+"""A real scheduler and two real workers, each a process, on the loopback interface."""
+
+import importlib
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from improved_gan.reproduction import cluster
+from improved_gan.reproduction.cluster import ClusterPool
+from improved_gan.reproduction.runs import is_locked, look
+from improved_gan.training.errors import RunError
+from improved_gan.training.run_folder import RunFolder
+from tests.reproduction.jobs import job
+
+
+def until(condition: Callable[[], object], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def workers(tmp_path: Path) -> Iterator[tuple[Path, list["subprocess.Popen[bytes]"]]]:
+    """The scheduler's file, and two workers of one thread each."""
+    address = tmp_path / "scheduler.json"
+
+    def start(*words: str) -> "subprocess.Popen[bytes]":
+        command = [sys.executable, "-m", "dask", *words, "--scheduler-file", str(address), "--no-dashboard"]
+        return subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    processes = [start("scheduler", "--host", "127.0.0.1", "--port", "0")]
+    until(address.exists)
+    for _ in range(2):
+        processes.append(start("worker", "--host", "127.0.0.1", "--nthreads", "1", "--no-nanny"))
+    yield address, processes[1:]
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.slow
+def test_a_stop_saves_and_a_killed_workers_run_goes_on_elsewhere(workers, tmp_path: Path, monkeypatch) -> None:
+    address, processes = workers
+    monkeypatch.setattr(cluster, "_STOP_TIMEOUT", 1e9)  # a stop that only ran out of patience would hang here
+    one = job(tmp_path / "out", epochs=100)
+    one.group.mkdir(parents=True)
+
+    pool = ClusterPool(str(address), out=tmp_path / "out", threads=None, device="cpu")
+    pool._client.wait_for_workers(2, timeout=120)
+    assert pool.num_slots == 2
+    pool.submit(one)
+    until(lambda: look(one).epoch >= 10)
+    pool.stop()
+    assert look(one).state == "part"
+    assert not is_locked(one.folder)
+    assert list((one.folder / "checkpoints").iterdir())
+
+    pool = ClusterPool(str(address), out=tmp_path / "out", threads=None, device="cpu")
+    pool.submit(one)
+    stopped_at = look(one).epoch
+    until(lambda: look(one).epoch > stopped_at)
+    busy = {address: len(keys) for address, keys in pool._client.processing().items()}
+    pids = pool._client.run(__import__("os").getpid)
+    victim = next(process for process in processes if process.pid == pids[max(busy, key=busy.get)])
+    victim.send_signal(signal.SIGKILL)
+    outcomes = []
+    until(lambda: outcomes.extend(pool.finished()) or outcomes)
+    pool.stop()
+    assert [outcome.how for outcome in outcomes] == ["done"]
+    assert look(one).state == "done"
+    assert one.beside("log").read_text().count("continuing at step") == 2  # after the stop, and after the kill
+    epochs = [report["epoch"] for report in RunFolder(one.folder).read_log()]
+    assert epochs == list(range(10, 101, 10))
+
+
+@pytest.mark.slow
+def test_workers_that_cannot_do_it_are_told(workers, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(cluster, "_versions_and_sight", _only_here)
+    with pytest.raises(
+        RunError, match=r"a worker cannot run improved-gan \(.*No module named 'tests'.*install it there"
+    ):
+        ClusterPool(str(workers[0]), out=tmp_path, threads=None, device=None)
+    monkeypatch.undo()
+    monkeypatch.setattr(Path, "touch", lambda path: None)  # as if written to a disk of our own
+    with pytest.raises(RunError, match=r"does not see .*: give an --out that all machines share"):
+        ClusterPool(str(workers[0]), out=tmp_path, threads=None, device=None)
+
+
+def _only_here(path: str) -> tuple[str, bool]:
+    return "", False
+
+
+def test_no_scheduler_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "_TIMEOUT", 0.5)
+    with pytest.raises(RunError, match=r"no dask scheduler answers at tcp://127\.0\.0\.1:9 .*`dask scheduler`"):
+        ClusterPool("tcp://127.0.0.1:9", out=tmp_path, threads=None, device=None)
+
+
+def test_a_missing_extra_names_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def without(name: str) -> None:
+        raise ModuleNotFoundError(name)
+
+    monkeypatch.setattr(importlib, "import_module", without)
+    with pytest.raises(RunError, match=r"pip install 'improved-gan\[dask\]'"):
+        ClusterPool("tcp://127.0.0.1:9", out=tmp_path, threads=None, device=None)
+
+
+def test_questions_reach_the_scheduler_at_most_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, asked = [10.0], []
+    monkeypatch.setattr(cluster.time, "monotonic", lambda: now[0])
+    stop = cluster._once_a_second(lambda: bool(asked.append(now[0])) or now[0] > 11)
+    assert [stop() for now[0] in (10.0, 10.5, 10.9, 11.0, 11.5, 12.0, 12.1)] == [False] * 5 + [True] * 2
+    assert asked == [10.0, 11.0, 12.0]

@@ -1,0 +1,47 @@
+import time
+from pathlib import Path
+
+import pytest
+
+from improved_gan.reproduction import pools, running
+from improved_gan.reproduction.pools import LocalPool
+from improved_gan.reproduction.runs import look
+from tests.reproduction.jobs import STAND_IN, job
+
+
+@pytest.mark.parametrize(
+    ("cores", "gpus", "asked", "slots", "threads"),
+    [
+        (8, 0, {}, 8, 1),
+        (8, 0, {"num_runs": 3}, 3, 2),
+        (8, 0, {"jobs": 2}, 2, 4),
+        (8, 0, {"jobs": 2, "threads": 1}, 2, 1),
+        (2, 0, {"jobs": 5}, 5, 1),
+        (16, 4, {}, 4, 4),
+        (16, 4, {"device": "cpu"}, 16, 1),
+    ],
+)
+def test_slots_and_threads(cores: int, gpus: int, asked: dict, slots: int, threads: int, monkeypatch) -> None:
+    monkeypatch.setattr(pools, "num_cores", lambda: cores)
+    monkeypatch.setattr(pools, "_num_gpus", lambda: gpus)
+    pool = LocalPool(**{"jobs": None, "threads": None, "device": None, "num_runs": 40, **asked})
+    assert (pool.num_slots, pool.threads) == (slots, threads)
+    pool.stop()
+
+
+def test_runs_share_the_gpus_in_turn_and_a_stop_ends_all(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "stand_in.py").write_text(STAND_IN)
+    monkeypatch.setattr(running, "PROGRAM", (str(tmp_path / "stand_in.py"),))
+    monkeypatch.setattr(pools, "_num_gpus", lambda: 2)
+    pool = LocalPool(jobs=None, threads=1, device=None, num_runs=9)
+    jobs = [job(tmp_path, split=split, epochs=1000) for split in (1, 2, 3)]
+    for one in jobs:
+        pool.submit(one)
+    deadline = time.monotonic() + 30
+    while not all(look(one).epoch for one in jobs[:2]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    pool.stop()
+    assert sorted(outcome.how for outcome in pool.finished()) == ["stopped", "stopped"]
+    devices = {one.beside("machine.json").read_text().split('"device": ')[1][:8] for one in jobs[:2]}
+    assert devices == {'"cuda:0"', '"cuda:1"'}
+    assert not jobs[2].folder.exists()

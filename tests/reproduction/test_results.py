@@ -1,0 +1,90 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from improved_gan.reproduction.plan import Job
+from improved_gan.reproduction.results import NO_RECIPE, collect
+from improved_gan.training.errors import RunError
+from tests.reproduction.jobs import fill, plan
+
+
+def no_ensemble(jobs: list[Job]) -> tuple[int, int]:
+    raise AssertionError("no ensemble was asked for")
+
+
+def test_one_model_a_split(tmp_path: Path) -> None:
+    whole = plan(tmp_path)
+    for one, wrong in zip(whole.all_jobs()[:2], (20, 30), strict=True):
+        fill(one, wrong=wrong)
+    third = whole.all_jobs()[2]
+    third.beside("failed.json").write_text(json.dumps({"message": "diverged"}))
+    one, ensemble = collect(whole, no_ensemble)
+    assert one.values == {1: 20, 2: 30}
+    assert one.finished == "2 of 3 splits"
+    assert (one.ours.mean, one.ours.deviation) == (25, pytest.approx(50**0.5))
+    assert one.minutes == {"split-1-seed-1": 1.0, "split-2-seed-2": 1.0}
+    assert one.failures == {"split-3-seed-3": "diverged"}
+    assert one.difference is None
+    assert ensemble.values == {}
+    assert ensemble.note == "needs 2 models a split, there are 1 (--seeds)"
+
+
+def test_several_models_a_split_count_once_all_are_there(tmp_path: Path) -> None:
+    whole = plan(tmp_path, models=2, splits=2)
+    for one, wrong in zip(whole.all_jobs()[:3], (20, 30, 24), strict=True):  # split 2 lacks its second model
+        fill(one, wrong=wrong)
+    asked = []
+    one, ensemble = collect(whole, lambda jobs: (asked.append([job.name for job in jobs]) or 18, 500))
+    assert one.values == {1: 22}
+    assert one.single == {"split-1-seed-1": 20, "split-2-seed-2": 30, "split-1-seed-1001": 24}
+    assert asked == [["split-1-seed-1", "split-1-seed-1001"]]
+    assert ensemble.values == {1: 18}
+    assert ensemble.minutes == {"split-1": 2.0}
+
+
+def test_an_ensemble_that_cannot_be_loaded_says_why(tmp_path: Path) -> None:
+    whole = plan(tmp_path, models=2, splits=1)
+    for one in whole.all_jobs():
+        fill(one, wrong=20)
+
+    def fails(jobs: list[Job]) -> tuple[int, int]:
+        raise RunError("made with other values")
+
+    assert collect(whole, fails)[1].note == "made with other values"
+
+
+def test_an_error_in_percent_comes_from_the_report_too(tmp_path: Path, monkeypatch) -> None:
+    from improved_gan.recipes import RECIPES, digits
+    from improved_gan.reproduction.plan import RunOptions, make_plan
+
+    monkeypatch.setitem(RECIPES, "svhn", digits)
+    whole = make_plan(
+        "svhn", recipe=None, labels=[1000], splits=1, models=2, ensemble=2, out=tmp_path, options=RunOptions(epochs=2)
+    )
+    jobs = whole.all_jobs()
+    for one in jobs:
+        fill(one, wrong=25)
+    monkeypatch.setattr("improved_gan.reproduction.results.look", lambda job: _done(job))
+    one, ensemble = collect(whole, lambda jobs: (20, 500))
+    assert one.values == {1: pytest.approx(5.0)}
+    assert ensemble.values == {1: pytest.approx(4.0)}
+    assert ensemble.paper is None  # the paper's ensembles are of ten
+
+
+def _done(job: Job):
+    from improved_gan.reproduction.runs import Run
+
+    return Run(job, "done", {"test/wrong": 25, "test/error": 0.05, "seconds": 60.0, "epoch": 2, "step": 24})
+
+
+def test_without_a_recipe_the_cells_say_so(tmp_path: Path) -> None:
+    from improved_gan.reproduction.plan import RunOptions, make_plan
+
+    for table, num in (("svhn", 6), ("ablations", 6)):
+        whole = make_plan(
+            table, recipe=None, labels=[], splits=1, models=1, ensemble=10, out=tmp_path, options=RunOptions()
+        )
+        cells = collect(whole, no_ensemble)
+        assert [cell.note for cell in cells] == [NO_RECIPE] * num
+        assert cells[0].paper is not None

@@ -1,0 +1,41 @@
+import json
+from pathlib import Path
+
+from improved_gan.reproduction.runs import is_locked, last_report, look
+from improved_gan.training.run_folder import RunFolder
+from tests.reproduction.jobs import fill, job
+
+
+def test_states_of_a_run(tmp_path: Path) -> None:
+    waiting, part, done, unsaved, failed = (job(tmp_path, split=split) for split in range(1, 6))
+    fill(part, wrong=9, epoch=1)
+    fill(done, wrong=9)
+    fill(unsaved, wrong=9, checkpoint=False)  # killed between the last report and the last checkpoint
+    fill(failed, wrong=9, epoch=1)
+    failed.beside("failed.json").write_text(json.dumps({"code": 1, "message": "diverged"}))
+    assert [look(one).state for one in (waiting, part, done, unsaved, failed)] == [
+        *("waiting", "part", "done", "part", "failed"),
+    ]
+    assert look(failed).failure == "diverged"
+    assert [look(one).epoch for one in (waiting, part, done)] == [0, 1, 2]
+
+
+def test_a_run_made_longer_is_no_longer_done(tmp_path: Path) -> None:
+    fill(job(tmp_path), wrong=9)
+    assert look(job(tmp_path, epochs=3)).state == "part"
+
+
+def test_the_last_whole_report_counts(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    assert last_report(log) == {}
+    log.write_text('{"epoch": 1}\n' + json.dumps({"epoch": 2, "note": "x" * 70_000}) + '\n{"epoch": 3}\n{"epo')
+    assert last_report(log) == {"epoch": 3}
+
+
+def test_a_lock_is_seen_and_left_as_it_is(tmp_path: Path) -> None:
+    assert not is_locked(tmp_path / "nowhere")
+    with RunFolder(tmp_path).locked():
+        assert is_locked(tmp_path)
+    assert not is_locked(tmp_path)
+    with RunFolder(tmp_path).locked():
+        pass
