@@ -21,7 +21,17 @@ ARROWS = {
     "metrics": {"distributed"},
     "training": {"techniques", "models.interface", "distributed"},
     "recipes": {"training", "models", "data", "techniques"},
-    "commands": {"recipes", "training", "models", "data", "techniques", "metrics", "theory", "turing_test"},
+    "commands": {
+        "distributed",
+        "recipes",
+        "training",
+        "models",
+        "data",
+        "techniques",
+        "metrics",
+        "theory",
+        "turing_test",
+    },
     "cli": {"commands", "recipes", "training", "models", "data", "techniques", "metrics", "theory", "turing_test"},
 }
 
