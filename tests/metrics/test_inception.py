@@ -1,5 +1,6 @@
 """The network against a plain block built here from the published form, and against torch-fidelity where it is."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.random_inception import random_weights
-from improved_gan.metrics import MetricError
+from improved_gan.data.images import decode_image
+from improved_gan.metrics import MetricError, feature_frechet_distance, inception_score, kernel_distance
 from improved_gan.metrics.inception import Inception2015, prepare
-from tests.oracles.peers import fidelity_network, peers_missing
+from tests.oracles.peers import cure_torchvision, fidelity_network, peers_missing
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +95,35 @@ def test_the_input_is_torch_fidelitys_to_the_last_bit(shape: tuple[int, int]) ->
     image = torch.randint(0, 256, (1, 3, *shape), dtype=torch.uint8)
     theirs = interpolate_bilinear_2d_like_tensorflow1x(image.float(), size=(299, 299), align_corners=False)
     assert prepare(image).equal((theirs - 128) / 128)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(peers_missing(), reason="torch-fidelity is not installed (docs/metrics/parity.md)")
+@pytest.mark.skipif("IMPROVED_GAN_DATA" not in os.environ, reason="IMPROVED_GAN_DATA is not set")
+def test_score_and_distances_of_real_photographs_are_torch_fidelitys(
+    weights: dict[str, Tensor], tmp_path: Path
+) -> None:
+    cure_torchvision()
+    from torch_fidelity.datasets import ImagesPathDataset
+    from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+    from torch_fidelity.metric_isc import isc_features_to_metric
+    from torch_fidelity.metric_kid import kid_features_to_metric
+
+    files = sorted((Path(os.environ["IMPROVED_GAN_DATA"]) / "photos").glob("*/*.JPEG"))[::13][:16]
+    torch.save(weights, tmp_path / "weights.pth")
+    network, theirs = Inception2015(weights), fidelity_network(str(tmp_path / "weights.pth"))
+    photographs = [theirs(picture[None]) for picture in ImagesPathDataset(list(map(str, files)))]
+    features, logits = (torch.cat(parts) for parts in zip(*photographs, strict=True))
+    ours = network(torch.stack([prepare(decode_image(file.read_bytes(), file).pixels) for file in files]))
+    score = inception_score(ours.logits.double().softmax(1), 2).mean
+    assert score > 1.5
+    assert score == pytest.approx(
+        isc_features_to_metric(logits, splits=2, shuffle=False)["inception_score_mean"], rel=1e-4
+    )
+    halves = [fid_features_to_statistics(part.double()) for part in (features[:8], features[8:])]
+    frechet = fid_statistics_to_metric(*halves, False)["frechet_inception_distance"]
+    assert feature_frechet_distance(ours.features[:8], ours.features[8:]) == pytest.approx(frechet, rel=1e-4)
+    options = {"kid_subsets": 3, "kid_subset_size": 6, "verbose": False}
+    kernel = kid_features_to_metric(features[:8].double(), features[8:].double(), **options)
+    found = kernel_distance(ours.features[:8], ours.features[8:], subsets=3, subset_size=6).mean
+    assert found == pytest.approx(kernel["kernel_inception_distance_mean"], rel=1e-4)

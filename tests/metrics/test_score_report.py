@@ -40,9 +40,9 @@ def test_one_hot_rows_get_the_correction_of_miller_and_madow() -> None:
 
 
 def test_the_extrapolation_takes_most_of_the_bias_away() -> None:
-    """Against the score of 400,000 images, and against a line in 1/n through smaller numbers of images."""
-    limit = inception_score(draw(400_000, seed=99), 1).mean
-    reports = [report(draw(300, seed=seed), splits=1, replicates=0) for seed in range(40)]
+    """Against the score of 200,000 images, and against a line in 1/n through smaller numbers of images."""
+    limit = inception_score(draw(200_000, seed=99), 1).mean
+    reports = [report(draw(300, seed=seed), splits=1, replicates=0) for seed in range(30)]
     plain = np.mean([one.pooled for one in reports])
     extrapolated = np.mean([one.extrapolated for one in reports])
     assert plain < limit * 0.985
@@ -55,11 +55,11 @@ def test_the_extrapolation_takes_most_of_the_bias_away() -> None:
 
 
 def test_the_interval_covers_as_it_says() -> None:
-    """Of 100 sources' intervals about 95 hold the expected score at that number of images."""
-    reports = [report(draw(200, classes=5, seed=seed), splits=2, replicates=200) for seed in range(100)]
+    """Of 60 sources' intervals about 57 hold the expected score at that number of images."""
+    reports = [report(draw(200, classes=5, seed=seed), splits=2, replicates=200) for seed in range(60)]
     expected = np.mean([one.mean for one in reports])
     covered = sum(one.interval[0] <= expected <= one.interval[1] for one in reports if one.interval)
-    assert 88 <= covered <= 100
+    assert 51 <= covered <= 60
     widths = [one.interval[1] - one.interval[0] for one in reports if one.interval]
     assert np.mean(widths) == pytest.approx(4 * np.std([one.mean for one in reports]), rel=0.3)
     assert report(draw(100), replicates=0).interval is None
@@ -81,7 +81,7 @@ def test_warnings() -> None:
 
 
 def test_images_in_random_order_are_hardly_ever_called_sorted() -> None:
-    for seed in range(60):
+    for seed in range(25):
         for classes, splits in ((2, 2), (10, 10), (100, 10)):
             found = report(draw(500, classes=classes, seed=seed), splits=splits, replicates=0)
             assert not any("sorted" in text for text in found.warnings), (seed, classes)
