@@ -115,10 +115,9 @@ def end_to_end(folder: Path, num: int, rounds: int, without: list[str]) -> dict[
             for place in places:
                 shutil.copy(files[place], parts[-1] / f"{place:06d}{files[place].suffix.lower()}")
         found: dict[str, Any] = {}
+        scorers = {program: score for program, score in programs(weights).items() if program not in without}
         for part in parts:
-            for program, score in programs(weights).items():
-                if program in without:
-                    continue
+            for program, score in scorers.items():
                 started = time.perf_counter()
                 value = score(part)
                 seconds = time.perf_counter() - started
