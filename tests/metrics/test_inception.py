@@ -58,7 +58,7 @@ def test_images_are_independent_of_their_batch_and_the_bias_is_left_out(
     network = Inception2015(weights)
     features, logits = network(prepare(pictures))
     assert features.shape == (4, 2048)
-    torch.testing.assert_close(logits, features @ weights["fc.weight"].T)
+    torch.testing.assert_close(logits, features @ weights["fc.weight"].T, rtol=1e-4, atol=1e-4)
     alone = network(prepare(pictures[2:3]))
     torch.testing.assert_close(alone.features[0], features[2], rtol=1e-4, atol=1e-5)
 

@@ -85,7 +85,7 @@ class Inception2015(nn.Module):
         blocks += [_BlockC(conv, name) for name in ("Mixed_6b", "Mixed_6c", "Mixed_6d", "Mixed_6e")]
         blocks += [_BlockD(conv, "Mixed_7a"), _BlockE(conv, "Mixed_7b"), _BlockE(conv, "Mixed_7c", pool_largest=True)]
         self.blocks = nn.Sequential(*blocks)
-        self.register_buffer("head", state["fc.weight"].float())
+        self.register_buffer("head", state["fc.weight"].float()[:, :, None, None].clone())
         self.requires_grad_(False)
         self.eval()
 
@@ -98,7 +98,8 @@ class Inception2015(nn.Module):
         x = self.stem[4](self.stem[3](x))
         x = F.max_pool2d(x, 3, 2)
         features = self.blocks(x).float().mean((2, 3))
-        return Outputs(features, features @ self.head.T)
+        # As a convolution: the last bits of a matrix product depend on the number of threads in full batches, too.
+        return Outputs(features, F.conv2d(features[:, :, None, None], self.head).flatten(1))
 
 
 class _Convolution(nn.Module):
