@@ -23,6 +23,7 @@ ARROWS = {
     "recipes": {"training", "models", "data", "techniques"},
     "reproduction": {"recipes", "training", "data"},
     "commands": {
+        "distributed",
         "kernels",
         "reproduction",
         "recipes",

@@ -40,7 +40,9 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_the_map_points_to_files_that_exist_and_names_every_technique() -> None:
     text = (ROOT / "docs" / "paper_map.md").read_text()
-    for path in re.findall(r"`((?:techniques|models|training|data|theory|tests|examples|docs)/[\w/.-]+\.\w+)`", text):
+    for path in re.findall(
+        r"`((?:techniques|models|training|data|metrics|theory|tests|examples|docs)/[\w/.-]+\.\w+)`", text
+    ):
         assert (ROOT / path).exists() or (ROOT / "src" / "improved_gan" / path).exists(), path
     for file in (ROOT / "src" / "improved_gan" / "techniques").glob("[a-z]*.py"):
         assert f"techniques/{file.name}" in text

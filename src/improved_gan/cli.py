@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from improved_gan import __version__
+from improved_gan.commands.evaluate_options import evaluate
 from improved_gan.commands.reproduce_arguments import ManyLabels, reproduce
 
 if TYPE_CHECKING:
@@ -166,6 +167,9 @@ def classify(
         raise typer.Exit(1)
 
 
+app.command()(evaluate)
+
+
 @app.command()
 def theory(
     name: Annotated[str, typer.Argument(help="game, divergences, smoothed-discriminator or mode-collapse.")],
@@ -197,12 +201,13 @@ def _expected(error: Exception) -> tuple[str | None, int]:
     """The one line and the exit code of an error that the user can do something about; (None, 1) for a bug."""
     from improved_gan.commands.theory import TheoryError
     from improved_gan.data import DataError
+    from improved_gan.metrics import MetricError
     from improved_gan.recipes import RecipeError
     from improved_gan.training.errors import DivergedError, InterruptedRunError, RunError
 
     if isinstance(error, InterruptedRunError):
         return str(error), 128 + error.signal_number
-    if isinstance(error, (DataError, RecipeError, RunError, TheoryError)):
+    if isinstance(error, (DataError, MetricError, RecipeError, RunError, TheoryError)):
         return str(error), 2
     if isinstance(error, DivergedError):
         return str(error), 1

@@ -1,3 +1,4 @@
+import io
 from pathlib import Path
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 from PIL import Image
 
 from improved_gan.data.dataset import DataError
-from improved_gan.data.images import find_images, read_image
+from improved_gan.data.images import decode_image, find_images, read_image
 
 GREY = np.arange(64, dtype=np.uint8).reshape(8, 8) * 4
 
@@ -94,3 +95,62 @@ def test_folders_are_searched_in_order_of_name(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="holds no images"):
         list(find_images([tmp_path / "empty"]))
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format=kind, **options)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def test_every_mode_becomes_colour_by_the_stated_rule() -> None:
+    grey = Image.new("L", (4, 3), 90)
+    assert decode_image(encoded(grey), "x").pixels[:, 0, 0].tolist() == [90, 90, 90]
+    deep = Image.fromarray(np.full((3, 4), 90 * 257, dtype=np.uint16))
+    assert decode_image(encoded(deep), "x").pixels[:, 0, 0].tolist() == [90, 90, 90]
+    assert "16 bits scaled to 8" in decode_image(encoded(deep), "x").conversions
+    clear = Image.new("RGBA", (4, 3), (200, 0, 0, 0))
+    found = decode_image(encoded(clear), "x")
+    assert found.pixels[:, 0, 0].tolist() == [255, 255, 255]
+    assert found.conversions == ("transparency put on white",)
+    half = decode_image(encoded(Image.new("LA", (4, 3), (0, 128))), "x").pixels[:, 0, 0].tolist()
+    assert half == pytest.approx([127, 127, 127], abs=1)
+    palette = Image.new("P", (4, 3), 1)
+    palette.putpalette([0, 0, 0, 10, 20, 30])
+    assert decode_image(encoded(palette), "x").pixels[:, 0, 0].tolist() == [10, 20, 30]
+    cmyk = Image.new("CMYK", (16, 16), (0, 255, 255, 0))
+    red = decode_image(encoded(cmyk, "JPEG", quality=100), "x")
+    assert red.pixels[:, 4, 4].tolist() == pytest.approx([255, 0, 0], abs=4)
+    assert red.conversions == ("CMYK to RGB",)
+    assert decode_image(encoded(Image.new("1", (4, 3), 1)), "x").pixels.unique().tolist() == [255]
+    assert decode_image(encoded(Image.new("RGB", (4, 3), (0, 100, 0))), "x", channels=1).pixels.shape == (1, 3, 4)
+
+
+def test_animations_give_their_first_picture_and_size_is_scaled_to() -> None:
+    first, second = Image.new("RGB", (8, 8), "red"), Image.new("RGB", (8, 8), "blue")
+    found = decode_image(encoded(first, "GIF", save_all=True, append_images=[second]), "x", size=(4, 6))
+    assert found.pixels.shape == (3, 4, 6)
+    assert found.pixels[:, 0, 0].tolist() == [255, 0, 0]
+    assert found.conversions[0] == "first picture of an animation"
+    assert found.conversions[-1] == "scaled to 6 x 4 (bicubic)"
+
+
+def test_the_camera_orientation_is_applied() -> None:
+    sideways = Image.new("RGB", (4, 2))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    found = decode_image(encoded(sideways, "JPEG", exif=exif), "x")
+    assert found.pixels.shape == (3, 4, 2)
+    assert found.conversions == ("turned upright",)
+
+
+def test_content_that_cannot_be_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = encoded(Image.fromarray(np.random.default_rng(0).integers(0, 256, (50, 50, 3), dtype=np.uint8)), "JPEG")
+    for content in (b"", b"no image", whole[: len(whole) // 2]):
+        with pytest.raises(DataError, match=r"^x\.jpg cannot be read"):
+            decode_image(content, "x.jpg")
+    with pytest.raises(DataError, match="black and white are not known"):
+        decode_image(encoded(Image.new("F", (2, 2)), "TIFF"), "x")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(DataError, match="x is refused: Image size"):
+        decode_image(whole, "x")

@@ -1,8 +1,10 @@
 """Image files of any kind, read one by one, so that a bad one does not stop the others."""
 
+import io
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,9 +13,10 @@ from torch import Tensor
 
 from improved_gan.data.dataset import DataError
 
-__all__ = ["IMAGE_SUFFIXES", "find_images", "read_image"]
+__all__ = ["IMAGE_SUFFIXES", "Converted", "decode_image", "find_images", "read_image"]
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
+_ORIENTATION = 0x0112  # EXIF
 _MODES = {1: ("L", ("L", "1")), 3: ("RGB", ("RGB",))}
 
 
@@ -53,22 +56,9 @@ def read_image(path: Path, shape: Sequence[int], *, fit: bool = False, invert: b
     """
     channels, height, width = shape
     mode, accepted = _MODES[channels]
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as opened:
-                opened.load()
-                image: Image.Image = opened.copy()
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} is refused: {error}") from error
-    except (OSError, SyntaxError, ValueError) as error:  # what Pillow's readers raise for damaged files
-        raise DataError(f"{path} cannot be read: {error}") from error
-    if fit and image.mode in ("I", "F"):
-        raise DataError(
-            f"{path} has mode {image.mode}, whose black and white are not known: convert it to 8 or 16 bits"
-        )
+    image, _ = _load(path, path)
     if fit:
-        image = _fitted(image, mode, (width, height))
+        image = _in_mode(image, mode, path)[0].resize((width, height), Image.Resampling.BICUBIC)
     elif image.mode not in accepted or image.size != (width, height):
         raise DataError(
             f"{path} is {image.width}x{image.height} in mode {image.mode}, the run was trained on {width}x{height} in "
@@ -79,12 +69,72 @@ def read_image(path: Path, shape: Sequence[int], *, fit: bool = False, invert: b
     return torch.from_numpy(array.reshape(height, width, channels)).permute(2, 0, 1).contiguous()
 
 
-def _fitted(image: Image.Image, mode: str, size: tuple[int, int]) -> Image.Image:
-    image = ImageOps.exif_transpose(image)
+class Converted(NamedTuple):
+    """An image as uint8, and what was done to it."""
+
+    pixels: Tensor  # (C, H, W) uint8
+    conversions: tuple[str, ...]
+
+
+def decode_image(content: bytes, name: object, *, channels: int = 3, size: tuple[int, int] | None = None) -> Converted:
+    """An image file's content, converted by one rule whatever it is.
+
+    Turned by the camera's orientation; 16 bits scaled to 8; put on white where transparent; palette, CMYK and greyscale
+    to the wanted mode; the first picture of an animation. 32-bit pictures, whose black and white are not known, and
+    pictures of more than 89 million pixels are refused.
+
+    Args:
+        content: of the file.
+        name: for errors.
+        channels: 3 for colour, 1 for greyscale.
+        size: (H, W) to scale to (bicubic, antialiased); None keeps the size.
+
+    Raises:
+        DataError: unreadable, truncated, refused, or far too large.
+    """
+    image, conversions = _load(io.BytesIO(content), name)
+    mode, _ = _MODES[channels]
+    image, more = _in_mode(image, mode, name)
+    if size is not None and image.size != (size[1], size[0]):
+        image = image.resize((size[1], size[0]), Image.Resampling.BICUBIC)
+        more.append(f"scaled to {size[1]} x {size[0]} (bicubic)")
+    array = np.array(image, dtype=np.uint8).reshape(image.height, image.width, channels)
+    return Converted(torch.from_numpy(array).permute(2, 0, 1).contiguous(), (*conversions, *more))
+
+
+def _load(file: Path | io.BytesIO, name: object) -> tuple[Image.Image, list[str]]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(file) as opened:
+                animated = getattr(opened, "n_frames", 1) > 1
+                opened.load()
+                return opened.copy(), ["first picture of an animation"] if animated else []
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise DataError(f"{name} is refused: {error}") from error
+    except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow's readers raise for damaged files
+        reason = str(error).replace(f" {file!r}", "") if isinstance(file, io.BytesIO) else error
+        raise DataError(f"{name} cannot be read: {reason}") from error
+
+
+def _in_mode(image: Image.Image, mode: str, name: object) -> tuple[Image.Image, list[str]]:
+    """Upright, 8 bits, opaque, and in the mode; and what that took."""
+    done = []
+    if image.mode in ("I", "F"):
+        raise DataError(
+            f"{name} has mode {image.mode}, whose black and white are not known: convert it to 8 or 16 bits"
+        )
+    if image.getexif().get(_ORIENTATION, 1) != 1:
+        image = ImageOps.exif_transpose(image)
+        done.append("turned upright")
     if image.mode.startswith("I;16"):  # Pillow's own conversion would clip at 255
         image = Image.fromarray((np.asarray(image, dtype=np.uint32) // 257).astype(np.uint8))
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        done.append("16 bits scaled to 8")
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
-    return image.convert(mode).resize(size, Image.Resampling.BICUBIC)
+        image = Image.alpha_composite(white, image).convert("RGB")
+        done.append("transparency put on white")
+    if image.mode != mode:
+        done.append(f"{image.mode} to {mode}")
+    return image.convert(mode), done

@@ -1,0 +1,208 @@
+"""`improved-gan evaluate`: scores of a folder, an archive or a run, with the provenance of every number."""
+
+import json
+import os
+import platform
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL
+import torch
+import torch.distributed as dist
+from rich.console import Console
+
+from improved_gan import __version__
+from improved_gan.commands.feature_job import Job, bad_images, good_names
+from improved_gan.commands.score_card import show
+from improved_gan.commands.scoring import Pictures, check_precision, choose_network, open_pictures
+from improved_gan.data.download import cache_folder
+from improved_gan.distributed import rank, world_size
+from improved_gan.metrics import FeatureStatistics, MetricError
+from improved_gan.metrics.evaluation import NEED_IMAGES, NEED_REFERENCE, count, evaluate, random_order, statistics_of
+from improved_gan.metrics.extraction import FeatureSet
+from improved_gan.metrics.feature_cache import FeatureCache
+from improved_gan.metrics.network import ScoringNetwork
+from improved_gan.metrics.statistics_file import read_statistics, statistics_bytes
+from improved_gan.recipes.trained import choose_device
+from improved_gan.training.checkpoints import write_atomically
+from improved_gan.training.reporting import say
+
+__all__ = ["METRICS", "EvaluateOptions", "run_evaluation"]
+
+METRICS = ("is", "fid", "kid", "precision-recall", "nearest", "birthday")
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """What the user asked for; the fields are the options of the command."""
+
+    source: Path
+    reference: Path | None = None
+    metrics: str | None = None
+    splits: int = 10
+    num: int | None = None
+    seed: int = 0
+    by_name: bool = False
+    classifier: str | None = None
+    weights: Path | None = None
+    precision: str = "float32"
+    skip_bad: bool = False
+    json: Path | None = None
+    save_statistics: Path | None = None
+    cache: Path | None = None
+    device: str | None = None
+    threads: int | None = None
+
+
+def run_evaluation(options: EvaluateOptions, console: Console) -> dict[str, Any]:
+    """Score, print the card, write it; under torchrun each process does its share and the first one prints.
+
+    Raises:
+        DataError, MetricError, RunError: input that cannot be used; one line with the remedy.
+        InterruptedRunError: stopped; the same command goes on where it was.
+    """
+    started = time.perf_counter()
+    names = _metrics(options)
+    _join_ranks()
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    device = choose_device(options.device)
+    quiet = console if rank() == 0 else Console(quiet=True)
+    choose = partial(choose_network, options.classifier, weights=options.weights, device=device, console=quiet)
+    network = choose(precision=options.precision)
+    open_ = partial(open_pictures, seed=options.seed, device=device, console=quiet)
+    pictures = _subset(open_(options.source, network, num=options.num), options.num)
+    if "is" in names and len(pictures) < options.splits:
+        raise MetricError(f"{options.splits} splits need at least {options.splits} images; got {len(pictures)}")
+    network, warnings = check_precision(network, partial(choose, precision="float32"), pictures)
+    cache = FeatureCache(options.cache or cache_folder() / "features")
+    job = Job(network, cache, quiet, options.skip_bad)
+    reference, real, more = _reference(options, names, network, partial(open_, num=None), job)
+    features = job.run(pictures)
+    found, doubts = evaluate(names, features, real, splits=options.splits, shuffle=not options.by_name)
+    _name_pairs(found, pictures, features, reference, real)
+    card = {
+        "source": _about(pictures, features),
+        "reference": _about_reference(options, reference, real),
+        "network": network.as_dict(),
+        "metrics": found,
+        "warnings": [*warnings, *more, *doubts],
+        "versions": _versions(device),
+        "seconds": round(time.perf_counter() - started, 2),
+    }
+    if rank() == 0:
+        _write(card, features, network, options, quiet)
+    return card
+
+
+def _metrics(options: EvaluateOptions) -> tuple[str, ...]:
+    """The metrics asked for, else what can be had.
+
+    Raises:
+        MetricError: an unknown name, or one that needs a reference that is not there.
+    """
+    if options.metrics is None:
+        statistics = options.reference is not None and options.reference.suffix == ".npz"
+        return ("is",) if options.reference is None else ("is", "fid") if statistics else ("is", "fid", "kid")
+    names = METRICS if options.metrics == "all" else tuple(options.metrics.split(","))
+    for name in names:
+        if name not in METRICS:
+            raise MetricError(f"there is no metric {name!r}: take of {', '.join(METRICS)}, separated by commas, or all")
+        if name in NEED_REFERENCE and options.reference is None:
+            raise MetricError(f"{name} compares with real images: name them with --reference FOLDER")
+        if name in NEED_IMAGES and options.reference is not None and options.reference.suffix == ".npz":
+            raise MetricError(f"{name} needs the reference's images, statistics are not enough: --reference FOLDER")
+    return names
+
+
+def _subset(pictures: Pictures, num: int | None) -> Pictures:
+    """`num` of the pictures, drawn at random once and for all: the first by name may be one class."""
+    if num is None or num == len(pictures):
+        return pictures
+    if num > len(pictures):
+        raise MetricError(f"--num {num} is more than the {len(pictures)} images in {pictures.label}")
+    return pictures.only(set((random_order(len(pictures)) < num).nonzero().flatten().tolist()))
+
+
+def _reference(
+    options: EvaluateOptions, names: tuple[str, ...], network: ScoringNetwork, open_: Any, job: Job
+) -> tuple[Pictures | None, FeatureSet | FeatureStatistics | None, list[str]]:
+    if options.reference is None:
+        return None, None, []
+    if options.reference.suffix == ".npz":
+        statistics, warnings = read_statistics(options.reference, network)
+        return None, statistics, warnings
+    pictures: Pictures = open_(options.reference, network)
+    return pictures, job.run(pictures), []
+
+
+def _name_pairs(
+    found: dict[str, Any], pictures: Pictures, features: FeatureSet, reference: Pictures | None, real: object
+) -> None:
+    """File names in place of row numbers, where images are to be looked at."""
+    if not {"nearest", "birthday"} & set(found):
+        return
+    ours = good_names(pictures, features)
+    if "nearest" in found and reference is not None and isinstance(real, FeatureSet):
+        theirs = good_names(reference, real)
+        found["nearest"]["nearest"] = [[ours[i], theirs[j], d] for i, j, d in found["nearest"]["nearest"]]
+    if "birthday" in found:
+        found["birthday"]["nearest"] = [[ours[i], ours[j]] for i, j in found["birthday"]["nearest"]]
+
+
+def _about(pictures: Pictures, features: FeatureSet) -> dict[str, Any]:
+    conversions: dict[str, int] = {}
+    for chunk in features:
+        for name, times in chunk.conversions.items():
+            conversions[name] = conversions.get(name, 0) + times
+    return {
+        "name": pictures.label,
+        "images": count(features),
+        "skipped": [name for name, _ in bad_images(pictures, features)],
+        "conversions": conversions,
+        "content_and_network_sha256": features.digest,
+    }
+
+
+def _about_reference(
+    options: EvaluateOptions, pictures: Pictures | None, real: FeatureSet | FeatureStatistics | None
+) -> dict[str, Any] | None:
+    if isinstance(real, FeatureSet) and pictures is not None:
+        return _about(pictures, real)
+    return None if real is None else {"name": str(options.reference), "statistics": True}
+
+
+def _write(
+    card: dict[str, Any], features: FeatureSet, network: ScoringNetwork, options: EvaluateOptions, console: Console
+) -> None:
+    show(card, console)
+    if options.json is not None:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(options.json, json.dumps(card, indent=1).encode())
+        say(console, f"written: {options.json}")
+    if options.save_statistics is not None:
+        options.save_statistics.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(options.save_statistics, statistics_bytes(statistics_of(features), network))
+        say(console, f"statistics for --reference: {options.save_statistics}")
+
+
+def _versions(device: str) -> dict[str, str]:
+    return {
+        "improved-gan": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "pillow": PIL.__version__,
+        "device": torch.cuda.get_device_name() if device.startswith("cuda") else platform.processor() or "cpu",
+        "processes": str(world_size()),
+    }
+
+
+def _join_ranks() -> None:
+    """Under torchrun, one group of all processes."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
+        dist.init_process_group("gloo")

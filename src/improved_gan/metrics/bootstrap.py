@@ -1,0 +1,51 @@
+"""Poisson bootstrap weights that depend on an image's place alone, so that batches, ranks and order do not matter.
+
+In the bootstrap an image appears Binomial(N, 1/N) times in a replicate, nearly Poisson(1) and independent between
+images: then weighted sums can be kept on line. The weight comes from a counter-based generator (splitmix64 of seed,
+place, replicate), not from a stream.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = ["poisson_weights"]
+
+_CUMULATIVE = np.cumsum([math.exp(-1) / math.factorial(k) for k in range(20)])
+
+
+def poisson_weights(positions: Tensor, replicates: int, *, seed: int = 0) -> Tensor:
+    """How often each image counts in each replicate.
+
+    Args:
+        positions: (N,) places, integers >= 0.
+        replicates: B.
+        seed: another seed gives other, independent weights.
+
+    Returns:
+        (N, B) float64, whole numbers with mean 1 and variance 1.
+
+    Source: Hanley and MacGibbon (2006), "Creating non-parametric bootstrap samples using Poisson frequencies";
+    Steele, Lea and Flood (2014) for splitmix64.
+
+    >>> poisson_weights(torch.tensor([7]), 3).equal(poisson_weights(torch.tensor([5, 7]), 3)[1:])
+    True
+    """
+    places = positions.cpu().numpy().astype(np.uint64)[:, None]
+    columns = np.arange(replicates, dtype=np.uint64)[None, :]
+    with np.errstate(over="ignore"):
+        start = _mix(np.full((1, 1), seed, dtype=np.uint64))
+        bits = _mix(_mix(places + start) + columns)
+    uniform = (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return torch.from_numpy(np.searchsorted(_CUMULATIVE, uniform, side="right").astype(np.float64))
+
+
+def _mix(x: np.ndarray) -> np.ndarray:
+    """splitmix64's finaliser."""
+    x = x + np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed: np.ndarray = x ^ (x >> np.uint64(31))
+    return mixed

@@ -1,0 +1,195 @@
+"""Every metric from the features on disk, in memory that does not grow with the number of pictures.
+
+The score and the Fréchet distance read the features once, chunk by chunk. Kernel distance, precision and recall,
+nearest images and the birthday test work on a matrix that lies in a file and is read in pieces.
+"""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from improved_gan.metrics.birthday import distinct_samples, duplicate_threshold
+from improved_gan.metrics.errors import MetricError
+from improved_gan.metrics.extraction import FeatureSet
+from improved_gan.metrics.frechet_distance import FeatureStatistics, frechet_distance
+from improved_gan.metrics.inception_score import InceptionScore
+from improved_gan.metrics.kernel_distance import kernel_distance
+from improved_gan.metrics.memorisation import memorisation
+from improved_gan.metrics.precision_recall import precision_recall
+
+__all__ = ["NEED_IMAGES", "NEED_REFERENCE", "count", "evaluate", "random_order", "statistics_of"]
+
+NEED_REFERENCE = ("fid", "kid", "precision-recall", "nearest")
+NEED_IMAGES = ("kid", "precision-recall", "nearest")  # statistics of the reference are not enough
+SHUFFLE_SEED = 2020  # torch-fidelity's: with it the splits, too, are the same
+_KID_SUBSET = 1000
+
+
+def count(features: FeatureSet) -> int:
+    """Good pictures."""
+    return sum(len(chunk.good) for chunk in features)
+
+
+def random_order(num: int) -> Tensor:
+    """(N,) the place of each picture after the shuffle that torch-fidelity makes, too."""
+    order = np.random.RandomState(SHUFFLE_SEED).permutation(num)
+    places = np.empty(num, dtype=np.int64)
+    places[order] = np.arange(num)
+    return torch.from_numpy(places)
+
+
+def evaluate(
+    names: Sequence[str],
+    generated: FeatureSet,
+    reference: FeatureSet | FeatureStatistics | None,
+    *,
+    splits: int = 10,
+    shuffle: bool = True,
+) -> tuple[dict[str, Any], list[str]]:
+    """The metrics by name, ready for JSON, and warnings.
+
+    Args:
+        names: of "is", "fid", "kid", "precision-recall", "nearest", "birthday".
+        generated: the pictures to judge.
+        reference: real pictures, or their statistics (fid only).
+        splits: of the Inception score.
+        shuffle: put the pictures in a fixed random order before they are cut into splits.
+
+    Raises:
+        MetricError: a metric that needs what is not given, or too few pictures.
+    """
+    found: dict[str, Any] = {}
+    warnings: list[str] = []
+    if "is" in names:
+        found["is"] = _score(generated, splits, shuffle)
+        warnings += found["is"].pop("warnings")
+    if "fid" in names:
+        assert reference is not None
+        real = reference if isinstance(reference, FeatureStatistics) else statistics_of(reference)
+        fake = statistics_of(generated)
+        found["fid"] = {"value": frechet_distance(fake, real), "images": fake.count, "reference_images": real.count}
+        if min(fake.count, real.count) < len(fake.mean):
+            warnings.append(f"fid: fewer images than its {len(fake.mean)} features; it is biased upwards, most so here")
+    pairs = [name for name in names if name in ("kid", "precision-recall", "nearest", "birthday")]
+    if pairs:
+        samples = _matrix(generated)
+        real_rows = _matrix(reference) if isinstance(reference, FeatureSet) else None
+        found |= {name: _from_rows(name, samples, real_rows) for name in pairs}
+    if isinstance(reference, FeatureSet):
+        warnings += _confidence_warning(reference)
+    return found, warnings
+
+
+def statistics_of(features: FeatureSet) -> FeatureStatistics:
+    """Mean and covariance, kept in the cache under the digest of the content."""
+    known = features.cache.load_statistics(features.digest)
+    if known is not None:
+        return known
+    statistics: FeatureStatistics | None = None
+    for chunk in features:
+        if chunk.good:
+            statistics = statistics or FeatureStatistics(chunk.features.shape[1])
+            statistics.update(chunk.features)
+    if statistics is None:
+        raise MetricError("there is no good picture to make statistics of")
+    features.cache.save_statistics(features.digest, statistics)
+    return statistics
+
+
+def _score(features: FeatureSet, splits: int, shuffle: bool) -> dict[str, Any]:
+    num = count(features)
+    places = random_order(num) if shuffle else torch.arange(num)
+    score: InceptionScore | None = None
+    start = 0
+    for chunk in features:
+        if not chunk.good:
+            continue
+        score = score or InceptionScore(chunk.logits.shape[1], num, splits=splits)
+        here = places[start : start + len(chunk.good)]
+        score.update(chunk.logits.double().softmax(1), here)
+        start += len(chunk.good)
+    if score is None:
+        raise MetricError("there is no good picture to score")
+    return asdict(score.compute()) | {"order": f"shuffled, seed {SHUFFLE_SEED}" if shuffle else "by name"}
+
+
+def _confidence_warning(reference: FeatureSet) -> list[str]:
+    """Whether the network knows such pictures: on real ones it should be sure."""
+    largest = [float(chunk.logits.double().softmax(1).max(1).values.sum()) for chunk in reference if chunk.good]
+    confidence = sum(largest) / max(1, count(reference))
+    if confidence >= 0.3:
+        return []
+    return [
+        f"the network is unsure of the real images, too (mean largest probability {confidence:.2f}): it does not know "
+        "such pictures, and its score says little of them"
+    ]
+
+
+def _matrix(features: FeatureSet) -> Tensor:
+    """(N, A) float32 in an unnamed file of the size that it takes, mapped into memory."""
+    rows = [chunk.features.shape for chunk in features if chunk.good]
+    total = sum(shape[0] for shape in rows)
+    if not total:
+        raise MetricError("there is no good picture")
+    with tempfile.TemporaryFile() as file:
+        file.truncate(total * rows[0][1] * 4)
+        matrix = torch.from_numpy(np.memmap(file, dtype=np.float32, mode="r+", shape=(total, rows[0][1])))
+    start = 0
+    for chunk in features:
+        if chunk.good:
+            matrix[start : start + len(chunk.good)] = chunk.features
+            start += len(chunk.good)
+    return matrix
+
+
+def _from_rows(name: str, samples: Tensor, real: Tensor | None) -> dict[str, Any]:
+    if name == "birthday":
+        return _birthday(samples, real)
+    if real is None:
+        raise MetricError(f"{name} needs the images of a reference: --reference with a folder or an archive")
+    if name == "kid":
+        size = min(_KID_SUBSET, len(samples), len(real))
+        subsets = 1 if size == len(samples) == len(real) else 100  # all subsets are the whole then
+        distance = kernel_distance(samples, real, subsets=subsets, subset_size=size)
+        return {
+            **distance._asdict(),
+            "subsets": subsets,
+            "subset_size": size,
+            "seed": 2020,
+            "kernel": "(x . y / A + 1)^3",
+        }
+    if name == "precision-recall":
+        return {**precision_recall(samples, real)._asdict(), "neighbours": 3}
+    near = memorisation(samples, real)
+    nearest = near.distances[:, 0].argsort()[:10]
+    pairs = [[int(i), int(near.indices[i, 0]), float(near.distances[i, 0])] for i in nearest]
+    return {
+        "too_near": near.too_near,
+        "expected": near.expected,
+        "copies": near.copies,
+        "median_distance": float(near.distances[:, 0].median()),
+        "nearest": pairs,
+    }
+
+
+def _birthday(samples: Tensor, real: Tensor | None) -> dict[str, Any]:
+    threshold = None if real is None else duplicate_threshold(real[: len(samples)])
+    found = distinct_samples(samples, threshold=threshold)
+    return {
+        "pairs": found.num_pairs,
+        "distinct": found.num_distinct,
+        "support": _number(found.support),
+        "interval": [_number(one) for one in found.interval],
+        "threshold": found.threshold,
+        "nearest": found.pairs[:10].tolist(),
+    }
+
+
+def _number(value: float) -> float | None:
+    """JSON knows no infinity."""
+    return value if np.isfinite(value) else None

@@ -1,0 +1,179 @@
+"""From pictures to features: read and decoded in threads while the network works, kept chunk by chunk, shared by ranks.
+
+The chunks are the same however many processes there are, and rank r does chunks r, r + W, ...; so the features, and
+every number made of them, are the same bit for bit (on one kind of processor).
+"""
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+
+import torch
+from torch import Tensor
+
+from improved_gan.distributed import gather_with_gradient, rank, world_size
+from improved_gan.metrics.errors import MetricError
+from improved_gan.metrics.feature_cache import CHUNK, ChunkFeatures, FeatureCache
+from improved_gan.metrics.network import ScoringNetwork
+
+__all__ = ["Decode", "FeatureSet", "extract"]
+
+Read = Callable[[], bytes]
+Decode = Callable[[bytes], tuple[Tensor, tuple[str, ...]]]
+_AHEAD = 3  # chunks that are read while one is in the network
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """The features of a set of pictures, on disk, in the order of the pictures.
+
+    Attributes:
+        cache: where they lie.
+        keys: of the chunks.
+    """
+
+    cache: FeatureCache
+    keys: tuple[str, ...]
+
+    def __iter__(self) -> Iterator[ChunkFeatures]:
+        return (self.cache.require(key) for key in self.keys)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the pictures' content and the network."""
+        return hashlib.sha256("".join(self.keys).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """One that was read: its key, and what the cache or the decoder gave."""
+
+    index: int
+    key: str
+    names: list[str]
+    known: ChunkFeatures | None
+    prepared: list[Tensor]
+    good: tuple[int, ...]
+    bad: dict[int, str]
+    conversions: dict[str, int]
+
+
+def extract(
+    images: Iterable[tuple[str, Read]],
+    *,
+    decode: Decode,
+    network: ScoringNetwork,
+    cache: FeatureCache,
+    advance: Callable[[int, bool], object] = lambda num, known: None,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> FeatureSet | None:
+    """Run every picture through the network, or take its features from the cache.
+
+    Args:
+        images: name and a function that reads the bytes, in a fixed order.
+        decode: bytes -> (C, H, W) uint8 and the conversions made; ValueError or OSError for a picture that cannot be
+            used, which is then counted as bad.
+        network: that scores.
+        cache: where features are kept.
+        advance: told after each chunk of this rank how many pictures it had, and whether they were known.
+        interrupted: asked after each chunk; True ends the work, to be continued by the same call.
+
+    Returns:
+        The features of all pictures, on every rank; None where it was interrupted.
+
+    Raises:
+        MetricError: the network gives NaN for a picture, or pictures of several sizes to a network that takes one.
+    """
+    done: list[tuple[int, str]] = []
+    for chunk in _read_ahead(images, decode, network, cache):
+        if chunk.known is None:
+            cache.save(chunk.key, _run(chunk, network))
+        done.append((chunk.index, chunk.key))
+        advance(len(chunk.names), chunk.known is not None)
+        if interrupted():
+            return None
+    return FeatureSet(cache, _keys_of_all_ranks(done))
+
+
+def _read_ahead(
+    images: Iterable[tuple[str, Read]], decode: Decode, network: ScoringNetwork, cache: FeatureCache
+) -> Iterator[_Chunk]:
+    """The chunks of this rank, decoded in threads a few chunks ahead."""
+    stream, waiting = iter(images), deque[Future[_Chunk]]()
+    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+        for index in range(2**62):
+            files = list(islice(stream, CHUNK))
+            if not files:
+                break
+            if index % world_size() == rank():
+                waiting.append(pool.submit(_read_chunk, index, files, decode, network, cache))
+            if len(waiting) > _AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _read_chunk(
+    index: int, files: list[tuple[str, Read]], decode: Decode, network: ScoringNetwork, cache: FeatureCache
+) -> _Chunk:
+    contents = [_content(read) for _, read in files]
+    digest = hashlib.sha256(network.identity.encode())
+    for content in contents:
+        digest.update(hashlib.sha256(content if isinstance(content, bytes) else content.encode()).digest())
+    key, names = digest.hexdigest(), [name for name, _ in files]
+    known = cache.load(key)
+    prepared: list[Tensor] = []
+    good: list[int] = []
+    bad: dict[int, str] = {}
+    conversions: dict[str, int] = {}
+    for place, content in enumerate(contents if known is None else []):
+        try:
+            if not isinstance(content, bytes):
+                raise ValueError(content)
+            pixels, converted = decode(content)
+            prepared.append(network.prepare(pixels))
+            good.append(place)
+        except (ValueError, OSError) as error:
+            bad[place] = str(error).strip()
+            continue
+        for one in converted:
+            conversions[one] = conversions.get(one, 0) + 1
+    return _Chunk(index, key, names, known, prepared, tuple(good), bad, conversions)
+
+
+def _content(read: Read) -> bytes | str:
+    """The bytes, or why there are none."""
+    try:
+        return read()
+    except (ValueError, OSError) as error:
+        return f"cannot be read: {error}"
+
+
+def _run(chunk: _Chunk, network: ScoringNetwork) -> ChunkFeatures:
+    if not chunk.prepared:
+        nothing = torch.zeros(0, 0)
+        return ChunkFeatures(nothing, nothing, (), chunk.bad, chunk.conversions)
+    if len({tuple(one.shape) for one in chunk.prepared}) > 1:
+        sizes = sorted({f"{one.shape[-1]} x {one.shape[-2]}" for one in chunk.prepared})
+        raise MetricError(f"{network.name} takes pictures of one size; got {', '.join(sizes)}: give it an image_shape")
+    features, logits = network.run(torch.stack(chunk.prepared))
+    finite = features.isfinite().all(1) & logits.isfinite().all(1)
+    if not finite.all():
+        names = [chunk.names[place] for place, fine in zip(chunk.good, finite.tolist(), strict=True) if not fine]
+        raise MetricError(f"{network.name} gives NaN or infinity for {', '.join(names)}: check its weights")
+    return ChunkFeatures(features, logits, chunk.good, chunk.bad, chunk.conversions)
+
+
+def _keys_of_all_ranks(done: list[tuple[int, str]]) -> tuple[str, ...]:
+    """In the order of the chunks. A key travels as 32 bytes after its index."""
+    rows = torch.zeros(len(done), 5, dtype=torch.int64)
+    for row, (index, key) in zip(rows, done, strict=True):
+        row[0] = index
+        row[1:] = torch.frombuffer(bytearray(bytes.fromhex(key)), dtype=torch.int64)
+    rows = gather_with_gradient(rows)
+    rows = rows[rows[:, 0].argsort()]
+    return tuple(row[1:].numpy().tobytes().hex() for row in rows)

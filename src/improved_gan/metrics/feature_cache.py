@@ -1,0 +1,116 @@
+"""Features of pictures on disk, found by content: of the files, of the network, and of how they were read.
+
+Pictures are taken in chunks of 32. A chunk's key is a SHA-256 of its files' bytes and the network's identity, so that
+nothing depends on a name or a date, a run that was stopped goes on, and a folder that has grown costs only what is new.
+Files are written whole or not at all; one that is damaged is made again.
+"""
+
+import io
+import json
+import os
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from improved_gan.metrics.errors import MetricError
+from improved_gan.metrics.frechet_distance import FeatureStatistics
+
+__all__ = ["CHUNK", "ChunkFeatures", "FeatureCache"]
+
+CHUNK = 32
+
+
+@dataclass(frozen=True)
+class ChunkFeatures:
+    """What a network said of one chunk's pictures.
+
+    Attributes:
+        features: (N, A) float32 of the good pictures.
+        logits: (N, K) float32 of the good pictures.
+        good: their places in the chunk.
+        bad: place -> what is wrong with the picture.
+        conversions: how often each conversion was made.
+    """
+
+    features: Tensor
+    logits: Tensor
+    good: tuple[int, ...]
+    bad: dict[int, str] = field(default_factory=dict)
+    conversions: dict[str, int] = field(default_factory=dict)
+
+
+class FeatureCache:
+    """Chunks and statistics in one folder; several processes may share it.
+
+    Args:
+        folder: made when something is saved.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def load(self, key: str) -> ChunkFeatures | None:
+        """The chunk, or None where it is not there or damaged."""
+        try:
+            with safetensors.safe_open(self._chunk(key), framework="pt") as file:
+                notes = json.loads(file.metadata()["notes"])
+                features, logits = file.get_tensor("features"), file.get_tensor("logits")
+        except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError):
+            return None
+        bad = {int(place): reason for place, reason in notes["bad"].items()}
+        return ChunkFeatures(features, logits, tuple(notes["good"]), bad, notes["conversions"])
+
+    def require(self, key: str) -> ChunkFeatures:
+        """The chunk.
+
+        Raises:
+            MetricError: it is not there any more, or another process wrote it elsewhere.
+        """
+        chunk = self.load(key)
+        if chunk is None:
+            raise MetricError(
+                f"{self._chunk(key)} is missing: several processes must share one cache folder; run the command again"
+            )
+        return chunk
+
+    def save(self, key: str, chunk: ChunkFeatures) -> None:
+        """Write a chunk whole."""
+        notes = {"good": chunk.good, "bad": chunk.bad, "conversions": chunk.conversions}
+        tensors = {"features": chunk.features.contiguous(), "logits": chunk.logits.clone().contiguous()}
+        self._write(self._chunk(key), safetensors.torch.save(tensors, {"notes": json.dumps(notes)}))
+
+    def load_statistics(self, key: str) -> FeatureStatistics | None:
+        """Mean and covariance of a set of chunks, or None."""
+        try:
+            with self._statistics(key).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+                mean, covariance = torch.from_numpy(file["mean"]), torch.from_numpy(file["covariance"])
+                return FeatureStatistics.from_moments(int(file["count"]), mean, covariance)
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return None
+
+    def save_statistics(self, key: str, statistics: FeatureStatistics) -> None:
+        """Keep mean and covariance."""
+        buffer = io.BytesIO()
+        np.savez(buffer, mean=statistics.mean, covariance=statistics.covariance, count=statistics.count)
+        self._write(self._statistics(key), buffer.getvalue())
+
+    def _chunk(self, key: str) -> Path:
+        return self.folder / key[:2] / f"{key}.safetensors"
+
+    def _statistics(self, key: str) -> Path:
+        return self.folder / f"statistics-{key}.npz"
+
+    def _write(self, path: Path, content: bytes) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            temporary.write_bytes(content)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)

@@ -1,0 +1,181 @@
+"""The Fréchet distance between Gaussians fitted to two sets of features (FID where they are Inception features).
+
+    d^2 = |m1 - m2|^2 + tr C1 + tr C2 - 2 tr (C1 C2)^(1/2)
+
+The last term is the sum of the singular values of C1^(1/2) C2^(1/2), for any square roots: real, never negative, no
+matrix square root of a product. Square roots are Cholesky factors where both covariances have full rank; eigenvectors
+without the null space where not; and the centred features themselves where there are fewer images than features (the
+Gram form).
+
+Source: Dowson and Landau (1982); Heusel et al. (2017), "GANs trained by a two time-scale update rule".
+"""
+
+import torch
+from torch import Tensor
+
+from improved_gan.metrics.errors import MetricError
+
+__all__ = ["FeatureStatistics", "feature_frechet_distance", "frechet_distance"]
+
+_FULL_RANK = 1e-10  # smallest over largest squared pivot of Cholesky, below which eigenvectors decide on the rank
+
+
+class FeatureStatistics:
+    """Number, mean and covariance (n - 1) of features, batch by batch in float64; two of them merge.
+
+    Args:
+        num_features: A.
+
+    Source: Chan, Golub and LeVeque (1983), the pairwise update of mean and scatter.
+
+    >>> statistics = FeatureStatistics(2)
+    >>> statistics.update(torch.tensor([[0.0, 1.0], [2.0, 1.0]]))
+    >>> statistics.mean.tolist(), statistics.covariance.tolist()
+    ([1.0, 1.0], [[2.0, 0.0], [0.0, 0.0]])
+    """
+
+    def __init__(self, num_features: int) -> None:
+        self.count = 0
+        self.mean = torch.zeros(num_features, dtype=torch.float64)
+        self._scatter = torch.zeros(num_features, num_features, dtype=torch.float64)
+
+    @classmethod
+    def of(cls, features: Tensor) -> "FeatureStatistics":
+        """The statistics of features (N, A)."""
+        statistics = cls(_checked(features).shape[1])
+        statistics.update(features)
+        return statistics
+
+    @classmethod
+    def from_moments(cls, count: int, mean: Tensor, covariance: Tensor) -> "FeatureStatistics":
+        """From what a file holds: N, (A,) and (A, A).
+
+        Raises:
+            MetricError: shapes that do not fit, or numbers that are not finite.
+        """
+        if mean.dim() != 1 or covariance.shape != (len(mean), len(mean)):
+            raise MetricError(
+                f"mean and covariance must be (A,) and (A, A); got {tuple(mean.shape)} and {tuple(covariance.shape)}"
+            )
+        if not (mean.isfinite().all() and covariance.isfinite().all()):
+            raise MetricError("mean and covariance must be finite: make the statistics again")
+        statistics = cls(len(mean))
+        statistics.count, statistics.mean = count, mean.double()
+        statistics._scatter = covariance.double() * max(count - 1, 1)
+        return statistics
+
+    @property
+    def covariance(self) -> Tensor:
+        """(A, A) with n - 1 in the denominator."""
+        return self._scatter / max(self.count - 1, 1)
+
+    def update(self, features: Tensor) -> None:
+        """Add a batch (N, A).
+
+        Raises:
+            MetricError: another number of features, or numbers that are not finite.
+        """
+        features = _checked(features).cpu()
+        if features.shape[1] != len(self.mean):
+            raise MetricError(f"there must be {len(self.mean)} features an image; got {features.shape[1]}")
+        if len(features):
+            mean = features.mean(0)
+            centred = features - mean
+            self._add(len(features), mean, centred.T @ centred)
+
+    def merge(self, other: "FeatureStatistics") -> None:
+        """Add what another one has seen."""
+        if other.mean.shape != self.mean.shape:
+            raise MetricError(f"there must be {len(self.mean)} features an image; got {len(other.mean)}")
+        if other.count:
+            self._add(other.count, other.mean, other._scatter)
+
+    def _add(self, count: int, mean: Tensor, scatter: Tensor) -> None:
+        total, shift = self.count + count, mean - self.mean
+        self._scatter += scatter + torch.outer(shift, shift) * (self.count * count / total)
+        self.mean = self.mean + shift * (count / total)
+        self.count = total
+
+
+def frechet_distance(first: FeatureStatistics, second: FeatureStatistics) -> float:
+    """The squared distance from means and covariances.
+
+    Raises:
+        MetricError: fewer than 2 images on a side, or other numbers of features.
+
+    >>> one = FeatureStatistics.of(torch.tensor([[0.0], [2.0]]))
+    >>> frechet_distance(one, FeatureStatistics.of(torch.tensor([[3.0], [5.0]])))
+    9.0
+    """
+    _check_counts(first.count, second.count)
+    if first.mean.shape != second.mean.shape:
+        raise MetricError(f"both sides need the same features; got {len(first.mean)} and {len(second.mean)}")
+    covariances = first.covariance, second.covariance
+    traces = float(covariances[0].trace() + covariances[1].trace())
+    return _total(first.mean - second.mean, traces, _sum_of_roots(*covariances))
+
+
+def feature_frechet_distance(first: Tensor, second: Tensor) -> float:
+    """The squared distance from the features themselves: (N, A) and (M, A).
+
+    With fewer images than features on both sides nothing of size A x A is made: with centred X and Y the last term is
+    the sum of the singular values of X Y^T / sqrt((N - 1)(M - 1)).
+
+    Raises:
+        MetricError: as `frechet_distance`, and features that are not finite.
+    """
+    first, second = _checked(first), _checked(second)
+    _check_counts(len(first), len(second))
+    if first.shape[1] != second.shape[1]:
+        raise MetricError(f"both sides need the same features; got {first.shape[1]} and {second.shape[1]}")
+    if max(len(first), len(second)) >= first.shape[1]:
+        return frechet_distance(FeatureStatistics.of(first), FeatureStatistics.of(second))
+    roots = [(one - one.mean(0)) / (len(one) - 1) ** 0.5 for one in (first, second)]
+    traces = float(roots[0].square().sum() + roots[1].square().sum())
+    shared = float(torch.linalg.svdvals(roots[0] @ roots[1].T).sum())
+    return _total(first.mean(0) - second.mean(0), traces, shared)
+
+
+def _total(shift: Tensor, traces: float, shared: float) -> float:
+    """Rounding may leave equal sets a little below 0."""
+    return max(0.0, float(shift @ shift) + traces - 2 * shared)
+
+
+def _sum_of_roots(first: Tensor, second: Tensor) -> float:
+    """Tr (C1 C2)^(1/2)."""
+    factor = _cholesky(first)
+    if factor is not None and _cholesky(second) is not None:
+        # L^T C2 L is symmetric and has the eigenvalues of C1 C2 = L L^T C2.
+        return float(torch.linalg.eigvalsh(factor.T @ second @ factor).clamp(min=0).sqrt().sum())
+    return float(torch.linalg.svdvals(_root(first) @ _root(second).T).sum())
+
+
+def _cholesky(covariance: Tensor) -> Tensor | None:
+    """The factor, or None where the rank is not clearly full."""
+    factor, failed = torch.linalg.cholesky_ex(covariance)
+    pivots = factor.diagonal().square()
+    return None if failed or pivots.min() <= _FULL_RANK * pivots.max() else factor
+
+
+def _root(covariance: Tensor) -> Tensor:
+    """(R, A) with root^T root = covariance, without its null space."""
+    values, vectors = torch.linalg.eigh(covariance)
+    kept = values > values.max() * len(values) * torch.finfo(torch.float64).eps
+    root: Tensor = values[kept].sqrt()[:, None] * vectors[:, kept].T
+    return root
+
+
+def _checked(features: Tensor) -> Tensor:
+    if features.dim() != 2 or features.shape[1] == 0:
+        raise MetricError(f"features must be (N, A), one row an image; got {tuple(features.shape)}")
+    bad = ~features.isfinite().all(1)
+    if bad.any():
+        raise MetricError(
+            f"{int(bad.sum())} of {len(bad)} rows hold NaN or infinity: the network fails on these images"
+        )
+    return features.detach().double()
+
+
+def _check_counts(first: int, second: int) -> None:
+    if min(first, second) < 2:
+        raise MetricError(f"a covariance needs at least 2 images on each side; got {first} and {second}")

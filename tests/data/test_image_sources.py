@@ -1,0 +1,95 @@
+import io
+import os
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from improved_gan.data import DataError
+from improved_gan.data.image_sources import ImageSource, open_images
+from tests.pictures import folder_of, picture, png
+
+
+def contents(source: ImageSource) -> dict[str, bytes]:
+    found = [(name, read()) for name, read in source.stream()]
+    assert [name for name, _ in found] == list(source.names)
+    return dict(found)
+
+
+def test_a_folder_in_order_of_name_with_those_below(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "a", 3)
+    (folder / "b").mkdir()
+    (folder / "b" / "x.JPEG").write_bytes(b"x")
+    (folder / "notes.txt").write_text("no image")
+    found = contents(open_images(folder))
+    assert list(found) == ["000.png", "001.png", "002.png", "b/x.JPEG"]
+    assert found["001.png"] == png(picture(1))
+
+
+def test_links_are_followed_and_loops_end(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "a", 2)
+    (folder / "loop").symlink_to(folder)
+    (folder / "self").symlink_to(folder / "self")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "far.png").write_bytes(b"far")
+    (folder / "linked").symlink_to(tmp_path / "elsewhere")
+    (folder / "broken.png").symlink_to(tmp_path / "nowhere.png")
+    (folder / "one.png").symlink_to(folder / "000.png")
+    assert list(contents(open_images(folder))) == ["000.png", "001.png", "linked/far.png", "one.png"]
+
+
+def pack_tar(path: Path, folder: Path, mode: str) -> None:
+    with tarfile.open(path, mode) as archive:
+        for file in sorted(folder.iterdir()):
+            archive.add(file, file.name)
+            label = tarfile.TarInfo(f"{file.stem}.cls")  # as in a WebDataset shard
+            label.size = 1
+            archive.addfile(label, io.BytesIO(b"7"))
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"), [("a.tar", "w"), ("a.tar.gz", "w:gz"), ("a.tgz", "w:gz"), ("a.tar.xz", "w:xz")]
+)
+def test_tar_archives_without_unpacking(tmp_path: Path, name: str, mode: str) -> None:
+    folder = folder_of(tmp_path / "a", 5)
+    pack_tar(tmp_path / name, folder, mode)
+    assert contents(open_images(tmp_path / name)) == contents(open_images(folder))
+
+
+def test_zip_archives_and_a_bad_entry_that_spoils_only_itself(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "a", 3)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("__MACOSX/._000.png", b"")
+        for file in sorted(folder.iterdir()):
+            archive.write(file, file.name)
+    assert contents(open_images(tmp_path / "a.zip")) == contents(open_images(folder))
+    raw = (tmp_path / "a.zip").read_bytes()
+    (tmp_path / "a.zip").write_bytes(raw.replace(png(picture(1)), b"?" * len(png(picture(1)))))
+    reads = dict(open_images(tmp_path / "a.zip").stream())
+    assert reads["000.png"]() == png(picture(0))
+    with pytest.raises(DataError, match="CRC"):
+        reads["001.png"]()
+
+
+def test_a_folder_of_shards(tmp_path: Path) -> None:
+    (tmp_path / "shards").mkdir()
+    for index in range(2):
+        pack_tar(tmp_path / "shards" / f"{index}.tar", folder_of(tmp_path / f"f{index}", 2, seed=10 * index), "w")
+    found = contents(open_images(tmp_path / "shards"))
+    assert list(found) == ["0.tar/000.png", "0.tar/001.png", "1.tar/000.png", "1.tar/001.png"]
+    assert found["1.tar/001.png"] == png(picture(11))
+
+
+def test_what_cannot_be_opened(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"there is no .*nowhere: give a folder of images or an archive"):
+        open_images(tmp_path / "nowhere")
+    with pytest.raises(DataError, match=r"holds no images \(\.bmp"):
+        open_images(tmp_path)
+    (tmp_path / "a.png").write_bytes(png(picture(0)))
+    with pytest.raises(DataError, match=r"a\.png is neither a folder nor an archive"):
+        open_images(tmp_path / "a.png")
+    for name in ("bad.zip", "bad.tar"):
+        (tmp_path / name).write_bytes(os.urandom(2000))
+        with pytest.raises(DataError, match="cannot be read as an archive"):
+            open_images(tmp_path / name)

@@ -1,0 +1,88 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from improved_gan.metrics import (
+    FeatureStatistics,
+    MetricError,
+    feature_frechet_distance,
+    inception_score,
+    kernel_distance,
+    precision_recall,
+)
+from improved_gan.metrics.evaluation import count, evaluate, random_order, statistics_of
+from improved_gan.metrics.extraction import FeatureSet
+from improved_gan.metrics.feature_cache import ChunkFeatures, FeatureCache
+
+FEATURES = torch.randn(70, 5, generator=torch.Generator().manual_seed(0))
+LOGITS = 3 * torch.randn(70, 4, generator=torch.Generator().manual_seed(1))
+REAL = torch.randn(90, 5, generator=torch.Generator().manual_seed(2)) + 0.3
+
+
+def stored(folder: Path, features: torch.Tensor, logits: torch.Tensor) -> FeatureSet:
+    cache, keys = FeatureCache(folder), []
+    for index, start in enumerate(range(0, len(features), 32)):
+        part = features[start : start + 32]
+        keys.append(f"{len(features):032x}{index:032x}")
+        cache.save(keys[-1], ChunkFeatures(part, logits[start : start + 32], tuple(range(len(part)))))
+    keys.append("ff" * 32)  # a chunk without a good picture
+    cache.save(keys[-1], ChunkFeatures(torch.zeros(0, 0), torch.zeros(0, 0), (), {0: "bad"}))
+    return FeatureSet(cache, tuple(keys))
+
+
+def test_every_number_is_that_of_the_plain_functions(tmp_path: Path) -> None:
+    generated = stored(tmp_path, FEATURES, LOGITS)
+    real = stored(tmp_path, REAL, 20 * torch.eye(4)[torch.arange(90) % 4])
+    names = ["is", "fid", "kid", "precision-recall", "nearest", "birthday"]
+    found, warnings = evaluate(names, generated, real, splits=7)
+    order = np.random.RandomState(2020).permutation(70)  # torch-fidelity's shuffle
+    score = inception_score(LOGITS[order].double().softmax(1), 7)
+    assert (found["is"]["mean"], found["is"]["deviation"]) == (
+        pytest.approx(score.mean),
+        pytest.approx(score.deviation),
+    )
+    assert found["fid"]["value"] == pytest.approx(feature_frechet_distance(FEATURES, REAL), rel=1e-9)
+    assert found["kid"]["mean"] == pytest.approx(kernel_distance(FEATURES, REAL, subset_size=70).mean)
+    assert found["precision-recall"]["recall"] == precision_recall(FEATURES, REAL).recall
+    assert 0 < found["nearest"]["too_near"] < 1
+    assert found["birthday"]["distinct"] <= 70
+    assert any("only 70 images" in text for text in warnings)
+    assert not any("real images" in text for text in warnings)
+
+
+def test_the_order_by_name_is_the_other_choice(tmp_path: Path) -> None:
+    found, _ = evaluate(["is"], stored(tmp_path, FEATURES, LOGITS), None, shuffle=False)
+    assert found["is"]["mean"] == pytest.approx(inception_score(LOGITS.double().softmax(1)).mean, rel=1e-12)
+    assert found["is"]["order"] == "by name"
+
+
+def test_real_images_that_the_network_does_not_know_are_told(tmp_path: Path) -> None:
+    unsure = stored(tmp_path, REAL, torch.zeros(90, 4))
+    _, warnings = evaluate(["fid"], stored(tmp_path, FEATURES, LOGITS), unsure)
+    assert any("unsure of the real images, too (mean largest probability 0.25)" in text for text in warnings)
+
+
+def test_statistics_are_found_again_by_content(tmp_path: Path) -> None:
+    generated = stored(tmp_path, FEATURES, LOGITS)
+    first = statistics_of(generated)
+    assert generated.cache.load_statistics(generated.digest) is not None
+    assert statistics_of(generated).covariance.allclose(first.covariance)
+    found, _ = evaluate(["fid"], generated, FeatureStatistics.of(REAL))
+    assert found["fid"]["reference_images"] == 90
+    assert count(generated) == 70
+
+
+def test_the_places_are_the_inverse_of_the_shuffle() -> None:
+    order = np.random.RandomState(2020).permutation(50)
+    assert random_order(50)[order].tolist() == list(range(50))
+
+
+def test_nothing_good_is_told(tmp_path: Path) -> None:
+    empty = stored(tmp_path, FEATURES[:0], LOGITS[:0])
+    for names in (["is"], ["fid"], ["birthday"]):
+        with pytest.raises(MetricError, match="no good picture"):
+            evaluate(names, empty, FeatureStatistics.of(REAL))
+    with pytest.raises(MetricError, match="needs the images of a reference"):
+        evaluate(["kid"], stored(tmp_path, FEATURES, LOGITS), FeatureStatistics.of(REAL))

@@ -1,0 +1,91 @@
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from improved_gan.metrics import FeatureStatistics, MetricError, feature_frechet_distance, frechet_distance
+from tests.oracles import metrics as oracle
+
+
+def features(num: int, size: int = 12, *, seed: int = 0, shift: float = 0.0) -> Tensor:
+    source = torch.Generator().manual_seed(seed)
+    mix = torch.randn(size, size, generator=source, dtype=torch.float64)
+    return torch.randn(num, size, generator=source, dtype=torch.float64) @ mix + shift
+
+
+def both(x: Tensor, y: Tensor) -> tuple[float, float]:
+    return frechet_distance(FeatureStatistics.of(x), FeatureStatistics.of(y)), feature_frechet_distance(x, y)
+
+
+def test_it_is_the_formula_with_scipys_square_root() -> None:
+    x, y = features(300), features(200, seed=1, shift=0.3)
+    expected = oracle.frechet_distance(x.numpy(), y.numpy())
+    assert both(x, y) == (pytest.approx(expected, rel=1e-9), pytest.approx(expected, rel=1e-9))
+
+
+def test_closed_form_of_diagonal_gaussians() -> None:
+    first = FeatureStatistics.from_moments(100, torch.tensor([0.0, 1.0]), torch.diag(torch.tensor([1.0, 4.0])))
+    second = FeatureStatistics.from_moments(100, torch.tensor([3.0, 1.0]), torch.diag(torch.tensor([9.0, 1.0])))
+    assert frechet_distance(first, second) == pytest.approx(9 + (1 - 3) ** 2 + (2 - 1) ** 2)
+
+
+def test_singular_covariances_are_exact_in_both_forms() -> None:
+    """Fewer images than features. The referee: the same numbers after a rotation into the joint span, in full rank."""
+    x, y = features(8, 60), features(9, 60, seed=1, shift=0.2)
+    centred = torch.cat([x - x.mean(0), y - y.mean(0)])
+    basis = torch.linalg.svd(centred, full_matrices=False).Vh[:15]
+    roots = np.linalg.svd(
+        ((x - x.mean(0)) @ basis.T).numpy() @ ((y - y.mean(0)) @ basis.T).numpy().T / np.sqrt(7 * 8), compute_uv=False
+    )
+    shift = (x.mean(0) - y.mean(0)).numpy()
+    traces = float(torch.trace(torch.cov(x.T)) + torch.trace(torch.cov(y.T)))
+    expected = shift @ shift + traces - 2 * roots.sum()
+    assert both(x, y) == (pytest.approx(expected, rel=1e-9), pytest.approx(expected, rel=1e-9))
+    dead = torch.cat([features(100, 5), torch.zeros(100, 3)], 1)  # features that are always 0
+    other = torch.cat([features(100, 5, seed=1), torch.zeros(100, 3)], 1)
+    without = oracle.frechet_distance(dead[:, :5].numpy(), other[:, :5].numpy())
+    assert both(dead, other) == (pytest.approx(without, rel=1e-9), pytest.approx(without, rel=1e-9))
+
+
+def test_a_set_is_at_no_distance_from_itself() -> None:
+    for x in (features(300), features(5, 40), torch.ones(6, 3)):
+        scale = 1 + float(torch.trace(torch.cov(x.T)))
+        assert both(x, x) == (pytest.approx(0, abs=1e-9 * scale), pytest.approx(0, abs=1e-9 * scale))
+
+
+def test_statistics_in_batches_merged_and_from_moments() -> None:
+    x = features(101, shift=1e4)  # far from 0: sums of squares alone would lose digits
+    statistics, other = FeatureStatistics(12), FeatureStatistics(12)
+    for part in x[:60].split(7):
+        statistics.update(part)
+    other.update(x[60:])
+    statistics.update(x[:0])
+    statistics.merge(other)
+    assert statistics.count == 101
+    np.testing.assert_allclose(statistics.mean, x.mean(0), rtol=1e-13)
+    np.testing.assert_allclose(statistics.covariance, np.cov(x.numpy(), rowvar=False), rtol=1e-9, atol=1e-9)
+    again = FeatureStatistics.from_moments(101, statistics.mean, statistics.covariance)
+    again.merge(FeatureStatistics.of(x))
+    twice = np.cov(torch.cat([x, x]).numpy(), rowvar=False)
+    np.testing.assert_allclose(again.covariance, twice, rtol=1e-9, atol=1e-9)
+
+
+def test_bad_input() -> None:
+    x = features(10)
+    for call in (both, feature_frechet_distance):
+        with pytest.raises(MetricError, match="at least 2 images on each side; got 10 and 1"):
+            call(x, x[:1])
+        with pytest.raises(MetricError, match="1 of 10 rows hold NaN"):
+            call(x, torch.where(torch.arange(10)[:, None] == 3, torch.nan, x))
+        with pytest.raises(MetricError, match="same features; got 12 and 11"):
+            call(x, x[:, :11])
+    with pytest.raises(MetricError, match=r"must be \(N, A\)"):
+        FeatureStatistics.of(x[0])
+    with pytest.raises(MetricError, match="12 features an image; got 5"):
+        FeatureStatistics(12).update(x[:, :5])
+    with pytest.raises(MetricError, match="12 features an image; got 5"):
+        FeatureStatistics(12).merge(FeatureStatistics(5))
+    with pytest.raises(MetricError, match=r"\(A,\) and \(A, A\)"):
+        FeatureStatistics.from_moments(5, torch.zeros(3), torch.zeros(2, 2))
+    with pytest.raises(MetricError, match="finite"):
+        FeatureStatistics.from_moments(5, torch.zeros(1), torch.full((1, 1), torch.nan))

@@ -1,0 +1,129 @@
+"""The network against a plain block built here from the published form, and against torch-fidelity where it is."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from benchmarks.random_inception import random_weights
+from improved_gan.data.images import decode_image
+from improved_gan.metrics import MetricError, feature_frechet_distance, inception_score, kernel_distance
+from improved_gan.metrics.inception import Inception2015, prepare
+from tests.oracles.peers import cure_torchvision, fidelity_network, peers_missing
+
+
+@pytest.fixture(scope="module")
+def weights() -> dict[str, Tensor]:
+    return random_weights()
+
+
+@pytest.fixture(scope="module")
+def pictures() -> Tensor:
+    """Four smooth random pictures of 40 x 60."""
+    coarse = torch.rand(4, 3, 6, 6, generator=torch.Generator().manual_seed(3))
+    return (F.interpolate(coarse, size=(40, 60), mode="bilinear") * 255).to(torch.uint8)
+
+
+def plain_block_c(state: dict[str, Tensor], name: str, x: Tensor) -> Tensor:
+    """One block as published: each branch by itself, batch normalization apart, the pool before its convolution."""
+
+    def conv(branch: str, x: Tensor) -> Tensor:
+        kernel = state[f"{name}.{branch}.conv.weight"]
+        x = F.conv2d(x, kernel, padding=(kernel.shape[2] // 2, kernel.shape[3] // 2))
+        norm = [state[f"{name}.{branch}.bn.{part}"] for part in ("running_mean", "running_var", "weight", "bias")]
+        return F.relu(F.batch_norm(x, *norm, eps=1e-3))
+
+    single, double = x, x
+    for i in (1, 2, 3):
+        single = conv(f"branch7x7_{i}", single)
+    for i in (1, 2, 3, 4, 5):
+        double = conv(f"branch7x7dbl_{i}", double)
+    counts = F.avg_pool2d(torch.ones_like(x), 3, 1, 1)
+    pooled = conv("branch_pool", F.avg_pool2d(x, 3, 1, 1) / counts)
+    return torch.cat([conv("branch1x1", x), single, double, pooled], 1)
+
+
+def test_a_block_is_the_published_one(weights: dict[str, Tensor]) -> None:
+    x = torch.rand(2, 768, 17, 17, generator=torch.Generator().manual_seed(0))
+    ours = Inception2015(weights).blocks[5](x.contiguous(memory_format=torch.channels_last))
+    torch.testing.assert_close(ours, plain_block_c(weights, "Mixed_6c", x), rtol=1e-4, atol=1e-5)
+
+
+def test_images_are_independent_of_their_batch_and_the_bias_is_left_out(
+    weights: dict[str, Tensor], pictures: Tensor
+) -> None:
+    network = Inception2015(weights)
+    features, logits = network(prepare(pictures))
+    assert features.shape == (4, 2048)
+    torch.testing.assert_close(logits, features @ weights["fc.weight"].T, rtol=1e-4, atol=1e-4)
+    alone = network(prepare(pictures[2:3]))
+    torch.testing.assert_close(alone.features[0], features[2], rtol=1e-4, atol=1e-5)
+
+
+def test_bfloat16_is_near(weights: dict[str, Tensor], pictures: Tensor) -> None:
+    exact = Inception2015(weights)(prepare(pictures)).features
+    rounded = Inception2015(weights, dtype=torch.bfloat16)(prepare(pictures)).features
+    assert rounded.dtype == torch.float32
+    assert 0 < float((rounded - exact).norm() / exact.norm()) < 0.03
+
+
+def test_bad_input() -> None:
+    with pytest.raises(MetricError, match=r"must be \(..., 3, H, W\) uint8; got \(3, 8, 8\) torch.float32"):
+        prepare(torch.rand(3, 8, 8))
+    with pytest.raises(MetricError, match=r"Conv2d_1a_3x3\.conv\.weight is missing"):
+        Inception2015({})
+
+
+@pytest.mark.skipif(peers_missing(), reason="torch-fidelity is not installed (docs/metrics/parity.md)")
+def test_it_is_torch_fidelitys_network(weights: dict[str, Tensor], pictures: Tensor, tmp_path: Path) -> None:
+    torch.save(weights, tmp_path / "weights.pth")
+    theirs = fidelity_network(str(tmp_path / "weights.pth"))
+    features, logits = theirs(pictures)
+    ours = Inception2015(weights)(prepare(pictures))
+    torch.testing.assert_close(ours.features, features, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(ours.logits.softmax(1), logits.softmax(1), rtol=1e-2, atol=1e-4)
+
+
+@pytest.mark.skipif(peers_missing(), reason="torch-fidelity is not installed (docs/metrics/parity.md)")
+@pytest.mark.parametrize("shape", [(32, 32), (500, 375), (57, 299), (1200, 900)])
+def test_the_input_is_torch_fidelitys_to_the_last_bit(shape: tuple[int, int]) -> None:
+    from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
+
+    image = torch.randint(0, 256, (1, 3, *shape), dtype=torch.uint8)
+    theirs = interpolate_bilinear_2d_like_tensorflow1x(image.float(), size=(299, 299), align_corners=False)
+    assert prepare(image).equal((theirs - 128) / 128)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(peers_missing(), reason="torch-fidelity is not installed (docs/metrics/parity.md)")
+@pytest.mark.skipif("IMPROVED_GAN_DATA" not in os.environ, reason="IMPROVED_GAN_DATA is not set")
+def test_score_and_distances_of_real_photographs_are_torch_fidelitys(
+    weights: dict[str, Tensor], tmp_path: Path
+) -> None:
+    cure_torchvision()
+    from torch_fidelity.datasets import ImagesPathDataset
+    from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+    from torch_fidelity.metric_isc import isc_features_to_metric
+    from torch_fidelity.metric_kid import kid_features_to_metric
+
+    files = sorted((Path(os.environ["IMPROVED_GAN_DATA"]) / "photos").glob("*/*.JPEG"))[::13][:16]
+    torch.save(weights, tmp_path / "weights.pth")
+    network, theirs = Inception2015(weights), fidelity_network(str(tmp_path / "weights.pth"))
+    photographs = [theirs(picture[None]) for picture in ImagesPathDataset(list(map(str, files)))]
+    features, logits = (torch.cat(parts) for parts in zip(*photographs, strict=True))
+    ours = network(torch.stack([prepare(decode_image(file.read_bytes(), file).pixels) for file in files]))
+    score = inception_score(ours.logits.double().softmax(1), 2).mean
+    assert score > 1.5
+    assert score == pytest.approx(
+        isc_features_to_metric(logits, splits=2, shuffle=False)["inception_score_mean"], rel=1e-4
+    )
+    halves = [fid_features_to_statistics(part.double()) for part in (features[:8], features[8:])]
+    frechet = fid_statistics_to_metric(*halves, False)["frechet_inception_distance"]
+    assert feature_frechet_distance(ours.features[:8], ours.features[8:]) == pytest.approx(frechet, rel=1e-4)
+    options = {"kid_subsets": 3, "kid_subset_size": 6, "verbose": False}
+    kernel = kid_features_to_metric(features[:8].double(), features[8:].double(), **options)
+    found = kernel_distance(ours.features[:8], ours.features[8:], subsets=3, subset_size=6).mean
+    assert found == pytest.approx(kernel["kernel_inception_distance_mean"], rel=1e-4)

@@ -1,0 +1,33 @@
+import pytest
+import torch
+
+from improved_gan.metrics import MetricError, memorisation
+
+
+def draw(num: int, seed: int) -> torch.Tensor:
+    return torch.randn(num, 16, generator=torch.Generator().manual_seed(seed))
+
+
+def test_fresh_images_are_too_near_as_often_as_expected() -> None:
+    found = memorisation(draw(1500, 0), draw(1500, 1))
+    assert found.too_near == pytest.approx(found.expected, abs=0.05)  # 0.31: two deviations are 0.024 on each side
+    assert 0.2 < found.expected < 0.5
+    assert found.copies == 0
+
+
+def test_copies_and_near_copies_are_found_with_their_originals() -> None:
+    training = draw(200, 0)
+    order = torch.randperm(200)
+    found = memorisation(training[order], training, k=2)
+    assert found.indices[:, 0].equal(order)
+    assert (found.too_near, found.copies) == (1.0, 200)
+    assert found.expected < 0.6
+    near = memorisation(training[order] + 0.1 * draw(200, 1), training)
+    assert near.indices[:, 0].equal(order)
+    assert near.too_near == 1.0
+    assert near.copies == 0
+
+
+def test_bad_input() -> None:
+    with pytest.raises(MetricError, match="2 nearest neighbours need at least 2 other images; got 0"):
+        memorisation(draw(3, 0), draw(1, 1))

@@ -1,0 +1,122 @@
+"""torch-fidelity and torchmetrics on the same features: equal where they define the same, else as the docs say."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from improved_gan.metrics import (
+    feature_frechet_distance,
+    inception_score,
+    kernel_distance,
+    precision_recall,
+)
+from improved_gan.metrics.evaluation import random_order
+from tests.oracles.peers import cure_torchvision, peers_missing
+
+pytestmark = [
+    pytest.mark.skipif(peers_missing(), reason="torch-fidelity is not installed (docs/metrics/parity.md)"),
+    pytest.mark.filterwarnings("ignore"),
+]
+
+LOGITS = 2 * torch.randn(203, 20, generator=torch.Generator().manual_seed(0))
+FEATURES = torch.randn(300, 16, generator=torch.Generator().manual_seed(1))
+REAL = 1.2 * torch.randn(250, 16, generator=torch.Generator().manual_seed(2)) + 0.3
+
+
+@pytest.fixture(autouse=True)
+def _cured() -> None:
+    cure_torchvision()
+
+
+class Given(nn.Module):
+    """A network whose features are its input."""
+
+    num_features = 16
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features
+
+
+def test_inception_score_of_torch_fidelity() -> None:
+    from torch_fidelity.metric_isc import isc_features_to_metric
+
+    for shuffle in (True, False):
+        theirs = isc_features_to_metric(LOGITS, splits=10, shuffle=shuffle)
+        order = random_order(203).argsort() if shuffle else torch.arange(203)
+        ours = inception_score(LOGITS[order].double().softmax(1))
+        assert ours.mean == pytest.approx(theirs["inception_score_mean"], rel=1e-12)
+        assert ours.deviation == pytest.approx(theirs["inception_score_std"], rel=1e-12)
+
+
+def test_frechet_distance_of_both() -> None:
+    from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+    from torchmetrics.image.fid import FrechetInceptionDistance
+
+    ours = feature_frechet_distance(FEATURES, REAL)
+    statistics = [fid_features_to_statistics(one.double()) for one in (FEATURES, REAL)]
+    assert ours == pytest.approx(fid_statistics_to_metric(*statistics, False)["frechet_inception_distance"], rel=1e-9)
+    metric = FrechetInceptionDistance(feature=Given()).set_dtype(torch.float64)
+    metric.update(FEATURES, real=False)
+    metric.update(REAL, real=True)
+    assert ours == pytest.approx(float(metric.compute()), rel=1e-4)
+
+
+def test_kernel_distance_of_both() -> None:
+    from torch_fidelity.metric_kid import kid_features_to_metric
+    from torchmetrics.image.kid import KernelInceptionDistance
+
+    theirs = kid_features_to_metric(FEATURES.double(), REAL.double(), kid_subset_size=100, verbose=False)
+    ours = kernel_distance(FEATURES, REAL, subset_size=100)
+    assert ours.mean == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-9)
+    assert ours.deviation == pytest.approx(theirs["kernel_inception_distance_std"], rel=1e-9)
+    metric = KernelInceptionDistance(feature=Given(), subsets=1, subset_size=250)
+    metric.update(FEATURES[:250], real=False)
+    metric.update(REAL, real=True)
+    whole = kernel_distance(FEATURES[:250], REAL, subsets=1, subset_size=250)
+    assert whole.mean == pytest.approx(float(metric.compute()[0]), rel=1e-4)
+
+
+def test_precision_and_recall_of_torch_fidelity() -> None:
+    from torch_fidelity.metric_prc import calculate_precision_recall_full
+
+    assert precision_recall(FEATURES, REAL) == pytest.approx(calculate_precision_recall_full(FEATURES, REAL), abs=1e-6)
+
+
+def test_torchmetrics_score_differs_in_splits_deviation_and_order() -> None:
+    from torchmetrics.image.inception import InceptionScore
+
+    metric = InceptionScore(feature=Given(), splits=10)
+    metric.update(LOGITS)
+    torch.manual_seed(1)
+    first = metric.compute()
+    metric._computed = None
+    torch.manual_seed(2)
+    assert float(first[0]) != float(metric.compute()[0])  # the global random state decides
+    torch.manual_seed(1)
+    order = torch.randperm(203)
+    parts = LOGITS[order].double().softmax(1).chunk(10)  # 21 a part, the last has 14
+    scores = [inception_score(part, 1).mean for part in parts]
+    assert [len(part) for part in parts] == [21] * 9 + [14]
+    assert float(first[0]) == pytest.approx(np.mean(scores), rel=1e-5)
+    assert float(first[1]) == pytest.approx(np.std(scores, ddof=1), rel=1e-4)
+    assert inception_score(LOGITS[order].double().softmax(1)).deviation != pytest.approx(float(first[1]), rel=1e-2)
+
+
+def test_torchmetrics_score_is_nan_where_a_class_underflows() -> None:
+    from torchmetrics.image.inception import InceptionScore
+
+    sharp = torch.where(torch.eye(20).repeat(10, 1).bool(), 200.0, 0.0)
+    sharp[:, 0] = -200.0
+    metric = InceptionScore(feature=Given(), splits=1)
+    metric.update(sharp)
+    assert torch.isnan(metric.compute()[0])
+    assert inception_score(sharp.double().softmax(1), 1).mean == pytest.approx(19**0.95)
+
+
+def test_torchmetrics_resize_is_another_one() -> None:
+    from improved_gan.metrics.tensorflow_resize import resize
+
+    image = torch.randint(0, 256, (1, 3, 500, 400), dtype=torch.uint8)
+    theirs = torch.nn.functional.interpolate(image.float(), size=(299, 299), mode="bilinear", antialias=True)
+    assert float((resize(image, (299, 299)) - theirs).abs().mean()) > 10  # of 255, on noise
