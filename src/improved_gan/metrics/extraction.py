@@ -160,7 +160,10 @@ def _run(chunk: _Chunk, network: ScoringNetwork) -> ChunkFeatures:
     if len({tuple(one.shape) for one in chunk.prepared}) > 1:
         sizes = sorted({f"{one.shape[-1]} x {one.shape[-2]}" for one in chunk.prepared})
         raise MetricError(f"{network.name} takes pictures of one size; got {', '.join(sizes)}: give it an image_shape")
-    features, logits = network.run(torch.stack(chunk.prepared))
+    # Always whole chunks: how a matrix product is cut into threads, and with it the last bit, depends on its rows.
+    count = len(chunk.prepared)
+    padded = chunk.prepared + [chunk.prepared[-1]] * (CHUNK - count)
+    features, logits = (rows[:count] for rows in network.run(torch.stack(padded)))
     finite = features.isfinite().all(1) & logits.isfinite().all(1)
     if not finite.all():
         names = [chunk.names[place] for place, fine in zip(chunk.good, finite.tolist(), strict=True) if not fine]
