@@ -1,4 +1,4 @@
-"""Small studies for the tests of this room: folders of pictures, a database of either kind, a client of the application."""
+"""Small studies for the tests of this room: folders of pictures, databases of both kinds, a client."""
 
 import os
 import pwd
