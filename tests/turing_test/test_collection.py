@@ -33,7 +33,7 @@ def test_what_gives_the_answer_away_is_refused_or_told(tmp_path: Path, folders) 
     (tmp_path / "g").mkdir()
     for k in range(20):
         Image.new("L", (16, 16), k).save(tmp_path / "g" / f"{k}.jpg")
-    with pytest.raises(TuringTestError, match="2 sizes.*--size PIXELS"):
+    with pytest.raises(TuringTestError, match=r"2 sizes.*--size PIXELS"):
         gather(folders.real, {"g": tmp_path / "g"})
     warnings = " ".join(gather(folders.real, {"g": tmp_path / "g"}, size=8).warnings)
     for words in ("JPEG", "grey", "scaled to size"):

@@ -80,7 +80,8 @@ def test_a_killed_server_loses_and_doubles_no_answer(database: str, folders) -> 
                         position = json.load(reply)["position"]
                     confirmed.append((position - 1, choice))
                 except urllib.error.HTTPError as error:
-                    assert error.code == 429
+                    if error.code != 429:
+                        raise
                     time.sleep(0.3)
                 except OSError:
                     server.wait(10)
