@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from improved_gan.turing_test.errors import StudyClosedError, TuringTestError
 from improved_gan.turing_test.plan import CHECK, PlannedTrial, assign_arm, plan_trials
@@ -23,6 +23,25 @@ from improved_gan.turing_test.votes import REAL
 __all__ = ["Answer", "answer", "begin", "find_judge", "picture_of_token", "read_answer", "state"]
 
 MAX_MS = 3_600_000.0
+
+# The statements of an answer, built once: hundreds a second are asked for.
+_FIND = (
+    select(Judge.id, Judge.number, Judge.arm, Judge.position, Judge.staircase, Judge.completion_code, Study.is_closed)
+    .join(Study, Study.id == Judge.study_id)
+    .where(Judge.token_hash == bindparam("token"), Judge.study_id == bindparam("study"))
+)
+_STORE = (
+    update(Trial)
+    .where(Trial.judge_id == bindparam("judge"), Trial.number == bindparam("place"), Trial.answered_at.is_(None))
+    .values({name: bindparam(f"new_{name}") for name in
+             ("response", "rating", "response_ms", "shown_ms", "exposure_ms", "answered_at")})
+    .returning(Trial.kind, Trial.signal)
+)  # fmt: skip
+_ADVANCE = (
+    update(Judge)
+    .where(Judge.id == bindparam("judge"))
+    .values({name: bindparam(f"new_{name}") for name in ("position", "staircase", "finished_at")})
+)
 
 
 @dataclass(frozen=True)
@@ -142,11 +161,7 @@ def _deal(connection: Connection, study: OpenStudy, plan: list[PlannedTrial]) ->
 
 def find_judge(connection: Connection, study: OpenStudy, token: str) -> Row[Any] | None:
     """The judge of that browser, with whether the study is closed; None for an unknown token."""
-    query = select(Judge.id, Judge.number, Judge.arm, Judge.position, Judge.staircase, Judge.completion_code,
-                   Study.is_closed).join(Study, Study.id == Judge.study_id)  # fmt: skip
-    return connection.execute(
-        query.where(Judge.token_hash == hash_token(token), Judge.study_id == study.id)
-    ).one_or_none()
+    return connection.execute(_FIND, {"token": hash_token(token), "study": study.id}).one_or_none()
 
 
 def state(connection: Connection, study: OpenStudy, judge: Row[Any]) -> dict[str, Any]:
@@ -208,13 +223,12 @@ def answer(connection: Connection, study: OpenStudy, token: str, given: Answer) 
     if given.number < judge.position:
         return state(connection, study, judge)
     now = datetime.now(UTC)
-    values: dict[str, Any] = {
-        "response": given.response, "rating": given.rating, "response_ms": given.response_ms,
-        "shown_ms": given.shown_ms, "exposure_ms": _exposure(study, judge.staircase), "answered_at": now,
+    values = {
+        "judge": judge.id, "place": given.number, "new_response": given.response, "new_rating": given.rating,
+        "new_response_ms": given.response_ms, "new_shown_ms": given.shown_ms,
+        "new_exposure_ms": _exposure(study, judge.staircase), "new_answered_at": now,
     }  # fmt: skip
-    this = (Trial.judge_id == judge.id, Trial.number == given.number, Trial.answered_at.is_(None))
-    storing = update(Trial).where(*this).values(values).returning(Trial.kind, Trial.signal)
-    stored = connection.execute(storing).one_or_none()
+    stored = connection.execute(_STORE, values).one_or_none()
     if stored is None:  # another server stored it between our reading and now
         again = find_judge(connection, study, token)
         assert again is not None
@@ -223,12 +237,9 @@ def answer(connection: Connection, study: OpenStudy, token: str, given: Answer) 
     if staircase is not None and stored.kind == "main":
         staircase = Staircase.from_dict(staircase).after(correct).to_dict()
     position = judge.position + 1
-    changes: dict[str, Any] = {"position": position}
-    if staircase != judge.staircase:
-        changes["staircase"] = staircase
-    if position == study.settings.length:
-        changes["finished_at"] = now
-    connection.execute(update(Judge).where(Judge.id == judge.id).values(changes))
+    finished = now if position == study.settings.length else None
+    moved = {"judge": judge.id, "new_position": position, "new_staircase": staircase, "new_finished_at": finished}
+    connection.execute(_ADVANCE, moved)
     told = _state(connection, study, judge, position, staircase)
     if judge.arm == "feedback":
         truth = ("right" if stored.signal else "left") if study.settings.in_pairs else (

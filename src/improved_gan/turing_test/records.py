@@ -73,9 +73,8 @@ def export_study(connection: Connection, study: OpenStudy, *, pictures: bool, pa
         pictures: with the pictures themselves (base64 PNG), so that an import can show them.
         participants: with the recruiter's participant numbers, for payment; leave them out of what you publish.
     """
-    conditions = dict(
-        connection.execute(select(Condition.id, Condition.name).where(Condition.study_id == study.id)).tuples().all()
-    )
+    rows = connection.execute(select(Condition.id, Condition.name).where(Condition.study_id == study.id))
+    conditions = {row.id: row.name for row in rows}
     columns = [Picture.id, Picture.condition_id, Picture.number, Picture.file, *([Picture.png] if pictures else [])]
     shown = connection.execute(select(*columns).where(Picture.study_id == study.id).order_by(Picture.number)).all()
     number = {row.id: row.number for row in shown}

@@ -13,8 +13,6 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import OperationalError
 
-from improved_gan.turing_test.database import writing
-
 __all__ = ["Writer"]
 
 Result = TypeVar("Result")
@@ -29,7 +27,8 @@ class Writer:
     """
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self._writing = engine.execution_options(sqlite_begin="IMMEDIATE")
+        self._connection: Connection | None = None  # kept open: taking one from the pool costs as much as an answer
         self._queue: queue.SimpleQueue[tuple[Callable[[Connection], Any], Future[Any]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="turing-test-writer", daemon=True)
         self._thread.start()
@@ -61,6 +60,8 @@ class Writer:
                     for job in jobs:
                         self._alone(job)
             if last:
+                if self._connection is not None:
+                    self._connection.close()
                 return
 
     def _next_jobs(self) -> tuple[list[Any], bool]:
@@ -77,16 +78,25 @@ class Writer:
         return jobs, last
 
     def _commit(self, jobs: list[Any]) -> None:
-        with writing(self._engine) as connection:
-            results = [job(connection) for job, _ in jobs]
+        if self._connection is None or self._connection.invalidated:
+            self._connection = self._writing.connect()
+        with self._connection.begin():
+            results = [job(self._connection) for job, _ in jobs]
         for (_, future), result in zip(jobs, results, strict=True):
             future.set_result(result)
+
+    def _forget(self) -> None:
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._connection.close()
+            self._connection = None
 
     def _alone(self, job: Any) -> None:
         for attempt in range(_ATTEMPTS):
             try:
                 return self._commit([job])
-            except OperationalError as error:  # a lost connection, a lock: the pool makes a new connection
+            except OperationalError as error:  # a lost connection, a lock: another try on a new connection
+                self._forget()
                 if attempt == _ATTEMPTS - 1:
                     job[1].set_exception(error)
             except Exception as error:
