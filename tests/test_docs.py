@@ -15,19 +15,27 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 COMMANDS = typer.main.get_command(app).commands
 
 
+def parameters(command):
+    """A command's own parameters and those of its commands, where it has some."""
+    found = list(command.params)
+    for one in getattr(command, "commands", {}).values():
+        found += parameters(one)
+    return found
+
+
 @pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_every_command_and_option_is_documented(name: str) -> None:
     page = (ROOT / "docs" / "cli.md").read_text()
     assert f"## {name}" in page
     section = page.split(f"## {name}\n")[1].split("\n## ")[0]
-    for parameter in COMMANDS[name].params:
+    for parameter in parameters(COMMANDS[name]):
         if parameter.param_type_name == "option":
             assert any(f"{option}" in section for option in parameter.opts), f"{name} {parameter.opts}"
 
 
 def test_the_page_names_no_option_that_does_not_exist() -> None:
     page = (ROOT / "docs" / "cli.md").read_text()
-    known = {option for command in COMMANDS.values() for parameter in command.params for option in parameter.opts}
+    known = {option for command in COMMANDS.values() for parameter in parameters(command) for option in parameter.opts}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page)) <= known | {"--help", "--version"}
 
 
@@ -41,7 +49,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_the_map_points_to_files_that_exist_and_names_every_technique() -> None:
     text = (ROOT / "docs" / "paper_map.md").read_text()
     for path in re.findall(
-        r"`((?:techniques|models|training|data|metrics|theory|tests|examples|docs)/[\w/.-]+\.\w+)`", text
+        r"`((?:techniques|models|training|data|metrics|theory|turing_test|tests|examples|docs)/[\w/.-]+\.\w+)`", text
     ):
         assert (ROOT / path).exists() or (ROOT / "src" / "improved_gan" / path).exists(), path
     for file in (ROOT / "src" / "improved_gan" / "techniques").glob("[a-z]*.py"):

@@ -13,6 +13,7 @@ import typer
 from improved_gan import __version__
 from improved_gan.commands.evaluate_options import evaluate
 from improved_gan.commands.reproduce_arguments import ManyLabels, reproduce
+from improved_gan.commands.turing_test import app as turing_test_app
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,6 +27,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+app.add_typer(turing_test_app, name="turing-test")
 
 MAX_SEED = 2**32 - 1  # what NumPy takes
 
@@ -204,10 +207,11 @@ def _expected(error: Exception) -> tuple[str | None, int]:
     from improved_gan.metrics import MetricError
     from improved_gan.recipes import RecipeError
     from improved_gan.training.errors import DivergedError, InterruptedRunError, RunError
+    from improved_gan.turing_test.errors import TuringTestError
 
     if isinstance(error, InterruptedRunError):
         return str(error), 128 + error.signal_number
-    if isinstance(error, (DataError, MetricError, RecipeError, RunError, TheoryError)):
+    if isinstance(error, (DataError, MetricError, RecipeError, RunError, TheoryError, TuringTestError)):
         return str(error), 2
     if isinstance(error, DivergedError):
         return str(error), 1

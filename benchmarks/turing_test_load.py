@@ -1,0 +1,187 @@
+"""How many answers a second one server process takes, over loopback, and what is left after it is killed in the middle.
+
+    python benchmarks/turing_test_load.py --seconds 15 --judges 64 --rate 300 --out turing_test_load.json
+
+An open loop: answers are due at fixed times, and each judge sends the next one when it is due and the last one is
+confirmed, so a late reply makes the latencies that follow longer, not fewer. Latency counts from the time an answer was
+due. --kill: SIGKILL half way, start again, then compare every confirmed answer with the database.
+"""
+
+import argparse
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from improved_gan.turing_test.database import open_database, writing
+from improved_gan.turing_test.judging import begin
+from improved_gan.turing_test.records import read_study_votes
+from improved_gan.turing_test.security import csrf_token
+from improved_gan.turing_test.settings import StudySettings
+from improved_gan.turing_test.studies import OpenStudy, StudyFolders, create_study
+
+PORT, VISITOR, TRIALS = 8765, "v" * 32, 2000
+SERVER = """
+import sys
+from improved_gan.turing_test.app import create_app
+from improved_gan.turing_test.database import open_database
+from improved_gan.turing_test.limits import Limits
+from improved_gan.turing_test.server import run_server
+limits = Limits(per_address=1e6, per_judge=1e6)
+run_server(create_app(open_database(sys.argv[1]), limits), host="127.0.0.1", port=int(sys.argv[2]))
+"""
+
+
+def make_study(folder: Path, database: str, judges: int) -> tuple[OpenStudy, list[str]]:
+    """A study of random pictures, and the tokens of its judges."""
+    generator = np.random.default_rng(0)
+    for name in ("real", "generated"):
+        (folder / name).mkdir()
+        for k in range(100):
+            pixels = generator.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{k}.png")
+    engine = open_database(database)
+    folders = StudyFolders(folder / "real", {"generated": folder / "generated"})
+    study, _, _ = create_study(engine, folders, StudySettings(trials=TRIALS, practice=0, checks=0))
+    tokens = []
+    for _ in range(judges):
+        with writing(engine) as connection:
+            tokens.append(begin(connection, study, None))
+    engine.dispose()
+    return study, tokens
+
+
+def start_server(database: str) -> subprocess.Popen[bytes]:
+    """The server in a process of its own."""
+    return subprocess.Popen([sys.executable, "-c", SERVER, database, str(PORT)])
+
+
+class JudgeClient:
+    """One judge over one connection that is kept open; sends an answer until it is confirmed."""
+
+    def __init__(self, study: OpenStudy, token: str, start: int) -> None:
+        self.head = (
+            f"POST /s/{study.slug}/answer HTTP/1.1\r\nHost: 127.0.0.1:{PORT}\r\nContent-Type: application/json\r\n"
+            f"X-CSRF-Token: {csrf_token(study, VISITOR)}\r\nCookie: visitor={VISITOR}; judge-{study.slug}={token}\r\n"
+        )
+        self.number, self.confirmed, self.start, self.retries = 0, [], start, 0  # type: ignore[var-annotated]
+        self.streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def answer(self) -> None:
+        """Send the next answer, again and again until the server confirms it."""
+        choice = "generated" if (self.number + self.start) % 3 == 0 else "real"
+        body = json.dumps({"number": self.number, "choice": choice, "response_ms": 700, "shown_ms": None})
+        request = f"{self.head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+        while True:
+            try:
+                if self.streams is None:
+                    self.streams = await asyncio.open_connection("127.0.0.1", PORT)
+                reader, writer = self.streams
+                writer.write(request)
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+                reply = json.loads(await reader.readexactly(length))
+                assert head.startswith(b"HTTP/1.1 200"), (head, reply)
+                self.confirmed.append(choice)
+                self.number = reply["position"]
+                return
+            except (OSError, asyncio.IncompleteReadError):
+                self.streams = None
+                self.retries += 1
+                await asyncio.sleep(0.1)
+
+
+async def load(clients: list[JudgeClient], rate: float, seconds: float) -> list[float]:
+    """Answers due at a fixed rate, shared by the judges; seconds from due to confirmed."""
+    latencies: list[float] = []
+    first = time.perf_counter() + 0.2
+
+    async def judge(index: int, client: JudgeClient) -> None:
+        for k in range(index, int(rate * seconds), len(clients)):
+            due = first + k / rate
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            await client.answer()
+            latencies.append(time.perf_counter() - due)
+
+    await asyncio.gather(*(judge(index, client) for index, client in enumerate(clients)))
+    return latencies
+
+
+async def run(options: argparse.Namespace, database: str, study: OpenStudy, tokens: list[str]) -> dict[str, Any]:
+    server = start_server(database)
+    await wait_for_server()
+    clients = [JudgeClient(study, token, start) for start, token in enumerate(tokens)]
+    await load(clients, 50, 1.0)  # warm
+    begun = time.perf_counter()
+    task = asyncio.create_task(load(clients, options.rate, options.seconds))
+    if options.kill:
+        await asyncio.sleep(options.seconds / 2)
+        server.send_signal(signal.SIGKILL)
+        server.wait()
+        server = start_server(database)
+    latencies = await task
+    elapsed = time.perf_counter() - begun - 0.2
+    server.send_signal(signal.SIGTERM)
+    server.wait(20)
+    engine = open_database(database)
+    with engine.connect() as connection:
+        votes = read_study_votes(connection, study)
+    lost = doubled = wrong = 0
+    for index, client in enumerate(clients):
+        own = votes.where(votes.judge == index)
+        lost += max(0, len(client.confirmed) - len(own))
+        doubled += len(own) - len(set(own.trial.tolist())) + max(0, len(own) - len(client.confirmed))
+        pairs = zip(own.response.tolist(), client.confirmed, strict=False)
+        wrong += sum(stored != (sent == "generated") for stored, sent in pairs)
+    p50, p95, p99 = 1000 * np.quantile(latencies, [0.5, 0.95, 0.99])
+    return {
+        "database": database.split("://")[0] if "://" in database else "sqlite",
+        "judges": len(clients), "asked_per_second": options.rate, "answers_per_second": len(latencies) / elapsed,
+        "p50_ms": p50, "p95_ms": p95, "p99_ms": p99, "max_ms": 1000 * max(latencies), "killed": options.kill,
+        "retries": sum(client.retries for client in clients), "confirmed": sum(len(c.confirmed) for c in clients),
+        "stored": len(votes), "lost": lost, "doubled": doubled, "wrong": wrong,
+    }  # fmt: skip
+
+
+async def wait_for_server() -> None:
+    for _ in range(300):
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", PORT)
+            writer.close()
+            return
+        except OSError:
+            await asyncio.sleep(0.1)
+    raise RuntimeError("the server did not start")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=15)
+    parser.add_argument("--judges", type=int, default=64)
+    parser.add_argument("--rate", type=float, default=300)
+    parser.add_argument("--db", help="default: a new SQLite file")
+    parser.add_argument("--kill", action="store_true")
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    if options.rate * options.seconds / options.judges > TRIALS - 10 or options.seconds > 120:
+        parser.error("bounded: at most 120 seconds and 1,990 answers a judge")
+    with tempfile.TemporaryDirectory() as folder:
+        database = options.db or str(Path(folder) / "load.db")
+        study, tokens = make_study(Path(folder), database, options.judges)
+        found = asyncio.run(run(options, database, study, tokens))
+    for name, value in found.items():
+        print(f"{name:20} {value:.1f}" if isinstance(value, float) else f"{name:20} {value}")
+    if options.out:
+        options.out.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""The web application: routes, and what stands before them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from sqlalchemy import Engine
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from improved_gan.turing_test import judge_pages, researcher_pages
+from improved_gan.turing_test.limits import BodyLimit, Limits
+from improved_gan.turing_test.security import SecurityHeaders
+from improved_gan.turing_test.site import Site
+from improved_gan.turing_test.studies import list_studies
+
+__all__ = ["create_app"]
+
+_STATIC = Path(__file__).parent / "static"
+_MOST_BYTES = 16_384
+
+
+class _AddressLimit:
+    """Answers 429 to a network address that asks too often."""
+
+    def __init__(self, app: ASGIApp, *, site: Site) -> None:
+        self._app, self._site = app, site
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not self._site.addresses.allows((scope.get("client") or ("",))[0]):
+            answer = PlainTextResponse("too many requests", status_code=429, headers={"Retry-After": "1"})
+            return await answer(scope, receive, send)
+        return await self._app(scope, receive, send)
+
+
+async def _start(request: Request) -> Response:
+    """On to the only study there is; with several, judges need the link of theirs."""
+    site: Site = request.app.state.site
+    studies = list(await site.read(list_studies))
+    if len(studies) == 1:
+        return RedirectResponse(f"/s/{studies[0]['slug']}", 303)
+    return site.message(request, 404, "Which study?", "Please use the link that you were given.")
+
+
+async def _health(_: Request) -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+async def _robots(_: Request) -> Response:
+    return PlainTextResponse("User-agent: *\nDisallow: /\n")
+
+
+async def _favicon(_: Request) -> Response:
+    return FileResponse(_STATIC / "icon.svg", media_type="image/svg+xml", headers={"Cache-Control": "max-age=86400"})
+
+
+async def _not_found(request: Request, _: Exception) -> Response:
+    site: Site = request.app.state.site
+    return site.message(request, 404, "No such page", "Please check the link that you were given.")
+
+
+async def _failed(_: Request, __: Exception) -> Response:
+    return PlainTextResponse("something went wrong here; please try again", status_code=500)
+
+
+def create_app(engine: Engine, limits: Limits | None = None) -> Starlette:
+    """The application on a database that `database.open_database` has opened.
+
+    Use: `create_app(open_database("study.db"))` under any ASGI server, one process for each SQLite file.
+    """
+    site = Site(engine, limits)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        site.close()
+
+    app = Starlette(
+        routes=[
+            Route("/", _start),
+            Route("/health", _health),
+            Route("/robots.txt", _robots),
+            Route("/favicon.ico", _favicon),
+            Mount("/static", StaticFiles(directory=_STATIC)),
+            *judge_pages.ROUTES,
+            *researcher_pages.ROUTES,
+        ],
+        middleware=[
+            Middleware(SecurityHeaders),
+            Middleware(_AddressLimit, site=site),
+            Middleware(BodyLimit, most=_MOST_BYTES),
+        ],
+        exception_handlers={404: _not_found, 500: _failed},
+        lifespan=lifespan,
+    )
+    app.state.site = site
+    return app

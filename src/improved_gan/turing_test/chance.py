@@ -1,0 +1,140 @@
+"""Above chance or not, and how many judges a study needs.
+
+Votes of one judge resemble each other. With m votes a judge and correlation r between two of them, n votes are worth
+n / (1 + (m - 1) r) independent ones (the design effect, Kish 1965). The paper's 2,000 votes at 52.4% on MNIST (section
+6.1) are above chance if the votes were independent, and no longer are at quite ordinary correlations.
+"""
+
+from typing import Literal
+
+import numpy as np
+from scipy.stats import binomtest, nct, norm, t
+
+from improved_gan.turing_test.errors import TuringTestError
+
+__all__ = ["above_chance", "design_effect", "judges_needed", "power"]
+
+Comparison = Literal["chance", "within", "between"]
+
+
+def design_effect(votes_per_judge: float, correlation: float) -> float:
+    """How many votes of such judges weigh as one independent vote: 1 + (m - 1) r.
+
+    Example:
+        >>> design_effect(50, 0.02)
+        1.98
+    """
+    return 1 + (votes_per_judge - 1) * correlation
+
+
+def above_chance(correct: int, votes: int, *, chance: float = 0.5, effect: float = 1.0) -> float:
+    """One-sided p-value: how often guessing would give so many correct votes, or more.
+
+    Exact (binomial) for independent votes; with a design effect above 1 the normal approximation, its variance times
+    the effect.
+
+    Raises:
+        TuringTestError: counts that do not fit, a design effect below 1.
+
+    Example:
+        The paper's MNIST study: 2,000 votes, 52.4% correct.
+
+        >>> round(above_chance(1048, 2000), 3)
+        0.017
+        >>> round(above_chance(1048, 2000, effect=design_effect(50, 0.02)), 3)
+        0.066
+    """
+    if not 0 <= correct <= votes or votes == 0:
+        raise TuringTestError(f"{correct} correct of {votes} votes: needs 0 <= correct <= votes and a vote")
+    if effect < 1:
+        raise TuringTestError(f"a design effect must be 1 or more, not {effect}")
+    if effect == 1:
+        return float(binomtest(correct, votes, chance, alternative="greater").pvalue)
+    deviation = np.sqrt(chance * (1 - chance) * votes * effect)
+    return float(norm.sf((correct - votes * chance - 0.5) / deviation))
+
+
+def power(
+    judges: int,
+    trials: int,
+    *,
+    difference: float = 0.05,
+    base: float = 0.5,
+    judge_deviation: float = 0.05,
+    comparison: Comparison = "chance",
+    level: float = 0.05,
+) -> float:
+    """The chance that a two-sided t test over judges finds a true difference.
+
+    Args:
+        judges: all judges of the study.
+        trials: votes of each judge that count ("within": on each of the two models).
+        difference: between accuracies; 0.05 is 5 points.
+        base: the smaller of the two accuracies.
+        judge_deviation: spread of the judges' true accuracies ("within": of their true differences).
+        comparison: "chance": one accuracy against `base`; "within": two models under the same judges; "between": two
+            arms, half of the judges in each.
+        level: of the test.
+
+    Raises:
+        TuringTestError: accuracies outside 0 to 1, or fewer than two judges in a group.
+
+    Example:
+        >>> power(30, 50) > 0.8
+        True
+    """
+    upper = base + difference
+    if not (0 <= base < upper <= 1) or trials < 1 or judge_deviation < 0:
+        raise TuringTestError(f"accuracies must lie in 0 to 1 with a difference above 0, not {base} and {upper}")
+    noise = upper * (1 - upper) / trials
+    if comparison == "chance":
+        variance, freedom = (judge_deviation**2 + noise) / judges, judges - 1
+    elif comparison == "within":
+        variance, freedom = (judge_deviation**2 + noise + base * (1 - base) / trials) / judges, judges - 1
+    else:
+        spread = 2 * judge_deviation**2 + noise + base * (1 - base) / trials
+        variance, freedom = spread / (judges / 2), judges - 2
+    if freedom < 1:
+        raise TuringTestError(f"{judges} judges are too few for a comparison of the kind {comparison!r}")
+    shift = difference / np.sqrt(variance) if variance > 0 else np.inf
+    if np.isinf(shift):
+        return 1.0
+    edge = t.ppf(1 - level / 2, freedom)
+    return float(nct.sf(edge, freedom, shift) + nct.cdf(-edge, freedom, shift))
+
+
+def judges_needed(
+    trials: int,
+    *,
+    difference: float = 0.05,
+    wanted_power: float = 0.8,
+    base: float = 0.5,
+    judge_deviation: float = 0.05,
+    comparison: Comparison = "chance",
+    level: float = 0.05,
+) -> int:
+    """The smallest number of judges with the wanted power; arguments as in `power`.
+
+    Raises:
+        TuringTestError: not reached with 100,000 judges, or as `power`.
+
+    Example:
+        >>> judges_needed(50), judges_needed(50, comparison="within"), judges_needed(50, comparison="between")
+        (26, 42, 96)
+    """
+
+    def enough(judges: int) -> bool:
+        reached = power(judges, trials, difference=difference, base=base, judge_deviation=judge_deviation,
+                        comparison=comparison, level=level)  # fmt: skip
+        return reached >= wanted_power
+
+    step = 2 if comparison == "between" else 1
+    low, high = 1, 2
+    while not enough(step * high):
+        low, high = high, 2 * high
+        if high > 100_000:
+            raise TuringTestError(f"a power of {wanted_power} is not reached with 100,000 judges; ask for less")
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if middle >= 2 and enough(step * middle) else (middle, high)
+    return step * high

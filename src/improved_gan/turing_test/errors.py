@@ -1,0 +1,22 @@
+"""The errors of this room that a user can do something about."""
+
+__all__ = ["StudyClosedError", "TuringTestError", "needs_extra"]
+
+
+class TuringTestError(ValueError):
+    """Something that was asked for does not fit: the message says what was required, what came, what to do."""
+
+
+class StudyClosedError(TuringTestError):
+    """The study takes no more answers, or no more judges."""
+
+
+def needs_extra(error: ModuleNotFoundError) -> TuringTestError:
+    """The one line for a package that is not installed.
+
+    Example:
+        >>> print(needs_extra(ModuleNotFoundError("No module named 'starlette'", name="starlette")))
+        the visual Turing test needs starlette: pip install 'improved-gan[web]'
+    """
+    extra = "postgresql" if error.name == "psycopg" else "web"
+    return TuringTestError(f"the visual Turing test needs {error.name}: pip install 'improved-gan[{extra}]'")

@@ -1,0 +1,204 @@
+"""The figures of a study, each from the table of votes: by model, arm, position, picture, exposure.
+
+Every interval is over judges (`intervals.cluster_bootstrap`); the paper's own figure is the share of correct votes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import t
+
+from improved_gan.turing_test.intervals import Estimate, cluster_bootstrap, wilson
+from improved_gan.turing_test.signal_detection import accuracy_of_rates, bias, rate, roc_area, sensitivity
+from improved_gan.turing_test.staircase import threshold_ms
+from improved_gan.turing_test.votes import REAL, Votes
+
+__all__ = [
+    "ModelFigures", "PictureFigures", "accuracy", "by_exposure", "by_position", "difference", "differences",
+    "model_figures", "p_above_chance", "picture_figures", "response_times", "thresholds",
+]  # fmt: skip
+
+Floats = NDArray[np.float64]
+_LEVELS = 6  # of the rating scale
+
+
+@dataclass(frozen=True)
+class ModelFigures:
+    """One generator under the judges. Rates are of "said generated" (pairs: "chose the right"); counts are pooled."""
+
+    model: str
+    judges: int
+    votes: int
+    correct: int
+    hits: int
+    signals: int
+    false_alarms: int
+    noises: int
+    accuracy: Estimate
+    hit_rate: Estimate
+    false_alarm_rate: Estimate
+    sensitivity: Estimate
+    bias: Estimate
+    roc_area: Estimate | None
+
+
+@dataclass(frozen=True)
+class PictureFigures:
+    """How often judges were wrong about one picture: a generated one that fools, a real one that is doubted."""
+
+    picture: int
+    model: str
+    votes: int
+    wrong: int
+    rate: float
+    low: float
+    high: float
+
+
+def _counts(votes: Votes) -> Floats:
+    """(J, 4) for each judge: hits, signals, false alarms, noises."""
+    judges, judge = np.unique(votes.judge, return_inverse=True)
+    columns = (votes.signal & votes.response, votes.signal, ~votes.signal & votes.response, ~votes.signal)
+    return np.stack([np.bincount(judge, weights=one, minlength=len(judges)) for one in columns], axis=1)
+
+
+def _spread(function: Callable[..., Floats]) -> Callable[[Floats], Floats]:
+    return lambda sums: function(*np.moveaxis(sums[..., :4], -1, 0))
+
+
+def _with_fallback(found: Estimate, wrong_or_right: list[tuple[int, int]]) -> Estimate:
+    """Wilson's interval where resampled judges show no spread at all, as when everybody is always right."""
+    if found.low < found.high or np.isnan(found.low):
+        return found
+    bounds = [wilson(successes, total) for successes, total in wrong_or_right]
+    return Estimate(found.value, float(np.mean([low for low, _ in bounds])), float(np.mean([b for _, b in bounds])))
+
+
+def accuracy(votes: Votes) -> Estimate:
+    """Correct share with both kinds of trial weighing the same, (H + 1 - F) / 2, with its interval over judges."""
+    counts = _counts(votes)
+    hits, signals, false_alarms, noises = counts.sum(0).astype(int).tolist() if len(counts) else [0] * 4
+    if min(signals, noises) == 0:
+        right = np.stack([counts[:, 0] + counts[:, 3] - counts[:, 2], counts[:, 1] + counts[:, 3]], axis=1)
+        return cluster_bootstrap(right, lambda sums: rate(sums[..., 0], sums[..., 1]))
+    found = cluster_bootstrap(counts, _spread(accuracy_of_rates))
+    return _with_fallback(found, [(hits, signals), (noises - false_alarms, noises)])
+
+
+def p_above_chance(votes: Votes) -> float:
+    """One-sided p-value of the accuracy against 0.5 with judges as clusters (linearised, t with J - 1 degrees)."""
+    counts = _counts(votes)
+    if len(counts) < 2 or min(counts.sum(0)[[1, 3]]) == 0:
+        return float("nan")
+    hits, signals, false_alarms, noises = counts.sum(0)
+    influence = (counts[:, 0] - counts[:, 1] * hits / signals) / signals / 2
+    influence = influence - (counts[:, 2] - counts[:, 3] * false_alarms / noises) / noises / 2
+    deviation = np.sqrt(len(counts) / (len(counts) - 1) * (influence**2).sum())
+    excess = float(accuracy_of_rates(hits, signals, false_alarms, noises)) - 0.5
+    if deviation == 0:
+        return 0.0 if excess > 0 else 1.0
+    return float(t.sf(excess / deviation, len(counts) - 1))
+
+
+def model_figures(votes: Votes, model: str) -> ModelFigures:
+    """All figures of one generator."""
+    votes = votes.of_model(model)
+    pairs, counts = bool((votes.design == "two_alternative").all()), _counts(votes)
+    hits, signals, false_alarms, noises = counts.sum(0).astype(int).tolist()
+    rated = votes.where(~np.isnan(votes.rating))
+    return ModelFigures(
+        model=model,
+        judges=len(counts),
+        votes=len(votes),
+        correct=int(votes.correct.sum()),
+        hits=hits,
+        signals=signals,
+        false_alarms=false_alarms,
+        noises=noises,
+        accuracy=accuracy(votes),
+        hit_rate=_with_fallback(cluster_bootstrap(counts, lambda s: rate(s[..., 0], s[..., 1])), [(hits, signals)]),
+        false_alarm_rate=_with_fallback(
+            cluster_bootstrap(counts, lambda s: rate(s[..., 2], s[..., 3])), [(false_alarms, noises)]
+        ),
+        sensitivity=cluster_bootstrap(counts, _spread(lambda *four: sensitivity(*four, pairs=pairs))),
+        bias=cluster_bootstrap(counts, _spread(bias)),
+        roc_area=_roc_area(rated) if len(rated) else None,
+    )
+
+
+def _roc_area(votes: Votes) -> Estimate:
+    """Area under the ROC curve of the ratings: generated against real, from each judge's histogram of levels."""
+    judges, judge = np.unique(votes.judge, return_inverse=True)
+    level = votes.rating.astype(int) - 1 + _LEVELS * ~votes.signal
+    table = np.zeros((len(judges), 2 * _LEVELS))
+    np.add.at(table, (judge, level), 1)
+    return cluster_bootstrap(table, lambda sums: roc_area(sums[..., :_LEVELS], sums[..., _LEVELS:]))
+
+
+def difference(first: Votes, second: Votes) -> Estimate:
+    """Accuracy of the first minus that of the second votes under the same judges, interval over those judges."""
+    judges = np.unique(np.concatenate([first.judge, second.judge]))
+    table = np.zeros((len(judges), 8))
+    for start, votes in ((0, first), (4, second)):
+        table[np.searchsorted(judges, np.unique(votes.judge)), start : start + 4] = _counts(votes)
+    right = _spread(accuracy_of_rates)
+    return cluster_bootstrap(table, lambda sums: right(sums[..., :4]) - right(sums[..., 4:]))
+
+
+def differences(votes: Votes) -> dict[tuple[str, str], Estimate]:
+    """For each two generators, how much easier the first is told from real pictures than the second."""
+    return {
+        (one, two): difference(votes.of_model(one), votes.of_model(two)) for one, two in combinations(votes.models(), 2)
+    }
+
+
+def by_position(votes: Votes, *, blocks: int = 5) -> list[Estimate]:
+    """Accuracy over a session cut into equal blocks of trials: learning, or fatigue."""
+    order = np.zeros(len(votes))
+    for judge in np.unique(votes.judge):
+        own = np.flatnonzero(votes.judge == judge)
+        order[own[np.argsort(votes.trial[own])]] = np.arange(len(own)) / max(len(own), 1)
+    block = np.minimum((order * blocks).astype(int), blocks - 1)
+    return [accuracy(votes.where(block == one)) for one in range(blocks)]
+
+
+def by_exposure(votes: Votes) -> dict[int, Estimate]:
+    """Accuracy at each exposure time (milliseconds) of a timed study."""
+    times = np.unique(votes.exposure_ms[~np.isnan(votes.exposure_ms)])
+    return {int(time): accuracy(votes.where(votes.exposure_ms == time)) for time in times}
+
+
+def thresholds(votes: Votes) -> list[float]:
+    """The exposure, in milliseconds, that each judge's staircase settled at; judges with too few reversals left out."""
+    found = []
+    for judge in np.unique(votes.judge):
+        own = votes.where(votes.judge == judge)
+        found.append(threshold_ms(own.exposure_ms[np.argsort(own.trial)].tolist()))
+    return [one for one in found if not np.isnan(one)]
+
+
+def response_times(votes: Votes) -> dict[str, tuple[float, float, float]]:
+    """Quartiles of the response time, in milliseconds, on real pictures and on each model's (pairs: by model)."""
+    found = {}
+    for name in np.unique(votes.model):
+        times = votes.response_ms[(votes.model == name) & ~np.isnan(votes.response_ms)]
+        if len(times):
+            low, middle, high = np.quantile(times, [0.25, 0.5, 0.75])
+            found[str(name)] = (float(low), float(middle), float(high))
+    return found
+
+
+def picture_figures(votes: Votes) -> list[PictureFigures]:
+    """Each judged picture's votes, most often misjudged first; a picture's interval is Wilson's over its votes."""
+    own = [(int(p), str(m), bool(c)) for p, m, c in zip(votes.picture, votes.model, votes.correct, strict=True)]
+    own += [(int(p), REAL, bool(c)) for p, c in zip(votes.partner, votes.correct, strict=True) if p >= 0]
+    tally: dict[tuple[int, str], list[int]] = {}
+    for picture, model, right in own:
+        entry = tally.setdefault((picture, model), [0, 0])
+        entry[0] += 1
+        entry[1] += not right
+    found = [PictureFigures(p, m, n, wrong, wrong / n, *wilson(wrong, n)) for (p, m), (n, wrong) in tally.items()]
+    return sorted(found, key=lambda one: (-one.rate, -one.votes, one.picture))

@@ -1,0 +1,186 @@
+"""The answers of a study as a table of votes; export with a data dictionary, and import for analysis elsewhere.
+
+The JSON export is complete: another server can show the same report with the same pictures from it.
+"""
+
+import base64
+import json
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+from sqlalchemy.orm import aliased
+
+from improved_gan.turing_test.errors import TuringTestError
+from improved_gan.turing_test.settings import StudySettings
+from improved_gan.turing_test.studies import OpenStudy
+from improved_gan.turing_test.tables import Condition, Judge, Picture, Study, Trial
+from improved_gan.turing_test.tokens import hash_token, new_token
+from improved_gan.turing_test.votes import DATA_DICTIONARY, Votes, votes_from_rows
+
+__all__ = ["export_study", "import_study", "read_study_votes"]
+
+_FORMAT = "improved-gan turing-test export 1"
+
+
+def read_study_votes(connection: Connection, study: OpenStudy) -> Votes:
+    """Every stored answer of the study, in the order of judges and trials."""
+    return votes_from_rows(_vote_rows(connection, study))
+
+
+def _vote_rows(connection: Connection, study: OpenStudy) -> list[dict[str, Any]]:
+    first, second = aliased(Picture), aliased(Picture)
+    query = (
+        select(Trial, Judge.number.label("judge"), Judge.arm, first.number.label("one"), second.number.label("two"))
+        .join(Judge, Judge.id == Trial.judge_id)
+        .join(first, first.id == Trial.first_id)
+        .outerjoin(second, second.id == Trial.second_id)
+        .where(Judge.study_id == study.id, Trial.answered_at.is_not(None))
+        .order_by(Judge.number, Trial.number)
+    )
+    rows = []
+    for row in connection.execute(query).mappings():
+        pair, right = row["two"] is not None, row["signal"]  # the real one is on the right
+        rows.append(
+            {
+                "judge": row["judge"],
+                "arm": row["arm"],
+                "design": study.settings.design,
+                "trial": row["number"],
+                "picture": row["two"] if pair and not right else row["one"],
+                "partner": (row["two"] if right else row["one"]) if pair else -1,
+                "answered_at": _utc(row["answered_at"]),
+                **{name: row[name] for name in ("kind", "model", "signal", "response", "rating")},
+                **{name: row[name] for name in ("response_ms", "exposure_ms", "shown_ms")},
+            }
+        )
+    return rows
+
+
+def _utc(time: datetime | None) -> str | None:
+    """ISO 8601; SQLite gives times back without their zone, which is UTC."""
+    return None if time is None else time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC).isoformat()
+
+
+def export_study(connection: Connection, study: OpenStudy, *, pictures: bool, participants: bool) -> dict[str, Any]:
+    """The whole study as JSON holds it.
+
+    Args:
+        connection: to the database.
+        study: which.
+        pictures: with the pictures themselves (base64 PNG), so that an import can show them.
+        participants: with the recruiter's participant numbers, for payment; leave them out of what you publish.
+    """
+    rows = connection.execute(select(Condition.id, Condition.name).where(Condition.study_id == study.id))
+    conditions = {row.id: row.name for row in rows}
+    columns = [Picture.id, Picture.condition_id, Picture.number, Picture.file, *([Picture.png] if pictures else [])]
+    shown = connection.execute(select(*columns).where(Picture.study_id == study.id).order_by(Picture.number)).all()
+    number = {row.id: row.number for row in shown}
+    judges = connection.execute(select(Judge).where(Judge.study_id == study.id).order_by(Judge.number)).mappings()
+    return {
+        "format": _FORMAT,
+        "data_dictionary": DATA_DICTIONARY,
+        "study": {"slug": study.slug, "settings": study.settings.to_dict(), "seed": study.seed,
+                  "models": list(study.models), "width": study.width, "height": study.height},
+        "pictures": [
+            {"number": row.number, "condition": conditions[row.condition_id], "file": row.file}
+            | ({"png": base64.b64encode(row.png).decode()} if pictures else {})
+            for row in shown
+        ],
+        "judges": [_judge(connection, row, number, participants) for row in judges],
+        "votes": _vote_rows(connection, study),
+    }  # fmt: skip
+
+
+def _judge(connection: Connection, row: Any, number: dict[int, int], participants: bool) -> dict[str, Any]:
+    trials = connection.execute(select(Trial).where(Trial.judge_id == row["id"]).order_by(Trial.number)).mappings()
+    kept = ("number", "arm", "position", "staircase", "completion_code")
+    private = ("participant", "completion_code")
+    return {
+        **{name: row[name] if participants or name not in private else None for name in (*kept, "participant")},
+        "started_at": _utc(row["started_at"]),
+        "finished_at": _utc(row["finished_at"]),
+        "trials": [
+            {
+                **{name: trial[name] for name in ("number", "kind", "model", "signal", "response", "rating")},
+                **{name: trial[name] for name in ("response_ms", "exposure_ms", "shown_ms")},
+                "first": number[trial["first_id"]],
+                "second": number.get(trial["second_id"]) if trial["second_id"] else None,
+                "answered_at": _utc(trial["answered_at"]),
+            }
+            for trial in trials
+        ],
+    }
+
+
+def import_study(connection: Connection, path: Path) -> tuple[str, str]:
+    """Read a JSON export into the database as a closed study of its own.
+
+    Returns:
+        The study's name and its researcher's token.
+
+    Raises:
+        TuringTestError: not such a file; nothing is stored.
+    """
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        if stored.get("format") != _FORMAT:
+            raise TuringTestError(
+                f"{path} is no {_FORMAT}: make one with `improved-gan turing-test export --format json`"
+            )
+        return _import(connection, stored)
+    except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, TuringTestError):
+            raise
+        raise TuringTestError(f"{path} cannot be read as an export: {type(error).__name__}: {error}") from error
+
+
+def _import(connection: Connection, stored: dict[str, Any]) -> tuple[str, str]:
+    about, slug, token = stored["study"], secrets.token_hex(4), new_token()
+    StudySettings.from_dict(about["settings"])
+    if any("png" not in one for one in stored["pictures"]):
+        raise TuringTestError(
+            "this export has no pictures: export it with --pictures, or analyse its CSV with `report`"
+        )
+    study = insert(Study).values(
+        slug=slug, fingerprint=new_token(), settings=about["settings"], secret=new_token().encode(),
+        researcher_hash=hash_token(token), seed=about["seed"], is_closed=True, num_judges=len(stored["judges"]),
+        width=about["width"], height=about["height"], created_at=datetime.now(UTC),
+    )  # fmt: skip
+    study_id = connection.execute(study.returning(Study.id)).scalar_one()
+    conditions: dict[str, int] = {}
+    for name in sorted({one["condition"] for one in stored["pictures"]}):
+        made = insert(Condition).values(study_id=study_id, name=name).returning(Condition.id)
+        conditions[name] = connection.execute(made).scalar_one()
+    ids = {}
+    for one in stored["pictures"]:
+        picture = insert(Picture).values(
+            study_id=study_id, condition_id=conditions[one["condition"]], number=one["number"], file=one["file"],
+            num_planned=0, png=base64.b64decode(one["png"], validate=True),
+        )  # fmt: skip
+        ids[one["number"]] = connection.execute(picture.returning(Picture.id)).scalar_one()
+    for judge in stored["judges"]:
+        _import_judge(connection, study_id, judge, ids)
+    return slug, token
+
+
+def _import_judge(connection: Connection, study_id: int, judge: dict[str, Any], ids: dict[int, int]) -> None:
+    times = {name: judge[name] and datetime.fromisoformat(judge[name]) for name in ("started_at", "finished_at")}
+    same = {name: judge[name] for name in ("number", "arm", "position", "staircase", "participant")}
+    made = insert(Judge).values(study_id=study_id, token_hash=hash_token(new_token()), **same, **times,
+                                completion_code=judge["completion_code"] or "")  # fmt: skip
+    judge_id = connection.execute(made.returning(Judge.id)).scalar_one()
+    rows = [
+        {
+            **{name: value for name, value in trial.items() if name not in ("first", "second")},
+            "judge_id": judge_id,
+            "first_id": ids[trial["first"]],
+            "second_id": None if trial["second"] is None else ids[trial["second"]],
+            "answered_at": trial["answered_at"] and datetime.fromisoformat(trial["answered_at"]),
+        }
+        for trial in judge["trials"]
+    ]
+    if rows:
+        connection.execute(insert(Trial), rows)

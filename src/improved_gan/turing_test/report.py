@@ -1,0 +1,109 @@
+"""The report of a study: what the rules removed, then every figure with its interval; as data, for page, text and JSON.
+
+Use: `make_report(read_votes("votes.csv")).to_dict()`.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from improved_gan.turing_test.agreement import krippendorff_alpha
+from improved_gan.turing_test.exclusions import Exclusion, Rules, apply_rules
+from improved_gan.turing_test.figures import (
+    ModelFigures,
+    PictureFigures,
+    accuracy,
+    by_exposure,
+    by_position,
+    differences,
+    model_figures,
+    p_above_chance,
+    picture_figures,
+    response_times,
+    thresholds,
+)
+from improved_gan.turing_test.intervals import Estimate
+from improved_gan.turing_test.votes import Votes
+
+__all__ = ["Report", "make_report"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that a study says. Accuracies, rates and shares are in 0 to 1, times in milliseconds."""
+
+    rules: Rules
+    exclusions: list[Exclusion]
+    judges_before: int
+    votes_before: int
+    judges: int
+    votes: int
+    correct: int
+    accuracy_before: Estimate
+    accuracy: Estimate
+    p_above_chance: float
+    models: list[ModelFigures]
+    differences: list[tuple[str, str, Estimate]]
+    arms: dict[str, Estimate]
+    learning: dict[str, list[Estimate]]
+    response_times: dict[str, tuple[float, float, float]]
+    agreement: float
+    exposures: dict[int, Estimate]
+    thresholds: list[float]
+    pictures: list[PictureFigures]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON holds it; a figure that is not defined is None."""
+        return dict(_plain(asdict(self)))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def make_report(votes: Votes, rules: Rules | None = None) -> Report:
+    """Apply the rules and compute every figure; an empty table gives an empty report.
+
+    Example:
+        >>> from improved_gan.turing_test.simulation import Population, simulate
+        >>> report = make_report(simulate(Population({"dcgan": 0.787}), judges=30, trials=60))
+        >>> report.models[0].accuracy.contains(0.787), report.p_above_chance < 0.001
+        (True, True)
+    """
+    rules = rules or Rules()
+    main = votes.where(votes.kind == "main")
+    kept, exclusions = apply_rules(votes, rules)
+    arms = [str(arm) for arm in np.unique(kept.arm)]
+    return Report(
+        rules=rules,
+        exclusions=exclusions,
+        judges_before=len(np.unique(main.judge)),
+        votes_before=len(main),
+        judges=len(np.unique(kept.judge)),
+        votes=len(kept),
+        correct=int(kept.correct.sum()),
+        accuracy_before=accuracy(main),
+        accuracy=accuracy(kept),
+        p_above_chance=p_above_chance(kept),
+        models=[model_figures(kept, name) for name in kept.models()],
+        differences=[(one, two, found) for (one, two), found in differences(kept).items()],
+        arms={arm: accuracy(kept.where(kept.arm == arm)) for arm in arms},
+        learning={arm: by_position(kept.where(kept.arm == arm)) for arm in arms},
+        response_times=response_times(kept),
+        agreement=_agreement(kept),
+        exposures=by_exposure(kept),
+        thresholds=thresholds(kept),
+        pictures=picture_figures(kept),
+    )
+
+
+def _agreement(votes: Votes) -> float:
+    """Krippendorff's alpha of what judges said about a picture; in pairs, whether the generated one was found."""
+    pairs = votes.design == "two_alternative"
+    return krippendorff_alpha(votes.picture, np.where(pairs, votes.correct, votes.response))

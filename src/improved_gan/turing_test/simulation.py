@@ -1,0 +1,168 @@
+"""Judges of known skill, to plan a study with and to see that the report finds what was put in.
+
+Judge j sees real and generated pictures d'_j apart and says "generated" beyond a criterion c_j (equal-variance signal
+detection): d'_j ~ N(d', s_d^2), c_j ~ N(c, s_c^2). With the mean evidence of a kind of picture at m, judges say
+"generated" to it at the rate Phi((m - c) / sqrt(1 + s_d^2/4 + s_c^2)), exactly, so each figure of the report has a true
+value. The real pictures are the same for all models, so their false alarm rate F = 1 - (mean of the accuracies a),
+and a model has H = 2 a - 1 + F.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+
+from improved_gan.turing_test.errors import TuringTestError
+from improved_gan.turing_test.figures import model_figures
+from improved_gan.turing_test.votes import REAL, Votes
+
+__all__ = ["Population", "coverage", "simulate"]
+
+
+@dataclass(frozen=True)
+class Population:
+    """Whom the judges are drawn from.
+
+    Args:
+        accuracy: for each model the mean accuracy at zero bias, between 0 and 1; the paper: 0.524, 0.787.
+        criterion: mean bias c; above 0 is slow to say "generated".
+        skill_spread: standard deviation of d' over judges.
+        criterion_spread: standard deviation of c over judges.
+        feedback_gain: what feedback adds to d' from the first to the last trial of that arm.
+        median_ms: median response time in milliseconds.
+
+    Raises:
+        TuringTestError: an accuracy outside 0 to 1, or a negative spread.
+
+    Example:
+        >>> people = Population({"dcgan": 0.787})
+        >>> round(people.true_accuracy("dcgan"), 3), round(people.true_sensitivity("dcgan"), 2)
+        (0.787, 1.59)
+    """
+
+    accuracy: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({"generated": 0.7}))
+    criterion: float = 0.0
+    skill_spread: float = 0.4
+    criterion_spread: float = 0.3
+    feedback_gain: float = 0.0
+    median_ms: float = 900.0
+
+    def __post_init__(self) -> None:
+        for name, value in self.accuracy.items():
+            if not 0 < value < 1 or name == REAL or not name:
+                raise TuringTestError(f"a model needs a name and an accuracy between 0 and 1, not {name!r}: {value}")
+        mean = float(np.mean(list(self.accuracy.values()))) if self.accuracy else 0.5
+        if any(not 0 < 2 * one - mean < 1 for one in self.accuracy.values()):
+            raise TuringTestError("accuracies this far apart cannot share the same real pictures: bring them closer")
+        if not self.accuracy or min(self.skill_spread, self.criterion_spread) < 0 or not self.median_ms > 0:
+            raise TuringTestError("a population needs a model, spreads of 0 or more, and a response time above 0")
+
+    @property
+    def root(self) -> float:
+        """sqrt(1 + s_d^2/4 + s_c^2): the noise of a random judge's decision."""
+        return float(np.sqrt(1 + self.skill_spread**2 / 4 + self.criterion_spread**2))
+
+    def centres(self) -> dict[str, float]:
+        """The mean evidence for "generated" of each kind of picture, real ones included."""
+        mean = float(np.mean(list(self.accuracy.values())))
+        rates = {REAL: 1 - mean} | {name: 2 * one - mean for name, one in self.accuracy.items()}
+        return {name: float(self.root * ndtri(one)) for name, one in rates.items()}
+
+    def true_rates(self, model: str) -> tuple[float, float]:
+        """Hit rate and false alarm rate over all judges, the bias included."""
+        centres = self.centres()
+        hit, false_alarm = (ndtr((centres[name] - self.criterion) / self.root) for name in (model, REAL))
+        return float(hit), float(false_alarm)
+
+    def true_accuracy(self, model: str) -> float:
+        """(H + 1 - F) / 2 over all judges, the bias included."""
+        hit, false_alarm = self.true_rates(model)
+        return (hit + 1 - false_alarm) / 2
+
+    def true_sensitivity(self, model: str) -> float:
+        """The d' of pooled rates, z(H) - z(F), which the report estimates."""
+        hit, false_alarm = self.true_rates(model)
+        return float(ndtri(hit) - ndtri(false_alarm))
+
+
+def simulate(
+    population: Population, *, judges: int, trials: int, seed: int = 0, prevalence: float = 0.5, pictures: int = 200
+) -> Votes:
+    """A yes/no study of `judges` x `trials` main votes; every second judge is in the feedback arm.
+
+    Args:
+        population: whom the judges are drawn from.
+        judges: how many.
+        trials: of each judge.
+        seed: decides everything.
+        prevalence: share of generated pictures, spread evenly over the models.
+        pictures: in each condition.
+
+    Raises:
+        TuringTestError: no judge, no trial, or a prevalence outside 0 to 1.
+
+    Example:
+        >>> votes = simulate(Population({"dcgan": 0.787}), judges=100, trials=100)
+        >>> len(votes), bool(abs(votes.correct.mean() - 0.787) < 0.03)
+        (10000, True)
+    """
+    if judges < 1 or trials < 1 or pictures < 1 or not 0 <= prevalence <= 1:
+        raise TuringTestError("a simulation needs a judge, a trial, a picture, and a prevalence in 0 to 1")
+    generator = np.random.default_rng(seed)
+    names = np.array([REAL, *population.accuracy])
+    model = np.stack([generator.permutation(_plan(len(names) - 1, trials, prevalence)) for _ in range(judges)])
+    centres = np.array([population.centres()[name] for name in names.tolist()])
+    skill = generator.normal(0, population.skill_spread, (judges, 1))
+    criterion = population.criterion + generator.normal(0, population.criterion_spread, (judges, 1))
+    feedback = (np.arange(judges) % 2 == 0)[:, None]
+    learnt = population.feedback_gain * feedback * np.linspace(0, 1, trials)[None]
+    evidence = centres[model] + np.where(model > 0, 0.5, -0.5) * (skill + learnt)
+    evidence = evidence + generator.normal(size=model.shape)
+    picture = generator.integers(pictures, size=model.shape) + pictures * model
+    times = population.median_ms * np.exp(generator.normal(0, 0.35, model.shape))
+    num = judges * trials
+    empty = np.full(num, np.nan)
+    return Votes(
+        judge=np.repeat(np.arange(judges), trials),
+        arm=np.repeat(np.where(feedback[:, 0], "feedback", "no_feedback"), trials),
+        design=np.full(num, "yes_no"),
+        kind=np.full(num, "main"),
+        trial=np.tile(np.arange(trials), judges),
+        model=names[model].ravel(),
+        picture=picture.ravel(),
+        partner=np.full(num, -1),
+        signal=(model > 0).ravel(),
+        response=(evidence > criterion).ravel(),
+        rating=empty,
+        response_ms=times.ravel(),
+        exposure_ms=empty,
+        shown_ms=empty,
+        answered_at=np.full(num, ""),
+    )
+
+
+def _plan(num_models: int, trials: int, prevalence: float) -> NDArray[np.int64]:
+    """Which condition each trial shows, before shuffling: 0 real, then the models in turn."""
+    generated = round(trials * prevalence)
+    return np.concatenate([1 + np.arange(generated) % num_models, np.zeros(trials - generated, dtype=int)])
+
+
+def coverage(
+    population: Population, *, judges: int, trials: int, studies: int = 500, seed: int = 0
+) -> dict[str, float]:
+    """How often the report's 95% intervals hold the truth, over many studies: accuracy and d' of the first model.
+
+    Example:
+        >>> sorted(coverage(Population(), judges=10, trials=10, studies=2))
+        ['accuracy', 'sensitivity']
+    """
+    model = next(iter(population.accuracy))
+    held = {"accuracy": 0, "sensitivity": 0}
+    for study in range(studies):
+        figures = model_figures(simulate(population, judges=judges, trials=trials, seed=seed + study), model)
+        held["accuracy"] += figures.accuracy.contains(population.true_accuracy(model))
+        held["sensitivity"] += figures.sensitivity.contains(population.true_sensitivity(model))
+    return {name: count / studies for name, count in held.items()}

@@ -1,0 +1,113 @@
+"""What the pages share: database, writer, pictures in memory, templates, limits, cookies."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, select
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.templating import Jinja2Templates
+
+from improved_gan.turing_test.errors import TuringTestError
+from improved_gan.turing_test.limits import Limits, RateLimiter
+from improved_gan.turing_test.report import Report
+from improved_gan.turing_test.security import csrf_token, visitor_of
+from improved_gan.turing_test.studies import OpenStudy, find_study
+from improved_gan.turing_test.tables import Picture
+from improved_gan.turing_test.writer import Writer
+
+__all__ = ["Site", "set_cookie"]
+
+Result = TypeVar("Result")
+_HERE = Path(__file__).parent
+_CACHE_BYTES = 256 * 2**20
+
+
+class Site:
+    """One running server's shared parts; `close` finishes what waits to be written."""
+
+    def __init__(self, engine: Engine, limits: Limits | None = None) -> None:
+        limits = limits or Limits()
+        self.engine, self.writer = engine, Writer(engine)
+        self.templates = Jinja2Templates(_HERE / "templates")
+        self.addresses = RateLimiter(rate=limits.per_address, burst=4 * limits.per_address)
+        self.begins = RateLimiter(rate=limits.begins, burst=30 * limits.begins)
+        self.judges = RateLimiter(rate=limits.per_judge, burst=3 * limits.per_judge)
+        self.logins = RateLimiter(rate=limits.logins, burst=5)
+        self.reports: dict[Any, tuple[float, Report]] = {}
+        self.report_lock = asyncio.Lock()
+        self._studies: dict[str, OpenStudy] = {}
+        self._pictures: OrderedDict[int, bytes] = OrderedDict()
+        self._picture_bytes = 0
+
+    def close(self) -> None:
+        """Write what waits, and let go of the database."""
+        self.writer.close()
+        self.engine.dispose()
+
+    async def read(self, job: Callable[[Connection], Result]) -> Result:
+        """Run a reading job in a thread of its own."""
+
+        def run() -> Result:
+            with self.engine.connect() as connection:
+                return job(connection)
+
+        return await run_in_threadpool(run)
+
+    async def write(self, job: Callable[[Connection], Result]) -> Result:
+        """Run a writing job; returns after the commit."""
+        return await asyncio.wrap_future(self.writer.submit(job))
+
+    async def study(self, slug: str) -> OpenStudy | None:
+        """The study of that name, kept after the first look."""
+        if slug not in self._studies:
+            try:
+                self._studies[slug] = await self.read(lambda connection: find_study(connection, slug))
+            except TuringTestError:
+                return None
+        return self._studies[slug]
+
+    def forget(self, slug: str) -> None:
+        """Look at the study in the database again the next time."""
+        self._studies.pop(slug, None)
+
+    async def png(self, picture_id: int) -> bytes:
+        """A picture's bytes, from memory where they are; the least recently used give way at 256 MiB."""
+        if picture_id in self._pictures:
+            self._pictures.move_to_end(picture_id)
+            return self._pictures[picture_id]
+        png = await self.read(lambda connection: connection.scalar(select(Picture.png).where(Picture.id == picture_id)))
+        assert png is not None
+        if picture_id not in self._pictures:
+            self._pictures[picture_id] = png
+            self._picture_bytes += len(png)
+        while self._picture_bytes > _CACHE_BYTES and len(self._pictures) > 1:
+            self._picture_bytes -= len(self._pictures.popitem(last=False)[1])
+        return png
+
+    def page(
+        self, request: Request, name: str, study: OpenStudy | None = None, status_code: int = 200, **words: Any
+    ) -> Response:
+        """An HTML page; one of a study carries the token that lets its forms write."""
+        context: dict[str, Any] = {"study": study, "title": "Real or generated?", **words}
+        visitor = visitor_of(request)
+        if study is not None:
+            context |= {"title": study.settings.title, "base": f"/s/{study.slug}", "csrf": csrf_token(study, visitor)}
+        response = self.templates.TemplateResponse(request, name, context, status_code=status_code)
+        if study is not None and request.cookies.get("visitor") != visitor:
+            set_cookie(request, response, "visitor", visitor)
+        return response
+
+    def message(self, request: Request, status_code: int, heading: str, text: str) -> Response:
+        """A page that only says something."""
+        return self.page(request, "message.html", None, status_code, heading=heading, text=text)
+
+
+def set_cookie(request: Request, response: Response, name: str, value: str, *, days: int = 30) -> None:
+    """A cookie that scripts cannot read and other sites cannot send along."""
+    secure = request.url.scheme == "https"
+    response.set_cookie(name, value, max_age=days * 86400, httponly=True, samesite="lax", secure=secure)

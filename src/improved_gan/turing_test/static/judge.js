@@ -1,0 +1,235 @@
+// The judge's page. An answer is kept in this browser until the server has confirmed it, and is sent again as often as
+// that takes; the server stores it once. The page knows nothing of the right answer before it is given.
+"use strict";
+
+const study = document.getElementById("study");
+const base = study.dataset.base;
+const design = study.dataset.design;
+const width = Number(study.dataset.width);
+const height = Number(study.dataset.height);
+const images = [...document.querySelectorAll("#pictures img")];
+const mask = document.querySelector("#pictures canvas");
+const buttons = [...document.querySelectorAll("[data-choice]")];
+const status = document.getElementById("status");
+const card = document.getElementById("card");
+const kept = `answer ${base}`;
+const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+const frame = () => new Promise((done) => requestAnimationFrame(done));
+
+let trial = null; // the state that the server told last
+let shownAt = 0; // when the picture stood on the screen
+let shownMs = null; // how long it stood there (timed)
+let open = false; // whether an answer is taken now
+let ahead = []; // pictures of the next trial, loading
+let acknowledged = -1; // the trial whose card was read
+let turn = 0; // so that an older presentation stops when a newer one begins
+
+const url = (token) => `${base}/picture/${token}.png`;
+
+// Small pictures grow by whole factors, so that every pixel stays a square.
+function fit() {
+  const columns = images.length;
+  const room = study.clientWidth - 40 - 60 * (columns - 1);
+  const most = Math.min(room / columns, columns > 1 ? 440 : 520, (innerHeight - (design === "rating" && innerWidth < 640 ? 400 : 300)));
+  let factor = Math.max(most, 96) / Math.max(width, height);
+  if (factor >= 2) factor = Math.floor(factor);
+  for (const element of [...images, mask]) {
+    if (element === null) continue;
+    element.style.width = `${Math.round(width * factor)}px`;
+    element.style.height = `${Math.round(height * factor)}px`;
+    element.style.imageRendering = factor >= 1 ? "pixelated" : "auto";
+  }
+}
+
+function readAnswer() {
+  try { return JSON.parse(localStorage.getItem(kept)); } catch { return null; }
+}
+
+let inMemory = null; // where the browser has no storage
+function keep(answer) {
+  inMemory = answer;
+  try {
+    if (answer === null) localStorage.removeItem(kept);
+    else localStorage.setItem(kept, JSON.stringify(answer));
+  } catch { /* private mode: the copy in memory must do */ }
+}
+
+// Ask until there is a reply; says so when the network is gone.
+async function ask(path, options) {
+  for (let wait = 500; ; wait = Math.min(2 * wait, 8000)) {
+    try {
+      const reply = await fetch(base + path, { ...options, cache: "no-store", credentials: "same-origin" });
+      if (reply.status !== 429 && reply.status < 500) {
+        document.getElementById("offline").hidden = true;
+        return reply;
+      }
+    } catch { /* no network */ }
+    document.getElementById("offline").hidden = false;
+    await Promise.race([sleep(wait), new Promise((done) => addEventListener("online", done, { once: true }))]);
+  }
+}
+
+async function told(reply) {
+  if (reply.ok) return reply.json();
+  if (reply.status === 404) location.replace(base);
+  else location.reload(); // closed, or a page that is out of date: the server says what to do
+  return new Promise(() => {});
+}
+
+async function send(answer) {
+  const reply = await ask("/answer", {
+    method: "POST",
+    headers: { "Content-Type": "application/json", "X-CSRF-Token": study.dataset.csrf },
+    body: JSON.stringify(answer),
+  });
+  keep(null);
+  return reply.status === 400 ? told(await ask("/state")) : told(reply);
+}
+
+async function load() {
+  open = false;
+  const waiting = readAnswer() ?? inMemory;
+  if (waiting !== null) await send(waiting);
+  present(await told(await ask("/state")));
+}
+
+function say(text, kind) {
+  status.textContent = text || "\u00a0";
+  status.className = `status ${kind || ""}`;
+}
+
+function showCard(heading, text) {
+  document.getElementById("card-heading").textContent = heading;
+  document.getElementById("card-text").textContent = text;
+  card.hidden = false;
+  const button = document.getElementById("card-button");
+  button.focus();
+  return new Promise((done) => { button.onclick = () => { card.hidden = true; button.blur(); done(); }; });
+}
+
+async function present(state) {
+  const mine = ++turn;
+  trial = state;
+  if (state.code !== null) return location.replace(`${base}/thanks`);
+  document.getElementById("count").textContent = `${state.position + 1} of ${state.total}`;
+  document.getElementById("progress").value = state.position;
+  document.getElementById("practice").hidden = !state.practice;
+  for (const element of [...images, ...buttons, mask]) element?.classList.remove("shown", "chosen", "was-right", "was-wrong");
+  for (const button of buttons) button.disabled = true;
+  if (acknowledged !== state.position && (state.begins || state.pause)) {
+    await (state.begins ? showCard("Practice is over", "From now on your answers count.")
+      : showCard("Time for a break", `${state.position} of ${state.total} are done. Go on when you are ready.`));
+    acknowledged = state.position;
+  }
+  images.forEach((image, side) => { image.src = url(state.pictures[side]); });
+  await ready(images, mine);
+  if (mine !== turn) return undefined;
+  if (design === "timed") await flash(state, mine);
+  else images.forEach((image) => image.classList.add("shown"));
+  await frame();
+  if (mine !== turn) return undefined;
+  if (design !== "timed") shownAt = performance.now();
+  document.getElementById("pictures").setAttribute("aria-busy", "false");
+  for (const button of buttons) button.disabled = false;
+  open = true;
+  ahead = state.next.map((token) => Object.assign(new Image(), { src: url(token) }));
+  return undefined;
+}
+
+// Wait until pictures can be painted; one that did not arrive is asked for again.
+async function ready(pictures, mine) {
+  for (let wait = 500; mine === turn; wait = Math.min(2 * wait, 8000)) {
+    const done = await Promise.allSettled(pictures.map((image) => image.decode()));
+    if (done.every((one) => one.status === "fulfilled")) {
+      document.getElementById("offline").hidden = true;
+      return;
+    }
+    document.getElementById("offline").hidden = false;
+    await sleep(wait);
+    const state = await told(await ask("/state"));
+    pictures.forEach((image, side) => { image.src = ""; image.src = url(state.pictures[side]); });
+  }
+}
+
+// A cross, the picture for the exposure, then noise over it.
+async function flash(state, mine) {
+  const box = images[0].parentElement;
+  shownMs = null;
+  box.classList.add("ready");
+  await sleep(600);
+  box.classList.remove("ready");
+  if (mine !== turn) return;
+  noise();
+  images[0].classList.add("shown");
+  await frame();
+  shownAt = performance.now();
+  let now = shownAt;
+  while (now - shownAt < state.exposure_ms - 8) now = await frame(); // to the frame that is nearest
+  mask.classList.add("shown");
+  images[0].classList.remove("shown");
+  shownMs = Math.round(performance.now() - shownAt);
+}
+
+function noise() {
+  mask.width = width; mask.height = height;
+  const context = mask.getContext("2d");
+  const pixels = context.createImageData(width, height);
+  const cell = Math.max(1, Math.round(width / 16));
+  for (let y = 0; y < height; y += cell) {
+    for (let x = 0; x < width; x += cell) {
+      const colour = [0, 1, 2].map(() => Math.floor(256 * Math.random()));
+      for (let v = y; v < Math.min(y + cell, height); v++) {
+        for (let u = x; u < Math.min(x + cell, width); u++) pixels.data.set([...colour, 255], 4 * (v * width + u));
+      }
+    }
+  }
+  context.putImageData(pixels, 0, 0);
+}
+
+async function vote(choice) {
+  if (!open) return;
+  open = false;
+  const answer = {
+    number: trial.position,
+    choice: design === "rating" ? Number(choice) : choice,
+    response_ms: Math.round(performance.now() - shownAt),
+    shown_ms: shownMs,
+  };
+  keep(answer);
+  const button = buttons.find((one) => one.dataset.choice === choice);
+  button.classList.add("chosen");
+  for (const one of buttons) one.disabled = true;
+  const slow = setTimeout(() => say("Saving …"), 600);
+  const state = await send(answer);
+  clearTimeout(slow);
+  if (state.feedback) {
+    const { correct, truth } = state.feedback;
+    button.classList.replace("chosen", correct ? "was-right" : "was-wrong");
+    const words = images.length > 1 ? `the ${truth} one is real` : `this one is ${truth}`;
+    say(correct ? `✓ Correct: ${words}.` : `✗ Wrong: ${words}.`, correct ? "right" : "wrong");
+    if (mask !== null) { mask.classList.remove("shown"); images[0].classList.add("shown"); }
+    await sleep(1100);
+  } else {
+    say("");
+  }
+  present(state);
+}
+
+const keys = {
+  yes_no: { ArrowLeft: "real", ArrowRight: "generated", r: "real", g: "generated" },
+  two_alternative: { ArrowLeft: "left", ArrowRight: "right", l: "left", r: "right" },
+  rating: Object.fromEntries([1, 2, 3, 4, 5, 6].map((level) => [level, String(level)])),
+};
+keys.timed = keys.yes_no;
+
+addEventListener("keydown", (event) => {
+  const choice = keys[design][event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  if (choice === undefined || event.repeat || event.ctrlKey || event.metaKey || event.altKey || !card.hidden) return;
+  event.preventDefault();
+  vote(choice);
+});
+for (const button of buttons) button.addEventListener("click", () => vote(button.dataset.choice));
+addEventListener("resize", fit);
+addEventListener("pageshow", (event) => { if (event.persisted) load(); });
+fit();
+load();

@@ -1,0 +1,188 @@
+"""Make a study from folders, find it again, open and close it."""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, CursorResult, Engine, func, insert, select, update
+
+from improved_gan.turing_test.collection import Collected, collect
+from improved_gan.turing_test.database import writing
+from improved_gan.turing_test.errors import TuringTestError
+from improved_gan.turing_test.plan import CHECK
+from improved_gan.turing_test.settings import StudySettings
+from improved_gan.turing_test.tables import Condition, Judge, Picture, Study, Trial
+from improved_gan.turing_test.tokens import hash_token, new_token
+
+__all__ = [
+    "OpenStudy",
+    "StudyFolders",
+    "create_study",
+    "find_study",
+    "list_studies",
+    "new_researcher_token",
+    "set_closed",
+]
+
+
+@dataclass(frozen=True)
+class StudyFolders:
+    """Where the pictures come from.
+
+    Args:
+        real: folder of real pictures.
+        generated: folder of each generator's pictures, by its name.
+        most: pictures taken of each folder at most, drawn at random.
+        size: pixels of the side that all pictures are cut and scaled to; None: they must all have one size already.
+        scores: for each of `top` a file of scores (`top_share.read_scores`).
+        top: share of the best-scoring pictures that a generator is represented by.
+    """
+
+    real: Path
+    generated: dict[str, Path]
+    most: int = 500
+    size: int | None = None
+    scores: dict[str, Path] = field(default_factory=dict)
+    top: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class OpenStudy:
+    """What the server needs of a study and never changes."""
+
+    id: int
+    slug: str
+    secret: bytes
+    researcher_hash: str
+    seed: int
+    settings: StudySettings
+    models: tuple[str, ...]
+    width: int
+    height: int
+
+
+def create_study(
+    engine: Engine, folders: StudyFolders, settings: StudySettings, *, seed: int = 0
+) -> tuple[OpenStudy, str | None, Collected]:
+    """Make the study, or find the one that was made of the same pictures and settings.
+
+    Returns:
+        The study; the researcher's token (shown this once, None for a study that was there); the pictures and what was
+        refused of the folders.
+
+    Raises:
+        TuringTestError: folders, pictures or settings do not fit; nothing is stored.
+    """
+    collected = collect(
+        folders.real, folders.generated, most=folders.most, size=folders.size, scores=folders.scores, top=folders.top,
+        checks=settings.checks, seed=seed,
+    )  # fmt: skip
+    fingerprint = _fingerprint(collected, settings, seed)
+    with writing(engine) as connection:
+        slug = connection.scalar(select(Study.slug).where(Study.fingerprint == fingerprint))
+        if slug is not None:
+            return find_study(connection, slug), None, collected
+        slug, token = secrets.token_hex(4), new_token()
+        inserted = connection.execute(
+            insert(Study).values(
+                slug=slug,
+                fingerprint=fingerprint,
+                settings=settings.to_dict(),
+                secret=secrets.token_bytes(32),
+                researcher_hash=hash_token(token),
+                seed=seed,
+                is_closed=False,
+                num_judges=0,
+                width=collected.width,
+                height=collected.height,
+                created_at=datetime.now(UTC),
+            )
+        )
+        study_id = _new_id(inserted)
+        _store_pictures(connection, study_id, collected)
+        return find_study(connection, slug), token, collected
+
+
+def _new_id(result: CursorResult[Any]) -> int:
+    assert result.inserted_primary_key is not None
+    return int(result.inserted_primary_key[0])
+
+
+def _store_pictures(connection: Connection, study_id: int, collected: Collected) -> None:
+    """All pictures, numbered in random order so that a number tells nothing."""
+    rows: list[dict[str, Any]] = []
+    for name, pictures in collected.conditions.items():
+        result = connection.execute(insert(Condition).values(study_id=study_id, name=name))
+        condition_id = _new_id(result)
+        rows += [{"condition_id": condition_id, "file": one.file, "png": one.png} for one in pictures]
+    secrets.SystemRandom().shuffle(rows)
+    for number, row in enumerate(rows):
+        row.update(study_id=study_id, number=number, num_planned=0)
+    connection.execute(insert(Picture), rows)
+
+
+def _fingerprint(collected: Collected, settings: StudySettings, seed: int) -> str:
+    digest = hashlib.sha256(json.dumps([settings.to_dict(), seed], sort_keys=True).encode())
+    for name, pictures in sorted(collected.conditions.items()):
+        digest.update(name.encode())
+        for one in sorted(pictures, key=lambda one: one.file):
+            digest.update(hashlib.sha256(one.png).digest())
+    return digest.hexdigest()
+
+
+def find_study(connection: Connection, slug: str | None = None) -> OpenStudy:
+    """The study of that name; without a name the only one there is.
+
+    Raises:
+        TuringTestError: no such study, or several to choose from.
+    """
+    query = select(
+        Study.id, Study.slug, Study.secret, Study.researcher_hash, Study.seed, Study.settings, Study.width, Study.height
+    )
+    rows = connection.execute(query if slug is None else query.where(Study.slug == slug)).all()
+    if not rows:
+        raise TuringTestError("the database holds no study" + (f" called {slug}" if slug else "") + ": make one first")
+    if len(rows) > 1:
+        raise TuringTestError(
+            f"the database holds {len(rows)} studies: choose one, --study {rows[0].slug} for instance"
+        )
+    row = rows[0]
+    names = connection.scalars(select(Condition.name).where(Condition.study_id == row.id)).all()
+    return OpenStudy(
+        id=row.id,
+        slug=row.slug,
+        secret=bytes(row.secret),
+        researcher_hash=row.researcher_hash,
+        seed=row.seed,
+        settings=StudySettings.from_dict(row.settings),
+        models=tuple(sorted(set(names) - {"real", CHECK})),
+        width=row.width,
+        height=row.height,
+    )
+
+
+def list_studies(connection: Connection) -> Iterable[dict[str, Any]]:
+    """Each study with its counts, the oldest first."""
+    answered = (
+        select(func.count(Trial.id)).join(Judge).where(Judge.study_id == Study.id, Trial.answered_at.is_not(None))
+    ).scalar_subquery()
+    query = select(Study.slug, Study.settings, Study.is_closed, Study.num_judges, answered.label("answers"))
+    return [dict(row._mapping) for row in connection.execute(query.order_by(Study.id))]
+
+
+def new_researcher_token(engine: Engine, study: OpenStudy) -> str:
+    """A new token for the researcher's page, in place of one that was lost; the old one no longer works."""
+    token = new_token()
+    with writing(engine) as connection:
+        connection.execute(update(Study).where(Study.id == study.id).values(researcher_hash=hash_token(token)))
+    return token
+
+
+def set_closed(connection: Connection, study_id: int, *, closed: bool) -> None:
+    """Close a study (judges are answered 410) or open it again."""
+    connection.execute(update(Study).where(Study.id == study_id).values(is_closed=closed))

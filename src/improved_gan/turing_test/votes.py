@@ -1,0 +1,173 @@
+"""The table that all analysis works on: one row a vote, in columns.
+
+A vote is a decision between a *signal* and its absence, so that one language serves all designs:
+  yes/no, timed, rating   signal: the picture is generated;  response: the judge said so
+  two-alternative         signal: the real picture is on the right;  response: the judge chose the right
+so a vote is correct where response == signal.
+
+Use: `votes = read_votes("votes.csv")`, then `report.make_report(votes)`.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from improved_gan.turing_test.errors import TuringTestError
+
+__all__ = ["DATA_DICTIONARY", "DESIGNS", "REAL", "Votes", "read_votes", "votes_from_rows", "votes_to_csv"]
+
+DESIGNS = ("yes_no", "two_alternative", "timed", "rating")
+REAL = "real"  # the `model` of a vote on a real picture
+
+DATA_DICTIONARY = {
+    "judge": "anonymous number of the judge within the study",
+    "arm": "what the judge was assigned to: feedback or no_feedback",
+    "design": "yes_no, two_alternative, timed or rating",
+    "kind": "main (counts), practice, or check (a blatantly false picture)",
+    "trial": "position within the judge's session, from 0, practice and checks included",
+    "model": "name of the generator; real for a real picture; in two_alternative the generator of the pair",
+    "picture": "number of the judged picture in the study; in two_alternative the generated one of the pair",
+    "partner": "two_alternative: number of the real picture of the pair; else empty",
+    "signal": "1: the picture is generated (two_alternative: the real one was on the right); else 0",
+    "response": "1: the judge said generated (two_alternative: chose the right one as real); else 0",
+    "rating": "rating: 1 (certainly generated) to 6 (certainly real); else empty",
+    "response_ms": "milliseconds from the picture on the screen to the answer, by the judge's own clock",
+    "exposure_ms": "timed: milliseconds that the picture was to be shown; else empty",
+    "shown_ms": "timed: milliseconds that it was shown, as measured in the browser; else empty",
+    "answered_at": "when the answer was stored, UTC, ISO 8601; empty in simulated data",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Votes:
+    """Columns of equal length; see DATA_DICTIONARY for their meaning. Missing numbers are NaN, a missing partner -1."""
+
+    judge: NDArray[np.int64]
+    arm: NDArray[np.str_]
+    design: NDArray[np.str_]
+    kind: NDArray[np.str_]
+    trial: NDArray[np.int64]
+    model: NDArray[np.str_]
+    picture: NDArray[np.int64]
+    partner: NDArray[np.int64]
+    signal: NDArray[np.bool_]
+    response: NDArray[np.bool_]
+    rating: NDArray[np.float64]
+    response_ms: NDArray[np.float64]
+    exposure_ms: NDArray[np.float64]
+    shown_ms: NDArray[np.float64]
+    answered_at: NDArray[np.str_]
+
+    def __len__(self) -> int:
+        """Number of votes."""
+        return len(self.judge)
+
+    @property
+    def correct(self) -> NDArray[np.bool_]:
+        """Whether each vote was right."""
+        return np.asarray(self.signal == self.response)
+
+    def where(self, chosen: NDArray[np.bool_]) -> "Votes":
+        """The rows where `chosen` (num_votes,) is true."""
+        return Votes(**{field.name: getattr(self, field.name)[chosen] for field in fields(self)})
+
+    def models(self) -> list[str]:
+        """The generators, by name."""
+        return sorted({str(name) for name in np.unique(self.model)} - {REAL})
+
+    def of_model(self, name: str) -> "Votes":
+        """The votes that judge one generator: those on its pictures and, but for pairs, those on real ones."""
+        return self.where((self.model == name) | (self.model == REAL))
+
+
+_DEFAULTS: dict[str, Any] = {
+    "arm": "no_feedback", "design": "yes_no", "kind": "main", "trial": 0, "model": "generated", "picture": -1,
+    "partner": -1, "rating": np.nan, "response_ms": np.nan, "exposure_ms": np.nan, "shown_ms": np.nan,
+    "answered_at": "",
+}  # fmt: skip
+_TYPES: dict[str, Any] = {
+    "judge": np.int64, "trial": np.int64, "picture": np.int64, "partner": np.int64, "signal": np.bool_,
+    "response": np.bool_, "rating": np.float64, "response_ms": np.float64, "exposure_ms": np.float64,
+    "shown_ms": np.float64, "arm": np.str_, "design": np.str_, "kind": np.str_, "model": np.str_,
+    "answered_at": np.str_,
+}  # fmt: skip
+
+
+def votes_from_rows(rows: Iterable[Mapping[str, Any]]) -> Votes:
+    """Build the table from one mapping a vote; only `judge`, `signal` and `response` must be there.
+
+    Raises:
+        TuringTestError: a column is missing or a value has the wrong form.
+
+    Example:
+        >>> rows = [{"judge": 0, "signal": 1, "response": 0}, {"judge": 1, "signal": 0, "response": 0}]
+        >>> votes = votes_from_rows(rows)
+        >>> votes.correct.tolist()
+        [False, True]
+    """
+    rows = list(rows)
+    columns = {}
+    for name, kind in _TYPES.items():
+        try:
+            values = [_value(row[name] if name not in _DEFAULTS else row.get(name), name) for row in rows]
+            columns[name] = np.array(values, dtype=kind)
+        except KeyError as error:
+            raise TuringTestError(f"the table of votes lacks the column {name!r}: it needs {list(_TYPES)}") from error
+        except (ValueError, TypeError) as error:
+            raise TuringTestError(f"column {name!r} of the table of votes: {error}") from error
+    unknown = set(np.unique(columns["design"])) - set(DESIGNS)
+    if unknown:
+        raise TuringTestError(f"column 'design' must hold {DESIGNS}, not {sorted(map(str, unknown))}")
+    return Votes(**columns)
+
+
+def _value(value: Any, name: str) -> Any:
+    """A cell of a file or a value of a program; empty means the default."""
+    if value is None or value == "":
+        if name not in _DEFAULTS:
+            raise ValueError("a value is missing")
+        return _DEFAULTS[name]
+    if _TYPES[name] is np.bool_:
+        if str(value) not in ("0", "1", "True", "False"):
+            raise ValueError(f"must be 0 or 1, not {value!r}")
+        return str(value) in ("1", "True")
+    if _TYPES[name] is np.int64:
+        return int(value)
+    return float(value) if _TYPES[name] is np.float64 else str(value)
+
+
+def votes_to_csv(votes: Votes) -> str:
+    """The table as CSV with the columns of DATA_DICTIONARY; `read_votes` reads it back unchanged."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(DATA_DICTIONARY)
+    columns = [[_cell(value) for value in getattr(votes, name).tolist()] for name in DATA_DICTIONARY]
+    writer.writerows(zip(*columns, strict=True))
+    return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, float):
+        return "" if np.isnan(value) else f"{value:.10g}"
+    return "" if value == -1 else value
+
+
+def read_votes(path: str | Path) -> Votes:
+    """Read a CSV file with at least the columns judge, signal, response.
+
+    Raises:
+        TuringTestError: no such file, or not such a table.
+    """
+    try:
+        with Path(path).open(newline="", encoding="utf-8") as file:
+            return votes_from_rows(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise TuringTestError(f"{path} cannot be read as a table of votes (CSV): {error}") from error

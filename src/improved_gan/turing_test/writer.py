@@ -1,0 +1,105 @@
+"""One thread that writes: jobs that wait are committed together, so many answers share one write to the disk.
+
+A job is told that it is done only after the commit. A server that is killed has therefore either stored an answer or
+never confirmed it, and the browser sends an unconfirmed answer again.
+"""
+
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import OperationalError
+
+__all__ = ["Writer"]
+
+Result = TypeVar("Result")
+_MOST_TOGETHER = 64
+_ATTEMPTS = 3
+
+
+class Writer:
+    """Runs jobs `job(connection) -> result` in order, many in one transaction.
+
+    Use as a context manager; leaving it finishes what waits.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._writing = engine.execution_options(sqlite_begin="IMMEDIATE")
+        self._connection: Connection | None = None  # kept open: taking one from the pool costs as much as an answer
+        self._queue: queue.SimpleQueue[tuple[Callable[[Connection], Any], Future[Any]] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="turing-test-writer", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def submit(self, job: Callable[[Connection], Result]) -> "Future[Result]":
+        """Queue a job; the future has its result once it is committed, or the error that undid it."""
+        future: Future[Result] = Future()
+        self._queue.put((job, future))
+        return future
+
+    def close(self) -> None:
+        """Finish what waits, then stop."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            jobs, last = self._next_jobs()
+            if jobs:
+                try:
+                    self._commit(jobs)
+                except Exception:  # one of them failed: each on its own, so that the others are not undone with it
+                    for job in jobs:
+                        self._alone(job)
+            if last:
+                if self._connection is not None:
+                    self._connection.close()
+                return
+
+    def _next_jobs(self) -> tuple[list[Any], bool]:
+        jobs, last = [], False
+        job = self._queue.get()
+        while True:
+            if job is None:
+                last = True
+                break
+            jobs.append(job)
+            if len(jobs) == _MOST_TOGETHER or self._queue.empty():
+                break
+            job = self._queue.get()
+        return jobs, last
+
+    def _commit(self, jobs: list[Any]) -> None:
+        if self._connection is None or self._connection.invalidated:
+            self._connection = self._writing.connect()
+        with self._connection.begin():
+            results = [job(self._connection) for job, _ in jobs]
+        for (_, future), result in zip(jobs, results, strict=True):
+            future.set_result(result)
+
+    def _forget(self) -> None:
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._connection.close()
+            self._connection = None
+
+    def _alone(self, job: Any) -> None:
+        for attempt in range(_ATTEMPTS):
+            try:
+                return self._commit([job])
+            except OperationalError as error:  # a lost connection, a lock: another try on a new connection
+                self._forget()
+                if attempt == _ATTEMPTS - 1:
+                    job[1].set_exception(error)
+            except Exception as error:
+                job[1].set_exception(error)
+                return None
+        return None

@@ -1,0 +1,183 @@
+"""Whole studies in a real browser (Debian's Chromium): keyboard and click, reload, back, a network that goes away."""
+
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import uvicorn
+
+from improved_gan.turing_test.app import create_app
+from improved_gan.turing_test.database import open_database
+from improved_gan.turing_test.records import read_study_votes
+from improved_gan.turing_test.settings import StudySettings
+from improved_gan.turing_test.studies import create_study
+
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync")  # fmt: skip
+READY = "[data-choice]:enabled"
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[object]:
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=chromium, args=[*FLAGS])
+        yield opened
+        opened.close()
+
+
+class Served:
+    def __init__(self, folders, path, **words) -> None:
+        self.engine = open_database(str(path))
+        settings = StudySettings(
+            **{"trials": 6, "practice": 1, "checks": 1, "break_every": 4, "feedback": "never", **words}
+        )
+        self.study, _, _ = create_study(self.engine, folders, settings)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        config = uvicorn.Config(create_app(self.engine), port=port, log_level="warning", ws="none")
+        self.server = uvicorn.Server(config)
+        self.thread = threading.Thread(target=self.server.run)
+        self.thread.start()
+        while not self.server.started:
+            time.sleep(0.02)
+        self.url = f"http://127.0.0.1:{port}/s/{self.study.slug}"
+
+    def votes(self):
+        with self.engine.connect() as connection:
+            return read_study_votes(connection, self.study)
+
+    def close(self) -> None:
+        self.server.should_exit = True
+        self.thread.join()
+
+
+@pytest.fixture
+def served(folders, tmp_path):
+    made: list[Served] = []
+
+    def make(**words) -> Served:
+        made.append(Served(folders, tmp_path / "browser.db", **words))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def start(browser, study, **context):
+    page = browser.new_context(**context).new_page()
+    page.problems, page.heard = [], []
+    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    page.on("request", lambda request: page.problems.append(request.url) if study.url[:20] not in request.url else None)
+    page.on("response", lambda reply: page.heard.append(reply))
+    page.goto(study.url)
+    page.check("input[type=checkbox]")
+    page.click("button.primary")
+    page.wait_for_selector(READY)
+    return page
+
+
+def step(page, act) -> None:
+    """One answer, and whatever card comes after it."""
+    count = page.text_content("#count")
+    act()
+    changed = "k => !document.getElementById('count') || document.getElementById('count').textContent !== k"
+    page.wait_for_function(changed, arg=count, timeout=15_000)
+    page.wait_for_function(
+        f"() => location.pathname.endsWith('/thanks') || document.querySelector('{READY}')"
+        " || !document.getElementById('card').hidden", timeout=15_000,
+    )  # fmt: skip
+    if page.locator("#card:not([hidden])").count():
+        page.keyboard.press("Enter")  # the card's button has the focus
+        page.wait_for_selector(READY)
+
+
+@pytest.mark.parametrize(("design", "keys"), [("yes_no", ("ArrowLeft", "g")), ("two_alternative", ("ArrowLeft", "r"))])
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+def test_a_whole_study_by_keyboard_and_by_click(browser, served, design: str, keys, size: str) -> None:
+    study = served(design=design)
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    page = start(browser, study, **(phone if size == "phone" else {"viewport": {"width": 1280, "height": 800}}))
+    for number in range(8):
+        if size == "phone":
+            step(page, lambda n=number: page.locator("[data-choice]").nth(n % 2).tap())
+        else:
+            step(page, lambda n=number: page.keyboard.press(keys[n % 2]))
+        if number == 0:
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.wait_for_url("**/thanks")
+    assert len(page.text_content(".code")) == 12
+    votes = study.votes()
+    assert votes.response.tolist() == [False, True] * 4
+    assert page.problems == []
+
+
+def test_the_answer_is_nowhere_before_the_vote(browser, served) -> None:
+    """In page and network nothing differs between kinds but random tokens: no name, no kind, no number of a picture."""
+    study = served(trials=10)
+    page = start(browser, study)
+    texts = [page.content(), page.evaluate("JSON.stringify({...localStorage}) + document.cookie")]
+    for _ in range(4):
+        step(page, lambda: page.keyboard.press("ArrowLeft"))
+        texts.append(page.content())
+    for reply in page.heard:
+        if "/state" in reply.url or "/answer" in reply.url:
+            texts.append(reply.text())
+        if "/picture/" in reply.url:
+            assert re.fullmatch(r".*/picture/[\w-]{24}\.png", reply.url)
+    shapes = {re.sub(r"[\w-]{24}|\d+", "#", text) for text in texts if text.startswith('{"position"')}
+    assert len(shapes) <= 5  # they differ by practice, pause and the end, never by the kind of picture
+    for text in texts:
+        for word in ("signal", "check", "condition", "real-", '"kind"', '"model"'):
+            assert word not in text.replace('type="checkbox"', "")
+
+
+def test_reload_back_and_a_lost_network(browser, served) -> None:
+    study = served()
+    page = start(browser, study)
+    for _ in range(2):
+        step(page, lambda: page.keyboard.press("ArrowLeft"))
+    page.reload()
+    page.wait_for_selector(READY)
+    assert page.text_content("#count").startswith("3 of 8")
+    page.go_back()
+    page.goto(study.url)
+    page.wait_for_selector(READY)
+    assert page.text_content("#count").startswith("3 of 8")
+    page.context.set_offline(True)
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector("#offline:not([hidden])")
+    assert len(study.votes()) == 2
+    page.context.set_offline(False)
+    page.wait_for_function("() => document.getElementById('count').textContent.startsWith('4 of 8')", timeout=15_000)
+    assert study.votes().response.tolist() == [False, False, True]
+
+
+def test_an_answer_whose_reply_was_lost_is_stored_once_after_a_reload(browser, served) -> None:
+    study = served()
+    page = start(browser, study)
+    page.route("**/answer", lambda route: (route.fetch(), route.abort()))  # it arrives, the reply does not
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector("#offline:not([hidden])")
+    page.unroute_all(behavior="ignoreErrors")
+    page.reload()
+    page.wait_for_selector("#card:not([hidden])")
+    assert page.text_content("#count").startswith("2 of 8")
+    assert len(study.votes()) == 1
+
+
+def test_pixels_stay_squares_and_timed_pictures_are_masked(browser, served) -> None:
+    study = served(design="timed", exposure_ms=300, practice=0)
+    page = start(browser, study)
+    box = page.locator("#pictures canvas").bounding_box()
+    assert box["width"] % 8 == 0
+    assert page.locator("#pictures img").evaluate("e => getComputedStyle(e).visibility") == "hidden"
+    assert page.locator("#pictures img").evaluate("e => getComputedStyle(e).imageRendering") == "pixelated"
+    step(page, lambda: page.keyboard.press("ArrowRight"))
+    assert 250 <= study.votes().shown_ms[0] <= 600
+    assert study.votes().exposure_ms[0] == 300

@@ -1,0 +1,124 @@
+import io
+import time
+
+import pytest
+from PIL import Image
+
+from improved_gan.turing_test import judge_pages
+from improved_gan.turing_test.database import writing
+from improved_gan.turing_test.studies import set_closed
+
+
+def test_nothing_tells_the_answer_before_the_vote(world) -> None:
+    """Pictures of every kind: the same headers, the same length, one format, no metadata; the state names no kind."""
+    here = world(trials=20, feedback="never")
+    state, seen = here.begin(), []
+    while state["code"] is None:
+        assert set(state) == {
+            "position",
+            "total",
+            "practice",
+            "code",
+            "pictures",
+            "next",
+            "exposure_ms",
+            "begins",
+            "pause",
+        }
+        reply = here.client.get(f"{here.base}/picture/{state['pictures'][0]}.png")
+        seen.append((reply.status_code, sorted(reply.headers.items()), len(reply.content)))
+        assert Image.open(io.BytesIO(reply.content)).info == {}
+        state = here.answer(state["position"], "real").json()
+    assert all(one == seen[0] for one in seen)
+    assert judge_pages.DELIVERY_SECONDS > 0
+
+
+def test_delivery_takes_the_same_time_from_memory_and_from_the_database(world) -> None:
+    here = world()
+    url = f"{here.base}/picture/{here.begin()['pictures'][0]}.png"
+    for _ in range(3):
+        start = time.monotonic()
+        here.client.get(url)
+        assert time.monotonic() - start >= judge_pages.DELIVERY_SECONDS
+
+
+def test_feedback_follows_the_vote_and_only_in_its_arm(world) -> None:
+    here = world(feedback="always")
+    here.begin()
+    assert set(here.answer(0, "real").json()["feedback"]) == {"correct", "truth"}
+    silent = world(feedback="never")
+    silent.begin()
+    assert "feedback" not in silent.answer(0, "real").json()
+
+
+def test_pictures_of_others_old_ones_and_guesses_are_404(world) -> None:
+    here = world()
+    first = here.begin()
+    here.answer(0, "real")
+    urls = [f"{here.base}/picture/{token}.png" for token in (*first["pictures"], "A" * 24)]
+    for url in (
+        *urls,
+        f"{here.base}/picture/../../../etc/passwd.png",
+        f"{here.base}/picture/..%2f..%2fetc%2fpasswd.png",
+    ):
+        assert here.client.get(url).status_code == 404
+    now = f"{here.base}/picture/{here.state()['pictures'][0]}.png"
+    assert here.client.get(now).status_code == 200
+    here.client.cookies.clear()
+    assert here.client.get(now).status_code == 404
+
+
+def test_bad_answers_are_400_and_the_future_too(world) -> None:
+    here = world()
+    here.begin()
+    headers = {"X-CSRF-Token": here.csrf_token}
+    for content in (b"", b"[", b"[]", b"null", b"[" * 10_000, b'{"number": 0}'):
+        assert here.client.post(here.base + "/answer", content=content, headers=headers).status_code == 400
+    assert here.answer(3, "real").status_code == 400
+    assert here.state()["position"] == 0
+
+
+def test_a_closed_study_is_410_everywhere_but_at_the_end(world) -> None:
+    here = world(trials=1, practice=0, checks=0)
+    here.begin()
+    with writing(here.engine) as connection:
+        set_closed(connection, here.study.id, closed=True)
+    assert here.answer(0, "real").status_code == 410
+    for path in ("/judge", "/state", "?participant=x"):
+        assert here.client.get(here.base + path).status_code == 410, path
+    reply = here.client.post(here.base + "/begin", data={"csrf": here.csrf_token})
+    assert reply.status_code == 410
+    with writing(here.engine) as connection:
+        set_closed(connection, here.study.id, closed=False)
+    code = here.answer(0, "real").json()["code"]
+    with writing(here.engine) as connection:
+        set_closed(connection, here.study.id, closed=True)
+    assert code in here.client.get(here.base + "/thanks").text
+
+
+def test_coming_back_leads_to_where_the_judge_stopped(world) -> None:
+    here = world()
+    here.begin("P1")
+    here.answer(0, "real")
+    assert here.client.get(here.base).headers["location"].endswith("/judge")
+    here.client.cookies.clear()
+    assert here.begin("P1")["position"] == 1
+    here.client.cookies.clear()
+    assert here.client.get(here.base + "/judge").headers["location"] == here.base
+    assert here.client.get(here.base + "/state").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["PROLIFIC_PID", "workerId", "participant"])
+def test_participant_numbers_of_recruiters(world, name: str) -> None:
+    here = world()
+    assert 'value="5f3c_A-1"' in here.client.get(here.base, params={name: "5f3c_A-1"}).text
+    assert "<script>x" not in here.client.get(here.base, params={name: '"><script>x'}).text
+    preview = here.client.get(here.base, params={"assignmentId": "ASSIGNMENT_ID_NOT_AVAILABLE"}).text
+    assert "This is a preview" in preview
+
+
+def test_a_judge_who_answers_like_a_machine_is_slowed_down(world) -> None:
+    here = world(trials=200, practice=0, checks=0)
+    here.begin()
+    codes = {here.answer(0, "real").status_code for _ in range(150)}
+    assert codes == {200, 429}

@@ -1,0 +1,34 @@
+from collections import Counter
+
+import pytest
+
+from improved_gan.turing_test.plan import assign_arm, plan_trials
+from improved_gan.turing_test.settings import StudySettings
+
+
+def test_arms_are_balanced_in_every_block_and_not_in_turn() -> None:
+    arms = [assign_arm(StudySettings(), seed=3, number=k) for k in range(80)]
+    assert all(Counter(arms[k : k + 4])["feedback"] == 2 for k in range(0, 80, 4))
+    assert len({tuple(arms[k : k + 4]) for k in range(0, 80, 4)}) > 2
+    assert {assign_arm(StudySettings(feedback="never"), seed=3, number=k) for k in range(9)} == {"no_feedback"}
+
+
+@pytest.mark.parametrize("design", ["yes_no", "two_alternative", "timed", "rating"])
+def test_the_plan_has_what_the_settings_say(design: str) -> None:
+    settings, sides = StudySettings(design=design, trials=20, practice=4, checks=3), Counter()
+    for number in range(6):
+        plan = plan_trials(settings, ["a", "b"], seed=1, number=number)
+        assert [one.kind for one in plan[:4]] == ["practice"] * 4
+        assert Counter(one.kind for one in plan) == {"practice": 4, "main": 20, "check": 3}
+        main = [one for one in plan if one.kind == "main"]
+        counts = Counter(one.model for one in main)
+        assert counts == ({"a": 10, "b": 10} if settings.in_pairs else {"a": 5, "b": 5, "real": 10})
+        sides.update(one.signal for one in main)
+    assert sides[True] == sides[False] == 60
+
+
+def test_prevalence_is_kept_in_the_mean_and_order_differs_between_judges() -> None:
+    settings = StudySettings(trials=10, practice=0, checks=0, prevalence=0.25)
+    plans = [plan_trials(settings, ["a"], seed=1, number=number) for number in range(400)]
+    assert sum(one.signal for plan in plans for one in plan) == pytest.approx(1000, abs=40)
+    assert len({tuple(one.signal for one in plan) for plan in plans}) > 50

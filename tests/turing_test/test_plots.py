@@ -1,0 +1,15 @@
+import xml.etree.ElementTree as ET
+
+from improved_gan.turing_test.plots import PLOTS, draw
+from improved_gan.turing_test.report import make_report
+from improved_gan.turing_test.simulation import Population, simulate
+from improved_gan.turing_test.votes import votes_from_rows
+
+
+def test_every_plot_that_applies_is_a_picture_also_for_one_judge() -> None:
+    for judges in (1, 12):
+        report = make_report(simulate(Population({"a": 0.7, "b": 0.6}), judges=judges, trials=30))
+        for name, plot in PLOTS.items():
+            if plot.applies(report):
+                assert ET.fromstring(draw(name, report)).tag.endswith("svg")
+    assert not any(plot.applies(make_report(votes_from_rows([]))) for plot in PLOTS.values())

@@ -1,0 +1,55 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from improved_gan.turing_test.database import open_database, writing
+from improved_gan.turing_test.errors import TuringTestError
+from improved_gan.turing_test.records import export_study, import_study, read_study_votes
+from improved_gan.turing_test.studies import find_study
+from improved_gan.turing_test.votes import votes_to_csv
+
+
+def walk(world, choices) -> None:
+    state = world.begin("P7")
+    for number in range(state["total"]):
+        assert world.answer(number, choices[number % 2], shown_ms=100).status_code == 200
+
+
+@pytest.mark.parametrize("design", ["yes_no", "two_alternative", "rating", "timed"])
+def test_an_export_comes_back_to_the_same_votes(world, tmp_path: Path, design: str) -> None:
+    here = world(design=design)
+    walk(here, {"two_alternative": ("left", "right"), "rating": (1, 6)}.get(design, ("real", "generated")))
+    with here.engine.connect() as connection:
+        stored = export_study(connection, here.study, pictures=True, participants=True)
+        votes = read_study_votes(connection, here.study)
+    assert stored["judges"][0]["participant"] == "P7"
+    assert len(votes) == 8
+    (tmp_path / "study.json").write_text(json.dumps(stored))
+    engine = open_database(str(tmp_path / "again.db"))
+    with writing(engine) as connection:
+        slug, _ = import_study(connection, tmp_path / "study.json")
+        assert votes_to_csv(read_study_votes(connection, find_study(connection, slug))) == votes_to_csv(votes)
+    engine.dispose()
+
+
+def test_truth_of_the_votes_is_that_of_the_folders(world) -> None:
+    here = world(trials=20)
+    walk(here, ("real", "generated"))
+    with here.engine.connect() as connection:
+        stored = export_study(connection, here.study, pictures=False, participants=False)
+        votes = read_study_votes(connection, here.study)
+    condition = {one["number"]: one["condition"] for one in stored["pictures"]}
+    np.testing.assert_array_equal(votes.signal, [condition[number] != "real" for number in votes.picture.tolist()])
+    assert votes.model.tolist() == [condition[number] for number in votes.picture.tolist()]
+    assert stored["judges"][0]["participant"] is stored["judges"][0]["completion_code"] is None
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": "improved-gan turing-test export 1"}'])
+def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.json").write_text(text)
+    engine = open_database(str(tmp_path / "x.db"))
+    with pytest.raises(TuringTestError), writing(engine) as connection:
+        import_study(connection, tmp_path / "x.json")
+    engine.dispose()

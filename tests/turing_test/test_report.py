@@ -1,0 +1,32 @@
+import json
+
+from improved_gan.turing_test.exclusions import Rules
+from improved_gan.turing_test.report import make_report
+from improved_gan.turing_test.simulation import Population, simulate
+from improved_gan.turing_test.votes import votes_from_rows
+
+
+def test_the_report_recovers_what_was_simulated() -> None:
+    people = Population({"cifar": 0.787, "mnist": 0.56})
+    report = make_report(simulate(people, judges=80, trials=120, seed=11))
+    for model in report.models:
+        assert model.accuracy.contains(people.true_accuracy(model.model))
+        assert model.sensitivity.contains(people.true_sensitivity(model.model))
+    assert report.votes == report.votes_before == 9600
+    assert set(report.arms) == set(report.learning) == {"feedback", "no_feedback"}
+    assert 0 < report.agreement < 0.5
+
+
+def test_as_data_it_is_json_without_nan() -> None:
+    for votes in (simulate(Population(), judges=1, trials=3), votes_from_rows([])):
+        text = json.dumps(make_report(votes).to_dict(), allow_nan=False)
+        assert json.loads(text)["rules"]["max_failed_checks"] == 1
+    assert make_report(votes_from_rows([])).models == []
+
+
+def test_numbers_before_and_after_the_rules() -> None:
+    votes = simulate(Population(), judges=10, trials=20, seed=1)
+    votes.response_ms[votes.judge == 3] = 50
+    report = make_report(votes, Rules())
+    assert (report.judges_before, report.judges, report.votes_before, report.votes) == (10, 9, 200, 180)
+    assert [one.judges for one in report.exclusions] == [0, 1, 0, 0]

@@ -1,0 +1,54 @@
+import pytest
+
+from improved_gan.turing_test.security import HEADERS
+
+
+def test_every_answer_has_the_headers(world) -> None:
+    here = world()
+    here.begin()
+    for path in (
+        "/",
+        here.base,
+        here.base + "/judge",
+        here.base + "/state",
+        "/static/judge.css",
+        "/nothing",
+        "/favicon.ico",
+    ):
+        reply = here.client.get(path)
+        assert {name: reply.headers[name] for name in HEADERS} == HEADERS, path
+    assert here.client.get(here.base + "/state").headers["cache-control"] == "no-store"
+    assert "'unsafe" not in HEADERS["Content-Security-Policy"]
+
+
+def test_pages_ask_nobody_else_and_hold_no_inline_script_or_style(world) -> None:
+    here = world()
+    here.begin()
+    here.login()
+    for path in ("/judge", "/results", "?participant=x"):
+        page = here.client.get(here.base + path).text
+        assert "http://" not in page.replace("http://www.w3.org", "")
+        assert "https://" not in page
+        assert "style=" not in page
+        assert "<script>" not in page
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"X-CSRF-Token": "x"}, {"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}]
+)
+def test_what_another_site_sends_is_403(world, headers) -> None:
+    here = world()
+    here.begin()
+    if any(name != "X-CSRF-Token" for name in headers):
+        headers = {**headers, "X-CSRF-Token": here.csrf_token}
+    body = {"number": 0, "choice": "real", "response_ms": 700}
+    assert here.client.post(here.base + "/answer", json=body, headers=headers).status_code == 403
+    assert here.state()["position"] == 0
+    assert here.client.post(here.base + "/begin", data={"csrf": "x"}).status_code == 403
+
+
+def test_cookies_are_out_of_reach_of_scripts_and_sites(world) -> None:
+    here = world()
+    reply = here.client.get(here.base)
+    assert "HttpOnly" in reply.headers["set-cookie"]
+    assert "SameSite=lax" in reply.headers["set-cookie"]

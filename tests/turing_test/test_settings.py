@@ -1,0 +1,22 @@
+import pytest
+
+from improved_gan.turing_test.errors import TuringTestError
+from improved_gan.turing_test.settings import StudySettings
+
+
+def test_settings_can_be_stored() -> None:
+    settings = StudySettings(design="timed", exposure_ms=250, max_judges=9)
+    assert StudySettings.from_dict(settings.to_dict()) == settings
+    assert settings.length == 57
+    with pytest.raises(TuringTestError, match="newer version"):
+        StudySettings.from_dict({"colour": 1})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"design": "x"}, {"feedback": "x"}, {"trials": 0}, {"prevalence": 1.0}, {"practice": -1}, {"exposure_ms": 200},
+     {"design": "timed", "exposure_ms": 50}, {"max_judges": 0}, {"return_url": "http://a"}, {"title": " "}],
+)  # fmt: skip
+def test_wrong_settings_are_refused(wrong) -> None:
+    with pytest.raises(TuringTestError):
+        StudySettings(**wrong)

@@ -1,0 +1,42 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from improved_gan.turing_test.errors import TuringTestError
+from improved_gan.turing_test.top_share import image_scores, read_scores, top_files
+
+
+def test_the_mean_of_the_parts_is_the_log_of_the_inception_score() -> None:
+    p = np.random.default_rng(0).dirichlet(np.ones(5), 40)
+    marginal = p.mean(0)
+    plain = [sum(v * np.log(v / m) for v, m in zip(row, marginal, strict=True)) for row in p]
+    np.testing.assert_allclose(image_scores(p), plain)
+    assert np.exp(image_scores(np.eye(10)).mean()) == pytest.approx(10)
+
+
+def test_all_three_forms_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("file,score\nx.png,1.5\ny.png,2\n")
+    (tmp_path / "b.csv").write_text("file,label,p(cat),p(dog),realness\nx.png,cat,1,0,0.5\ny.png,dog,0,1,0.5\n")
+    (tmp_path / "c.json").write_text(json.dumps([{"file": "x.png", "score": 3}]))
+    assert read_scores(tmp_path / "a.csv") == {"x.png": 1.5, "y.png": 2.0}
+    assert read_scores(tmp_path / "b.csv")["x.png"] == pytest.approx(np.log(2))
+    assert read_scores(tmp_path / "c.json") == {"x.png": 3.0}
+
+
+def test_the_best_share_and_files_without_a_score() -> None:
+    files = [Path(f"d/{k}.png") for k in range(200)]
+    scores = {f"{k}.png": float(k % 100) for k in range(200)}
+    assert [path.name for path in top_files(files, scores, 0.01)] == ["199.png", "99.png"]
+    with pytest.raises(TuringTestError, match="1 of 201 files have no score"):
+        top_files([*files, Path("other.png")], scores, 0.01)
+    with pytest.raises(TuringTestError):
+        top_files(files, scores, 0)
+
+
+@pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "file,score\nx,nan\n", "file,score\nx,y\n", "file,p(a)\nx,0.5\n"])
+def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "s.csv").write_text(text)
+    with pytest.raises(TuringTestError):
+        read_scores(tmp_path / "s.csv")

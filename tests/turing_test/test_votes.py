@@ -1,0 +1,58 @@
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from improved_gan.turing_test.errors import TuringTestError
+from improved_gan.turing_test.simulation import Population, simulate
+from improved_gan.turing_test.votes import DATA_DICTIONARY, Votes, read_votes, votes_from_rows, votes_to_csv
+
+
+def test_the_dictionary_describes_every_column_in_order() -> None:
+    assert list(DATA_DICTIONARY) == [field.name for field in fields(Votes)]
+
+
+def test_csv_brings_every_column_back(tmp_path: Path) -> None:
+    votes = simulate(Population({"a": 0.6, "b, with a comma": 0.7}), judges=4, trials=7, seed=2)
+    votes.exposure_ms[3], votes.partner[5] = 250, 12
+    (tmp_path / "votes.csv").write_text(votes_to_csv(votes))
+    again = read_votes(tmp_path / "votes.csv")
+    for field in fields(Votes):
+        np.testing.assert_array_equal(
+            getattr(again, field.name), getattr(votes, field.name), err_msg=field.name
+        ) if field.name != "response_ms" else np.testing.assert_allclose(
+            again.response_ms, votes.response_ms, rtol=1e-9
+        )
+
+
+def test_two_alternative_votes_belong_to_one_model() -> None:
+    votes = votes_from_rows(
+        {"judge": 0, "design": "two_alternative", "model": name, "signal": 1, "response": right}
+        for name, right in (("a", 1), ("a", 0), ("b", 1))
+    )
+    assert votes.models() == ["a", "b"]
+    assert votes.of_model("a").correct.tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("judge,signal\n1,1\n", "lacks the column 'response'"),
+        ("judge,signal,response\n1,1,yes\n", "'response'.*must be 0 or 1, not 'yes'"),
+        ("judge,signal,response\nx,1,1\n", "column 'judge'"),
+        ("judge,signal,response\n,1,1\n", "a value is missing"),
+        ("judge,signal,response,design\n1,1,1,other\n", "must hold .* not \\['other'\\]"),
+    ],
+)
+def test_a_wrong_table_says_what_is_wrong(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "votes.csv").write_text(text)
+    with pytest.raises(TuringTestError, match=message):
+        read_votes(tmp_path / "votes.csv")
+
+
+def test_no_file_and_no_text(tmp_path: Path) -> None:
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    for name in ("nothing", "binary"):
+        with pytest.raises(TuringTestError, match="cannot be read as a table of votes"):
+            read_votes(tmp_path / name)
