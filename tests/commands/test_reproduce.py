@@ -11,7 +11,7 @@ from rich.console import Console
 
 from improved_gan.commands.reproduce import ReproduceOptions, run_reproduction
 from improved_gan.data import DataError
-from improved_gan.reproduction import pools, running
+from improved_gan.reproduction import cluster, pools, running
 from improved_gan.reproduction.plan import RunOptions
 from improved_gan.training.errors import RunError
 from tests.reproduction.jobs import STAND_IN
@@ -24,8 +24,8 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pools, "_num_gpus", lambda: 0)
 
 
-def go(out: Path, **changes: object) -> str:
-    screen = io.StringIO()
+def go(out: Path, screen: io.StringIO | None = None, **changes: object) -> str:
+    screen = screen or io.StringIO()
     asked = {"table": None, "recipe": "digits", "splits": 3, "runs": RunOptions(epochs=1), "jobs": 3, "threads": 1}
     run_reproduction(ReproduceOptions(**{**asked, "out": out, **changes}), Console(file=screen, width=120))
     return screen.getvalue()
@@ -52,12 +52,12 @@ def test_from_nothing_to_the_table_and_not_twice(stand_in: None, tmp_path: Path)
 def test_a_failed_run_is_shown_and_does_not_stop_the_others(stand_in: None, tmp_path: Path) -> None:
     text = go(tmp_path, splits=13, jobs=13)
     assert "warning: digits-50/split-13-seed-13 failed and the others go on: D is not finite" in text
-    assert "12 of 13 splits, 1 failed" in text
+    assert "12/13, 1 failed" in text
     assert "50 labels, split-13-seed-13 failed: D is not finite at step 7" in text
 
 
 def test_a_dry_run_starts_and_writes_nothing(stand_in: None, tmp_path: Path) -> None:
-    assert "0 of 3 splits" in go(tmp_path / "out", dry_run=True)
+    assert "0/3" in go(tmp_path / "out", dry_run=True)
     assert not (tmp_path / "out").exists()
 
 
@@ -77,14 +77,19 @@ def test_without_a_recipe_the_papers_table_is_shown_and_nothing_written(tmp_path
             "lacks train-images",
         ),
         ({"runs": RunOptions(epochs=1, device="abacus")}, RunError, "try --device cpu"),
+        ({"labels": [50, 55]}, DataError, "55 labels cannot be shared evenly by 10 classes"),
+        ({"scheduler": "tcp://127.0.0.1:9"}, RunError, "no dask scheduler answers"),
     ],
 )
 def test_what_is_wrong_for_all_runs_is_told_once_before_any(
-    tmp_path: Path, changes: dict, error: type[Exception], message: str
+    stand_in: None, tmp_path: Path, monkeypatch, changes: dict, error: type[Exception], message: str
 ) -> None:
+    monkeypatch.setattr(cluster, "_TIMEOUT", 0.5)
+    screen = io.StringIO()
     with pytest.raises(error, match=message):
-        go(tmp_path / "out", **changes)
-    assert not list(tmp_path.rglob("split-*"))
+        go(tmp_path / "out", screen, **changes)
+    assert not (tmp_path / "out").exists()
+    assert len(screen.getvalue().splitlines()) == 1  # how many runs there are to do; no empty table
 
 
 @pytest.mark.slow
@@ -100,7 +105,7 @@ def test_stopped_by_a_signal_and_gone_on_with_by_the_same_command(tmp_path: Path
     text, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
     assert errors == "improved-gan: stopped, every run has saved: the same command goes on\n"
-    assert "0 of 2 splits" in text
+    assert "0/2" in text
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     one, ensemble = json.loads((out / "table.json").read_text())["cells"]

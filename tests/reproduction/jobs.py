@@ -38,9 +38,9 @@ def job(out: Path, *, split: int = 1, model: int = 1, epochs: int = 2) -> Job:
     return Job("digits", 50, split, model, out / "digits-50", epochs, RunOptions(epochs=epochs))
 
 
-def plan(out: Path, **changes: object) -> Plan:
+def plan(out: Path, *, epochs: int = 2, **changes: object) -> Plan:
     asked = {"recipe": "digits", "labels": [], "splits": 3, "models": 1, "ensemble": 2}
-    return make_plan(None, **{**asked, "out": out, "options": RunOptions(epochs=2), **changes})
+    return make_plan(None, **{**asked, "out": out, "options": RunOptions(epochs=epochs), **changes})
 
 
 def fill(one: Job, *, wrong: int, epoch: int = 2, checkpoint: bool = True) -> None:

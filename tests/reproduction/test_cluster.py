@@ -27,7 +27,7 @@ def until(condition: Callable[[], object], seconds: float = 120) -> None:
 
 @pytest.fixture
 def workers(tmp_path: Path) -> Iterator[tuple[Path, list["subprocess.Popen[bytes]"]]]:
-    """The scheduler's file, and two workers of one thread each."""
+    """The scheduler's file; the scheduler, and two workers of one thread each."""
     address = tmp_path / "scheduler.json"
 
     def start(*words: str) -> "subprocess.Popen[bytes]":
@@ -38,7 +38,7 @@ def workers(tmp_path: Path) -> Iterator[tuple[Path, list["subprocess.Popen[bytes
     until(address.exists)
     for _ in range(2):
         processes.append(start("worker", "--host", "127.0.0.1", "--nthreads", "1", "--no-nanny"))
-    yield address, processes[1:]
+    yield address, processes
     for process in processes:
         process.kill()
         process.wait()
@@ -90,6 +90,34 @@ def test_workers_that_cannot_do_it_are_told(workers, tmp_path: Path, monkeypatch
     monkeypatch.setattr(Path, "touch", lambda path: None)  # as if written to a disk of our own
     with pytest.raises(RunError, match=r"does not see .*: give an --out that all machines share"):
         ClusterPool(str(workers[0]), out=tmp_path, threads=None, device=None)
+
+
+@pytest.mark.slow
+def test_a_run_that_dask_gives_up_is_kept_as_failed_and_a_lost_scheduler_is_one_line(
+    workers, tmp_path: Path, monkeypatch, caplog
+) -> None:
+    address, processes = workers
+    one, other = (job(tmp_path / "out", split=split, epochs=1000) for split in (1, 2))
+    one.group.mkdir(parents=True)
+    pool = ClusterPool(str(address), out=tmp_path / "out", threads=None, device="cpu")
+    monkeypatch.setattr(cluster, "_run_on_worker", divmod)
+    pool.submit(one)
+    outcomes = []
+    until(lambda: outcomes.extend(pool.finished()) or outcomes)
+    assert [outcome.how for outcome in outcomes] == ["failed"]
+    assert look(one).state == "failed"
+    assert look(one).failure.startswith("TypeError on the cluster: divmod expected 2 arg")
+    monkeypatch.undo()
+    pool.submit(other)
+    until(lambda: is_locked(other.folder))
+    processes[0].kill()
+    with pytest.raises(RunError, match=r"lost the scheduler at .*: every run saves; the same command goes on"):
+        until(lambda: pool.finished() or pool.num_slots == 0)
+    with pytest.raises(RunError, match="lost the scheduler"):
+        pool.stop()
+    assert look(other).state != "failed"
+    assert not caplog.records
+    until(lambda: not is_locked(other.folder))
 
 
 def _only_here(path: str) -> tuple[str, bool]:

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ from improved_gan.data import load_digits
 from improved_gan.data.dataset import unit_range
 from improved_gan.recipes.trained import load_trained
 from improved_gan.reproduction.ensembles import average_probabilities, ensemble_wrong
+from improved_gan.training.checkpoints import newest_checkpoint
+from improved_gan.training.run_folder import RunFolder
 from tests.reproduction.jobs import job
 
 
@@ -23,12 +26,10 @@ def test_probabilities_are_averaged_not_logits(trained_run: Path) -> None:
     torch.testing.assert_close(twice, one)
 
 
-def test_the_answer_is_kept_for_these_members_at_these_steps(trained_run: Path, tmp_path: Path) -> None:
-    group = tmp_path / "digits-50"
-    group.mkdir()
+def test_the_answer_is_kept_until_a_member_is_trained_anew(trained_run: Path, tmp_path: Path) -> None:
     jobs = [job(tmp_path), job(tmp_path, model=2)]
     for one in jobs:
-        one.folder.symlink_to(trained_run)
+        shutil.copytree(trained_run, one.folder)
     wrong, total = ensemble_wrong(jobs, load_digits, device="cpu", warn=pytest.fail)
     last = json.loads((trained_run / "log.jsonl").read_text().splitlines()[-1])
     assert (wrong, total) == (last["test/wrong"], 500)  # two equal models are as good as one
@@ -37,7 +38,15 @@ def test_the_answer_is_kept_for_these_members_at_these_steps(trained_run: Path, 
         raise AssertionError("computed again")
 
     assert ensemble_wrong(jobs, not_again, device="cpu", warn=pytest.fail) == (wrong, 500)
-    kept = group / "ensemble-split-1-of-2.json"
-    kept.write_text(kept.read_text().replace(str(last["step"]), "1"))
+    # Equal steps in both: first other settings, as a recipe file with another learning rate gives; then other weights.
+    run = RunFolder(jobs[1].folder)
+    before = run.recipe_file.read_bytes()
+    run._write({**run.recipe()["settings"], "seed": 77}, ())
+    with pytest.raises(AssertionError, match="computed again"):
+        ensemble_wrong(jobs, not_again, device="cpu", warn=pytest.fail)
+    run.recipe_file.write_bytes(before)
+    assert ensemble_wrong(jobs, not_again, device="cpu", warn=pytest.fail) == (wrong, 500)
+    weights = run.checkpoints / str(newest_checkpoint(run.checkpoints))
+    weights.write_bytes(weights.read_bytes())
     with pytest.raises(AssertionError, match="computed again"):
         ensemble_wrong(jobs, not_again, device="cpu", warn=pytest.fail)

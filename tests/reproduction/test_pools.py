@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 
 from improved_gan.reproduction import pools, running
+from improved_gan.reproduction.plan import Job
 from improved_gan.reproduction.pools import LocalPool
+from improved_gan.reproduction.running import Outcome
 from improved_gan.reproduction.runs import look
 from tests.reproduction.jobs import STAND_IN, job
 
@@ -45,3 +47,26 @@ def test_runs_share_the_gpus_in_turn_and_a_stop_ends_all(tmp_path: Path, monkeyp
     devices = {one.beside("machine.json").read_text().split('"device": ')[1][:8] for one in jobs[:2]}
     assert devices == {'"cuda:0"', '"cuda:1"'}
     assert not jobs[2].folder.exists()
+
+
+def test_a_run_that_cannot_even_be_started_has_failed_and_the_others_go_on(tmp_path: Path, monkeypatch) -> None:
+    def start(one: Job, **_: object) -> Outcome:
+        if one.split == 1:
+            raise OSError("no more processes")
+        return Outcome(one, "done")
+
+    monkeypatch.setattr(pools, "run_job", start)
+    pool = LocalPool(jobs=2, threads=1, device="cpu", num_runs=2)
+    jobs = [job(tmp_path, split=split) for split in (1, 2)]
+    for one in jobs:
+        pool.submit(one)
+    outcomes: list[Outcome] = []
+    deadline = time.monotonic() + 30
+    while len(outcomes) < 2 and time.monotonic() < deadline:
+        outcomes += pool.finished()
+    pool.stop()
+    assert sorted(outcomes, key=lambda outcome: outcome.job.split) == [
+        Outcome(jobs[0], "failed", "OSError: no more processes"),
+        Outcome(jobs[1], "done"),
+    ]
+    assert look(jobs[0]).failure == "OSError: no more processes"

@@ -13,10 +13,11 @@ from tests.reproduction.jobs import fill, plan
 MACHINE = {"machine": "An Abacus", "cores": 4, "threads": 2, "device": "cpu"}
 
 
-def recorded(out: Path):
-    whole = plan(out)
+def recorded(out: Path, *, epochs: int = 10):
+    """Two finished runs with a report every epoch, 12 steps and 30 seconds each."""
+    whole = plan(out, epochs=epochs)
     for one, wrong in zip(whole.all_jobs()[:2], (20, 30), strict=True):
-        fill(one, wrong=wrong)
+        fill(one, wrong=wrong, epoch=epochs)
         one.beside("machine.json").write_text(json.dumps(MACHINE))
     return whole
 
@@ -25,36 +26,49 @@ def test_a_record_holds_time_and_error_with_their_spread(tmp_path: Path) -> None
     record = make_record(recorded(tmp_path))
     budget = record["budgets"]["50"]
     assert record["recipe"] == "digits"
-    assert (budget["runs"], budget["epochs"], budget["steps"], budget["splits"]) == (2, 2, 24, [1, 2])
-    assert budget["seconds_per_step"] == 60 / 24
+    assert (budget["runs"], budget["epochs"], budget["steps"], budget["splits"]) == (2, 10, 120, [1, 2])
+    assert budget["seconds_per_step"] == 300 / 120
     assert (budget["machine"], budget["threads"], budget["precision"]) == ("An Abacus", 2, "float32")
     assert [point["share"] for point in budget["points"]] == list(SHARES)
     assert budget["points"][0] == {
         **{"share": 0.1, "epoch": 1, "seconds": 30.0},
         "error": {"mean": 0.05, "low": 0.04, "high": 0.06},
     }
-    assert budget["points"][-1]["seconds"] == 60
+    assert budget["points"][-1]["seconds"] == 300
 
 
 def test_what_train_says(tmp_path: Path) -> None:
     record = json.loads(json.dumps(make_record(recorded(tmp_path))))
-    recipe = replace(digits(), epochs=2)
+    recipe = replace(digits(), epochs=10)
     first, second = expectation(recipe, record)
     assert first == (
-        "expected at 10% (epoch 1) 30 s, error 5.00% (4.00-6.00%); 30% (epoch 1) 30 s, error 5.00% (4.00-6.00%); "
-        "100% (epoch 2) 60 s, error 5.00% (4.00-6.00%)"
+        "expected at 10% (epoch 1) 30 s, error 5.00% (4.00-6.00%); 30% (epoch 3) 90 s, error 5.00% (4.00-6.00%); "
+        "100% (epoch 10) 5.0 min, error 5.00% (4.00-6.00%)"
     )
     assert second == "(2 recorded runs, mean and range, on that machine: 2 threads of An Abacus, float32)"
 
 
-@pytest.mark.parametrize("change", [{"epochs": 3}, {"num_labels": 100}, {"learning_rate": 0.1}])
+@pytest.mark.parametrize("change", [{"epochs": 3}, {"num_labels": 100}, {"learning_rate": 0.1}, {"load_data": len}])
 def test_nothing_is_said_of_what_was_not_recorded(tmp_path: Path, change: dict) -> None:
-    recipe = replace(digits(), epochs=2)
+    recipe = replace(digits(), epochs=10)
     record = json.loads(json.dumps(make_record(recorded(tmp_path))))
     assert expectation(recipe, record)
     assert expectation(replace(recipe, precision="bfloat16", report_every=1), record)
     assert expectation(replace(recipe, **change), record) == []
     assert expectation(recipe, None) == []
+
+
+def test_a_share_that_no_report_is_near_is_left_out(tmp_path: Path) -> None:
+    points = make_record(recorded(tmp_path, epochs=3))["budgets"]["50"]["points"]
+    assert [(point["share"], point["epoch"]) for point in points] == [(0.3, 1), (1.0, 3)]
+
+
+def test_a_training_of_the_digits_is_told_what_to_expect() -> None:
+    first, second = expectation(digits(), packaged_record("digits"))
+    assert "10% (epoch 20)" in first
+    assert "30% (epoch 60)" in first
+    assert "100% (epoch 200)" in first
+    assert "10 recorded runs" in second
 
 
 def test_a_record_grows_budget_by_budget(tmp_path: Path) -> None:

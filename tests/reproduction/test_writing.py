@@ -6,7 +6,7 @@ from rich.console import Console
 
 from improved_gan.reproduction.plan import Plan, RunOptions, make_plan
 from improved_gan.reproduction.results import Cell, collect
-from improved_gan.reproduction.writing import as_json, as_markdown, as_text, notes
+from improved_gan.reproduction.writing import as_json, as_markdown, notes, print_table
 
 
 def mnist_plan(out: Path, **changes: object) -> Plan:
@@ -24,17 +24,34 @@ def cells(plan: Plan) -> list[Cell]:
 def test_the_terminal_shows_ours_beside_the_papers(tmp_path: Path) -> None:
     plan = mnist_plan(tmp_path)
     console = Console(file=io.StringIO(), width=100)
-    console.print(as_text(plan, cells(plan)))
+    print_table(plan, cells(plan), console)
     lines = [line.split() for line in console.file.getvalue().splitlines()]
-    assert " ".join(lines[2]) == "100 labels one 93 ± 6.5 94 ± 3.6 3 of 10 splits, 1 failed +0.34 30.0"
-    assert " ".join(lines[3]) == "100 labels 10 averaged 86 ± 5.6 - 0 of 10 splits - -"
-    assert max(len(line.rstrip()) for line in console.file.getvalue().splitlines()) <= 90
+    assert " ".join(lines[2]) == "100 labels 1 93 ± 6.5 94 ± 3.6 3/10, 1 failed +0.34 30.0"
+    assert " ".join(lines[3]) == "100 labels 10 86 ± 5.6 - 0/10 - -"
+
+
+def with_20_labels(plan: Plan) -> list[Cell]:
+    row, values = plan.table.rows[0], {1: 1125.0, 2: 2230.0, 3: 1677.0, 5: 1204.0, 6: 2150.0, 8: 1420.0, 9: 1933.0}
+    single = {f"split-{split}-seed-{split}": wrong for split, wrong in values.items()}
+    one = Cell(row, 1, values, single, dict.fromkeys(single, 1234.5), 10, {"a": "lost", "b": "lost"})
+    return [one, Cell(row, 10, values, {}, {"split-1": 12345.6}, 10, {})]
+
+
+def test_figures_of_20_labels_are_whole_at_80_columns_and_elsewhere_at_any_width(tmp_path: Path) -> None:
+    plan = mnist_plan(tmp_path, labels=[20])
+    for terminal, width in ((True, 80), (False, 80), (False, 30)):
+        console = Console(file=io.StringIO(), width=width, force_terminal=terminal, color_system=None)
+        print_table(plan, with_20_labels(plan), console)
+        lines = [" ".join(line.split()) for line in console.file.getvalue().splitlines()]
+        assert "20 labels 1 1677 ± 452 1677 ± 445 7/10, 2 failed +0.00 1234.5" in lines
+        assert any(line.startswith("20 labels 10 1134 ± 445 1677 ± 445 7/10 +") for line in lines)
+        assert console.width == width
 
 
 def test_the_page_is_a_table_with_notes_and_pictures(tmp_path: Path) -> None:
     plan = mnist_plan(tmp_path)
     page = as_markdown(plan, cells(plan), pictures=["curves.png"])
-    assert "| 100 labels | one | 93 ± 6.5 | 94 ± 3.6 | 3 of 10 splits, 1 failed | +0.34 | 30.0 |" in page
+    assert "| 100 labels | 1 | 93 ± 6.5 | 94 ± 3.6 | 3/10, 1 failed | +0.34 | 30.0 |" in page
     assert "- 100 labels, one, by split: 1: 90, 2: 97, 4: 95\n" in page
     assert "- 100 labels, split-3-seed-3 failed: lost\n" in page
     assert "- 100 labels, 10 averaged: needs 10 models a split" in page
@@ -63,4 +80,4 @@ def test_one_clear_line_for_recipes_that_are_not_there_yet(tmp_path: Path) -> No
     empty = collect(plan, lambda jobs: (0, 1))
     said = [note for note in notes(plan, empty) if "recipe" in note]
     assert said == ["no recipe yet: svhn; the table fills as soon as one of that name is there"]
-    assert "| 500 labels | one | 18.44 ± 4.80 | no recipe yet | - | - | - |" in as_markdown(plan, empty, pictures=[])
+    assert "| 500 labels | 1 | 18.44 ± 4.80 | no recipe yet | - | - | - |" in as_markdown(plan, empty, pictures=[])

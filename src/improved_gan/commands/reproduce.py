@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from improved_gan.data import Dataset
+from improved_gan.data import Dataset, LabelSplit
 from improved_gan.recipes.registry import find_recipe
 from improved_gan.recipes.trained import choose_device
 from improved_gan.reproduction.cluster import ClusterPool
@@ -21,7 +21,7 @@ from improved_gan.reproduction.pools import LocalPool, Pool
 from improved_gan.reproduction.records import write_record
 from improved_gan.reproduction.results import Cell, collect
 from improved_gan.reproduction.runs import look
-from improved_gan.reproduction.writing import as_json, as_markdown, as_text, notes
+from improved_gan.reproduction.writing import as_json, as_markdown, notes, print_table
 from improved_gan.training.checkpoints import write_atomically
 from improved_gan.training.interruption import listen_for_signals
 from improved_gan.training.reporting import say, warn
@@ -73,10 +73,14 @@ def run_reproduction(options: ReproduceOptions, console: Console) -> list[Cell]:
     )
     missing = [job for job in plan.all_jobs() if look(job).state != "done"]
     say(console, f"{plan.table.title}: {len(missing)} of {len(plan.all_jobs())} runs to do; run folders in {out}")
+    pool = None
+    if missing and not options.dry_run:
+        _check_data(missing, options.runs.data)
+        pool = _pool(plan, options, console)
     try:
-        if missing and not options.dry_run:
-            _compute(plan, missing, options, console)
-    finally:
+        if pool is not None:
+            _compute(plan, missing, pool, console)
+    finally:  # from here on there may be something to show
         cells = _report(plan, options, console)
     if options.record is not None and not options.dry_run:
         budgets = write_record(plan, options.record)
@@ -89,14 +93,19 @@ def _out(options: ReproduceOptions) -> Path:
     return options.out or Path("runs") / f"reproduce-{name}"
 
 
-def _compute(plan: Plan, missing: list[Job], options: ReproduceOptions, console: Console) -> None:
-    _out(options).mkdir(parents=True, exist_ok=True)
-    for load in {find_recipe(job.recipe, labels=job.labels).load_data for job in missing}:
-        load(options.runs.data)  # missing data is told once, and a download is made once
-    with listen_for_signals() as stop:
-        pool = _pool(plan, options, console)
-        with Display(plan.all_jobs(), console) as display:
-            run_all(missing, pool, watcher=display, stop=stop)
+def _check_data(missing: list[Job], folder: Path | None) -> None:
+    """Data that is missing and budgets that do not fit are told once and before any run; a download is made once."""
+    recipes = [
+        find_recipe(name, labels=labels) for name, labels in dict.fromkeys((job.recipe, job.labels) for job in missing)
+    ]
+    classes = {load: load(folder).train.labels for load in dict.fromkeys(recipe.load_data for recipe in recipes)}
+    for recipe in recipes:
+        LabelSplit.draw(classes[recipe.load_data], recipe.num_labels, seed=1, include_labelled=recipe.include_labelled)
+
+
+def _compute(plan: Plan, missing: list[Job], pool: Pool, console: Console) -> None:
+    with listen_for_signals() as stop, Display(plan.all_jobs(), console) as display:
+        run_all(missing, pool, watcher=display, stop=stop)
 
 
 def _pool(plan: Plan, options: ReproduceOptions, console: Console) -> Pool:
@@ -115,7 +124,7 @@ def _pool(plan: Plan, options: ReproduceOptions, console: Console) -> Pool:
 def _report(plan: Plan, options: ReproduceOptions, console: Console) -> list[Cell]:
     """Show the table, and write it where there is anything to write."""
     cells = collect(plan, _ensemble_of(options, console))
-    console.print(as_text(plan, cells))
+    print_table(plan, cells, console)
     for note in notes(plan, cells):
         say(console, note)
     if options.dry_run or not any(look(job).report for job in plan.all_jobs()):

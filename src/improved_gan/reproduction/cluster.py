@@ -4,24 +4,29 @@ A worker starts each run as a process that ends with it. When a worker dies, das
 waits for the lock on the run folder and continues from the checkpoint.
 """
 
+import asyncio
+import concurrent.futures
 import importlib
+import logging
 import os
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from improved_gan import __version__
 from improved_gan.reproduction.plan import Job
 from improved_gan.reproduction.pools import Pool
-from improved_gan.reproduction.running import Outcome, run_job
+from improved_gan.reproduction.running import Outcome, failed, run_job
 from improved_gan.training.errors import RunError
 
 __all__ = ["ClusterPool"]
 
 _STOP_TIMEOUT = 120.0  # seconds for all runs to save
 _TIMEOUT, _WORKER_TIMEOUT = 10, 60  # seconds for the scheduler to answer, and for the first worker to be there
+_CANCELLED = (asyncio.CancelledError, concurrent.futures.CancelledError)  # the first is no Exception
 _PATIENCE = 60.0  # seconds that a killed worker's process may take to save and let go of the folder
 
 
@@ -36,12 +41,13 @@ class ClusterPool(Pool):
 
     Raises:
         RunError: distributed is not installed, no scheduler or no worker answers, or a worker does not see the folder
-            or has another version.
+            or has another version. Every method raises it when the scheduler is lost.
     """
 
     def __init__(self, address: str, *, out: Path, threads: int | None, device: str | None) -> None:
         self._distributed = _distributed()
-        self._threads, self._device = threads or 1, device
+        self._address, self._threads, self._device = address, threads or 1, device
+        _quiet()
         try:
             known: dict[str, Any] = {"scheduler_file": address} if address.endswith(".json") else {"address": address}
             self._client = self._distributed.Client(**known, timeout=_TIMEOUT, set_as_default=False)
@@ -62,37 +68,46 @@ class ClusterPool(Pool):
     @property
     def num_slots(self) -> int:
         """The threads of all workers that are there now, at least 1."""
-        return max(1, sum(int(threads) for threads in self._client.nthreads().values()))
+        with self._scheduler_there():
+            return max(1, sum(int(threads) for threads in self._client.nthreads().values()))
 
     def submit(self, job: Job) -> None:
         """Give a run to the cluster."""
-        future = self._client.submit(
-            _run_on_worker,
-            job,
-            self._threads,
-            self._device,
-            self._stop_name,
-            pure=False,
-            key=f"{job.name}-{uuid.uuid4()}",
-        )
+        words = (job, self._threads, self._device, self._stop_name)
+        with self._scheduler_there():
+            future = self._client.submit(_run_on_worker, *words, pure=False, key=f"{job.name}-{uuid.uuid4()}")
         self._running[future] = job
 
     def finished(self) -> list[Outcome]:
         """The runs that ended since the last call."""
-        done = [future for future in self._running if future.done()]
-        return [_outcome(future, self._running.pop(future)) for future in done]
+        with self._scheduler_there():
+            done = [future for future in self._running if future.done()]
+            answers = [future.exception() or future.result() for future in done]
+        return [_outcome(answer, self._running.pop(future)) for future, answer in zip(done, answers, strict=True)]
 
     def stop(self) -> None:
         """Ask every run to save and end, wait until they have, and leave the cluster as it was."""
         try:
             if self._running:
-                self._stop.set()
+                with self._scheduler_there():
+                    self._stop.set()
                 # A run that has not begun is cancelled as we leave; one that takes longer to save goes on doing so.
                 deadline = time.monotonic() + _STOP_TIMEOUT
                 while not all(future.done() for future in self._running) and time.monotonic() < deadline:
                     time.sleep(0.1)
         finally:
             self._client.close()
+
+    @contextmanager
+    def _scheduler_there(self) -> Iterator[None]:
+        """What goes wrong between us and the scheduler means that it is gone; runs given out are cancelled then."""
+        lost = f"lost the scheduler at {self._address}: every run saves; the same command goes on"
+        if self._client.status != "running" or any(future.cancelled() for future in self._running):
+            raise RunError(lost)
+        try:
+            yield
+        except (OSError, RuntimeError, ValueError, *_CANCELLED) as error:  # a closed connection, a closed client
+            raise RunError(lost) from error
 
     def _check_workers(self, address: str, out: Path) -> None:
         try:
@@ -102,6 +117,7 @@ class ClusterPool(Pool):
                 f"the scheduler at {address} has no workers: start some with `dask worker {address}`"
             ) from error
         token = out / f".seen-by-workers-{uuid.uuid4().hex}"
+        out.mkdir(parents=True, exist_ok=True)
         token.touch()
         try:
             for worker, (version, sees) in self._client.run(_versions_and_sight, str(token)).items():
@@ -119,12 +135,11 @@ class ClusterPool(Pool):
             token.unlink(missing_ok=True)
 
 
-def _outcome(future: Any, job: Job) -> Outcome:
-    error = future.exception()
-    if error is None:
-        outcome: Outcome = future.result()
-        return outcome
-    return Outcome(job, "failed", f"{type(error).__name__} on the cluster: {str(error).splitlines()[0]}")
+def _outcome(answer: Outcome | BaseException, job: Job) -> Outcome:
+    """What the worker said, or a failure where it could not say anything, such as after several deaths."""
+    if isinstance(answer, Outcome):
+        return answer
+    return failed(job, f"{type(answer).__name__} on the cluster: {str(answer).partition(chr(10))[0]}")
 
 
 def _run_on_worker(job: Job, threads: int, device: str | None, stop_name: str) -> Outcome:
@@ -153,6 +168,12 @@ def _versions_and_sight(path: str) -> tuple[str, bool]:
     from improved_gan import __version__ as version
 
     return version, os.path.exists(path)  # noqa: PTH110 (nothing of ours is imported on the worker)
+
+
+def _quiet() -> None:
+    """Of the client's own log only what ends the command is told, and by us; the workers' are other processes."""
+    for name in ("distributed", *(name for name in logging.root.manager.loggerDict if name.startswith("distributed."))):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def _distributed() -> Any:

@@ -16,8 +16,8 @@ from torch import Tensor
 from improved_gan.data.dataset import Dataset, LabelledImages, unit_range
 from improved_gan.recipes.trained import load_trained
 from improved_gan.reproduction.plan import Job
-from improved_gan.reproduction.runs import last_report
-from improved_gan.training.checkpoints import write_atomically
+from improved_gan.training.checkpoints import newest_checkpoint, write_atomically
+from improved_gan.training.run_folder import RunFolder
 
 __all__ = ["average_probabilities", "ensemble_wrong"]
 
@@ -29,7 +29,7 @@ def ensemble_wrong(
 ) -> tuple[int, int]:
     """How many test images the averaged models of these runs get wrong, and of how many.
 
-    The answer is kept in the runs' group folder, for these members at these steps.
+    The answer is kept in the runs' group folder, for these members with these settings and checkpoints.
 
     Args:
         jobs: the members, all done, of one split.
@@ -40,7 +40,7 @@ def ensemble_wrong(
     Raises:
         RunError: a run cannot be loaded.
     """
-    members = {job.name: last_report(job.folder / "log.jsonl")["step"] for job in jobs}
+    members = {job.name: _identity(job.folder) for job in jobs}
     kept = jobs[0].group / f"ensemble-split-{jobs[0].split}-of-{len(jobs)}.json"
     if (known := _read(kept)).get("members") == members:
         return int(known["wrong"]), int(known["of"])
@@ -66,6 +66,19 @@ def average_probabilities(
         ]
         total = total + torch.cat(parts)
     return total / len(folders)
+
+
+def _identity(folder: Path) -> dict[str, Any]:
+    """What tells a trained model from another in the same place: settings, and the file it would be loaded from."""
+    run = RunFolder(folder)
+    name = newest_checkpoint(run.checkpoints) or ""
+    about = (run.checkpoints / name).stat()  # the content would be gigabytes to read for a whole table
+    return {
+        "fingerprint": run.recipe()["fingerprint"],
+        "checkpoint": name,
+        "bytes": about.st_size,
+        "written": about.st_mtime_ns,
+    }
 
 
 def _read(file: Path) -> dict[str, Any]:

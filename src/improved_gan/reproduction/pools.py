@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
 
 from improved_gan.reproduction.plan import Job
-from improved_gan.reproduction.running import Outcome, num_cores, run_job
+from improved_gan.reproduction.running import Outcome, failed, num_cores, run_job
 
 __all__ = ["LocalPool", "Pool"]
 
@@ -55,7 +55,7 @@ class LocalPool(Pool):
             self._slots.put(devices[slot % len(devices)])
         self._stop = Event()
         self._workers = ThreadPoolExecutor(self._num_slots, thread_name_prefix="run")
-        self._running: list[Future[Outcome]] = []
+        self._running: dict[Future[Outcome], Job] = {}
 
     @property
     def num_slots(self) -> int:
@@ -64,13 +64,13 @@ class LocalPool(Pool):
 
     def submit(self, job: Job) -> None:
         """Start a run."""
-        self._running.append(self._workers.submit(self._run, job))
+        self._running[self._workers.submit(self._run, job)] = job
 
     def finished(self) -> list[Outcome]:
         """The runs that ended since the last call."""
         done = [future for future in self._running if future.done()]
-        self._running = [future for future in self._running if future not in done]
-        return [future.result() for future in done if not future.cancelled()]
+        ended = [(future, self._running.pop(future)) for future in done]
+        return [_outcome(future, job) for future, job in ended if not future.cancelled()]
 
     def stop(self) -> None:
         """Ask every run to save and end, and wait until they have."""
@@ -83,6 +83,14 @@ class LocalPool(Pool):
             return run_job(job, threads=self.threads, device=device, stop=self._stop.is_set)
         finally:
             self._slots.put(device)
+
+
+def _outcome(future: "Future[Outcome]", job: Job) -> Outcome:
+    """How it ended; what could not even be started has failed, and the others go on."""
+    error = future.exception()
+    if isinstance(error, Exception):
+        return failed(job, f"{type(error).__name__}: {error}")
+    return future.result()
 
 
 def _num_gpus() -> int:

@@ -22,12 +22,12 @@ from improved_gan.training.run_folder import RunFolder
 __all__ = ["SHARES", "expectation", "make_record", "packaged_record", "write_record"]
 
 SHARES = (0.1, 0.3, 1.0)  # of a run's length
+_NEAR = 0.05  # of its length: how far from a share the nearest report may be
 # What a run is called, looked at or computed with; it does not change what it learns, or not beyond the last bits.
 _NO_MATTER = {
     "name",
     "summary",
     "paper",
-    "load_data",
     "num_labels",
     "epochs",
     "report_every",
@@ -97,7 +97,8 @@ def make_record(plan: Plan) -> dict[str, Any]:
 
     Returns:
         `recipe` and, by label budget, `epochs`, `steps`, `runs`, `seconds_per_step`, what they ran on, the recipe's
-        `values`, and `points`: share of the length, epoch, mean seconds of training, test error (mean, low, high).
+        `values`, and `points`: share of the length, epoch, mean seconds of training, test error (mean, low, high); a
+        share that no report is near is left out.
 
     Raises:
         RunError: no run is finished, or the rows are of several recipes.
@@ -127,14 +128,16 @@ def _budget(done: Sequence[Run], recipe: Recipe) -> dict[str, Any]:
         "splits": sorted({run.job.split for run in done}),
         "seconds_per_step": round(math.fsum(seconds) / len(seconds) / steps, 6),
         **_made_on(done),
-        "points": [_point(logs, share, epochs) for share in SHARES],
+        "points": [point for share in SHARES if (point := _point(logs, share, epochs))],
         "values": {name: value for name, value in recipe.as_dict().items() if name not in _NO_MATTER},
     }
 
 
 def _point(logs: Sequence[Sequence[dict[str, Any]]], share: float, epochs: int) -> dict[str, Any]:
-    """Every run at the report nearest to a share of its length."""
+    """Every run at the report nearest to a share of its length; empty where one has no report near it."""
     reports = [min(log, key=lambda report: abs(report["epoch"] - share * epochs)) for log in logs]
+    if any(abs(report["epoch"] - share * epochs) > _NEAR * epochs for report in reports):
+        return {}
     errors = [report["test/error"] for report in reports]
     seconds = [report["seconds"] for report in reports]
     return {

@@ -61,8 +61,8 @@ class Cell:
 
     @property
     def finished(self) -> str:
-        """How many splits are finished, in words."""
-        return f"{len(self.values)} of {self.splits} splits"
+        """How many splits are finished and how many runs failed: "7/10, 2 failed"."""
+        return f"{len(self.values)}/{self.splits}" + (f", {len(self.failures)} failed" if self.failures else "")
 
 
 def collect(plan: Plan, ensemble_of: EnsembleOf) -> list[Cell]:

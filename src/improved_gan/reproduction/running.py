@@ -14,7 +14,7 @@ from improved_gan.reproduction.plan import Job
 from improved_gan.reproduction.runs import is_locked, look
 from improved_gan.training.checkpoints import write_atomically
 
-__all__ = ["Outcome", "machine", "num_cores", "run_job"]
+__all__ = ["Outcome", "failed", "machine", "num_cores", "run_job"]
 
 PROGRAM = ("-m", "improved_gan.reproduction.child")
 _POLL = 0.1  # seconds
@@ -60,6 +60,19 @@ def run_job(
     return _outcome(job, code, stopped=stop())
 
 
+def failed(job: Job, message: str, *, code: int | None = None) -> Outcome:
+    """Keep beside the run folder why the run failed, so that the table says so until it is tried again.
+
+    Args:
+        job: the run.
+        message: the reason, in a line.
+        code: its process ended with; None where the fault was not the process's.
+    """
+    job.group.mkdir(parents=True, exist_ok=True)
+    write_atomically(job.beside("failed.json"), json.dumps({"code": code, "message": message}).encode())
+    return Outcome(job, "failed", message)
+
+
 def machine(threads: int, device: str | None) -> dict[str, str | int | None]:
     """What a run was made on."""
     return {"machine": _processor(), "cores": num_cores(), "threads": threads, "device": device}
@@ -96,8 +109,7 @@ def _outcome(job: Job, code: int, *, stopped: bool) -> Outcome:
         return Outcome(job, "busy")
     if code < 0:
         message = f"ended by signal {-code} (out of memory?)"
-    write_atomically(job.beside("failed.json"), json.dumps({"code": code, "message": message}).encode())
-    return Outcome(job, "failed", message)
+    return failed(job, message, code=code)
 
 
 def _last_words(log: Path) -> str:

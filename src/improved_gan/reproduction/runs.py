@@ -51,7 +51,7 @@ def look(job: Job) -> Run:
 def is_locked(folder: Path) -> bool:
     """Whether a process is training in a run folder at this moment, on this machine or on one that shares it."""
     try:
-        with (folder / ".lock").open("a") as file:
+        with (folder / ".lock").open("r+") as file:  # over NFS a shared lock needs a file that can be read
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 
 from improved_gan.reproduction.plan import Plan
@@ -10,19 +11,31 @@ from improved_gan.reproduction.results import NO_RECIPE, Cell
 from improved_gan.reproduction.statistics import FORMULA
 from improved_gan.reproduction.tables import Figure, Measure
 
-__all__ = ["as_json", "as_markdown", "as_text", "notes"]
+__all__ = ["as_json", "as_markdown", "as_text", "notes", "print_table"]
 
-_HEADER = ("", "models", "paper", "ours", "finished", "z", "minutes")
+_HEADER = ("", "models", "paper", "ours", "splits", "z", "minutes")
 
 
 def as_text(plan: Plan, cells: list[Cell]) -> Table:
-    """For the terminal."""
-    table = Table(title=plan.table.title, box=None, title_justify="left", pad_edge=False, title_style="bold")
+    """For the terminal, without the title, which may be wider."""
+    table = Table(box=None, pad_edge=False)
     for name in _HEADER:
         table.add_column(name, justify="right" if name else "left", no_wrap=True)
     for cell in cells:
         table.add_row(*_words(cell, plan.table.measure))
     return table
+
+
+def print_table(plan: Plan, cells: list[Cell], console: Console) -> None:
+    """Print the title and the table; in a file or a pipe, which is never too narrow, at the table's own width."""
+    console.print(plan.table.title, style="bold", markup=False, highlight=False, soft_wrap=True)
+    table, width = as_text(plan, cells), console.width
+    if not console.is_terminal:
+        console.width = max(width, console.measure(table, options=console.options.update(width=10_000)).maximum)
+    try:
+        console.print(table)
+    finally:
+        console.width = width
 
 
 def as_markdown(plan: Plan, cells: list[Cell], *, pictures: list[str]) -> str:
@@ -56,8 +69,8 @@ def notes(plan: Plan, cells: list[Cell]) -> list[str]:
     ]
     if any(cell.models == 1 and cell.single for cell in cells) and plan.models > 1:
         said.append(f"one model: a split's value is the mean of its {plan.models} models, which narrows the deviation")
-    if any(cell.models > 1 and cell.values for cell in cells):
-        said.append(f"ensemble: class probabilities averaged over {plan.ensemble} models of the same label split")
+    if any(cell.models > 1 for cell in cells):
+        said.append(f"{plan.ensemble} models: their class probabilities averaged, all trained on the same label split")
     missing = list(dict.fromkeys(cell.row.recipe for cell in cells if cell.note == NO_RECIPE))
     if missing:
         said.append(f"no recipe yet: {', '.join(missing)}; the table fills as soon as one of that name is there")
@@ -70,11 +83,10 @@ def notes(plan: Plan, cells: list[Cell]) -> list[str]:
 
 def _words(cell: Cell, measure: Measure) -> list[str]:
     ours, paper, difference = cell.ours, cell.paper, cell.difference
-    words = [cell.row.title, _models(cell), _figure(paper, measure.decimals) if paper else "-"]
+    words = [cell.row.title, str(cell.models), _figure(paper, measure.decimals) if paper else "-"]
     if cell.note == NO_RECIPE:
         return [*words, cell.note, "-", "-", "-"]
-    finished = cell.finished + (f", {len(cell.failures)} failed" if cell.failures else "")
-    words += [_figure(ours, measure.decimals) if ours else "-", finished]
+    words += [_figure(ours, measure.decimals) if ours else "-", cell.finished]
     words += [f"{difference.z:+.2f}" if difference else "-"]
     return [*words, f"{sum(cell.minutes.values()) / len(cell.minutes):.1f}" if cell.minutes else "-"]
 
