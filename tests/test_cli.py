@@ -35,6 +35,7 @@ def test_help_does_not_wait_for_torch() -> None:
         (("train", "digits", "--labels", "25"), "25 labels cannot be shared evenly by 10 classes"),
         (("train", "mnist", "--data", "/nowhere"), "/nowhere lacks train-images-idx3-ubyte"),
         (("sample", "/nowhere", "--out", "x"), "/nowhere is no run folder"),
+        (("sample", "/no\nwhere", "--out", "x"), "/no where is no run folder"),
         (("classify", "/nowhere", "x.png", "--out", "x.csv"), "/nowhere is no run folder"),
     ],
 )

@@ -196,7 +196,8 @@ def main() -> None:
         message, code = _expected(error)
         if message is None:
             raise
-        typer.echo(f"improved-gan: {message}", err=True)
+        one_line = " ".join(line.strip() for line in message.splitlines())  # a file's name may hold anything
+        typer.echo(f"improved-gan: {one_line}", err=True)
         sys.exit(code)
 
 

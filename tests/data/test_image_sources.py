@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from improved_gan.data import DataError
+from improved_gan.data import DataError, image_sources
 from improved_gan.data.image_sources import ImageSource, open_images
 from tests.pictures import folder_of, picture, png
 
@@ -93,3 +93,37 @@ def test_what_cannot_be_opened(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(os.urandom(2000))
         with pytest.raises(DataError, match="cannot be read as an archive"):
             open_images(tmp_path / name)
+
+
+def test_zip_entries_of_one_name_are_each_read(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.png", b"first")
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            archive.writestr("a.png", b"second")
+    assert [read() for _, read in open_images(tmp_path / "a.zip").stream()] == [b"first", b"second"]
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_damaged_compressed_entries_spoil_only_themselves(tmp_path: Path, method: int) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as archive:
+        for name in ("a.png", "b.png"):
+            archive.writestr(name, png(picture(0)))
+    raw = bytearray((tmp_path / "a.zip").read_bytes())
+    raw[35 + 10 : 35 + 14] = b"\xff" * 4
+    (tmp_path / "a.zip").write_bytes(raw)
+    reads = dict(open_images(tmp_path / "a.zip").stream())
+    assert reads["b.png"]() == png(picture(0))
+    with pytest.raises(DataError):
+        reads["a.png"]()
+
+
+def test_huge_files_and_entries_are_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_sources, "MAX_BYTES", 1000)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "a.png").write_bytes(bytes(1001))
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(tmp_path / "a" / "a.png", "a.png")
+    for name in ("a", "a.zip"):
+        ((_, read),) = open_images(tmp_path / name).stream()
+        with pytest.raises(DataError, match=r"it has 1,001 bytes, at most 1,000 are read"):
+            read()

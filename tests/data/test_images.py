@@ -1,9 +1,14 @@
 import io
+import random
+import struct
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from improved_gan.data.dataset import DataError
 from improved_gan.data.images import decode_image, find_images, read_image
@@ -154,3 +159,79 @@ def test_content_that_cannot_be_decoded(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     with pytest.raises(DataError, match="x is refused: Image size"):
         decode_image(whole, "x")
+
+
+def test_a_bomb_is_refused_in_every_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)  # Pillow itself only warns below twice as many
+    files = [encoded(Image.new("L", (50, 50 if index % 2 else 20))) for index in range(200)]
+
+    def verdict(content: bytes) -> str:
+        try:
+            return str(tuple(decode_image(content, "x").pixels.shape))
+        except DataError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(verdict, files))
+    assert found == ["(3, 20, 50)", "x is refused: Image size (2500 pixels) exceeds limit of 2000 pixels"] * 100
+
+
+def exif_of(byte_order: bytes) -> bytes:
+    """A camera's data that is whole but for its first two bytes."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return exif.tobytes().replace(b"MM", byte_order).replace(b"II", byte_order)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_damaged_camera_data_leave_the_picture_as_it_is(kind: str) -> None:
+    found = decode_image(encoded(Image.new("RGB", (4, 2), "red"), kind, exif=exif_of(b'"M')), "x")
+    assert (found.pixels.shape, found.conversions) == ((3, 2, 4), ())
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_each_orientation_is_pillows(turn: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    content = encoded(Image.fromarray(np.arange(6, dtype=np.uint8).reshape(2, 3)), exif=exif)
+    upright = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(content))))
+    np.testing.assert_array_equal(decode_image(content, "x").pixels[0].numpy(), upright)
+
+
+def test_a_tiff_whose_second_picture_has_no_width() -> None:
+    whole = encoded(Image.new("L", (4, 3)), "TIFF", save_all=True, append_images=[Image.new("L", (5, 3))])
+    cut = whole.replace(struct.pack("<HHLL", 0x100, 4, 1, 5), struct.pack("<HHLL", 0x1, 4, 1, 5))
+    assert cut != whole
+    with pytest.raises(DataError, match=r"^x cannot be read: Missing dimensions$"):
+        decode_image(cut, "x")
+
+
+def damaged(content: bytes, dice: random.Random) -> bytes:
+    """Cut, or with other bytes near the start, as in a broken download; PNG's check sums made right again."""
+    if dice.random() < 0.2:
+        return content[: dice.randrange(len(content))]
+    raw = bytearray(content)
+    for _ in range(dice.randrange(1, 8)):
+        raw[dice.randrange(min(len(raw), 300))] = dice.randrange(256)
+    place, mended = 8, bytes(raw[:8])
+    while content[:4] == b"\x89PNG" and place + 12 <= len(raw):
+        length = int.from_bytes(raw[place : place + 4])
+        body = bytes(raw[place + 4 : place + 8 + length])
+        mended += bytes(raw[place : place + 4]) + body + struct.pack(">I", zlib.crc32(body))
+        place += 12 + length
+    return mended if len(mended) > 8 else bytes(raw)
+
+
+@pytest.mark.filterwarnings("ignore")  # Pillow's own, about what it could still read
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP", "PPM"])
+def test_damage_of_any_kind_is_a_data_error_or_none(kind: str) -> None:
+    noise = [Image.fromarray(np.random.default_rng(i).integers(0, 256, (24, 20, 3), dtype=np.uint8)) for i in range(3)]
+    exif = {} if kind in ("GIF", "BMP", "PPM") else {"exif": exif_of(b"MM")}
+    more = {"save_all": True, "append_images": noise[1:]} if kind in ("GIF", "PNG") else {}
+    content, dice = encoded(noise[0], kind, **exif, **more), random.Random(0)
+    whole = 0
+    for _ in range(200):
+        with suppress(DataError):  # anything else fails the test
+            decode_image(damaged(content, dice), "x")
+            whole += 1
+    assert whole < 190

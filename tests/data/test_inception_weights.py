@@ -6,6 +6,7 @@ import torch
 
 from improved_gan.data import DataError, inception_weights
 from improved_gan.data.inception_weights import FILE_NAME, load_weights, sha256_of
+from tests.pictures import picture, png
 
 
 def written(path: Path, seed: int = 0) -> Path:
@@ -49,9 +50,13 @@ def test_pytorchs_own_cache_is_looked_into(tmp_path: Path, monkeypatch: pytest.M
 def test_files_that_are_no_weights(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no weight file"):
         load_weights(tmp_path / "none.pth")
-    (tmp_path / "text.pth").write_text("no weights")
-    with pytest.raises(DataError, match="is no weight file"):
-        load_weights(tmp_path / "text.pth")
+    whole = written(tmp_path / "whole.pth").read_bytes()
+    for content in (b"", b"no weights", png(picture(0)), whole[:200], whole[:-100], b"\x80\x02."):
+        (tmp_path / "other.pth").write_bytes(content)
+        with pytest.raises(
+            DataError, match=r"other\.pth is no PyTorch weight file, or a damaged one: --weights wants \S+$"
+        ):
+            load_weights(tmp_path / "other.pth")
     torch.save([1, 2], tmp_path / "list.pth")
     with pytest.raises(DataError, match="no dictionary of tensors"):
         load_weights(tmp_path / "list.pth")

@@ -1,23 +1,29 @@
 """Where many images lie: a folder, a zip or tar archive (WebDataset shards too), or a folder of archives.
 
 Images come one after another in order of name, so that archives are read without unpacking and nothing is kept.
+A folder and an archive of it give the same images in the same order, whatever the order inside the archive.
 """
 
+import errno
 import os
-import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from improved_gan.data.dataset import DataError
 from improved_gan.data.images import IMAGE_SUFFIXES
+from improved_gan.data.tar_archives import TarIndex
 
-__all__ = ["ImageSource", "open_images"]
+__all__ = ["MAX_BYTES", "ImageSource", "open_images"]
+
+MAX_BYTES = 2**28  # of one image file: 89 million pixels in colour, uncompressed
 
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2")
 
 Read = Callable[[], bytes]
+Contents = Callable[[], Iterator[tuple[str, bytes | Exception]]]
 
 
 @dataclass(frozen=True)
@@ -103,63 +109,74 @@ def _walk(folder: Path) -> Iterator[str]:
 
 
 def _read(file: Path) -> bytes:
+    _check_size(file.stat().st_size)
     return file.read_bytes()
 
 
+def _check_size(size: int) -> None:
+    if size > MAX_BYTES:
+        raise DataError(f"it has {size:,} bytes, at most {MAX_BYTES:,} are read")
+
+
 def _open_archive(path: Path) -> ImageSource:
-    try:
-        return _open_zip(path) if path.name.lower().endswith(".zip") else _open_tar(path)
-    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} cannot be read as an archive ({error}): copy or download it again") from error
-
-
-def _open_zip(path: Path) -> ImageSource:
-    with zipfile.ZipFile(path) as archive:
-        names = tuple(
-            sorted(one.filename for one in archive.infolist() if not one.is_dir() and _is_image(one.filename))
-        )
+    with _reading(path):
+        names, contents = _open_zip(path) if path.name.lower().endswith(".zip") else _open_tar(path)
 
     def stream() -> Iterator[tuple[str, Read]]:
-        with zipfile.ZipFile(path) as archive:
-            for name in names:
-                content = _whole(archive, name)
+        with _reading(path):
+            for name, content in contents():
                 yield name, lambda content=content: _given(content)  # type: ignore[misc]
 
     return ImageSource(path, names, stream)
 
 
-def _whole(archive: zipfile.ZipFile, name: str) -> bytes | Exception:
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Damaged archives raise errors of a dozen kinds, from the archive's reader and from the decompressor's."""
+    try:
+        yield
+    except (DataError, MemoryError):
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        lines = str(error).splitlines() or [type(error).__name__]  # tarfile tries all compressions, a line for each
+        reason = lines[0] if len(lines) == 1 else "none of the known formats, or damaged at its start"
+        raise DataError(f"{path} cannot be read as an archive ({reason}): copy or download it again") from error
+
+
+def _open_zip(path: Path) -> tuple[tuple[str, ...], Contents]:
+    def contents() -> Iterator[tuple[str, bytes | Exception]]:
+        with zipfile.ZipFile(path) as archive:
+            for one in _entries(archive):
+                yield one.filename, _whole(archive, one)
+
+    with zipfile.ZipFile(path) as archive:
+        return tuple(one.filename for one in _entries(archive)), contents
+
+
+def _entries(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    images = (one for one in archive.infolist() if not one.is_dir() and _is_image(one.filename))
+    return sorted(images, key=lambda one: one.filename)
+
+
+def _whole(archive: zipfile.ZipFile, one: zipfile.ZipInfo) -> bytes | Exception:
     """The bytes, or what is wrong with this one image: the others may be whole."""
     try:
-        return archive.read(name)
-    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError) as error:  # RuntimeError: a password is needed
+        _check_size(one.file_size)
+        return archive.read(one)
+    except MemoryError:
+        raise
+    except Exception as error:  # as in `_reading`; RuntimeError: a password is needed
         return error
 
 
-def _open_tar(path: Path) -> ImageSource:
-    with tarfile.open(path) as archive:
-        names = tuple(one.name for one in _entries(archive))
-
-    def stream() -> Iterator[tuple[str, Read]]:
-        with tarfile.open(path) as archive:
-            for one in _entries(archive):
-                file = archive.extractfile(one)
-                assert file is not None
-                content = file.read()
-                yield one.name, lambda content=content: content  # type: ignore[misc]
-
-    return ImageSource(path, names, stream)
-
-
-def _entries(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """The images, one by one; the archive would remember every entry, a kilobyte each."""
-    for one in archive:
-        archive.members.clear()  # type: ignore[attr-defined]
-        if one.isfile() and _is_image(one.name):
-            yield one
+def _open_tar(path: Path) -> tuple[tuple[str, ...], Contents]:
+    index = TarIndex.of(path, _is_image)
+    return tuple(index.names), lambda: index.stream(_check_size)
 
 
 def _given(content: bytes | Exception) -> bytes:
     if isinstance(content, Exception):
-        raise DataError(str(content)) from content
+        raise DataError(" ".join(str(content).split()) or type(content).__name__) from content
     return content

@@ -3,12 +3,14 @@
 import io
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from improved_gan.data.dataset import DataError
@@ -18,6 +20,16 @@ __all__ = ["IMAGE_SUFFIXES", "Converted", "decode_image", "find_images", "read_i
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
 _ORIENTATION = 0x0112  # EXIF
 _MODES = {1: ("L", ("L", "1")), 3: ("RGB", ("RGB",))}
+_UPRIGHT = {  # by EXIF's orientation
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_OPENING = Lock()  # warnings.catch_warnings is for one thread at a time
 
 
 def find_images(paths: Iterable[Path]) -> Iterator[Path]:
@@ -56,15 +68,16 @@ def read_image(path: Path, shape: Sequence[int], *, fit: bool = False, invert: b
     """
     channels, height, width = shape
     mode, accepted = _MODES[channels]
-    image, _ = _load(path, path)
-    if fit:
-        image = _in_mode(image, mode, path)[0].resize((width, height), Image.Resampling.BICUBIC)
-    elif image.mode not in accepted or image.size != (width, height):
-        raise DataError(
-            f"{path} is {image.width}x{image.height} in mode {image.mode}, the run was trained on {width}x{height} in "
-            f"mode {mode}: --fit converts and scales"
-        )
-    array = np.array(image.convert(mode), dtype=np.uint8)
+    with _decoding(path):
+        image, _ = _load(path)
+        if fit:
+            image = _in_mode(image, mode, path)[0].resize((width, height), Image.Resampling.BICUBIC)
+        elif image.mode not in accepted or image.size != (width, height):
+            raise DataError(
+                f"{path} is {image.width}x{image.height} in mode {image.mode}, the run was trained on {width}x{height} "
+                f"in mode {mode}: --fit converts and scales"
+            )
+        array = np.array(image.convert(mode), dtype=np.uint8)
     array = 255 - array if invert else array
     return torch.from_numpy(array.reshape(height, width, channels)).permute(2, 0, 1).contiguous()
 
@@ -79,9 +92,9 @@ class Converted(NamedTuple):
 def decode_image(content: bytes, name: object, *, channels: int = 3, size: tuple[int, int] | None = None) -> Converted:
     """An image file's content, converted by one rule whatever it is.
 
-    Turned by the camera's orientation; 16 bits scaled to 8; put on white where transparent; palette, CMYK and greyscale
-    to the wanted mode; the first picture of an animation. 32-bit pictures, whose black and white are not known, and
-    pictures of more than 89 million pixels are refused.
+    Turned by the camera's orientation where it can be read; 16 bits scaled to 8; put on white where transparent;
+    palette, CMYK and greyscale to the wanted mode; the first picture of an animation. 32-bit pictures, whose black and
+    white are not known, and pictures of more than 89 million pixels are refused.
 
     Args:
         content: of the file.
@@ -92,29 +105,60 @@ def decode_image(content: bytes, name: object, *, channels: int = 3, size: tuple
     Raises:
         DataError: unreadable, truncated, refused, or far too large.
     """
-    image, conversions = _load(io.BytesIO(content), name)
     mode, _ = _MODES[channels]
-    image, more = _in_mode(image, mode, name)
-    if size is not None and image.size != (size[1], size[0]):
-        image = image.resize((size[1], size[0]), Image.Resampling.BICUBIC)
-        more.append(f"scaled to {size[1]} x {size[0]} (bicubic)")
+    with _decoding(name):
+        image, conversions = _load(io.BytesIO(content))
+        image, more = _in_mode(image, mode, name)
+        if size is not None and image.size != (size[1], size[0]):
+            image = image.resize((size[1], size[0]), Image.Resampling.BICUBIC)
+            more.append(f"scaled to {size[1]} x {size[0]} (bicubic)")
     array = np.array(image, dtype=np.uint8).reshape(image.height, image.width, channels)
     return Converted(torch.from_numpy(array).permute(2, 0, 1).contiguous(), (*conversions, *more))
 
 
-def _load(file: Path | io.BytesIO, name: object) -> tuple[Image.Image, list[str]]:
+@contextmanager
+def _decoding(name: object) -> Iterator[None]:
+    """Damaged files make Pillow's readers raise anything: TypeError, IndexError, struct.error, SyntaxError ..."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(file) as opened:
-                animated = getattr(opened, "n_frames", 1) > 1
-                opened.load()
-                return opened.copy(), ["first picture of an animation"] if animated else []
+        yield
+    except (DataError, MemoryError):
+        raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise DataError(f"{name} is refused: {error}") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow's readers raise for damaged files
-        reason = str(error).replace(f" {file!r}", "") if isinstance(file, io.BytesIO) else error
-        raise DataError(f"{name} cannot be read: {reason}") from error
+    except Exception as error:
+        reason = "no known image format" if isinstance(error, UnidentifiedImageError) else str(error)
+        raise DataError(f"{name} cannot be read: {' '.join(reason.split()) or type(error).__name__}") from error
+
+
+def _load(file: Path | io.BytesIO) -> tuple[Image.Image, list[str]]:
+    with _opened(file) as opened:
+        _refuse_bombs(opened)
+        animated = getattr(opened, "n_frames", 1) > 1
+        opened.load()
+        _refuse_bombs(opened)  # a damaged animation may have grown
+        return opened.copy(), ["first picture of an animation"] if animated else []
+
+
+def _opened(file: Path | io.BytesIO) -> Image.Image:
+    with _OPENING, warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return Image.open(file)
+
+
+def _refuse_bombs(image: Image.Image) -> None:
+    limit, pixels = Image.MAX_IMAGE_PIXELS, image.width * image.height
+    if limit is not None and pixels > limit:
+        raise Image.DecompressionBombError(f"Image size ({pixels} pixels) exceeds limit of {limit} pixels")
+
+
+def _turned(image: Image.Image) -> Image.Transpose | None:
+    """How to put it upright; None where it is, or where its EXIF data cannot be read."""
+    try:
+        return _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+    except MemoryError:
+        raise
+    except Exception:  # as in `_decoding`; the pixels are whole
+        return None
 
 
 def _in_mode(image: Image.Image, mode: str, name: object) -> tuple[Image.Image, list[str]]:
@@ -124,8 +168,9 @@ def _in_mode(image: Image.Image, mode: str, name: object) -> tuple[Image.Image, 
         raise DataError(
             f"{name} has mode {image.mode}, whose black and white are not known: convert it to 8 or 16 bits"
         )
-    if image.getexif().get(_ORIENTATION, 1) != 1:
-        image = ImageOps.exif_transpose(image)
+    turn = _turned(image)
+    if turn is not None:
+        image = image.transpose(turn)
         done.append("turned upright")
     if image.mode.startswith("I;16"):  # Pillow's own conversion would clip at 255
         image = Image.fromarray((np.asarray(image, dtype=np.uint32) // 257).astype(np.uint8))

@@ -1,7 +1,6 @@
 """The weight file of the 2015 Inception network: where it lies, whether it is the right one, and how to get it."""
 
 import hashlib
-import pickle
 from pathlib import Path
 
 import torch
@@ -56,8 +55,10 @@ def _check(path: Path) -> None:
 def _tensors(path: Path) -> dict[str, Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError, ValueError) as error:
-        raise DataError(f"{path} is no weight file: {str(error).splitlines()[0]}") from error
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # anything, for a file of another kind; PyTorch's advice to unpickle it is a bad one
+        raise DataError(f"{path} is no PyTorch weight file, or a damaged one: --weights wants {FILE_NAME}") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise DataError(f"{path} holds no dictionary of tensors: --weights wants {FILE_NAME}")
     return state

@@ -1,0 +1,136 @@
+"""Images of a tar archive in order of name, read without unpacking; an archive that was cut or damaged is an error."""
+
+import io
+import operator
+import posixpath
+import shutil
+import tarfile
+import tempfile
+from array import array
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Self
+
+__all__ = ["TarIndex"]
+
+_SPARSE, _BROKEN_LINK = -1, -2  # in place of a size
+_PROBLEMS = {
+    _SPARSE: "is stored as a sparse file: pack it without --sparse",
+    _BROKEN_LINK: "is a link to no image here",
+}
+
+
+class _Entry(tarfile.TarInfo):
+    """`tarfile` takes a damaged or missing header for the end of the archive; only a block of zeros is."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(tarfile_)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
+            raise
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(f"cut or damaged after {tarfile_.offset} bytes") from error
+
+
+@dataclass
+class TarIndex:
+    """Where the images lie in an archive: 16 bytes an image beside its name.
+
+    Attributes:
+        path: of the archive.
+        names: of its images, sorted; links are images too, and so is every one of several entries of one name.
+        places: of each image's first byte in the (decompressed) archive.
+        sizes: of each image in bytes; negative for one that cannot be read.
+    """
+
+    path: Path
+    names: list[str] = field(default_factory=list)
+    places: "array[int]" = field(default_factory=lambda: array("q"))
+    sizes: "array[int]" = field(default_factory=lambda: array("q"))
+
+    @classmethod
+    def of(cls, path: Path, is_image: Callable[[str], bool]) -> Self:
+        """Read every header, and compressed archives to their end, so that check sums are compared.
+
+        Raises:
+            TarError, OSError, EOFError, zlib.error, LZMAError: cut, damaged, or something else.
+        """
+        index, links = cls(path), dict[int, str]()
+        with tarfile.open(path, tarinfo=_Entry) as archive:
+            while (one := archive.next()) is not None:
+                archive.members.clear()  # type: ignore[attr-defined]  # it would remember a kilobyte an entry
+                if not is_image(one.name) or not (one.isfile() or one.islnk() or one.issym()):
+                    continue
+                if not one.isfile():
+                    links[len(index.names)] = _target(one)
+                index.names.append(one.name)
+                index.places.append(one.offset_data)
+                index.sizes.append(_SPARSE if one.issparse() else one.size if one.isfile() else _BROKEN_LINK)
+            _read_to_the_end(archive)
+        index._follow(links)
+        index._sort()
+        return index
+
+    def _follow(self, links: dict[int, str]) -> None:
+        wanted = set(links.values())
+        known = {posixpath.normpath(name): row for row, name in enumerate(self.names) if row not in links}
+        found = {name: row for name, row in known.items() if name in wanted}
+        for row, target in links.items():
+            if target in found:
+                self.places[row], self.sizes[row] = self.places[found[target]], self.sizes[found[target]]
+
+    def _sort(self) -> None:
+        order = sorted(range(len(self.names)), key=self.names.__getitem__)
+        self.names = [self.names[row] for row in order]
+        self.places = array("q", [self.places[row] for row in order])
+        self.sizes = array("q", [self.sizes[row] for row in order])
+
+    def stream(self, check_size: Callable[[int], None]) -> Iterator[tuple[str, bytes | ValueError]]:
+        """Name and content of each image, or what is wrong with this one.
+
+        Args:
+            check_size: raises ValueError for a size that is not to be read.
+        """
+        with ExitStack() as stack:
+            file: Any = stack.enter_context(tarfile.open(self.path, tarinfo=_Entry)).fileobj
+            if not isinstance(file, io.BufferedReader) and any(map(operator.gt, self.places, self.places[1:])):
+                file = _decompressed(file, stack)  # each step back would decompress everything again
+            for name, place, size in zip(self.names, self.places, self.sizes, strict=True):
+                yield name, _content(file, place, size, check_size)
+
+
+def _target(link: tarfile.TarInfo) -> str:
+    """A hard link names its target from the archive's top, a symbolic one from its own folder."""
+    start = "" if link.islnk() else posixpath.dirname(link.name)
+    return posixpath.normpath(posixpath.join(start, link.linkname))
+
+
+def _read_to_the_end(archive: tarfile.TarFile) -> None:
+    file: Any = archive.fileobj
+    while block := file.read(1 << 16):
+        if block.strip(b"\0"):
+            raise tarfile.ReadError(f"more follows after its end, {archive.offset} bytes: damaged, or several in one")
+
+
+def _decompressed(file: IO[bytes], stack: ExitStack) -> IO[bytes]:
+    whole = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  (the stack closes it)
+    file.seek(0)
+    shutil.copyfileobj(file, whole, 1 << 20)
+    return whole
+
+
+def _content(file: IO[bytes], place: int, size: int, check_size: Callable[[int], None]) -> bytes | ValueError:
+    if size < 0:
+        return ValueError(_PROBLEMS[size])
+    try:
+        check_size(size)
+    except ValueError as error:
+        return error
+    file.seek(place)
+    content = file.read(size)
+    if len(content) < size:
+        raise EOFError("it has become shorter")
+    return content
