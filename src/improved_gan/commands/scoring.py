@@ -78,11 +78,12 @@ def choose_network(
 
 
 def check_precision(
-    network: ScoringNetwork, exact: Callable[[], ScoringNetwork], pictures: Pictures
+    network: ScoringNetwork, exact: Callable[[], ScoringNetwork], pictures: Pictures, *, asked: str = "float32"
 ) -> tuple[ScoringNetwork, list[str]]:
     """The network, or its float32 form where rounding changes the score of the first pictures by more than 1e-3."""
     if network.precision == "float32":
-        return network, []
+        ignored = f"--precision {asked} is for Inception only: {network.name} runs as it is"
+        return network, [ignored] if asked != "float32" else []
     prepared = []
     for _, read in islice(pictures, _CHECKED):
         with suppress(ValueError, OSError):  # bad pictures are dealt with later

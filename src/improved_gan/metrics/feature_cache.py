@@ -97,7 +97,7 @@ class FeatureCache:
     def save_statistics(self, key: str, statistics: FeatureStatistics) -> None:
         """Keep mean and covariance."""
         buffer = io.BytesIO()
-        np.savez(buffer, mean=statistics.mean, covariance=statistics.covariance, count=statistics.count)
+        np.savez(buffer, mean=statistics.mean, covariance=statistics.covariance, count=np.array(statistics.count))
         self._write(self._statistics(key), buffer.getvalue())
 
     def _chunk(self, key: str) -> Path:
