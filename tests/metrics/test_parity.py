@@ -122,12 +122,12 @@ def test_torchmetrics_resize_is_another_one(monkeypatch: pytest.MonkeyPatch) -> 
 
     given: list[Tensor] = []
 
-    class Caught(Exception):
+    class CaughtError(Exception):
         pass
 
     def catch(pixels: Tensor) -> Tensor:
         given.append(pixels * 128 + 128)
-        raise Caught
+        raise CaughtError
 
     network = NoTrainInceptionV3.__new__(NoTrainInceptionV3)
     nn.Module.__init__(network)
@@ -135,7 +135,7 @@ def test_torchmetrics_resize_is_another_one(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(network, "Conv2d_1a_3x3", catch, raising=False)
     image = torch.randint(0, 256, (1, 3, 500, 400), dtype=torch.uint8)
     for network.use_antialias in (True, False):
-        with pytest.raises(Caught):
+        with pytest.raises(CaughtError):
             network._torch_fidelity_forward(image)
     assert float((resize(image, (299, 299)) - given[0]).abs().mean()) > 10  # of 255, on noise
     assert float((resize(image, (299, 299)) - given[1]).abs().max()) < 1e-2

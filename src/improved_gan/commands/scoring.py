@@ -17,7 +17,8 @@ from improved_gan.data.inception_weights import load_weights
 from improved_gan.metrics import inception_score
 from improved_gan.metrics.extraction import Decode, Read
 from improved_gan.metrics.inception import Outputs
-from improved_gan.metrics.network import ScoringNetwork, digest_of, inception_network, own_network
+from improved_gan.metrics.network import ScoringNetwork, digest_of, inception_network
+from improved_gan.metrics.own_network import own_network
 from improved_gan.recipes.trained import Trained, load_trained
 from improved_gan.training.reporting import warn
 from improved_gan.training.sampling import to_uint8
