@@ -7,6 +7,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -53,6 +54,20 @@ def test_statistics_by_file_give_the_same_distance(folders: tuple[Path, Path, Pa
     from_images, _ = go(samples, cache, reference=real)
     assert list(from_file["metrics"]) == ["is", "fid"]
     assert from_file["metrics"]["fid"]["value"] == pytest.approx(from_images["metrics"]["fid"]["value"], rel=1e-9)
+
+
+def test_a_precision_that_does_not_apply_is_told(folders: tuple[Path, Path, Path]) -> None:
+    card, _ = go(folders[0], folders[2], precision="bfloat16")
+    assert any("--precision bfloat16 is for Inception only" in text for text in card["warnings"])
+
+
+def test_statistics_of_other_programs_have_no_number_of_images(
+    folders: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "s.npz", mu=np.zeros(12), sigma=np.eye(12))
+    card, text = go(folders[0], folders[2], reference=tmp_path / "s.npz")
+    assert card["metrics"]["fid"]["reference_images"] is None
+    assert "against an unknown number of images" in text
 
 
 def test_an_archive_gives_the_numbers_of_its_folder(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:

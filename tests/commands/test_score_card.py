@@ -43,6 +43,11 @@ def test_every_number_is_in_the_table() -> None:
     assert "95% interval" not in {row[0].strip() for row in rows({"is": SCORE | {"interval": None}})}
 
 
+def test_an_unknown_number_of_reference_images_is_told() -> None:
+    ((_, _, words),) = rows({"fid": {"value": 1.0, "images": 50, "reference_images": None}})
+    assert "50 against an unknown number of images" in words
+
+
 def test_the_card_names_network_conversions_and_warnings_as_they_are() -> None:
     screen = io.StringIO()
     source = {"name": "samples[1]", "images": 50, "skipped": ["x.png"], "conversions": {"L to RGB": 3}}

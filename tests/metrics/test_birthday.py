@@ -38,6 +38,9 @@ def test_a_threshold_joins_near_ones_and_gives_the_nearest_first() -> None:
 
 def test_the_threshold_is_the_nearest_two_real_images() -> None:
     assert duplicate_threshold(torch.tensor([[0.0], [5.0], [7.5], [100.0]])) == pytest.approx(2.5)
+    assert duplicate_threshold(torch.tensor([[0.0], [0.0], [5.0], [7.5], [7.5]])) == pytest.approx(2.5)
+    with pytest.raises(MetricError, match="2 different images are needed"):
+        duplicate_threshold(torch.ones(4, 2))
 
 
 def test_bad_input() -> None:

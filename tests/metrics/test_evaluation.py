@@ -64,6 +64,30 @@ def test_real_images_that_the_network_does_not_know_are_told(tmp_path: Path) -> 
     assert any("unsure of the real images, too (mean largest probability 0.25)" in text for text in warnings)
 
 
+@pytest.mark.parametrize("classes", [2, 3])
+def test_few_classes_can_be_unknown_too(tmp_path: Path, classes: int) -> None:
+    for scale, told in ((0.1, True), (50.0, False)):
+        logits = scale * torch.randn(90, classes, generator=torch.Generator().manual_seed(0))
+        _, warnings = evaluate(["is"], stored(tmp_path, REAL, logits), stored(tmp_path, REAL, logits))
+        assert any("unsure of the real images" in text for text in warnings) == told
+        assert any("unsure of these images" in text for text in warnings) == told
+
+
+def test_the_birthday_threshold_is_drawn_from_all_real_images(tmp_path: Path) -> None:
+    """The first real images are one class, close together: they must not stand for all."""
+    source = torch.Generator().manual_seed(0)
+    close = 0.001 * torch.randn(70, 5, generator=source)
+    real = torch.cat([close, 100 * torch.randn(7000, 5, generator=source)])
+    reference = stored(tmp_path, real, 50 * torch.eye(4)[torch.arange(len(real)) % 4])
+    found, warnings = evaluate(["birthday"], stored(tmp_path, FEATURES, LOGITS), reference)
+    assert found["birthday"]["threshold"] > 0.1
+    assert not any("birthday" in text for text in warnings)
+    twice = stored(tmp_path, REAL[:30].repeat(2, 1), torch.eye(4)[torch.arange(60) % 4])
+    found, warnings = evaluate(["birthday"], stored(tmp_path, FEATURES, LOGITS), twice)
+    assert found["birthday"]["threshold"] > 0.01
+    assert any("60 real images for 70 samples" in text for text in warnings)
+
+
 def test_statistics_are_found_again_by_content(tmp_path: Path) -> None:
     generated = stored(tmp_path, FEATURES, LOGITS)
     first = statistics_of(generated)

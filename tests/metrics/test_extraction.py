@@ -94,6 +94,16 @@ def test_pictures_of_several_sizes_need_a_network_that_takes_them(tmp_path: Path
         )
 
 
+def test_one_size_is_asked_of_the_whole_set_and_of_kept_chunks_too(tmp_path: Path) -> None:
+    def other_shape_later(content: bytes) -> tuple[Tensor, tuple[str, ...]]:
+        pixels = decode(content)[0]
+        return (pixels.reshape(3, 2, 8) if content[1] >= 32 else pixels), ()
+
+    for _ in range(2):  # the second time chunks are known
+        with pytest.raises(MetricError, match="one size; got 4 x 4, 8 x 2"):
+            extract(images(64), decode=other_shape_later, network=quick_network(), cache=FeatureCache(tmp_path))
+
+
 def _on_a_rank(folder: Path) -> tuple[tuple[str, ...], Tensor]:
     features = go(100, folder)
     assert features is not None

@@ -89,3 +89,14 @@ def test_bad_input() -> None:
         FeatureStatistics.from_moments(5, torch.zeros(3), torch.zeros(2, 2))
     with pytest.raises(MetricError, match="finite"):
         FeatureStatistics.from_moments(5, torch.zeros(1), torch.full((1, 1), torch.nan))
+
+
+def test_an_unknown_number_of_images_gives_a_distance_but_no_merging() -> None:
+    known = FeatureStatistics.of(torch.randn(50, 3))
+    unknown = FeatureStatistics.from_moments(None, known.mean, known.covariance)
+    assert unknown.count is None
+    assert frechet_distance(unknown, known) == pytest.approx(0, abs=1e-12)
+    with pytest.raises(MetricError, match="cannot be merged"):
+        known.merge(unknown)
+    with pytest.raises(MetricError, match="cannot take more"):
+        unknown.update(torch.randn(5, 3))

@@ -28,6 +28,26 @@ def test_copies_and_near_copies_are_found_with_their_originals() -> None:
     assert near.copies == 0
 
 
+def test_copies_within_the_training_set_hide_nothing() -> None:
+    training = draw(200, 0)
+    twice = torch.cat([training, training, training[:50]])
+    plain, found = memorisation(training, training), memorisation(training, twice)
+    assert (found.too_near, found.copies) == (1.0, 200)
+    assert found.expected == plain.expected
+    near = memorisation(training + 0.1 * draw(200, 1), twice)
+    assert (near.too_near, near.copies) == (1.0, 0)
+    fresh = draw(300, 2)
+    assert memorisation(fresh, twice).too_near == memorisation(fresh, training).too_near
+
+
+def test_copies_with_the_rounding_of_a_network_are_copies() -> None:
+    training = 1000 + draw(200, 0)
+    found = memorisation(training * (1 + 1e-7), torch.cat([training, training]))
+    assert (found.too_near, found.copies) == (1.0, 200)
+
+
 def test_bad_input() -> None:
     with pytest.raises(MetricError, match="2 nearest neighbours need at least 2 other images; got 0"):
         memorisation(draw(3, 0), draw(1, 1))
+    with pytest.raises(MetricError, match="3 different images are needed; of 8 only 2 are not copies"):
+        memorisation(draw(3, 0), draw(2, 1).repeat(4, 1))

@@ -114,9 +114,28 @@ def test_torchmetrics_score_is_nan_where_a_class_underflows() -> None:
     assert inception_score(sharp.double().softmax(1), 1).mean == pytest.approx(19**0.95)
 
 
-def test_torchmetrics_resize_is_another_one() -> None:
+def test_torchmetrics_resize_is_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What its network is given, caught at the first layer, against our resize: other by default, ours without."""
+    from torchmetrics.image.fid import NoTrainInceptionV3
+
     from improved_gan.metrics.tensorflow_resize import resize
 
+    given: list[Tensor] = []
+
+    class CaughtError(Exception):
+        pass
+
+    def catch(pixels: Tensor) -> Tensor:
+        given.append(pixels * 128 + 128)
+        raise CaughtError
+
+    network = NoTrainInceptionV3.__new__(NoTrainInceptionV3)
+    nn.Module.__init__(network)
+    network.features_list = ["2048"]
+    monkeypatch.setattr(network, "Conv2d_1a_3x3", catch, raising=False)
     image = torch.randint(0, 256, (1, 3, 500, 400), dtype=torch.uint8)
-    theirs = torch.nn.functional.interpolate(image.float(), size=(299, 299), mode="bilinear", antialias=True)
-    assert float((resize(image, (299, 299)) - theirs).abs().mean()) > 10  # of 255, on noise
+    for network.use_antialias in (True, False):
+        with pytest.raises(CaughtError):
+            network._torch_fidelity_forward(image)
+    assert float((resize(image, (299, 299)) - given[0]).abs().mean()) > 10  # of 255, on noise
+    assert float((resize(image, (299, 299)) - given[1]).abs().max()) < 1e-2

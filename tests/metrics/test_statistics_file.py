@@ -1,4 +1,6 @@
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +28,59 @@ def test_another_networks_are_refused_and_unnamed_ones_warned_of(tmp_path: Path)
     np.savez(tmp_path / "plain.npz", mu=STATISTICS.mean, sigma=STATISTICS.covariance)
     found, warnings = read_statistics(tmp_path / "plain.npz", quick_network())
     assert any("names no network" in text for text in warnings)
+    assert any("does not say how many images" in text for text in warnings)
+    assert found.count is None
     torch.testing.assert_close(found.covariance, STATISTICS.covariance)
+
+
+def test_another_resize_is_refused_and_another_precision_warned_of(tmp_path: Path) -> None:
+    file = tmp_path / "s.npz"
+    file.write_bytes(statistics_bytes(STATISTICS, replace(quick_network(), precision="bfloat16")))
+    _, warnings = read_statistics(file, quick_network())
+    assert warnings == [f"{file} was made in bfloat16, the images are scored in float32"]
+    file.write_bytes(statistics_bytes(STATISTICS, replace(quick_network(), resize="nearest")))
+    with pytest.raises(MetricError, match=r"another resize \(nearest; here: none\)"):
+        read_statistics(file, quick_network())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"mu": np.array(["a", "b"])}, "mu of .* must be real numbers; it has dtype <U1"),
+        ({"mu": np.zeros(2, dtype=complex)}, "must be real numbers; it has dtype complex128"),
+        ({"sigma": np.array([[True, False], [False, True]])}, "sigma of .* must be real numbers"),
+        ({"count": np.array([5, 6])}, r"count of .* at least 2; got \[5 6\]"),
+        ({"count": np.array("many")}, "count of .* at least 2; got many"),
+        ({"count": np.array(1)}, "count of .* at least 2; got 1"),
+        ({"count": np.array(2.5)}, "count of .* at least 2; got 2.5"),
+        ({"sigma": np.eye(3)}, "must be .*got"),
+    ],
+)
+def test_content_that_is_no_statistics(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    np.savez(tmp_path / "s.npz", **({"mu": np.zeros(2), "sigma": np.eye(2)} | change))
+    with pytest.raises(MetricError, match=message):
+        read_statistics(tmp_path / "s.npz", quick_network())
+
+
+def test_numbers_of_any_real_type(tmp_path: Path) -> None:
+    np.savez(tmp_path / "s.npz", mu=np.zeros(2, dtype=">f4"), sigma=np.eye(2, dtype=np.int16), count=np.int32(9))
+    found, _ = read_statistics(tmp_path / "s.npz", quick_network())
+    assert (found.count, found.mean.dtype, found.covariance.tolist()) == (9, torch.float64, [[1, 0], [0, 1]])
+
+
+def test_damaged_files_are_told_in_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "s.npz"
+    with file.open("wb") as opened:
+        np.save(opened, np.zeros(3))
+    with pytest.raises(MetricError, match=r"one array \(\.npy\)"):
+        read_statistics(file, quick_network())
+    np.savez_compressed(file, mu=np.random.default_rng(0).random(500), sigma=np.eye(500))
+    whole = file.read_bytes()
+    for place in (60, 200, 1000, len(whole) // 2, len(whole) - 30):
+        file.write_bytes(whole[:place] + bytes(8) + b"\xff" * 8 + whole[place + 16 :])
+        with pytest.raises(MetricError) as caught:
+            read_statistics(file, quick_network())
+        assert "\n" not in str(caught.value)
 
 
 def test_bad_files(tmp_path: Path) -> None:

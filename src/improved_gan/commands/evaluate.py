@@ -78,7 +78,8 @@ def run_evaluation(options: EvaluateOptions, console: Console) -> dict[str, Any]
     pictures = _subset(open_(options.source, network, num=options.num), options.num)
     if "is" in names and len(pictures) < options.splits:
         raise MetricError(f"{options.splits} splits need at least {options.splits} images; got {len(pictures)}")
-    network, warnings = check_precision(network, partial(choose, precision="float32"), pictures)
+    exact = partial(choose, precision="float32")
+    network, warnings = check_precision(network, exact, pictures, asked=options.precision)
     cache = FeatureCache(options.cache or cache_folder() / "features")
     job = Job(network, cache, quiet, options.skip_bad)
     reference, real, more = _reference(options, names, network, partial(open_, num=None), job)

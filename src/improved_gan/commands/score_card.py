@@ -68,7 +68,8 @@ def _score(score: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def _frechet(content: dict[str, Any]) -> list[tuple[str, str, str]]:
-    images = f"{content['images']} against {content['reference_images']} images"
+    reference = content["reference_images"]
+    images = f"{content['images']} against {'an unknown number of' if reference is None else reference} images"
     return [("Fréchet distance", f"{content['value']:.4f}", f"FID; 0 is best; {images}")]
 
 

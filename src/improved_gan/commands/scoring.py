@@ -17,7 +17,8 @@ from improved_gan.data.inception_weights import load_weights
 from improved_gan.metrics import inception_score
 from improved_gan.metrics.extraction import Decode, Read
 from improved_gan.metrics.inception import Outputs
-from improved_gan.metrics.network import ScoringNetwork, digest_of, inception_network, own_network
+from improved_gan.metrics.network import ScoringNetwork, digest_of, inception_network
+from improved_gan.metrics.own_network import own_network
 from improved_gan.recipes.trained import Trained, load_trained
 from improved_gan.training.reporting import warn
 from improved_gan.training.sampling import to_uint8
@@ -78,11 +79,12 @@ def choose_network(
 
 
 def check_precision(
-    network: ScoringNetwork, exact: Callable[[], ScoringNetwork], pictures: Pictures
+    network: ScoringNetwork, exact: Callable[[], ScoringNetwork], pictures: Pictures, *, asked: str = "float32"
 ) -> tuple[ScoringNetwork, list[str]]:
     """The network, or its float32 form where rounding changes the score of the first pictures by more than 1e-3."""
     if network.precision == "float32":
-        return network, []
+        ignored = f"--precision {asked} is for Inception only: {network.name} runs as it is"
+        return network, [ignored] if asked != "float32" else []
     prepared = []
     for _, read in islice(pictures, _CHECKED):
         with suppress(ValueError, OSError):  # bad pictures are dealt with later

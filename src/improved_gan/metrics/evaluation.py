@@ -21,6 +21,7 @@ from improved_gan.metrics.inception_score import InceptionScore
 from improved_gan.metrics.kernel_distance import kernel_distance
 from improved_gan.metrics.memorisation import memorisation
 from improved_gan.metrics.precision_recall import precision_recall
+from improved_gan.metrics.score_report import is_unsure
 
 __all__ = ["NEED_IMAGES", "NEED_REFERENCE", "count", "evaluate", "random_order", "statistics_of"]
 
@@ -73,13 +74,18 @@ def evaluate(
         real = reference if isinstance(reference, FeatureStatistics) else statistics_of(reference)
         fake = statistics_of(generated)
         found["fid"] = {"value": frechet_distance(fake, real), "images": fake.count, "reference_images": real.count}
-        if min(fake.count, real.count) < len(fake.mean):
+        if any(one.count is not None and one.count < len(fake.mean) for one in (fake, real)):
             warnings.append(f"fid: fewer images than its {len(fake.mean)} features; it is biased upwards, most so here")
     pairs = [name for name in names if name in ("kid", "precision-recall", "nearest", "birthday")]
     if pairs:
         samples = _matrix(generated)
         real_rows = _matrix(reference) if isinstance(reference, FeatureSet) else None
         found |= {name: _from_rows(name, samples, real_rows) for name in pairs}
+        if "birthday" in pairs and real_rows is not None and len(real_rows) < len(samples):
+            warnings.append(
+                f"birthday: {len(real_rows)} real images for {len(samples)} samples: the nearest two of fewer images "
+                "lie farther apart, so that too many samples count as alike; give as many real images"
+            )
     if isinstance(reference, FeatureSet):
         warnings += _confidence_warning(reference)
     return found, warnings
@@ -122,7 +128,8 @@ def _confidence_warning(reference: FeatureSet) -> list[str]:
     """Whether the network knows such pictures: on real ones it should be sure."""
     largest = [float(chunk.logits.double().softmax(1).max(1).values.sum()) for chunk in reference if chunk.good]
     confidence = sum(largest) / max(1, count(reference))
-    if confidence >= 0.3:
+    num_classes = max((chunk.logits.shape[1] for chunk in reference if chunk.good), default=1)
+    if not is_unsure(confidence, num_classes):
         return []
     return [
         f"the network is unsure of the real images, too (mean largest probability {confidence:.2f}): it does not know "
@@ -136,15 +143,30 @@ def _matrix(features: FeatureSet) -> Tensor:
     total = sum(shape[0] for shape in rows)
     if not total:
         raise MetricError("there is no good picture")
-    with tempfile.TemporaryFile() as file:
-        file.truncate(total * rows[0][1] * 4)
-        matrix = torch.from_numpy(np.memmap(file, dtype=np.float32, mode="r+", shape=(total, rows[0][1])))
+    matrix = _mapped(total, rows[0][1])
     start = 0
     for chunk in features:
         if chunk.good:
             matrix[start : start + len(chunk.good)] = chunk.features
             start += len(chunk.good)
     return matrix
+
+
+def _mapped(num: int, width: int) -> Tensor:
+    with tempfile.TemporaryFile() as file:
+        file.truncate(num * width * 4)
+        return torch.from_numpy(np.memmap(file, dtype=np.float32, mode="r+", shape=(num, width)))
+
+
+def _drawn(rows: Tensor, num: int) -> Tensor:
+    """At most `num` rows, drawn at random: the first ones of a folder may be one class."""
+    if num >= len(rows):
+        return rows
+    chosen = (random_order(len(rows)) < num).nonzero().flatten()
+    drawn = _mapped(num, rows.shape[1])
+    for start in range(0, num, _KID_SUBSET):
+        drawn[start : start + _KID_SUBSET] = rows[chosen[start : start + _KID_SUBSET]]
+    return drawn
 
 
 def _from_rows(name: str, samples: Tensor, real: Tensor | None) -> dict[str, Any]:
@@ -178,7 +200,7 @@ def _from_rows(name: str, samples: Tensor, real: Tensor | None) -> dict[str, Any
 
 
 def _birthday(samples: Tensor, real: Tensor | None) -> dict[str, Any]:
-    threshold = None if real is None else duplicate_threshold(real[: len(samples)])
+    threshold = None if real is None else duplicate_threshold(_drawn(real, len(samples)))
     found = distinct_samples(samples, threshold=threshold)
     return {
         "pairs": found.num_pairs,

@@ -88,15 +88,19 @@ def extract(
     Raises:
         MetricError: the network gives NaN for a picture, or pictures of several sizes to a network that takes one.
     """
-    done: list[tuple[int, str]] = []
+    done: list[tuple[int, str, tuple[int, ...]]] = []
     for chunk in _read_ahead(images, decode, network, cache):
+        made = chunk.known or _run(chunk, network)
         if chunk.known is None:
-            cache.save(chunk.key, _run(chunk, network))
-        done.append((chunk.index, chunk.key))
+            cache.save(chunk.key, made)
+        done.append((chunk.index, chunk.key, made.shape))
+        _check_one_size(network, {done[0][2], made.shape})
         advance(len(chunk.names), chunk.known is not None)
         if interrupted():
             return None
-    return FeatureSet(cache, _keys_of_all_ranks(done))
+    keys, shapes = _of_all_ranks(done)
+    _check_one_size(network, shapes)
+    return FeatureSet(cache, keys)
 
 
 def _read_ahead(
@@ -157,9 +161,7 @@ def _run(chunk: _Chunk, network: ScoringNetwork) -> ChunkFeatures:
     if not chunk.prepared:
         nothing = torch.zeros(0, 0)
         return ChunkFeatures(nothing, nothing, (), chunk.bad, chunk.conversions)
-    if len({tuple(one.shape) for one in chunk.prepared}) > 1:
-        sizes = sorted({f"{one.shape[-1]} x {one.shape[-2]}" for one in chunk.prepared})
-        raise MetricError(f"{network.name} takes pictures of one size; got {', '.join(sizes)}: give it an image_shape")
+    _check_one_size(network, {tuple(one.shape) for one in chunk.prepared})
     # Always whole chunks: how a matrix product is cut into threads, and with it the last bit, depends on its rows.
     count = len(chunk.prepared)
     padded = chunk.prepared + [chunk.prepared[-1]] * (CHUNK - count)
@@ -168,15 +170,24 @@ def _run(chunk: _Chunk, network: ScoringNetwork) -> ChunkFeatures:
     if not finite.all():
         names = [chunk.names[place] for place, fine in zip(chunk.good, finite.tolist(), strict=True) if not fine]
         raise MetricError(f"{network.name} gives NaN or infinity for {', '.join(names)}: check its weights")
-    return ChunkFeatures(features, logits, chunk.good, chunk.bad, chunk.conversions)
+    return ChunkFeatures(features, logits, chunk.good, chunk.bad, chunk.conversions, tuple(chunk.prepared[0].shape))
 
 
-def _keys_of_all_ranks(done: list[tuple[int, str]]) -> tuple[str, ...]:
-    """In the order of the chunks. A key travels as 32 bytes after its index."""
-    rows = torch.zeros(len(done), 5, dtype=torch.int64)
-    for row, (index, key) in zip(rows, done, strict=True):
+def _check_one_size(network: ScoringNetwork, shapes: set[tuple[int, ...]]) -> None:
+    """Of all pictures, not of a chunk alone: one network input, else another resize for each."""
+    sizes = sorted({f"{shape[-1]} x {shape[-2]}" for shape in shapes if shape})
+    if len(sizes) > 1:
+        raise MetricError(f"{network.name} takes pictures of one size; got {', '.join(sizes)}: give it an image_shape")
+
+
+def _of_all_ranks(done: list[tuple[int, str, tuple[int, ...]]]) -> tuple[tuple[str, ...], set[tuple[int, ...]]]:
+    """Keys in the order of the chunks, and the shapes that occur. A key travels as 32 bytes after its index."""
+    rows = torch.zeros(len(done), 8, dtype=torch.int64)
+    for row, (index, key, shape) in zip(rows, done, strict=True):
         row[0] = index
-        row[1:] = torch.frombuffer(bytearray(bytes.fromhex(key)), dtype=torch.int64)
+        row[1:5] = torch.frombuffer(bytearray(bytes.fromhex(key)), dtype=torch.int64)
+        row[8 - len(shape) :] = torch.tensor(shape, dtype=torch.int64)
     rows = gather_with_gradient(rows)
     rows = rows[rows[:, 0].argsort()]
-    return tuple(row[1:].numpy().tobytes().hex() for row in rows)
+    shapes = {tuple(row) for row in rows[:, 5:].tolist() if any(row)}
+    return tuple(row[1:5].numpy().tobytes().hex() for row in rows), shapes

@@ -36,6 +36,7 @@ class ChunkFeatures:
         good: their places in the chunk.
         bad: place -> what is wrong with the picture.
         conversions: how often each conversion was made.
+        shape: (C, H, W) of the good pictures as the network took them; empty where there is none.
     """
 
     features: Tensor
@@ -43,6 +44,7 @@ class ChunkFeatures:
     good: tuple[int, ...]
     bad: dict[int, str] = field(default_factory=dict)
     conversions: dict[str, int] = field(default_factory=dict)
+    shape: tuple[int, ...] = ()
 
 
 class FeatureCache:
@@ -64,7 +66,8 @@ class FeatureCache:
         except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError):
             return None
         bad = {int(place): reason for place, reason in notes["bad"].items()}
-        return ChunkFeatures(features, logits, tuple(notes["good"]), bad, notes["conversions"])
+        shape = tuple(notes.get("shape", ()))
+        return ChunkFeatures(features, logits, tuple(notes["good"]), bad, notes["conversions"], shape)
 
     def require(self, key: str) -> ChunkFeatures:
         """The chunk.
@@ -81,7 +84,7 @@ class FeatureCache:
 
     def save(self, key: str, chunk: ChunkFeatures) -> None:
         """Write a chunk whole."""
-        notes = {"good": chunk.good, "bad": chunk.bad, "conversions": chunk.conversions}
+        notes = {"good": chunk.good, "bad": chunk.bad, "conversions": chunk.conversions, "shape": chunk.shape}
         tensors = {"features": chunk.features.contiguous(), "logits": chunk.logits.clone().contiguous()}
         self._write(self._chunk(key), safetensors.torch.save(tensors, {"notes": json.dumps(notes)}))
 
@@ -97,7 +100,7 @@ class FeatureCache:
     def save_statistics(self, key: str, statistics: FeatureStatistics) -> None:
         """Keep mean and covariance."""
         buffer = io.BytesIO()
-        np.savez(buffer, mean=statistics.mean, covariance=statistics.covariance, count=statistics.count)
+        np.savez(buffer, mean=statistics.mean, covariance=statistics.covariance, count=np.array(statistics.count))
         self._write(self._statistics(key), buffer.getvalue())
 
     def _chunk(self, key: str) -> Path:

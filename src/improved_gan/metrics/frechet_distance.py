@@ -35,7 +35,7 @@ class FeatureStatistics:
     """
 
     def __init__(self, num_features: int) -> None:
-        self.count = 0
+        self.count: int | None = 0  # None: not known
         self.mean = torch.zeros(num_features, dtype=torch.float64)
         self._scatter = torch.zeros(num_features, num_features, dtype=torch.float64)
 
@@ -47,8 +47,8 @@ class FeatureStatistics:
         return statistics
 
     @classmethod
-    def from_moments(cls, count: int, mean: Tensor, covariance: Tensor) -> "FeatureStatistics":
-        """From what a file holds: N, (A,) and (A, A).
+    def from_moments(cls, count: int | None, mean: Tensor, covariance: Tensor) -> "FeatureStatistics":
+        """From what a file holds: N (None: the file does not say), (A,) and (A, A).
 
         Raises:
             MetricError: shapes that do not fit, or numbers that are not finite.
@@ -61,13 +61,17 @@ class FeatureStatistics:
             raise MetricError("mean and covariance must be finite: make the statistics again")
         statistics = cls(len(mean))
         statistics.count, statistics.mean = count, mean.double()
-        statistics._scatter = covariance.double() * max(count - 1, 1)
+        statistics._scatter = covariance.double() * statistics._divisor
         return statistics
 
     @property
     def covariance(self) -> Tensor:
         """(A, A) with n - 1 in the denominator."""
-        return self._scatter / max(self.count - 1, 1)
+        return self._scatter / self._divisor
+
+    @property
+    def _divisor(self) -> int:
+        return 1 if self.count is None else max(self.count - 1, 1)
 
     def update(self, features: Tensor) -> None:
         """Add a batch (N, A).
@@ -87,10 +91,14 @@ class FeatureStatistics:
         """Add what another one has seen."""
         if other.mean.shape != self.mean.shape:
             raise MetricError(f"there must be {len(self.mean)} features an image; got {len(other.mean)}")
+        if other.count is None:
+            raise MetricError("statistics that do not say of how many images they are cannot be merged")
         if other.count:
             self._add(other.count, other.mean, other._scatter)
 
     def _add(self, count: int, mean: Tensor, scatter: Tensor) -> None:
+        if self.count is None:
+            raise MetricError("statistics that do not say of how many images they are cannot take more")
         total, shift = self.count + count, mean - self.mean
         self._scatter += scatter + torch.outer(shift, shift) * (self.count * count / total)
         self.mean = self.mean + shift * (count / total)
@@ -176,6 +184,6 @@ def _checked(features: Tensor) -> Tensor:
     return features.detach().double()
 
 
-def _check_counts(first: int, second: int) -> None:
-    if min(first, second) < 2:
+def _check_counts(first: int | None, second: int | None) -> None:
+    if any(one is not None and one < 2 for one in (first, second)):
         raise MetricError(f"a covariance needs at least 2 images on each side; got {first} and {second}")

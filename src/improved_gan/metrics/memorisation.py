@@ -1,8 +1,9 @@
 """Are samples copies of training images? The nearest training images of each sample, and what their distances say.
 
 A sample is called *too near* where it lies nearer to its nearest training image than that image lies to every other
-training image. A generator that repeats its training data is too near always. How often fresh images are depends on the
-features; it is measured by treating each training image as if it were fresh.
+*different* training image (copies among those count once). A generator that repeats its training data is too near
+always. How often fresh images are depends on the features; it is measured by treating each training image as if it
+were fresh.
 
 Source: Alaa, van Breugel, Saveliev and van der Schaar (2022), "How faithful is your synthetic data?", authenticity.
 """
@@ -12,6 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from improved_gan.metrics.alike import copy_distance, distinct_neighbours
 from improved_gan.metrics.neighbours import check_features, nearest
 
 __all__ = ["Memorisation", "memorisation"]
@@ -34,7 +36,7 @@ def memorisation(samples: Tensor, training: Tensor, *, k: int = 1) -> Memorisati
 
     Args:
         samples: (N, A) features.
-        training: (M, A) features, M >= 3.
+        training: (M, A) features, at least 3 different ones.
         k: how many to give; the shares use the first.
 
     Raises:
@@ -46,15 +48,18 @@ def memorisation(samples: Tensor, training: Tensor, *, k: int = 1) -> Memorisati
     """
     check_features(samples, training)
     found = nearest(samples, training, k)
-    others = nearest(training, training, 2, exclude_self=True)
-    own = others.distances[:, 0]
-    too_near = found.distances[:, 0] < own[found.indices[:, 0]]
+    others, first = distinct_neighbours(training, 2)
+    own, limit = others.distances[:, 0], copy_distance(training)
+    near = found.distances[:, 0]
+    too_near = (near < own[first[found.indices[:, 0]]]) | (near <= limit)
     # Each training image as a fresh one: its neighbour's own distance must then leave it out.
+    different = first == torch.arange(len(training))
     neighbour = others.indices[:, 0]
     mutual = others.indices[neighbour, 0] == torch.arange(len(training))
     expected = own < torch.where(mutual, others.distances[neighbour, 1], own[neighbour])
-    copies = found.distances[:, 0] <= _COPY * torch.quantile(own[:: max(1, len(own) // 100_000)], 0.5)
-    return Memorisation(found.distances, found.indices, _mean(too_near), _mean(expected), int(copies.sum()))
+    middle = torch.quantile(own[different][:: max(1, int(different.sum()) // 100_000)], 0.5)
+    copies = near <= max(_COPY * float(middle), limit)
+    return Memorisation(found.distances, found.indices, _mean(too_near), _mean(expected[different]), int(copies.sum()))
 
 
 def _mean(flags: Tensor) -> float:

@@ -20,7 +20,13 @@ class Neighbours(NamedTuple):
 
 
 def nearest(
-    queries: Tensor, points: Tensor, k: int = 1, *, exclude_self: bool = False, rows: int = _ROWS
+    queries: Tensor,
+    points: Tensor,
+    k: int = 1,
+    *,
+    exclude_self: bool = False,
+    leave_out: Tensor | None = None,
+    rows: int = _ROWS,
 ) -> Neighbours:
     """The k nearest points of each query, by Euclidean distance in float64.
 
@@ -29,6 +35,7 @@ def nearest(
         points: (M, A).
         k: how many, <= M.
         exclude_self: queries are the points, and none is its own neighbour.
+        leave_out: (M,) bool, points that are nobody's neighbour.
         rows: of a piece: memory is rows x rows distances.
 
     Raises:
@@ -38,10 +45,13 @@ def nearest(
     [[1]]
     """
     check_features(queries, points)
-    available = len(points) - exclude_self
+    left_out = torch.zeros(len(points), dtype=torch.bool) if leave_out is None else leave_out
+    available = len(points) - int(left_out.sum()) - exclude_self
     if available < k:
         raise MetricError(f"{k} nearest neighbours need at least {k} other images; got {available}")
-    parts = [_nearest_of(part, start, points, k, exclude_self, rows) for start, part in _pieces(queries, rows)]
+    parts = [
+        _nearest_of(part, start, points, k, exclude_self, left_out, rows) for start, part in _pieces(queries, rows)
+    ]
     return Neighbours(torch.cat([part.distances for part in parts]), torch.cat([part.indices for part in parts]))
 
 
@@ -68,11 +78,14 @@ def check_features(*features: Tensor) -> None:
                 raise MetricError("the features hold NaN or infinity: the network fails on some images")
 
 
-def _nearest_of(part: Tensor, start: int, points: Tensor, k: int, exclude_self: bool, rows: int) -> Neighbours:
+def _nearest_of(
+    part: Tensor, start: int, points: Tensor, k: int, exclude_self: bool, left_out: Tensor, rows: int
+) -> Neighbours:
     best = torch.full((len(part), 0), 0.0, dtype=torch.float64)
     indices = torch.zeros(len(part), 0, dtype=torch.int64)
     for first, some in _pieces(points, rows):
         distances = distances_to(part, some)
+        distances[:, left_out[first : first + rows]] = torch.inf
         if exclude_self:
             own = torch.arange(start, start + len(part)) - first
             inside = (own >= 0) & (own < len(some))

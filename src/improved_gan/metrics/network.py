@@ -4,19 +4,15 @@ A number is worth as much as its network, so each result names it, with a SHA-25
 """
 
 import hashlib
-import importlib
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from improved_gan.metrics.errors import MetricError
 from improved_gan.metrics.inception import Inception2015, Outputs, prepare
 
-__all__ = ["ScoringNetwork", "digest_of", "inception_network", "own_network"]
+__all__ = ["ScoringNetwork", "digest_of", "inception_network"]
 
 
 @dataclass(frozen=True)
@@ -90,50 +86,3 @@ def inception_network(
 
     resize = "TensorFlow 1 bilinear to 299 x 299, no half-pixel centres, no antialiasing"
     return ScoringNetwork("inception-2015-12-05", digest, 3, None, resize, precision, prepare, run)
-
-
-def own_network(spec: str) -> ScoringNetwork:
-    """A classifier of the user's: `module:name`, where name is a callable, best an `nn.Module`.
-
-    It takes (N, C, H, W) uint8 and returns logits (N, K), or a pair of features (N, A) and logits. Its attribute
-    `image_shape`, (C, H, W), says which pictures it takes; without it pictures come in colour and must have one size.
-
-    Raises:
-        MetricError: no such module or name, or no callable.
-    """
-    module_name, _, name = spec.partition(":")
-    if not (module_name and name):
-        raise MetricError(f"a classifier of your own is given as module:function; got {spec!r}")
-    sys.path.insert(0, str(Path.cwd()))
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise MetricError(f"cannot import {module_name!r} ({error}): is it in this folder or installed?") from error
-    finally:
-        sys.path.pop(0)
-    function = getattr(module, name, None)
-    if not callable(function):
-        raise MetricError(f"{module_name} has no callable {name!r}")
-    digest = hashlib.sha256()
-    if module.__file__:
-        digest.update(Path(module.__file__).read_bytes())
-    if isinstance(function, nn.Module):
-        function.eval()
-        digest.update(digest_of(function.state_dict()).encode())
-    shape = getattr(function, "image_shape", None)
-    channels, size = (3, None) if shape is None else (int(shape[0]), (int(shape[1]), int(shape[2])))
-    resize = "none: all pictures have one size" if size is None else f"Pillow bicubic to {size[1]} x {size[0]}"
-
-    @torch.no_grad()
-    def run(pictures: Tensor) -> Outputs:
-        return _outputs(function(pictures), spec, len(pictures))
-
-    return ScoringNetwork(spec, digest.hexdigest(), channels, size, resize, "float32", lambda picture: picture, run)
-
-
-def _outputs(result: object, spec: str, num: int) -> Outputs:
-    pair = result if isinstance(result, tuple) else (result, result)
-    if len(pair) != 2 or not all(isinstance(one, Tensor) and one.dim() == 2 and len(one) == num for one in pair):
-        raise MetricError(f"{spec} must return logits ({num}, K), or features and logits, for {num} pictures")
-    features, logits = pair
-    return Outputs(features.float().cpu(), logits.float().cpu())

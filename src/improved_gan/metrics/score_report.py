@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["ScoreReport", "report"]
+__all__ = ["ScoreReport", "is_unsure", "report"]
 
 FEW_IMAGES = 5_000
-LOW_CONFIDENCE = 0.3
+LOW_CONFIDENCE = 0.3  # of the way from guessing, 1/K, to certainty, 1
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,16 @@ def information(sums: Tensor) -> Tensor:
     return nats
 
 
+def is_unsure(confidence: float, num_classes: int) -> bool:
+    """Whether a mean largest probability is that of a network that does not know such pictures.
+
+    >>> is_unsure(0.6, 2), is_unsure(0.6, 1000)
+    (True, False)
+    """
+    guessing = 1 / num_classes
+    return num_classes > 1 and confidence - guessing < LOW_CONFIDENCE * (1 - guessing)
+
+
 def _spread(mean_square: Tensor, marginal: Tensor, num_images: float) -> float:
     """The sum over classes of the variance of p_k over q_k: K - 1 where p(y|x) is one-hot, 0 where it is constant."""
     seen = marginal > 0
@@ -125,7 +135,7 @@ def _warnings(sums: Tensor, spread: float, confidence: float) -> tuple[str, ...]
             f"splits of {num_images // num_splits} images are too small for {num_classes} classes: "
             "take fewer splits or more images"
         )
-    if confidence < LOW_CONFIDENCE:
+    if is_unsure(confidence, num_classes):
         found.append(
             f"the network is unsure of these images (mean largest probability {confidence:.2f}): it may not know such "
             "pictures; look at its confidence on real ones"

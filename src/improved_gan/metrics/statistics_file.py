@@ -5,12 +5,13 @@ Keys `mu` and `sigma`, as other FID programs use them, and beside them `count`, 
 """
 
 import io
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.lib.npyio import NpzFile
+from torch import Tensor
 
 from improved_gan.metrics.errors import MetricError
 from improved_gan.metrics.frechet_distance import FeatureStatistics
@@ -30,7 +31,8 @@ def statistics_bytes(statistics: FeatureStatistics, network: ScoringNetwork) -> 
     }
     arrays: dict[str, Any] = {name: np.array(text) for name, text in about.items()}
     arrays |= {"mu": statistics.mean.numpy(), "sigma": statistics.covariance.numpy()}
-    arrays["count"] = np.array(statistics.count)
+    if statistics.count is not None:
+        arrays["count"] = np.array(statistics.count)
     np.savez(buffer, **arrays)
     return buffer.getvalue()
 
@@ -39,23 +41,60 @@ def read_statistics(path: Path, network: ScoringNetwork) -> tuple[FeatureStatist
     """Statistics for comparison with features of this network, and warnings.
 
     Raises:
-        MetricError: no such file, or one that cannot be read, of another network, or with NaN.
+        MetricError: no such file, or one that cannot be read, of another network or resize, with a count that is
+            no number of images, or with NaN.
     """
+    content = _content(path)
+    warnings = _compare(path, content, network)
+    count = _count(path, content["count"]) if "count" in content else None
+    if count is None:
+        warnings.append(f"{path} does not say how many images it was made of")
+    return FeatureStatistics.from_moments(count, *(_moment(path, content, name) for name in ("mu", "sigma"))), warnings
+
+
+def _content(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            content = {name: file[name] for name in file.files}
-            mean, covariance = torch.from_numpy(content["mu"]), torch.from_numpy(content["sigma"])
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise MetricError(f"{path} cannot be read as a statistics file: {error}") from error
-    except KeyError as error:
-        raise MetricError(f"{path} holds no {error}: a statistics file has mu and sigma") from error
-    found = {name: str(content[name]) for name in ("network", "sha256") if name in content}
-    if found and (found.get("network"), found.get("sha256")) != (network.name, network.digest):
+        with path.open("rb") as opened:
+            file = np.load(opened, allow_pickle=False)
+            if not isinstance(file, NpzFile):
+                raise ValueError("it holds one array (.npy), not several by name (.npz)")
+            return {name: file[name] for name in file.files}
+    except Exception as error:  # a damaged file fails in zipfile, zlib, lzma, or NumPy's parser, each in its own way
+        raise MetricError(f"{path} cannot be read as a statistics file: {' '.join(str(error).split())}") from error
+
+
+def _moment(path: Path, content: dict[str, Any], name: str) -> Tensor:
+    if name not in content:
+        raise MetricError(f"{path} holds no {name!r}: a statistics file has mu and sigma")
+    if content[name].dtype.kind not in "fiu":
+        raise MetricError(f"{name} of {path} must be real numbers; it has dtype {content[name].dtype}")
+    return torch.from_numpy(content[name].astype(np.float64))
+
+
+def _count(path: Path, count: Any) -> int:
+    if count.shape != () or count.dtype.kind not in "iu" or count < 2:
+        raise MetricError(f"count of {path} must be one whole number of at least 2; got {_text(count)}")
+    return int(count)
+
+
+def _compare(path: Path, content: dict[str, Any], network: ScoringNetwork) -> list[str]:
+    """Warnings where the file does not say the network, or another precision; an error where it is another one."""
+    found = {name: _text(content[name]) for name in ("network", "sha256", "resize", "precision") if name in content}
+    if not {"network", "sha256"} & set(found):
+        return [f"{path} names no network: its numbers compare only if it was made with the same one"]
+    if (found.get("network"), found.get("sha256")) != (network.name, network.digest):
         raise MetricError(
             f"{path} was made with {found.get('network')} (sha256 {found.get('sha256', '?')[:12]}), the images are "
             f"scored with {network.name} ({network.digest[:12]}): make the statistics again with the same network"
         )
-    warnings = [] if found else [f"{path} names no network: its numbers compare only if it was made with the same one"]
-    if not found or "count" not in content:
-        warnings.append(f"{path} does not say how many images it was made of")
-    return FeatureStatistics.from_moments(int(content.get("count", np.array(2**31))), mean, covariance), warnings
+    if found.get("resize", network.resize) != network.resize:
+        raise MetricError(
+            f"{path} was made with another resize ({found['resize']}; here: {network.resize}): make them again"
+        )
+    if found.get("precision", network.precision) != network.precision:
+        return [f"{path} was made in {found['precision']}, the images are scored in {network.precision}"]
+    return []
+
+
+def _text(value: Any) -> str:
+    return " ".join(str(value).split())[:200]
