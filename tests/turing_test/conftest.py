@@ -5,6 +5,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -36,21 +37,21 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> StudyFolders:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """The address of a PostgreSQL server of our own, for as long as the tests run."""
     if not (POSTGRES / "initdb").exists():
         pytest.skip("PostgreSQL 15 (Debian's package) is not installed")
-    folder = Path(tmp_path_factory.mktemp("postgres")) / "data"
     user = {}
     if os.getuid() == 0:  # PostgreSQL refuses to run as root
         try:
             owner = pwd.getpwnam("postgres")
         except KeyError:
             pytest.skip("there is no user postgres to run PostgreSQL as")
-        for parent in (folder.parent, *folder.parents[1:3]):
-            parent.chmod(0o755)
-        os.chown(folder.parent, owner.pw_uid, owner.pw_gid)
         user = {"user": "postgres", "group": "postgres", "extra_groups": []}
+    # not below pytest's own folder: that is closed to other users
+    folder = Path(tempfile.mkdtemp(prefix="turing-test-postgres-"))
+    if user:
+        os.chown(folder, owner.pw_uid, owner.pw_gid)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -58,11 +59,15 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     def run(*words: str | Path) -> None:
         subprocess.run(words, check=True, capture_output=True, cwd="/", timeout=60, **user)
 
-    run(POSTGRES / "initdb", "-D", folder, "-U", "postgres", "--auth=trust", "--no-sync", "--encoding=UTF8")
+    data = folder / "data"
+    run(POSTGRES / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--no-sync", "--encoding=UTF8")
     options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
-    run(POSTGRES / "pg_ctl", "-D", folder, "-l", folder / "log", "-w", "-o", options, "start")
-    yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
-    run(POSTGRES / "pg_ctl", "-D", folder, "-m", "immediate", "stop")
+    run(POSTGRES / "pg_ctl", "-D", data, "-l", folder / "log", "-w", "-o", options, "start")
+    try:
+        yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+    finally:
+        run(POSTGRES / "pg_ctl", "-D", data, "-m", "immediate", "stop")
+        shutil.rmtree(folder)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
