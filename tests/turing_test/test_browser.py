@@ -17,6 +17,7 @@ from improved_gan.turing_test.studies import create_study
 
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync")  # fmt: skip
+pytestmark = pytest.mark.slow
 READY = "[data-choice]:enabled"
 
 
