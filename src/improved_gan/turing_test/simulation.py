@@ -136,9 +136,9 @@ def simulate(
         partner=np.full(num, -1),
         signal=(model > 0).ravel(),
         response=(evidence > criterion).ravel(),
-        rating=empty,
+        rating=empty.copy(),
         response_ms=times.ravel(),
-        exposure_ms=empty,
+        exposure_ms=empty.copy(),
         shown_ms=empty,
         answered_at=np.full(num, ""),
     )
