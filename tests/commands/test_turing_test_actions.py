@@ -44,6 +44,23 @@ def test_create_export_import_report(pictures: Path) -> None:
     assert "no answers are left" in run("report", "--db", pictures / "again.db")
 
 
+def test_a_lost_token_is_replaced(pictures: Path) -> None:
+    db = pictures / "s.db"
+    first = run("create", "--real", pictures / "real", "--generated", pictures / "gan", "--db", db)
+    again = [run("token", "--db", db).split()[1] for _ in range(2)]
+    assert len(set(again)) == 2
+    assert not any(token in first for token in again)
+    with pytest.raises(TuringTestError, match="no study called x"):
+        run("token", "--db", db, "--study", "x")
+
+
+def test_the_truth_of_a_simulation_holds_what_feedback_gains() -> None:
+    def truth(*words: object) -> str:
+        return run("simulate", "--accuracy", "g=0.7", *words).split("truth of g: ")[1].split("%")[0]
+
+    assert float(truth("--feedback-gain", 2)) > float(truth()) + 3
+
+
 def test_simulate_and_report_of_a_table(tmp_path: Path) -> None:
     text = run("simulate", "--accuracy", "cifar=0.787", "--out", tmp_path / "v.csv")
     assert "truth of cifar: 78.7% correct" in text

@@ -1,9 +1,11 @@
 import json
+import weakref
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from improved_gan.turing_test import collection
 from improved_gan.turing_test.collection import collect
 from improved_gan.turing_test.errors import TuringTestError
 
@@ -53,3 +55,26 @@ def test_words_that_do_not_fit(folders, words) -> None:
     generated = {k: Path(v) for k, v in words.pop("generated", folders.generated).items()}
     with pytest.raises(TuringTestError):
         gather(folders.real, generated, **words)
+
+
+def test_large_pictures_are_not_held_all_at_once(folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    images: list[weakref.ref] = []
+    held = []
+
+    def read(path: Path, real=collection.read_picture):
+        held.append(sum(one() is not None for one in images))
+        picture = real(path)
+        images.append(weakref.ref(picture.image))
+        return picture
+
+    monkeypatch.setattr(collection, "read_picture", read)
+    gather(folders.real, folders.generated, size=4)
+    assert len(held) == 90
+    assert max(held) == 0
+
+
+def test_without_a_size_a_photograph_is_refused_at_once(tmp_path: Path, folders) -> None:
+    (tmp_path / "g").mkdir()
+    Image.new("RGB", (1025, 8)).save(tmp_path / "g" / "wide.png")
+    with pytest.raises(TuringTestError, match=r"wide.png has 1025x8 pixels: use --size with 4 to 1024"):
+        gather(folders.real, {"g": tmp_path / "g"})

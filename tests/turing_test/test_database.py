@@ -33,6 +33,12 @@ def test_what_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
         open_database(str(tmp_path / "none.db"), must_exist=True)
 
 
+def test_an_address_with_a_port_of_letters_is_one_line_without_its_password() -> None:
+    with pytest.raises(TuringTestError, match="the port a number") as caught:
+        open_database("postgresql://me:secret@host:abc/db")
+    assert "secret" not in str(caught.value)
+
+
 def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
     engine = open_database(str(tmp_path / "x.db"))
     with writing(engine) as connection:

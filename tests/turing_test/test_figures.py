@@ -48,7 +48,57 @@ def test_all_right_has_an_interval_all_the_same() -> None:
     found = figures.accuracy(votes_from_rows(rows))
     assert (found.value, found.high) == (1, 1)
     assert 0.7 < found.low < 0.9
-    assert figures.p_above_chance(votes_from_rows(rows)) == 0
+    assert figures.p_above_chance(votes_from_rows(rows)) == pytest.approx(0.5**40)
+
+
+def all_right(judges: int, *, signals: int, noises: int, **more: object):
+    truth = [1] * signals + [0] * noises
+    return votes_from_rows(
+        {"judge": j, "signal": s, "response": s, "model": "g" if s else "real", **more}
+        for j in range(judges)
+        for s in truth
+    )
+
+
+def test_without_a_spread_of_judges_the_p_value_is_the_exact_binomial() -> None:
+    assert figures.p_above_chance(all_right(2, signals=1, noises=1)) == pytest.approx(0.0625)
+    unequal = figures.p_above_chance(all_right(2, signals=4, noises=1))  # worth 6 of the 10 votes
+    assert unequal == pytest.approx(0.5**6)
+    always = votes_from_rows({"judge": j, "signal": int(k < 4), "response": 1} for j in range(2) for k in range(5))
+    assert figures.p_above_chance(always) > 0.5
+    opposed = votes_from_rows({"judge": j, "signal": k % 2, "response": j} for j in range(2) for k in range(6))
+    assert figures.p_above_chance(opposed) > 0.5
+
+
+def test_without_a_spread_of_judges_there_is_no_interval_without_width() -> None:
+    votes = all_right(4, signals=50, noises=50, rating=np.nan)
+    found = figures.model_figures(votes, "g")
+    assert found.sensitivity.value > 5
+    assert found.accuracy.low < found.accuracy.high == 1
+    rated = votes_from_rows(
+        {"judge": j, "signal": s, "response": s, "rating": 1 if s else 6, "model": "g" if s else "real"}
+        for j in range(4) for s in (0, 1, 1, 0)
+    )  # fmt: skip
+    area = figures.model_figures(rated, "g").roc_area
+    assert area is not None
+    apart = figures.difference(votes, rated)
+    for one in (found.sensitivity, found.bias, area, apart):
+        assert np.isnan([one.low, one.high]).all()
+    uneven = votes_from_rows({"judge": j, "signal": s, "response": s} for j in range(4) for s in [0, 1] * (j + 2))
+    assert np.isnan(figures.model_figures(uneven, "generated").sensitivity.low)
+    pairs = all_right(4, signals=5, noises=0)
+    assert figures.accuracy(pairs).low < 1
+
+
+def test_a_judge_who_left_early_counts_in_the_first_blocks_only() -> None:
+    rows = [{"judge": j, "trial": 4 + k, "signal": k % 2, "response": (k % 2) if k < 10 else 1 - k % 2}
+            for j, length in ((0, 20), (1, 10)) for k in range(length)]  # fmt: skip
+    blocks = figures.by_position(votes_from_rows(rows), blocks=2)
+    assert [one.value for one in blocks] == [1, 0]
+    early = votes_from_rows(row for row in rows if row["judge"] == 1)
+    found = [one.value for one in figures.by_position(early, blocks=2, trials=(4, 23))]
+    assert found[0] == 1
+    assert np.isnan(found[1])
 
 
 def test_pictures_count_both_of_a_pair() -> None:

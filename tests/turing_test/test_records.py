@@ -53,3 +53,32 @@ def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(TuringTestError), writing(engine) as connection:
         import_study(connection, tmp_path / "x.json")
     engine.dispose()
+
+
+def doubled(stored: dict) -> None:
+    stored["pictures"].append(stored["pictures"][0])
+
+
+def listed(stored: dict) -> None:
+    stored["judges"][0]["arm"] = ["feedback"]
+
+
+def huge(stored: dict) -> None:
+    stored["judges"][0]["number"] = 10**30
+
+
+@pytest.mark.parametrize("spoil", [doubled, listed, huge])
+def test_an_export_that_was_changed_by_hand_is_refused_in_one_line(world, tmp_path: Path, spoil) -> None:
+    here = world()
+    here.begin()
+    with here.engine.connect() as connection:
+        stored = export_study(connection, here.study, pictures=True, participants=True)
+    spoil(stored)
+    (tmp_path / "study.json").write_text(json.dumps(stored))
+    engine = open_database(str(tmp_path / "again.db"))
+    with pytest.raises(TuringTestError, match="cannot be read as an export") as caught, writing(engine) as connection:
+        import_study(connection, tmp_path / "study.json")
+    assert "\n" not in str(caught.value)
+    with engine.connect() as connection, pytest.raises(TuringTestError, match="holds no study"):
+        find_study(connection)
+    engine.dispose()

@@ -1,8 +1,10 @@
 import json
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from improved_gan.turing_test.researcher_pages import ROUTES
+from improved_gan.turing_test.researcher_pages import ROUTES, in_utc
+from improved_gan.turing_test.studies import new_researcher_token
 
 
 def test_without_the_token_nothing_is_shown(world) -> None:
@@ -67,3 +69,20 @@ def test_rules_that_make_no_sense_are_the_usual_ones_and_the_study_can_be_closed
         here.client.post(here.base + "/results/switch", data={"csrf": csrf, "to": to})
         assert here.client.get(here.base + "/results/live").json()["closed"] is closed
         csrf = here.csrf() if not closed else csrf
+
+
+def test_a_replaced_token_ends_what_was_opened_with_the_old_one(world) -> None:
+    here = world()
+    here.login()
+    assert here.client.get(here.base + "/results/live").status_code == 200
+    here.token = new_researcher_token(here.engine, here.study)
+    assert here.client.get(here.base + "/results/live").status_code == 403
+    here.login()
+    assert here.client.get(here.base + "/results/live").status_code == 200
+
+
+def test_times_are_told_in_utc() -> None:
+    there = datetime(2024, 5, 1, 17, 0, tzinfo=timezone(timedelta(hours=5)))
+    for time in (there, there.astimezone(UTC), datetime(2024, 5, 1, 12, 0)):
+        assert in_utc(time) == "2024-05-01 12:00:00 UTC"
+    assert in_utc(None) == "none yet"

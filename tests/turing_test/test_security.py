@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import pytest
 
 from improved_gan.turing_test.security import HEADERS
@@ -52,3 +55,21 @@ def test_cookies_are_out_of_reach_of_scripts_and_sites(world) -> None:
     reply = here.client.get(here.base)
     assert "HttpOnly" in reply.headers["set-cookie"]
     assert "SameSite=lax" in reply.headers["set-cookie"]
+
+
+def test_the_proxy_of_the_guide_passes_on_what_writing_needs(world) -> None:
+    """An answer through a proxy, with the headers that the guide's nginx sets and those that it sets by itself."""
+    here = world()
+    here.begin()
+    guide = (Path(__file__).parents[2] / "docs" / "turing_test.md").read_text()
+    block = guide.split("```nginx")[1].split("```")[0] if "```nginx" in guide else ""
+    values = {"$host": "study.example", "$remote_addr": "203.0.113.7", "$scheme": "https"}
+    told = {name: values[value] for name, value in re.findall(r"proxy_set_header (\S+) ([^;]+);", block)}
+    body = {"number": 0, "choice": "real", "response_ms": 700, "shown_ms": None}
+    codes = []
+    for headers in ({}, told):
+        sent = {"Host": "127.0.0.1:8000", "Origin": "https://study.example", "X-CSRF-Token": here.csrf_token, **headers}
+        cookies = "; ".join(f"{name}={value}" for name, value in here.client.cookies.items())
+        reply = here.client.post(here.base + "/answer", json=body, headers={**sent, "Cookie": cookies})
+        codes.append(reply.status_code)
+    assert codes == [403, 200]

@@ -26,6 +26,17 @@ def test_the_true_figures_are_those_of_very_many_judges() -> None:
     assert [unbiased.true_accuracy(name) for name in ("a", "b")] == pytest.approx([0.8, 0.6])
 
 
+def test_the_true_figures_hold_what_feedback_gains() -> None:
+    people = Population({"a": 0.7}, criterion=0.2, feedback_gain=2.0)
+    votes = simulate(people, judges=6001, trials=30, seed=3)
+    hit, false_alarm = people.true_rates("a", judges=6001, trials=30)
+    assert votes.response[votes.signal].mean() == pytest.approx(hit, abs=0.006)
+    assert votes.response[~votes.signal].mean() == pytest.approx(false_alarm, abs=0.006)
+    assert people.true_accuracy("a") == pytest.approx((hit + 1 - false_alarm) / 2, abs=0.002)
+    plain = Population({"a": 0.7}, criterion=0.2)
+    assert people.true_accuracy("a") > plain.true_accuracy("a") + 0.04
+
+
 def test_the_plan_is_kept_and_the_seed_decides() -> None:
     votes = simulate(Population({"a": 0.6, "b": 0.6}), judges=3, trials=20, prevalence=0.4, seed=5)
     for judge in range(3):

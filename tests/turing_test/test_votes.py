@@ -42,6 +42,9 @@ def test_two_alternative_votes_belong_to_one_model() -> None:
         ("judge,signal,response\n1,1,yes\n", "'response'.*must be 0 or 1, not 'yes'"),
         ("judge,signal,response\nx,1,1\n", "column 'judge'"),
         ("judge,signal,response\n,1,1\n", "a value is missing"),
+        ("judge,signal,response,rating\n1,1,1,9\n", "'rating' must hold whole numbers of 1 to 6 or be empty, not 9"),
+        ("judge,signal,response,rating\n1,1,1,2.5\n", "not 2.5"),
+        ("judge,signal,response\n1000000000000000000000000000000,1,1\n", "column 'judge'.*too large"),
         ("judge,signal,response,design\n1,1,1,other\n", "must hold .* not \\['other'\\]"),
     ],
 )

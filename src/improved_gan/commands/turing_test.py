@@ -189,6 +189,17 @@ def import_(
 
 
 @app.command()
+def token(db: Database = "turing-test.db", study: StudyName = None) -> None:
+    """Print a new researcher's token in place of one that was lost; the old one no longer works, at once.
+
+    Example: `improved-gan turing-test token --db study.db`.
+    """
+    from improved_gan.commands.turing_test_actions import run_token
+
+    run_token(db, study)
+
+
+@app.command()
 def simulate(
     judges: Annotated[int, typer.Option(help="How many judges.", min=1)] = 40,
     trials: Annotated[int, typer.Option(help="Answers of each.", min=1)] = 50,

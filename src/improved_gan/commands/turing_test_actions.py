@@ -22,15 +22,9 @@ if TYPE_CHECKING:
     from improved_gan.turing_test.studies import OpenStudy
 
 __all__ = [
-    "Folders",
-    "make_settings",
-    "run_create",
-    "run_export",
-    "run_import",
-    "run_report",
-    "run_serve",
-    "run_simulate",
-]
+    "Folders", "make_settings", "run_create", "run_export", "run_import", "run_report", "run_serve", "run_simulate",
+    "run_token",
+]  # fmt: skip
 
 _MOST_LISTED = 10
 
@@ -214,6 +208,16 @@ def run_import(db: str, file: Path) -> None:
     typer.echo(f"token:       {token}  (shown this once: keep it)")
 
 
+def run_token(db: str, study: str | None) -> None:
+    """Give a study another researcher's token."""
+    engine = _open(db)
+    from improved_gan.turing_test.studies import find_study, new_researcher_token
+
+    with engine.connect() as connection:
+        found = find_study(connection, study)
+    typer.echo(f"token:       {new_researcher_token(engine, found)}  (study {found.slug}; shown this once: keep it)")
+
+
 def run_simulate(
     judges: int, trials: int, accuracy: list[str], *, gain: float, studies: int, seed: int, out: Path | None
 ) -> None:
@@ -228,7 +232,10 @@ def run_simulate(
     votes = simulate(people, judges=judges, trials=trials, seed=seed)
     typer.echo(report_text(make_report(votes)))
     for name in skills:
-        typer.echo(f"truth of {name}: {people.true_accuracy(name):.1%} correct, d' {people.true_sensitivity(name):.2f}")
+        typer.echo(
+            f"truth of {name}: {people.true_accuracy(name, judges=judges, trials=trials):.1%} correct, "
+            f"d' {people.true_sensitivity(name, judges=judges, trials=trials):.2f}"
+        )
     for comparison, words in (("chance", "above guessing"), ("within", "between two models, same judges"),
                               ("between", "between two arms")):  # fmt: skip
         needed = judges_needed(trials, comparison=comparison)  # type: ignore[arg-type]

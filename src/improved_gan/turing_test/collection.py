@@ -35,6 +35,17 @@ class PreparedPicture:
 
 
 @dataclass(frozen=True)
+class _Chosen:
+    """A picture as it will be shown, and what its file was; the decoded file itself (50 MB for 12 MP) is let go."""
+
+    file: str
+    png: bytes
+    original_size: tuple[int, int]
+    source_format: str
+    is_grey: bool
+
+
+@dataclass(frozen=True)
 class Collected:
     """The conditions of a study with their pictures, what was refused, and what the researcher should know."""
 
@@ -65,23 +76,20 @@ def collect(
     if most < 1 or (size is not None and not MIN_SIDE <= size <= MAX_SIDE):
         raise TuringTestError(f"needs a picture of each kind, and a size of {MIN_SIDE} to {MAX_SIDE} pixels")
     refused: list[Refused] = []
-    found: dict[str, list[Picture]] = {}
+    found: dict[str, list[_Chosen]] = {}
     for name, folder in {REAL: real, **generated}.items():
         files, bad = find_files(folder)
         refused += [Refused(f"{folder}/{one.file}", one.reason) for one in bad]
         if name in top and files:
             files = top_files(files, read_scores(scores[name]), top[name])
-        pictures, bad = _read_some(files, most, np.random.default_rng((seed, 4, len(found))))
+        pictures, bad = _read_some(files, most, size, np.random.default_rng((seed, 4, len(found))))
         refused += bad
         if not pictures:
             reason = f" ({refused[-1].file}: {refused[-1].reason})" if refused else ""
             raise TuringTestError(f"{folder} holds no picture that can be used{reason}")
         found[name] = pictures
     width, height = (size, size) if size else _common_size(found)
-    encoded = {
-        name: [(one.file, encode(to_square(one.image, size) if size else one.image)) for one in pictures]
-        for name, pictures in found.items()
-    }
+    encoded = {name: [(one.file, one.png) for one in pictures] for name, pictures in found.items()}
     if checks:
         encoded[CHECK] = [(f"check {k}", encode(false_picture(width, height, seed=seed + k))) for k in range(checks)]
     length = 12 + max(len(png) for pictures in encoded.values() for _, png in pictures)
@@ -107,36 +115,47 @@ def _check_names(generated: dict[str, Path], scores: dict[str, Path], top: dict[
             )
 
 
-def _read_some(files: list[Path], most: int, generator: np.random.Generator) -> tuple[list[Picture], list[Refused]]:
-    """Up to `most` readable pictures, in random order."""
-    pictures: list[Picture] = []
+def _read_some(
+    files: list[Path], most: int, size: int | None, generator: np.random.Generator
+) -> tuple[list[_Chosen], list[Refused]]:
+    """Up to `most` readable pictures, in random order, each cut to size at once: one is held decoded at a time."""
+    chosen: list[_Chosen] = []
     refused: list[Refused] = []
     for index in generator.permutation(len(files)):
-        if len(pictures) == most:
+        if len(chosen) == most:
             break
         try:
-            pictures.append(read_picture(files[index]))
+            picture = read_picture(files[index])
         except (TuringTestError, OSError) as error:
             refused.append(Refused(str(files[index]), str(error)))
-    return pictures, refused
+            continue
+        chosen.append(_cut(picture, size))
+        del picture
+    return chosen, refused
 
 
-def _common_size(found: dict[str, list[Picture]]) -> tuple[int, int]:
+def _cut(picture: Picture, size: int | None) -> _Chosen:
+    width, height = picture.image.size
+    if size is None and not (min(width, height) >= MIN_SIDE and max(width, height) <= MAX_SIDE):
+        raise TuringTestError(f"{picture.file} has {width}x{height} pixels: use --size with {MIN_SIDE} to {MAX_SIDE}")
+    png = encode(to_square(picture.image, size) if size else picture.image)
+    return _Chosen(picture.file, png, (width, height), picture.source_format, picture.is_grey)
+
+
+def _common_size(found: dict[str, list[_Chosen]]) -> tuple[int, int]:
     sizes = {
-        one.image.size: f"{one.file} ({one.image.width}x{one.image.height})" for some in found.values() for one in some
-    }
+        one.original_size: f"{one.file} ({'x'.join(map(str, one.original_size))})"
+        for some in found.values() for one in some
+    }  # fmt: skip
     if len(sizes) > 1:
         raise TuringTestError(
             f"pictures have {len(sizes)} sizes, as {' and '.join(list(sizes.values())[:2])}, and size gives the answer "
             "away: cut and scale them all with --size PIXELS"
         )
-    width, height = next(iter(sizes))
-    if not (min(width, height) >= MIN_SIDE and max(width, height) <= MAX_SIDE):
-        raise TuringTestError(f"pictures of {width}x{height} pixels: use --size with {MIN_SIDE} to {MAX_SIDE}")
-    return width, height
+    return next(iter(sizes))
 
 
-def _differences(found: dict[str, list[Picture]], size: tuple[int, int]) -> Iterable[str]:
+def _differences(found: dict[str, list[_Chosen]], size: tuple[int, int]) -> Iterable[str]:
     """What judges could go by that is no merit of the generator."""
 
     def share(name: str, test: Iterable[bool]) -> float:
@@ -154,7 +173,7 @@ def _differences(found: dict[str, list[Picture]], size: tuple[int, int]) -> Iter
         grey = [share(one, (p.is_grey for p in found[one])) for one in (REAL, name)]
         if abs(grey[0] - grey[1]) > 0.25:
             yield f"{grey[0]:.0%} of the real pictures are grey, but {grey[1]:.0%} of {name}"
-        scaled = [share(one, (p.image.size != size for p in found[one])) for one in (REAL, name)]
+        scaled = [share(one, (p.original_size != size for p in found[one])) for one in (REAL, name)]
         if abs(scaled[0] - scaled[1]) > 0.5:
             yield f"only the {'real pictures' if scaled[0] > scaled[1] else name} are scaled to size, which blurs: " + (
                 "judges can learn that; scale both from the same size"

@@ -9,7 +9,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from improved_gan.turing_test.errors import TuringTestError, needs_extra
@@ -55,7 +55,7 @@ def open_database(text: str, *, must_exist: bool = False) -> Engine:
     Raises:
         TuringTestError: it cannot be reached, is no such database, or was made by a newer version.
     """
-    url = make_url(database_url(text))
+    url = _url(text)
     is_sqlite = url.get_backend_name() == "sqlite"
     if is_sqlite and must_exist and not Path(url.database or "").is_file():
         raise TuringTestError(f"there is no database {url.database}: name one with --db, or make a study first")
@@ -72,6 +72,19 @@ def open_database(text: str, *, must_exist: bool = False) -> Engine:
         reason = str(error.orig if isinstance(error, DBAPIError) else error).strip().splitlines()[0]
         raise TuringTestError(f"the database {url.render_as_string()} cannot be used: {reason}") from error
     return engine
+
+
+def _url(text: str) -> URL:
+    try:
+        return make_url(database_url(text))
+    except (ArgumentError, ValueError) as error:
+        if isinstance(error, TuringTestError):
+            raise
+        scheme = text.split("://")[0]
+        raise TuringTestError(
+            f"--db {scheme}://... is no address of a database: write postgresql://USER:PASSWORD@HOST:PORT/NAME, the "
+            "port a number"
+        ) from None
 
 
 def writing(engine: Engine) -> Any:

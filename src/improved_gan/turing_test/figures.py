@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t
 
+from improved_gan.turing_test.chance import above_chance
 from improved_gan.turing_test.intervals import Estimate, cluster_bootstrap, wilson
 from improved_gan.turing_test.signal_detection import accuracy_of_rates, bias, rate, roc_area, sensitivity
 from improved_gan.turing_test.staircase import threshold_ms
@@ -69,6 +70,18 @@ def _spread(function: Callable[..., Floats]) -> Callable[[Floats], Floats]:
     return lambda sums: function(*np.moveaxis(sums[..., :4], -1, 0))
 
 
+def _judges_agree(counts: Floats) -> bool:
+    """Whether all judges have the same rates, as when everybody is always right: nothing to resample."""
+    total = counts.sum(0)
+    same = [np.array_equal(counts[:, k] * total[k + 1], counts[:, k + 1] * total[k]) for k in (0, 2)]
+    return all(same)
+
+
+def _or_none(found: Estimate, agree: bool) -> Estimate:
+    """No interval, instead of one without width, where judges show no spread."""
+    return Estimate(found.value, float("nan"), float("nan")) if agree or found.low == found.high else found
+
+
 def _with_fallback(found: Estimate, wrong_or_right: list[tuple[int, int]]) -> Estimate:
     """Wilson's interval where resampled judges show no spread at all, as when everybody is always right."""
     if found.low < found.high or np.isnan(found.low):
@@ -83,24 +96,30 @@ def accuracy(votes: Votes) -> Estimate:
     hits, signals, false_alarms, noises = counts.sum(0).astype(int).tolist() if len(counts) else [0] * 4
     if min(signals, noises) == 0:
         right = np.stack([counts[:, 0] + counts[:, 3] - counts[:, 2], counts[:, 1] + counts[:, 3]], axis=1)
-        return cluster_bootstrap(right, lambda sums: rate(sums[..., 0], sums[..., 1]))
+        found = cluster_bootstrap(right, lambda sums: rate(sums[..., 0], sums[..., 1]))
+        return _with_fallback(found, [(hits + noises - false_alarms, signals + noises)])
     found = cluster_bootstrap(counts, _spread(accuracy_of_rates))
     return _with_fallback(found, [(hits, signals), (noises - false_alarms, noises)])
 
 
 def p_above_chance(votes: Votes) -> float:
-    """One-sided p-value of the accuracy against 0.5 with judges as clusters (linearised, t with J - 1 degrees)."""
+    """One-sided p-value of the accuracy against 0.5 with judges as clusters (linearised, t with J - 1 degrees).
+
+    Where all judges are right as often there is no spread to estimate, and the exact binomial test over votes stands
+    in; at unequal numbers over 4 / (1/signals + 1/noises) of them, which carry as much.
+    """
     counts = _counts(votes)
     if len(counts) < 2 or min(counts.sum(0)[[1, 3]]) == 0:
         return float("nan")
     hits, signals, false_alarms, noises = counts.sum(0)
+    share = float(accuracy_of_rates(hits, signals, false_alarms, noises))
     influence = (counts[:, 0] - counts[:, 1] * hits / signals) / signals / 2
     influence = influence - (counts[:, 2] - counts[:, 3] * false_alarms / noises) / noises / 2
     deviation = np.sqrt(len(counts) / (len(counts) - 1) * (influence**2).sum())
-    excess = float(accuracy_of_rates(hits, signals, false_alarms, noises)) - 0.5
-    if deviation == 0:
-        return 0.0 if excess > 0 else 1.0
-    return float(t.sf(excess / deviation, len(counts) - 1))
+    if deviation < 1e-9:
+        worth = int(4 * signals * noises / (signals + noises))
+        return above_chance(int(share * worth + 1e-9), worth)
+    return float(t.sf((share - 0.5) / deviation, len(counts) - 1))
 
 
 def model_figures(votes: Votes, model: str) -> ModelFigures:
@@ -108,7 +127,7 @@ def model_figures(votes: Votes, model: str) -> ModelFigures:
     votes = votes.of_model(model)
     pairs, counts = bool((votes.design == "two_alternative").all()), _counts(votes)
     hits, signals, false_alarms, noises = counts.sum(0).astype(int).tolist()
-    rated = votes.where(~np.isnan(votes.rating))
+    rated, agree = votes.where(~np.isnan(votes.rating)), _judges_agree(counts)
     return ModelFigures(
         model=model,
         judges=len(counts),
@@ -123,8 +142,8 @@ def model_figures(votes: Votes, model: str) -> ModelFigures:
         false_alarm_rate=_with_fallback(
             cluster_bootstrap(counts, lambda s: rate(s[..., 2], s[..., 3])), [(false_alarms, noises)]
         ),
-        sensitivity=cluster_bootstrap(counts, _spread(lambda *four: sensitivity(*four, pairs=pairs))),
-        bias=cluster_bootstrap(counts, _spread(bias)),
+        sensitivity=_or_none(cluster_bootstrap(counts, _spread(lambda *four: sensitivity(*four, pairs=pairs))), agree),
+        bias=_or_none(cluster_bootstrap(counts, _spread(bias)), agree),
         roc_area=_roc_area(rated) if len(rated) else None,
     )
 
@@ -135,7 +154,8 @@ def _roc_area(votes: Votes) -> Estimate:
     level = votes.rating.astype(int) - 1 + _LEVELS * ~votes.signal
     table = np.zeros((len(judges), 2 * _LEVELS))
     np.add.at(table, (judge, level), 1)
-    return cluster_bootstrap(table, lambda sums: roc_area(sums[..., :_LEVELS], sums[..., _LEVELS:]))
+    found = cluster_bootstrap(table, lambda sums: roc_area(sums[..., :_LEVELS], sums[..., _LEVELS:]))
+    return _or_none(found, agree=False)
 
 
 def difference(first: Votes, second: Votes) -> Estimate:
@@ -145,7 +165,8 @@ def difference(first: Votes, second: Votes) -> Estimate:
     for start, votes in ((0, first), (4, second)):
         table[np.searchsorted(judges, np.unique(votes.judge)), start : start + 4] = _counts(votes)
     right = _spread(accuracy_of_rates)
-    return cluster_bootstrap(table, lambda sums: right(sums[..., :4]) - right(sums[..., 4:]))
+    found = cluster_bootstrap(table, lambda sums: right(sums[..., :4]) - right(sums[..., 4:]))
+    return _or_none(found, _judges_agree(table[:, :4]) and _judges_agree(table[:, 4:]))
 
 
 def differences(votes: Votes) -> dict[tuple[str, str], Estimate]:
@@ -155,13 +176,19 @@ def differences(votes: Votes) -> dict[tuple[str, str], Estimate]:
     }
 
 
-def by_position(votes: Votes, *, blocks: int = 5) -> list[Estimate]:
-    """Accuracy over a session cut into equal blocks of trials: learning, or fatigue."""
-    order = np.zeros(len(votes))
-    for judge in np.unique(votes.judge):
-        own = np.flatnonzero(votes.judge == judge)
-        order[own[np.argsort(votes.trial[own])]] = np.arange(len(own)) / max(len(own), 1)
-    block = np.minimum((order * blocks).astype(int), blocks - 1)
+def by_position(votes: Votes, *, blocks: int = 5, trials: tuple[int, int] | None = None) -> list[Estimate]:
+    """Accuracy over a session cut into equal blocks of trials: learning, or fatigue.
+
+    Args:
+        votes: the table.
+        blocks: how many.
+        trials: first and last number of the study's counted trials, so that the answers of a judge who left early fall
+            into the first blocks; default: the lowest and highest in `votes`.
+    """
+    if not len(votes):
+        return [accuracy(votes)] * blocks
+    first, last = trials or (int(votes.trial.min()), int(votes.trial.max()))
+    block = (votes.trial - first) * blocks // (last - first + 1)
     return [accuracy(votes.where(block == one)) for one in range(blocks)]
 
 

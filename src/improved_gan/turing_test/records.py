@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, insert, select
+from sqlalchemy.exc import SQLAlchemyError, StatementError
 from sqlalchemy.orm import aliased
 
 from improved_gan.turing_test.errors import TuringTestError
@@ -131,7 +132,10 @@ def import_study(connection: Connection, path: Path) -> tuple[str, str]:
                 f"{path} is no {_FORMAT}: make one with `improved-gan turing-test export --format json`"
             )
         return _import(connection, stored)
-    except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except SQLAlchemyError as error:  # the statement holds the pictures: only the reason is told
+        reason = str(error.orig if isinstance(error, StatementError) else error).strip().splitlines()[0]
+        raise TuringTestError(f"{path} cannot be read as an export: {reason}") from error
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         if isinstance(error, TuringTestError):
             raise
         raise TuringTestError(f"{path} cannot be read as an export: {type(error).__name__}: {error}") from error

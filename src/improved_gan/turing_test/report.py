@@ -80,6 +80,7 @@ def make_report(votes: Votes, rules: Rules | None = None) -> Report:
     main = votes.where(votes.kind == "main")
     kept, exclusions = apply_rules(votes, rules)
     arms = [str(arm) for arm in np.unique(kept.arm)]
+    trials = (int(main.trial.min()), int(main.trial.max())) if len(main) else None
     return Report(
         rules=rules,
         exclusions=exclusions,
@@ -94,7 +95,7 @@ def make_report(votes: Votes, rules: Rules | None = None) -> Report:
         models=[model_figures(kept, name) for name in kept.models()],
         differences=[(one, two, found) for (one, two), found in differences(kept).items()],
         arms={arm: accuracy(kept.where(kept.arm == arm)) for arm in arms},
-        learning={arm: by_position(kept.where(kept.arm == arm)) for arm in arms},
+        learning={arm: by_position(kept.where(kept.arm == arm), trials=trials) for arm in arms},
         response_times=response_times(kept),
         agreement=_agreement(kept),
         exposures=by_exposure(kept),

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import func, select
@@ -23,7 +24,7 @@ from improved_gan.turing_test.tables import Judge, Picture, Study, Trial
 from improved_gan.turing_test.tokens import hash_token, matches, sign
 from improved_gan.turing_test.votes import DATA_DICTIONARY, votes_to_csv
 
-__all__ = ["ROUTES"]
+__all__ = ["ROUTES", "in_utc"]
 
 _FRESH_SECONDS = 5.0
 _SHOWN = 24
@@ -32,6 +33,7 @@ _SHOWN = 24
 async def _allowed(request: Request) -> tuple[Site, OpenStudy | None, bool]:
     """The site, the study, and whether this browser has shown the researcher's token."""
     site: Site = request.app.state.site
+    site.forget(request.path_params["slug"])  # the token may have been replaced on the command line
     study = await site.study(request.path_params["slug"])
     if study is None:
         return site, None, False
@@ -92,6 +94,13 @@ async def _report(site: Site, study: OpenStudy, rules: Rules) -> Report:
     return report
 
 
+def in_utc(time: datetime | None) -> str:
+    """A stored time in words; PostgreSQL gives it in the session's zone, SQLite in UTC without saying so."""
+    if time is None:
+        return "none yet"
+    return time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
 async def _live(site: Site, study: OpenStudy) -> dict[str, Any]:
     def count(connection: Any) -> dict[str, Any]:
         of_study = select(func.count(Judge.id)).where(Judge.study_id == study.id)
@@ -103,7 +112,7 @@ async def _live(site: Site, study: OpenStudy) -> dict[str, Any]:
             "begun": connection.scalar(of_study),
             "finished": connection.scalar(of_study.where(Judge.finished_at.is_not(None))),
             "answers": answers,
-            "last": last.strftime("%Y-%m-%d %H:%M:%S UTC") if last else "none yet",
+            "last": in_utc(last),
             "closed": connection.scalar(select(Study.is_closed).where(Study.id == study.id)),
         }
 

@@ -71,20 +71,27 @@ class Population:
         rates = {REAL: 1 - mean} | {name: 2 * one - mean for name, one in self.accuracy.items()}
         return {name: float(self.root * ndtri(one)) for name, one in rates.items()}
 
-    def true_rates(self, model: str) -> tuple[float, float]:
-        """Hit rate and false alarm rate over all judges, the bias included."""
-        centres = self.centres()
-        hit, false_alarm = (ndtr((centres[name] - self.criterion) / self.root) for name in (model, REAL))
-        return float(hit), float(false_alarm)
+    def true_rates(self, model: str, *, judges: int = 2, trials: int = 50) -> tuple[float, float]:
+        """Hit rate and false alarm rate over all judges and trials, the bias and what feedback adds included."""
+        centres, share = self.centres(), (judges + 1) // 2 / judges  # every second judge, the first among them
+        learnt = self.feedback_gain / 2 * np.linspace(0, 1, trials)
 
-    def true_accuracy(self, model: str) -> float:
+        def rate(name: str, sign: int) -> float:
+            with_gain, without = (
+                ndtr((centres[name] - self.criterion + one) / self.root).mean() for one in (sign * learnt, np.zeros(1))
+            )
+            return float(share * with_gain + (1 - share) * without)
+
+        return rate(model, 1), rate(REAL, -1)
+
+    def true_accuracy(self, model: str, *, judges: int = 2, trials: int = 50) -> float:
         """(H + 1 - F) / 2 over all judges, the bias included."""
-        hit, false_alarm = self.true_rates(model)
+        hit, false_alarm = self.true_rates(model, judges=judges, trials=trials)
         return (hit + 1 - false_alarm) / 2
 
-    def true_sensitivity(self, model: str) -> float:
+    def true_sensitivity(self, model: str, *, judges: int = 2, trials: int = 50) -> float:
         """The d' of pooled rates, z(H) - z(F), which the report estimates."""
-        hit, false_alarm = self.true_rates(model)
+        hit, false_alarm = self.true_rates(model, judges=judges, trials=trials)
         return float(ndtri(hit) - ndtri(false_alarm))
 
 
@@ -136,9 +143,9 @@ def simulate(
         partner=np.full(num, -1),
         signal=(model > 0).ravel(),
         response=(evidence > criterion).ravel(),
-        rating=empty,
+        rating=empty.copy(),
         response_ms=times.ravel(),
-        exposure_ms=empty,
+        exposure_ms=empty.copy(),
         shown_ms=empty,
         answered_at=np.full(num, ""),
     )
@@ -161,8 +168,10 @@ def coverage(
     """
     model = next(iter(population.accuracy))
     held = {"accuracy": 0, "sensitivity": 0}
+    accuracy = population.true_accuracy(model, judges=judges, trials=trials)
+    sensitivity = population.true_sensitivity(model, judges=judges, trials=trials)
     for study in range(studies):
         figures = model_figures(simulate(population, judges=judges, trials=trials, seed=seed + study), model)
-        held["accuracy"] += figures.accuracy.contains(population.true_accuracy(model))
-        held["sensitivity"] += figures.sensitivity.contains(population.true_sensitivity(model))
+        held["accuracy"] += figures.accuracy.contains(accuracy)
+        held["sensitivity"] += figures.sensitivity.contains(sensitivity)
     return {name: count / studies for name, count in held.items()}

@@ -119,11 +119,15 @@ def votes_from_rows(rows: Iterable[Mapping[str, Any]]) -> Votes:
             columns[name] = np.array(values, dtype=kind)
         except KeyError as error:
             raise TuringTestError(f"the table of votes lacks the column {name!r}: it needs {list(_TYPES)}") from error
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             raise TuringTestError(f"column {name!r} of the table of votes: {error}") from error
     unknown = set(np.unique(columns["design"])) - set(DESIGNS)
     if unknown:
         raise TuringTestError(f"column 'design' must hold {DESIGNS}, not {sorted(map(str, unknown))}")
+    rating = columns["rating"][~np.isnan(columns["rating"])]
+    if not np.isin(rating, np.arange(1, 7)).all():
+        wrong = rating[~np.isin(rating, np.arange(1, 7))][0]
+        raise TuringTestError(f"column 'rating' must hold whole numbers of 1 to 6 or be empty, not {wrong:g}")
     return Votes(**columns)
 
 
