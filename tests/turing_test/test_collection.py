@@ -57,6 +57,16 @@ def test_words_that_do_not_fit(folders, words) -> None:
         gather(folders.real, generated, **words)
 
 
+def test_a_file_is_named_within_its_folder(folders) -> None:
+    names = {one.file for one in gather(folders.real, folders.generated).conditions["real"]}
+    assert names == {f"real-{k}.png" for k in range(30)}
+
+
+def test_real_pictures_are_not_generated_ones_too(folders) -> None:
+    with pytest.raises(TuringTestError, match="is the folder of real pictures and of b"):
+        gather(folders.real, {"a": folders.generated["a"], "b": folders.real / ".." / "real"})
+
+
 def test_large_pictures_are_not_held_all_at_once(folders, monkeypatch: pytest.MonkeyPatch) -> None:
     images: list[weakref.ref] = []
     held = []

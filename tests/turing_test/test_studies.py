@@ -30,3 +30,21 @@ def test_the_same_again_is_the_same_study_and_other_settings_another(database: s
     with engine.connect() as connection:
         assert find_study(connection, first.slug).researcher_hash == hash_token(fresh)
     engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("settings", "short"),
+    [
+        (StudySettings(trials=50, practice=4), []),  # 27 of 30 real pictures, 14 of each generator
+        (StudySettings(trials=60, practice=4), ["32 pictures of real"]),
+        (StudySettings(trials=100, practice=4, prevalence=0.8), ["42 pictures of a", "42 pictures of b"]),
+        (StudySettings(design="two_alternative", trials=27, practice=2, checks=2), ["31 pictures of real"]),
+    ],
+)
+def test_a_session_that_needs_more_pictures_than_there_are_is_told(tmp_path, folders, settings, short) -> None:
+    engine = open_database(str(tmp_path / "s.db"))
+    warnings = create_study(engine, folders, settings)[2].warnings
+    assert len(warnings) == len(short)
+    for words, warning in zip(short, warnings, strict=True):
+        assert f"a judge is shown {words}, but there are 30" in warning
+    engine.dispose()

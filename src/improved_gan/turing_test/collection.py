@@ -28,7 +28,7 @@ MIN_SIDE, MAX_SIDE = 4, 1024
 
 @dataclass(frozen=True)
 class PreparedPicture:
-    """The file that a picture came from, and its bytes as judges get them."""
+    """The file that a picture came from, relative to its folder, and its bytes as judges get them."""
 
     file: str
     png: bytes
@@ -73,6 +73,9 @@ def collect(
         TuringTestError: names or folders that do not fit, no picture in one, or pictures of several sizes.
     """
     _check_names(generated, scores, top)
+    for name, folder in generated.items():
+        if real.is_dir() and folder.resolve() == real.resolve():
+            raise TuringTestError(f"{folder} is the folder of real pictures and of {name}: give each its own")
     if most < 1 or (size is not None and not MIN_SIDE <= size <= MAX_SIDE):
         raise TuringTestError(f"needs a picture of each kind, and a size of {MIN_SIDE} to {MAX_SIDE} pixels")
     refused: list[Refused] = []
@@ -89,7 +92,11 @@ def collect(
             raise TuringTestError(f"{folder} holds no picture that can be used{reason}")
         found[name] = pictures
     width, height = (size, size) if size else _common_size(found)
-    encoded = {name: [(one.file, one.png) for one in pictures] for name, pictures in found.items()}
+    folders = {REAL: real, **generated}
+    encoded = {
+        name: [(Path(one.file).relative_to(folders[name]).as_posix(), one.png) for one in pictures]
+        for name, pictures in found.items()
+    }
     if checks:
         encoded[CHECK] = [(f"check {k}", encode(false_picture(width, height, seed=seed + k))) for k in range(checks)]
     length = 12 + max(len(png) for pictures in encoded.values() for _, png in pictures)

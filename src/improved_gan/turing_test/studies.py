@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from improved_gan.turing_test.plan import CHECK
 from improved_gan.turing_test.settings import StudySettings
 from improved_gan.turing_test.tables import Condition, Judge, Picture, Study, Trial
 from improved_gan.turing_test.tokens import hash_token, new_token
+from improved_gan.turing_test.votes import REAL
 
 __all__ = [
     "OpenStudy",
@@ -82,6 +84,7 @@ def create_study(
         folders.real, folders.generated, most=folders.most, size=folders.size, scores=folders.scores, top=folders.top,
         checks=settings.checks, seed=seed,
     )  # fmt: skip
+    collected.warnings.extend(_shortages(collected, settings))
     fingerprint = _fingerprint(collected, settings, seed)
     with writing(engine) as connection:
         slug = connection.scalar(select(Study.slug).where(Study.fingerprint == fingerprint))
@@ -106,6 +109,20 @@ def create_study(
         study_id = _new_id(inserted)
         _store_pictures(connection, study_id, collected)
         return find_study(connection, slug), token, collected
+
+
+def _shortages(collected: Collected, settings: StudySettings) -> Iterable[str]:
+    """Conditions that a session needs more pictures of than there are, so that a judge sees some again."""
+    shares = {REAL: 1.0 if settings.in_pairs else 1 - settings.prevalence}
+    models = [name for name in collected.conditions if name not in (REAL, CHECK)]
+    for name in models:
+        shares[name] = (1.0 if settings.in_pairs else settings.prevalence) / len(models)
+    for name, share in shares.items():
+        needed = sum(math.ceil(count * share - 1e-9) for count in (settings.practice, settings.trials))
+        needed += settings.checks if settings.in_pairs and name == REAL else 0
+        there = len(collected.conditions[name])
+        if needed > there:
+            yield f"a judge is shown {needed} pictures of {name}, but there are {there}: some are seen more than once"
 
 
 def _new_id(result: CursorResult[Any]) -> int:
