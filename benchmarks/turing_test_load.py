@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from improved_gan.turing_test.beginning import begin
 from improved_gan.turing_test.database import open_database, writing
-from improved_gan.turing_test.judging import begin
 from improved_gan.turing_test.records import read_study_votes
 from improved_gan.turing_test.security import csrf_token
 from improved_gan.turing_test.settings import StudySettings

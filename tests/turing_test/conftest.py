@@ -15,8 +15,8 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from improved_gan.turing_test.app import create_app
+from improved_gan.turing_test.beginning import begin
 from improved_gan.turing_test.database import open_database, writing
-from improved_gan.turing_test.judging import begin
 from improved_gan.turing_test.settings import StudySettings
 from improved_gan.turing_test.studies import StudyFolders, create_study
 

@@ -7,17 +7,19 @@ from improved_gan.turing_test.settings import StudySettings
 
 
 def test_arms_are_balanced_in_every_block_and_not_in_turn() -> None:
-    arms = [assign_arm(StudySettings(), seed=3, number=k) for k in range(80)]
+    arms = [assign_arm(StudySettings(), secret=b"key", seed=3, number=k) for k in range(80)]
     assert all(Counter(arms[k : k + 4])["feedback"] == 2 for k in range(0, 80, 4))
     assert len({tuple(arms[k : k + 4]) for k in range(0, 80, 4)}) > 2
-    assert {assign_arm(StudySettings(feedback="never"), seed=3, number=k) for k in range(9)} == {"no_feedback"}
+    assert {assign_arm(StudySettings(feedback="never"), secret=b"key", seed=3, number=k) for k in range(9)} == {
+        "no_feedback"
+    }
 
 
 @pytest.mark.parametrize("design", ["yes_no", "two_alternative", "timed", "rating"])
 def test_the_plan_has_what_the_settings_say(design: str) -> None:
     settings, sides = StudySettings(design=design, trials=20, practice=4, checks=3), Counter()
     for number in range(6):
-        plan = plan_trials(settings, ["a", "b"], seed=1, number=number)
+        plan = plan_trials(settings, ["a", "b"], secret=b"key", seed=1, number=number)
         assert [one.kind for one in plan[:4]] == ["practice"] * 4
         assert Counter(one.kind for one in plan) == {"practice": 4, "main": 20, "check": 3}
         main = [one for one in plan if one.kind == "main"]
@@ -29,6 +31,20 @@ def test_the_plan_has_what_the_settings_say(design: str) -> None:
 
 def test_prevalence_is_kept_in_the_mean_and_order_differs_between_judges() -> None:
     settings = StudySettings(trials=10, practice=0, checks=0, prevalence=0.25)
-    plans = [plan_trials(settings, ["a"], seed=1, number=number) for number in range(400)]
+    plans = [plan_trials(settings, ["a"], secret=b"key", seed=1, number=number) for number in range(400)]
     assert sum(one.signal for plan in plans for one in plan) == pytest.approx(1000, abs=40)
     assert len({tuple(one.signal for one in plan) for plan in plans}) > 50
+
+
+def test_plan_and_arm_cannot_be_computed_without_the_secret_of_the_study() -> None:
+    """Two studies with equal settings, models and seed: other trials, other arms; the same secret gives the same."""
+    settings = StudySettings(trials=30)
+
+    def drawn(secret: bytes) -> tuple[object, object]:
+        arms = [assign_arm(settings, secret=secret, seed=0, number=k) for k in range(40)]
+        return plan_trials(settings, ["a"], secret=secret, seed=0, number=0), arms
+
+    (plan, arms), (other_plan, other_arms) = drawn(b"one"), drawn(b"two")
+    assert plan != other_plan
+    assert arms != other_arms
+    assert drawn(b"one") == (plan, arms)

@@ -9,9 +9,9 @@ import urllib.request
 
 import pytest
 
+from improved_gan.turing_test.beginning import begin
 from improved_gan.turing_test.database import open_database, writing
 from improved_gan.turing_test.errors import TuringTestError
-from improved_gan.turing_test.judging import begin
 from improved_gan.turing_test.records import read_study_votes
 from improved_gan.turing_test.security import csrf_token
 from improved_gan.turing_test.server import check_host, run_server

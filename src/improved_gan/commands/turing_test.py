@@ -42,7 +42,7 @@ Title = Annotated[str, typer.Option(help="Heading of the judges' pages.")]
 Consent = Annotated[Path | None, typer.Option(help="Text file with what judges agree to; default: a general text.")]
 Code = Annotated[str | None, typer.Option(help="One completion code for all (Prolific); default: one for each judge.")]
 ReturnUrl = Annotated[str | None, typer.Option(help="https address of the last page's link.")]
-Seed = Annotated[int, typer.Option(help="Decides which pictures, and the order of trials.", min=0, max=2**31 - 1)]
+Seed = Annotated[int, typer.Option(help="Decides which pictures are taken; trials are secret.", min=0, max=2**31 - 1)]
 
 
 @app.command()

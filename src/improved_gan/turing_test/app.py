@@ -25,6 +25,13 @@ _STATIC = Path(__file__).parent / "static"
 _MOST_BYTES = 16_384
 
 
+class _Application(Starlette):
+    """With the security headers around all of it, so that an answer to a failure (500) carries them too."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return SecurityHeaders(super().build_middleware_stack())
+
+
 class _AddressLimit:
     """Answers 429 to a network address that asks too often."""
 
@@ -80,7 +87,7 @@ def create_app(engine: Engine, limits: Limits | None = None) -> Starlette:
         yield
         site.close()
 
-    app = Starlette(
+    app = _Application(
         routes=[
             Route("/", _start),
             Route("/health", _health),
@@ -91,7 +98,6 @@ def create_app(engine: Engine, limits: Limits | None = None) -> Starlette:
             *researcher_pages.ROUTES,
         ],
         middleware=[
-            Middleware(SecurityHeaders),
             Middleware(_AddressLimit, site=site),
             Middleware(BodyLimit, most=_MOST_BYTES),
         ],

@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from improved_gan.turing_test import judging
+from improved_gan.turing_test import beginning, judging
+from improved_gan.turing_test.answers import read_answer
 from improved_gan.turing_test.errors import StudyClosedError, TuringTestError
 from improved_gan.turing_test.security import may_write
 from improved_gan.turing_test.site import Site, set_cookie
@@ -83,7 +84,7 @@ async def begin(request: Request) -> Response:
     given = str(form.get("participant", ""))
     participant = given if re.fullmatch(r"[A-Za-z0-9_-]{1,100}", given) else None
     try:
-        token = await site.write(lambda connection: judging.begin(connection, study, participant))
+        token = await site.write(lambda connection: beginning.begin(connection, study, participant))
     except StudyClosedError:
         return site.message(request, 410, *_CLOSED)
     response = RedirectResponse(f"/s/{study.slug}/judge", 303)
@@ -128,7 +129,7 @@ async def answer(request: Request) -> Response:
         return JSONResponse({"error": "too fast"}, 429, headers={"Retry-After": "1"})
     try:
         given = json.loads(await request.body())
-        checked = judging.read_answer(study, given if isinstance(given, dict) else {})
+        checked = read_answer(study, given if isinstance(given, dict) else {})
         return JSONResponse(await site.write(lambda c: judging.answer(c, study, token, checked)))
     except StudyClosedError:
         return JSONResponse({"error": "closed"}, 410)

@@ -1,5 +1,10 @@
-"""What one judge will see: kinds and order of the trials, drawn at random and balanced; which arm the judge is in."""
+"""What one judge will see: kinds and order of the trials, drawn at random and balanced; which arm the judge is in.
 
+All is drawn from the secret of the study beside its seed, so that pictures, settings, seed and a judge's number do not
+tell the right answers.
+"""
+
+import hmac
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,32 +27,35 @@ class PlannedTrial:
     signal: bool
 
 
-def assign_arm(settings: StudySettings, *, seed: int, number: int) -> str:
+def assign_arm(settings: StudySettings, *, secret: bytes, seed: int, number: int) -> str:
     """The arm of judge `number` (from 0): random within blocks of twice the number of arms, so groups stay equal.
 
     Example:
-        >>> arms = [assign_arm(StudySettings(), seed=1, number=number) for number in range(40)]
+        >>> arms = [assign_arm(StudySettings(), secret=b"key", seed=1, number=number) for number in range(40)]
         >>> arms.count("feedback")
         20
     """
     arms = settings.arms * 2
     block, place = divmod(number, len(arms))
-    order: list[int] = np.random.default_rng((seed, 1, block)).permutation(len(arms)).tolist()
+    order: list[int] = _generator(secret, seed, "arms", block).permutation(len(arms)).tolist()
     return arms[order[place]]
 
 
-def plan_trials(settings: StudySettings, models: list[str], *, seed: int, number: int) -> list[PlannedTrial]:
+def plan_trials(
+    settings: StudySettings, models: list[str], *, secret: bytes, seed: int, number: int
+) -> list[PlannedTrial]:
     """The trials of judge `number`: practice first, then main trials and checks in random order.
 
     Models take turns, and which of them has one trial more rotates with the judge's number. In pairs the real picture
     is as often on the right as on the left.
 
     Example:
-        >>> plan = plan_trials(StudySettings(trials=10, practice=2, checks=1), ["dcgan"], seed=1, number=0)
+        >>> settings = StudySettings(trials=10, practice=2, checks=1)
+        >>> plan = plan_trials(settings, ["dcgan"], secret=b"key", seed=1, number=0)
         >>> len(plan), sum(one.signal for one in plan if one.kind == "main")
         (13, 5)
     """
-    generator = np.random.default_rng((seed, 2, number))
+    generator = _generator(secret, seed, "trials", number)
     turned = models[number % len(models) :] + models[: number % len(models)]
 
     def make(kind: str, count: int) -> list[PlannedTrial]:
@@ -64,6 +72,12 @@ def plan_trials(settings: StudySettings, models: list[str], *, seed: int, number
         pair = _pair("check", CHECK, bool(generator.integers(2)))
         main.append(pair if settings.in_pairs else PlannedTrial("check", CHECK, (CHECK,), True))
     return [group[k] for group in (practice, main) for k in generator.permutation(len(group))]
+
+
+def _generator(secret: bytes, seed: int, purpose: str, number: int) -> np.random.Generator:
+    """Random numbers that nobody without the secret can draw again (HMAC-SHA-256)."""
+    digest = hmac.digest(secret, f"plan\0{purpose}\0{seed}\0{number}".encode(), "sha256")
+    return np.random.default_rng(int.from_bytes(digest, "big"))
 
 
 def _pair(kind: str, model: str, real_on_the_right: bool) -> PlannedTrial:

@@ -4,6 +4,7 @@ A job is told that it is done only after the commit. A server that is killed has
 never confirmed it, and the browser sends an unconfirmed answer again.
 """
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
@@ -53,16 +54,30 @@ class Writer:
     def _run(self) -> None:
         while True:
             jobs, last = self._next_jobs()
-            if jobs:
-                try:
-                    self._commit(jobs)
-                except Exception:  # one of them failed: each on its own, so that the others are not undone with it
-                    for job in jobs:
-                        self._alone(job)
+            # from here on nobody can cancel them: what is committed is also told
+            jobs = [job for job in jobs if job[1].set_running_or_notify_cancel()]
+            try:
+                self._together(jobs)
+            except BaseException as error:  # this thread must live: without it every later write would wait for ever
+                for _, future in jobs:
+                    if not future.done():
+                        future.set_exception(error)
+                self._forget()
             if last:
-                if self._connection is not None:
-                    self._connection.close()
+                self._forget()
                 return
+
+    def _together(self, jobs: list[Any]) -> None:
+        if not jobs:
+            return
+        try:
+            results = self._commit(jobs)
+        except Exception:  # one of them failed: each on its own, so that the others are not undone with it
+            for job in jobs:
+                self._alone(job)
+            return
+        for (_, future), result in zip(jobs, results, strict=True):
+            future.set_result(result)
 
     def _next_jobs(self) -> tuple[list[Any], bool]:
         jobs, last = [], False
@@ -77,29 +92,32 @@ class Writer:
             job = self._queue.get()
         return jobs, last
 
-    def _commit(self, jobs: list[Any]) -> None:
+    def _commit(self, jobs: list[Any]) -> list[Any]:
         if self._connection is None or self._connection.invalidated:
+            self._forget()
             self._connection = self._writing.connect()
         with self._connection.begin():
-            results = [job(self._connection) for job, _ in jobs]
-        for (_, future), result in zip(jobs, results, strict=True):
-            future.set_result(result)
+            return [job(self._connection) for job, _ in jobs]
 
     def _forget(self) -> None:
-        if self._connection is not None:
-            self._connection.invalidate()
-            self._connection.close()
-            self._connection = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(Exception):  # it may be lost already
+                connection.invalidate()
+            with contextlib.suppress(Exception):
+                connection.close()
 
     def _alone(self, job: Any) -> None:
         for attempt in range(_ATTEMPTS):
             try:
-                return self._commit([job])
+                (result,) = self._commit([job])
             except OperationalError as error:  # a lost connection, a lock: another try on a new connection
                 self._forget()
                 if attempt == _ATTEMPTS - 1:
                     job[1].set_exception(error)
             except Exception as error:
                 job[1].set_exception(error)
-                return None
-        return None
+                return
+            else:
+                job[1].set_result(result)
+                return

@@ -13,6 +13,7 @@ const buttons = [...document.querySelectorAll("[data-choice]")];
 const status = document.getElementById("status");
 const card = document.getElementById("card");
 const kept = `answer ${base}`;
+const MOST_MS = 3600000; // a time that is longer counts as an hour
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 const frame = () => new Promise((done) => requestAnimationFrame(done));
 
@@ -192,8 +193,8 @@ async function vote(choice) {
   const answer = {
     number: trial.position,
     choice: design === "rating" ? Number(choice) : choice,
-    response_ms: Math.round(performance.now() - shownAt),
-    shown_ms: shownMs,
+    response_ms: Math.min(Math.max(Math.round(performance.now() - shownAt), 0), MOST_MS),
+    shown_ms: shownMs === null ? null : Math.min(shownMs, MOST_MS),
   };
   keep(answer);
   const button = buttons.find((one) => one.dataset.choice === choice);
