@@ -172,6 +172,24 @@ def test_an_answer_whose_reply_was_lost_is_stored_once_after_a_reload(browser, s
     assert len(study.votes()) == 1
 
 
+def test_an_answer_that_waits_is_not_taken_for_the_next_judges(browser, served) -> None:
+    """Two people, one phone: the first one's answer never left, then the second one begins."""
+    study = served()
+    page = start(browser, study)
+    page.route("**/answer", lambda route: route.abort())
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector("#offline:not([hidden])")
+    page.context.clear_cookies()
+    page.goto(study.url)
+    page.unroute_all(behavior="ignoreErrors")
+    page.check("input[type=checkbox]")
+    page.click("button.primary")
+    page.wait_for_selector(READY)
+    assert page.text_content("#count").startswith("1 of 8")
+    step(page, lambda: page.keyboard.press("ArrowLeft"))
+    assert study.votes().response.tolist() == [False]
+
+
 def test_pixels_stay_squares_and_timed_pictures_are_masked(browser, served) -> None:
     study = served(design="timed", exposure_ms=300, practice=0)
     page = start(browser, study)

@@ -15,6 +15,7 @@ def test_nothing_tells_the_answer_before_the_vote(world) -> None:
     state, seen = here.begin(), []
     while state["code"] is None:
         assert set(state) == {
+            "session",
             "position",
             "total",
             "practice",
@@ -122,3 +123,23 @@ def test_a_judge_who_answers_like_a_machine_is_slowed_down(world) -> None:
     here.begin()
     codes = {here.answer(0, "real").status_code for _ in range(150)}
     assert codes == {200, 429}
+
+
+def test_an_answer_of_another_session_is_refused_and_not_stored(world) -> None:
+    """Two judges on one phone: what the browser kept of the first is never the second's answer."""
+    here = world()
+    first, second = here.begin("P1")["session"], here.begin("P2")["session"]
+    assert first != second
+    assert here.answer(0, "real", session=first).status_code == 409
+    assert here.answer(0, "real", session=7).status_code == 400
+    assert here.state()["position"] == 0
+    assert here.answer(0, "real", session=second).json()["position"] == 1
+
+
+def test_feedback_is_told_again_when_its_reply_was_lost(world) -> None:
+    here = world(feedback="always")
+    here.begin()
+    told = here.answer(0, "real").json()["feedback"]
+    assert here.answer(0, "generated").json()["feedback"] == told
+    here.answer(1, "real")
+    assert "feedback" not in here.answer(0, "real").json()

@@ -16,17 +16,20 @@ MAX_MS = 3_600_000.0
 
 @dataclass(frozen=True)
 class Answer:
-    """A checked answer: `response` in the language of `votes`, times in milliseconds."""
+    """A checked answer: `response` in the language of `votes`, times in milliseconds, `session` as `state` told it."""
 
     number: int
     response: bool
     rating: int | None
     response_ms: float
     shown_ms: float | None
+    session: str | None = None
 
 
 def read_answer(study: OpenStudy, given: Mapping[str, Any]) -> Answer:
-    """Check what a browser sent: number, choice (real/generated, left/right, or 1 to 6), response_ms, shown_ms.
+    """Check what a browser sent.
+
+    number, choice (real/generated, left/right, or 1 to 6), response_ms, shown_ms, and the session of `state`, if any.
 
     Raises:
         TuringTestError: something else.
@@ -34,6 +37,9 @@ def read_answer(study: OpenStudy, given: Mapping[str, Any]) -> Answer:
     number, choice, shown = given.get("number"), given.get("choice"), given.get("shown_ms")
     if type(number) is not int or not 0 <= number < study.settings.length:
         raise TuringTestError("number must be that of a trial")
+    session = given.get("session")
+    if session is not None and not isinstance(session, str):
+        raise TuringTestError("session must be what /state told")
     rating = None
     if study.settings.design == "rating":
         if type(choice) is not int or not 1 <= choice <= 6:
@@ -50,6 +56,7 @@ def read_answer(study: OpenStudy, given: Mapping[str, Any]) -> Answer:
         rating,
         _milliseconds(given.get("response_ms")),
         None if shown is None else _milliseconds(shown),
+        session,
     )
 
 

@@ -1,6 +1,6 @@
 """The errors of this room that a user can do something about."""
 
-__all__ = ["StudyClosedError", "TuringTestError", "needs_extra"]
+__all__ = ["OtherSessionError", "StudyClosedError", "TuringTestError", "needs_extra"]
 
 
 class TuringTestError(ValueError):
@@ -9,6 +9,10 @@ class TuringTestError(ValueError):
 
 class StudyClosedError(TuringTestError):
     """The study takes no more answers, or no more judges."""
+
+
+class OtherSessionError(TuringTestError):
+    """The answer was given in the session of another judge, who used the same browser."""
 
 
 def needs_extra(error: ModuleNotFoundError) -> TuringTestError:

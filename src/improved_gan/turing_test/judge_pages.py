@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from improved_gan.turing_test import beginning, judging
 from improved_gan.turing_test.answers import read_answer
-from improved_gan.turing_test.errors import StudyClosedError, TuringTestError
+from improved_gan.turing_test.errors import OtherSessionError, StudyClosedError, TuringTestError
 from improved_gan.turing_test.security import may_write
 from improved_gan.turing_test.site import Site, set_cookie
 from improved_gan.turing_test.studies import OpenStudy
@@ -133,6 +133,8 @@ async def answer(request: Request) -> Response:
         return JSONResponse(await site.write(lambda c: judging.answer(c, study, token, checked)))
     except StudyClosedError:
         return JSONResponse({"error": "closed"}, 410)
+    except OtherSessionError as error:
+        return JSONResponse({"error": str(error)}, 409)
     except (TuringTestError, ValueError, RecursionError) as error:
         return JSONResponse({"error": str(error) if isinstance(error, TuringTestError) else "no JSON"}, 400)
 

@@ -10,11 +10,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, select, update
 
 from improved_gan.turing_test.answers import Answer
-from improved_gan.turing_test.errors import StudyClosedError, TuringTestError
+from improved_gan.turing_test.errors import OtherSessionError, StudyClosedError, TuringTestError
 from improved_gan.turing_test.staircase import Staircase
 from improved_gan.turing_test.studies import OpenStudy
 from improved_gan.turing_test.tables import Judge, Study, Trial
-from improved_gan.turing_test.tokens import hash_token, sign
+from improved_gan.turing_test.tokens import hash_token, matches, sign
 from improved_gan.turing_test.votes import REAL
 
 __all__ = ["answer", "find_judge", "picture_of_token", "state"]
@@ -54,6 +54,7 @@ def _state(
 ) -> dict[str, Any]:
     settings = study.settings
     told: dict[str, Any] = {
+        "session": _session(study, judge.id),
         "position": position,
         "total": settings.length,
         "practice": position < settings.practice,
@@ -77,6 +78,11 @@ def _tokens(study: OpenStudy, judge_id: int, number: int) -> list[str]:
     return [sign(study.secret, "picture", judge_id, number, side) for side in range(1 + study.settings.in_pairs)]
 
 
+def _session(study: OpenStudy, judge_id: int) -> str:
+    """What an answer names, so that one that a browser kept is never stored for another judge."""
+    return sign(study.secret, "session", judge_id)
+
+
 def _exposure(study: OpenStudy, staircase: dict[str, Any] | None) -> int | None:
     if study.settings.design != "timed":
         return None
@@ -87,10 +93,11 @@ def answer(connection: Connection, study: OpenStudy, token: str, given: Answer) 
     """Store an answer, unless it is stored already, and tell where the judge stands now.
 
     Returns:
-        The state; with `feedback` (correct, truth) where the judge's arm has it and the answer was stored by this call.
+        The state; with `feedback` (correct, truth) where the judge's arm has it and the answer is the judge's last.
 
     Raises:
         StudyClosedError: the study is closed.
+        OtherSessionError: another judge gave the answer.
         TuringTestError: no such judge, or an answer to a trial that is not due yet.
     """
     judge = find_judge(connection, study, token)
@@ -98,10 +105,12 @@ def answer(connection: Connection, study: OpenStudy, token: str, given: Answer) 
         raise TuringTestError("no such judge")
     if judge.is_closed:
         raise StudyClosedError("this study is closed")
+    if given.session is not None and not matches(given.session, _session(study, judge.id)):
+        raise OtherSessionError("another judge gave that answer")
     if given.number > judge.position:
         raise TuringTestError("that trial is not due yet")
     if given.number < judge.position:
-        return state(connection, study, judge)
+        return state(connection, study, judge) | _feedback_again(connection, study, judge, given.number)
     now = datetime.now(UTC)
     values = {
         "judge": judge.id, "place": given.number, "new_response": given.response, "new_rating": given.rating,
@@ -112,7 +121,7 @@ def answer(connection: Connection, study: OpenStudy, token: str, given: Answer) 
     if stored is None:  # another server stored it between our reading and now
         again = find_judge(connection, study, token)
         assert again is not None
-        return state(connection, study, again)
+        return state(connection, study, again) | _feedback_again(connection, study, again, given.number)
     correct, staircase = stored.signal == given.response, judge.staircase
     if staircase is not None and stored.kind == "main":
         staircase = Staircase.from_dict(staircase).after(correct).to_dict()
@@ -120,12 +129,24 @@ def answer(connection: Connection, study: OpenStudy, token: str, given: Answer) 
     finished = now if position == study.settings.length else None
     moved = {"judge": judge.id, "new_position": position, "new_staircase": staircase, "new_finished_at": finished}
     connection.execute(_ADVANCE, moved)
-    told = _state(connection, study, judge, position, staircase)
-    if judge.arm == "feedback":
-        truth = ("right" if stored.signal else "left") if study.settings.in_pairs else (
-            "generated" if stored.signal else REAL)  # fmt: skip
-        told["feedback"] = {"correct": correct, "truth": truth}
-    return told
+    return _state(connection, study, judge, position, staircase) | _feedback(study, judge, stored.signal, correct)
+
+
+def _feedback(study: OpenStudy, judge: Row[Any], signal: bool, correct: bool) -> dict[str, Any]:
+    """What the judge is told of an answer that is stored; nothing in the other arm."""
+    if judge.arm != "feedback":
+        return {}
+    truths = ("left", "right") if study.settings.in_pairs else (REAL, "generated")
+    return {"feedback": {"correct": correct, "truth": truths[signal]}}
+
+
+def _feedback_again(connection: Connection, study: OpenStudy, judge: Row[Any], number: int) -> dict[str, Any]:
+    """The same for an answer sent again, because the reply was lost on the way: of the last one only."""
+    if number != judge.position - 1:
+        return {}
+    which = select(Trial.signal, Trial.response).where(Trial.judge_id == judge.id, Trial.number == number)
+    stored = connection.execute(which).one()
+    return _feedback(study, judge, stored.signal, stored.signal == stored.response)
 
 
 def picture_of_token(connection: Connection, study: OpenStudy, judge: Row[Any], token: str) -> int | None:

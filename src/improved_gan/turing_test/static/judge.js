@@ -12,7 +12,7 @@ const mask = document.querySelector("#pictures canvas");
 const buttons = [...document.querySelectorAll("[data-choice]")];
 const status = document.getElementById("status");
 const card = document.getElementById("card");
-const kept = `answer ${base}`;
+const kept = (session) => `answer ${base} ${session}`; // each judge of a shared browser has a session
 const MOST_MS = 3600000; // a time that is longer counts as an hour
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 const frame = () => new Promise((done) => requestAnimationFrame(done));
@@ -42,17 +42,22 @@ function fit() {
   }
 }
 
-function readAnswer() {
-  try { return JSON.parse(localStorage.getItem(kept)); } catch { return null; }
+let inMemory = null; // where the browser has no storage
+function readAnswer(session) {
+  let answer = null;
+  try { answer = JSON.parse(localStorage.getItem(kept(session))); } catch { /* none */ }
+  answer = answer ?? inMemory;
+  return answer?.session === session ? answer : null;
 }
 
-let inMemory = null; // where the browser has no storage
 function keep(answer) {
   inMemory = answer;
-  try {
-    if (answer === null) localStorage.removeItem(kept);
-    else localStorage.setItem(kept, JSON.stringify(answer));
-  } catch { /* private mode: the copy in memory must do */ }
+  try { localStorage.setItem(kept(answer.session), JSON.stringify(answer)); } catch { /* the copy in memory must do */ }
+}
+
+function forget(answer) {
+  inMemory = null;
+  try { localStorage.removeItem(kept(answer.session)); } catch { /* nothing was kept */ }
 }
 
 // Ask until there is a reply; says so when the network is gone.
@@ -83,15 +88,24 @@ async function send(answer) {
     headers: { "Content-Type": "application/json", "X-CSRF-Token": study.dataset.csrf },
     body: JSON.stringify(answer),
   });
-  keep(null);
-  return reply.status === 400 ? told(await ask("/state")) : told(reply);
+  if (reply.ok) {
+    forget(answer); // stored, by this request or an earlier one
+    return reply.json();
+  }
+  if ([404, 409, 410].includes(reply.status)) return told(reply); // kept for when this judge comes back
+  const reloaded = performance.getEntriesByType("navigation")[0]?.type === "reload";
+  if (reply.status === 403 && !reloaded) return told(reply);
+  say("Your answer could not be saved. Please reload this page, or answer again.", "wrong");
+  return told(await ask("/state"));
 }
 
 async function load() {
   open = false;
-  const waiting = readAnswer() ?? inMemory;
-  if (waiting !== null) await send(waiting);
-  present(await told(await ask("/state")));
+  let state = await told(await ask("/state"));
+  const waiting = readAnswer(state.session);
+  if (waiting !== null) state = await send(waiting);
+  if (state.feedback) await tell(state.feedback);
+  present(state);
 }
 
 function say(text, kind) {
@@ -187,10 +201,17 @@ function noise() {
   context.putImageData(pixels, 0, 0);
 }
 
+async function tell({ correct, truth }) {
+  const words = images.length > 1 ? `the ${truth} one is real` : `this one is ${truth}`;
+  say(correct ? `✓ Correct: ${words}.` : `✗ Wrong: ${words}.`, correct ? "right" : "wrong");
+  await sleep(1100);
+}
+
 async function vote(choice) {
   if (!open) return;
   open = false;
   const answer = {
+    session: trial.session,
     number: trial.position,
     choice: design === "rating" ? Number(choice) : choice,
     response_ms: Math.min(Math.max(Math.round(performance.now() - shownAt), 0), MOST_MS),
@@ -204,13 +225,10 @@ async function vote(choice) {
   const state = await send(answer);
   clearTimeout(slow);
   if (state.feedback) {
-    const { correct, truth } = state.feedback;
-    button.classList.replace("chosen", correct ? "was-right" : "was-wrong");
-    const words = images.length > 1 ? `the ${truth} one is real` : `this one is ${truth}`;
-    say(correct ? `✓ Correct: ${words}.` : `✗ Wrong: ${words}.`, correct ? "right" : "wrong");
+    button.classList.replace("chosen", state.feedback.correct ? "was-right" : "was-wrong");
     if (mask !== null) { mask.classList.remove("shown"); images[0].classList.add("shown"); }
-    await sleep(1100);
-  } else {
+    await tell(state.feedback);
+  } else if (state.position > answer.number) {
     say("");
   }
   present(state);
