@@ -28,6 +28,7 @@ class GaussianNoise(nn.Module):
 
     Source: released MNIST experiment: 0.3 on the input, 0.5 before each further layer.
 
+    >>> import torch
     >>> layer = GaussianNoise(0.3)
     >>> layer.eval()(torch.ones(2))
     tensor([1., 1.])
