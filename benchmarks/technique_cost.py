@@ -31,9 +31,16 @@ TECHNIQUES = (
     "weight_norm",
     "gaussian_noise",
     "weight_averaging",
+    "label_spreading",
+    "virtual_adversarial",
 )
 # What a technique is added to, where it is not the plain DCGAN.
-WITHOUT = {"semi_supervised": "gaussian_noise", "weight_averaging": "semi_supervised"}
+WITHOUT = {
+    "semi_supervised": "gaussian_noise",
+    "weight_averaging": "semi_supervised",
+    "label_spreading": "semi_supervised",
+    "virtual_adversarial": "semi_supervised",
+}
 
 
 def measure(rounds: int, warm_up: int = 5) -> dict[str, float]:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from improved_gan.data import Batches, DataError, LabelledImages, LabelSplit
+from improved_gan.data import Batches, DataError, Guesses, LabelledImages, LabelSplit
 
 
 def numbered(num: int = 60, classes: int = 3) -> LabelledImages:
@@ -71,3 +71,35 @@ def test_bad_use() -> None:
     split = LabelSplit.draw(numbered().labels, 6, seed=0)
     with pytest.raises(DataError, match="drawn from other data"):
         Batches(numbered(30), split, batch_size=5, seed=1)
+
+
+def guessing(num_epochs: int = 2) -> Batches:
+    data = numbered()
+    split = LabelSplit.draw(data.labels, 6, seed=0)
+    guesses = Guesses(torch.arange(20, 30), torch.arange(10) % 3, batch_size=4, num_epochs=num_epochs)
+    return Batches(data, split, batch_size=10, seed=1, labelled_batch_size=3, guesses=guesses)
+
+
+def test_guessed_images_come_with_their_guesses_in_the_first_epochs_only() -> None:
+    batches = guessing()
+    for epoch in range(2):
+        for batch in batches.epoch(epoch):
+            assert len(batch.labels) == 3
+            assert len(batch.guessed_images) == 4
+            assert [(row - 20) % 3 for row in rows(batch.guessed_images)] == batch.guesses.tolist()
+    assert all(batch.guessed_images is None and batch.guesses is None for batch in batches.epoch(2))
+
+
+def test_guessed_images_are_gone_through_evenly_and_can_be_taken_up() -> None:
+    whole = list(guessing().epoch(1))
+    counts = torch.bincount(torch.tensor([row for batch in whole for row in rows(batch.guessed_images)]))
+    assert sum(counts.tolist()) == 24
+    assert set(counts[20:].tolist()) <= {2, 3}
+    rest = list(guessing().epoch(1, first_step=4))
+    assert [rows(a.guessed_images) for a in whole[4:]] == [rows(b.guessed_images) for b in rest]
+
+
+def test_the_other_streams_do_not_change_with_guesses() -> None:
+    for plain, guessed in zip(make().epoch(0), guessing().epoch(0), strict=True):
+        assert rows(plain.unlabelled_images) == rows(guessed.unlabelled_images)
+        assert rows(plain.fresh_images) == rows(guessed.fresh_images)

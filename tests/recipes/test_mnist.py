@@ -1,6 +1,7 @@
 import pytest
+import torch
 
-from improved_gan.recipes import mnist
+from improved_gan.recipes import Recipe, mnist, mnist_best, mnist_fast
 
 
 def test_the_settings_of_the_released_experiment() -> None:
@@ -23,3 +24,19 @@ def test_the_papers_figures(labels: int, paper: str) -> None:
 
 def test_another_budget_is_not_in_the_paper() -> None:
     assert mnist(1000).paper == "not in the paper"
+
+
+@pytest.mark.parametrize("recipe", [mnist_fast(), mnist_best()], ids=lambda recipe: recipe.name)
+def test_our_own_recipes_are_permutation_invariant_and_compared_with_the_same_figure(recipe: Recipe) -> None:
+    assert recipe.paper == mnist().paper
+    assert recipe.load_data is mnist().load_data
+    assert recipe.guessing is not None
+    assert recipe.guessing.duration < 0.5  # wrong guesses are forgotten
+    images = torch.rand(3, 1, 28, 28)
+    discriminator = recipe.discriminator().eval()
+    order = torch.randperm(784)
+    with torch.no_grad():
+        expected = discriminator(images).logits
+        weight = discriminator.hidden[0].parametrizations.weight.original1
+        weight.copy_(weight[:, order])
+        torch.testing.assert_close(discriminator(images.flatten(1)[:, order].reshape(images.shape)).logits, expected)

@@ -23,7 +23,7 @@ CLASSES = torch.from_numpy(DIGITS.target).long()
 def few_labels(each: int = 5) -> torch.Tensor:
     labels = torch.full_like(CLASSES, -1)
     for one in range(10):
-        chosen = (CLASSES == one).nonzero().flatten()[:each]
+        chosen = (one == CLASSES).nonzero().flatten()[:each]
         labels[chosen] = one
     return labels
 
@@ -69,9 +69,7 @@ def test_neighbours_at_awkward_sizes(number: int) -> None:
     for num in {1, min(5, number - 1)}:
         _, distances = nearest_neighbours(points, num)
         exact = torch.cdist(points.double(), points.double()).square().fill_diagonal_(torch.inf)
-        torch.testing.assert_close(
-            distances.double(), exact.topk(num, largest=False).values, atol=1e-4, rtol=1e-4
-        )
+        torch.testing.assert_close(distances.double(), exact.topk(num, largest=False).values, atol=1e-4, rtol=1e-4)
 
 
 def test_components_are_those_of_scikit_learn_up_to_sign() -> None:

@@ -106,7 +106,7 @@ def _announce(experiment: Experiment, out: Path, console: Console) -> None:
     )
     say(
         console,
-        f"{recipe.epochs} epochs of {experiment.batches().steps_per_epoch} steps, {recipe.precision} on "
+        f"{recipe.epochs} epochs of {experiment.steps_per_epoch} steps, {recipe.precision} on "
         f"{experiment.device}, {torch.get_num_threads()} threads; run folder {out}",
     )
     if recipe.precision == "bfloat16" and experiment.device.type == "cpu" and (reason := native.why_not()):

@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from improved_gan import __version__
-from improved_gan.data import Batches, Dataset, LabelSplit
+from improved_gan.data import Batches, Dataset, Guesses, LabelSplit
 from improved_gan.data.dataset import LabelledImages, unit_range
+from improved_gan.recipes.guessing import Guessing
 from improved_gan.recipes.recipe import PRECISIONS, Recipe
 from improved_gan.techniques import WeightAverage, data_dependent_init_
 from improved_gan.training import Optimizers
@@ -68,14 +69,30 @@ class Experiment:
         }
 
     def extendable(self) -> tuple[str, ...]:
-        """What a later start may raise: the length of a run whose learning rate does not depend on it."""
-        return () if self.recipe.decay_share else ("epochs",)
+        """What a later start may raise: the length of a run in which nothing depends on it."""
+        fixed = self.recipe.decay_share or self.recipe.guessing is not None
+        return () if fixed else ("epochs",)
 
     def batches(self) -> Batches:
         """The batches of this run."""
+        recipe = self.recipe
         return Batches(
-            self.data.train, self.split, batch_size=self.recipe.batch_size, seed=self.seed, device=self.device
+            self.data.train,
+            self.split,
+            batch_size=recipe.batch_size,
+            seed=self.seed,
+            device=self.device,
+            labelled_batch_size=recipe.labelled_batch_size,
+            guesses=None if recipe.guessing is None else self._guesses(recipe.guessing),
         )
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """How many whole batches the unlabelled images make."""
+        return len(self.split.unlabelled_indices()) // self.recipe.batch_size
+
+    def _guesses(self, guessing: Guessing) -> Guesses:
+        return guessing.guesses(self.data.train, self.split, epochs=self.recipe.epochs)
 
     def schedule(self, *, save_every_seconds: float = 60.0) -> Schedule:
         """How long and how fast."""

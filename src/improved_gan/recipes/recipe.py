@@ -14,6 +14,7 @@ import torch
 
 from improved_gan.data import Dataset
 from improved_gan.models import Discriminator, Generator
+from improved_gan.recipes.guessing import Guessing
 from improved_gan.training import Objective
 
 __all__ = ["Recipe", "RecipeError", "described"]
@@ -46,6 +47,8 @@ class Recipe:
         include_labelled: whether D sees the labelled images among the unlabelled ones too, as released.
         report_every, sample_every: epochs.
         precision: of the forward passes, "float32" or "bfloat16".
+        labelled_batch_size: of the labelled part where it differs from the others; None for `batch_size`.
+        guessing: labels guessed before training for some of the unlabelled images; None for none.
         paper: the paper's figure for this recipe, in words.
 
     Raises:
@@ -72,6 +75,8 @@ class Recipe:
     report_every: int = 1
     sample_every: int = 10
     precision: str = "float32"
+    labelled_batch_size: int | None = None
+    guessing: Guessing | None = None
     paper: str = "not in the paper"
 
     def __post_init__(self) -> None:
@@ -86,6 +91,8 @@ class Recipe:
         ):
             if not getattr(self, name) > 0:
                 raise RecipeError(f"{name} must be positive; got {getattr(self, name)}")
+        if self.labelled_batch_size is not None and self.labelled_batch_size < 1:
+            raise RecipeError(f"labelled_batch_size must be positive; got {self.labelled_batch_size}")
         if not 0 <= self.decay_share <= 1:
             raise RecipeError(f"decay_share must lie in 0..1; got {self.decay_share}")
         if self.precision not in PRECISIONS:

@@ -1,4 +1,4 @@
-"""The paper's techniques as parts for any PyTorch GAN, one file each (sections 3 and 5)."""
+"""The paper's techniques as parts for any PyTorch GAN, one file each (sections 3 and 5), and two of later papers."""
 
 from improved_gan.techniques.adversarial import (
     adversarial_discriminator_loss,
@@ -14,12 +14,21 @@ from improved_gan.techniques.label_smoothing import (
     smoothed_discriminator_loss,
     smoothed_unsupervised_loss,
 )
+from improved_gan.techniques.label_spreading import (
+    spread_labels,
+    surest_of_each_class,
+)
 from improved_gan.techniques.minibatch_discrimination import (
     MinibatchDiscrimination,
     minibatch_similarity,
     two_sided_similarity,
 )
 from improved_gan.techniques.semi_supervised import real_logit, semi_supervised_losses
+from improved_gan.techniques.virtual_adversarial import (
+    conditional_entropy,
+    virtual_adversarial_direction,
+    virtual_adversarial_loss,
+)
 from improved_gan.techniques.virtual_batch_norm import ReferenceBatch, VirtualBatchNorm, convert_virtual_batch_norm
 from improved_gan.techniques.weight_averaging import WeightAverage
 from improved_gan.techniques.weight_norm import data_dependent_init_, weight_norm
@@ -32,6 +41,7 @@ __all__ = [
     "VirtualBatchNorm",
     "WeightAverage",
     "adversarial_discriminator_loss",
+    "conditional_entropy",
     "convert_virtual_batch_norm",
     "data_dependent_init_",
     "divergence_discriminator_loss",
@@ -44,6 +54,10 @@ __all__ = [
     "semi_supervised_losses",
     "smoothed_discriminator_loss",
     "smoothed_unsupervised_loss",
+    "spread_labels",
+    "surest_of_each_class",
     "two_sided_similarity",
+    "virtual_adversarial_direction",
+    "virtual_adversarial_loss",
     "weight_norm",
 ]

@@ -15,7 +15,7 @@ and Lafferty, 2003, section 4; the scale of the weights from the k-th neighbour 
 import torch
 from torch import Tensor
 
-__all__ = ["nearest_neighbours", "principal_components", "spread_labels", "surest_of_each_class"]
+__all__ = ["spread_labels", "surest_of_each_class"]
 
 _ROWS, _GROUP = 500, 64
 _STEPS, _TOLERANCE = 60, 1e-6
@@ -47,6 +47,8 @@ def spread_labels(
     Raises:
         ValueError: a shape or number out of range, no labels, a class without any, or inputs that are not finite.
 
+    Source: Zhou et al., 2004, equation 4; Zhu et al., 2003, section 4.
+
     >>> points = torch.tensor([[0.0], [0.1], [0.2], [5.0], [5.1], [5.2]])
     >>> spread_labels(points, torch.tensor([0, -1, -1, 1, -1, -1]), num_neighbours=2).argmax(1)
     tensor([0, 0, 0, 1, 1, 1])
@@ -77,6 +79,8 @@ def surest_of_each_class(probabilities: Tensor, share: float) -> Tensor:
     Raises:
         ValueError: share out of range.
 
+    Source: none; the same number of each class as the released label splits have (paper, section 6.1).
+
     >>> surest_of_each_class(torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.4, 0.6]]), 0.5)
     tensor([0, 2])
     """
@@ -103,7 +107,8 @@ def principal_components(inputs: Tensor, num: int) -> Tensor:
     centred = inputs.float() - inputs.float().mean(0)
     covariance = (centred.T @ centred).double() / max(1, len(centred))
     directions = torch.linalg.eigh(covariance).eigenvectors.flip(1)[:, :num]
-    return centred @ directions.to(centred.dtype)
+    coordinates: Tensor = centred @ directions.to(centred.dtype)
+    return coordinates
 
 
 @torch.no_grad()
@@ -186,11 +191,13 @@ def _check(inputs: Tensor, labels: Tensor, num_neighbours: int, alpha: float) ->
             f"inputs must be (N, A...) and labels (N,); got {tuple(inputs.shape)} and {tuple(labels.shape)}"
         )
     if not 1 <= num_neighbours < len(inputs):
-        raise ValueError(f"num_neighbours must lie in 1..{len(inputs) - 1} for {len(inputs)} examples; got {num_neighbours}")
+        raise ValueError(
+            f"num_neighbours must lie in 1..{len(inputs) - 1} for {len(inputs)} examples; got {num_neighbours}"
+        )
     if not 0 < alpha < 1:
         raise ValueError(f"alpha must lie in 0 < alpha < 1; got {alpha}")
     if not bool(torch.isfinite(inputs).all()):
         raise ValueError("inputs must be finite; some are NaN or infinite")
-    present = labels[labels >= 0].unique()
+    present = labels[labels >= 0].unique()  # type: ignore[no-untyped-call]
     if not len(present) or len(present) <= int(present.max()):
         raise ValueError("every class 0..K-1 needs at least one label; -1 stands for no label")

@@ -37,6 +37,12 @@ def virtual_adversarial_direction(
 
     Returns:
         (N, A...) of length 1 for each image; zero where no direction changes anything.
+
+    Source: Miyato et al., 2018, equations 9-12.
+
+    >>> weight = torch.tensor([[3.0, 0.0], [-3.0, 0.0]])
+    >>> virtual_adversarial_direction(lambda x: x @ weight.T, torch.zeros(1, 2), torch.zeros(1, 2)).abs()
+    tensor([[1., 0.]])
     """
     start = (images + probe * _unit(torch.randn_like(images))).detach().requires_grad_(True)
     with torch.enable_grad():
@@ -69,6 +75,8 @@ def virtual_adversarial_loss(
 
     Raises:
         ValueError: a radius that is negative or of another shape.
+
+    Source: Miyato et al., 2018, equations 5-8.
 
     >>> weight = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
     >>> loss = virtual_adversarial_loss(lambda x: x @ weight.T, torch.zeros(3, 2), radius=1.0)
@@ -114,4 +122,5 @@ def _divergence(logits: Tensor, others: Tensor) -> Tensor:
 def _unit(vectors: Tensor) -> Tensor:
     """Each row scaled to length 1; rows of zeros stay."""
     lengths = vectors.flatten(1).norm(dim=1).reshape(-1, *[1] * (vectors.dim() - 1))
-    return vectors / lengths.clamp_min(1e-12)
+    units: Tensor = vectors / lengths.clamp_min(1e-12)
+    return units

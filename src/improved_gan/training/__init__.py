@@ -1,6 +1,16 @@
 """The training step, its objectives, the loop around it, and the run folder that it fills."""
 
 from improved_gan.training.objectives import Adversarial, LabelsAlone, Objective, SemiSupervised, Terms
+from improved_gan.training.regularised import Regularised
 from improved_gan.training.step import Optimizers, train_step
 
-__all__ = ["Adversarial", "LabelsAlone", "Objective", "Optimizers", "SemiSupervised", "Terms", "train_step"]
+__all__ = [
+    "Adversarial",
+    "LabelsAlone",
+    "Objective",
+    "Optimizers",
+    "Regularised",
+    "SemiSupervised",
+    "Terms",
+    "train_step",
+]

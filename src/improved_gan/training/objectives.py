@@ -44,6 +44,14 @@ class TrainingBatch(Protocol):
     def fresh_images(self) -> Tensor:
         """Real images that the generator may match, drawn independently of the others."""
 
+    @property
+    def guessed_images(self) -> Tensor | None:
+        """Images with a guessed class, or None."""
+
+    @property
+    def guesses(self) -> Tensor | None:
+        """(N,) int64 their guessed classes, or None."""
+
 
 @dataclass(frozen=True)
 class Terms:

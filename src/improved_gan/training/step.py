@@ -1,14 +1,12 @@
 """One training step: the discriminator moves, then the generator. It knows no technique."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from improved_gan.models.interface import Discriminator, Generator
+from improved_gan.models.interface import Discriminator, Generator, frozen
 from improved_gan.training.objectives import Objective, Terms, TrainingBatch
 
 __all__ = ["Optimizers", "train_step"]
@@ -49,7 +47,7 @@ def train_step(
         with autocast():
             discriminator_terms = objective.discriminator_terms(generator, discriminator, batch)
         _minimise(optimizers.discriminator, discriminator_terms)
-        with _frozen(discriminator), autocast():
+        with frozen(discriminator), autocast():
             generator_terms = objective.generator_terms(generator, discriminator, batch)
     _minimise(optimizers.generator, generator_terms)
     return {**_named("discriminator", discriminator_terms), **_named("generator", generator_terms)}
@@ -61,23 +59,6 @@ def _minimise(optimizer: torch.optim.Optimizer, terms: Terms) -> None:
     optimizer.zero_grad()
     torch.stack(list(terms.losses.values())).sum().backward()  # type: ignore[no-untyped-call]
     optimizer.step()
-
-
-@contextmanager
-def _frozen(discriminator: Discriminator) -> Iterator[None]:
-    """No gradients for the parameters: the generator's step spares a third of D's work.
-
-    The normalised weights cannot change meanwhile either, so each is computed once for all passes.
-    """
-    learnt = [parameter for parameter in discriminator.parameters() if parameter.requires_grad]
-    for parameter in learnt:
-        parameter.requires_grad_(False)
-    try:
-        with discriminator.fixed_weights():
-            yield
-    finally:
-        for parameter in learnt:
-            parameter.requires_grad_(True)
 
 
 def _autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
