@@ -52,10 +52,7 @@ class Experiment:
         """
         data = recipe.load_data(data_folder)
         check_data(recipe, data)
-        split = LabelSplit.draw(
-            data.train.labels, recipe.num_labels, seed=split_seed, include_labelled=recipe.include_labelled
-        )
-        return cls(recipe, data, split, seed, torch.device(device))
+        return cls(recipe, data, _split(recipe, data, split_seed), seed, torch.device(device))
 
     def settings(self) -> dict[str, Any]:
         """All that is needed to build this run again, for recipe.json."""
@@ -68,7 +65,7 @@ class Experiment:
             "image_shape": list(self.data.image_shape),
             "values": {key: value for key, value in self.recipe.as_dict().items() if key != "epochs"},
             "improved_gan": __version__,
-        }
+        } | ({"data_sha256": self.data.digest} if self.data.digest else {})
 
     def extendable(self) -> tuple[str, ...]:
         """What a later start may raise: the length of a run whose learning rate does not depend on it."""
@@ -98,7 +95,8 @@ class Experiment:
         torch.manual_seed(self.seed)
         generator, discriminator = self.recipe.generator(), self.recipe.discriminator()
         if self.recipe.num_start_images:
-            order = torch.randperm(len(self.data.train))[: self.recipe.num_start_images]
+            training = self.split.training_indices()
+            order = training[torch.randperm(len(training))[: self.recipe.num_start_images]]
             discriminator.start_(unit_range(self.data.train.images[order]))
             generator.start_(self.recipe.num_start_images)
         generator.to(self.device).train()
@@ -120,9 +118,12 @@ class Experiment:
         return HistoricallyAveraged(self.recipe.objective, state.histories, self.recipe.historical_weight)
 
     def evaluate(self, discriminator: nn.Module) -> dict[str, float]:
-        """Test error, in float32: `test/wrong` images and `test/error` as a fraction."""
-        wrong = test_errors(discriminator, self.data.test, device=self.device, batch_size=self.recipe.batch_size)
-        return {"test/wrong": wrong, "test/error": wrong / len(self.data.test)}
+        """Error in float32: `test/wrong` images (or `validation/wrong`) and `test/error` as a fraction; or {}."""
+        kind, images = self.data.test_kind, self.data.test
+        if not len(images) or not self.split.indices:
+            return {}
+        wrong = test_errors(discriminator, images, device=self.device, batch_size=self.recipe.batch_size)
+        return {f"{kind}/wrong": wrong, f"{kind}/error": wrong / len(images)}
 
     def _adam(self, network: nn.Module) -> torch.optim.Adam:
         learnt = [parameter for parameter in network.parameters() if parameter.requires_grad]
@@ -134,6 +135,18 @@ class Experiment:
             eps=recipe.adam_epsilon,
             fused=self.device.type in ("cpu", "cuda"),
         )
+
+
+def _split(recipe: Recipe, data: Dataset, seed: int) -> LabelSplit:
+    """As many labels as the recipe says: all that there are, none, or a balanced draw."""
+    labels, held_out = data.train.labels, data.held_out
+    if recipe.labels_as_given:
+        return LabelSplit.as_given(labels, seed=seed, include_labelled=recipe.include_labelled, held_out=held_out)
+    if recipe.num_labels == 0:
+        return LabelSplit.none(len(labels), seed=seed, held_out=held_out)
+    return LabelSplit.draw(
+        labels, recipe.num_labels, seed=seed, include_labelled=recipe.include_labelled, held_out=held_out
+    )
 
 
 @torch.no_grad()

@@ -31,7 +31,7 @@ class Recipe:
         name: on the command line, in file names.
         summary: one line for the list of recipes.
         load_data: from the folder that the user gave, or None.
-        num_labels: the budget, balanced over the classes.
+        num_labels: the budget, balanced over the classes; 0 for none.
         generator, discriminator: build the two networks.
         objective: the game.
         epochs: passes over the unlabelled images.
@@ -48,6 +48,7 @@ class Recipe:
         image_shape: (C, H, W) of the images that the networks are for, checked against the data; None skips that.
         num_classes: the classes that D tells apart, checked likewise.
         score_samples: how many samples are scored at the end where a scoring network is at hand; 0 for none.
+        labels_as_given: use every label that the data has, balanced or not; `num_labels` is then how many these are.
         include_labelled: whether D sees the labelled images among the unlabelled ones too, as released.
         report_every, sample_every: epochs.
         precision: of the forward passes, "float32" or "bfloat16".
@@ -78,6 +79,7 @@ class Recipe:
     image_shape: tuple[int, ...] | None = None
     num_classes: int | None = None
     score_samples: int = 0
+    labels_as_given: bool = False
     include_labelled: bool = True
     report_every: int = 1
     sample_every: int = 10
@@ -85,8 +87,9 @@ class Recipe:
     paper: str = "not in the paper"
 
     def __post_init__(self) -> None:
+        if self.num_labels < 0:
+            raise RecipeError(f"num_labels must be positive, or 0 for none; got {self.num_labels}")
         for name in (
-            "num_labels",
             "epochs",
             "batch_size",
             "report_every",

@@ -93,8 +93,9 @@ def summary(line: Mapping[str, Any]) -> str:
     'epoch 3/10  test error 1.23% (123 wrong)  D supervised 0.0100'
     """
     parts = [f"epoch {line['epoch']}/{line['epochs']}"]
-    if "test/error" in line:
-        parts.append(f"test error {line['test/error']:.2%} ({line['test/wrong']} wrong)")
+    for kind in ("test", "validation"):
+        if f"{kind}/error" in line:
+            parts.append(f"{kind} error {line[f'{kind}/error']:.2%} ({line[f'{kind}/wrong']} wrong)")
     short = {"discriminator": "D", "generator": "G"}
     monitors = (
         "labelled_error",
