@@ -97,7 +97,15 @@ def summary(line: Mapping[str, Any]) -> str:
         if f"{kind}/error" in line:
             parts.append(f"{kind} error {line[f'{kind}/error']:.2%} ({line[f'{kind}/wrong']} wrong)")
     short = {"discriminator": "D", "generator": "G"}
-    monitors = ("labelled_error", "real_probability", "generated_probability")
+    monitors = (
+        "labelled_error",
+        "real_probability",
+        "generated_probability",
+        "accuracy",
+        "real_distance",
+        "generated_distance",
+        "feature_distance",
+    )
     for name, value in line.items():
         player, _, term = name.partition("/")
         if player in short and term not in monitors:
