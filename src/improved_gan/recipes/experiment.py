@@ -14,7 +14,7 @@ from improved_gan.data.dataset import LabelledImages, unit_range
 from improved_gan.recipes.recipe import PRECISIONS, Recipe, RecipeError
 from improved_gan.techniques import WeightAverage
 from improved_gan.training import Objective, Optimizers
-from improved_gan.training.history import Histories, HistoricallyAveraged, after_each_step
+from improved_gan.training.history import HistoricallyAveraged, Histories, after_each_step
 from improved_gan.training.loop import Schedule
 from improved_gan.training.state import TrainingState
 
