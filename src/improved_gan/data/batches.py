@@ -2,17 +2,21 @@
 
 The order of epoch e is drawn from (seed, e) alone, so a run can be resumed at any step without a stored state. As in
 the released scripts the labelled images are gone through in random order again and again, and the two unlabelled
-streams are shuffled independently of each other.
+streams are shuffled independently of each other. Images are taken by their row numbers, so a memory-mapped set is never
+copied.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from improved_gan.data.dataset import DataError, LabelledImages, unit_range
+from improved_gan.data.dataset import DataError, LabelledImages
+from improved_gan.data.image_rows import ImageRows
 from improved_gan.data.label_split import LabelSplit
 
 __all__ = ["Batch", "Batches", "Guesses"]
@@ -39,12 +43,21 @@ class Guesses:
 class Batch:
     """What one training step sees; images (N, C, H, W) float32 in [0, 1]."""
 
-    labelled_images: Tensor
+    labelled_images: Tensor  # none of them, (0, C, H, W), where there are no labels
     labels: Tensor  # (N,) int64
     unlabelled_images: Tensor  # for the discriminator
     fresh_images: Tensor  # unlabelled too, drawn independently: for the generator to match
     guessed_images: Tensor | None = None  # some with a guessed class, where the recipe has them
     guesses: Tensor | None = None  # (N,) int64
+
+
+class _Orders(NamedTuple):
+    """(steps, own rows) places of each part's images in one epoch."""
+
+    labelled: Tensor
+    unlabelled: Tensor
+    fresh: Tensor
+    guessed: Tensor | None
 
 
 class Batches:
@@ -55,12 +68,14 @@ class Batches:
         split: which images have labels.
         batch_size: N, of each of the three parts.
         seed: decides every order.
-        device: where the images are kept and batches come out.
+        device: where batches come out, and where the images are kept if they fit well.
         labelled_batch_size: of the labelled part; default N.
         guesses: further images for the classes, with guessed ones.
+        share: (r, R): only the r-th of R equal shares of each part is gathered, for process r of R.
 
     Raises:
-        DataError: the split belongs to other data, or there are fewer unlabelled images than one batch.
+        DataError: the split belongs to other data, there are fewer unlabelled images than one batch, or a part does
+            not divide by R.
     """
 
     def __init__(
@@ -73,56 +88,79 @@ class Batches:
         device: torch.device | str = "cpu",
         labelled_batch_size: int | None = None,
         guesses: Guesses | None = None,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
-        labelled = torch.tensor(split.indices)
-        if split.num_images != len(data) or not torch.equal(data.labels[labelled], torch.tensor(split.labels)):
+        labelled = torch.tensor(split.indices, dtype=torch.int64)
+        if split.num_images != len(data) or not torch.equal(
+            data.labels[labelled], torch.tensor(split.labels, dtype=torch.int64)
+        ):
             raise DataError(f"this label split was drawn from other data ({split.num_images} images, here {len(data)})")
         unlabelled = split.unlabelled_indices()
         if not 0 < batch_size <= len(unlabelled):
             raise DataError(
                 f"the batch size must lie between 1 and the {len(unlabelled)} unlabelled images; got {batch_size}"
             )
-        self._labelled_images = data.images[labelled].to(device)
+        self._images = ImageRows(data.images, device)
+        self._labelled_rows = labelled.to(self._images.index_device)
+        self._unlabelled_rows = unlabelled.to(self._images.index_device)
         self._labels = data.labels[labelled].to(device)
-        self._unlabelled_images = (data.images if split.include_labelled else data.images[unlabelled]).to(device)
         self._batch_size, self._seed, self._device = batch_size, seed, torch.device(device)
         self._labelled_batch_size = labelled_batch_size or batch_size
-        self._guesses = guesses
-        if guesses is not None:
-            self._guessed_images = data.images[guesses.indices].to(device)
-            self._guessed_classes = guesses.classes.to(device)
+        self._guesses, self._share = guesses, share
+        for size in (batch_size, self._labelled_batch_size, 0 if guesses is None else guesses.batch_size):
+            if size % share[1]:
+                raise DataError(f"a batch of {size} cannot be shared evenly by {share[1]} processes")
 
     @property
     def steps_per_epoch(self) -> int:
         """How many whole batches the unlabelled images make."""
-        return len(self._unlabelled_images) // self._batch_size
+        return len(self._unlabelled_rows) // self._batch_size
 
     def epoch(self, epoch: int, *, first_step: int = 0) -> Iterator[Batch]:
         """The batches of one epoch, from its step `first_step` on."""
-        unlabelled, fresh = (self._shuffled(epoch, stream) for stream in (1, 2))
-        labelled = self._repeated(epoch, 0, len(self._labels), self._labelled_batch_size)
+        orders = self._orders(epoch)
+        steps = range(first_step, self.steps_per_epoch)
+        if not self._images.large:
+            yield from (self._batch(orders, step) for step in steps)
+            return
+        with ThreadPoolExecutor(1) as ahead:  # the disk is read while the networks compute
+            coming = None
+            for step in steps:
+                batch = self._batch(orders, step) if coming is None else coming.result()
+                coming = ahead.submit(self._batch, orders, step + 1) if step + 1 < steps.stop else None
+                yield batch
+
+    def _orders(self, epoch: int) -> _Orders:
+        """Own rows of each part's batches; stream 0 and 3 repeat shuffles, 1 and 2 shuffle the unlabelled once."""
         guesses = self._guesses if self._guesses is not None and epoch < self._guesses.num_epochs else None
-        guessed = self._repeated(epoch, 3, len(guesses.indices), guesses.batch_size) if guesses is not None else None
-        for step in range(first_step, self.steps_per_epoch):
-            rows = slice(step * self._batch_size, (step + 1) * self._batch_size)
-            known = labelled[step]
-            yield Batch(
-                labelled_images=unit_range(self._labelled_images[known]),
-                labels=self._labels[known],
-                unlabelled_images=unit_range(self._unlabelled_images[unlabelled[rows]]),
-                fresh_images=unit_range(self._unlabelled_images[fresh[rows]]),
-                guessed_images=None if guessed is None else unit_range(self._guessed_images[guessed[step]]),
-                guesses=None if guessed is None else self._guessed_classes[guessed[step]],
-            )
+        return _Orders(
+            labelled=self._order(epoch, 0, len(self._labels), self._labelled_batch_size),
+            unlabelled=self._order(epoch, 1, len(self._unlabelled_rows), self._batch_size),
+            fresh=self._order(epoch, 2, len(self._unlabelled_rows), self._batch_size),
+            guessed=None if guesses is None else self._order(epoch, 3, len(guesses.indices), guesses.batch_size),
+        )
 
-    def _shuffled(self, epoch: int, stream: int) -> Tensor:
-        """The unlabelled rows in the order of one epoch."""
-        random = np.random.default_rng([self._seed, stream, epoch])
-        return torch.from_numpy(random.permutation(len(self._unlabelled_images))).to(self._device)
+    def _batch(self, orders: _Orders, step: int) -> Batch:
+        labelled = orders.labelled[step]
+        batch = Batch(
+            labelled_images=self._images(self._labelled_rows[labelled]),
+            labels=self._labels[labelled.to(self._device)],
+            unlabelled_images=self._images(self._unlabelled_rows[orders.unlabelled[step]]),
+            fresh_images=self._images(self._unlabelled_rows[orders.fresh[step]]),
+        )
+        if orders.guessed is None or self._guesses is None:
+            return batch
+        guessed = orders.guessed[step].to(self._guesses.indices.device)
+        images = self._images(self._guesses.indices[guessed].to(self._images.index_device))
+        return replace(batch, guessed_images=images, guesses=self._guesses.classes[guessed].to(self._device))
 
-    def _repeated(self, epoch: int, stream: int, available: int, batch_size: int) -> Tensor:
-        """(steps, batch_size) shuffles of the rows 0..available - 1, one after another."""
+    def _order(self, epoch: int, stream: int, available: int, batch_size: int) -> Tensor:
+        """(steps, own share of batch_size) places among `available` rows: shuffles of them one after another."""
         random = np.random.default_rng([self._seed, stream, epoch])
+        if not available:
+            return torch.zeros(self.steps_per_epoch, 0, dtype=torch.int64, device=self._images.index_device)
         needed = self.steps_per_epoch * batch_size
         order = np.concatenate([random.permutation(available) for _ in range(-(-needed // available))])[:needed]
-        return torch.from_numpy(order.reshape(self.steps_per_epoch, batch_size)).to(self._device)
+        (number, shares), size = self._share, batch_size // self._share[1]
+        own = order.reshape(self.steps_per_epoch, shares, size)[:, number]
+        return torch.from_numpy(np.ascontiguousarray(own)).to(self._images.index_device)

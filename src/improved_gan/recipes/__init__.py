@@ -1,7 +1,9 @@
 """Recipes: what to train, with which networks, data and settings."""
 
 from improved_gan.recipes.digits import digits, digits_labels_alone
+from improved_gan.recipes.folder import folder
 from improved_gan.recipes.mnist import mnist, mnist_best, mnist_fast
+from improved_gan.recipes.mnist_pictures import mnist_pictures
 from improved_gan.recipes.recipe import Recipe, RecipeError
 
 __all__ = [
@@ -23,6 +25,8 @@ RECIPES = {
     "mnist": mnist,
     "mnist-fast": mnist_fast,
     "mnist-best": mnist_best,
+    "mnist-pictures": mnist_pictures,
+    "folder": folder,
 }
 # Label budgets that a list shows; any other multiple of the classes works too.
 _MNIST = (20, 50, 100, 200)

@@ -32,11 +32,13 @@ class Guessing:
         """Spread the labels of the split over the training images; no other label is read."""
         labels = torch.full((len(data),), -1)
         labels[list(split.indices)] = torch.tensor(split.labels)
+        rows = split.training_indices()
         probabilities = spread_labels(
-            unit_range(data.images),
-            labels,
-            num_neighbours=min(self.num_neighbours, len(data) - 1),
+            unit_range(data.images[rows]),
+            labels[rows],
+            num_neighbours=min(self.num_neighbours, len(rows) - 1),
             num_components=self.num_components,
         )
         surest = surest_of_each_class(probabilities, self.share)
-        return Guesses(surest, probabilities.argmax(1)[surest], self.batch_size, max(1, round(self.duration * epochs)))
+        guesses = probabilities.argmax(1)[surest]
+        return Guesses(rows[surest], guesses, self.batch_size, max(1, round(self.duration * epochs)))

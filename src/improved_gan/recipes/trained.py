@@ -9,12 +9,14 @@ from typing import Any
 import torch
 
 from improved_gan.models import Discriminator, Generator
+from improved_gan.recipes.folder import folder_again
 from improved_gan.recipes.recipe import RecipeError
 from improved_gan.recipes.registry import find_recipe
 from improved_gan.techniques import WeightAverage
 from improved_gan.training.checkpoints import load_newest
 from improved_gan.training.errors import RunError
 from improved_gan.training.run_folder import RunFolder
+from improved_gan.training.sampling import averaged_generator
 from improved_gan.training.state import below
 
 __all__ = ["OWN_RECIPE", "Trained", "choose_device", "load_trained"]
@@ -61,7 +63,10 @@ def load_trained(path: Path, *, device: str = "cpu", warn: Callable[[str], None]
     settings = stored["settings"]
     own = path / OWN_RECIPE
     source = str(own) if own.is_file() else Path(settings["recipe"]).stem  # a name, never a path from the file
-    recipe = find_recipe(source, labels=settings["label_split"]["num_labels"])
+    if source == "folder":
+        recipe = folder_again(settings)
+    else:
+        recipe = find_recipe(source, labels=settings["label_split"]["num_labels"])
     # What the command line changed counts too; everything else must be as it was.
     recipe = replace(recipe, epochs=settings["epochs"], precision=settings["values"]["precision"])
     now = json.loads(json.dumps(recipe.as_dict()))
@@ -75,6 +80,10 @@ def load_trained(path: Path, *, device: str = "cpu", warn: Callable[[str], None]
         average = WeightAverage(discriminator, recipe.average_decay, every=recipe.average_every)
         for prefix, module in {"generator": generator, "discriminator": discriminator, "average": average}.items():
             module.load_state_dict(below(tensors, prefix))
+        if recipe.generator_average_decay is not None:
+            generator_average = WeightAverage(generator, recipe.generator_average_decay)
+            generator_average.load_state_dict(below(tensors, "generator_average"))
+            generator = averaged_generator(generator, generator_average)
     except (RuntimeError, RecipeError) as error:
         raise RunError(f"the checkpoint in {path} does not fit the networks of its recipe: {error}") from error
     averaged = average.averaged(discriminator)
