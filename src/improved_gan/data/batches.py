@@ -37,9 +37,11 @@ class Batches:
         batch_size: N, of each of the three parts.
         seed: decides every order.
         device: where the images are kept and batches come out.
+        share: (r, R): only the r-th of R equal shares of each batch is gathered, for process r of R.
 
     Raises:
-        DataError: the split belongs to other data, or there are fewer unlabelled images than one batch.
+        DataError: the split belongs to other data, there are fewer unlabelled images than one batch, or the batch
+            does not divide by R.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Batches:
         batch_size: int,
         seed: int,
         device: torch.device | str = "cpu",
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         labelled = torch.tensor(split.indices)
         if split.num_images != len(data) or not torch.equal(data.labels[labelled], torch.tensor(split.labels)):
@@ -59,6 +62,9 @@ class Batches:
             raise DataError(
                 f"the batch size must lie between 1 and the {len(unlabelled)} unlabelled images; got {batch_size}"
             )
+        if batch_size % share[1]:
+            raise DataError(f"a batch of {batch_size} cannot be shared evenly by {share[1]} processes")
+        self._share = share
         self._labelled_images = data.images[labelled].to(device)
         self._labels = data.labels[labelled].to(device)
         self._unlabelled_images = (data.images if split.include_labelled else data.images[unlabelled]).to(device)
@@ -73,13 +79,19 @@ class Batches:
         """The batches of one epoch, from its step `first_step` on."""
         labelled, unlabelled, fresh = (self._order(epoch, stream) for stream in range(3))
         for step in range(first_step, self.steps_per_epoch):
-            rows = slice(step * self._batch_size, (step + 1) * self._batch_size)
+            rows = self._own_rows(step)
             yield Batch(
                 labelled_images=unit_range(self._labelled_images[labelled[rows]]),
                 labels=self._labels[labelled[rows]],
                 unlabelled_images=unit_range(self._unlabelled_images[unlabelled[rows]]),
                 fresh_images=unit_range(self._unlabelled_images[fresh[rows]]),
             )
+
+    def _own_rows(self, step: int) -> slice:
+        """Places of the own share of a step's batch in the order of the epoch."""
+        number, size = self._share[0], self._batch_size // self._share[1]
+        start = step * self._batch_size + number * size
+        return slice(start, start + size)
 
     def _order(self, epoch: int, stream: int) -> Tensor:
         """Row numbers for one epoch: stream 0 repeats shuffles of the labelled rows, 1 and 2 shuffle the unlabelled."""
