@@ -13,6 +13,7 @@ import typer
 from improved_gan import __version__
 from improved_gan.commands.evaluate_options import evaluate
 from improved_gan.commands.reproduce_arguments import ManyLabels, reproduce
+from improved_gan.commands.train_options import ChannelsLast, Compile, GeneratorSteps, MicroBatch
 from improved_gan.commands.turing_test import app as turing_test_app
 
 if TYPE_CHECKING:
@@ -70,18 +71,10 @@ def train(
     precision: Annotated[
         str | None, typer.Option(help="float32, or bfloat16 for the forward passes; default: the recipe's.")
     ] = None,
-    generator_steps: Annotated[
-        int | None, typer.Option(help="Turns of the generator for each of the discriminator.", min=1)
-    ] = None,
-    micro_batch: Annotated[
-        int | None, typer.Option(help="Most rows held at a time (less memory, same numbers); 0: all.", min=0)
-    ] = None,
-    compile_networks: Annotated[
-        bool | None, typer.Option("--compile/--no-compile", help="torch.compile, where a compiler works.")
-    ] = None,
-    channels_last: Annotated[
-        bool | None, typer.Option("--channels-last/--no-channels-last", help="Convolutions with channels innermost.")
-    ] = None,
+    generator_steps: GeneratorSteps = None,
+    micro_batch: MicroBatch = None,
+    compile_networks: Compile = None,
+    channels_last: ChannelsLast = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads; default: PyTorch's choice.", min=1)] = None,
     save_every: Annotated[float, typer.Option(help="Seconds between checkpoints.", min=0)] = 60.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done, and stop.")] = False,

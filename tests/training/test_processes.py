@@ -17,8 +17,8 @@ from rich.console import Console
 
 from improved_gan import distributed
 from improved_gan.commands.train import TrainOptions, train_recipe
-from improved_gan.recipes import RecipeError, digits
-from improved_gan.recipes.experiment import Experiment, check_share
+from improved_gan.recipes import digits
+from improved_gan.recipes.experiment import Experiment
 from improved_gan.training.errors import LostProcessError
 from improved_gan.training.processes import Processes, joined, own_device
 from improved_gan.training.run_folder import RunFolder
@@ -96,19 +96,6 @@ def test_noise_of_two_ranks_is_independent(two_ranks: TwoRanks) -> None:
         assert abs(correlation) < 5 / 20_000**0.5
 
 
-def share(size: int) -> str:
-    try:
-        check_share(replace(digits(), batch_size=size))
-    except RecipeError as error:
-        return str(error)
-    return ""
-
-
-def test_a_batch_that_does_not_divide_is_refused(two_ranks: TwoRanks) -> None:
-    assert two_ranks(share, 100) == ["", ""]
-    assert all("batch of 99 does not divide by 2 processes: start 1 or 3" in text for text in two_ranks(share, 99))
-
-
 def test_alone_nothing_is_joined(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     with joined() as processes:
@@ -124,7 +111,7 @@ def test_alone_nothing_is_joined(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def launch(out: Path, *options: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command += ["-m", "improved_gan", "train", "digits", "--device", "cpu", "--save-every", "0.3", "--out", str(out)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(

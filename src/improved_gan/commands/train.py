@@ -10,9 +10,10 @@ from rich.console import Console
 
 from improved_gan.distributed import rank, world_size
 from improved_gan.kernels import native
-from improved_gan.recipes.experiment import Experiment, check_share
+from improved_gan.recipes.experiment import Experiment
 from improved_gan.recipes.recipe import Recipe
 from improved_gan.recipes.registry import find_recipe
+from improved_gan.recipes.sharing import check_share
 from improved_gan.recipes.trained import OWN_RECIPE, choose_device
 from improved_gan.reproduction.records import expectation, packaged_record
 from improved_gan.training.checkpoints import load_newest, write_atomically
@@ -173,7 +174,7 @@ def _train(
         train(
             state,
             batches,
-            experiment.recipe.objective,
+            experiment.objective(state),
             schedule,
             folder=folder,
             fingerprint=fingerprint,

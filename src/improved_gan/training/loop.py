@@ -202,7 +202,7 @@ class _Run:
     def _sample(self, epoch: int) -> None:
         if rank() == 0:
             with alone():
-                picture = grid(sample(self.state.generator, _NUM_GRID, seed=_GRID_SEED))
+                picture = grid(sample(self.state.sampling_generator(), _NUM_GRID, seed=_GRID_SEED))
             write_png(self.folder.samples / f"epoch-{epoch:04d}.png", picture)
             self.reporter.show_grid(picture, self.state.step)
 
