@@ -170,7 +170,7 @@ def _train(
         return
     events = folder.tensorboard if rank() == 0 else None
     reporter = Reporter(events, total_steps=total_steps, first_step=state.step, console=console)
-    with listen_for_signals() as stop, reporter:
+    with listen_for_signals() as stop, processes.telling(), reporter:
         train(
             state,
             batches,

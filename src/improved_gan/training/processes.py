@@ -6,10 +6,12 @@ within `TIMEOUT`) and end without another word. A process that was killed is tol
 """
 
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from types import FrameType
 from typing import Any, TypeVar
 
 import torch
@@ -36,6 +38,21 @@ class Processes:
 
     def __init__(self, store: Store | None = None) -> None:
         self._store = store
+        self._has_to_tell = False
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """From an error in here on no signal ends this process before it has told: torchrun sends one to all."""
+        try:
+            yield
+        except Exception:
+            self._has_to_tell = True
+            raise
+
+    def asked_to_end(self, number: int, _: FrameType | None) -> None:
+        """What SIGTERM means while nothing listens for it: the end, unless an error has to be told first."""
+        if not self._has_to_tell:
+            raise SystemExit(128 + number)
 
     def first_on_each_machine(self, work: Callable[[], _R]) -> _R:
         """Let one process of each machine do the work, then the others: for data that is fetched and kept on disk.
@@ -97,8 +114,10 @@ def joined() -> Iterator[Processes]:
         yield Processes()
         return
     processes = Processes(_join())
+    signal.signal(signal.SIGTERM, processes.asked_to_end)
     try:
-        yield processes
+        with processes.telling():
+            yield processes
     except Exception as error:
         if not processes.tells():
             raise ToldElsewhereError(_exit_code(error)) from error
