@@ -16,11 +16,11 @@ ARROWS = {
     "data": set(),
     "turing_test": set(),
     "distributed": set(),
-    "models": {"techniques", "kernels"},
+    "models": {"techniques", "kernels", "distributed"},
     "theory": {"techniques"},
     "metrics": {"distributed"},
     "training": {"techniques", "models.interface", "distributed"},
-    "recipes": {"training", "models", "data", "techniques"},
+    "recipes": {"training", "models", "data", "techniques", "distributed"},
     "reproduction": {"recipes", "training", "data"},
     "commands": {
         "distributed",

@@ -13,6 +13,7 @@ import typer
 from improved_gan import __version__
 from improved_gan.commands.evaluate_options import evaluate
 from improved_gan.commands.reproduce_arguments import ManyLabels, reproduce
+from improved_gan.commands.train_options import ChannelsLast, Compile, GeneratorSteps, MicroBatch
 from improved_gan.commands.turing_test import app as turing_test_app
 
 if TYPE_CHECKING:
@@ -73,6 +74,10 @@ def train(
     precision: Annotated[
         str | None, typer.Option(help="float32, or bfloat16 for the forward passes; default: the recipe's.")
     ] = None,
+    generator_steps: GeneratorSteps = None,
+    micro_batch: MicroBatch = None,
+    compile_networks: Compile = None,
+    channels_last: ChannelsLast = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads; default: PyTorch's choice.", min=1)] = None,
     save_every: Annotated[float, typer.Option(help="Seconds between checkpoints.", min=0)] = 60.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done, and stop.")] = False,
@@ -93,7 +98,7 @@ def train(
     """Train a GAN by a recipe; the same command again continues a run that was stopped.
 
     Ctrl-C and SIGTERM finish the step and save. A run that continues ends with the same numbers as one that was never
-    stopped (same machine, same threads).
+    stopped (same machine, same threads). Several processes: `torchrun --nproc-per-node 2 -m improved_gan train ...`.
 
     Examples: `improved-gan train digits`, `improved-gan train mnist --labels 100 --data DIR --out runs/mnist`,
     `improved-gan train folder --images photos --labels labels.csv`.
@@ -120,6 +125,10 @@ def train(
             out=out,
             device=device,
             precision=precision,
+            generator_steps=generator_steps,
+            micro_batch=micro_batch,
+            compile=compile_networks,
+            channels_last=channels_last,
             threads=threads,
             save_every=save_every,
             dry_run=dry_run,
@@ -216,7 +225,8 @@ def main() -> None:
         if message is None:
             raise
         one_line = " ".join(line.strip() for line in message.splitlines())  # a file's name may hold anything
-        typer.echo(f"improved-gan: {one_line}", err=True)
+        if one_line:
+            typer.echo(f"improved-gan: {one_line}", err=True)
         sys.exit(code)
 
 
@@ -226,14 +236,22 @@ def _expected(error: Exception) -> tuple[str | None, int]:
     from improved_gan.data import DataError
     from improved_gan.metrics import MetricError
     from improved_gan.recipes import RecipeError
-    from improved_gan.training.errors import DivergedError, InterruptedRunError, RunError
+    from improved_gan.training.errors import (
+        DivergedError,
+        InterruptedRunError,
+        LostProcessError,
+        RunError,
+        ToldElsewhereError,
+    )
     from improved_gan.turing_test.errors import TuringTestError
 
+    if isinstance(error, ToldElsewhereError):
+        return "", error.exit_code
     if isinstance(error, InterruptedRunError):
         return str(error), 128 + error.signal_number
     if isinstance(error, (DataError, MetricError, RecipeError, RunError, TheoryError, TuringTestError)):
         return str(error), 2
-    if isinstance(error, DivergedError):
+    if isinstance(error, (DivergedError, LostProcessError)):
         return str(error), 1
     if isinstance(error, OSError) and error.strerror:  # a full disk, a folder that cannot be written
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)

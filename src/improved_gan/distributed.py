@@ -10,7 +10,9 @@ so the backward of a gather or of a global mean sums what all ranks ask for. Eve
 """
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar
 
 import torch
@@ -18,11 +20,14 @@ import torch.distributed as dist
 from torch import Tensor
 
 __all__ = [
+    "alone",
     "average_gradients",
     "batch_sizes",
     "from_main",
     "gather_with_gradient",
     "global_mean",
+    "largest",
+    "mean_over_ranks",
     "only_on_main",
     "rank",
     "world_size",
@@ -30,6 +35,7 @@ __all__ = [
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+_APART: ContextVar[bool] = ContextVar("apart", default=False)
 
 
 def rank() -> int:
@@ -40,6 +46,24 @@ def rank() -> int:
 def world_size() -> int:
     """How many processes train together; 1 with no process group."""
     return dist.get_world_size() if _several_possible() else 1
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """While entered this process counts as the only one: for work that each rank does by itself.
+
+    Evaluation, samples and the data-dependent start run so: no rank waits in there for another, and layers that look
+    across the batch see the rows that one process would see.
+
+    >>> with alone():
+    ...     world_size()
+    1
+    """
+    token = _APART.set(True)
+    try:
+        yield
+    finally:
+        _APART.reset(token)
 
 
 def only_on_main(function: Callable[_P, _R]) -> Callable[_P, _R | None]:
@@ -119,6 +143,32 @@ def global_mean(values: Tensor) -> Tensor:
 
 
 @torch.no_grad()
+def mean_over_ranks(values: Tensor) -> Tensor:
+    """The mean of each rank's `values`, the same number on every rank; one message, no gradient.
+
+    >>> mean_over_ranks(torch.tensor([1.0, 2.0]))
+    tensor([1., 2.])
+    """
+    if world_size() == 1:
+        return values
+    total: Tensor = _sum(values.detach())
+    return total / world_size()
+
+
+def largest(*numbers: int) -> list[int]:
+    """Each number's largest value over the ranks: how ranks agree on what to do next.
+
+    >>> largest(0, 15)
+    [0, 15]
+    """
+    if world_size() == 1:
+        return list(numbers)
+    message = torch.tensor(numbers, dtype=torch.int64)  # on the CPU: a GPU need not wait
+    dist.all_reduce(message, op=dist.ReduceOp.MAX)
+    return [int(number) for number in message.tolist()]
+
+
+@torch.no_grad()
 def average_gradients(parameters: Iterable[Tensor]) -> None:
     """Replace each parameter's gradient by its mean over all ranks: one flat all_reduce for each dtype and device.
 
@@ -146,7 +196,7 @@ def _average_group(parameters: list[Tensor]) -> None:
         if present:
             mean = mean.div_(world_size()).view(parameter.shape)
             if parameter.grad is None:
-                parameter.grad = mean.clone()
+                parameter.grad = torch.empty_like(parameter).copy_(mean)  # in the parameter's own memory format
             else:
                 parameter.grad.copy_(mean)
 
@@ -187,4 +237,4 @@ _gather: Callable[[Tensor, list[int]], Tensor] = _Gather.apply
 
 
 def _several_possible() -> bool:
-    return dist.is_available() and dist.is_initialized()
+    return dist.is_available() and dist.is_initialized() and not _APART.get()

@@ -14,9 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from improved_gan.distributed import world_size
 from improved_gan.kernels import dense_operations
 from improved_gan.kernels.noisy_stack import Layer, NormalisedWeight, noisy_stack, normalised_weights
 from improved_gan.kernels.softplus_stack import BatchNormLayer, CastWeights, cast_weights, softplus_stack
+from improved_gan.models.global_batch_norm import batch_norm
 from improved_gan.models.interface import Discriminator, Generator, Judgement
 from improved_gan.techniques import GaussianNoise, weight_norm
 
@@ -130,7 +132,7 @@ class DenseGenerator(Generator):
     def forward(self, latents: Tensor) -> Tensor:
         """Make one image a latent vector."""
         values = latents
-        if self.training and _hand_written(values):
+        if self.training and _hand_written(values) and world_size() == 1:  # over ranks the statistics are of all rows
             hidden, output = [_batch_norm_layer(block) for block in self.hidden], _layer(self.output)
             weights = self._kept_weights or cast_weights(hidden, output)
             if self._weights_are_fixed:
@@ -169,7 +171,7 @@ class _SoftplusBlock(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         values = F.linear(values, self.weight)
-        values = F.batch_norm(
+        values = batch_norm(
             values, self.running_mean, self.running_var, None, self.bias, self.training, 0.1, _BATCH_NORM_EPSILON
         )
         return F.softplus(values)

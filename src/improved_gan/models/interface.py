@@ -25,7 +25,12 @@ class Judgement(NamedTuple):
 
 
 class Generator(nn.Module, ABC):
-    """Makes images from latents."""
+    """Makes images from latents.
+
+    `independent_rows` says that an image does not depend on the other latents of its batch: not so with batch norm.
+    """
+
+    independent_rows: bool = False
 
     @abstractmethod
     def draw_latents(self, num: int, *, source: torch.Generator | None = None) -> Tensor:

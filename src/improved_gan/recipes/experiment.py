@@ -1,5 +1,9 @@
-"""From a recipe to a run and back: data, networks, label split and optimisers, the same for a seed every time."""
+"""From a recipe to a run and back: data, networks, label split and optimisers, the same for a seed every time.
 
+Over several processes the batch of the recipe is the global one: each takes an equal share of its rows.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,13 +15,18 @@ from torch import nn
 from improved_gan import __version__
 from improved_gan.data import Batches, Dataset, Guesses, LabelSplit
 from improved_gan.data.dataset import LabelledImages, unit_range
+from improved_gan.distributed import alone, rank, world_size
+from improved_gan.models import Discriminator, Generator
 from improved_gan.recipes.guessing import Guessing
 from improved_gan.recipes.recipe import PRECISIONS, Recipe, RecipeError
+from improved_gan.recipes.sharing import check_share, sum_over_processes, take_from_main
 from improved_gan.techniques import WeightAverage
 from improved_gan.training import Objective, Optimizers
+from improved_gan.training.compilation import compile_networks
 from improved_gan.training.history import HistoricallyAveraged, Histories, after_each_step
+from improved_gan.training.in_parts import players
 from improved_gan.training.loop import Schedule
-from improved_gan.training.state import TrainingState
+from improved_gan.training.state import TrainingState, own_random_stream
 
 __all__ = ["Experiment", "check_data", "test_errors"]
 
@@ -49,8 +58,9 @@ class Experiment:
         """Load the data and draw the split.
 
         Raises:
-            DataError, RecipeError: data or labels that are not to be had.
+            DataError, RecipeError: data or labels that are not to be had, or a batch that the processes cannot share.
         """
+        check_share(recipe)
         data = recipe.load_data(data_folder)
         check_data(recipe, data)
         return cls(recipe, data, _split(recipe, data, split_seed), seed, torch.device(device))
@@ -84,6 +94,7 @@ class Experiment:
             device=self.device,
             labelled_batch_size=recipe.labelled_batch_size,
             guesses=None if recipe.guessing is None else self._guesses(recipe.guessing),
+            share=(rank(), world_size()),
         )
 
     @property
@@ -105,19 +116,33 @@ class Experiment:
             sample_every=recipe.sample_every,
             save_every_seconds=save_every_seconds,
             precision=PRECISIONS[recipe.precision],
+            generator_steps=recipe.generator_steps,
+            micro_batch=recipe.micro_batch,
         )
 
-    def start(self) -> TrainingState:
-        """Networks and optimisers as they stand before the first step; seeds the global random state."""
+    def start(self, *, warn: Callable[[str], None] = lambda _: None) -> TrainingState:
+        """Networks and optimisers as they stand before the first step; seeds the global random state.
+
+        Over several processes each makes the same start by itself, and takes rank 0's weights; from then on noise
+        comes from a random stream of its own.
+
+        Args:
+            warn: told in one line if the recipe asks for compiled networks and no compiler works.
+
+        Raises:
+            RecipeError: a few rows at a time, and a discriminator that compares rows.
+        """
         torch.manual_seed(self.seed)
-        generator, discriminator = self.recipe.generator(), self.recipe.discriminator()
-        if self.recipe.num_start_images:
-            training = self.split.training_indices()
-            order = training[torch.randperm(len(training))[: self.recipe.num_start_images]]
-            discriminator.start_(unit_range(self.data.train.images[order]))
-            generator.start_(self.recipe.num_start_images)
-        generator.to(self.device).train()
-        discriminator.to(self.device).train()
+        with alone():
+            generator, discriminator = self._networks()
+        try:
+            players(generator, discriminator, self.recipe.micro_batch)
+        except ValueError as error:
+            raise RecipeError(str(error)) from error
+        take_from_main(generator, discriminator)
+        own_random_stream(torch.get_rng_state())
+        if self.recipe.compile:
+            compile_networks(generator, discriminator, warn=warn)
         optimizers = Optimizers(discriminator=self._adam(discriminator), generator=self._adam(generator))
         average = WeightAverage(discriminator, self.recipe.average_decay, every=self.recipe.average_every)
         state = TrainingState(generator, discriminator, optimizers, average)
@@ -134,12 +159,31 @@ class Experiment:
             return self.recipe.objective
         return HistoricallyAveraged(self.recipe.objective, state.histories, self.recipe.historical_weight)
 
+    def _networks(self) -> tuple[Generator, Discriminator]:
+        """Both networks after the data-dependent start, on the device."""
+        generator, discriminator = self.recipe.generator(), self.recipe.discriminator()
+        if self.recipe.num_start_images:
+            training = self.split.training_indices()
+            order = training[torch.randperm(len(training))[: self.recipe.num_start_images]]
+            discriminator.start_(unit_range(self.data.train.images[order]))
+            generator.start_(self.recipe.num_start_images)
+        for network in (generator, discriminator):
+            network.to(self.device).train()
+            if self.recipe.channels_last:
+                network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return generator, discriminator
+
     def evaluate(self, discriminator: nn.Module) -> dict[str, float]:
-        """Error in float32: `test/wrong` images (or `validation/wrong`) and `test/error` as a fraction; or {}."""
+        """Error in float32: `test/wrong` images (or `validation/wrong`) and `test/error` as a fraction; or {}.
+
+        The processes share the work.
+        """
         kind, images = self.data.test_kind, self.data.test
         if not len(images) or not self.split.indices:
             return {}
-        wrong = test_errors(discriminator, images, device=self.device, batch_size=self.recipe.batch_size)
+        share = (rank(), world_size())
+        own = test_errors(discriminator, images, device=self.device, batch_size=self.recipe.batch_size, share=share)
+        wrong = sum_over_processes(own)
         return {f"{kind}/wrong": wrong, f"{kind}/error": wrong / len(images)}
 
     def _adam(self, network: nn.Module) -> torch.optim.Adam:
@@ -168,20 +212,26 @@ def _split(recipe: Recipe, data: Dataset, seed: int) -> LabelSplit:
 
 @torch.no_grad()
 def test_errors(
-    discriminator: nn.Module, images: LabelledImages, *, device: torch.device, batch_size: int = _EVALUATION_BATCH
+    discriminator: nn.Module,
+    images: LabelledImages,
+    *,
+    device: torch.device,
+    batch_size: int = _EVALUATION_BATCH,  # noqa: PT028 (a function, not a test)
+    share: tuple[int, int] = (0, 1),  # noqa: PT028
 ) -> int:
-    """How many of the images get the wrong class, in evaluation mode.
+    """How many of the images get the wrong class, in evaluation mode; (r, R) looks at each R-th batch from r on.
 
     A discriminator that looks across the batch judges batches as in training: of `batch_size`, in a fixed random order.
     """
     was_training = discriminator.training
     discriminator.eval()
-    alone = getattr(discriminator, "independent_rows", True)
-    order = torch.arange(len(images)) if alone else torch.from_numpy(np.random.RandomState(0).permutation(len(images)))
-    wrong = 0
-    for rows in torch.split(order, _EVALUATION_BATCH if alone else batch_size):
-        predicted = discriminator(unit_range(images.images[rows].to(device))).logits.argmax(1).cpu()
-        wrong += int((predicted != images.labels[rows]).sum())
+    single = getattr(discriminator, "independent_rows", True)
+    order = torch.arange(len(images)) if single else torch.from_numpy(np.random.RandomState(0).permutation(len(images)))
+    wrong, (first, step) = 0, share
+    with alone():
+        for rows in torch.split(order, _EVALUATION_BATCH if single else batch_size)[first::step]:
+            predicted = discriminator(unit_range(images.images[rows].to(device))).logits.argmax(1).cpu()
+            wrong += int((predicted != images.labels[rows]).sum())
     discriminator.train(was_training)
     return wrong
 

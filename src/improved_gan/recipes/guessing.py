@@ -6,6 +6,7 @@ import torch
 
 from improved_gan.data import Guesses, LabelledImages, LabelSplit
 from improved_gan.data.dataset import unit_range
+from improved_gan.distributed import from_main
 from improved_gan.techniques import spread_labels, surest_of_each_class
 
 __all__ = ["Guessing"]
@@ -39,6 +40,7 @@ class Guessing:
             num_neighbours=min(self.num_neighbours, len(rows) - 1),
             num_components=self.num_components,
         )
+        probabilities = from_main(probabilities)  # the same in all processes, to the last bit
         surest = surest_of_each_class(probabilities, self.share)
         guesses = probabilities.argmax(1)[surest]
         return Guesses(rows[surest], guesses, self.batch_size, max(1, round(self.duration * epochs)))

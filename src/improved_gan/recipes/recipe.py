@@ -6,7 +6,7 @@ be given to the command line by its path.
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,12 @@ class Recipe:
         precision: of the forward passes, "float32" or "bfloat16".
         labelled_batch_size: of the labelled part where it differs from the others; None for `batch_size`.
         guessing: labels guessed before training for some of the unlabelled images; None for none.
+        generator_steps: turns of the generator for each of the discriminator; 3 in the released CIFAR-10 experiment
+            with minibatch discrimination.
+        micro_batch: the most rows that a network holds at a time, for little memory; 0 for the whole batch. The
+            numbers stay those of the whole batch (`training.in_parts`).
+        compile: whether the networks are compiled (`torch.compile`) where a compiler works.
+        channels_last: whether convolutions keep channels innermost in memory, which is faster in bfloat16.
         paper: the paper's figure for this recipe, in words.
 
     Raises:
@@ -90,6 +96,10 @@ class Recipe:
     labelled_batch_size: int | None = None
     guessing: Guessing | None = None
     paper: str = "not in the paper"
+    generator_steps: int = field(default=1, metadata={"later": True})
+    micro_batch: int = field(default=0, metadata={"how": True})
+    compile: bool = field(default=False, metadata={"how": True})
+    channels_last: bool = field(default=False, metadata={"how": True})
 
     def __post_init__(self) -> None:
         if self.num_labels < 0:
@@ -101,6 +111,7 @@ class Recipe:
             "sample_every",
             "average_every",
             "learning_rate",
+            "generator_steps",
         ):
             if not getattr(self, name) > 0:
                 raise RecipeError(f"{name} must be positive; got {getattr(self, name)}")
@@ -111,12 +122,20 @@ class Recipe:
             raise RecipeError(f"historical_weight and score_samples must not be negative; got {text}")
         if not 0 <= self.decay_share <= 1:
             raise RecipeError(f"decay_share must lie in 0..1; got {self.decay_share}")
+        if self.micro_batch < 0:
+            raise RecipeError(f"micro_batch must be at least 0 (0: the whole batch); got {self.micro_batch}")
         if self.precision not in PRECISIONS:
             raise RecipeError(f"precision must be one of {', '.join(PRECISIONS)}; got {self.precision!r}")
 
     def as_dict(self) -> dict[str, Any]:
-        """Every setting in words and numbers, for recipe.json."""
-        return {field.name: described(getattr(self, field.name)) for field in fields(self)}
+        """Every setting in words and numbers, for recipe.json.
+
+        Left out is how the same numbers are computed (a run may go on with other memory or speed), and what came
+        later than the first runs while it has the value that they had.
+        """
+        kept = [one for one in fields(self) if not one.metadata.get("how")]
+        kept = [one for one in kept if not one.metadata.get("later") or getattr(self, one.name) != one.default]
+        return {one.name: described(getattr(self, one.name)) for one in kept}
 
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}

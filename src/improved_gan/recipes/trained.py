@@ -68,7 +68,13 @@ def load_trained(path: Path, *, device: str = "cpu", warn: Callable[[str], None]
     else:
         recipe = find_recipe(source, labels=settings["label_split"]["num_labels"])
     # What the command line changed counts too; everything else must be as it was.
-    recipe = replace(recipe, epochs=settings["epochs"], precision=settings["values"]["precision"])
+    values = settings["values"]
+    recipe = replace(
+        recipe,
+        epochs=settings["epochs"],
+        precision=values["precision"],
+        generator_steps=values.get("generator_steps", 1),
+    )
     now = json.loads(json.dumps(recipe.as_dict()))
     if changed := [key for key, value in settings["values"].items() if now.get(key) != value]:
         raise RunError(f"{path} was made with other values of {', '.join(changed)} than recipe {source} has now")

@@ -1,6 +1,6 @@
 """Errors of a run that the user can do something about; each message says what."""
 
-__all__ = ["DivergedError", "InterruptedRunError", "RunError"]
+__all__ = ["DivergedError", "InterruptedRunError", "LostProcessError", "RunError", "ToldElsewhereError"]
 
 
 class RunError(ValueError):
@@ -25,3 +25,19 @@ class InterruptedRunError(Exception):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+class LostProcessError(RuntimeError):
+    """Another process of the same run has ended or does not answer."""
+
+
+class ToldElsewhereError(Exception):
+    """The run ends here too, and another of its processes says why.
+
+    Args:
+        exit_code: of this process.
+    """
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__(exit_code)
+        self.exit_code = exit_code

@@ -1,4 +1,7 @@
-"""The loop around the step: reports, evaluation, samples, alarms, checkpoints, and a clean stop."""
+"""The loop around the step: reports, evaluation, samples, alarms, checkpoints, and a clean stop.
+
+Over several ranks all make the same steps and take the same decisions; rank 0 alone writes, shows and samples.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -8,8 +11,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from improved_gan.distributed import alone, gather_with_gradient, largest, rank
 from improved_gan.training import alarms
 from improved_gan.training.checkpoints import newest_checkpoint, save_checkpoint
+from improved_gan.training.compilation import uncompiled
 from improved_gan.training.errors import DivergedError, InterruptedRunError
 from improved_gan.training.interruption import StopRequest
 from improved_gan.training.objectives import Objective, TrainingBatch
@@ -47,6 +52,8 @@ class Schedule:
         sample_every: epochs between grids of samples.
         save_every_seconds: time between checkpoints; there is one at the end and at a stop as well.
         precision: of the forward passes, float32 or bfloat16.
+        generator_steps: turns of the generator in a step.
+        micro_batch: the most rows that a network holds at a time; 0 for the whole batch.
     """
 
     epochs: int
@@ -56,6 +63,8 @@ class Schedule:
     sample_every: int = 10
     save_every_seconds: float = 60.0
     precision: torch.dtype = torch.float32
+    generator_steps: int = 1
+    micro_batch: int = 0
 
     def rate(self, epoch: int) -> float:
         """The learning rate of an epoch, counted from 0.
@@ -88,7 +97,8 @@ def train(
         schedule: see there.
         folder: gets log, samples and checkpoints.
         fingerprint: of the run's settings, for its checkpoints.
-        evaluate: numbers by `group/name` from the discriminator with averaged weights, for reports only.
+        evaluate: numbers by `group/name` from the discriminator with averaged weights, for reports only; called on
+            all ranks, which may share the work.
         reporter: shows progress.
         stop: asked between steps.
 
@@ -103,7 +113,14 @@ def train(
         for batch in batches.epoch(epoch, first_step=state.step % batches.steps_per_epoch):
             started = time.perf_counter()
             terms = train_step(
-                state.generator, state.discriminator, objective, batch, state.optimizers, precision=schedule.precision
+                state.generator,
+                state.discriminator,
+                objective,
+                batch,
+                state.optimizers,
+                precision=schedule.precision,
+                generator_steps=schedule.generator_steps,
+                micro_batch=schedule.micro_batch,
             )
             state.average.update()
             state.add(terms)
@@ -112,9 +129,7 @@ def train(
             # The report first: a checkpoint of an epoch's last step stands after it, so that no resume can miss it.
             if state.step % batches.steps_per_epoch == 0:
                 run.close_epoch(epoch + 1, batch)
-            if stop:
-                run.stop_here(stop)
-            run.save_if_due()
+            run.stop_or_save(stop)
     run.save()
 
 
@@ -137,32 +152,31 @@ class _Run:
         """Write a checkpoint, unless the state is no longer finite."""
         self._check_finite()
         tensors = self.state.tensors()
-        path = save_checkpoint(self.folder.checkpoints, self.state.step, tensors, fingerprint=self.fingerprint)
-        self._last_checkpoint, self._last_save = path.name, time.monotonic()
+        self._write(tensors)
+        self._last_save = time.monotonic()
 
-    def save_if_due(self) -> None:
-        """Write a checkpoint when the last one is old."""
-        if time.monotonic() - self._last_save >= self.schedule.save_every_seconds:
+    def stop_or_save(self, stop: StopRequest) -> None:
+        """Save and leave when any rank was asked to stop, else save when rank 0's last checkpoint is old."""
+        old = rank() == 0 and time.monotonic() - self._last_save >= self.schedule.save_every_seconds
+        asked = (stop.signal_number or 0, 1) if stop else (0, 0)
+        signal_number, stopping, due = largest(*asked, int(old))
+        if stopping or due:
             self.save()
-
-    def stop_here(self, stop: StopRequest) -> None:
-        """Save and leave."""
-        self.save()
-        message = f"stopped at step {self.state.step} and saved in {self.folder.path}: run the same command to go on"
-        raise InterruptedRunError(message, stop.signal_number or 0)
+        if stopping:
+            message = (
+                f"stopped at step {self.state.step} and saved in {self.folder.path}: run the same command to go on"
+            )
+            raise InterruptedRunError(message, signal_number)
 
     def close_epoch(self, epoch: int, last_batch: TrainingBatch) -> None:
         """Report, evaluate and sample where it is time to."""
         self._check_finite()
         last = epoch == self.schedule.epochs
-        if epoch % self.schedule.report_every == 0 or last:
-            line = self._report(epoch, last_batch)
-            self.folder.append_log(line)
-            self.reporter.report(line)
-        if epoch % self.schedule.sample_every == 0 or last:
-            picture = grid(sample(self.state.sampling_generator(), _NUM_GRID, seed=_GRID_SEED))
-            write_png(self.folder.samples / f"epoch-{epoch:04d}.png", picture)
-            self.reporter.show_grid(picture, self.state.step)
+        with uncompiled():
+            if epoch % self.schedule.report_every == 0 or last:
+                self._publish(self._report(epoch, last_batch))
+            if epoch % self.schedule.sample_every == 0 or last:
+                self._sample(epoch)
 
     def _report(self, epoch: int, last_batch: TrainingBatch) -> dict[str, Any]:
         """One line of the log."""
@@ -170,15 +184,32 @@ class _Run:
         line |= {"seconds": round(self.state.seconds, 3), "learning_rate": self.schedule.rate(epoch - 1)}
         line |= self.state.take_means()
         line |= self.evaluate(self.state.average.averaged(self.state.discriminator))
-        line |= self._spreads(last_batch)
+        line |= self._spreads(gather_with_gradient(last_batch.unlabelled_images))
         line["alarms"] = [{"name": alarm.name, "message": alarm.message} for alarm in alarms.check(line)]
         return line
 
-    def _spreads(self, batch: TrainingBatch) -> dict[str, float]:
+    def _spreads(self, real: Tensor) -> dict[str, float]:
         """How much images differ from each other: the deviation of a pixel over images, averaged over pixels."""
-        real = batch.unlabelled_images
-        generated = sample(self.state.generator, len(real), seed=_GRID_SEED).float() / 255
+        with alone():
+            generated = sample(self.state.generator, len(real), seed=_GRID_SEED).float() / 255
         return {"images/generated_spread": _spread(generated), "images/real_spread": _spread(real)}
+
+    def _publish(self, line: dict[str, Any]) -> None:
+        if rank() == 0:
+            self.folder.append_log(line)
+        self.reporter.report(line)
+
+    def _sample(self, epoch: int) -> None:
+        if rank() == 0:
+            with alone():
+                picture = grid(sample(self.state.sampling_generator(), _NUM_GRID, seed=_GRID_SEED))
+            write_png(self.folder.samples / f"epoch-{epoch:04d}.png", picture)
+            self.reporter.show_grid(picture, self.state.step)
+
+    def _write(self, tensors: dict[str, Tensor]) -> None:
+        if rank() == 0:
+            path = save_checkpoint(self.folder.checkpoints, self.state.step, tensors, fingerprint=self.fingerprint)
+            self._last_checkpoint = path.name
 
     def _check_finite(self) -> None:
         if names := self.state.not_finite():

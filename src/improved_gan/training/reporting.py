@@ -18,19 +18,15 @@ class Reporter:
     """Shows one run's progress; a context manager.
 
     Args:
-        tensorboard: folder of the event files.
+        tensorboard: folder of the event files; None for none.
         total_steps: length of the whole run.
         first_step: where this start begins; events after it are shown anew.
         console: where to print.
     """
 
-    def __init__(self, tensorboard: Path, *, total_steps: int, first_step: int, console: Console) -> None:
-        # Quiet TensorFlow-style chatter of the event writer's own imports.
-        logging.getLogger("tensorboard").setLevel(logging.ERROR)
-        from torch.utils.tensorboard import SummaryWriter  # 1 s to import: only training pays for it
-
+    def __init__(self, tensorboard: Path | None, *, total_steps: int, first_step: int, console: Console) -> None:
         self._console = console
-        self._events = SummaryWriter(str(tensorboard), purge_step=first_step + 1)
+        self._events = None if tensorboard is None else _event_writer(tensorboard, first_step)
         columns = (
             TextColumn("{task.fields[summary]}"),
             BarColumn(bar_width=20),
@@ -52,7 +48,8 @@ class Reporter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.stop()
-        self._events.close()
+        if self._events is not None:
+            self._events.close()
 
     def advance(self) -> None:
         """One step was made."""
@@ -64,7 +61,7 @@ class Reporter:
         if not self._console.is_terminal:
             say(self._console, summary(line))
         for name, value in line.items():
-            if "/" in name:
+            if "/" in name and self._events is not None:
                 self._events.add_scalar(name, value, line["step"])
         for alarm in line["alarms"]:
             if alarm["name"] not in self._shown_alarms:
@@ -73,7 +70,16 @@ class Reporter:
 
     def show_grid(self, picture: Tensor, step: int) -> None:
         """Add a grid of samples (C, H, W) to the events."""
-        self._events.add_image("samples/grid", picture, step)
+        if self._events is not None:
+            self._events.add_image("samples/grid", picture, step)
+
+
+def _event_writer(folder: Path, first_step: int) -> Any:
+    # Quiet TensorFlow-style chatter of the event writer's own imports.
+    logging.getLogger("tensorboard").setLevel(logging.ERROR)
+    from torch.utils.tensorboard import SummaryWriter  # 1 s to import: only training pays for it
+
+    return SummaryWriter(str(folder), purge_step=first_step + 1)
 
 
 def say(console: Console, text: str) -> None:

@@ -1,16 +1,23 @@
-"""Everything that a run must remember, as one flat dictionary of tensors."""
+"""Everything that a run must remember, as one flat dictionary of tensors.
 
+Over several ranks networks, optimisers and sums are the same everywhere; only the random state is each rank's own. A
+checkpoint has those of all ranks (`random.cpu`, `random.cpu.1`, ...), so that the same number of processes goes on bit
+for bit. With more processes than before, a new rank begins a stream that follows from rank 0's state and its number.
+"""
+
+import hashlib
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
+from improved_gan.distributed import gather_with_gradient, rank, world_size
 from improved_gan.models.interface import Discriminator, Generator
 from improved_gan.techniques import WeightAverage
 from improved_gan.training.sampling import averaged_generator
 from improved_gan.training.step import Optimizers
 
-__all__ = ["TrainingState", "below"]
+__all__ = ["TrainingState", "below", "own_random_stream"]
 
 
 @dataclass
@@ -63,15 +70,15 @@ class TrainingState:
         return names
 
     def tensors(self) -> dict[str, Tensor]:
-        """The state by name, on the CPU."""
+        """The state by name, on the CPU, with every rank's random state: all ranks must ask for it."""
         result = {
             "progress.step": torch.tensor(self.step),
             "progress.seconds": torch.tensor(self.seconds, dtype=torch.float64),
             "progress.num_summed": torch.tensor(self.num_summed),
-            "random.cpu": torch.get_rng_state(),
+            **_of_ranks("random.cpu", torch.get_rng_state()),
         }
         if self._device.type == "cuda":
-            result["random.cuda"] = torch.cuda.get_rng_state(self._device)
+            result |= _of_ranks("random.cuda", torch.cuda.get_rng_state(self._device))
         result |= {f"totals.{name}": total for name, total in self.totals.items()}
         for prefix, module in self._modules().items():
             result |= {f"{prefix}.{name}": value for name, value in module.state_dict().items()}
@@ -93,13 +100,18 @@ class TrainingState:
             for name, value in below(tensors, f"optimizer.{player}").items():
                 index, key = name.split(".")
                 state.setdefault(int(index), {})[key] = value
+            _take_memory_format(optimizer, state)
             optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
         self.totals = {name: value.to(self._device) for name, value in below(tensors, "totals").items()}
         self.num_summed = int(tensors["progress.num_summed"])
         self.step, self.seconds = int(tensors["progress.step"]), float(tensors["progress.seconds"])
-        torch.set_rng_state(tensors["random.cpu"])
-        if self._device.type == "cuda" and "random.cuda" in tensors:
-            torch.cuda.set_rng_state(tensors["random.cuda"], self._device)
+        own = "" if rank() == 0 else f".{rank()}"
+        if f"random.cpu{own}" not in tensors:  # there were fewer ranks when it was saved
+            own_random_stream(tensors["random.cpu"])
+            return
+        torch.set_rng_state(tensors[f"random.cpu{own}"])
+        if self._device.type == "cuda" and f"random.cuda{own}" in tensors:
+            torch.cuda.set_rng_state(tensors[f"random.cuda{own}"], self._device)
 
     @property
     def _device(self) -> torch.device:
@@ -117,3 +129,31 @@ class TrainingState:
 def below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """The entries under `prefix.`, without it."""
     return {name[len(prefix) + 1 :]: value for name, value in tensors.items() if name.startswith(f"{prefix}.")}
+
+
+def own_random_stream(common: Tensor) -> None:
+    """Let this rank draw from a stream of its own, which follows from a random state common to all; rank 0 keeps it.
+
+    Args:
+        common: uint8, as `torch.get_rng_state()` gives it.
+    """
+    if rank() == 0:
+        torch.set_rng_state(common)
+        return
+    digest = hashlib.sha256(common.numpy().tobytes() + rank().to_bytes(8, "little")).digest()
+    torch.manual_seed(int.from_bytes(digest[:8], "little"))
+
+
+def _of_ranks(name: str, state: Tensor) -> dict[str, Tensor]:
+    """Every rank's random state: rank 0's under the name that one process uses."""
+    states = gather_with_gradient(state.cpu()[None]) if world_size() > 1 else state[None]
+    return {name if number == 0 else f"{name}.{number}": one for number, one in enumerate(states)}
+
+
+def _take_memory_format(optimizer: torch.optim.Optimizer, state: dict[int, dict[str, Tensor]]) -> None:
+    """Lay moments out as their parameters are: the fused Adam reads both in the order of memory."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for index, values in state.items():
+        for key, value in values.items():
+            if value.shape == parameters[index].shape:
+                values[key] = torch.empty_like(parameters[index], dtype=value.dtype, device="cpu").copy_(value)

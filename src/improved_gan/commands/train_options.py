@@ -1,0 +1,18 @@
+"""Options of `train` that say how a step is computed."""
+
+from typing import Annotated
+
+import typer
+
+__all__ = ["ChannelsLast", "Compile", "GeneratorSteps", "MicroBatch"]
+
+GeneratorSteps = Annotated[
+    int | None, typer.Option(help="Turns of the generator for each of the discriminator.", min=1)
+]
+MicroBatch = Annotated[
+    int | None, typer.Option(help="Most rows held at a time (less memory, same numbers); 0: all.", min=0)
+]
+Compile = Annotated[bool | None, typer.Option("--compile/--no-compile", help="torch.compile, where a compiler works.")]
+ChannelsLast = Annotated[
+    bool | None, typer.Option("--channels-last/--no-channels-last", help="Convolutions with channels innermost.")
+]

@@ -1,0 +1,172 @@
+"""A run in two processes: the golden log of one, ends of all kinds, and checkpoints that move between numbers."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from rich.console import Console
+
+from improved_gan import distributed
+from improved_gan.commands.train import TrainOptions, train_recipe
+from improved_gan.recipes import digits
+from improved_gan.recipes.experiment import Experiment
+from improved_gan.training.errors import LostProcessError
+from improved_gan.training.processes import Processes, joined, own_device
+from improved_gan.training.run_folder import RunFolder
+from improved_gan.training.state import own_random_stream
+from tests.golden.recipes import golden_recipe
+from tests.golden.test_steps import KEPT, differences, run
+from tests.ranks import TwoRanks
+
+
+def test_two_ranks_make_the_golden_log_of_one_process(two_ranks: TwoRanks, tmp_path: Path) -> None:
+    """Batches, latents, data-dependent start, batch norm, feature means, both losses, averaging and evaluation."""
+    kept = json.loads(KEPT.read_text())
+    logs = two_ranks(run, golden_recipe(), tmp_path / "run")
+    for log in logs:  # rank 0 wrote it, both read it
+        found = differences(log, kept)
+        assert not found, "\n".join(found[:10])
+    assert len(list((tmp_path / "run" / "tensorboard").iterdir())) == 1
+
+
+def trained(folder: Path, epochs: int) -> tuple[str, dict[str, torch.Tensor]]:
+    """The digits with noise; what was shown, and this rank's final state without the time it took."""
+    from tests.training.test_loop import without_time
+
+    screen = io.StringIO()
+    console = Console(file=screen, width=200, quiet=distributed.rank() > 0)
+    recipe = replace(digits(), epochs=epochs, decay_share=0.0, average_decay=0.9, report_every=2, sample_every=4)
+    states: list[Any] = []
+    original = Experiment.start
+
+    def start(self: Experiment, **options: Any) -> Any:
+        states.append(original(self, **options))
+        return states[-1]
+
+    Experiment.start = start  # type: ignore[method-assign]
+    try:
+        train_recipe(recipe, TrainOptions("digits", out=folder, device="cpu", threads=1), console)
+    finally:
+        Experiment.start = original  # type: ignore[method-assign]
+    return screen.getvalue(), without_time(states[0].tensors())
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_checkpoints_move_between_numbers_of_processes(two_ranks: TwoRanks, tmp_path: Path) -> None:
+    (_, whole), (silent, other) = two_ranks(trained, tmp_path / "whole", 4)
+    assert silent == ""
+    assert same(whole, other)
+    assert not torch.equal(whole["random.cpu"], whole["random.cpu.1"])
+    two_ranks(trained, tmp_path / "run", 2)
+    (text, continued), _ = two_ranks(trained, tmp_path / "run", 4)
+    assert "continuing at step 24" in text
+    assert same(continued, whole)  # bit for bit with as many processes
+    text, alone = trained(tmp_path / "run", 6)
+    assert "continuing at step 48" in text
+    assert "random.cpu.1" not in alone
+    (text, again), _ = two_ranks(trained, tmp_path / "run", 8)
+    assert "continuing at step 72" in text
+    assert not torch.equal(again["random.cpu"], again["random.cpu.1"])
+    assert [line["epoch"] for line in RunFolder(tmp_path / "run").read_log()] == [2, 4, 6, 8]
+
+
+def numbers() -> torch.Tensor:
+    own_random_stream(torch.get_rng_state())
+    return torch.randn(20_000)
+
+
+def test_noise_of_two_ranks_is_independent(two_ranks: TwoRanks) -> None:
+    first, second = two_ranks(numbers)
+    torch.manual_seed(0)
+    assert torch.equal(first, torch.randn(20_000))  # rank 0 goes on with the stream of one process
+    for shift in range(3):
+        correlation = torch.corrcoef(torch.stack([first[shift:], second[: 20_000 - shift]]))[0, 1]
+        assert abs(correlation) < 5 / 20_000**0.5
+
+
+def test_alone_nothing_is_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    with joined() as processes:
+        assert processes.first_on_each_machine(lambda: 3) == 3
+        assert processes.from_main({"a": 1}) == {"a": 1}
+        assert processes.tells()
+        processes.wait()
+    assert own_device("cpu") == "cpu"
+    with pytest.raises(ZeroDivisionError), joined():
+        raise ZeroDivisionError
+    assert LostProcessError("lost").args == ("lost",)
+    assert Processes().tells()
+
+
+def launch(out: Path, *options: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += ["-m", "improved_gan", "train", "digits", "--device", "cpu", "--save-every", "0.3", "--out", str(out)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [*command, *options], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def ours(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.startswith("improved-gan: ")]
+
+
+def wait_for_checkpoint(process: subprocess.Popen[str], out: Path) -> None:
+    while process.poll() is None and not any(out.glob("checkpoints/*.safetensors")):
+        time.sleep(0.05)
+
+
+def workers(process: subprocess.Popen[str]) -> list[int]:
+    """The processes that torchrun started, in order of rank."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+
+    def number(pid: str) -> int:
+        entries = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        return int(dict(entry.partition(b"=")[::2] for entry in entries).get(b"RANK", b"-1"))
+
+    return [int(pid) for pid in sorted(children, key=number) if number(pid) >= 0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", ["sigterm", "kill 0", "kill 1"])
+def test_it_ends_together_with_one_message_and_can_go_on(tmp_path: Path, end: str) -> None:
+    out = tmp_path / "run"
+    process = launch(out, "--epochs", "2000")
+    wait_for_checkpoint(process, out)
+    assert process.poll() is None, process.communicate()
+    if end == "sigterm":
+        process.send_signal(signal.SIGTERM)
+    else:
+        os.kill(workers(process)[int(end[-1])], signal.SIGKILL)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode != 0
+    message = "stopped at step" if end == "sigterm" else "another of the 2 processes was killed"
+    assert len(ours(errors)) == 1, errors
+    assert message in ours(errors)[0]
+    assert ours(errors)[0].count("run the same command to go on") == 1
+    command = [sys.executable, "-m", "improved_gan", "train", "digits", "--device", "cpu", "--epochs", "2000"]
+    again = subprocess.run([*command, "--out", str(out), "--dry-run"], capture_output=True, text=True, check=True)
+    assert "nothing was trained" in again.stdout
+    assert RunFolder(out).recipe()["settings"]["epochs"] == 2000
+
+
+@pytest.mark.slow
+def test_bad_input_is_told_once_and_writes_nothing(tmp_path: Path) -> None:
+    process = launch(tmp_path / "run", "--labels", "25")
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert len(ours(errors)) == 1
+    assert "25 labels cannot be shared evenly" in ours(errors)[0]
+    assert not (tmp_path / "run").exists()
