@@ -150,23 +150,40 @@ def sample(
 @app.command()
 def classify(
     run: RunArgument,
-    images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
+    images: Annotated[list[Path], typer.Argument(help="Image files, or folders or archives of them.")],
     out: Annotated[Path, typer.Option(help="The CSV file to write.")],
     fit: Annotated[
         bool, typer.Option("--fit", help="Convert the mode and scale to the size that the run was trained on.")
     ] = False,
     invert: Annotated[bool, typer.Option("--invert", help="Swap dark and light (scans of ink for MNIST).")] = False,
+    review: Annotated[
+        int | None, typer.Option(help="Write a page on which to label the N least certain images by hand.", min=1)
+    ] = None,
+    diverse: Annotated[
+        bool, typer.Option("--diverse", help="Choose them from the 10 N least certain, far from each other.")
+    ] = False,
+    labels: Annotated[
+        Path | None, typer.Option(help="Earlier labels.csv: its images are not shown, its rows are kept.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Threads that decode images; default: up to 4.", min=1)] = None,
     device: DeviceOption = None,
 ) -> None:
-    """Classify images with a trained run: label, probability of each class, and how real each image looks.
+    """Classify images with a trained run: label, probabilities, how real each image looks, and how uncertain its class.
 
-    An image that cannot be used is reported, the others are done, and the exit code is 1.
+    A run that was stopped goes on with the same command; later it does only what is new or has changed. An image that
+    cannot be used is reported, the others are done, and the exit code is 1.
 
-    Example: `improved-gan classify runs/mnist scans/ --fit --invert --out labels.csv`.
+    Example: `improved-gan classify runs/mnist scans/ --fit --invert --out predictions.csv --review 100`.
     """
+    if review is None and (diverse or labels is not None):
+        raise typer.BadParameter("--diverse and --labels belong to --review N", param_hint="--review")
     from improved_gan.commands.classify import run_classification
+    from improved_gan.commands.review import ReviewOptions
 
-    if run_classification(run, images, out=out, fit=fit, invert=invert, device=device, console=_console()):
+    page = None if review is None else ReviewOptions(review, diverse, labels)
+    if run_classification(
+        run, images, out=out, fit=fit, invert=invert, device=device, console=_console(), workers=workers, review=page
+    ):
         raise typer.Exit(1)
 
 

@@ -16,7 +16,7 @@ from improved_gan.data.dataset import DataError
 from improved_gan.data.images import IMAGE_SUFFIXES
 from improved_gan.data.tar_archives import TarIndex
 
-__all__ = ["MAX_BYTES", "ImageSource", "open_images"]
+__all__ = ["MAX_BYTES", "ImageSource", "Read", "is_archive", "open_images"]
 
 MAX_BYTES = 2**28  # of one image file: 89 million pixels in colour, uncompressed
 
@@ -53,7 +53,7 @@ def open_images(path: Path) -> ImageSource:
     Raises:
         DataError: there is no such path, it holds no image, or the archive cannot be read.
     """
-    if path.is_file() and _is_archive(path.name):
+    if path.is_file() and is_archive(path.name):
         return _checked(_open_archive(path))
     if not path.is_dir():
         kinds = ", ".join(_ARCHIVES)
@@ -61,7 +61,7 @@ def open_images(path: Path) -> ImageSource:
         raise DataError(f"{is_what}: give a folder of images or an archive of them ({kinds})")
     files = sorted(_walk(path))
     names = tuple(name for name in files if _is_image(name))
-    archives = [name for name in files if _is_archive(name)]
+    archives = [name for name in files if is_archive(name)]
     if names or not archives:
         return _checked(
             ImageSource(path, names, lambda: ((name, lambda name=name: _read(path / name)) for name in names))  # type: ignore[misc]
@@ -83,7 +83,8 @@ def _checked(source: ImageSource) -> ImageSource:
     return source
 
 
-def _is_archive(name: str) -> bool:
+def is_archive(name: str) -> bool:
+    """Whether a file of this name is read as an archive."""
     return name.lower().endswith(_ARCHIVES)
 
 
