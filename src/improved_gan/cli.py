@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from improved_gan import __version__
+from improved_gan.commands.classify_options import classify
 from improved_gan.commands.evaluate_options import evaluate
+from improved_gan.commands.export_options import export
 from improved_gan.commands.reproduce_arguments import ManyLabels, reproduce
 from improved_gan.commands.turing_test import app as turing_test_app
 
@@ -147,46 +149,8 @@ def sample(
     run_sampling(run, num=num, out=out, seed=seed, device=device, console=_console())
 
 
-@app.command()
-def classify(
-    run: RunArgument,
-    images: Annotated[list[Path], typer.Argument(help="Image files, or folders or archives of them.")],
-    out: Annotated[Path, typer.Option(help="The CSV file to write.")],
-    fit: Annotated[
-        bool, typer.Option("--fit", help="Convert the mode and scale to the size that the run was trained on.")
-    ] = False,
-    invert: Annotated[bool, typer.Option("--invert", help="Swap dark and light (scans of ink for MNIST).")] = False,
-    review: Annotated[
-        int | None, typer.Option(help="Write a page on which to label the N least certain images by hand.", min=1)
-    ] = None,
-    diverse: Annotated[
-        bool, typer.Option("--diverse", help="Choose them from the 10 N least certain, far from each other.")
-    ] = False,
-    labels: Annotated[
-        Path | None, typer.Option(help="Earlier labels.csv: its images are not shown, its rows are kept.")
-    ] = None,
-    workers: Annotated[int | None, typer.Option(help="Threads that decode images; default: up to 4.", min=1)] = None,
-    device: DeviceOption = None,
-) -> None:
-    """Classify images with a trained run: label, probabilities, how real each image looks, and how uncertain its class.
-
-    A run that was stopped goes on with the same command; later it does only what is new or has changed. An image that
-    cannot be used is reported, the others are done, and the exit code is 1.
-
-    Example: `improved-gan classify runs/mnist scans/ --fit --invert --out predictions.csv --review 100`.
-    """
-    if review is None and (diverse or labels is not None):
-        raise typer.BadParameter("--diverse and --labels belong to --review N", param_hint="--review")
-    from improved_gan.commands.classify import run_classification
-    from improved_gan.commands.review import ReviewOptions
-
-    page = None if review is None else ReviewOptions(review, diverse, labels)
-    if run_classification(
-        run, images, out=out, fit=fit, invert=invert, device=device, console=_console(), workers=workers, review=page
-    ):
-        raise typer.Exit(1)
-
-
+app.command()(classify)
+app.command()(export)
 app.command()(evaluate)
 
 
@@ -222,6 +186,7 @@ def _expected(error: Exception) -> tuple[str | None, int]:
     """The one line and the exit code of an error that the user can do something about; (None, 1) for a bug."""
     from improved_gan.commands.theory import TheoryError
     from improved_gan.data import DataError
+    from improved_gan.export.errors import ExportError
     from improved_gan.metrics import MetricError
     from improved_gan.recipes import RecipeError
     from improved_gan.training.errors import DivergedError, InterruptedRunError, RunError
@@ -229,7 +194,7 @@ def _expected(error: Exception) -> tuple[str | None, int]:
 
     if isinstance(error, InterruptedRunError):
         return str(error), 128 + error.signal_number
-    if isinstance(error, (DataError, MetricError, RecipeError, RunError, TheoryError, TuringTestError)):
+    if isinstance(error, (DataError, ExportError, MetricError, RecipeError, RunError, TheoryError, TuringTestError)):
         return str(error), 2
     if isinstance(error, DivergedError):
         return str(error), 1
