@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from improved_gan.data import Batches, DataError, LabelledImages, LabelSplit
+from improved_gan.data import Batches, DataError, LabelledImages, LabelSplit, image_rows
 
 
 def numbered(num: int = 60, classes: int = 3) -> LabelledImages:
@@ -71,3 +71,39 @@ def test_bad_use() -> None:
     split = LabelSplit.draw(numbered().labels, 6, seed=0)
     with pytest.raises(DataError, match="drawn from other data"):
         Batches(numbered(30), split, batch_size=5, seed=1)
+
+
+def test_images_held_out_are_never_seen_and_labels_that_are_not_known_are_never_drawn() -> None:
+    data = numbered()
+    labels = data.labels.clone()
+    labels[30:] = -1
+    held_out = [0, 7, 50]
+    split = LabelSplit.as_given(labels, held_out=held_out)
+    batches = Batches(LabelledImages(data.images, labels), split, batch_size=19, seed=1)
+    seen, labelled = set(), set()
+    for batch in batches.epoch(0):
+        seen |= set(rows(batch.unlabelled_images)) | set(rows(batch.fresh_images))
+        labelled |= set(rows(batch.labelled_images))
+        assert (torch.tensor(rows(batch.labelled_images)) % 3).equal(batch.labels)
+    assert seen == set(range(60)) - set(held_out)
+    assert labelled == set(range(30)) - set(held_out)
+
+
+def test_without_any_label_the_labelled_part_is_empty() -> None:
+    batches = Batches(numbered(), LabelSplit.none(60), batch_size=20, seed=1)
+    for batch in batches.epoch(0):
+        assert batch.labelled_images.shape == (0, 1, 2, 2)
+        assert batch.labels.shape == (0,)
+        assert len(batch.unlabelled_images) == 20
+
+
+def test_a_large_set_is_read_ahead_and_gives_the_same_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = list(make().epoch(3, first_step=1))
+    monkeypatch.setattr(image_rows, "_LARGE", 1)
+    ahead = list(make().epoch(3, first_step=1))
+    assert len(ahead) == len(usual) == 5
+    for a, b in zip(usual, ahead, strict=True):
+        assert torch.equal(a.unlabelled_images, b.unlabelled_images)
+        assert torch.equal(a.fresh_images, b.fresh_images)
+        assert torch.equal(a.labelled_images, b.labelled_images)
+        assert torch.equal(a.labels, b.labels)

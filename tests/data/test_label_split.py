@@ -1,4 +1,5 @@
 import dataclasses
+import hashlib
 import json
 
 import pytest
@@ -58,3 +59,47 @@ def test_what_is_stored_survives_json_and_any_change_is_noticed() -> None:
 def test_impossible_budgets(num_labels: int, message: str) -> None:
     with pytest.raises(DataError, match=message):
         LabelSplit.draw(LABELS, num_labels, seed=1)
+
+
+PARTLY = torch.where(torch.arange(300) % 3 == 0, LABELS, torch.full_like(LABELS, -1))
+
+
+def test_only_known_labels_that_are_not_held_out_are_drawn() -> None:
+    held_out = (PARTLY >= 0).nonzero().flatten()[:20].tolist()
+    split = LabelSplit.draw(PARTLY, 20, seed=1, held_out=held_out)
+    assert torch.bincount(torch.tensor(split.labels)).tolist() == [2] * 10
+    assert not set(split.indices) & set(held_out)
+    assert PARTLY[list(split.indices)].tolist() == list(split.labels)
+    assert sorted({*split.training_indices().tolist(), *held_out}) == list(range(300))
+    assert torch.equal(split.unlabelled_indices(), split.training_indices())
+    without = dataclasses.replace(split, include_labelled=False)
+    assert set(without.unlabelled_indices().tolist()) == set(range(300)) - {*held_out, *split.indices}
+
+
+def test_labels_as_given_are_all_that_are_known_ordered_by_class() -> None:
+    split = LabelSplit.as_given(PARTLY, held_out=[0, 3])
+    assert set(split.indices) == {row for row in range(300) if PARTLY[row] >= 0} - {0, 3}
+    assert list(split.labels) == sorted(split.labels) == PARTLY[list(split.indices)].tolist()
+
+
+def test_what_is_held_out_is_part_of_the_hash_and_changes_nothing_where_nothing_is() -> None:
+    plain, held = LabelSplit.draw(LABELS, 20, seed=1), LabelSplit.draw(LABELS, 20, seed=1, held_out=[5])
+    assert "held_out" not in plain.as_dict()
+    assert held.as_dict()["held_out"] == [5]
+    assert dataclasses.replace(plain, held_out=(5,)).digest != plain.digest
+    # The hash that version 0.1 wrote for this split: run folders of that time stay valid.
+    text = f"{plain.num_images}|{plain.include_labelled}|{plain.indices}|{plain.labels}"
+    assert plain.digest == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_no_labels() -> None:
+    split = LabelSplit.none(5, held_out=[1])
+    assert (split.indices, split.unlabelled_indices().tolist()) == ((), [0, 2, 3, 4])
+    with pytest.raises(DataError, match="no image has one"):
+        LabelSplit.draw(torch.full((5,), -1), 10, seed=1)
+
+
+def test_a_class_that_is_too_small_among_partly_known_labels() -> None:
+    labels = torch.tensor([0, 0, 0, 1, -1, -1])
+    with pytest.raises(DataError, match="class 1 has only 1 images: take at most 2 labels"):
+        LabelSplit.draw(labels, 4, seed=1)

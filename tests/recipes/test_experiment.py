@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from improved_gan.data import Dataset, LabelledImages, load_digits
 from improved_gan.recipes import digits
 from improved_gan.recipes.experiment import Experiment, test_errors
 from improved_gan.techniques import WeightAverage
@@ -51,3 +52,46 @@ def test_errors_are_counted_over_all_test_images_in_evaluation_mode() -> None:
         logits = averaged.eval()(experiment.data.test.images / 255).logits.numpy()
     assert result["test/wrong"] == int((logits.argmax(1) != experiment.data.test.labels.numpy()).sum())
     assert result["test/error"] == result["test/wrong"] / 500
+
+
+def with_unknown_labels() -> Dataset:
+    """The digits with every second label taken away and the first thirty images held out."""
+    data = load_digits()
+    labels = data.train.labels.clone()
+    labels[::2] = -1
+    return replace(
+        data,
+        train=LabelledImages(data.train.images, labels),
+        test=LabelledImages(data.train.images[:30], data.train.labels[:30]),
+        test_kind="validation",
+        held_out=tuple(range(30)),
+        digest="0" * 64,
+    )
+
+
+def test_labels_as_given_and_images_held_out() -> None:
+    experiment = prepare(load_data=lambda _: with_unknown_labels(), labels_as_given=True)
+    assert list(experiment.split.indices) != []
+    assert set(experiment.split.indices) == set(range(31, 1297, 2))
+    assert len(experiment.split.training_indices()) == 1297 - 30
+    assert set(experiment.evaluate(experiment.start().discriminator)) == {"validation/wrong", "validation/error"}
+    assert experiment.settings()["data_sha256"] == "0" * 64
+    assert "data_sha256" not in prepare().settings()
+
+
+def test_the_start_uses_no_image_that_is_held_out() -> None:
+    data = with_unknown_labels()
+    darkened = data.train.images.clone()
+    darkened[:30] = 255  # would change D's start, if it were seen
+    changed = replace(data, train=LabelledImages(darkened, data.train.labels))
+    one, other = (
+        prepare(load_data=lambda _, data=data: data, num_start_images=2000).start().tensors()
+        for data in (data, changed)
+    )
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_without_labels_nothing_is_evaluated() -> None:
+    experiment = prepare(num_labels=0)
+    assert experiment.split.indices == ()
+    assert experiment.evaluate(experiment.start().discriminator) == {}

@@ -28,7 +28,7 @@ def test_described_keeps_what_tells_two_settings_apart() -> None:
     [
         ({"epochs": 0}, "epochs must be positive; got 0"),
         ({"learning_rate": -1.0}, "learning_rate must be positive"),
-        ({"num_labels": 0}, "num_labels must be positive"),
+        ({"num_labels": -1}, "num_labels must be positive, or 0 for none"),
         ({"decay_share": 1.5}, r"decay_share must lie in 0\.\.1; got 1\.5"),
         ({"precision": "float8"}, "float32, bfloat16; got 'float8'"),
     ],

@@ -132,7 +132,7 @@ def _train(experiment: Experiment, folder: RunFolder, options: TrainOptions, con
         train(
             state,
             batches,
-            experiment.recipe.objective,
+            experiment.objective(state),
             schedule,
             folder=folder,
             fingerprint=fingerprint,

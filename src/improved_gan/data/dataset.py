@@ -14,7 +14,9 @@ class DataError(ValueError):
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """Images (N, C, H, W) uint8 and their classes (N,) int64.
+    """Images (N, C, H, W) uint8 and their classes (N,) int64, -1 where no label is known.
+
+    The images may be a memory-mapped file that cannot be written to: treat them as constants.
 
     Raises:
         DataError: shapes or dtypes that disagree.
@@ -41,12 +43,25 @@ class LabelledImages:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Training and test images with the names of their classes."""
+    """Training and test images with the names of their classes.
+
+    Args:
+        name: of the data set.
+        class_names: of the K classes; none for a set without labels.
+        train: the training images; label -1 where none is known.
+        test: images with labels that training never sees; may be none.
+        test_kind: what these are, "test" or "validation".
+        held_out: positions in `train` that training must leave out, because `test` has copies of them.
+        digest: SHA-256 of the content, where it may change between two starts of a run; else empty.
+    """
 
     name: str
     class_names: tuple[str, ...]
     train: LabelledImages
     test: LabelledImages
+    test_kind: str = "test"
+    held_out: tuple[int, ...] = ()
+    digest: str = ""
 
     @property
     def image_shape(self) -> tuple[int, ...]:

@@ -1,10 +1,12 @@
 """Which images have labels: an object, so that no label beyond the budget can leak in.
 
-n labels, the same number for each class, are drawn once from the training set. The split is saved with a run as seed,
-indices and hash (`as_dict`); a run folder with another split is refused.
+n labels, the same number for each class, are drawn once from the training set; or all known ones are used, or none.
+Label -1 means that none is known. Images that are held out (for validation) are in no part of a split. The split is
+saved with a run as seed, indices and hash (`as_dict`); a run folder with another split is refused.
 """
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +28,7 @@ class LabelSplit:
         labels: their classes.
         num_images: size of the training set.
         include_labelled: whether the labelled images are among the unlabelled ones too, as in the released scripts.
+        held_out: positions, in ascending order, of images that training must never see.
     """
 
     seed: int
@@ -33,16 +36,26 @@ class LabelSplit:
     labels: tuple[int, ...]
     num_images: int
     include_labelled: bool = True
+    held_out: tuple[int, ...] = ()
 
     @classmethod
-    def draw(cls, labels: Tensor, num_labels: int, *, seed: int, include_labelled: bool = True) -> "LabelSplit":
+    def draw(
+        cls,
+        labels: Tensor,
+        num_labels: int,
+        *,
+        seed: int,
+        include_labelled: bool = True,
+        held_out: Iterable[int] = (),
+    ) -> "LabelSplit":
         """Draw `num_labels` labelled images, balanced over the classes that occur.
 
         Args:
-            labels: (N,) int64 classes of the training set, 0..K-1.
+            labels: (N,) int64 classes of the training set, 0..K-1, or -1 where none is known.
             num_labels: the budget, a multiple of the number of classes.
             seed: the same seed draws the same split.
             include_labelled: see above.
+            held_out: see above; these are not drawn.
 
         Raises:
             DataError: the budget is not a positive multiple of K, or a class has fewer images than that.
@@ -52,7 +65,11 @@ class LabelSplit:
         >>> LabelSplit.draw(torch.tensor([0, 1, 0, 1]), 2, seed=1).labels
         (0, 1)
         """
-        classes = np.unique(labels.numpy()).tolist()
+        held_out = tuple(sorted(held_out))
+        drawable = _without(labels, held_out)
+        classes = np.unique(drawable[drawable >= 0].numpy()).tolist()
+        if not classes:
+            raise DataError(f"{num_labels} labels are asked for, and no image has one")
         if num_labels < len(classes) or num_labels % len(classes):
             raise DataError(
                 f"{num_labels} labels cannot be shared evenly by {len(classes)} classes: "
@@ -62,29 +79,62 @@ class LabelSplit:
         order = torch.from_numpy(np.random.RandomState(seed).permutation(len(labels)))
         chosen: list[int] = []
         for one in classes:
-            members = order[labels[order] == one]
+            members = order[drawable[order] == one]
             if len(members) < each:
                 raise DataError(
                     f"{num_labels} labels are {each} a class, but class {one} has only {len(members)} images: "
-                    f"take at most {int(torch.bincount(labels)[classes].min()) * len(classes)} labels"
+                    f"take at most {_fewest(drawable) * len(classes)} labels"
                 )
             chosen += members[:each].tolist()
         chosen_labels = tuple(labels[chosen].tolist())
-        return cls(seed, tuple(chosen), chosen_labels, len(labels), include_labelled)
+        return cls(seed, tuple(chosen), chosen_labels, len(labels), include_labelled, held_out)
+
+    @classmethod
+    def as_given(
+        cls, labels: Tensor, *, seed: int = 0, include_labelled: bool = True, held_out: Iterable[int] = ()
+    ) -> "LabelSplit":
+        """All labels that are known, however many each class has.
+
+        Args:
+            labels: (N,) int64, -1 where none is known.
+            seed: is only noted.
+            include_labelled: see above.
+            held_out: see above.
+
+        >>> LabelSplit.as_given(torch.tensor([1, -1, 0, 1]), held_out=[3])
+        LabelSplit(seed=0, indices=(2, 0), labels=(0, 1), num_images=4, include_labelled=True, held_out=(3,))
+        """
+        held_out = tuple(sorted(held_out))
+        known = _without(labels, held_out)
+        order = torch.argsort(known, stable=True)
+        order = order[known[order] >= 0]
+        chosen = tuple(order.tolist())
+        return cls(seed, chosen, tuple(labels[order].tolist()), len(labels), include_labelled, held_out)
+
+    @classmethod
+    def none(cls, num_images: int, *, seed: int = 0, held_out: Iterable[int] = ()) -> "LabelSplit":
+        """No labels at all: every image but those held out is unlabelled.
+
+        >>> LabelSplit.none(3).unlabelled_indices()
+        tensor([0, 1, 2])
+        """
+        return cls(seed, (), (), num_images, True, tuple(sorted(held_out)))
 
     @property
     def digest(self) -> str:
         """SHA-256 over everything that the split says: two splits are the same if and only if this is."""
         text = f"{self.num_images}|{self.include_labelled}|{self.indices}|{self.labels}"
+        text += f"|{self.held_out}" if self.held_out else ""  # splits of earlier versions keep their hash
         return hashlib.sha256(text.encode()).hexdigest()
 
     def unlabelled_indices(self) -> Tensor:
         """(M,) positions of the images that D sees without label."""
-        if self.include_labelled:
-            return torch.arange(self.num_images)
-        keep = torch.ones(self.num_images, dtype=torch.bool)
-        keep[list(self.indices)] = False
-        return keep.nonzero().flatten()
+        left_out = self.held_out if self.include_labelled else (*self.held_out, *self.indices)
+        return _remaining(self.num_images, left_out)
+
+    def training_indices(self) -> Tensor:
+        """(M,) positions of the images that training sees, with label or without."""
+        return _remaining(self.num_images, self.held_out)
 
     def as_dict(self) -> dict[str, object]:
         """What a run folder stores."""
@@ -96,4 +146,27 @@ class LabelSplit:
             "indices": list(self.indices),
             "labels": list(self.labels),
             "sha256": self.digest,
-        }
+        } | ({"held_out": list(self.held_out)} if self.held_out else {})
+
+
+def _without(labels: Tensor, held_out: tuple[int, ...]) -> Tensor:
+    """The labels with -1 for the images held out."""
+    if not held_out:
+        return labels
+    labels = labels.clone()
+    labels[list(held_out)] = -1
+    return labels
+
+
+def _remaining(num_images: int, left_out: tuple[int, ...]) -> Tensor:
+    if not left_out:
+        return torch.arange(num_images)
+    keep = torch.ones(num_images, dtype=torch.bool)
+    keep[list(left_out)] = False
+    return keep.nonzero().flatten()
+
+
+def _fewest(labels: Tensor) -> int:
+    """Images of the class with the fewest."""
+    counts = torch.bincount(labels[labels >= 0])
+    return int(counts[counts > 0].min())

@@ -1,7 +1,6 @@
 """What training needs of a network: a generator makes images from latents, a discriminator judges images.
 
-Images are (N, C, H, W) in [0, 1] (or [-1, 1] where a recipe says so); class logits leave out "generated", whose logit
-is 0 (paper, section 5).
+Images are (N, C, H, W) in [0, 1]; class logits leave out "generated", whose logit is 0 (paper, section 5).
 """
 
 from abc import ABC, abstractmethod
@@ -12,6 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
+
+from improved_gan.techniques import data_dependent_init_
 
 __all__ = ["Discriminator", "Generator", "Judgement", "judge_together"]
 
@@ -34,6 +35,9 @@ class Generator(nn.Module, ABC):
     def forward(self, latents: Tensor) -> Tensor:
         """(N, Z) latents -> (N, C, H, W) images."""
 
+    def start_(self, num: int) -> None:
+        """What is set before the first step from a batch of `num` latents; by default nothing is drawn or set."""
+
     @contextmanager
     def fixed_weights(self) -> Iterator[None]:
         """While entered no parameter may change: a network may keep what it computes from parameters alone.
@@ -48,13 +52,24 @@ class Discriminator(nn.Module, ABC):
 
     `independent_rows` says that the judgement of an image does not depend on its batch mates, so that several batches
     may be judged in one pass. A discriminator with batch normalization or minibatch features sets it to False.
+    `two_sided` says that it compares each image with the real and with the generated ones (the last of the batches that
+    are judged together), so that the generator's step, too, needs real images.
     """
 
     independent_rows: bool = True
+    two_sided: bool = False
 
     @abstractmethod
     def forward(self, images: Tensor) -> Judgement:
         """(N, C, H, W) images -> their judgement."""
+
+    def judge_batches(self, batches: Sequence[Tensor]) -> list[Judgement]:
+        """One judgement a batch: each in a pass of its own, unless a network knows better."""
+        return [self(batch) for batch in batches]
+
+    def start_(self, images: Tensor) -> None:
+        """Set what follows from one batch of real images (N, C, H, W): by default the scales of weight norm."""
+        data_dependent_init_(self, images)
 
     @contextmanager
     def fixed_weights(self) -> Iterator[None]:
@@ -64,7 +79,7 @@ class Discriminator(nn.Module, ABC):
 
 
 def judge_together(discriminator: Discriminator, batches: Sequence[Tensor]) -> list[Judgement]:
-    """Judge several batches, in one pass where the discriminator's rows are independent.
+    """Judge several batches, in one pass where the discriminator allows it; they never see each other.
 
     One pass costs one weight normalization, one cast and larger matrix products in place of several small ones.
 
@@ -76,7 +91,7 @@ def judge_together(discriminator: Discriminator, batches: Sequence[Tensor]) -> l
         One judgement a batch, in their order.
     """
     if not discriminator.independent_rows:
-        return [discriminator(batch) for batch in batches]
+        return discriminator.judge_batches(batches)
     sizes = [len(batch) for batch in batches]
     logits, features = discriminator(torch.cat(list(batches)))
     return [Judgement(*parts) for parts in zip(logits.split(sizes), features.split(sizes), strict=True)]

@@ -31,7 +31,7 @@ class Recipe:
         name: on the command line, in file names.
         summary: one line for the list of recipes.
         load_data: from the folder that the user gave, or None.
-        num_labels: the budget, balanced over the classes.
+        num_labels: the budget, balanced over the classes; 0 for none.
         generator, discriminator: build the two networks.
         objective: the game.
         epochs: passes over the unlabelled images.
@@ -43,6 +43,12 @@ class Recipe:
         average_decay: of D's weights for testing, 1 - 1e-4 in the released scripts.
         average_every: steps between the weights that enter that average.
         num_start_images: size of the batch for D's data-dependent start; 0 for none.
+        generator_average_decay: of G's weights for samples; None samples from the weights as they are.
+        historical_weight: of historical averaging in both players' costs (section 3.3); 0 leaves it out.
+        image_shape: (C, H, W) of the images that the networks are for, checked against the data; None skips that.
+        num_classes: the classes that D tells apart, checked likewise.
+        score_samples: how many samples are scored at the end where a scoring network is at hand; 0 for none.
+        labels_as_given: use every label that the data has, balanced or not; `num_labels` is then how many these are.
         include_labelled: whether D sees the labelled images among the unlabelled ones too, as released.
         report_every, sample_every: epochs.
         precision: of the forward passes, "float32" or "bfloat16".
@@ -68,6 +74,12 @@ class Recipe:
     average_decay: float = 0.9999
     average_every: int = 1
     num_start_images: int = 500
+    generator_average_decay: float | None = None
+    historical_weight: float = 0.0
+    image_shape: tuple[int, ...] | None = None
+    num_classes: int | None = None
+    score_samples: int = 0
+    labels_as_given: bool = False
     include_labelled: bool = True
     report_every: int = 1
     sample_every: int = 10
@@ -75,8 +87,9 @@ class Recipe:
     paper: str = "not in the paper"
 
     def __post_init__(self) -> None:
+        if self.num_labels < 0:
+            raise RecipeError(f"num_labels must be positive, or 0 for none; got {self.num_labels}")
         for name in (
-            "num_labels",
             "epochs",
             "batch_size",
             "report_every",
@@ -86,6 +99,9 @@ class Recipe:
         ):
             if not getattr(self, name) > 0:
                 raise RecipeError(f"{name} must be positive; got {getattr(self, name)}")
+        if self.historical_weight < 0 or self.score_samples < 0:
+            text = f"{self.historical_weight} and {self.score_samples}"
+            raise RecipeError(f"historical_weight and score_samples must not be negative; got {text}")
         if not 0 <= self.decay_share <= 1:
             raise RecipeError(f"decay_share must lie in 0..1; got {self.decay_share}")
         if self.precision not in PRECISIONS:

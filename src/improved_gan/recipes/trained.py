@@ -15,6 +15,7 @@ from improved_gan.techniques import WeightAverage
 from improved_gan.training.checkpoints import load_newest
 from improved_gan.training.errors import RunError
 from improved_gan.training.run_folder import RunFolder
+from improved_gan.training.sampling import averaged_generator
 from improved_gan.training.state import below
 
 __all__ = ["OWN_RECIPE", "Trained", "choose_device", "load_trained"]
@@ -75,6 +76,10 @@ def load_trained(path: Path, *, device: str = "cpu", warn: Callable[[str], None]
         average = WeightAverage(discriminator, recipe.average_decay, every=recipe.average_every)
         for prefix, module in {"generator": generator, "discriminator": discriminator, "average": average}.items():
             module.load_state_dict(below(tensors, prefix))
+        if recipe.generator_average_decay is not None:
+            generator_average = WeightAverage(generator, recipe.generator_average_decay)
+            generator_average.load_state_dict(below(tensors, "generator_average"))
+            generator = averaged_generator(generator, generator_average)
     except (RuntimeError, RecipeError) as error:
         raise RunError(f"the checkpoint in {path} does not fit the networks of its recipe: {error}") from error
     averaged = average.averaged(discriminator)

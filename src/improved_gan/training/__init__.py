@@ -1,6 +1,7 @@
 """The training step, its objectives, the loop around it, and the run folder that it fills."""
 
-from improved_gan.training.objectives import Adversarial, LabelsAlone, Objective, SemiSupervised, Terms
+from improved_gan.training.adversarial import Adversarial
+from improved_gan.training.objectives import LabelsAlone, Objective, SemiSupervised, Terms
 from improved_gan.training.step import Optimizers, train_step
 
 __all__ = ["Adversarial", "LabelsAlone", "Objective", "Optimizers", "SemiSupervised", "Terms", "train_step"]

@@ -160,7 +160,7 @@ class _Run:
             self.folder.append_log(line)
             self.reporter.report(line)
         if epoch % self.schedule.sample_every == 0 or last:
-            picture = grid(sample(self.state.generator, _NUM_GRID, seed=_GRID_SEED))
+            picture = grid(sample(self.state.sampling_generator(), _NUM_GRID, seed=_GRID_SEED))
             write_png(self.folder.samples / f"epoch-{epoch:04d}.png", picture)
             self.reporter.show_grid(picture, self.state.step)
 

@@ -14,15 +14,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from improved_gan.models.interface import Discriminator, Generator, judge_together
-from improved_gan.techniques import (
-    adversarial_discriminator_loss,
-    feature_matching_loss,
-    non_saturating_generator_loss,
-    real_logit,
-    semi_supervised_losses,
-)
+from improved_gan.techniques import feature_matching_loss, real_logit, semi_supervised_losses
 
-__all__ = ["Adversarial", "LabelsAlone", "Objective", "SemiSupervised", "Terms", "TrainingBatch"]
+__all__ = [
+    "LabelsAlone",
+    "Objective",
+    "SemiSupervised",
+    "Terms",
+    "TrainingBatch",
+    "error_share",
+    "generate_for_discriminator",
+]
 
 
 class TrainingBatch(Protocol):
@@ -81,7 +83,7 @@ class SemiSupervised(Objective):
 
     def discriminator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
         """Weight * L_supervised and weight * L_unsupervised of section 5."""
-        generated_images = _generate_for_discriminator(generator, len(batch.unlabelled_images))
+        generated_images = generate_for_discriminator(generator, len(batch.unlabelled_images))
         judged = [batch.labelled_images, batch.unlabelled_images, generated_images]
         labelled, unlabelled, generated = (judgement.logits for judgement in judge_together(discriminator, judged))
         supervised, unsupervised = semi_supervised_losses(labelled, batch.labels, unlabelled, generated)
@@ -91,7 +93,7 @@ class SemiSupervised(Objective):
                 "unsupervised": self.unsupervised_weight * unsupervised,
             },
             monitors={
-                "labelled_error": _error(labelled, batch.labels),
+                "labelled_error": error_share(labelled, batch.labels),
                 **_probabilities(real_logit(unlabelled.detach()), real_logit(generated.detach())),
             },
         )
@@ -116,49 +118,17 @@ class LabelsAlone(Objective):
         """L_supervised of section 5."""
         logits = discriminator(batch.labelled_images).logits
         loss = F.cross_entropy(logits.float(), batch.labels)
-        return Terms(losses={"supervised": loss}, monitors={"labelled_error": _error(logits, batch.labels)})
+        return Terms(losses={"supervised": loss}, monitors={"labelled_error": error_share(logits, batch.labels)})
 
     def generator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
         """None."""
         return Terms(losses={})
 
 
-@dataclass(frozen=True)
-class Adversarial(Objective):
-    """The two-player game without labels (paper, section 2).
-
-    Args:
-        discriminator_loss: of the real and the generated logits (N,), (M,).
-        generator_loss: of the generated logits (M,).
-    """
-
-    discriminator_loss: Callable[[Tensor, Tensor], Tensor] = adversarial_discriminator_loss
-    generator_loss: Callable[[Tensor], Tensor] = non_saturating_generator_loss
-
-    def discriminator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
-        """Real or generated, by cross entropy."""
-        generated_images = _generate_for_discriminator(generator, len(batch.unlabelled_images))
-        judgements = judge_together(discriminator, [batch.unlabelled_images, generated_images])
-        real, generated = (_as_real_logit(judgement.logits) for judgement in judgements)
-        return Terms(
-            losses={"adversarial": self.discriminator_loss(real, generated)},
-            monitors=_probabilities(real.detach(), generated.detach()),
-        )
-
-    def generator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
-        """Generated images that pass for real."""
-        generated = discriminator(generator(generator.draw_latents(len(batch.fresh_images))))
-        return Terms(losses={"adversarial": self.generator_loss(_as_real_logit(generated.logits))})
-
-
-def _generate_for_discriminator(generator: Generator, num: int) -> Tensor:
+def generate_for_discriminator(generator: Generator, num: int) -> Tensor:
+    """(num, C, H, W) images without a graph."""
     with torch.no_grad():
         return generator(generator.draw_latents(num))  # type: ignore[no-any-return]
-
-
-def _as_real_logit(logits: Tensor) -> Tensor:
-    """(N,) the logit of "real", from itself or from K class logits (N, K)."""
-    return logits if logits.dim() == 1 else real_logit(logits)
 
 
 def _probabilities(real_logits: Tensor, generated_logits: Tensor) -> dict[str, Tensor]:
@@ -169,5 +139,6 @@ def _probabilities(real_logits: Tensor, generated_logits: Tensor) -> dict[str, T
     }
 
 
-def _error(logits: Tensor, labels: Tensor) -> Tensor:
+def error_share(logits: Tensor, labels: Tensor) -> Tensor:
+    """The share of images that get the wrong class."""
     return (logits.detach().argmax(1) != labels).float().mean()

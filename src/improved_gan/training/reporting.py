@@ -93,10 +93,19 @@ def summary(line: Mapping[str, Any]) -> str:
     'epoch 3/10  test error 1.23% (123 wrong)  D supervised 0.0100'
     """
     parts = [f"epoch {line['epoch']}/{line['epochs']}"]
-    if "test/error" in line:
-        parts.append(f"test error {line['test/error']:.2%} ({line['test/wrong']} wrong)")
+    for kind in ("test", "validation"):
+        if f"{kind}/error" in line:
+            parts.append(f"{kind} error {line[f'{kind}/error']:.2%} ({line[f'{kind}/wrong']} wrong)")
     short = {"discriminator": "D", "generator": "G"}
-    monitors = ("labelled_error", "real_probability", "generated_probability")
+    monitors = (
+        "labelled_error",
+        "real_probability",
+        "generated_probability",
+        "accuracy",
+        "real_distance",
+        "generated_distance",
+        "feature_distance",
+    )
     for name, value in line.items():
         player, _, term = name.partition("/")
         if player in short and term not in monitors:

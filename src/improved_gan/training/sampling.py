@@ -10,11 +10,13 @@ from PIL import Image
 from torch import Tensor
 
 from improved_gan.models.interface import Generator
+from improved_gan.techniques import WeightAverage
 from improved_gan.training.checkpoints import write_atomically
 
-__all__ = ["grid", "sample", "to_uint8", "write_png"]
+__all__ = ["averaged_generator", "grid", "sample", "to_uint8", "write_png"]
 
 _CHUNK = 1000
+_SETTLING_BATCHES, _SETTLING_SIZE = 50, 100  # running statistics forget 0.9 a batch: 0.5% of the old ones is left
 
 
 @torch.no_grad()
@@ -39,6 +41,26 @@ def sample(generator: Generator, num: int, *, seed: int) -> Tensor:
         return torch.cat([to_uint8(generator(chunk)) for chunk in torch.split(latents, _CHUNK)])
     finally:
         generator.train(was_training)
+
+
+@torch.no_grad()
+def averaged_generator(generator: Generator, average: WeightAverage) -> Generator:
+    """A copy with averaged weights, whose batch norm statistics, if it has any, are those of these weights.
+
+    The global random state stays as it is.
+    """
+    result = average.averaged(generator)
+    assert isinstance(result, Generator)
+    if not any(name.endswith("running_mean") for name, _ in result.named_buffers()):
+        return result
+    source = torch.Generator().manual_seed(0)
+    was_training = result.training
+    result.train()
+    with torch.random.fork_rng():
+        for _ in range(_SETTLING_BATCHES):
+            result(result.draw_latents(_SETTLING_SIZE, source=source))
+    result.train(was_training)
+    return result
 
 
 def to_uint8(images: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from improved_gan.models.interface import Discriminator, Generator
 from improved_gan.techniques import WeightAverage
+from improved_gan.training.sampling import averaged_generator
 from improved_gan.training.step import Optimizers
 
 __all__ = ["TrainingState", "below"]
@@ -24,6 +25,8 @@ class TrainingState:
     discriminator: Discriminator
     optimizers: Optimizers
     average: WeightAverage
+    generator_average: WeightAverage | None = None  # of the weights that make samples
+    histories: torch.nn.Module | None = None  # means of both players' past, where they pay for leaving them
     step: int = 0
     seconds: float = 0.0  # of training, over all starts
     totals: dict[str, Tensor] = field(default_factory=dict)  # sums of terms since the last report
@@ -44,6 +47,12 @@ class TrainingState:
         means = {name: total.item() / self.num_summed for name, total in self.totals.items()}
         self.totals, self.num_summed = {}, 0
         return means
+
+    def sampling_generator(self) -> Generator:
+        """What samples are made with: the averaged weights where they are kept, else the generator itself."""
+        if self.generator_average is None:
+            return self.generator
+        return averaged_generator(self.generator, self.generator_average)
 
     def not_finite(self) -> list[str]:
         """Names of the sums, and of the networks, that hold a number that is not finite."""
@@ -97,7 +106,9 @@ class TrainingState:
         return next(self.discriminator.parameters()).device
 
     def _modules(self) -> dict[str, torch.nn.Module]:
-        return {"generator": self.generator, "discriminator": self.discriminator, "average": self.average}
+        modules = {"generator": self.generator, "discriminator": self.discriminator, "average": self.average}
+        optional = {"generator_average": self.generator_average, "histories": self.histories}
+        return modules | {name: module for name, module in optional.items() if module is not None}
 
     def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
         return {"generator": self.optimizers.generator, "discriminator": self.optimizers.discriminator}

@@ -1,0 +1,110 @@
+"""The two-player game with any of the paper's techniques switched on (sections 2, 3 and 5).
+
+What is a technique of the loss is a setting here: one-sided label smoothing, labels as K+1 classes, feature matching.
+What is a technique of a network is in the network: minibatch discrimination, virtual batch normalization. Historical
+averaging, which remembers, is `training.history`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from improved_gan.models.interface import Discriminator, Generator, Judgement, judge_together
+from improved_gan.techniques import (
+    adversarial_discriminator_loss,
+    feature_matching_loss,
+    non_saturating_generator_loss,
+    real_logit,
+)
+from improved_gan.training.objectives import Objective, Terms, TrainingBatch, error_share, generate_for_discriminator
+
+__all__ = ["Adversarial"]
+
+
+@dataclass(frozen=True)
+class Adversarial(Objective):
+    """Real or generated, by cross entropy.
+
+    Args:
+        discriminator_loss: of the real and the generated logits (N,), (M,). One-sided smoothing is
+            `smoothed_discriminator_loss`, in the released form `divergence_discriminator_loss`.
+        generator_loss: of the generated logits (M,).
+        adversarial_weight: of the discriminator's loss; the released scripts with labels have 0.5 a half of the batch.
+        supervised_weight: of the loss on labelled images; 0 leaves labels aside. D needs K class logits for it.
+        matching_weight: of feature matching in the generator's cost; 0 leaves it out.
+        matching_loss: of the real and the generated features.
+    """
+
+    discriminator_loss: Callable[[Tensor, Tensor], Tensor] = adversarial_discriminator_loss
+    generator_loss: Callable[[Tensor], Tensor] = non_saturating_generator_loss
+    adversarial_weight: float = 1.0
+    supervised_weight: float = 0.0
+    matching_weight: float = 0.0
+    matching_loss: Callable[[Tensor, Tensor], Tensor] = feature_matching_loss
+
+    def discriminator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
+        """Real or generated, and the classes of labelled images."""
+        batches = [batch.labelled_images] if self.supervised_weight else []
+        batches += [batch.unlabelled_images, generate_for_discriminator(generator, len(batch.unlabelled_images))]
+        *labelled, real, generated = judge_together(discriminator, batches)
+        real_logits, generated_logits = _as_real_logit(real.logits), _as_real_logit(generated.logits)
+        losses = {"adversarial": self.adversarial_weight * self.discriminator_loss(real_logits, generated_logits)}
+        monitors = _monitors(real_logits.detach(), generated_logits.detach(), real, generated)
+        for judgement in labelled:  # one, or none
+            losses["supervised"] = self.supervised_weight * F.cross_entropy(judgement.logits.float(), batch.labels)
+            monitors["labelled_error"] = error_share(judgement.logits, batch.labels)
+        return Terms(losses, monitors)
+
+    def generator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
+        """Generated images that pass for real, and match the features of real ones where that is asked for."""
+        real, generated = self._judge_for_generator(generator, discriminator, batch)
+        losses = {"adversarial": self.generator_loss(_as_real_logit(generated.logits))}
+        if self.matching_weight and real is not None:
+            losses["feature_matching"] = self.matching_weight * self.matching_loss(real.features, generated.features)
+        return Terms(losses)
+
+    def _judge_for_generator(
+        self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch
+    ) -> tuple[Judgement | None, Judgement]:
+        """The judgements of real images, where they are needed, and of generated ones."""
+        images = generator(generator.draw_latents(len(batch.fresh_images)))
+        if discriminator.two_sided:
+            real, generated = judge_together(discriminator, [batch.fresh_images, images])
+            return real, generated
+        if not self.matching_weight:
+            return None, discriminator(images)
+        with torch.no_grad():  # the real features are constants, so no graph is built for them
+            of_real: Judgement = discriminator(batch.fresh_images)
+        return of_real, discriminator(images)
+
+
+def _as_real_logit(logits: Tensor) -> Tensor:
+    """(N,) the logit of "real", from itself or from K class logits (N, K)."""
+    return logits if logits.dim() == 1 else real_logit(logits)
+
+
+@torch.no_grad()
+def _monitors(real_logits: Tensor, generated_logits: Tensor, real: Judgement, generated: Judgement) -> dict[str, Tensor]:
+    """Numbers that tell a collapse or a decided game; what they mean is in `training.alarms`.
+
+    The distances are between the features of neighbouring rows of a batch, whose order is random; the distance of the
+    two means is in units of the real one.
+    """
+    real_features, generated_features = real.features.detach().flatten(1).float(), generated.features.flatten(1).float()
+    real_distance, generated_distance = _distance_of_neighbours(real_features), _distance_of_neighbours(generated_features)
+    apart = (real_features.mean(0) - generated_features.mean(0)).norm()
+    return {
+        "real_probability": torch.sigmoid(real_logits).mean(),
+        "generated_probability": torch.sigmoid(generated_logits).mean(),
+        "accuracy": 0.5 * ((real_logits > 0).float().mean() + (generated_logits < 0).float().mean()),
+        "real_distance": real_distance,
+        "generated_distance": generated_distance,
+        "feature_distance": apart / real_distance.clamp_min(1e-12),
+    }
+
+
+def _distance_of_neighbours(features: Tensor) -> Tensor:
+    return (features - features.roll(1, 0)).norm(dim=1).mean()
