@@ -75,4 +75,4 @@ def test_names_that_no_labels_file_can_hold_are_left_out(trained_run: Path, imag
     (images / "x.png").rename(strange)
     _, shown, text = go(trained_run, images, num=100)
     assert len(shown) == 60
-    assert "is not UTF-8" in text
+    assert "cannot hold the name" in text

@@ -8,16 +8,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from improved_gan.data.labels_file import read_labels as read_labels_of
 from improved_gan.labelling.choice import Prediction
-from improved_gan.labelling.labels_file import read_labels
 from improved_gan.labelling.review_page import ReviewImage, picture_of, review_page
 
 pytestmark = pytest.mark.slow
 NAMES = ["plain.png", "a,b.png", 'quo"te.png', "new\nline.png", "<img src=x onerror=alert(1)>.png", "naïve 図.png",
-         "a'b&amp;.png", " space.png", "=1+1.png", "</script><script>alert(2)</script>.png"]  # fmt: skip
+         "a'b&amp;.png", "spa ce.png", "=1+1.png", "</script><script>alert(2)</script>.png"]  # fmt: skip
 CLASSES = ["cat", "<b>dog</b>", "7"]
 DESKTOP = {"viewport": {"width": 1280, "height": 860}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+
+def read_labels(path: Path) -> dict[str, str]:
+    """As `train folder --labels` reads them."""
+    return read_labels_of(path, [*NAMES, "old.png", "a", "b", "c"], path.parent)
 
 
 def make_page(path: Path, names: list[str], *, classes: list[str] = CLASSES, labels: dict[str, str] | None = None):
@@ -82,7 +87,7 @@ def test_keyboard_mouse_undo_reload_and_download(browser, tmp_path: Path) -> Non
     page.keyboard.press("2")
     page.wait_for_selector("#done:not([hidden])")
     expected = {"old.png": "cat", "plain.png": "7", "a,b.png": "cat", 'quo"te.png': "<b>dog</b>",
-                "naïve 図.png": "<u>new</u>, class", "a'b&amp;.png": "cat", " space.png": "cat", "=1+1.png": "cat",
+                "naïve 図.png": "<u>new</u>, class", "a'b&amp;.png": "cat", "spa ce.png": "cat", "=1+1.png": "cat",
                 NAMES[9]: "<b>dog</b>"}  # fmt: skip
     assert read_labels(download(page)) == expected
     assert read_labels(download(page, "#download-again")) == expected

@@ -1,4 +1,3 @@
-import threading
 import zipfile
 from pathlib import Path
 
@@ -6,7 +5,7 @@ import pytest
 from PIL import Image
 
 from improved_gan.data import DataError
-from improved_gan.labelling.reading import ImageList, in_order
+from improved_gan.labelling.reading import ImageList
 
 
 @pytest.fixture
@@ -40,31 +39,3 @@ def test_what_is_not_there(tmp_path: Path) -> None:
         ImageList([tmp_path / "nothing"])
     with pytest.raises(DataError, match="holds no images"):
         ImageList([tmp_path])
-
-
-def test_several_threads_work_a_little_ahead_and_results_keep_their_order() -> None:
-    together, taken = threading.Barrier(2, timeout=20), 0
-
-    def items():
-        nonlocal taken
-        for number in range(1000):
-            taken = number
-            yield number
-
-    def work(some: list[int]) -> list[int]:
-        if some[0] < 16:
-            together.wait()  # only two threads at once come past here
-        return some
-
-    stream = in_order(items(), work, workers=2)
-    assert next(stream) == list(range(8))
-    assert taken < 60
-    assert [one for some in stream for one in some] == list(range(8, 1000))
-
-
-def test_an_error_of_the_work_ends_it() -> None:
-    def work(some: list[int]) -> int:
-        raise KeyError(some[0])
-
-    with pytest.raises(KeyError):
-        list(in_order(range(100), work, workers=3))

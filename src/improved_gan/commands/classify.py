@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
@@ -15,9 +14,9 @@ from torch import Tensor
 from improved_gan.commands.review import ReviewOptions, write_review
 from improved_gan.data.dataset import DataError, unit_range
 from improved_gan.data.image_sources import Read
-from improved_gan.data.images import read_image
+from improved_gan.data.in_order import in_chunks, in_order, num_workers
 from improved_gan.labelling.predictions import Finished, Predictions
-from improved_gan.labelling.reading import ImageList, default_workers, in_order
+from improved_gan.labelling.reading import Decode, ImageList, decoder
 from improved_gan.labelling.uncertainty import entropy
 from improved_gan.metrics.network import digest_of
 from improved_gan.recipes.trained import Trained, choose_device, load_trained
@@ -28,6 +27,7 @@ from improved_gan.training.reporting import say, warn
 
 __all__ = ["run_classification"]
 
+_TOGETHER = 8  # images that a thread takes at a time: waiting ones are in memory
 _BATCH = 64  # always whole: how a product is cut, and with it the last bit, depends on its rows
 
 
@@ -66,19 +66,40 @@ def run_classification(
         InterruptedRunError: stopped; the same command goes on.
     """
     trained = load_trained(run, device=choose_device(device), warn=partial(warn, console))
+    _check_classes(trained, run, console)
     found = ImageList(images)
+    decode = decoder_of(trained, fit=fit, invert=invert)
     try:
         with Predictions(out, _columns(trained), _identity(trained, fit=fit, invert=invert)) as predictions:
-            work = _Classification(trained, found, predictions, console, fit=fit, invert=invert)
-            finished = work.run(workers or default_workers())
+            work = _Classification(trained, found, predictions, console, decode)
+            finished = work.run(workers or num_workers())
     except OSError as error:
         raise RunError(f"could not write {out}: {error.strerror or error}") from error
     if not finished.rows:
         raise DataError(f"none of the {len(found)} images could be read, so nothing was written")
     _tell(finished, work, out, console)
     if review is not None:
-        write_review(trained, found, out, review, fit=fit, invert=invert, console=console)
+        write_review(trained, found, out, review, decode, console)
     return len(work.bad)
+
+
+def decoder_of(trained: Trained, *, fit: bool, invert: bool) -> Decode:
+    """How this run wants its images; one of `train folder` takes any, as it did in training."""
+    square = trained.settings["recipe"] == "folder"
+    return decoder(trained.image_shape, fit=fit, invert=invert, square=square)
+
+
+@torch.no_grad()
+def _check_classes(trained: Trained, run: Path, console: Console) -> None:
+    """That there are classes, and whether an image is judged by itself."""
+    device = next(trained.discriminator.parameters()).device
+    pixels = torch.rand(4, *trained.image_shape, generator=torch.Generator().manual_seed(0)).to(device)
+    logits = trained.discriminator(pixels).logits
+    if logits.dim() != 2 or logits.shape[1] != len(trained.class_names) or logits.shape[1] < 2:
+        raise RunError(f"{run} was trained without classes, so it cannot classify: train it with labels")
+    if (logits[:2] - trained.discriminator(pixels[:2]).logits).abs().max() > 1e-3 * logits.abs().max():
+        warn(console, "this run compares the images of a batch (minibatch features): what it says of an image depends "
+                      "on those judged with it, here its 63 neighbours in order of name")  # fmt: skip
 
 
 def _columns(trained: Trained) -> list[str]:
@@ -108,12 +129,10 @@ class _Classification:
         images: ImageList,
         predictions: Predictions,
         console: Console,
-        *,
-        fit: bool,
-        invert: bool,
+        decode: Decode,
     ) -> None:
         self.trained, self.images, self.predictions, self.console = trained, images, predictions, console
-        self.decode = partial(read_image, shape=trained.image_shape, fit=fit, invert=invert)
+        self.decode = decode
         self.bad: set[str] = set()
         self.known = self.changed = self.judged = 0
         self.stop = StopRequest()
@@ -131,7 +150,7 @@ class _Classification:
 
     def _batches(self, workers: int, advance: Callable[[int], object]) -> Iterator[list[tuple[str, str, Tensor]]]:
         waiting: list[tuple[str, str, Tensor]] = []
-        for read in in_order(self.images.stream(), self._read, workers=workers):
+        for read in in_order(self._read, in_chunks(self.images.stream(), _TOGETHER), workers=workers):
             advance(read.known + len(read.good) + len(read.bad))
             self.known, self.changed = self.known + read.known, self.changed + read.changed
             self._report(read.bad)
@@ -159,7 +178,7 @@ class _Classification:
                 if state == "known":
                     known += 1
                     continue
-                good.append((file, digest, self.decode(Path(file), content=content)))
+                good.append((file, digest, self.decode(file, content)))
                 changed += state == "changed"
             except DataError as error:
                 bad.append((file, str(error)))
@@ -177,8 +196,8 @@ class _Classification:
 def judge(trained: Trained, batch: list[tuple[str, str, Tensor]]) -> list[list[str]]:
     """One CSV row an image (file, sha256, (C, H, W) uint8)."""
     device = next(trained.discriminator.parameters()).device
-    pixels = torch.stack([image for *_, image in batch])
-    pixels = F.pad(pixels, (0, 0, 0, 0, 0, 0, 0, _BATCH - len(batch)))
+    # Filled up with the images themselves, so that one that looks at its batch mates sees nothing strange.
+    pixels = torch.stack([batch[place % len(batch)][2] for place in range(_BATCH)])
     logits = trained.discriminator(unit_range(pixels.to(device))).logits[: len(batch)]
     log_probabilities = logits.double().log_softmax(1).cpu()
     realness = torch.sigmoid(real_logit(logits)).cpu().tolist()

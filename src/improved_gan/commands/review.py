@@ -10,10 +10,9 @@ import torch
 from rich.console import Console
 
 from improved_gan.data.dataset import DataError, unit_range
-from improved_gan.data.images import read_image
+from improved_gan.data.labels_file import read_labels
 from improved_gan.labelling.choice import Prediction, least_certain
-from improved_gan.labelling.labels_file import read_labels
-from improved_gan.labelling.reading import ImageList
+from improved_gan.labelling.reading import Decode, ImageList
 from improved_gan.labelling.review_page import ReviewImage, picture_of, review_page
 from improved_gan.labelling.uncertainty import farthest_first
 from improved_gan.recipes.trained import Trained
@@ -37,21 +36,21 @@ class ReviewOptions:
 
 
 def write_review(
-    trained: Trained, images: ImageList, out: Path, options: ReviewOptions, *, fit: bool, invert: bool, console: Console
+    trained: Trained, images: ImageList, out: Path, options: ReviewOptions, decode: Decode, console: Console
 ) -> Path:
     """Write `OUT.review.html` beside the predictions.
 
     Raises:
         DataError: the labels file cannot be read, or no image is left to label.
     """
-    labels = {} if options.labels is None else read_labels(options.labels)
+    labels = {} if options.labels is None else _earlier_labels(options.labels, images)
     names = {one for one in images.files() if images.within(one) in labels} if labels else set()
     wanted = options.num * (_POOL if options.diverse else 1)
-    pool = [one for one in least_certain(out, wanted, labelled=names) if _writable(one.file, console)]
+    pool = [one for one in least_certain(out, wanted, labelled=names) if _writable(images.within(one.file), console)]
     if not pool:
         raise DataError(f"every image has a label in {options.labels}: there is nothing to review")
     if options.diverse:
-        features = _features(trained, images, pool, fit=fit, invert=invert)
+        features = _features(trained, images, pool, decode)
         pool = [pool[place] for place in farthest_first(features, options.num)]
     pictures = _collect(images, pool, lambda file, content: picture_of(content, file))
     shown = [ReviewImage(images.within(one.file), one, pictures[one.file]) for one in pool if one.file in pictures]
@@ -65,24 +64,23 @@ def write_review(
     return path
 
 
+def _earlier_labels(path: Path, images: ImageList) -> dict[str, str]:
+    """Label by name, as the page names images."""
+    folder = images.parts[0][1].path if len(images.parts) == 1 else Path()
+    return read_labels(path, [images.within(file) for file in images.files()], folder)
+
+
 def _writable(file: str, console: Console) -> bool:
-    """A labels file is UTF-8; a name of other bytes cannot be written there."""
-    try:
-        file.encode()
-    except UnicodeEncodeError:
-        warn(
-            console, f"left out of the page: the name of {file.encode(errors='backslashreplace').decode()} is not UTF-8"
-        )
+    """A labels file is UTF-8, and spaces around a name are lost there."""
+    shown = file.encode(errors="backslashreplace").decode()
+    if shown != file or file != file.strip():
+        warn(console, f"left out of the page: a labels file cannot hold the name {shown!r} (no UTF-8, or outer spaces)")
         return False
     return True
 
 
-def _features(trained: Trained, images: ImageList, pool: list[Prediction], *, fit: bool, invert: bool) -> torch.Tensor:
+def _features(trained: Trained, images: ImageList, pool: list[Prediction], decode: Decode) -> torch.Tensor:
     """f(x) of each image, (N, A): what the network itself sees of it."""
-
-    def decode(file: str, content: bytes) -> torch.Tensor:
-        return read_image(Path(file), trained.image_shape, fit=fit, invert=invert, content=content)
-
     decoded = _collect(images, pool, decode)
     device, blank = next(trained.discriminator.parameters()).device, torch.zeros(trained.image_shape, dtype=torch.uint8)
     pixels = torch.stack([decoded.get(one.file, blank) for one in pool])

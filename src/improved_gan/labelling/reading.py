@@ -1,21 +1,17 @@
-"""Images of files, folders and archives, one after another, decoded by several threads; none is kept."""
+"""Images of files, folders and archives, one after another under one name each; none is kept."""
 
-import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+
+from torch import Tensor
 
 from improved_gan.data.dataset import DataError
 from improved_gan.data.image_sources import ImageSource, Read, is_archive, open_images
+from improved_gan.data.images import decode_square, read_image
 
-__all__ = ["ImageList", "default_workers", "in_order"]
+__all__ = ["Decode", "ImageList", "decoder"]
 
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
-_TOGETHER = 8  # images that a thread takes at a time: waiting ones are in memory
+Decode = Callable[[str, bytes], Tensor]
 
 
 class ImageList:
@@ -67,26 +63,21 @@ def _prefix(folder: Path) -> str:
     return "" if str(folder) == "." else "/" if str(folder) == "/" else f"{folder}/"
 
 
-def default_workers() -> int:
-    """Threads that decode: decoding is a small part of the work, and more than four wait for the disk."""
-    return min(4, os.cpu_count() or 1)
+def decoder(shape: Sequence[int], *, fit: bool, invert: bool, square: bool) -> Decode:
+    """A function of name and content that gives pixels (C, H, W) uint8 as a network expects them.
 
-
-def in_order(items: Iterable[_Item], work: Callable[[list[_Item]], _Result], *, workers: int) -> Iterator[_Result]:
-    """`work` on eight items at a time in threads, a little ahead; the results in the order of the items.
-
-    >>> list(in_order(range(10), sum, workers=2))
-    [28, 17]
+    Args:
+        shape: (C, H, W).
+        fit: convert the mode and scale images of another size; otherwise they are an error.
+        invert: swap dark and light.
+        square: the largest central square, scaled, as `train folder` reads images: a network that was trained on such
+            squares would see stretched images otherwise.
     """
-    stream, waiting = iter(items), deque[Future[_Result]]()
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            while some := list(islice(stream, _TOGETHER)):
-                waiting.append(pool.submit(work, some))
-                if len(waiting) > 2 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+
+    def decode(name: str, content: bytes) -> Tensor:
+        if not square:
+            return read_image(Path(name), shape, fit=fit, invert=invert, content=content)
+        pixels = decode_square(content, name, channels=shape[0], size=shape[1])
+        return 255 - pixels if invert else pixels
+
+    return decode
