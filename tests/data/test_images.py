@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from improved_gan.data.dataset import DataError
-from improved_gan.data.images import decode_image, find_images, read_image
+from improved_gan.data.images import decode_image, decode_square, find_images, read_header, read_image
 
 GREY = np.arange(64, dtype=np.uint8).reshape(8, 8) * 4
 
@@ -235,3 +235,50 @@ def test_damage_of_any_kind_is_a_data_error_or_none(kind: str) -> None:
             decode_image(damaged(content, dice), "x")
             whole += 1
     assert whole < 190
+
+
+def content(image: Image.Image, form: str = "PNG", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(("width", "height"), [(90, 40), (40, 90), (41, 41), (7, 300)])
+def test_the_central_square_is_scaled(width: int, height: int) -> None:
+    side, square = min(width, height), 20
+    image = Image.new("RGB", (width, height), "red")
+    left, top = (width - side) // 2, (height - side) // 2
+    image.paste("blue", (left, top, left + side, top + side))
+    found = decode_square(content(image), "x", channels=3, size=square)
+    assert found.shape == (3, square, square)
+    inside = found[:, 2:-2, 2:-2].float().mean((1, 2))
+    assert inside.tolist() == [0, 0, 255]
+
+
+def test_an_image_of_the_right_size_is_left_as_it_is() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    found = decode_square(content(Image.fromarray(pixels)), "x", channels=3, size=16)
+    np.testing.assert_array_equal(found.permute(1, 2, 0).numpy(), pixels)
+
+
+def test_a_large_jpeg_decoded_in_part_looks_as_one_decoded_whole() -> None:
+    random = np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8)
+    smooth = Image.fromarray(random).resize((1600, 1200), Image.Resampling.BICUBIC)
+    jpeg = content(smooth, "JPEG", quality=95)
+    whole = content(Image.open(io.BytesIO(jpeg)))
+    one, other = (decode_square(data, "x", channels=3, size=64).float() for data in (jpeg, whole))
+    assert (one - other).abs().mean() < 1
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_mode_becomes_the_wanted_one(mode: str, channels: int) -> None:
+    grey = Image.new("L", (30, 20), 255)
+    image = Image.new("I;16", (30, 20), 65535) if mode == "I;16" else grey.convert("RGB").convert(mode)
+    form = "TIFF" if mode == "CMYK" else "PNG"
+    found = decode_square(content(image, form), "x", channels=channels, size=8)
+    assert found.shape == (channels, 8, 8)
+    assert found.min() >= 254  # white, whatever wrote it
+    header = read_header(content(image, form), "x")
+    assert (header.width, header.height) == (30, 20)
+    assert header.colour == (mode in ("P", "RGB", "RGBA", "CMYK"))

@@ -16,13 +16,14 @@ from improved_gan.data.dataset import DataError
 from improved_gan.data.images import IMAGE_SUFFIXES
 from improved_gan.data.tar_archives import TarIndex
 
-__all__ = ["MAX_BYTES", "ImageSource", "open_images"]
+__all__ = ["MAX_BYTES", "ImageSource", "is_archive", "open_files", "open_images"]
 
 MAX_BYTES = 2**28  # of one image file: 89 million pixels in colour, uncompressed
 
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2")
 
 Read = Callable[[], bytes]
+Wanted = Callable[[str], bool]  # of a name
 Contents = Callable[[], Iterator[tuple[str, bytes | Exception]]]
 
 
@@ -53,20 +54,38 @@ def open_images(path: Path) -> ImageSource:
     Raises:
         DataError: there is no such path, it holds no image, or the archive cannot be read.
     """
-    if path.is_file() and _is_archive(path.name):
-        return _checked(_open_archive(path))
+    source = _open(path, _is_image)
+    if not len(source):
+        raise DataError(f"{path} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
+    return source
+
+
+def open_files(path: Path, wanted: Wanted) -> Iterator[tuple[str, Read]]:
+    """Files of other kinds that lie among the images, by name, as `ImageSource.stream` gives images.
+
+    Args:
+        path: as for `open_images`.
+        wanted: tells from its name whether a file is meant.
+
+    Raises:
+        DataError: as `open_images`, but for files that are not there.
+    """
+    return _open(path, wanted).stream()
+
+
+def _open(path: Path, wanted: Wanted) -> ImageSource:
+    if path.is_file() and is_archive(path.name):
+        return _open_archive(path, wanted)
     if not path.is_dir():
         kinds = ", ".join(_ARCHIVES)
         is_what = f"{path} is neither a folder nor an archive" if path.exists() else f"there is no {path}"
         raise DataError(f"{is_what}: give a folder of images or an archive of them ({kinds})")
     files = sorted(_walk(path))
-    names = tuple(name for name in files if _is_image(name))
-    archives = [name for name in files if _is_archive(name)]
-    if names or not archives:
-        return _checked(
-            ImageSource(path, names, lambda: ((name, lambda name=name: _read(path / name)) for name in names))  # type: ignore[misc]
-        )
-    parts = [_open_archive(path / name) for name in archives]
+    names = tuple(name for name in files if wanted(name))
+    archives = [name for name in files if is_archive(name)]
+    if not archives or any(_is_image(name) for name in files):
+        return ImageSource(path, names, lambda: ((name, lambda name=name: _read(path / name)) for name in names))  # type: ignore[misc]
+    parts = [_open_archive(path / name, wanted) for name in archives]
     joined = tuple(f"{archive}/{name}" for archive, part in zip(archives, parts, strict=True) for name in part.names)
 
     def stream() -> Iterator[tuple[str, Read]]:
@@ -74,16 +93,11 @@ def open_images(path: Path) -> ImageSource:
             for name, read in part.stream():
                 yield f"{archive}/{name}", read
 
-    return _checked(ImageSource(path, joined, stream))
+    return ImageSource(path, joined, stream)
 
 
-def _checked(source: ImageSource) -> ImageSource:
-    if not len(source):
-        raise DataError(f"{source.path} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
-    return source
-
-
-def _is_archive(name: str) -> bool:
+def is_archive(name: str) -> bool:
+    """Whether a file of that name is taken for an archive."""
     return name.lower().endswith(_ARCHIVES)
 
 
@@ -118,9 +132,9 @@ def _check_size(size: int) -> None:
         raise DataError(f"it has {size:,} bytes, at most {MAX_BYTES:,} are read")
 
 
-def _open_archive(path: Path) -> ImageSource:
+def _open_archive(path: Path, wanted: Wanted) -> ImageSource:
     with _reading(path):
-        names, contents = _open_zip(path) if path.name.lower().endswith(".zip") else _open_tar(path)
+        names, contents = _open_zip(path, wanted) if path.name.lower().endswith(".zip") else _open_tar(path, wanted)
 
     def stream() -> Iterator[tuple[str, Read]]:
         with _reading(path):
@@ -145,18 +159,18 @@ def _reading(path: Path) -> Iterator[None]:
         raise DataError(f"{path} cannot be read as an archive ({reason}): copy or download it again") from error
 
 
-def _open_zip(path: Path) -> tuple[tuple[str, ...], Contents]:
+def _open_zip(path: Path, wanted: Wanted) -> tuple[tuple[str, ...], Contents]:
     def contents() -> Iterator[tuple[str, bytes | Exception]]:
         with zipfile.ZipFile(path) as archive:
-            for one in _entries(archive):
+            for one in _entries(archive, wanted):
                 yield one.filename, _whole(archive, one)
 
     with zipfile.ZipFile(path) as archive:
-        return tuple(one.filename for one in _entries(archive)), contents
+        return tuple(one.filename for one in _entries(archive, wanted)), contents
 
 
-def _entries(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
-    images = (one for one in archive.infolist() if not one.is_dir() and _is_image(one.filename))
+def _entries(archive: zipfile.ZipFile, wanted: Wanted) -> list[zipfile.ZipInfo]:
+    images = (one for one in archive.infolist() if not one.is_dir() and wanted(one.filename))
     return sorted(images, key=lambda one: one.filename)
 
 
@@ -171,8 +185,8 @@ def _whole(archive: zipfile.ZipFile, one: zipfile.ZipInfo) -> bytes | Exception:
         return error
 
 
-def _open_tar(path: Path) -> tuple[tuple[str, ...], Contents]:
-    index = TarIndex.of(path, _is_image)
+def _open_tar(path: Path, wanted: Wanted) -> tuple[tuple[str, ...], Contents]:
+    index = TarIndex.of(path, wanted)
     return tuple(index.names), lambda: index.stream(_check_size)
 
 

@@ -15,7 +15,16 @@ from torch import Tensor
 
 from improved_gan.data.dataset import DataError
 
-__all__ = ["IMAGE_SUFFIXES", "Converted", "decode_image", "find_images", "read_image"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "Converted",
+    "Header",
+    "decode_image",
+    "decode_square",
+    "find_images",
+    "read_header",
+    "read_image",
+]
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
 _ORIENTATION = 0x0112  # EXIF
@@ -116,6 +125,56 @@ def decode_image(content: bytes, name: object, *, channels: int = 3, size: tuple
     return Converted(torch.from_numpy(array).permute(2, 0, 1).contiguous(), (*conversions, *more))
 
 
+def decode_square(content: bytes, name: object, *, channels: int, size: int) -> Tensor:
+    """An image file's content as a square: the largest central square of the picture, scaled.
+
+    Mode, orientation and transparency by the rule of `decode_image`; bicubic, antialiased, smaller or larger. Of a JPEG
+    that is at least four times too large only what is needed is decoded (by halves, to twice the size at least).
+
+    Args:
+        content: of the file.
+        name: for errors.
+        channels: 3 for colour, 1 for greyscale.
+        size: pixels of a side.
+
+    Returns:
+        (C, size, size) uint8.
+
+    Raises:
+        DataError: as `decode_image`.
+    """
+    with _decoding(name):
+        image, _ = _load(io.BytesIO(content), at_least=2 * size)
+        image, _ = _in_mode(image, _MODES[channels][0], name)
+        side = min(image.size)
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        if image.size != (side, side):
+            image = image.crop((left, top, left + side, top + side))
+        if side != size:
+            image = image.resize((size, size), Image.Resampling.BICUBIC)
+    array = np.array(image, dtype=np.uint8).reshape(size, size, channels)
+    return torch.from_numpy(array).permute(2, 0, 1)
+
+
+class Header(NamedTuple):
+    """What a picture says about itself."""
+
+    width: int
+    height: int
+    colour: bool  # False: greyscale or black and white
+
+
+def read_header(content: bytes, name: object) -> Header:
+    """Size and kind of a picture, without decoding it.
+
+    Raises:
+        DataError: no image, or far too large.
+    """
+    with _decoding(name), _opened(io.BytesIO(content)) as image:
+        _refuse_bombs(image)
+        return Header(image.width, image.height, image.mode not in ("1", "L", "LA", "La") and image.mode[0] != "I")
+
+
 @contextmanager
 def _decoding(name: object) -> Iterator[None]:
     """Damaged files make Pillow's readers raise anything: TypeError, IndexError, struct.error, SyntaxError ..."""
@@ -130,9 +189,11 @@ def _decoding(name: object) -> Iterator[None]:
         raise DataError(f"{name} cannot be read: {' '.join(reason.split()) or type(error).__name__}") from error
 
 
-def _load(file: Path | io.BytesIO) -> tuple[Image.Image, list[str]]:
+def _load(file: Path | io.BytesIO, *, at_least: int | None = None) -> tuple[Image.Image, list[str]]:
     with _opened(file) as opened:
         _refuse_bombs(opened)
+        if at_least is not None:
+            opened.draft(None, (at_least, at_least))  # only JPEG knows how
         animated = getattr(opened, "n_frames", 1) > 1
         opened.load()
         _refuse_bombs(opened)  # a damaged animation may have grown

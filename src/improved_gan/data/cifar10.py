@@ -1,0 +1,193 @@
+"""CIFAR-10: 50,000 training and 10,000 test pictures of ten classes, 32x32 in colour (Krizhevsky, 2009).
+
+Read from the published archives (python or binary version, with their MD5 sums), from either of them unpacked, or from
+image files in class folders (`train/cat/0000.jpg`, `test/...`; a folder or an archive of it). Looked for in the folder
+given, in IMPROVED_GAN_DATA (the folder itself or its subfolder `cifar10`), then in the cache, into which the binary
+version is downloaded. Decoded image files are kept in the cache.
+"""
+
+import tarfile
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import torch
+
+from improved_gan.data.cifar10_batches import BINARY_FILES, PYTHON_FILES, read_binary_batch, read_python_batch
+from improved_gan.data.dataset import DataError, Dataset, LabelledImages
+from improved_gan.data.decoded_cache import decode_images
+from improved_gan.data.download import cache_folder, download
+from improved_gan.data.found_files import check_md5, first_that_holds
+from improved_gan.data.image_scan import scan_images
+from improved_gan.data.image_sources import open_images
+from improved_gan.data.images import IMAGE_SUFFIXES
+from improved_gan.data.in_order import num_workers
+
+__all__ = ["CIFAR10_ARCHIVES", "CIFAR10_CLASSES", "CIFAR10_MIRRORS", "load_cifar10"]
+
+CIFAR10_ARCHIVES = {  # MD5 of the published files
+    "cifar-10-python.tar.gz": "c58f30108f718f92721af3b95e74349a",
+    "cifar-10-binary.tar.gz": "c32a1d4ab5d03f1284b67883e8d87530",
+}
+CIFAR10_MIRRORS = ("https://www.cs.toronto.edu/~kriz/",)
+CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+_BINARY = "cifar-10-binary.tar.gz"  # what is downloaded: bytes and nothing else
+_UNPACKED = ("", "cifar-10-batches-py", "cifar-10-batches-bin")
+_REMEDY = (
+    "the folder with CIFAR-10's archive (python or binary version), with one of them unpacked, or with train/cat/*.jpg"
+)
+
+_Reader = Callable[[bytes, object], LabelledImages]
+_READERS: tuple[tuple[tuple[str, ...], _Reader], ...] = (
+    (PYTHON_FILES, read_python_batch),
+    (BINARY_FILES, read_binary_batch),
+)
+
+
+def load_cifar10(
+    folder: Path | None = None,
+    *,
+    archives: Mapping[str, str] = CIFAR10_ARCHIVES,
+    mirrors: Sequence[str] = CIFAR10_MIRRORS,
+) -> Dataset:
+    """CIFAR-10 from a folder or archive, from IMPROVED_GAN_DATA, from the cache, or from a mirror into the cache.
+
+    Args:
+        folder: what the module's docstring lists, or None to look in the other places.
+        archives: names and MD5 of the python and the binary version.
+        mirrors: addresses of folders that hold the binary version.
+
+    Returns:
+        Images (N, 3, 32, 32) uint8, ten classes. From class folders the name is "cifar10-jpeg": the losses of JPEG
+        change results a little.
+
+    Raises:
+        DataError: nothing of that kind is there, something is damaged or altered, or no mirror answers.
+
+    Source: A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009.
+    """
+    if folder is not None:
+        load = _found(folder, archives)
+        if load is None:
+            state = "holds no CIFAR-10" if folder.exists() else "does not exist"
+            raise DataError(f"{folder} {state}: give {_REMEDY}")
+    else:
+        load = first_that_holds("cifar10", lambda place: _found(place, archives))
+    return load() if load is not None else _from_archive(_downloaded(archives, mirrors), archives)
+
+
+def _found(place: Path, archives: Mapping[str, str]) -> Callable[[], Dataset] | None:
+    """How to load what lies there, or None."""
+    if place.is_file():
+        return partial(_from_archive, place, archives)
+    for below in (place / name for name in _UNPACKED):
+        for files, read in _READERS:
+            if (below / files[0]).is_file():
+                return partial(_from_folder, below, files, read)
+    for name in archives:
+        if (place / name).is_file():
+            return partial(_from_archive, place / name, archives)
+    for below in (place, place / "cifar10-jpeg"):
+        if (below / "train" / CIFAR10_CLASSES[0]).is_dir():
+            return partial(_from_images, below)
+    packed = sorted(place.glob("cifar10-jpeg.*")) if place.is_dir() else []
+    return partial(_from_images, packed[0]) if packed else None
+
+
+def _from_folder(folder: Path, files: Sequence[str], read: _Reader) -> Dataset:
+    if missing := [name for name in files if not (folder / name).is_file()]:
+        raise DataError(f"{folder} lacks {', '.join(missing)}: unpack the archive again")
+    try:
+        return _joined([read((folder / name).read_bytes(), folder / name) for name in files])
+    except OSError as error:
+        raise DataError(f"{error.filename} cannot be read ({error.strerror}): unpack the archive again") from error
+
+
+def _from_archive(path: Path, archives: Mapping[str, str]) -> Dataset:
+    """An archive of either version, whatever it is called, or of image files."""
+    if not tarfile.is_tarfile(path):
+        return _from_images(path)  # a zip, or an error in words
+    try:
+        with tarfile.open(path) as archive:
+            first = next((PurePosixPath(one.name) for one in archive if _tells_kind(one)), PurePosixPath())
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise DataError(f"{path} cannot be read ({error}): it is cut short or damaged: get it again") from error
+    for (files, read), md5 in zip(_READERS, archives.values(), strict=True):
+        if first.name in files:
+            check_md5(path, md5)
+            return _joined(_batches(path, files, read))
+    return _from_images(path)
+
+
+def _tells_kind(entry: tarfile.TarInfo) -> bool:
+    name = PurePosixPath(entry.name)
+    return entry.isfile() and (
+        any(name.name in files for files, _ in _READERS) or name.suffix.lower() in IMAGE_SUFFIXES
+    )
+
+
+def _batches(path: Path, files: Sequence[str], read: _Reader) -> list[LabelledImages]:
+    """The six files of an archive whose sum was right, read without unpacking."""
+    found = {}
+    with tarfile.open(path) as archive:
+        for entry in archive:
+            name = PurePosixPath(entry.name).name
+            if name in files and (content := archive.extractfile(entry)) is not None:
+                found[name] = read(content.read(), f"{path}: {name}")
+    if missing := [name for name in files if name not in found]:
+        raise DataError(f"{path} lacks {', '.join(missing)}: get it again")
+    return [found[name] for name in files]
+
+
+def _joined(batches: Sequence[LabelledImages]) -> Dataset:
+    """Five files of training images and one of test images."""
+    train = LabelledImages(
+        torch.cat([one.images for one in batches[:-1]]), torch.cat([one.labels for one in batches[:-1]])
+    )
+    return Dataset(name="cifar10", class_names=CIFAR10_CLASSES, train=train, test=batches[-1])
+
+
+def _from_images(path: Path) -> Dataset:
+    """Image files in train/CLASS and test/CLASS, decoded into the cache."""
+    workers = num_workers()
+    scan = scan_images(open_images(path), workers=workers)
+    places = [PurePosixPath(name).parts[-3:-1] for name in scan.names]
+    wrong = next((name for name, place in zip(scan.names, places, strict=True) if not _is_place(place)), None)
+    if wrong is not None:
+        raise DataError(f"{path}: {wrong} does not lie in train/CLASS or test/CLASS of CIFAR-10: give {_REMEDY}")
+    if (scan.sizes != 32).any():
+        raise DataError(f"{path}: the images of CIFAR-10 are 32x32 pixels; other sizes are for the `folder` recipe")
+    decoded = decode_images(scan, channels=3, size=32, folder=cache_folder() / "decoded", workers=workers)
+    if bad := [*scan.bad, *(scan.names[row] for row in decoded.bad)]:
+        raise DataError(f"{path}: {len(bad)} images cannot be read ({', '.join(bad[:5])}): get them again")
+    parts = np.array([place[0] for place in places])
+    labels = torch.tensor([CIFAR10_CLASSES.index(place[1]) for place in places])
+    train, test = (_part(decoded.images, labels, parts == part, path) for part in ("train", "test"))
+    return Dataset(name="cifar10-jpeg", class_names=CIFAR10_CLASSES, train=train, test=test)
+
+
+def _is_place(place: tuple[str, ...]) -> bool:
+    return len(place) == 2 and place[0] in ("train", "test") and place[1] in CIFAR10_CLASSES
+
+
+def _part(images: torch.Tensor, labels: torch.Tensor, mask: np.ndarray, path: Path) -> LabelledImages:
+    """The images come in order of name, so each part is one block, which is not copied."""
+    rows = np.flatnonzero(mask)
+    if not len(rows):
+        raise DataError(f"{path} has no train/ or no test/ images: give {_REMEDY}")
+    block = slice(int(rows[0]), int(rows[-1]) + 1)
+    return LabelledImages(images[block], labels[block])
+
+
+def _downloaded(archives: Mapping[str, str], mirrors: Sequence[str]) -> Path:
+    """The binary version in the cache; it is checked before it gets its name."""
+    target = cache_folder() / "cifar10" / _BINARY
+    download(
+        [f"{mirror}{_BINARY}" for mirror in mirrors],
+        target,
+        check=partial(check_md5, md5=archives[_BINARY]),
+        remedy=f"or give {_REMEDY}: --data DIR",
+    )
+    return target

@@ -1,0 +1,44 @@
+"""Progress over many images: a bar with images/s on a terminal, nothing elsewhere."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+__all__ = ["counting"]
+
+
+@contextmanager
+def counting(what: str, *, total: int, done: int = 0) -> Iterator[Callable[[int], None]]:
+    """Gives a function to call with the number of images just finished.
+
+    Args:
+        what: a word before the bar, on stderr.
+        total: number of images.
+        done: how many of them an earlier start has done.
+
+    >>> with counting("decoding", total=3) as advance:
+    ...     advance(3)
+    """
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TextColumn("ETA"),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task(what, total=total, completed=done, rate="")
+        started, finished = time.perf_counter(), 0
+
+        def advance(num: int) -> None:
+            nonlocal finished
+            finished += num
+            rate = finished / max(time.perf_counter() - started, 1e-9)
+            progress.update(task, advance=num, rate=f"{rate:.0f} images/s")
+
+        yield advance

@@ -1,0 +1,224 @@
+"""Images decoded once: small sets into memory, larger ones into a file that is mapped into memory ever after.
+
+The file's name is a hash of the images' content and of how they were prepared, so any number of runs share it, renamed
+images cost nothing and changed ones are decoded anew. It is written by one process while others wait, goes on where it
+was stopped, and gets its name when it is whole. It may be deleted at any time.
+
+    KEY.u8     (N, C, S, S) uint8        KEY.json   how many, and what was wrong with those that could not be decoded
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import sys
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from improved_gan.data.counting import counting
+from improved_gan.data.dataset import DataError
+from improved_gan.data.decoding import decode_rows
+from improved_gan.data.image_scan import Scan
+
+__all__ = ["SMALL", "Decoded", "decode_images"]
+
+SMALL = 2**26  # bytes: up to here images are decoded at each start and leave no file
+
+_SAVE_EVERY = 10.0  # seconds
+_FORMAT = 1  # of the cache; another rule of preparation needs another number
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Images of one size.
+
+    Attributes:
+        images: (N, C, S, S) uint8 of those that could be decoded, in the order of the scan.
+        bad: what was wrong with each of the others, by its row in the scan.
+        made: how many were decoded now, and not found in the cache.
+        seconds: how long that took.
+        file: where they lie, or None: in memory.
+    """
+
+    images: Tensor
+    bad: dict[int, str] = field(default_factory=dict)
+    made: int = 0
+    seconds: float = 0.0
+    file: Path | None = None
+
+
+def decode_images(scan: Scan, *, channels: int, size: int, folder: Path, workers: int, small: int = SMALL) -> Decoded:
+    """All images of a scan as squares of one size (see `images.decode_square`).
+
+    Args:
+        scan: which images.
+        channels: 3 for colour, 1 for greyscale.
+        size: pixels of a side.
+        folder: of the cache; made when it is needed.
+        workers: threads that decode.
+        small: bytes up to which the images are decoded into memory and no file is written.
+
+    Raises:
+        DataError: no room on the disk; or an archive that is damaged as a whole, or has changed since the scan.
+    """
+    shape = (channels, size, size)
+    row_bytes = channels * size * size
+    if row_bytes * len(scan) <= small:
+        return _in_memory(scan, shape, workers)
+    key = hashlib.sha256(f"{_FORMAT}|{channels}|{size}|{scan.digest()}".encode()).hexdigest()[:32]
+    file = folder / f"{key}.u8"
+    started, made = time.perf_counter(), 0
+    if not _is_whole(file):
+        _make_folder(folder)
+        with _locked(folder / f"{key}.lock", file):
+            if not _is_whole(file):
+                made = _write(scan, shape, file, workers)
+    note = json.loads(_note(file).read_text())
+    images = _mapped(file, (note["num"], *shape))
+    bad = {int(row): reason for row, reason in note["bad"].items()}
+    return Decoded(images, bad, made, time.perf_counter() - started if made else 0.0, file)
+
+
+def _in_memory(scan: Scan, shape: tuple[int, int, int], workers: int) -> Decoded:
+    images, bad = torch.empty(len(scan), *shape, dtype=torch.uint8), {}
+    started, kept = time.perf_counter(), 0
+    with counting("decoding", total=len(scan)) as advance:
+        for row, found in enumerate(decode_rows(scan, shape, workers=workers)):
+            advance(1)
+            if isinstance(found, str):
+                bad[row] = found
+            else:
+                images[kept] = found
+                kept += 1
+    return Decoded(images[:kept], bad, len(scan), time.perf_counter() - started)
+
+
+def _write(scan: Scan, shape: tuple[int, int, int], file: Path, workers: int) -> int:
+    """Decode into the file, from where an earlier start was stopped; returns how many were decoded now."""
+    part, row_bytes = file.with_suffix(".part"), int(np.prod(shape))
+    state = _stored_state(part, row_bytes)
+    _check_room(file, row_bytes * (len(scan) - state.rows))
+    first = state.rows
+    with part.open("r+b" if part.exists() else "w+b") as out:
+        out.truncate(state.kept * row_bytes)
+        out.seek(0, os.SEEK_END)
+        last_save = time.monotonic()
+        with counting("decoding", total=len(scan), done=first) as advance:
+            try:
+                for found in decode_rows(scan, shape, first=first, workers=workers):
+                    if isinstance(found, str):
+                        state.bad[state.rows] = found
+                    else:
+                        out.write(found.contiguous().numpy().tobytes())
+                        state.kept += 1
+                    state.rows += 1
+                    advance(1)
+                    if time.monotonic() - last_save > _SAVE_EVERY:
+                        state.save(out, part)
+                        last_save = time.monotonic()
+            finally:
+                state.save(out, part)
+    if state.rows != len(scan):
+        raise DataError(f"{scan.source.path} has fewer images than a moment ago: run the same command again")
+    _write_json(_note(file), {"num": state.kept, "shape": shape, "bad": state.bad})
+    part.replace(file)
+    part.with_suffix(".part.json").unlink()
+    return state.rows - first
+
+
+@dataclass
+class _State:
+    """How far a file is written."""
+
+    rows: int = 0  # of the scan
+    kept: int = 0  # of these, in the file
+    bad: dict[int, str] = field(default_factory=dict)
+
+    def save(self, out: BinaryIO, part: Path) -> None:
+        """The content first, so that what the note promises is there."""
+        out.flush()
+        os.fsync(out.fileno())
+        _write_json(part.with_suffix(".part.json"), {"rows": self.rows, "kept": self.kept, "bad": self.bad})
+
+
+def _stored_state(part: Path, row_bytes: int) -> _State:
+    """Where to go on; from the start where that is not known for sure."""
+    try:
+        stored = json.loads(part.with_suffix(".part.json").read_text())
+        state = _State(stored["rows"], stored["kept"], {int(row): reason for row, reason in stored["bad"].items()})
+        whole = part.stat().st_size >= state.kept * row_bytes and state.kept + len(state.bad) == state.rows
+    except (OSError, ValueError, KeyError, TypeError):
+        return _State()
+    return state if whole else _State()
+
+
+def _is_whole(file: Path) -> bool:
+    try:
+        note = json.loads(_note(file).read_text())
+        return bool(file.stat().st_size == note["num"] * int(np.prod(note["shape"])))
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _note(file: Path) -> Path:
+    return file.with_suffix(".json")
+
+
+def _write_json(path: Path, content: object) -> None:
+    """Whole or not at all."""
+    new = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with new.open("w") as file:
+        json.dump(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+
+
+def _mapped(file: Path, shape: Sequence[int]) -> Tensor:
+    """The file as a tensor that reads from it; nothing may write to it."""
+    if not shape[0]:
+        return torch.empty(*shape, dtype=torch.uint8)
+    array = np.memmap(file, np.uint8, mode="r").reshape(shape)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(array)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"cannot make {folder} for the decoded images ({error.strerror}): give a folder: --data-cache DIR"
+        ) from error
+
+
+@contextmanager
+def _locked(lock: Path, file: Path) -> Iterator[None]:
+    """One process decodes, others wait for it and say so."""
+    with lock.open("a") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.stderr.write(f"waiting for another process that decodes the same images into {file}\n")
+            fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
+def _check_room(file: Path, num_bytes: int) -> None:
+    free = shutil.disk_usage(file.parent).free
+    if num_bytes > free:
+        raise DataError(
+            f"the decoded images take {num_bytes / 2**30:.1f} GiB more, and {file.parent} has {free / 2**30:.1f} GiB "
+            "free: name another folder (--data-cache DIR), or a smaller --size"
+        )

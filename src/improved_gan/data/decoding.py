@@ -1,0 +1,56 @@
+"""Images of a scan decoded by several threads, in order; a bad one is told and does not stop the others."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from itertools import compress, islice
+
+import numpy as np
+from torch import Tensor
+
+from improved_gan.data.dataset import DataError
+from improved_gan.data.image_scan import Scan
+from improved_gan.data.images import decode_square
+from improved_gan.data.in_order import in_chunks, in_order
+
+__all__ = ["decode_rows"]
+
+_CHUNK = 32
+
+Read = Callable[[], bytes]
+
+
+def decode_rows(scan: Scan, shape: Sequence[int], *, workers: int, first: int = 0) -> Iterator[Tensor | str]:
+    """Each image of a scan as a square (see `images.decode_square`), or in words what is wrong with it.
+
+    Args:
+        scan: which images.
+        shape: (C, S, S).
+        workers: threads that decode.
+        first: the row of the scan to begin with.
+
+    Raises:
+        DataError: a file has changed since the scan, or an archive is damaged as a whole.
+    """
+    channels, size, _ = shape
+
+    def decode(chunk: list[tuple[int, tuple[str, Read]]]) -> list[Tensor | str]:
+        return [_decode(*one, scan.hashes[row].tobytes(), channels, size) for row, one in chunk]
+
+    wanted = np.zeros(len(scan.source), dtype=np.bool_)
+    wanted[scan.rows] = True
+    remaining = islice(enumerate(compress(scan.source.stream(), wanted)), first, None)
+    for found in in_order(decode, in_chunks(remaining, _CHUNK), workers=workers):
+        yield from found
+
+
+def _decode(name: str, read: Read, digest: bytes, channels: int, size: int) -> Tensor | str:
+    try:
+        content = read()
+    except (DataError, OSError) as error:  # it could be read a moment ago
+        raise DataError(f"{name} can no longer be read ({error}): run the same command again") from error
+    if hashlib.sha256(content).digest() != digest:
+        raise DataError(f"{name} has changed while the images were read: run the same command again")
+    try:
+        return decode_square(content, "it", channels=channels, size=size)
+    except DataError as error:
+        return str(error).removeprefix("it ")

@@ -1,0 +1,74 @@
+"""What the names of images say: which part of the data each belongs to, and its class, where there are class folders.
+
+    cat/1.jpg                       class cat              (training)
+    unlabelled/1.jpg, 1.jpg         no class               (training)
+    train/cat/1.jpg                 class cat              (training)
+    val/cat/1.jpg, test/cat/1.jpg   class cat              (validation, test)
+
+A folder that holds everything else is passed over (`photos/cat/1.jpg`), and so are the names of archives.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from improved_gan.data.image_sources import is_archive
+
+__all__ = ["PARTS", "Layout", "layout_of"]
+
+PARTS = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+}
+_UNLABELLED = frozenset({"unlabelled", "unlabeled", "unlabelled_images", "unlabeled_images"})
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each image belongs.
+
+    Attributes:
+        parts: "train", "validation" or "test" for each image.
+        classes: the class folder of each image, or None.
+    """
+
+    parts: tuple[str, ...]
+    classes: tuple[str | None, ...]
+
+
+def layout_of(names: Sequence[str]) -> Layout:
+    """Read parts and classes off the folders of the images.
+
+    Args:
+        names: of the images, relative to the folder or archive, with slashes.
+
+    >>> layout_of(["train/cat/1.jpg", "train/unlabelled/2.jpg", "val/dog/3.jpg"])
+    Layout(parts=('train', 'train', 'validation'), classes=('cat', None, 'dog'))
+    """
+    folders = [tuple(part for part in PurePosixPath(name).parts[:-1] if not is_archive(part)) for name in names]
+    depth = _wrapping(folders)
+    folders = [folder[depth:] for folder in folders]
+    has_parts = {"train", "training"} & {folder[0].lower() for folder in folders if folder}
+    parts, classes = [], []
+    for folder in folders:
+        part = PARTS.get(folder[0].lower(), "train") if folder and has_parts else "train"
+        inside = folder[1:] if folder and has_parts and folder[0].lower() in PARTS else folder
+        parts.append(part)
+        classes.append(inside[0] if inside and inside[0].lower() not in _UNLABELLED else None)
+    return Layout(tuple(parts), tuple(classes))
+
+
+def _wrapping(folders: Sequence[tuple[str, ...]]) -> int:
+    """How many folders, from the top, hold everything and further folders: they say nothing."""
+    depth = 0
+    while folders and all(len(folder) > depth for folder in folders):
+        here = {folder[depth] for folder in folders}
+        if len(here) > 1 or here <= PARTS.keys() or not any(len(folder) > depth + 1 for folder in folders):
+            break
+        depth += 1
+    return depth

@@ -1,0 +1,109 @@
+"""A first look at a set of images, before any is decoded: hash, size and kind of each, and which cannot be read."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from improved_gan.data.counting import counting
+from improved_gan.data.dataset import DataError
+from improved_gan.data.image_sources import ImageSource
+from improved_gan.data.images import Header, read_header
+from improved_gan.data.in_order import in_chunks, in_order
+
+__all__ = ["Scan", "scan_images"]
+
+_CHUNK = 64
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What each image of a source is, as far as that can be told without decoding.
+
+    Attributes:
+        source: where they lie.
+        rows: (N,) positions in the source of the images whose header can be read.
+        hashes: (N, 32) uint8, the SHA-256 of each of these files.
+        sizes: (N, 2) width and height.
+        colour: (N,) whether each has colour.
+        bad: what is wrong with each of the others, by name.
+    """
+
+    source: ImageSource
+    rows: NDArray[np.int64]
+    hashes: NDArray[np.uint8]
+    sizes: NDArray[np.int64]
+    colour: NDArray[np.bool_]
+    bad: dict[str, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the images whose header can be read."""
+        if len(self.rows) == len(self.source):
+            return self.source.names
+        return tuple(self.source.names[row] for row in self.rows)
+
+    @property
+    def shorter_sides(self) -> NDArray[np.int64]:
+        """(N,) pixels."""
+        shorter: NDArray[np.int64] = self.sizes.min(1, initial=2**31)
+        return shorter
+
+    def digest(self) -> str:
+        """SHA-256 over the content of all images in their order."""
+        return hashlib.sha256(self.hashes.tobytes()).hexdigest()
+
+
+def scan_images(source: ImageSource, *, workers: int) -> Scan:
+    """Read every file once.
+
+    Args:
+        source: the images.
+        workers: threads that read.
+
+    Raises:
+        DataError: an archive that is damaged as a whole.
+    """
+    rows, hashes, headers, bad = [], [], [], {}
+    with counting("looking at", total=len(source)) as advance:
+        place = 0
+        for chunk in in_order(_look, in_chunks(source.stream(), _CHUNK), workers=workers):
+            for name, found in chunk:
+                if isinstance(found, str):
+                    bad[name] = found
+                else:
+                    rows.append(place)
+                    hashes.append(found[0])
+                    headers.append(found[1])
+                place += 1
+            advance(len(chunk))
+    return Scan(
+        source=source,
+        rows=np.asarray(rows, dtype=np.int64),
+        hashes=np.frombuffer(b"".join(hashes), np.uint8).reshape(-1, 32),
+        sizes=np.asarray([(one.width, one.height) for one in headers], dtype=np.int64).reshape(-1, 2),
+        colour=np.asarray([one.colour for one in headers], dtype=np.bool_),
+        bad=bad,
+    )
+
+
+def _look(chunk: list[tuple[str, Callable[[], bytes]]]) -> list[tuple[str, tuple[bytes, Header] | str]]:
+    """Hash and header of each image, or what is wrong with it."""
+    return [(name, _look_at(read)) for name, read in chunk]
+
+
+def _look_at(read: Callable[[], bytes]) -> tuple[bytes, Header] | str:
+    try:
+        content = read()
+        return hashlib.sha256(content).digest(), read_header(content, "it")
+    except (DataError, OSError) as error:
+        return _reason(error)
+
+
+def _reason(error: DataError | OSError) -> str:
+    return str(getattr(error, "strerror", None) or error).removeprefix("it ")

@@ -1,0 +1,167 @@
+import hashlib
+import io
+import os
+import pickle
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from improved_gan.data import DataError, load_cifar10
+from improved_gan.data.cifar10 import CIFAR10_ARCHIVES, CIFAR10_CLASSES
+from tests.data.served import served
+
+FILES = [f"data_batch_{number}" for number in range(1, 6)] + ["test_batch"]
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("IMPROVED_GAN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("IMPROVED_GAN_DATA", raising=False)
+
+
+def batch(number: int) -> tuple[np.ndarray, list[int]]:
+    random = np.random.default_rng(number)
+    return random.integers(0, 256, (10, 3072), dtype=np.uint8), random.permutation(10).tolist()
+
+
+def unpacked(folder: Path, kind: str) -> Path:
+    """The six files of a version, as they lie in its archive."""
+    folder = folder / ("cifar-10-batches-py" if kind == "python" else "cifar-10-batches-bin")
+    folder.mkdir(parents=True)
+    for number, name in enumerate(FILES):
+        pixels, labels = batch(number)
+        if kind == "python":
+            (folder / name).write_bytes(pickle.dumps({b"data": pixels, b"labels": labels}, protocol=2))
+        else:
+            rows = np.concatenate([np.array(labels, np.uint8)[:, None], pixels], 1)
+            (folder / f"{name}.bin").write_bytes(rows.tobytes())
+    (folder / "readme.html").write_text("see the web page")
+    return folder
+
+
+def packed(folder: Path) -> tuple[dict[str, str], dict[str, Path]]:
+    """Both archives with their sums."""
+    sums, paths = {}, {}
+    for kind in ("python", "binary"):
+        path = folder / f"cifar-10-{kind}.tar.gz"
+        with tarfile.open(path, "w:gz") as archive:
+            archive.add(unpacked(folder / "unpacked", kind), arcname=f"cifar-10-batches-{kind[:3]}")
+        sums[path.name], paths[kind] = hashlib.md5(path.read_bytes()).hexdigest(), path
+    return sums, paths
+
+
+def check(data) -> None:
+    expected = [batch(number) for number in range(6)]
+    pixels = np.concatenate([pixels for pixels, _ in expected]).reshape(-1, 3, 32, 32)
+    np.testing.assert_array_equal(torch.cat([data.train.images, data.test.images]).numpy(), pixels)
+    assert data.train.labels.tolist() == [label for _, labels in expected[:5] for label in labels]
+    assert data.test.labels.tolist() == expected[5][1]
+    assert data.class_names == CIFAR10_CLASSES
+
+
+def test_archives_and_unpacked_folders_of_both_versions(tmp_path: Path) -> None:
+    sums, paths = packed(tmp_path)
+    for kind in ("python", "binary"):
+        check(load_cifar10(paths[kind], archives=sums))
+    check(load_cifar10(tmp_path, archives=sums))
+    for folder in (tmp_path / "unpacked", *(tmp_path / "unpacked").iterdir()):
+        check(load_cifar10(folder, archives=sums))
+    renamed = paths["python"].rename(tmp_path / "my copy.tar.gz")
+    check(load_cifar10(renamed, archives=sums))
+
+
+def test_an_altered_archive_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    sums, paths = packed(tmp_path)
+    with pytest.raises(DataError, match=r"MD5 .* is published"):
+        load_cifar10(paths["python"], archives=CIFAR10_ARCHIVES)
+    content = paths["binary"].read_bytes()
+    paths["binary"].write_bytes(content[: len(content) // 2])
+    with pytest.raises(DataError, match=r"MD5 .* is published|cut short or damaged"):
+        load_cifar10(paths["binary"], archives=sums)
+
+
+def test_a_download_is_checked_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "server").mkdir()
+    sums, _ = packed(tmp_path / "server")
+    with served(tmp_path / "server") as address:
+        with pytest.raises(DataError, match=r"could not download cifar-10-binary.tar.gz .*is published.*--data DIR"):
+            load_cifar10(archives=dict.fromkeys(sums, "0" * 32), mirrors=[address])
+        check(load_cifar10(archives=sums, mirrors=[address]))
+    check(load_cifar10(archives=sums, mirrors=[]))  # now from the cache
+    monkeypatch.setenv("IMPROVED_GAN_DATA", str(tmp_path / "server"))
+    check(load_cifar10(archives=sums, mirrors=[]))
+
+
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"holds no CIFAR-10: give .*train/cat"):
+        load_cifar10(tmp_path)
+    with pytest.raises(DataError, match="does not exist"):
+        load_cifar10(tmp_path / "none")
+    folder = unpacked(tmp_path, "binary")
+    (folder / "data_batch_4.bin").unlink()
+    with pytest.raises(DataError, match=r"lacks data_batch_4.bin: unpack"):
+        load_cifar10(tmp_path)
+
+
+def jpeg(colour: int, size: int = 32) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (size, size), (colour, 0, 255 - colour)).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def class_folders(folder: Path) -> Path:
+    for part, num in (("train", 3), ("test", 2)):
+        for place, name in enumerate(CIFAR10_CLASSES):
+            for number in range(num):
+                path = folder / part / name / f"{number:04d}.jpg"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(jpeg(20 * place + number))
+    return folder
+
+
+@pytest.mark.parametrize("form", ["folder", "tar.xz"])
+def test_image_files_in_class_folders(tmp_path: Path, form: str) -> None:
+    folder = class_folders(tmp_path / "cifar10-jpeg")
+    if form == "tar.xz":
+        with tarfile.open(tmp_path / "cifar10-jpeg.tar.xz", "w:xz") as archive:
+            archive.add(folder, arcname=".")
+        folder = tmp_path / "cifar10-jpeg.tar.xz"
+    for data in (load_cifar10(folder), load_cifar10(tmp_path)):
+        assert (data.name, len(data.train), len(data.test)) == ("cifar10-jpeg", 30, 20)
+        red = data.train.images[:, 0].float().mean((1, 2))
+        expected = 20 * data.train.labels + torch.arange(3).repeat(10)
+        np.testing.assert_allclose(red.numpy(), expected.numpy(), atol=3)  # JPEG
+        assert data.train.labels.bincount().tolist() == [3] * 10
+
+
+def test_bad_class_folders(tmp_path: Path) -> None:
+    folder = class_folders(tmp_path)
+    (folder / "train" / "cat" / "0001.jpg").write_bytes(jpeg(1)[:200])
+    with pytest.raises(DataError, match=r"1 images cannot be read \(train/cat/0001.jpg\)"):
+        load_cifar10(folder)
+    (folder / "train" / "cat" / "0001.jpg").write_bytes(jpeg(1, 33))
+    with pytest.raises(DataError, match="32x32 pixels"):
+        load_cifar10(folder)
+    (folder / "train" / "cat" / "0001.jpg").unlink()
+    (folder / "train" / "zebra").mkdir()
+    (folder / "train" / "zebra" / "0.jpg").write_bytes(jpeg(1))
+    with pytest.raises(DataError, match=r"train/zebra/0.jpg does not lie in train/CLASS"):
+        load_cifar10(folder)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not (Path(os.environ.get("IMPROVED_GAN_DATA", "/nowhere")) / "cifar10-jpeg.tar.xz").is_file(),
+    reason="needs cifar10-jpeg.tar.xz in IMPROVED_GAN_DATA",
+)
+def test_the_real_pictures() -> None:
+    data = load_cifar10(Path(os.environ["IMPROVED_GAN_DATA"]) / "cifar10-jpeg.tar.xz")
+    assert data.train.labels.bincount().tolist() == [5000] * 10
+    assert data.test.labels.bincount().tolist() == [1000] * 10
+    # Published means of CIFAR-10's training images; JPEG moves them in the fourth digit.
+    means = data.train.images.double().mean((0, 2, 3)) / 255
+    np.testing.assert_allclose(means.numpy(), [0.4914, 0.4822, 0.4465], atol=5e-4)
