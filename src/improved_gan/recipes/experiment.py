@@ -14,7 +14,7 @@ from improved_gan.data.dataset import LabelledImages, unit_range
 from improved_gan.recipes.recipe import PRECISIONS, Recipe, RecipeError
 from improved_gan.techniques import WeightAverage
 from improved_gan.training import Objective, Optimizers
-from improved_gan.training.history import Histories, HistoricallyAveraged, after_each_step
+from improved_gan.training.history import HistoricallyAveraged, Histories, after_each_step
 from improved_gan.training.loop import Schedule
 from improved_gan.training.state import TrainingState
 
@@ -101,7 +101,8 @@ class Experiment:
             generator.start_(self.recipe.num_start_images)
         generator.to(self.device).train()
         discriminator.to(self.device).train()
-        optimizers = Optimizers(discriminator=self._adam(discriminator), generator=self._adam(generator))
+        adam_of_discriminator = self._adam(discriminator, self.recipe.discriminator_rate)
+        optimizers = Optimizers(discriminator=adam_of_discriminator, generator=self._adam(generator))
         average = WeightAverage(discriminator, self.recipe.average_decay, every=self.recipe.average_every)
         state = TrainingState(generator, discriminator, optimizers, average)
         if self.recipe.generator_average_decay is not None:
@@ -125,11 +126,11 @@ class Experiment:
         wrong = test_errors(discriminator, images, device=self.device, batch_size=self.recipe.batch_size)
         return {f"{kind}/wrong": wrong, f"{kind}/error": wrong / len(images)}
 
-    def _adam(self, network: nn.Module) -> torch.optim.Adam:
+    def _adam(self, network: nn.Module, rate_factor: float = 1.0) -> torch.optim.Adam:
         learnt = [parameter for parameter in network.parameters() if parameter.requires_grad]
         recipe = self.recipe
         return torch.optim.Adam(
-            learnt,
+            [{"params": learnt, "rate_factor": rate_factor}],
             lr=recipe.learning_rate,
             betas=recipe.adam_betas,
             eps=recipe.adam_epsilon,
