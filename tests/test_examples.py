@@ -1,5 +1,7 @@
 """Every example runs for a few steps without a warning and stays short; each technique has one."""
 
+import csv
+import io
 import re
 import runpy
 import subprocess
@@ -7,9 +9,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+
+from improved_gan.commands.classify import run_classification
+from improved_gan.commands.export import run_export
+from improved_gan.commands.sample import run_sampling
 
 ROOT = Path(__file__).parent.parent
-EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+EXAMPLES = sorted((ROOT / "examples").glob("dcgan*.py"))
 TECHNIQUES = sorted(path.stem for path in (ROOT / "src" / "improved_gan" / "techniques").glob("[a-z]*.py"))
 
 
@@ -39,3 +46,26 @@ def test_example_runs_as_its_docstring_says(tmp_path: Path) -> None:
 def test_example_is_short(path: Path) -> None:
     lines = [line for line in path.read_text().splitlines() if line.strip()]
     assert len(lines) <= (70 if path.stem == "dcgan" else 40)
+
+
+def test_an_exported_classifier_runs_without_our_package_or_torch(trained_run: Path, tmp_path: Path) -> None:
+    """`examples/run_onnx.py` in a process that can import neither; its answers are those of `classify`."""
+    pytest.importorskip("onnxruntime")
+    console = Console(file=io.StringIO())
+    run_sampling(trained_run, num=5, out=tmp_path / "samples", seed=0, device="cpu", console=console)
+    images = sorted((tmp_path / "samples" / "images").iterdir())
+    run_classification(trained_run, images, out=tmp_path / "p.csv", fit=False, device="cpu", console=console)
+    words = {"what": "classifier", "format_": "onnx", "layout": "nhwc", "unfinished": False}
+    run_export(trained_run, out=tmp_path / "x.onnx", console=console, **words)  # type: ignore[arg-type]
+    script = "import runpy, sys; sys.modules.update(torch=None, improved_gan=None); del sys.argv[0]; "
+    command = [sys.executable, "-c", f"{script}runpy.run_path(sys.argv[0], run_name='__main__')"]
+    example = ROOT / "examples" / "run_onnx.py"
+    done = subprocess.run([*command, example, tmp_path / "x.onnx", *images], capture_output=True, text=True, check=True)
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "p.csv").read_text())))
+    assert len(rows) == 5
+    for line, row in zip(done.stdout.splitlines(), rows, strict=True):
+        file, label, percent, realness = re.fullmatch(r"(.*): (\w+) \((.*)%\), realness (.*)%", line).groups()
+        assert (file, label) == (row["file"], row["label"])
+        assert float(percent) == pytest.approx(100 * float(row[f"p({label})"]), abs=0.06)
+        assert float(realness) == pytest.approx(100 * float(row["realness"]), abs=0.06)
+    assert sum(bool(line.strip()) for line in example.read_text().splitlines()) <= 40

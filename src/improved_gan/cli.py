@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from improved_gan import __version__
+from improved_gan.commands.classify_options import classify
 from improved_gan.commands.evaluate_options import evaluate
+from improved_gan.commands.export_options import export
 from improved_gan.commands.reproduce_arguments import ManyLabels, reproduce
 from improved_gan.commands.train_options import ChannelsLast, Compile, GeneratorSteps, MicroBatch
 from improved_gan.commands.turing_test import app as turing_test_app
@@ -175,29 +177,8 @@ def sample(
     run_sampling(run, num=num, out=out, seed=seed, device=device, console=_console())
 
 
-@app.command()
-def classify(
-    run: RunArgument,
-    images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
-    out: Annotated[Path, typer.Option(help="The CSV file to write.")],
-    fit: Annotated[
-        bool, typer.Option("--fit", help="Convert the mode and scale to the size that the run was trained on.")
-    ] = False,
-    invert: Annotated[bool, typer.Option("--invert", help="Swap dark and light (scans of ink for MNIST).")] = False,
-    device: DeviceOption = None,
-) -> None:
-    """Classify images with a trained run: label, probability of each class, and how real each image looks.
-
-    An image that cannot be used is reported, the others are done, and the exit code is 1.
-
-    Example: `improved-gan classify runs/mnist scans/ --fit --invert --out labels.csv`.
-    """
-    from improved_gan.commands.classify import run_classification
-
-    if run_classification(run, images, out=out, fit=fit, invert=invert, device=device, console=_console()):
-        raise typer.Exit(1)
-
-
+app.command()(classify)
+app.command()(export)
 app.command()(evaluate)
 
 
@@ -234,6 +215,7 @@ def _expected(error: Exception) -> tuple[str | None, int]:
     """The one line and the exit code of an error that the user can do something about; (None, 1) for a bug."""
     from improved_gan.commands.theory import TheoryError
     from improved_gan.data import DataError
+    from improved_gan.export.errors import ExportError
     from improved_gan.metrics import MetricError
     from improved_gan.recipes import RecipeError
     from improved_gan.training.errors import (
@@ -249,7 +231,7 @@ def _expected(error: Exception) -> tuple[str | None, int]:
         return "", error.exit_code
     if isinstance(error, InterruptedRunError):
         return str(error), 128 + error.signal_number
-    if isinstance(error, (DataError, MetricError, RecipeError, RunError, TheoryError, TuringTestError)):
+    if isinstance(error, (DataError, ExportError, MetricError, RecipeError, RunError, TheoryError, TuringTestError)):
         return str(error), 2
     if isinstance(error, (DivergedError, LostProcessError)):
         return str(error), 1

@@ -15,7 +15,7 @@ def count(module: nn.Module) -> int:
 
 def test_cifar10_generator_has_the_parameters_and_shapes_of_the_paper() -> None:
     generator, shapes = ConvolutionalGenerator((3, 32, 32)), []
-    expected = 100 * 512 * 16 + 512  # dense, shift
+    expected = 100 * 512 * 16 + 512 * 16  # dense, a shift for each of its units
     expected += 512 * 256 * 25 + 256 + 256 * 128 * 25 + 128  # transposed convolutions, shifts
     expected += 128 * 3 * 25 + 3 + 3  # v, g and b of the last one
     assert count(generator) == expected
@@ -25,19 +25,24 @@ def test_cifar10_generator_has_the_parameters_and_shapes_of_the_paper() -> None:
     images = generator(generator.draw_latents(2))
     assert images.shape == (2, 3, 32, 32)
     maps = [(512, 4, 4), (256, 8, 8), (128, 16, 16)]
-    assert shapes == [maps[0], maps[1], maps[1], maps[2], maps[2], (3, 32, 32)]
+    assert shapes == [maps[1], maps[1], maps[2], maps[2], (3, 32, 32)]
+    assert generator.first == maps[0]
     assert 0 <= images.min() <= images.max() <= 1
 
 
 def test_generator_is_the_formula() -> None:
     generator = ConvolutionalGenerator((1, 8, 8), latent_size=5, widths=(6, 4)).double()
+    nn.init.normal_(generator.dense_norm.bias)
     nn.init.normal_(generator.norms[0].bias)
     latents = generator.draw_latents(7).double()
-    values = (latents @ generator.dense.weight.T).reshape(7, 6, 2, 2)
-    for norm, layer in zip(generator.norms, (*generator.upsamplings, generator.output), strict=True):
-        mean, variance = values.mean((0, 2, 3), keepdim=True), values.var((0, 2, 3), keepdim=True, correction=0)
-        values = F.relu((values - mean) / (variance + 1e-5).sqrt() + norm.bias[:, None, None])
-        values = F.conv_transpose2d(values, layer.weight, layer.bias, stride=2, padding=2, output_padding=1)
+    values = latents @ generator.dense.weight.T
+    values = (values - values.mean(0)) / (values.var(0, correction=0) + 1e-5).sqrt() + generator.dense_norm.bias
+    values = F.relu(values.reshape(7, 6, 2, 2))
+    values = F.conv_transpose2d(values, generator.upsamplings[0].weight, None, stride=2, padding=2, output_padding=1)
+    mean, variance = values.mean((0, 2, 3), keepdim=True), values.var((0, 2, 3), keepdim=True, correction=0)
+    values = F.relu((values - mean) / (variance + 1e-5).sqrt() + generator.norms[0].bias[:, None, None])
+    last = generator.output
+    values = F.conv_transpose2d(values, last.weight, last.bias, stride=2, padding=2, output_padding=1)
     np.testing.assert_allclose(generator(latents).detach().numpy(), (torch.tanh(values).detach() + 1) / 2, rtol=1e-9)
 
 
@@ -86,7 +91,7 @@ def test_virtual_batch_norm_takes_the_place_of_batch_norm() -> None:
     generator = small_reference_generator()
     assert not any(isinstance(layer, nn.BatchNorm2d) for layer in generator.modules())
     virtual = [layer for layer in generator.modules() if isinstance(layer, VirtualBatchNorm)]
-    assert [layer.num_features for layer in virtual] == [8, 4]
+    assert [layer.num_features for layer in virtual] == [8 * 2 * 2, 4]
     assert count(generator) == count(ConvolutionalGenerator((1, 8, 8), latent_size=5, widths=(8, 4)))
     assert generator.state_dict()["body.reference"].shape == (12, 5)
 

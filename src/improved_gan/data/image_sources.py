@@ -16,7 +16,7 @@ from improved_gan.data.dataset import DataError
 from improved_gan.data.images import IMAGE_SUFFIXES
 from improved_gan.data.tar_archives import TarIndex
 
-__all__ = ["MAX_BYTES", "ImageSource", "is_archive", "open_files", "open_images"]
+__all__ = ["MAX_BYTES", "ImageSource", "Read", "is_archive", "open_files", "open_images"]
 
 MAX_BYTES = 2**28  # of one image file: 89 million pixels in colour, uncompressed
 

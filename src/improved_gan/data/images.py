@@ -59,7 +59,9 @@ def find_images(paths: Iterable[Path]) -> Iterator[Path]:
             raise DataError(f"there is no file or folder {path}")
 
 
-def read_image(path: Path, shape: Sequence[int], *, fit: bool = False, invert: bool = False) -> Tensor:
+def read_image(
+    path: Path, shape: Sequence[int], *, fit: bool = False, invert: bool = False, content: bytes | None = None
+) -> Tensor:
     """One image of the shape that a network expects.
 
     Args:
@@ -68,6 +70,7 @@ def read_image(path: Path, shape: Sequence[int], *, fit: bool = False, invert: b
         fit: turn by the camera's orientation, put on white where transparent, convert the mode and scale to H x W
             (antialiased); otherwise a picture of another size or mode is an error.
         invert: swap dark and light at the end, for networks that were trained on white strokes on black.
+        content: of the file, where it was read before (an archive's entry); `path` is then its name for errors.
 
     Returns:
         (C, H, W) uint8.
@@ -78,7 +81,7 @@ def read_image(path: Path, shape: Sequence[int], *, fit: bool = False, invert: b
     channels, height, width = shape
     mode, accepted = _MODES[channels]
     with _decoding(path):
-        image, _ = _load(path)
+        image, _ = _load(path if content is None else io.BytesIO(content))
         if fit:
             image = _in_mode(image, mode, path)[0].resize((width, height), Image.Resampling.BICUBIC)
         elif image.mode not in accepted or image.size != (width, height):

@@ -76,7 +76,7 @@ class ConvolutionalDiscriminator(Discriminator):
 
     def judge_batches(self, batches: Sequence[Tensor]) -> list[Judgement]:
         """All convolutions in one pass; only the minibatch layer is told where the batches end."""
-        sizes = [len(batch) for batch in batches]
+        sizes = [batch.shape[0] for batch in batches]  # not len: a graph is to hold for any number
         values = self.body(self.corruption(2 * torch.cat(list(batches)) - 1))
         features = values.mean((2, 3))
         seen = features if self.minibatch is None else self.minibatch(features, sizes)

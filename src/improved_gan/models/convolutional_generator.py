@@ -1,15 +1,17 @@
 """The convolutional generator of the CIFAR-10 and SVHN experiments (paper, sections 6.2 and 6.3; released scripts).
 
 G at 32x32: z uniform in [0, 1]^100 - dense to 512x4x4 - 5x5 transposed convolutions of stride 2 to 256x8x8, 128x16x16
-and 3x32x32. ReLU and batch norm with a shift but no scale before it; the last layer has weight norm (scale learnt,
+and 3x32x32. ReLU and batch norm with a shift but no scale before it (of the dense layer each of the 8192
+units by itself, so that the part of z that varies over the batch is not drowned); the last layer has weight norm (scale learnt,
 start deviation 0.1) and tanh. Images come out in [0, 1] = (tanh + 1) / 2.
 
 `ReferenceGenerator` puts virtual batch normalization (section 3.5) in place of the batch norm.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +22,7 @@ from improved_gan.techniques import ReferenceBatch, convert_virtual_batch_norm, 
 
 __all__ = ["ConvolutionalGenerator", "ReferenceGenerator", "from_tanh", "upsampling"]
 
-OUTPUT_DEVIATION = 0.1  # of the last layer's pre-activations at the start, as released
+_Norm = TypeVar("_Norm", nn.BatchNorm1d, nn.BatchNorm2d)
 
 
 class ConvolutionalGenerator(Generator):
@@ -30,6 +32,7 @@ class ConvolutionalGenerator(Generator):
         image_shape: (C, H, W) of an image; H and W divisible by 2 for each width.
         latent_size: Z.
         widths: channels at each scale, from the smallest; every one is followed by a doubling of the image.
+        output_deviation: of the last layer before tanh at the start; 0.1 as released (grey images), 1 for short runs.
 
     Raises:
         ValueError: an image size that the doublings do not reach.
@@ -42,12 +45,20 @@ class ConvolutionalGenerator(Generator):
     """
 
     def __init__(
-        self, image_shape: Sequence[int], *, latent_size: int = 100, widths: Sequence[int] = (512, 256, 128)
+        self,
+        image_shape: Sequence[int],
+        *,
+        latent_size: int = 100,
+        widths: Sequence[int] = (512, 256, 128),
+        output_deviation: float = 0.1,
     ) -> None:
         super().__init__()
+        self.output_deviation = output_deviation
         self.latent_size, self.first = latent_size, (widths[0], *smallest(image_shape, len(widths)))
-        self.dense = nn.Linear(latent_size, self.first[0] * self.first[1] * self.first[2], bias=False)
-        self.norms = nn.ModuleList(_shift_only(nn.BatchNorm2d(width)) for width in widths)
+        units = math.prod(self.first)
+        self.dense = nn.Linear(latent_size, units, bias=False)
+        self.dense_norm = _shift_only(nn.BatchNorm1d(units))
+        self.norms = nn.ModuleList(_shift_only(nn.BatchNorm2d(width)) for width in widths[1:])
         self.upsamplings = nn.ModuleList(upsampling(before, after, bias=False) for before, after in pairwise(widths))
         self.output = weight_norm(upsampling(widths[-1], image_shape[0], bias=True), scale=1.0)
         nn.init.normal_(self.dense.weight, std=0.05)
@@ -61,14 +72,14 @@ class ConvolutionalGenerator(Generator):
 
     def forward(self, latents: Tensor) -> Tensor:
         """Make one image a latent vector."""
-        values = self.dense(latents).reshape(-1, *self.first)
-        for norm, layer in zip(self.norms, (*self.upsamplings, self.output), strict=True):
-            values = layer(F.relu(norm(values)))
-        return from_tanh(values)
+        values = self.dense_norm(self.dense(latents)).reshape(-1, *self.first)
+        for layer, norm in zip(self.upsamplings, self.norms, strict=True):
+            values = norm(layer(F.relu(values)))
+        return from_tanh(self.output(F.relu(values)))
 
     def start_(self, num: int) -> None:
-        """Scale and bias of the last layer from `num` latents: deviation 0.1, as released."""
-        data_dependent_init_(self, self.draw_latents(num), std=OUTPUT_DEVIATION)
+        """Scale and bias of the last layer from `num` latents."""
+        data_dependent_init_(self, self.draw_latents(num), std=self.output_deviation)
 
 
 class ReferenceGenerator(Generator):
@@ -107,8 +118,9 @@ class ReferenceGenerator(Generator):
 
     def start_(self, num: int) -> None:
         """The reference takes the place of a batch: `num` is not needed. Every layer but the last is as it was."""
-        if any("parametrizations" in name for name, _ in self.named_parameters()):
-            data_dependent_init_(self.body, self.body.reference, std=OUTPUT_DEVIATION)
+        inner = self._inner
+        if isinstance(inner, ConvolutionalGenerator):
+            data_dependent_init_(self.body, self.body.reference, std=inner.output_deviation)
 
     def train(self, mode: bool = True) -> Self:
         """Entering evaluation makes the reference statistics anew: optimisers do not reliably mark what they change."""
@@ -158,7 +170,7 @@ def smallest(image_shape: Sequence[int], num_doublings: int) -> tuple[int, int]:
     return height, width
 
 
-def _shift_only(norm: nn.BatchNorm2d) -> nn.BatchNorm2d:
+def _shift_only(norm: _Norm) -> _Norm:
     """Batch norm with a shift but no scale, as released: the scale stays 1."""
     norm.weight.requires_grad_(False)
     return norm

@@ -80,7 +80,7 @@ class ImageNetDiscriminator(Discriminator):
         Each real batch is compared with itself and with the generated one, the generated one with itself and with the
         last real one. Batch norm is over all rows, as the halves see each other anyway.
         """
-        sizes = [len(batch) for batch in batches]
+        sizes = [batch.shape[0] for batch in batches]  # not len: a graph is to hold for any number
         values = self.dense(self.body(self.noise(2 * torch.cat(list(batches)) - 1)).flatten(1))
         features = list(values.split(sizes))
         logits = [self._class_logits(seen) for seen in self._with_similarities(features)]

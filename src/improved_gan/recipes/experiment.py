@@ -143,7 +143,8 @@ class Experiment:
         own_random_stream(torch.get_rng_state())
         if self.recipe.compile:
             compile_networks(generator, discriminator, warn=warn)
-        optimizers = Optimizers(discriminator=self._adam(discriminator), generator=self._adam(generator))
+        adam_of_discriminator = self._adam(discriminator, self.recipe.discriminator_rate)
+        optimizers = Optimizers(discriminator=adam_of_discriminator, generator=self._adam(generator))
         average = WeightAverage(discriminator, self.recipe.average_decay, every=self.recipe.average_every)
         state = TrainingState(generator, discriminator, optimizers, average)
         if self.recipe.generator_average_decay is not None:
@@ -186,11 +187,11 @@ class Experiment:
         wrong = sum_over_processes(own)
         return {f"{kind}/wrong": wrong, f"{kind}/error": wrong / len(images)}
 
-    def _adam(self, network: nn.Module) -> torch.optim.Adam:
+    def _adam(self, network: nn.Module, rate_factor: float = 1.0) -> torch.optim.Adam:
         learnt = [parameter for parameter in network.parameters() if parameter.requires_grad]
         recipe = self.recipe
         return torch.optim.Adam(
-            learnt,
+            [{"params": learnt, "rate_factor": rate_factor}],
             lr=recipe.learning_rate,
             betas=recipe.adam_betas,
             eps=recipe.adam_epsilon,

@@ -36,7 +36,7 @@ class Recipe:
         generator, discriminator: build the two networks.
         objective: the game.
         epochs: passes over the unlabelled images.
-        learning_rate: of both players.
+        learning_rate: of both players, unless `discriminator_rate` says otherwise.
         decay_share: the share of the run, at its end, over which the learning rate falls linearly to 0.
         batch_size: of each of the labelled, unlabelled and generated parts.
         adam_betas, adam_epsilon: of both players. The released Adam has its epsilon of 1e-8 inside the square root,
@@ -44,6 +44,7 @@ class Recipe:
         average_decay: of D's weights for testing, 1 - 1e-4 in the released scripts.
         average_every: steps between the weights that enter that average.
         num_start_images: size of the batch for D's data-dependent start; 0 for none.
+        discriminator_rate: the discriminator's learning rate as a share of the generator's.
         generator_average_decay: of G's weights for samples; None samples from the weights as they are.
         historical_weight: of historical averaging in both players' costs (section 3.3); 0 leaves it out.
         image_shape: (C, H, W) of the images that the networks are for, checked against the data; None skips that.
@@ -83,6 +84,7 @@ class Recipe:
     average_decay: float = 0.9999
     average_every: int = 1
     num_start_images: int = 500
+    discriminator_rate: float = 1.0
     generator_average_decay: float | None = None
     historical_weight: float = 0.0
     image_shape: tuple[int, ...] | None = None
@@ -112,6 +114,7 @@ class Recipe:
             "average_every",
             "learning_rate",
             "generator_steps",
+            "discriminator_rate",
         ):
             if not getattr(self, name) > 0:
                 raise RecipeError(f"{name} must be positive; got {getattr(self, name)}")

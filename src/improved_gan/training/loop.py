@@ -223,4 +223,4 @@ def _spread(images: Tensor) -> float:
 def _set_rate(state: TrainingState, rate: float) -> None:
     for optimizer in (state.optimizers.discriminator, state.optimizers.generator):
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("rate_factor", 1.0)

@@ -1,0 +1,108 @@
+"""`improved-gan export`: a run's classifier, features or generator as one file, ONNX or torch.export."""
+
+import hashlib
+import json
+import os
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from improved_gan.export.card import card_of, markdown, versions
+from improved_gan.export.checking import largest_differences
+from improved_gan.export.errors import ExportError
+from improved_gan.export.portable import Portable, make_portable
+from improved_gan.export.program import FORMATS, captured
+from improved_gan.metrics.network import digest_of
+from improved_gan.recipes.trained import Trained, load_trained
+from improved_gan.training.checkpoints import write_atomically
+from improved_gan.training.errors import RunError
+from improved_gan.training.reporting import say, warn
+from improved_gan.training.run_folder import RunFolder
+
+__all__ = ["run_export"]
+
+
+def run_export(
+    run: Path, *, what: str, format_: str, out: Path, layout: str, unfinished: bool, console: Console
+) -> dict[str, Any]:
+    """Write OUT, checked against the run's own network, and OUT's card as .card.json and .card.md.
+
+    Returns:
+        The model card.
+
+    Raises:
+        RunError: no such run, or one that is not finished.
+        ExportError: what was asked for does not fit, a package is missing, or the file does not agree.
+    """
+    if format_ not in FORMATS:
+        raise ExportError(f"--format must be one of {', '.join(FORMATS)}; got {format_!r}")
+    suffix, write, answer_of = FORMATS[format_]
+    if out.suffix != suffix:
+        raise ExportError(f"a file of format {format_} ends in {suffix}: give --out {out.with_suffix(suffix).name}")
+    trained = load_trained(run, warn=partial(warn, console))
+    log = _finished_log(run, trained, unfinished=unfinished)
+    portable = make_portable(
+        what,
+        trained.generator,
+        trained.discriminator,
+        image_shape=trained.image_shape,
+        class_names=trained.class_names,
+        layout=layout,
+    )
+    network = trained.generator if what == "generator" else trained.discriminator
+    packages = versions(*(("onnx", "onnxscript", "onnxruntime") if format_ == "onnx" else ()))
+    card = card_of(
+        portable,
+        trained.settings,
+        log,
+        step=trained.step,
+        weights_sha256=digest_of(network.state_dict()),
+        layout=layout,
+        packages=packages,
+    )
+    program, card["batch_norms_folded"] = captured(portable)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = out.with_name(f".{os.getpid()}.{out.name}")  # its ending tells the readers what it is
+    try:
+        write(program, portable, card, temporary)
+        _complete(card, portable, temporary, out, differences=largest_differences(portable, answer_of(temporary)))
+        card["checked_in"] = "onnxruntime" if format_ == "onnx" else "torch.export, loaded again"
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(out)
+    finally:
+        temporary.unlink(missing_ok=True)
+    write_atomically(out.with_suffix(".card.json"), json.dumps(card, indent=1).encode())
+    write_atomically(out.with_suffix(".card.md"), markdown(card).encode())
+    _tell(card, out, console)
+    return card
+
+
+def _finished_log(run: Path, trained: Trained, *, unfinished: bool) -> list[dict[str, Any]]:
+    log = [line for line in RunFolder(run).read_log() if line["step"] <= trained.step]
+    epochs = trained.settings["epochs"]
+    if not unfinished and not (log and log[-1]["epoch"] >= epochs):
+        stands = f"step {trained.step}" + (f", after epoch {log[-1]['epoch']}" if log else "")
+        raise RunError(
+            f"{run} is not finished ({stands} of {epochs} epochs): run its train command again, or export it as it is "
+            "with --unfinished"
+        )
+    return log
+
+
+def _complete(
+    card: dict[str, Any], portable: Portable, file: Path, out: Path, *, differences: dict[str, float]
+) -> None:
+    card["file"], card["bytes"] = out.name, file.stat().st_size
+    card["sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
+    card["largest_difference"] = differences
+
+
+def _tell(card: dict[str, Any], out: Path, console: Console) -> None:
+    names = ", ".join(one["name"] for one in card["outputs"])
+    say(console, f"{card['what']} in {out}: {card['input']['name']} {tuple(card['input']['shape'])} -> {names}")
+    largest = max(card["largest_difference"].values())
+    say(console, f"{card['bytes']:,} bytes, agrees with the run to {largest:.1e} in {card['checked_in']}")
+    say(console, f"model card: {out.with_suffix('.card.md')} and .card.json; its licence is for you to fill in")

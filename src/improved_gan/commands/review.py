@@ -1,0 +1,107 @@
+"""`improved-gan classify --review`: the images whose labels would tell the network most, on a page to label them on."""
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from rich.console import Console
+
+from improved_gan.data.dataset import DataError, unit_range
+from improved_gan.data.labels_file import read_labels
+from improved_gan.labelling.choice import Prediction, least_certain
+from improved_gan.labelling.reading import Decode, ImageList
+from improved_gan.labelling.review_page import ReviewImage, picture_of, review_page
+from improved_gan.labelling.uncertainty import farthest_first
+from improved_gan.recipes.trained import Trained
+from improved_gan.training.checkpoints import write_atomically
+from improved_gan.training.reporting import say, warn
+
+__all__ = ["ReviewOptions", "write_review"]
+
+_POOL = 10  # of so many times the wanted images the diverse ones are chosen
+_FEATURE_BATCH = 64
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class ReviewOptions:
+    """How many images to show, whether they shall differ, and the labels that are there already."""
+
+    num: int
+    diverse: bool = False
+    labels: Path | None = None
+
+
+def write_review(
+    trained: Trained, images: ImageList, out: Path, options: ReviewOptions, decode: Decode, console: Console
+) -> Path:
+    """Write `OUT.review.html` beside the predictions.
+
+    Raises:
+        DataError: the labels file cannot be read, or no image is left to label.
+    """
+    labels = {} if options.labels is None else _earlier_labels(options.labels, images)
+    names = {one for one in images.files() if images.within(one) in labels} if labels else set()
+    wanted = options.num * (_POOL if options.diverse else 1)
+    pool = [one for one in least_certain(out, wanted, labelled=names) if _writable(images.within(one.file), console)]
+    if not pool:
+        raise DataError(f"every image has a label in {options.labels}: there is nothing to review")
+    if options.diverse:
+        features = _features(trained, images, pool, decode)
+        pool = [pool[place] for place in farthest_first(features, options.num)]
+    pictures = _collect(images, pool, lambda file, content: picture_of(content, file))
+    shown = [ReviewImage(images.within(one.file), one, pictures[one.file]) for one in pool if one.file in pictures]
+    page = review_page(shown, trained.class_names, labels=labels, next_command=_next_command(images))
+    path = out.with_suffix(".review.html")
+    write_atomically(path, page.encode())
+    how = "least certain, far from each other" if options.diverse else "least certain"
+    say(
+        console, f"{len(shown)} images to label, the {how}: open {path} in a browser ({max(1, len(page) // 1000):,} kB)"
+    )
+    return path
+
+
+def _earlier_labels(path: Path, images: ImageList) -> dict[str, str]:
+    """Label by name, as the page names images."""
+    folder = images.parts[0][1].path if len(images.parts) == 1 else Path()
+    return read_labels(path, [images.within(file) for file in images.files()], folder)
+
+
+def _writable(file: str, console: Console) -> bool:
+    """A labels file is UTF-8, and spaces around a name are lost there."""
+    shown = file.encode(errors="backslashreplace").decode()
+    if shown != file or file != file.strip():
+        warn(console, f"left out of the page: a labels file cannot hold the name {shown!r} (no UTF-8, or outer spaces)")
+        return False
+    return True
+
+
+def _features(trained: Trained, images: ImageList, pool: list[Prediction], decode: Decode) -> torch.Tensor:
+    """f(x) of each image, (N, A): what the network itself sees of it."""
+    decoded = _collect(images, pool, decode)
+    device, blank = next(trained.discriminator.parameters()).device, torch.zeros(trained.image_shape, dtype=torch.uint8)
+    pixels = torch.stack([decoded.get(one.file, blank) for one in pool])
+    with torch.no_grad():
+        batches = torch.split(pixels, _FEATURE_BATCH)
+        parts = [trained.discriminator(unit_range(some.to(device))).features for some in batches]
+    return torch.cat([part.flatten(1).float().cpu() for part in parts])
+
+
+def _collect(images: ImageList, pool: list[Prediction], use: Callable[[str, bytes], _Result]) -> dict[str, _Result]:
+    """What `use` makes of each image of the pool; those that have become unreadable are left out."""
+    wanted, found = {one.file for one in pool}, {}
+    for file, read in images.stream():
+        if file in wanted and file not in found:
+            try:
+                found[file] = use(file, read())
+            except (DataError, OSError):
+                continue
+    return found
+
+
+def _next_command(images: ImageList) -> str:
+    folder = str(images.parts[0][1].path)
+    return f"improved-gan train folder --images {shlex.quote(folder)} --labels labels.csv"

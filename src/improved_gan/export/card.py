@@ -1,0 +1,158 @@
+"""The model card: where a network comes from, what it takes and gives, how good it is; Markdown and JSON."""
+
+import platform
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from improved_gan import __version__
+from improved_gan.export.portable import Portable
+
+__all__ = ["card_of", "markdown", "versions"]
+
+AUTHORS = "Salimans, Goodfellow, Zaremba, Cheung, Radford, Chen"
+PAPER = f"{AUTHORS}: Improved Techniques for Training GANs, 2016, arXiv:1606.03498"
+LICENCE = "TO BE FILLED IN: the licence under which you publish these weights; look at that of the training data too"
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Of Python, this package, PyTorch, and the packages named that are installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {"python": platform.python_version(), "improved-gan": __version__, "torch": torch.__version__}
+    for name in packages:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def card_of(
+    portable: Portable,
+    settings: Mapping[str, Any],
+    log: Sequence[Mapping[str, Any]],
+    *,
+    step: int,
+    weights_sha256: str,
+    layout: str,
+    packages: Mapping[str, str],
+) -> dict[str, Any]:
+    """All but what is known only of the file itself (name, bytes, SHA-256, differences).
+
+    Args:
+        portable: what is exported.
+        settings: of the run, from its recipe.json.
+        log: its reports.
+        step: of the checkpoint.
+        weights_sha256: of the network's tensors.
+        layout: of images.
+        packages: versions, from `versions`.
+    """
+    channels, height, width = settings["image_shape"]
+    classes, last = list(settings["class_names"]), log[-1] if log else {}
+    return {
+        "what": portable.what,
+        "layout": layout,
+        "input": _facts(portable.source),
+        "outputs": [_facts(one) for one in portable.outputs],
+        "classes": classes,
+        "image": {"height": height, "width": width, "channels": channels},
+        "resize": "not inside: scale images to this size yourself (Pillow, bicubic, is what `classify --fit` does)",
+        "training": {
+            "recipe": settings["recipe"],
+            "data": settings["values"].get("load_data"),
+            "training_images": settings["label_split"].get("num_images"),
+            "labels": _labels(settings["label_split"], classes),
+            "objective": settings["values"].get("objective"),
+            "epochs": last.get("epoch"),
+            "epochs_planned": settings["epochs"],
+            "step": step,
+            "seed": settings["seed"],
+            "alarms": [alarm["message"] for alarm in last.get("alarms", [])],
+        },
+        "evaluation": {
+            "test_error": last.get("test/error"),
+            "test_wrong": last.get("test/wrong"),
+            "of": "the test images of the recipe, by the averaged weights, at the last report",
+            "paper": settings["values"].get("paper"),
+        },
+        "method": {"paper": PAPER, "code": f"improved-gan {settings['improved_gan']}"},
+        "weights_sha256": weights_sha256,
+        "versions": dict(packages),
+        "licence": LICENCE,
+    }
+
+
+def _facts(one: Any) -> dict[str, Any]:
+    return {"name": one.name, "dtype": one.dtype, "shape": list(one.shape), "meaning": one.meaning}
+
+
+def _labels(split: Mapping[str, Any], classes: Sequence[str]) -> dict[str, Any]:
+    counts = Counter(int(label) for label in split.get("labels", []))
+    return {
+        "number": split.get("num_labels"),
+        "per_class": {name: counts[index] for index, name in enumerate(classes) if counts[index]},
+        "split_seed": split.get("seed"),
+        "split_sha256": split.get("sha256"),
+    }
+
+
+def markdown(card: Mapping[str, Any]) -> str:
+    """The card to read."""
+    training, evaluation, labels = card["training"], card["evaluation"], card["training"]["labels"]
+    error = evaluation["test_error"]
+    measured = "not measured" if error is None else f"{error:.2%} ({evaluation['test_wrong']} wrong) of the test images"
+    reading = "" if card["what"] == "generator" else f"Division by 255 is inside. Resizing is {card['resize']}."
+    classes = ", ".join(f"`{_line(name)}`" for name in card["classes"]) or "none"
+    order = ", in the order of the probabilities" if card["what"] == "classifier" else " that it was trained with"
+    agreement = f"{max(card['largest_difference'].values()):.1e} ({card['checked_in']})"
+    alarms = "".join(f"\n- **Warning of the last report:** {_line(one)}" for one in training["alarms"])
+    return f"""# {_line(card["file"])}
+
+The {card["what"]} of a semi-supervised GAN, recipe `{_line(training["recipe"])}`, exported from a run of improved-gan.
+
+| | name | type | shape | meaning |
+|---|---|---|---|---|
+{_row("input", card["input"])}
+{chr(10).join(_row("output", one) for one in card["outputs"])}
+
+N is any number of rows. Images are {card["image"]["width"]} x {card["image"]["height"]} pixels with
+{card["image"]["channels"]} channel(s). {reading}
+
+Classes{order}: {classes}.
+
+## Training
+
+- Data: `{_line(training["data"])}`, {training["training_images"]} training images.
+- Labels: {labels["number"]}; split seed {labels["split_seed"]}, SHA-256 `{labels["split_sha256"]}`.
+- {training["epochs"]} of {training["epochs_planned"]} epochs, step {training["step"]}, seed {training["seed"]}.{alarms}
+- Method: {PAPER}. Code: {card["method"]["code"]}.
+
+## Evaluation
+
+- Error of the run's classifier: {measured}; the paper: {_line(evaluation["paper"])}.
+- Not measured: other data, other cameras, other people's handwriting. Probabilities are not calibrated.
+- The file agrees with the network that was trained, to {agreement}.
+
+## Licence
+
+{card["licence"]}
+
+## File
+
+{card["bytes"]:,} bytes, SHA-256 `{card["sha256"]}`; weights `{card["weights_sha256"]}`.
+Made with {", ".join(f"{name} {version}" for name, version in card["versions"].items())}.
+"""
+
+
+def _row(kind: str, facts: Mapping[str, Any]) -> str:
+    shape = f"({', '.join(map(str, facts['shape']))}{',' if len(facts['shape']) == 1 else ''})"
+    return f"| {kind} | `{facts['name']}` | {facts['dtype']} | {shape} | {facts['meaning']} |"
+
+
+def _line(value: Any) -> str:
+    """A name in one line, so that it cannot begin a heading, a table row or a tag of its own."""
+    return " ".join(str(value).replace("`", "'").replace("<", "&lt;").replace("|", "\\|").split())

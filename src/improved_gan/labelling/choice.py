@@ -1,0 +1,51 @@
+"""Which rows of a predictions file to show a person: the least certain ones, without those that have a label."""
+
+import csv
+import heapq
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Prediction", "least_certain"]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One row of a predictions file."""
+
+    file: str
+    probabilities: tuple[float, ...]
+    realness: float
+    entropy: float
+    sha256: str
+
+
+def least_certain(predictions: Path, num: int, *, labelled: Collection[str] = ()) -> list[Prediction]:
+    """The images of the highest entropy, the highest first; of copies of one image only the first.
+
+    The file is read row by row: memory is for `num` rows and a hash an image.
+
+    Args:
+        predictions: a CSV file of `classify`.
+        num: how many at most.
+        labelled: files that have a label already.
+    """
+    best: list[tuple[float, int, Prediction]] = []  # a heap: the most certain of the best is first
+    seen: set[bytes] = set()
+    with predictions.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        rows = csv.reader(file)
+        header = next(rows)
+        classes = [place for place, name in enumerate(header) if name.startswith("p(")]
+        realness, entropy = (len(header) - 3, len(header) - 2)
+        for number, row in enumerate(rows):
+            uncertainty = float(row[entropy])
+            if row[0] in labelled or (len(best) == num and uncertainty <= best[0][0]):
+                continue
+            digest = bytes.fromhex(row[-1])
+            if digest in seen:
+                continue
+            seen.add(digest)
+            probabilities = tuple(float(row[place]) for place in classes)
+            one = Prediction(row[0], probabilities, float(row[realness]), uncertainty, row[-1])
+            (heapq.heappush if len(best) < num else heapq.heapreplace)(best, (uncertainty, -number, one))
+    return [one for *_, one in sorted(best, reverse=True)]

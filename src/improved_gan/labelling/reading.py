@@ -1,0 +1,83 @@
+"""Images of files, folders and archives, one after another under one name each; none is kept."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from improved_gan.data.dataset import DataError
+from improved_gan.data.image_sources import ImageSource, Read, is_archive, open_images
+from improved_gan.data.images import decode_square, read_image
+
+__all__ = ["Decode", "ImageList", "decoder"]
+
+Decode = Callable[[str, bytes], Tensor]
+
+
+class ImageList:
+    """All images that paths name, in a fixed order, under one name each.
+
+    An image of a folder or archive is called `FOLDER/NAME`, a single file as it was given.
+
+    Args:
+        paths: image files, folders, archives.
+
+    Raises:
+        DataError: a path that does not exist, or holds no image.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.parts = [_part(path) for path in paths]
+
+    def __len__(self) -> int:
+        return sum(len(source) for _, source in self.parts)
+
+    def files(self) -> Iterator[str]:
+        """The name of each image."""
+        for prefix, source in self.parts:
+            for name in source.names:
+                yield prefix + name
+
+    def stream(self) -> Iterator[tuple[str, Read]]:
+        """Name, and a function that reads the bytes, of each image."""
+        for prefix, source in self.parts:
+            for name, read in source.stream():
+                yield prefix + name, read
+
+    def within(self, file: str) -> str:
+        """The name inside the folder or archive, where only one was given: what a labels file there would say."""
+        prefix = self.parts[0][0]
+        return file.removeprefix(prefix) if len(self.parts) == 1 else file
+
+
+def _part(path: Path) -> tuple[str, ImageSource]:
+    if path.is_file() and not is_archive(path.name):
+        source = ImageSource(path, (path.name,), lambda: iter([(path.name, path.read_bytes)]))
+        return _prefix(path.parent), source
+    if not path.exists():
+        raise DataError(f"there is no file or folder {path}")
+    return _prefix(path), open_images(path)
+
+
+def _prefix(folder: Path) -> str:
+    return "" if str(folder) == "." else "/" if str(folder) == "/" else f"{folder}/"
+
+
+def decoder(shape: Sequence[int], *, fit: bool, invert: bool, square: bool) -> Decode:
+    """A function of name and content that gives pixels (C, H, W) uint8 as a network expects them.
+
+    Args:
+        shape: (C, H, W).
+        fit: convert the mode and scale images of another size; otherwise they are an error.
+        invert: swap dark and light.
+        square: the largest central square, scaled, as `train folder` reads images: a network that was trained on such
+            squares would see stretched images otherwise.
+    """
+
+    def decode(name: str, content: bytes) -> Tensor:
+        if not square:
+            return read_image(Path(name), shape, fit=fit, invert=invert, content=content)
+        pixels = decode_square(content, name, channels=shape[0], size=shape[1])
+        return 255 - pixels if invert else pixels
+
+    return decode

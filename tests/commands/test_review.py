@@ -1,0 +1,78 @@
+import io
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from improved_gan.commands.classify import run_classification
+from improved_gan.commands.review import ReviewOptions
+from improved_gan.data import DataError, load_digits
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """Sixty test digits, and a copy of the first one."""
+    (tmp_path / "images").mkdir()
+    for index, image in enumerate(load_digits().test.images[:60]):
+        Image.fromarray(image[0].numpy()).save(tmp_path / "images" / f"{index:02d}.png")
+    shutil.copy(tmp_path / "images" / "00.png", tmp_path / "images" / "copy.png")
+    return tmp_path / "images"
+
+
+def go(run: Path, path: Path, **options: object) -> tuple[dict, list[str], str]:
+    screen = io.StringIO()
+    console, out = Console(file=screen, width=200), path.parent / "p.csv"
+    run_classification(run, [path], out=out, fit=False, device=None, console=console, review=ReviewOptions(**options))
+    text = (path.parent / "p.review.html").read_text()
+    data = json.loads(re.search(r'<script id="data" type="application/json">(.*?)</script>', text)[1])
+    return data, [one["file"] for one in data["images"]], screen.getvalue()
+
+
+def test_the_least_certain_images_are_on_the_page(trained_run: Path, images: Path, tmp_path: Path) -> None:
+    data, shown, text = go(trained_run, images, num=8)
+    table = [line.split(",") for line in (tmp_path / "p.csv").read_text().splitlines()[1:]]
+    table.sort(key=lambda row: -float(row[-2]))
+    names = [Path(row[0]).name for row in table]
+    assert shown == [name for name in names if name != "copy.png"][:8]
+    assert "8 images to label, the least certain" in text
+    assert data["classes"] == list("0123456789")
+    assert data["command"] == f"improved-gan train folder --images {images} --labels labels.csv"
+
+
+def test_earlier_labels_are_kept_and_not_asked_for_again(trained_run: Path, images: Path, tmp_path: Path) -> None:
+    _, first, _ = go(trained_run, images, num=8)
+    (tmp_path / "old.csv").write_text(f"file,label\n{first[0]},cow\n{first[1]},3\n")
+    data, shown, _ = go(trained_run, images, num=8, labels=tmp_path / "old.csv")
+    assert shown[:6] == first[2:]
+    assert data["earlier"] == {first[0]: "cow", first[1]: "3"}
+    assert data["classes"] == [*"0123456789", "cow"]
+    (tmp_path / "old.csv").write_text("".join(f"{path.name},1\n" for path in images.iterdir()))
+    with pytest.raises(DataError, match="every image has a label"):
+        go(trained_run, images, num=8, labels=tmp_path / "old.csv")
+
+
+def test_diverse_images_lie_farther_from_each_other(trained_run: Path, images: Path) -> None:
+    def spread(names: list[str]) -> float:
+        pixels = np.stack([np.asarray(Image.open(images / name), dtype=float).ravel() for name in names])
+        return float(np.linalg.norm(pixels[:, None] - pixels[None], axis=2).mean())
+
+    _, certain, _ = go(trained_run, images, num=5)
+    _, diverse, text = go(trained_run, images, num=5, diverse=True)
+    assert diverse[0] == certain[0]
+    assert diverse != certain
+    assert spread(diverse) > spread(certain)
+    assert "far from each other" in text
+
+
+def test_names_that_no_labels_file_can_hold_are_left_out(trained_run: Path, images: Path) -> None:
+    strange = images / b"caf\xe9.png".decode(errors="surrogateescape")
+    Image.fromarray(np.full((8, 8), 99, np.uint8)).save(str(images / "x.png"))
+    (images / "x.png").rename(strange)
+    _, shown, text = go(trained_run, images, num=100)
+    assert len(shown) == 60
+    assert "cannot hold the name" in text

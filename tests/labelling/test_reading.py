@@ -1,0 +1,41 @@
+import zipfile
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from improved_gan.data import DataError
+from improved_gan.labelling.reading import ImageList
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "images" / "b").mkdir(parents=True)
+    for name in ("z.png", "b/y.png", "a,\"'.png"):
+        Image.new("L", (2, 2)).save(tmp_path / "images" / name)
+    return tmp_path / "images"
+
+
+def test_folders_archives_and_files_in_order(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with zipfile.ZipFile(tmp_path / "some.zip", "w") as archive:
+        for name in ("2.png", "1.png"):
+            archive.write(folder / "z.png", name)
+    images = ImageList([folder, tmp_path / "some.zip", folder / "z.png"])
+    names = [f"{folder}/a,\"'.png", f"{folder}/b/y.png", f"{folder}/z.png", f"{tmp_path}/some.zip/1.png",
+             f"{tmp_path}/some.zip/2.png", f"{folder}/z.png"]  # fmt: skip
+    assert list(images.files()) == names
+    assert len(images) == 6
+    streamed = [(name, read()) for name, read in images.stream()]
+    assert [name for name, _ in streamed] == names
+    assert {content for _, content in streamed} == {(folder / "z.png").read_bytes()}
+    assert images.within(names[0]) == names[0]
+    assert [ImageList([folder]).within(name) for name in names[:2]] == ["a,\"'.png", "b/y.png"]
+    monkeypatch.chdir(folder)
+    assert list(ImageList([Path()]).files()) == ["a,\"'.png", "b/y.png", "z.png"]
+
+
+def test_what_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="there is no file or folder"):
+        ImageList([tmp_path / "nothing"])
+    with pytest.raises(DataError, match="holds no images"):
+        ImageList([tmp_path])
