@@ -22,7 +22,9 @@ ARROWS = {
     "training": {"techniques", "models.interface", "distributed"},
     "recipes": {"training", "models", "data", "techniques"},
     "reproduction": {"recipes", "training", "data"},
+    "reports": {"reproduction", "recipes", "training", "models", "data", "techniques", "metrics"},
     "commands": {
+        "reports",
         "distributed",
         "kernels",
         "reproduction",
@@ -37,6 +39,7 @@ ARROWS = {
     },
     "cli": {
         "commands",
+        "reports",
         "reproduction",
         "recipes",
         "training",

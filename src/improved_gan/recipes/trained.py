@@ -1,7 +1,7 @@
 """A trained run, ready to use: built from its recipe.json and its newest checkpoint."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from improved_gan.models import Discriminator, Generator
-from improved_gan.recipes.recipe import RecipeError
+from improved_gan.recipes.recipe import Recipe, RecipeError
 from improved_gan.recipes.registry import find_recipe
 from improved_gan.techniques import WeightAverage
 from improved_gan.training.checkpoints import load_newest
@@ -17,7 +17,7 @@ from improved_gan.training.errors import RunError
 from improved_gan.training.run_folder import RunFolder
 from improved_gan.training.state import below
 
-__all__ = ["OWN_RECIPE", "Trained", "choose_device", "load_trained"]
+__all__ = ["OWN_RECIPE", "Trained", "choose_device", "load_trained", "recipe_of_run"]
 
 OWN_RECIPE = "recipe.py"  # the copy of a user's recipe file that a run folder keeps
 
@@ -59,14 +59,12 @@ def load_trained(path: Path, *, device: str = "cpu", warn: Callable[[str], None]
     folder = RunFolder(path)
     stored = folder.recipe()
     settings = stored["settings"]
-    own = path / OWN_RECIPE
-    source = str(own) if own.is_file() else Path(settings["recipe"]).stem  # a name, never a path from the file
-    recipe = find_recipe(source, labels=settings["label_split"]["num_labels"])
+    recipe = recipe_of_run(path, settings)
     # What the command line changed counts too; everything else must be as it was.
     recipe = replace(recipe, epochs=settings["epochs"], precision=settings["values"]["precision"])
     now = json.loads(json.dumps(recipe.as_dict()))
     if changed := [key for key, value in settings["values"].items() if now.get(key) != value]:
-        raise RunError(f"{path} was made with other values of {', '.join(changed)} than recipe {source} has now")
+        raise RunError(f"{path} was made with other values of {', '.join(changed)} than recipe {recipe.name} has now")
     tensors = load_newest(folder.checkpoints, fingerprint=stored["fingerprint"], warn=warn)
     if tensors is None:
         raise RunError(f"{path} has no checkpoint yet: train it first")
@@ -81,6 +79,21 @@ def load_trained(path: Path, *, device: str = "cpu", warn: Callable[[str], None]
     assert isinstance(averaged, Discriminator)
     step = int(tensors["progress.step"])
     return Trained(generator.to(device).eval(), averaged.to(device).eval(), settings, step)
+
+
+def recipe_of_run(path: Path, settings: Mapping[str, Any]) -> Recipe:
+    """The recipe that a run was made from: the copy of its own file, which is executed, or the one of that name.
+
+    Args:
+        path: the run folder.
+        settings: of its recipe.json.
+
+    Raises:
+        RecipeError: no such recipe, or a file that gives none.
+    """
+    own = path / OWN_RECIPE
+    source = str(own) if own.is_file() else Path(settings["recipe"]).stem  # a name, never a path from the file
+    return find_recipe(source, labels=settings["label_split"]["num_labels"])
 
 
 def choose_device(name: str | None) -> str:
