@@ -34,7 +34,7 @@ _KINDS = (
     _Kind("Generator: distance of mean features", "", 1.0, {"generator/feature_matching": ""}),
     _Kind("Probability of being real, says the discriminator", "%", 100.0,
           {"discriminator/real_probability": "real images", "discriminator/generated_probability": "generated"}),
-    _Kind("How much images differ: mean deviation of a pixel", "of the pixel range", 1.0,
+    _Kind("How much images differ: mean deviation of a pixel", "0 to 1", 1.0,
           {"images/real_spread": "real images", "images/generated_spread": "generated"}),
 )  # fmt: skip
 _LAST_KINDS = (

@@ -100,5 +100,5 @@ def _below_captions(picture: Tensor, captions: Mapping[int, str]) -> Tensor:
     drawing, font = ImageDraw.Draw(line), ImageFont.load_default(size=12)
     for left, text in captions.items():
         drawing.text((left + 2, 2), text, fill=_INK, font=font)
-    text = torch.frombuffer(bytearray(line.tobytes()), dtype=torch.uint8).view(1, _CAPTION, width)
-    return torch.cat([text.expand(channels, -1, -1), picture], dim=1)
+    above = torch.frombuffer(bytearray(line.tobytes()), dtype=torch.uint8).view(1, _CAPTION, width)
+    return torch.cat([above.expand(channels, -1, -1), picture], dim=1)

@@ -42,7 +42,8 @@ def spherical(start: Tensor, end: Tensor, num: int) -> Tensor:
     angle = torch.arccos(cosine)
     share = torch.linspace(0, 1, num, dtype=start.dtype)[:, None]
     arc = torch.sin((1 - share) * angle) * start / lengths[0] + torch.sin(share * angle) * end / lengths[1]
-    return ((1 - share) * lengths[0] + share * lengths[1]) * arc / torch.sin(angle)
+    way: Tensor = ((1 - share) * lengths[0] + share * lengths[1]) * arc / torch.sin(angle)
+    return way
 
 
 PATHS = {"linear": linear, "spherical": spherical}
