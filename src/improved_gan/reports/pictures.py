@@ -83,6 +83,7 @@ def cut_grid(picture: Tensor, image_shape: Sequence[int], *, columns: int = _GRI
     Returns:
         None where the picture is no such grid.
 
+    >>> from improved_gan.training.sampling import grid
     >>> images = torch.arange(256, dtype=torch.uint8).view(4, 1, 8, 8)
     >>> bool((cut_grid(grid(images), (1, 8, 8), columns=2) == images).all())
     True

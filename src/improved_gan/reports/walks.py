@@ -32,8 +32,8 @@ def spherical(start: Tensor, end: Tensor, num: int) -> Tensor:
 
     Directions that are alike or opposite have no arc of their own: they are joined by a straight line.
 
-    >>> spherical(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), 3).norm(dim=1).tolist()
-    [1.0, 1.0, 1.0]
+    >>> spherical(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), 3).norm(dim=1)
+    tensor([1.0000, 1.0000, 1.0000])
     """
     lengths = start.norm(), end.norm()
     cosine = torch.dot(start, end) / (lengths[0] * lengths[1])
