@@ -35,6 +35,48 @@ def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
+_SMALL_RECIPE = """
+from dataclasses import replace
+from functools import partial
+
+from improved_gan.models import DenseDiscriminator, DenseGenerator
+from improved_gan.recipes import digits
+from improved_gan.training import {objective}
+
+
+def recipe(labels=None):
+    return replace(
+        digits(labels),
+        name="{name}",
+        generator=partial(DenseGenerator, image_shape=(1, 8, 8), latent_size=10, hidden=(32,)),
+        discriminator=partial(DenseDiscriminator, image_shape=(1, 8, 8), num_classes=10, hidden=(64, 32)),
+        objective={objective}(),
+        report_every=1,
+        sample_every=1,
+    )
+"""
+
+
+@pytest.fixture(scope="session")
+def small_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Small networks on the digits, four epochs each: two seeds, and one without labels (read, do not write)."""
+    from rich.console import Console
+
+    from improved_gan.commands.train import TrainOptions, run_training
+
+    folder, runs = tmp_path_factory.mktemp("small"), {}
+    for name, objective, seed in (
+        ("first", "SemiSupervised", 1),
+        ("second", "SemiSupervised", 2),
+        ("pictures", "Adversarial", 1),
+    ):
+        file = folder / f"{objective}.py"
+        file.write_text(_SMALL_RECIPE.format(objective=objective, name=f"small-{objective}"))
+        options = TrainOptions(str(file), seed=seed, epochs=4, out=folder / name, threads=1, device="cpu")
+        runs[name] = run_training(options, Console(file=io.StringIO()))
+    return runs
+
+
 @pytest.fixture(scope="session")
 def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoRanks]:
     ranks = TwoRanks(tmp_path_factory.mktemp("ranks"))

@@ -24,7 +24,9 @@ ARROWS = {
     "training": {"techniques", "models.interface", "distributed"},
     "recipes": {"training", "models", "data", "techniques", "distributed"},
     "reproduction": {"recipes", "training", "data"},
+    "reports": {"reproduction", "recipes", "training", "models", "data", "techniques", "metrics"},
     "commands": {
+        "reports",
         "distributed",
         "kernels",
         "reproduction",
@@ -41,6 +43,7 @@ ARROWS = {
     },
     "cli": {
         "commands",
+        "reports",
         "reproduction",
         "recipes",
         "training",

@@ -14,7 +14,9 @@ from improved_gan import __version__
 from improved_gan.commands.classify_options import classify
 from improved_gan.commands.evaluate_options import evaluate
 from improved_gan.commands.export_options import export
+from improved_gan.commands.report_options import report
 from improved_gan.commands.reproduce_arguments import ManyLabels, reproduce
+from improved_gan.commands.sample_options import sample
 from improved_gan.commands.train_options import ChannelsLast, Compile, GeneratorSteps, MicroBatch
 from improved_gan.commands.turing_test import app as turing_test_app
 
@@ -158,28 +160,13 @@ def demo(
 app.command(cls=ManyLabels)(reproduce)
 
 
-@app.command()
-def sample(
-    run: RunArgument,
-    out: Annotated[Path, typer.Option(help="New or empty folder: images/*.png and grid.png.")],
-    num: Annotated[int, typer.Option(help="How many images.", min=1)] = 100,
-    seed: Annotated[
-        int, typer.Option(help="Decides the latents: the same seed gives the same images.", min=0, max=MAX_SEED)
-    ] = 0,
-    device: DeviceOption = None,
-) -> None:
-    """Make images with a trained generator: single PNGs and a grid.
-
-    Example: `improved-gan sample runs/demo/gan-split-1 --num 1000 --out samples`.
-    """
-    from improved_gan.commands.sample import run_sampling
-
-    run_sampling(run, num=num, out=out, seed=seed, device=device, console=_console())
+app.command()(sample)
 
 
 app.command()(classify)
 app.command()(export)
 app.command()(evaluate)
+app.command()(report)
 
 
 @app.command()

@@ -3,10 +3,18 @@
 A study's web part needs the `web` extra, so everything is imported when a command runs.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from improved_gan.commands.turing_test_actions import Folders
+    from improved_gan.turing_test.settings import StudySettings
 
 __all__ = ["app"]
 
@@ -45,7 +53,67 @@ ReturnUrl = Annotated[str | None, typer.Option(help="https address of the last p
 Seed = Annotated[int, typer.Option(help="Decides which pictures are taken; trials are secret.", min=0, max=2**31 - 1)]
 
 
+@dataclass(frozen=True)
+class StudyOptions:
+    """The options of a study, with their names on the command line: what `serve` and `create` share."""
+
+    design: Design = "yes-no"
+    feedback: Feedback = "both"
+    trials: Trials = 50
+    practice: Practice = 4
+    checks: Checks = 3
+    prevalence: Prevalence = 0.5
+    break_every: BreakEvery = 25
+    exposure: Exposure = None
+    judges: Judges = None
+    pictures: Pictures = 500
+    size: Size = None
+    scores: Scores = None
+    top: Top = None
+    title: Title = "Real or generated?"
+    consent: Consent = None
+    completion_code: Code = None
+    return_url: ReturnUrl = None
+    seed: Seed = 0
+
+    def folders(self, real: Path | None, generated: list[str]) -> "Folders":
+        """The pictures."""
+        from improved_gan.commands.turing_test_actions import Folders
+
+        return Folders(real, generated, self.pictures, self.size, self.scores or [], self.top or [])
+
+    def settings(self) -> "StudySettings":
+        """All but the pictures.
+
+        Raises:
+            TuringTestError: a value that does not fit.
+        """
+        from improved_gan.commands.turing_test_actions import make_settings
+
+        of_pictures = ("pictures", "size", "scores", "top", "seed")
+        return make_settings(
+            **{one.name: getattr(self, one.name) for one in fields(self) if one.name not in of_pictures}
+        )
+
+
+def _with_options_of_a_study(command: Callable[..., None]) -> Callable[..., None]:
+    """A command with each option of a study in place of its parameter `study`; typer reads the signature."""
+    shared = fields(StudyOptions)
+
+    @wraps(command)
+    def with_options(**words: Any) -> None:
+        command(study=StudyOptions(**{one.name: words.pop(one.name) for one in shared}), **words)
+
+    own = [one for name, one in signature(command).parameters.items() if name != "study"]
+    options = [Parameter(one.name, Parameter.KEYWORD_ONLY, default=one.default, annotation=one.type) for one in shared]
+    parameters = [*own, *options]
+    with_options.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    with_options.__annotations__ = {one.name: one.annotation for one in parameters}
+    return with_options
+
+
 @app.command()
+@_with_options_of_a_study
 def serve(
     real: Real = None,
     generated: Generated = None,
@@ -56,24 +124,8 @@ def serve(
     requests_per_second: Annotated[
         float, typer.Option(help="For one network address; raise it for a classroom behind one.", min=1)
     ] = 100.0,
-    design: Design = "yes-no",
-    feedback: Feedback = "both",
-    trials: Trials = 50,
-    practice: Practice = 4,
-    checks: Checks = 3,
-    prevalence: Prevalence = 0.5,
-    break_every: BreakEvery = 25,
-    exposure: Exposure = None,
-    judges: Judges = None,
-    pictures: Pictures = 500,
-    size: Size = None,
-    scores: Scores = None,
-    top: Top = None,
-    title: Title = "Real or generated?",
-    consent: Consent = None,
-    completion_code: Code = None,
-    return_url: ReturnUrl = None,
-    seed: Seed = 0,
+    *,
+    study: StudyOptions,
 ) -> None:
     """Make a study of two or more folders, or take up the one that is there, and serve it to judges.
 
@@ -82,53 +134,30 @@ def serve(
 
     Example: `improved-gan turing-test serve --real photos --generated samples`.
     """
-    from improved_gan.commands.turing_test_actions import Folders, make_settings, run_serve
+    from improved_gan.commands.turing_test_actions import run_serve
 
-    settings = make_settings(
-        design=design, feedback=feedback, trials=trials, practice=practice, checks=checks, prevalence=prevalence,
-        break_every=break_every, exposure=exposure, judges=judges, title=title, consent=consent,
-        completion_code=completion_code, return_url=return_url,
-    )  # fmt: skip
-    folders = Folders(real, generated or [], pictures, size, scores or [], top or [])
-    run_serve(db, folders, settings, seed=seed, host=host, port=port, public=public, rate=requests_per_second)
+    folders = study.folders(real, generated or [])
+    run_serve(
+        db, folders, study.settings(), seed=study.seed, host=host, port=port, public=public, rate=requests_per_second
+    )
 
 
 @app.command()
+@_with_options_of_a_study
 def create(
     real: Annotated[Path, typer.Option(help="Folder of real pictures.")],
     generated: Annotated[list[str], typer.Option(help="Folder of generated pictures, or NAME=FOLDER; also several.")],
     db: Database = "turing-test.db",
-    design: Design = "yes-no",
-    feedback: Feedback = "both",
-    trials: Trials = 50,
-    practice: Practice = 4,
-    checks: Checks = 3,
-    prevalence: Prevalence = 0.5,
-    break_every: BreakEvery = 25,
-    exposure: Exposure = None,
-    judges: Judges = None,
-    pictures: Pictures = 500,
-    size: Size = None,
-    scores: Scores = None,
-    top: Top = None,
-    title: Title = "Real or generated?",
-    consent: Consent = None,
-    completion_code: Code = None,
-    return_url: ReturnUrl = None,
-    seed: Seed = 0,
+    *,
+    study: StudyOptions,
 ) -> None:
     """Make a study without serving it: check the folders, store pictures and settings, print the researcher's token.
 
     Example: `improved-gan turing-test create --real photos --generated a=samples-a --generated b=samples-b`.
     """
-    from improved_gan.commands.turing_test_actions import Folders, make_settings, run_create
+    from improved_gan.commands.turing_test_actions import run_create
 
-    settings = make_settings(
-        design=design, feedback=feedback, trials=trials, practice=practice, checks=checks, prevalence=prevalence,
-        break_every=break_every, exposure=exposure, judges=judges, title=title, consent=consent,
-        completion_code=completion_code, return_url=return_url,
-    )  # fmt: skip
-    run_create(db, Folders(real, generated, pictures, size, scores or [], top or []), settings, seed=seed)
+    run_create(db, study.folders(real, generated), study.settings(), seed=study.seed)
 
 
 @app.command()

@@ -4,17 +4,20 @@ import http.client
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from improved_gan.data.dataset import DataError
 
-__all__ = ["cache_folder", "download"]
+__all__ = ["cache_folder", "download", "without_downloads"]
 
 _CHUNK = 1 << 16
 _TIMEOUT = 20  # seconds without a byte
+_ALLOWED = ContextVar("downloads are allowed", default=True)
 
 
 def cache_folder() -> Path:
@@ -22,6 +25,22 @@ def cache_folder() -> Path:
     if os.environ.get("IMPROVED_GAN_CACHE"):
         return Path(os.environ["IMPROVED_GAN_CACHE"])
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "improved-gan"
+
+
+@contextmanager
+def without_downloads() -> Iterator[None]:
+    """While entered, a file that is not at hand is a DataError at once: for commands that only look.
+
+    >>> with without_downloads():
+    ...     download(["https://example.com/a.gz"], Path("a.gz"), check=str, remedy="or name its folder")
+    Traceback (most recent call last):
+    improved_gan.data.dataset.DataError: a.gz is not at hand, and this command downloads nothing: name its folder
+    """
+    token = _ALLOWED.set(False)
+    try:
+        yield
+    finally:
+        _ALLOWED.reset(token)
 
 
 def download(urls: Sequence[str], target: Path, *, check: Callable[[Path], object], remedy: str) -> None:
@@ -39,6 +58,10 @@ def download(urls: Sequence[str], target: Path, *, check: Callable[[Path], objec
     Raises:
         DataError: no mirror gave a file that passes; one line with each reason and the remedy.
     """
+    if not _ALLOWED.get():
+        raise DataError(
+            f"{target.name} is not at hand, and this command downloads nothing: {remedy.removeprefix('or ')}"
+        )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

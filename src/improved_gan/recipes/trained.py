@@ -1,7 +1,7 @@
 """A trained run, ready to use: built from its recipe.json and its newest checkpoint."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import torch
 
 from improved_gan.models import Discriminator, Generator
 from improved_gan.recipes.folder import folder_again
-from improved_gan.recipes.recipe import RecipeError
+from improved_gan.recipes.recipe import Recipe, RecipeError
 from improved_gan.recipes.registry import find_recipe
 from improved_gan.techniques import WeightAverage
 from improved_gan.training.checkpoints import load_newest
@@ -19,7 +19,7 @@ from improved_gan.training.run_folder import RunFolder
 from improved_gan.training.sampling import averaged_generator
 from improved_gan.training.state import below
 
-__all__ = ["OWN_RECIPE", "Trained", "choose_device", "load_trained"]
+__all__ = ["OWN_RECIPE", "Trained", "choose_device", "load_trained", "recipe_of_run"]
 
 OWN_RECIPE = "recipe.py"  # the copy of a user's recipe file that a run folder keeps
 
@@ -61,12 +61,7 @@ def load_trained(path: Path, *, device: str = "cpu", warn: Callable[[str], None]
     folder = RunFolder(path)
     stored = folder.recipe()
     settings = stored["settings"]
-    own = path / OWN_RECIPE
-    source = str(own) if own.is_file() else Path(settings["recipe"]).stem  # a name, never a path from the file
-    if source == "folder":
-        recipe = folder_again(settings)
-    else:
-        recipe = find_recipe(source, labels=settings["label_split"]["num_labels"])
+    recipe = recipe_of_run(path, settings)
     # What the command line changed counts too; everything else must be as it was.
     values = settings["values"]
     recipe = replace(
@@ -77,7 +72,7 @@ def load_trained(path: Path, *, device: str = "cpu", warn: Callable[[str], None]
     )
     now = json.loads(json.dumps(recipe.as_dict()))
     if changed := [key for key, value in settings["values"].items() if now.get(key) != value]:
-        raise RunError(f"{path} was made with other values of {', '.join(changed)} than recipe {source} has now")
+        raise RunError(f"{path} was made with other values of {', '.join(changed)} than recipe {recipe.name} has now")
     tensors = load_newest(folder.checkpoints, fingerprint=stored["fingerprint"], warn=warn)
     if tensors is None:
         raise RunError(f"{path} has no checkpoint yet: train it first")
@@ -96,6 +91,23 @@ def load_trained(path: Path, *, device: str = "cpu", warn: Callable[[str], None]
     assert isinstance(averaged, Discriminator)
     step = int(tensors["progress.step"])
     return Trained(generator.to(device).eval(), averaged.to(device).eval(), settings, step)
+
+
+def recipe_of_run(path: Path, settings: Mapping[str, Any]) -> Recipe:
+    """The recipe that a run was made from: the copy of its own file, which is executed, or the one of that name.
+
+    Args:
+        path: the run folder.
+        settings: of its recipe.json.
+
+    Raises:
+        RecipeError: no such recipe, or a file that gives none.
+    """
+    own = path / OWN_RECIPE
+    source = str(own) if own.is_file() else Path(settings["recipe"]).stem  # a name, never a path from the file
+    if source == "folder":
+        return folder_again(dict(settings))
+    return find_recipe(source, labels=settings["label_split"]["num_labels"])
 
 
 def choose_device(name: str | None) -> str:

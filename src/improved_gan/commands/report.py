@@ -1,0 +1,62 @@
+"""`improved-gan report`: one HTML file about one run or several."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from improved_gan.recipes.trained import choose_device
+from improved_gan.reports.evidence import gather
+from improved_gan.reports.page import Shown, render
+from improved_gan.reports.run_record import read_runs
+from improved_gan.training.checkpoints import write_atomically
+from improved_gan.training.errors import RunError
+from improved_gan.training.reporting import say, warn
+
+__all__ = ["ReportOptions", "run_report"]
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What the command line says."""
+
+    runs: list[Path]
+    out: Path
+    data: Path | None = None
+    title: str | None = None
+    folder_only: bool = False
+    device: str | None = None
+    threads: int | None = None
+
+
+def run_report(options: ReportOptions, console: Console) -> None:
+    """Look at the runs and write the page.
+
+    Raises:
+        RunError: no such run, or a path that is no place for a page; nothing is written.
+    """
+    if options.out.suffix.lower() not in (".html", ".htm"):
+        raise RunError(f"the report is an HTML file: give --out a name that ends in .html, not {options.out.name!r}")
+    if options.out.is_dir():
+        raise RunError(f"{options.out} is a folder: give --out another name")
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    device = choose_device(options.device)
+    shown = []
+    for run in read_runs(options.runs):
+        evidence = None
+        if not options.folder_only:
+            evidence = gather(
+                run, data_folder=options.data, device=device, say=partial(say, console), warn=partial(warn, console)
+            )
+            for reason in dict.fromkeys(evidence.missing.values()):
+                say(console, f"{run.name}: without all its parts: {reason}")
+        shown.append(Shown(run, evidence))
+    title = options.title or (shown[0].run.name if len(shown) == 1 else f"{len(shown)} runs side by side")
+    page = render(shown, title=title, now=datetime.now(UTC)).encode()
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(options.out, page, durable=False)
+    say(console, f"{options.out}: {len(page) / 1e6:.1f} MB, one file that needs nothing else; open it in a browser")

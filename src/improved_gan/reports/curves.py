@@ -1,0 +1,137 @@
+"""What the logs of runs draw: one panel a quantity, each run by itself and each group as mean and range."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+from improved_gan.reports.comparison import Group
+from improved_gan.reports.run_record import RunRecord
+from improved_gan.reproduction.plots import curve
+
+__all__ = ["Line", "Panel", "panels"]
+
+Log = Sequence[Mapping[str, Any]]
+_PACE = "pace/seconds_per_epoch"
+_LOG_RANGE = 20.0  # from this ratio of largest to smallest on, a panel starts on a logarithmic axis
+
+
+class _Kind(NamedTuple):
+    """How entries of the log are shown together."""
+
+    title: str
+    unit: str
+    factor: float
+    entries: dict[str, str]  # entry of the log -> what tells its line from the panel's others
+
+
+_KINDS = (
+    _Kind("Test error, averaged weights", "%", 100.0, {"test/error": ""}),
+    _Kind("Error on labelled training images", "%", 100.0, {"discriminator/labelled_error": ""}),
+    _Kind("Discriminator: loss on labelled images", "nats", 1.0, {"discriminator/supervised": ""}),
+    _Kind("Discriminator: real or generated, as weighted", "nats", 1.0, {"discriminator/unsupervised": ""}),
+    _Kind("Adversarial losses", "nats", 1.0,
+          {"discriminator/adversarial": "discriminator", "generator/adversarial": "generator"}),
+    _Kind("Generator: distance of mean features", "", 1.0, {"generator/feature_matching": ""}),
+    _Kind("Probability of being real, says the discriminator", "%", 100.0,
+          {"discriminator/real_probability": "real images", "discriminator/generated_probability": "generated"}),
+    _Kind("How much images differ: mean deviation of a pixel", "0 to 1", 1.0,
+          {"images/real_spread": "real images", "images/generated_spread": "generated"}),
+)  # fmt: skip
+_LAST_KINDS = (
+    _Kind("Learning rate", "", 1.0, {"learning_rate": ""}),
+    _Kind("Seconds an epoch, steps only", "s", 1.0, {_PACE: ""}),
+)
+_NOT_DRAWN = {"test/wrong"}  # the error says it
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a panel.
+
+    Args:
+        owner: "run-0" or "group-0", by place.
+        name: what tells it from the owner's other lines in the panel; may be empty.
+        epochs, minutes: where its points lie, and the training time (mean over runs) until then.
+        mean, low, high: mean, smallest and largest value over the runs; alike for a single run.
+    """
+
+    owner: str
+    name: str
+    epochs: list[int]
+    minutes: list[float]
+    mean: list[float]
+    low: list[float]
+    high: list[float]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One quantity: `logarithmic` says how its axis starts."""
+
+    title: str
+    unit: str
+    logarithmic: bool
+    lines: list[Line]
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON would hold it."""
+        return asdict(self)
+
+
+def panels(runs: Sequence[RunRecord], groups: Sequence[Group]) -> list[Panel]:
+    """Every quantity that any log holds; groups of one run draw no line of their own."""
+    logs = [_drawn(run) for run in runs]
+    owners = {f"run-{place}": [log] for place, log in enumerate(logs)}
+    owners |= {
+        f"group-{place}": [logs[member] for member in group.members]
+        for place, group in enumerate(groups)
+        if len(group.members) > 1
+    }
+    made = [_panel(kind, owners) for kind in (*_KINDS, *_other_kinds(logs), *_LAST_KINDS)]
+    return [panel for panel in made if panel.lines]
+
+
+def _drawn(run: RunRecord) -> Log:
+    """The reports with the pace, and without a test error that nothing was learnt for."""
+    drawn, epoch, seconds = [], 0, 0.0
+    for report in run.reports:
+        kept = {name: value for name, value in report.items() if run.learnt_classes or not name.startswith("test/")}
+        now = report.get("seconds", 0.0)
+        if now > seconds and report["epoch"] > epoch:
+            kept[_PACE] = (now - seconds) / (report["epoch"] - epoch)
+        epoch, seconds = report["epoch"], now
+        drawn.append(kept)
+    return drawn
+
+
+def _other_kinds(logs: Iterable[Log]) -> list[_Kind]:
+    """A panel each for the entries that no other shows: those of objectives that came later."""
+    known = {_PACE, *_NOT_DRAWN} | {entry for kind in (*_KINDS, *_LAST_KINDS) for entry in kind.entries}
+    found = dict.fromkeys(
+        entry for log in logs for report in log for entry in report if "/" in entry and entry not in known
+    )
+    return [_Kind(f"{_words(entry)}", "", 1.0, {entry: ""}) for entry in found]
+
+
+def _words(entry: str) -> str:
+    group, _, name = entry.partition("/")
+    return f"{group.capitalize()}: {name.replace('_', ' ')}"
+
+
+def _panel(kind: _Kind, owners: Mapping[str, Sequence[Log]]) -> Panel:
+    lines = []
+    for entry, name in kind.entries.items():
+        for owner, logs in owners.items():
+            with_entry = [log for log in logs if any(entry in report for report in log)]
+            if with_entry:
+                lines.append(_line(owner, name, entry, with_entry, kind.factor))
+    values = [value for line in lines for value in line.mean]
+    logarithmic = bool(values) and min(values) > 0 and max(values) / min(values) > _LOG_RANGE
+    return Panel(kind.title, kind.unit, logarithmic, lines)
+
+
+def _line(owner: str, name: str, entry: str, logs: Sequence[Log], factor: float) -> Line:
+    epochs, mean, low, high = curve(logs, entry, factor)
+    times = dict(zip(*curve(logs, "seconds", 1 / 60)[:2], strict=True))
+    rounded = [[float(f"{value:.5g}") for value in values] for values in (mean, low, high)]
+    return Line(owner, name, epochs, [round(times.get(epoch, 0.0), 3) for epoch in epochs], *rounded)

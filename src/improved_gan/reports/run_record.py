@@ -1,0 +1,168 @@
+"""What a run folder says without its networks: settings, log, grids of samples. Only read, whatever its state.
+
+Unfinished runs, runs without a checkpoint and logs with damaged lines are all described as far as they go.
+"""
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from improved_gan.training.run_folder import RunFolder
+
+__all__ = ["AlarmSpan", "RunRecord", "read_run", "read_runs"]
+
+_LABELLED = ("discriminator/supervised", "discriminator/labelled_error")
+
+
+@dataclass(frozen=True)
+class AlarmSpan:
+    """One alarm: its name, its last message, the first and last epoch that raised it, and how many reports did."""
+
+    name: str
+    message: str
+    first: int
+    last: int
+    times: int
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run.
+
+    Args:
+        path: its folder.
+        name: short, and different from the other runs'.
+        settings: of recipe.json.
+        reports: the log in order of epochs; numbers that are not finite are left out.
+        damaged_lines: of the log, passed over.
+        pictures: the grid of samples after each epoch that has one.
+    """
+
+    path: Path
+    name: str
+    settings: dict[str, Any]
+    reports: tuple[dict[str, Any], ...]
+    damaged_lines: int
+    pictures: dict[int, Path]
+
+    @property
+    def last(self) -> dict[str, Any]:
+        """The newest report; empty where there is none."""
+        return self.reports[-1] if self.reports else {}
+
+    @property
+    def epoch(self) -> int:
+        """Epochs reported so far."""
+        return int(self.last.get("epoch", 0))
+
+    @property
+    def epochs(self) -> int:
+        """Epochs planned."""
+        return int(self.settings.get("epochs", 0))
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last planned epoch is reported."""
+        return 0 < self.epochs <= self.epoch
+
+    @property
+    def num_labels(self) -> int | None:
+        """The budget; None where the run has no labels."""
+        split = self.settings.get("label_split")
+        return int(split.get("num_labels", 0)) or None if isinstance(split, dict) else None
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """(C, H, W)."""
+        return tuple(self.settings["image_shape"])
+
+    @property
+    def learnt_classes(self) -> bool:
+        """False where the log shows a game without labels: its discriminator's classes mean nothing."""
+        names = {name for report in self.reports for name in report}
+        return not ("discriminator/adversarial" in names and names.isdisjoint(_LABELLED))
+
+    @property
+    def alarms(self) -> list[AlarmSpan]:
+        """Every alarm of the log, once each."""
+        found: dict[str, AlarmSpan] = {}
+        for report in self.reports:
+            for alarm in report["alarms"]:
+                before = found.get(alarm["name"])
+                first, times = (before.first, before.times + 1) if before else (report["epoch"], 1)
+                found[alarm["name"]] = AlarmSpan(alarm["name"], alarm["message"], first, report["epoch"], times)
+        return list(found.values())
+
+
+def read_runs(paths: Sequence[Path]) -> list[RunRecord]:
+    """Several runs, each with as much of its path for a name as tells it from the others; the same folder counts once.
+
+    Raises:
+        RunError: one of them is no run folder.
+    """
+    folders = list(dict.fromkeys(path.resolve() for path in paths))
+    shown = {path.resolve(): path for path in reversed(paths)}
+    for depth in range(1, 1 + max(len(folder.parts) for folder in folders)):
+        names = ["/".join(folder.parts[-depth:]) for folder in folders]
+        if len(set(names)) == len(folders):
+            break
+    return [read_run(shown[folder], name=name) for folder, name in zip(folders, names, strict=True)]
+
+
+def read_run(path: Path, *, name: str | None = None) -> RunRecord:
+    """One run, by default under its folder's name.
+
+    Raises:
+        RunError: no run folder, or one whose recipe.json was changed.
+    """
+    folder = RunFolder(path)
+    settings = folder.recipe()["settings"]
+    reports, damaged = _read_log(folder.log_file)
+    pictures = {}
+    for file in sorted(folder.samples.glob("epoch-*.png")):
+        if match := re.fullmatch(r"epoch-(\d+)\.png", file.name):
+            pictures[int(match[1])] = file
+    return RunRecord(path, name or path.resolve().name, settings, reports, damaged, dict(sorted(pictures.items())))
+
+
+def _read_log(path: Path) -> tuple[tuple[dict[str, Any], ...], int]:
+    """The reports that can be read, one an epoch (the newest), and the number of other lines."""
+    if not path.exists():
+        return (), 0
+    reports, damaged = {}, 0
+    for text in path.read_bytes().splitlines():
+        if not text.strip():
+            continue
+        try:
+            report = _cleaned(json.loads(text))
+        except ValueError:  # no JSON, no UTF-8
+            report = None
+        if report is None:
+            damaged += 1
+        else:
+            reports[report["epoch"]] = report
+    return tuple(report for _, report in sorted(reports.items())), damaged
+
+
+def _cleaned(line: Any) -> dict[str, Any] | None:
+    """Its finite numbers and its alarms; None where it is no report."""
+    if not isinstance(line, dict):
+        return None
+    numbers = {
+        name: value
+        for name, value in line.items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    }
+    if not (isinstance(numbers.get("epoch"), int) and isinstance(numbers.get("step"), int)):
+        return None
+    alarms = line.get("alarms")
+    told = [
+        {"name": str(alarm.get("name", "")), "message": str(alarm.get("message", ""))}
+        for alarm in (alarms if isinstance(alarms, list) else [])
+        if isinstance(alarm, dict)
+    ]
+    return {**numbers, "alarms": told}

@@ -1,0 +1,92 @@
+import io
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from improved_gan.commands.galleries import draw_walks
+from improved_gan.commands.sample import Galleries, run_sampling
+from improved_gan.data import DataError
+from improved_gan.recipes.trained import load_trained
+from improved_gan.reports.walks import latent_path, walk
+from improved_gan.training.errors import RunError
+
+
+def go(run: Path, out: Path, *, num: int | None = None, seed: int = 0, **words: object) -> str:
+    screen = io.StringIO()
+    console = Console(file=screen, width=300)
+    run_sampling(run, num=num, out=out, seed=seed, device="cpu", console=console, galleries=Galleries(**words))
+    return screen.getvalue()
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in sorted(folder.iterdir())}
+
+
+def test_all_galleries_are_the_same_for_a_seed_and_small(small_runs: dict[str, Path], tmp_path: Path) -> None:
+    said = go(small_runs["first"], tmp_path / "a", seed=1, interpolate=True, film=True, nearest=True)
+    go(small_runs["first"], tmp_path / "b", seed=1, interpolate=True, film=True, nearest=True)
+    first = contents(tmp_path / "a")
+    assert list(first) == ["film.gif", "film.png", "interpolation.gif", "interpolation.png", "nearest.png"]
+    assert first == contents(tmp_path / "b")
+    assert all(len(one) <= (6e6 if name.endswith(".gif") else 2e6) for name, one in first.items())
+    assert "linear walks between latents" in said
+    assert "4 grids, epoch 1 to 4" in said
+    assert "nearest real images of their class" in said
+
+
+def test_the_walk_is_the_generators(small_runs: dict[str, Path], tmp_path: Path) -> None:
+    trained = load_trained(small_runs["first"], warn=pytest.fail)
+    for path in ("linear", "spherical"):
+        draw_walks(trained, tmp_path / path, path=path, seed=5)
+        latents = latent_path(trained.generator, path=path, walks=8, steps=10, seed=5)
+        images = walk(trained.generator, latents, device="cpu")
+        with Image.open(tmp_path / path / "interpolation.png") as picture:
+            pixels = np.array(picture)
+        assert pixels.shape == (8 * 66 - 2, 10 * 66 - 2)
+        assert (pixels[66 : 66 + 64 : 8, 132 : 132 + 64 : 8] == images[12, 0].numpy()).all()
+
+
+def test_single_images_come_beside_galleries_where_asked_for(small_runs: dict[str, Path], tmp_path: Path) -> None:
+    go(small_runs["pictures"], tmp_path / "out", num=5, nearest=True)
+    assert sorted(entry.name for entry in (tmp_path / "out").iterdir()) == ["grid.png", "images", "nearest.png"]
+    assert len(list((tmp_path / "out" / "images").iterdir())) == 5
+
+
+def test_a_film_needs_no_checkpoint(small_runs: dict[str, Path], tmp_path: Path) -> None:
+    run = Path(shutil.copytree(small_runs["first"], tmp_path / "run"))
+    shutil.rmtree(run / "checkpoints")
+    go(run, tmp_path / "out", film=True)
+    assert sorted(contents(tmp_path / "out")) == ["film.gif", "film.png"]
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "message"),
+    [
+        ({"film": True}, RunError, "has no samples yet"),
+        ({"nearest": True, "data": Path("/nowhere")}, Exception, "need no --data"),
+        ({"film": True, "data": Path("x")}, RunError, "--data is for --nearest alone"),
+        ({"film": True, "path": "linear"}, RunError, "--path is for --interpolate alone"),
+        ({"interpolate": True, "path": "round"}, RunError, "no path 'round' between latents: take one of auto, linear"),
+    ],
+)
+def test_bad_input_is_told_before_anything_is_written(
+    small_runs: dict[str, Path], tmp_path: Path, words: dict, error: type[Exception], message: str
+) -> None:
+    run = Path(shutil.copytree(small_runs["first"], tmp_path / "run"))
+    shutil.rmtree(run / "samples")
+    with pytest.raises(error, match=message):
+        go(run, tmp_path / "out", num=3, **words)
+    assert not (tmp_path / "out").exists()
+
+
+def test_other_data_is_refused(small_runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise DataError("not the run's")
+
+    monkeypatch.setattr("improved_gan.commands.sample.find_data", refuse)
+    with pytest.raises(DataError, match="not the run's"):
+        go(small_runs["first"], tmp_path / "out", nearest=True)

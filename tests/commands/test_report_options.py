@@ -1,0 +1,36 @@
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from improved_gan.cli import app
+from improved_gan.commands import report
+
+
+def test_every_option_reaches_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[report.ReportOptions] = []
+    monkeypatch.setattr(report, "run_report", lambda options, console: seen.append(options))
+    words = [
+        "a",
+        "b",
+        "--out",
+        "c.html",
+        "--data",
+        "d",
+        "--title",
+        "t",
+        "--folder-only",
+        "--device",
+        "cpu",
+        "--threads",
+        "2",
+    ]
+    done = CliRunner().invoke(app, ["report", *words])
+    assert done.exit_code == 0, done.output
+    assert seen == [report.ReportOptions([Path("a"), Path("b")], Path("c.html"), Path("d"), "t", True, "cpu", 2)]
+    assert len(fields(report.ReportOptions)) == 7
+
+
+def test_no_run_is_wrong_usage() -> None:
+    assert CliRunner().invoke(app, ["report"]).exit_code == 2

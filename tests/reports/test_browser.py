@@ -1,0 +1,138 @@
+"""The report in a real browser (Debian's Chromium): no errors, nothing loaded, keyboard, narrow and dark."""
+
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from improved_gan.reports.evidence import gather
+from improved_gan.reports.page import Shown, render
+from improved_gan.reports.run_record import read_runs
+
+pytestmark = pytest.mark.slow
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def address(small_runs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> str:
+    runs = read_runs(list(small_runs.values()))
+    shown = [
+        Shown(run, gather(run, data_folder=None, device="cpu", say=lambda _: None, warn=pytest.fail)) for run in runs
+    ]
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    path.write_text(render(shown, title="Three <b>runs</b>", now=datetime.now(UTC)))
+    return path.as_uri()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    playwright = pytest.importorskip("playwright.sync_api")
+    found = shutil.which("chromium")
+    if found is None:
+        pytest.skip("chromium (Debian's package) is not installed")
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=found, args=[*FLAGS])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(browser, address: str, request: pytest.FixtureRequest):
+    words = getattr(request, "param", {"viewport": {"width": 1280, "height": 900}})
+    opened = browser.new_context(**words).new_page()
+    problems: list[str] = []
+    opened.on("console", lambda message: problems.append(message.text))
+    opened.on("pageerror", lambda error: problems.append(str(error)))
+    opened.on("request", lambda one: None if one.url.startswith(("file:", "data:")) else problems.append(one.url))
+    opened.goto(address)
+    opened.wait_for_selector(".chart svg")
+    yield opened
+    assert problems == []
+    opened.context.close()
+
+
+WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+
+
+@pytest.mark.parametrize(
+    "page",
+    [{"viewport": WIDE, "color_scheme": "light"}, {"viewport": NARROW, "color_scheme": "dark", "has_touch": True}],
+    indirect=True,
+)
+def test_the_page_fits_its_window_and_all_curves_are_drawn(page) -> None:
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    charts = page.locator(".chart").count()
+    assert charts >= 9
+    assert page.locator(".chart:has(path.line)").count() == charts
+    assert page.locator("h1").inner_text() == "Three <b>runs</b>"
+
+
+def test_the_keyboard_moves_the_samples_and_reads_the_curves(page) -> None:
+    slider, picture = page.locator("#film-slider"), page.locator("figure.film img").first
+    last = picture.get_attribute("src")
+    slider.focus()
+    page.keyboard.press("ArrowLeft")
+    assert page.locator("#film-epoch").inner_text() == "3"
+    assert slider.get_attribute("aria-valuetext") == "epoch 3"
+    assert picture.get_attribute("src") != last
+    page.keyboard.press("Home")
+    assert page.locator("figure.film .at").first.inner_text() == "epoch 1"
+    page.keyboard.press("End")
+    assert picture.get_attribute("src") == last
+
+    curve = page.locator(".chart svg[role=slider]").first
+    curve.focus()
+    page.keyboard.press("Home")
+    assert curve.get_attribute("aria-valuenow") == "1"
+    assert curve.get_attribute("aria-valuetext").startswith("epoch 1; ")
+    page.keyboard.press("ArrowRight")
+    assert page.locator(".chart").first.locator(".tip").inner_text().startswith("epoch 2")
+
+
+def test_hovering_shows_the_values_of_the_log(page, small_runs: dict[str, Path]) -> None:
+    page.check("input[name=view][value=runs]")
+    chart = page.locator(".chart").first
+    chart.scroll_into_view_if_needed()
+    box = chart.locator("svg[role=slider]").bounding_box()
+    page.mouse.move(box["x"] + box["width"] - 10, box["y"] + 60)
+    error = 100 * read_runs([small_runs["first"]])[0].last["test/error"]
+    assert f"first: {error:.4g}%" in chart.locator(".tip").inner_text()
+    page.mouse.move(5, 5)
+    assert chart.locator(".tip").is_hidden()
+
+
+def test_axes_views_runs_and_tables_can_be_chosen(page) -> None:
+    chart = page.locator(".chart").first
+    lines = chart.locator("path.line")
+    assert (lines.count(), chart.locator("path.band").count()) == (
+        1,
+        1,
+    )  # two seeds as one group; no classes in the third
+    page.check("input[name=view][value=runs]")
+    assert (lines.count(), chart.locator("path.band").count()) == (2, 0)
+    page.locator("#legend input").first.uncheck()
+    assert lines.count() == 1
+    button = chart.locator("button")
+    before, pressed = lines.first.get_attribute("d"), button.get_attribute("aria-pressed")
+    button.click()
+    assert button.get_attribute("aria-pressed") != pressed
+    assert lines.first.get_attribute("d") != before
+    page.check("input[name=along][value=minutes]")
+    assert "minutes of training" in chart.locator("svg[role=slider]").text_content()
+    chart.locator("summary").click()
+    page.wait_for_function("() => document.querySelectorAll('.chart')[0].querySelectorAll('tbody tr').length === 4")
+    page.check("#only-different")
+    assert page.locator("#settings-table tbody tr:not(.differs)").first.is_hidden()
+
+
+@pytest.mark.parametrize(
+    "page", [{"viewport": WIDE, "java_script_enabled": True, "color_scheme": "dark"}], indirect=True
+)
+def test_on_paper_it_is_dark_on_light_without_controls(page) -> None:
+    page.emulate_media(media="print")
+    assert page.locator("#curve-controls").is_hidden()
+    ink = page.evaluate("getComputedStyle(document.body).color")
+    assert ink == "rgb(27, 30, 35)"

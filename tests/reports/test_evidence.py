@@ -1,0 +1,98 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from improved_gan.data import DataError, Dataset, LabelledImages, load_digits
+from improved_gan.reports import evidence
+from improved_gan.reports.evidence import find_data, gather
+from improved_gan.reports.run_record import RunRecord, read_run
+
+_WITH_MNIST = """
+_before = recipe
+
+
+def recipe(labels=None):
+    from improved_gan.data import load_mnist
+    return replace(_before(labels), load_data=load_mnist)
+"""
+
+
+@pytest.fixture
+def run(small_runs: dict[str, Path], tmp_path: Path) -> Path:
+    return Path(shutil.copytree(small_runs["first"], tmp_path / "run"))
+
+
+def look(record: RunRecord, data: Path | None = None) -> evidence.Evidence:
+    return gather(record, data_folder=data, device="cpu", say=lambda _: None, warn=pytest.fail)
+
+
+def test_the_classifier_is_the_one_whose_error_the_log_tells(run: Path) -> None:
+    record = read_run(run)
+    found = look(record)
+    wrong = int((found.judged.probabilities.argmax(1) != found.judged.images.labels).sum())
+    assert wrong == record.last["test/wrong"]
+    torch.testing.assert_close(found.judged.probabilities.sum(1), torch.ones(500, dtype=torch.float64))
+    assert found.samples.shape == (200, 1, 8, 8)
+    assert found.step == record.last["step"]
+    assert found.missing == {}
+
+
+def test_a_run_without_labels_has_neighbours_and_no_classifier(small_runs: dict[str, Path]) -> None:
+    found = look(read_run(small_runs["pictures"]))
+    assert found.judged is None
+    assert found.memory is not None
+    assert found.missing == {"classifier": "the run was trained without labels"}
+
+
+def test_no_checkpoint_yet(run: Path) -> None:
+    shutil.rmtree(run / "checkpoints")
+    found = look(read_run(run))
+    assert found.step is None
+    assert "has no checkpoint yet" in found.missing["classifier"]
+
+
+def test_data_that_is_not_at_hand_is_said_and_samples_are_there_all_the_same(run: Path, tmp_path: Path) -> None:
+    found = look(read_run(run), tmp_path)  # the digits take no folder
+    assert found.samples is not None
+    assert found.data is None
+    assert "the data is not at hand" in found.missing["neighbours"]
+
+
+def test_nothing_is_downloaded(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (run / "recipe.py").write_text((run / "recipe.py").read_text() + _WITH_MNIST)
+    monkeypatch.delenv("IMPROVED_GAN_DATA", raising=False)
+    monkeypatch.setenv("IMPROVED_GAN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: pytest.fail("it reached for the network"))
+    with pytest.raises(DataError, match="downloads nothing: give the folder that holds the four MNIST files: --data"):
+        find_data(read_run(run), None)
+
+
+def test_other_data_than_the_runs_is_refused(run: Path) -> None:
+    file = run / "recipe.json"
+    stored = json.loads(file.read_text())
+    for change in ({"num_images": 7}, {"labels": stored["settings"]["label_split"]["labels"][::-1]}):
+        settings = {**stored["settings"], "label_split": {**stored["settings"]["label_split"], **change}}
+        record = read_run(run)
+        changed = RunRecord(record.path, record.name, settings, record.reports, 0, record.pictures)
+        with pytest.raises(DataError, match=r"not what .* was trained on"):
+            find_data(changed, None)
+
+
+def test_test_images_without_labels_are_left_out_and_many_are_thinned(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digits = load_digits()
+    labels = digits.test.labels.clone()
+    labels[:100] = -1
+    partly = Dataset("digits", digits.class_names, digits.train, LabelledImages(digits.test.images, labels))
+    monkeypatch.setattr(evidence, "find_data", lambda *_: partly)
+    monkeypatch.setattr(evidence, "_MOST_JUDGED", 50)
+    found = look(read_run(run))
+    assert found.judged.num_test == 400
+    assert len(found.judged.images) == 50
+    assert (found.judged.images.labels >= 0).all()
+    labels[:] = -1
+    assert look(read_run(run)).missing == {"classifier": "the data has no test images with labels"}
