@@ -24,7 +24,7 @@ from improved_gan.training.sampling import grid, sample, write_png
 from improved_gan.training.state import TrainingState
 from improved_gan.training.step import train_step
 
-__all__ = ["BatchSource", "Schedule", "train"]
+__all__ = ["BatchSource", "Schedule", "take_steps", "train"]
 
 _GRID_SEED, _NUM_GRID = 0, 100
 
@@ -108,6 +108,23 @@ def train(
         RunError: a checkpoint could not be saved.
     """
     run = _Run(state, schedule, folder, fingerprint, evaluate, reporter)
+    for epoch, batch in take_steps(state, batches, objective, schedule):
+        reporter.advance()
+        # The report first: a checkpoint of an epoch's last step stands after it, so that no resume can miss it.
+        if state.step % batches.steps_per_epoch == 0:
+            run.close_epoch(epoch + 1, batch)
+        run.stop_or_save(stop)
+    run.save()
+
+
+def take_steps(
+    state: TrainingState, batches: BatchSource, objective: Objective, schedule: Schedule
+) -> Iterator[tuple[int, TrainingBatch]]:
+    """Move the state step by step, from where it stands to the last epoch; what happens between steps is the caller's.
+
+    Yields:
+        After each step its epoch, counted from 0, and its batch.
+    """
     for epoch in range(state.step // batches.steps_per_epoch, schedule.epochs):
         _set_rate(state, schedule.rate(epoch))
         for batch in batches.epoch(epoch, first_step=state.step % batches.steps_per_epoch):
@@ -125,12 +142,7 @@ def train(
             state.average.update()
             state.add(terms)
             state.seconds += time.perf_counter() - started
-            reporter.advance()
-            # The report first: a checkpoint of an epoch's last step stands after it, so that no resume can miss it.
-            if state.step % batches.steps_per_epoch == 0:
-                run.close_epoch(epoch + 1, batch)
-            run.stop_or_save(stop)
-    run.save()
+            yield epoch, batch
 
 
 @dataclass

@@ -1,0 +1,12 @@
+"""A scikit-learn classifier for few labels and many unlabelled examples."""
+
+try:
+    from sklearn.utils import get_tags as _of_1_6  # noqa: F401  the first version with what the estimator needs
+except ImportError as _error:
+    raise ImportError(
+        "SemiSupervisedGANClassifier needs scikit-learn 1.6 or newer: pip install 'improved-gan[sklearn]'"
+    ) from _error
+
+from improved_gan.estimator.classifier import SemiSupervisedGANClassifier
+
+__all__ = ["SemiSupervisedGANClassifier"]

@@ -1,0 +1,108 @@
+"""Batches from the user's arrays: gathered and scaled a batch at a time, or once where they are small.
+
+The order of an epoch is drawn from (seed, epoch) alone, as in `data.Batches`; the labelled examples are gone through
+again and again, and are among the unlabelled ones too, as in the released scripts.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from improved_gan.data import Batch
+from improved_gan.estimator.layout import Layout
+from improved_gan.estimator.scaling import Scale
+
+__all__ = ["ArrayBatches", "Examples"]
+
+_KEPT_NUMBERS = 2**26  # 256 MiB of float32
+
+
+class Examples:
+    """The rows of one or more arrays, ready for a network.
+
+    Args:
+        parts: arrays (N_i, ...) of one trailing shape; memory-mapped ones stay on the disk, unless they are small.
+        layout: how their axes are read.
+        scale: to [0, 1].
+        device: where tensors go.
+    """
+
+    def __init__(self, parts: list[np.ndarray], layout: Layout, scale: Scale, device: str) -> None:
+        self._parts, self._layout, self._scale, self._device = parts, layout, scale, device
+        self._starts = np.cumsum([0, *map(len, parts)])
+        self._kept: Tensor | None = None
+        if len(self) * int(np.prod(layout.shape)) <= _KEPT_NUMBERS:
+            self._kept = torch.cat([self._ready(part) for part in parts]).to(device)
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def take(self, rows: np.ndarray) -> Tensor:
+        """(n,) row numbers -> (n, C, H, W) float32 in [0, 1]."""
+        if self._kept is not None:
+            return self._kept[torch.from_numpy(rows).to(self._device)]
+        result = torch.empty(len(rows), *self._layout.shape)
+        for part, start, stop in zip(self._parts, self._starts[:-1], self._starts[1:], strict=True):
+            here = np.flatnonzero((rows >= start) & (rows < stop))
+            if len(here):
+                result[torch.from_numpy(here)] = self._ready(part[rows[here] - start])
+        return result.to(self._device)
+
+    def _ready(self, examples: np.ndarray) -> Tensor:
+        scaled = np.ascontiguousarray(self._layout.channels_first(self._scale.apply(examples)))
+        return torch.from_numpy(scaled)
+
+
+class ArrayBatches:
+    """A `BatchSource` over examples of which some have labels.
+
+    Args:
+        examples: all that is known, labelled or not.
+        labelled_rows: (L,) row numbers of those whose labels may be used.
+        codes: (L,) their classes.
+        batch_size: of each part; fewer where there are fewer examples.
+        seed: decides every order.
+        device: where batches come out.
+    """
+
+    def __init__(
+        self,
+        examples: Examples,
+        labelled_rows: np.ndarray,
+        codes: np.ndarray,
+        *,
+        batch_size: int,
+        seed: int,
+        device: str,
+    ) -> None:
+        self._examples, self._labelled_rows, self._seed = examples, labelled_rows, seed
+        self._codes = torch.from_numpy(codes).to(device)
+        self._batch_size = min(batch_size, len(examples))
+        self._device = device
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """How many whole batches the examples make."""
+        return len(self._examples) // self._batch_size
+
+    def epoch(self, epoch: int, *, first_step: int = 0) -> Iterator[Batch]:
+        """The batches of one epoch, from its step `first_step` on."""
+        labelled, unlabelled, fresh = (self._order(epoch, stream) for stream in range(3))
+        for step in range(first_step, self.steps_per_epoch):
+            rows = slice(step * self._batch_size, (step + 1) * self._batch_size)
+            yield Batch(
+                labelled_images=self._examples.take(self._labelled_rows[labelled[rows]]),
+                labels=self._codes[torch.from_numpy(labelled[rows]).to(self._device)],
+                unlabelled_images=self._examples.take(unlabelled[rows]),
+                fresh_images=self._examples.take(fresh[rows]),
+            )
+
+    def _order(self, epoch: int, stream: int) -> np.ndarray:
+        """Stream 0 repeats shuffles of the labelled, 1 and 2 shuffle all."""
+        random = np.random.default_rng([self._seed, stream, epoch])
+        if stream:
+            return random.permutation(len(self._examples))
+        needed, available = self.steps_per_epoch * self._batch_size, len(self._labelled_rows)
+        return np.concatenate([random.permutation(available) for _ in range(-(-needed // available))])

@@ -1,0 +1,291 @@
+"""`SemiSupervisedGANClassifier`: the paper's section 5 behind scikit-learn's contract."""
+
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.special import logsumexp
+from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_array, check_consistent_length, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from improved_gan.estimator import storage
+from improved_gan.estimator.arrays import as_array
+from improved_gan.estimator.ensemble import Task, fit_members
+from improved_gan.estimator.inputs import InputFormat
+from improved_gan.estimator.labels import read_labels
+from improved_gan.estimator.member import Judged, Member
+from improved_gan.estimator.settings import Settings
+
+__all__ = ["SemiSupervisedGANClassifier"]
+
+_CHUNK = 1000
+_ACCEPT: dict[str, Any] = {"dtype": "numeric", "ensure_all_finite": False}
+
+
+class SemiSupervisedGANClassifier(
+    ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]  # scikit-learn has no types
+    TransformerMixin,  # type: ignore[misc]
+    ClassifierMixin,  # type: ignore[misc]
+    BaseEstimator,  # type: ignore[misc]
+):
+    """A classifier from few labels and many unlabelled examples, by a GAN with feature matching.
+
+    The discriminator has the K classes and "generated" as outputs and learns from labelled, unlabelled and generated
+    examples; after training it is the classifier, with averaged weights. Networks and settings follow from the shape of
+    X (`network_`, `recipe_` say which). X may be (N, features), (N, H, W), (N, C, H, W) or (N, H, W, C): arrays,
+    memory-mapped arrays or tensors, of bytes or floating-point numbers.
+
+    Args:
+        network: "auto", or "dense".
+        layout: "auto", or "NCHW" or "NHWC" where four axes could be read both ways.
+        scaling: "auto"; "range" maps all numbers from one range to [0, 1], "columns" each column by its mean and
+            deviation (rows of features only).
+        value_range: (low, high), black and white of X; None detects it.
+        classes: all classes; one without a label is then an error. None takes those in y.
+        epochs: passes over the unlabelled examples; None takes about 1,500 training steps, or 6,000 where an example
+            has more than 256 numbers.
+        batch_size: of each of the labelled, unlabelled and generated parts of a step.
+        learning_rate: of both players; it falls to 0 over the second half of the training.
+        unlabelled_weight: of the real-or-generated loss. 0 trains the same network on the labelled examples alone.
+        n_models: members of the ensemble; class probabilities are averaged.
+        validation_fraction: share of the labels, class by class, that is held out to stop early and to choose the best
+            weights. Only labels given to `fit` are used. 0 trains to the end.
+        patience: reports without improvement (there are 40 in a training) before it stops early.
+        warm_start: whether `fit` goes on from the last fit (same shape and classes). It keeps the optimisers.
+        precision: "float32", or "bfloat16" for the forward passes.
+        device: "auto" takes a GPU where there is one.
+        n_jobs: members that are trained at the same time, each in a process; as in scikit-learn.
+        random_state: the same number gives the same model (same machine, same number of threads).
+        verbose: 0 silent; 1 says what was found and chosen, and reports ten times; 2 reports more often.
+
+    Attributes:
+        classes_: (K,) the classes.
+        network_, recipe_: the networks, and the recipe that their settings come from, in words.
+        input_: how X was read, in words.
+        n_iter_: epochs of the longest training of a member.
+        history_: for each member, its reports: epoch, seconds, losses, validation.
+        alarms_: what looked wrong in the last report of each member, in words.
+        members_: the trained pairs of networks.
+
+    Source: paper, section 5; settings of the released experiments.
+
+    >>> from sklearn.datasets import make_blobs
+    >>> X, truth = make_blobs(300, centers=3, random_state=0)
+    >>> y = np.where(np.arange(300) < 12, truth, -1)  # twelve labels
+    >>> model = SemiSupervisedGANClassifier(epochs=30, random_state=0).fit(X, y)
+    >>> model.score(X, truth) > 0.8
+    True
+    """
+
+    members_: list[Member]
+    _format: InputFormat
+
+    def __init__(
+        self,
+        *,
+        network: str = "auto",
+        layout: str = "auto",
+        scaling: str = "auto",
+        value_range: tuple[float, float] | None = None,
+        classes: Sequence[Any] | None = None,
+        epochs: int | None = None,
+        batch_size: int = 100,
+        learning_rate: float = 0.003,
+        unlabelled_weight: float = 0.5,
+        n_models: int = 1,
+        validation_fraction: float = 0.0,
+        patience: int = 10,
+        warm_start: bool = False,
+        precision: str = "float32",
+        device: str = "auto",
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.network = network
+        self.layout = layout
+        self.scaling = scaling
+        self.value_range = value_range
+        self.classes = classes
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.unlabelled_weight = unlabelled_weight
+        self.n_models = n_models
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.warm_start = warm_start
+        self.precision = precision
+        self.device = device
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any, *, unlabelled: Any = None) -> "SemiSupervisedGANClassifier":  # noqa: N803
+        """Train.
+
+        Args:
+            X: (N, ...) examples.
+            y: (N,) their classes, -1 where unknown; text with unknown labels as an array of objects.
+            unlabelled: (M, ...) more examples, without labels.
+
+        Returns:
+            itself.
+
+        Raises:
+            ValueError: data or settings that cannot work; the message says what would.
+            DivergedError: training produced a number that is not finite.
+        """
+        settings = Settings.check(self)
+        again = self.warm_start and hasattr(self, "members_")
+        parts = [self._accept(X, reset=not again)]
+        known = read_labels(y, classes=self.classes)
+        check_consistent_length(parts[0], y)
+        if unlabelled is not None:
+            parts.append(self._accept(unlabelled, reset=False, name="unlabelled"))
+        if sum(map(len, parts)) < 2:
+            raise ValueError("fit needs two or more examples; got 1 sample")
+        if again:
+            form, before = self._format, [member.state for member in self.members_]
+            self._check_same(parts, known.classes, settings)
+        else:
+            form = InputFormat.learn(parts, layout=self.layout, scaling=self.scaling, value_range=self.value_range)
+            before = []
+        self._warn_of_flat_images(form)
+        random = check_random_state(self.random_state)
+        seeds = [int(seed) for seed in random.randint(2**31 - 1, size=settings.n_models)]
+        task = Task.plan(parts, known, form, settings, seed=seeds[0])
+        if self.verbose:
+            task.announce()
+        fits = fit_members(task, seeds, before, n_jobs=self.n_jobs)
+        self.classes_, self._format = known.classes, form
+        self.members_ = [fit.member for fit in fits]
+        self.history_, self.alarms_ = [fit.history for fit in fits], [fit.alarms for fit in fits]
+        self.n_iter_ = max(fit.epochs for fit in fits)
+        self._describe()
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:  # noqa: N803
+        """(N, K) probabilities of the classes, the mean over the members."""
+        return np.asarray(np.exp(self._log_probabilities(X)))
+
+    def predict(self, X: Any) -> np.ndarray:  # noqa: N803
+        """(N,) the most probable class of each example."""
+        best: np.ndarray = self._log_probabilities(X).argmax(1)
+        return np.asarray(self.classes_[best])
+
+    def decision_function(self, X: Any) -> np.ndarray:  # noqa: N803
+        """(N, K) log-probabilities of the classes; for two classes (N,), their difference: positive for the second."""
+        scores = self._log_probabilities(X)
+        return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
+
+    def transform(self, X: Any) -> np.ndarray:  # noqa: N803
+        """(N, A) features: the intermediate layer f(x) that the generator matches, of all members side by side."""
+        return np.concatenate([np.hstack([one.features for one in judged]) for judged in self._judge(X)])
+
+    def realness(self, X: Any) -> np.ndarray:  # noqa: N803
+        """(N,) log D/(1 - D): above 0 the discriminator takes an example for real; the mean over the members."""
+        return np.concatenate([np.mean([one.realness for one in judged], axis=0) for judged in self._judge(X)])
+
+    def sample(self, n_samples: int = 1, *, random_state: Any = 0) -> np.ndarray:
+        """(n_samples, ...) new examples from the generators, in the shape, range and type of X.
+
+        The members give equal shares, one after the other.
+
+        Raises:
+            ValueError: n_samples is not positive.
+        """
+        check_is_fitted(self)
+        if n_samples < 1:
+            raise ValueError(f"n_samples must be at least 1; got {n_samples}")
+        seed = int(check_random_state(random_state).randint(2**31 - 1))
+        shares = [len(share) for share in np.array_split(np.arange(n_samples), len(self.members_))]
+        made = [
+            self._format.restore(member.sample(share, seed=seed + index))
+            for index, (member, share) in enumerate(zip(self.members_, shares, strict=True))
+            if share
+        ]
+        return np.concatenate(made)
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted classifier to a folder: `model.safetensors` (tensors) and `config.json` (all else).
+
+        Raises:
+            ValueError: a parameter that is no JSON, or a folder that holds something else.
+        """
+        check_is_fitted(self)
+        storage.write(Path(path), self)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "SemiSupervisedGANClassifier":
+        """A classifier that `save` wrote; nothing in the folder is executed.
+
+        Raises:
+            ValueError: no such folder, or damaged files.
+        """
+        stored = storage.read(Path(path))
+        model = cls(**stored.params)
+        for name, value in stored.attributes.items():
+            setattr(model, name, value)
+        model._format, model.members_ = stored.form, stored.members
+        model._describe()
+        return model
+
+    def _describe(self) -> None:
+        choice = self.members_[0].choice
+        self.network_, self.recipe_, self.input_ = choice.describe(), choice.recipe, self._format.describe()
+
+    def _accept(self, values: Any, *, reset: bool, name: str = "X") -> np.ndarray:
+        """X as an array of numbers of two to four axes, checked by scikit-learn."""
+        values = as_array(values, name)
+        if getattr(values, "ndim", 2) > 2:
+            array: np.ndarray = check_array(values, allow_nd=True, input_name=name, **_ACCEPT)
+            if reset:
+                self.__dict__.pop("n_features_in_", None)
+            return array
+        fitted_on_images = not reset and not hasattr(self, "n_features_in_")
+        if fitted_on_images:
+            return np.asarray(check_array(values, input_name=name, **_ACCEPT))
+        return np.asarray(validate_data(self, values, reset=reset, **_ACCEPT))
+
+    def _judge(self, X: Any) -> Iterator[list[Judged]]:  # noqa: N803
+        """What each member says, a piece of X at a time."""
+        check_is_fitted(self)
+        examples = self._accept(X, reset=False)
+        self._format.check(examples)
+        for start in range(0, len(examples), _CHUNK):
+            images = self._format.ready(examples[start : start + _CHUNK])
+            yield [member.judge(images) for member in self.members_]
+
+    def _log_probabilities(self, X: Any) -> np.ndarray:  # noqa: N803
+        """(N, K) log of the mean probability."""
+        count = math.log(len(self.members_)) if hasattr(self, "members_") else 0.0
+        pieces = [logsumexp([one.log_probabilities for one in judged], axis=0) for judged in self._judge(X)]
+        return np.concatenate(pieces) - count
+
+    def _check_same(self, parts: list[np.ndarray], classes: np.ndarray, settings: Settings) -> None:
+        """Whether a warm start can go on."""
+        for part in parts:
+            self._format.check(part)
+        states = [member.state for member in self.members_]
+        if None in states:
+            raise ValueError("warm_start=True needs a fit that was made with warm_start=True; fit without it first")
+        if not np.array_equal(classes, self.classes_) or settings.n_models != len(states):
+            raise ValueError(
+                f"warm_start=True goes on with classes {self.classes_.tolist()} and {len(states)} models; got "
+                f"{classes.tolist()} and {settings.n_models}: set warm_start=False to begin anew, or name all classes "
+                "with classes="
+            )
+
+    def _warn_of_flat_images(self, form: InputFormat) -> None:
+        if form.layout.is_image and len(form.flat_rows):
+            warnings.warn(
+                f"{len(form.flat_rows)} images hold one colour throughout (the first is row {form.flat_rows[0]}): they "
+                "teach nothing; leave them out unless they belong to the data",
+                UserWarning,
+                stacklevel=3,
+            )

@@ -1,0 +1,149 @@
+"""The members of an ensemble: one plan, several seeds, one after the other or several at a time."""
+
+import sys
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from joblib import Parallel, delayed
+from rich.console import Console
+from torch import Tensor
+
+from improved_gan.estimator.batches import ArrayBatches, Examples
+from improved_gan.estimator.choice import Choice, choose
+from improved_gan.estimator.fitting import Fit, Validation, fit_member
+from improved_gan.estimator.inputs import InputFormat
+from improved_gan.estimator.labels import KnownLabels, hold_out
+from improved_gan.estimator.scaling import ColumnScale
+from improved_gan.estimator.settings import Settings
+from improved_gan.recipes.recipe import Recipe
+from improved_gan.training import LabelsAlone, SemiSupervised
+from improved_gan.training.reporting import say
+
+__all__ = ["Task", "fit_members"]
+
+_REPORTS = 40
+
+
+@dataclass(frozen=True)
+class Task:
+    """What all members have in common."""
+
+    parts: list[np.ndarray]
+    known: KnownLabels
+    form: InputFormat
+    settings: Settings
+    choice: Choice
+    training: np.ndarray  # places among the known labels
+    validation: np.ndarray
+
+    @classmethod
+    def plan(
+        cls, parts: list[np.ndarray], known: KnownLabels, form: InputFormat, settings: Settings, *, seed: int
+    ) -> "Task":
+        """Choose networks, and divide the labels.
+
+        Raises:
+            ValueError: an unknown network, or too few labels to hold some out.
+        """
+        columns = isinstance(form.scale, ColumnScale)
+        choice = choose(form.layout, len(known.classes), network=settings.network, columns=columns)
+        training, validation = hold_out(known.codes, settings.validation_fraction, seed=seed)
+        return cls(parts, known, form, settings, choice, training, validation)
+
+    @property
+    def num_examples(self) -> int:
+        """Labelled and unlabelled."""
+        return sum(map(len, self.parts))
+
+    def recipe(self, steps_per_epoch: int) -> Recipe:
+        """The chosen recipe with the user's settings."""
+        settings = self.settings
+        epochs = settings.epochs or self.choice.epochs(steps_per_epoch)
+        recipe = self.choice.to_recipe(
+            len(self.training),
+            epochs=epochs,
+            learning_rate=settings.learning_rate,
+            precision=settings.precision,
+            report_every=max(1, epochs // _REPORTS),
+            decay_share=0.5,
+            # About a tenth of the steps, so that a short training is not tested with its first, wrong weights.
+            average_decay=1 - 1 / min(1000.0, max(10.0, 0.1 * epochs * steps_per_epoch)),
+            average_every=1,
+        )
+        if settings.unlabelled_weight == 0:
+            return replace(recipe, objective=LabelsAlone())
+        assert isinstance(recipe.objective, SemiSupervised)
+        return replace(recipe, objective=replace(recipe.objective, unsupervised_weight=settings.unlabelled_weight))
+
+    def announce(self) -> None:
+        """Say what was found and chosen."""
+        known, settings = self.known, self.settings
+        held = f", {len(self.validation)} of them held out for validation" if len(self.validation) else ""
+        lines = [
+            f"{self.num_examples} examples, {len(known.rows)} with labels in {len(known.classes)} classes{held}",
+            self.form.describe(),
+            f"{self.choice.describe()}; {settings.n_models} model{'s' * (settings.n_models > 1)} on {settings.device}",
+        ]
+        for line in lines:
+            say(Console(file=sys.stdout), line)
+
+
+def fit_members(
+    task: Task, seeds: list[int], before: list[dict[str, Tensor] | None], *, n_jobs: int | None
+) -> list[Fit]:
+    """Train one member a seed.
+
+    Args:
+        task: what to train.
+        seeds: of the members.
+        before: their states to go on from; empty to begin.
+        n_jobs: processes, as in joblib.
+
+    Raises:
+        DivergedError: a training diverged.
+    """
+    jobs: list[tuple[int, Any]] = list(zip(seeds, before or [None] * len(seeds), strict=True))
+    if len(jobs) == 1:
+        return [_fit_one(task, *jobs[0])]
+    states = [None if state is None else {name: value.numpy() for name, value in state.items()} for _, state in jobs]
+    return list(
+        Parallel(n_jobs=n_jobs)(
+            delayed(_fit_from_arrays)(task, seed, state) for seed, state in zip(seeds, states, strict=True)
+        )
+    )
+
+
+def _fit_from_arrays(task: Task, seed: int, state: dict[str, np.ndarray] | None) -> Fit:
+    tensors = None if state is None else {name: torch.from_numpy(np.array(value)) for name, value in state.items()}
+    return _fit_one(task, seed, tensors)
+
+
+def _fit_one(task: Task, seed: int, before: dict[str, Tensor] | None) -> Fit:
+    settings, known = task.settings, task.known
+    examples = Examples(task.parts, task.form.layout, task.form.scale, settings.device)
+    batches = ArrayBatches(
+        examples,
+        known.rows[task.training],
+        known.codes[task.training],
+        batch_size=settings.batch_size,
+        seed=seed,
+        device=settings.device,
+    )
+    validation = None
+    if len(task.validation):
+        codes = torch.from_numpy(known.codes[task.validation]).to(settings.device)
+        validation = Validation(examples.take(known.rows[task.validation]), codes, settings.patience)
+    return fit_member(
+        task.choice,
+        task.recipe(batches.steps_per_epoch),
+        examples,
+        batches,
+        validation=validation,
+        seed=seed,
+        device=settings.device,
+        before=before,
+        keep_state=settings.warm_start,
+        verbose=settings.verbose,
+    )

@@ -1,0 +1,93 @@
+"""From the user's X to what the networks see, the same in fit and afterwards."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from improved_gan.estimator.arrays import statistics
+from improved_gan.estimator.layout import Layout, find_layout
+from improved_gan.estimator.scaling import Scale, choose_scale
+
+__all__ = ["InputFormat"]
+
+
+@dataclass(frozen=True, eq=False)
+class InputFormat:
+    """How X is to be read; learnt in fit.
+
+    Args:
+        layout: its axes.
+        scale: its range.
+        dtype: of the X of fit, which samples get too.
+        flat_rows: rows of fit that hold one number throughout.
+    """
+
+    layout: Layout
+    scale: Scale
+    dtype: np.dtype
+    flat_rows: np.ndarray
+
+    @classmethod
+    def learn(
+        cls,
+        parts: list[np.ndarray],
+        *,
+        layout: str = "auto",
+        scaling: str = "auto",
+        value_range: tuple[float, float] | None = None,
+    ) -> "InputFormat":
+        """From X, and the unlabelled X where there is one.
+
+        Raises:
+            ValueError: shapes that disagree, numbers that are not finite, examples all alike, or an unclear range.
+        """
+        found = find_layout(parts[0].shape, layout)
+        if len(parts) > 1 and parts[0].shape[1:] != parts[1].shape[1:]:
+            raise ValueError(
+                f"X and unlabelled must hold examples of one shape; got {parts[0].shape[1:]} and {parts[1].shape[1:]}: "
+                "bring them to one size and number of channels first"
+            )
+        if len(parts) > 1 and (parts[0].dtype == np.uint8) != (parts[1].dtype == np.uint8):
+            raise ValueError(
+                f"X is {parts[0].dtype} and unlabelled {parts[1].dtype}: bring them to one type and range first"
+            )
+        seen = statistics(parts)
+        scale = choose_scale(parts, seen, is_image=found.is_image, wanted=scaling, value_range=value_range)
+        return cls(found, scale, parts[0].dtype, seen.flat_rows)
+
+    def check(self, examples: np.ndarray) -> None:
+        """Whether these have the shape of fit.
+
+        Raises:
+            ValueError: another shape.
+        """
+        wanted = self.layout.example_shape
+        if examples.shape[1:] != wanted:
+            raise ValueError(
+                f"X has examples of shape {examples.shape[1:]}, but SemiSupervisedGANClassifier was fitted on {wanted}"
+            )
+
+    def ready(self, examples: np.ndarray) -> Tensor:
+        """(N, ...) as the user has it -> (N, C, H, W) float32 in [0, 1].
+
+        Raises:
+            ValueError: numbers that are not finite, or out of range.
+        """
+        statistics([examples])
+        scaled = self.layout.channels_first(self.scale.apply(examples))
+        return torch.from_numpy(np.ascontiguousarray(scaled))
+
+    def restore(self, images: Tensor) -> np.ndarray:
+        """(N, C, H, W) in [0, 1] -> (N, ...) in the user's axes, range and type."""
+        values: np.ndarray = self.scale.undo(self.layout.as_given(images.numpy()))
+        if self.dtype.kind in "iub":
+            return np.asarray(np.rint(values), dtype=self.dtype)
+        return np.ascontiguousarray(values.astype(self.dtype))
+
+    def describe(self) -> str:
+        """In words."""
+        shape = " x ".join(map(str, self.layout.example_shape))
+        kind = f"images {self.layout.axes} {shape}" if self.layout.is_image else f"rows of {shape} features"
+        return f"{kind}, {self.dtype}, scaled from {self.scale.describe()}"

@@ -1,0 +1,128 @@
+"""What users bring as y: classes of any kind, and -1 where none is known.
+
+As in scikit-learn's semi-supervised classifiers, text with unknown labels comes as an array of objects, with the number
+-1 among the strings.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+
+__all__ = ["KnownLabels", "hold_out", "read_labels"]
+
+_UNKNOWN = -1
+
+
+class KnownLabels(NamedTuple):
+    """The labels that are known."""
+
+    rows: np.ndarray  # (L,) row numbers of the labelled examples
+    codes: np.ndarray  # (L,) int64 their classes, 0..K-1
+    classes: np.ndarray  # (K,) what the codes stand for, sorted
+
+
+def read_labels(y: Any, *, classes: Sequence[Any] | None = None) -> KnownLabels:
+    """The known labels of y.
+
+    Args:
+        y: (N,) classes: numbers, or strings; -1 where none is known.
+        classes: the classes that there are; None for those that occur in y.
+
+    Raises:
+        ValueError: no labels, one class only, a class without a label, a label that is no class, or text that hides
+            its -1.
+
+    >>> read_labels([1, -1, 0, -1]).rows
+    array([0, 2])
+    """
+    if y is None:
+        raise ValueError(
+            "SemiSupervisedGANClassifier requires y to be passed, but the target y is None: give classes, "
+            "-1 where none is known"
+        )
+    labels = column_or_1d(_as_given(y), warn=True)
+    if labels.dtype.kind == "f":
+        assert_all_finite(labels, input_name="y")
+    unknown = _unknown(labels)
+    rows = np.flatnonzero(~unknown)
+    if not len(rows):
+        raise ValueError("y has no known label, only -1: label at least one example of each class")
+    known = labels[rows]
+    if known.dtype == object:
+        known = np.array(known.tolist())  # strings, or numbers, of one kind
+    check_classification_targets(known)
+    found = np.unique(known)
+    if classes is not None:
+        found = _check_classes(np.unique(np.asarray(classes)), found, len(rows))
+    if len(found) < 2:
+        raise ValueError(
+            f"y holds one class only ({found[0]!r}), and a classifier needs two or more: "
+            "label examples of another class"
+        )
+    return KnownLabels(rows, np.searchsorted(found, known).astype(np.int64), found)
+
+
+def hold_out(codes: np.ndarray, fraction: float, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Divide the labelled examples, class by class: places for training, places for validation.
+
+    Each class keeps at least one example for training.
+
+    Raises:
+        ValueError: the fraction is out of range, or so few labels that none can be held out.
+    """
+    if not 0 <= fraction < 1:
+        raise ValueError(f"validation_fraction must lie in 0 <= fraction < 1; got {fraction}")
+    random, held = np.random.default_rng(seed), []
+    for code in np.unique(codes):
+        places = random.permutation(np.flatnonzero(codes == code))
+        held.append(places[: min(round(fraction * len(places)), len(places) - 1)])
+    validation = np.sort(np.concatenate(held))
+    if fraction and not len(validation):
+        raise ValueError(
+            f"validation_fraction={fraction} of {len(codes)} labels in {len(np.unique(codes))} classes leaves no label "
+            "to hold out: give more labels, a larger fraction, or validation_fraction=0"
+        )
+    return np.setdiff1d(np.arange(len(codes)), validation), validation
+
+
+def _as_given(y: Any) -> Any:
+    """A list of strings with the number -1 among them stays that: NumPy would make it text."""
+    if isinstance(y, (list, tuple)) and any(isinstance(one, str) for one in y):
+        return np.array(y, dtype=object)
+    if type(y).__module__.split(".")[0] == "torch":
+        return y.detach().cpu().numpy()
+    return y
+
+
+def _unknown(labels: np.ndarray) -> np.ndarray:
+    if labels.dtype.kind in "US":
+        if np.isin(labels, np.array(["-1"], dtype=labels.dtype)).any():
+            raise ValueError(
+                "y is an array of text that holds '-1': make it an array of objects with the number -1 where no label "
+                "is known, as np.array(labels, dtype=object)"
+            )
+        return np.zeros(len(labels), dtype=bool)
+    if labels.dtype != object:
+        return np.asarray(labels == _UNKNOWN)
+    missing = [index for index, one in enumerate(labels) if one is None or (isinstance(one, float) and np.isnan(one))]
+    if missing:
+        raise ValueError(
+            f"Input y contains NaN or None in {len(missing)} rows (the first is row {missing[0]}): write -1 where "
+            "no label is known, as with Series.fillna(-1)"
+        )
+    return np.array([not isinstance(one, str) and one == _UNKNOWN for one in labels], dtype=bool)
+
+
+def _check_classes(classes: np.ndarray, found: np.ndarray, num_labelled: int) -> np.ndarray:
+    if len(strange := np.setdiff1d(found, classes)):
+        raise ValueError(f"y holds {strange.tolist()}, which are not among classes {classes.tolist()}")
+    if len(without := np.setdiff1d(classes, found)):
+        few = f": {num_labelled} labels for {len(classes)} classes are too few" if num_labelled < len(classes) else ""
+        raise ValueError(
+            f"no example is labelled {', '.join(map(repr, without.tolist()))}{few}; label at least one example of each "
+            "class, or leave the class out"
+        )
+    return classes

@@ -1,0 +1,88 @@
+"""One trained pair of networks: what an ensemble is made of. It pickles as arrays and is rebuilt from them."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from improved_gan.estimator.choice import Choice
+from improved_gan.training.state import below
+
+__all__ = ["Judged", "Member"]
+
+_CHUNK = 1000
+
+
+class Judged(NamedTuple):
+    """What a member says of N examples, in float64."""
+
+    log_probabilities: np.ndarray  # (N, K)
+    realness: np.ndarray  # (N,) log D/(1 - D)
+    features: np.ndarray  # (N, A)
+
+
+class Member:
+    """A generator, and a classifier with averaged weights, both in evaluation mode.
+
+    The classifier computes in float64 on a CPU, so that the answer for a row does not depend on its batch mates; in
+    float32 on a GPU.
+
+    Args:
+        choice: how the networks are built.
+        tensors: their float32 values, under `generator.` and `classifier.`.
+        state: all that is needed to train on (`TrainingState.tensors`); None where that is not wanted.
+        device: where to judge.
+
+    Raises:
+        ValueError: tensors of other networks.
+    """
+
+    def __init__(
+        self, choice: Choice, tensors: dict[str, Tensor], state: dict[str, Tensor] | None = None, device: str = "cpu"
+    ) -> None:
+        self.choice, self.tensors, self.state, self.device = choice, tensors, state, device
+        self._precision = torch.float32 if device.startswith("cuda") else torch.float64
+        self._generator, self._classifier = choice.build_generator(), choice.build_discriminator()
+        try:
+            self._generator.load_state_dict(below(tensors, "generator"))
+            self._classifier.load_state_dict(below(tensors, "classifier"))
+        except RuntimeError as error:
+            raise ValueError(f"these weights are not those of a {choice.describe()}: {error}") from error
+        self._generator.eval().requires_grad_(False)
+        self._classifier.eval().requires_grad_(False).to(device, self._precision)
+
+    @torch.no_grad()
+    def judge(self, images: Tensor) -> Judged:
+        """Judge (N, C, H, W) in [0, 1]."""
+        judgement = self._classifier(images.to(self.device, self._precision))
+        logits, features = judgement.logits.double().cpu(), judgement.features.double().cpu()
+        return Judged(logits.log_softmax(1).numpy(), logits.logsumexp(1).numpy(), features.flatten(1).numpy())
+
+    @torch.no_grad()
+    def sample(self, num: int, *, seed: int) -> Tensor:
+        """(num, C, H, W) float32 in [0, 1], from latents that depend on the seed alone."""
+        latents = self._generator.draw_latents(num, source=torch.Generator().manual_seed(seed))
+        return torch.cat([self._generator(some) for some in torch.split(latents, _CHUNK)])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As arrays: networks with normalised weights do not pickle."""
+        state = None if self.state is None else _arrays(self.state)
+        return _rebuilt, (self.choice, _arrays(self.tensors), state, self.device)
+
+
+def _arrays(tensors: dict[str, Tensor]) -> dict[str, np.ndarray]:
+    return {name: value.numpy() for name, value in tensors.items()}
+
+
+def _rebuilt(
+    choice: Choice, tensors: dict[str, np.ndarray], state: dict[str, np.ndarray] | None, device: str
+) -> Member:
+    """From arrays, which joblib may have mapped from a file that must not be written; a GPU may be gone meanwhile."""
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        device = "cpu"
+    return Member(choice, _tensors(tensors), None if state is None else _tensors(state), device)
+
+
+def _tensors(arrays: dict[str, np.ndarray]) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(np.array(value)) for name, value in arrays.items()}

@@ -1,0 +1,169 @@
+"""From the user's numbers to [0, 1], where the networks live, and back: learnt in fit, undone in sample.
+
+    range     u = (x - low) / (high - low), one range for all numbers: pixels
+    columns   u = 1 / (1 + exp(-g (x - mean) / deviation)), g = 1.5, each column for itself: tables
+
+The second is nearly linear within two deviations and keeps outliers from deciding the range; the generator's own
+sigmoid is its inverse, so that generated tables are not bounded.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from improved_gan.estimator.arrays import Statistics, chunks
+
+__all__ = ["ColumnScale", "RangeScale", "Scale", "choose_scale"]
+
+_GAIN = 1.5
+_TOLERANCE = 0.05  # of the range, that pixels may stand out of it, as after resizing
+
+
+@dataclass(frozen=True)
+class RangeScale:
+    """One range for all numbers.
+
+    Args:
+        low, high: become 0 and 1.
+        checked: whether numbers well out of the range are an error, as for pixels; else they are taken as they are.
+    """
+
+    low: float
+    high: float
+    checked: bool = True
+
+    def apply(self, examples: np.ndarray, name: str = "X") -> np.ndarray:
+        """(N, ...) -> float32 in [0, 1].
+
+        Raises:
+            ValueError: pixels out of the range that fit saw.
+        """
+        values = np.asarray(examples, dtype=np.float32)
+        scaled = (values - np.float32(self.low)) * np.float32(1 / (self.high - self.low))
+        if self.checked and scaled.size:
+            faint = scaled.max() <= 1 / (self.high - self.low) < 0.02 and (values != np.rint(values)).any()
+            if scaled.min() < -_TOLERANCE or scaled.max() > 1 + _TOLERANCE or faint:
+                raise ValueError(
+                    f"{name} holds pixels from {values.min():g} to {values.max():g}, but the range is "
+                    f"{self.describe()}: bring them to the range of the images in fit, or set "
+                    "value_range=(low, high)"
+                )
+            scaled = scaled.clip(0, 1)
+        return np.asarray(scaled)
+
+    def undo(self, scaled: np.ndarray) -> np.ndarray:
+        """The inverse of `apply`."""
+        return np.asarray(scaled * (self.high - self.low) + self.low)
+
+    def describe(self) -> str:
+        """In words."""
+        return f"{self.low:g} to {self.high:g}"
+
+
+@dataclass(frozen=True, eq=False)
+class ColumnScale:
+    """Each column by its own mean and deviation (A,)."""
+
+    mean: np.ndarray
+    deviation: np.ndarray
+
+    def apply(self, examples: np.ndarray, name: str = "X") -> np.ndarray:
+        """(N, A) -> float32 in [0, 1]."""
+        standard = (np.asarray(examples, dtype=np.float64) - self.mean) / self.deviation
+        return (1 / (1 + np.exp(-_GAIN * standard.clip(-20, 20)))).astype(np.float32)
+
+    def undo(self, scaled: np.ndarray) -> np.ndarray:
+        """The inverse of `apply`, up to 20 deviations from the mean."""
+        inner: np.ndarray = np.asarray(scaled, dtype=np.float64).clip(1e-13, 1 - 1e-13)
+        return np.asarray(self.mean + self.deviation * np.log(inner / (1 - inner)) / _GAIN)
+
+    def describe(self) -> str:
+        """In words."""
+        return "each column by its mean and deviation"
+
+
+Scale = RangeScale | ColumnScale
+
+
+def choose_scale(
+    parts: list[np.ndarray],
+    seen: Statistics,
+    *,
+    is_image: bool,
+    wanted: str = "auto",
+    value_range: tuple[float, float] | None = None,
+) -> Scale:
+    """The scale for these examples.
+
+    Images: uint8 is 0 to 255; other numbers 0 to 1, -1 to 1 or 0 to 255 where they fit and fill that range, else from
+    the smallest to the largest. Rows of features: pixels (bytes, numbers in 0 to 1, or whole numbers from 0 of which
+    most columns reach half of the largest) get one range, other tables a scale for each column.
+
+    Args:
+        parts: arrays (N_i, ...) of finite numbers.
+        seen: their statistics.
+        is_image: whether they have rows and columns.
+        wanted: "auto", "range" or "columns".
+        value_range: (low, high), what is black and white.
+
+    Raises:
+        ValueError: examples that are all the same, a range that they leave, or columns asked of images.
+    """
+    if (seen.low == seen.high).all():
+        raise ValueError("all examples of X are the same: there is nothing to tell apart; give examples that differ")
+    if wanted not in ("auto", "range", "columns"):
+        raise ValueError(f"scaling must be 'auto', 'range' or 'columns'; got {wanted!r}")
+    if wanted == "columns" and (is_image or value_range is not None):
+        raise ValueError("scaling='columns' is for rows of features without a value_range; images have one range")
+    dtype = parts[0].dtype
+    if value_range is not None:
+        return _given_range(value_range, seen)
+    if wanted == "columns" or (wanted == "auto" and not is_image and not _like_pixels(dtype, seen)):
+        return _column_scale(parts)
+    pixels = is_image or _like_pixels(dtype, seen)
+    low, high = _known_range(dtype if pixels else np.dtype(float), float(seen.low.min()), float(seen.high.max()))
+    return RangeScale(low, high, checked=is_image or (pixels and dtype == np.uint8))
+
+
+def _given_range(value_range: tuple[float, float], seen: Statistics) -> RangeScale:
+    low, high = (float(value) for value in value_range)
+    if not low < high:
+        raise ValueError(f"value_range must be (low, high) with low < high; got {value_range}")
+    if seen.low.min() < low - _TOLERANCE * (high - low) or seen.high.max() > high + _TOLERANCE * (high - low):
+        raise ValueError(
+            f"value_range is {low:g} to {high:g}, but X goes from {seen.low.min():g} to {seen.high.max():g}: "
+            "name the range that black and white have in X"
+        )
+    return RangeScale(low, high)
+
+
+def _known_range(dtype: np.dtype, low: float, high: float) -> tuple[float, float]:
+    if dtype == np.uint8:
+        return 0.0, 255.0
+    for known in ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)):
+        if known[0] <= low and known[1] / 2 <= high <= known[1]:
+            return known
+    return low, high
+
+
+def _like_pixels(dtype: np.dtype, seen: Statistics) -> bool:
+    if len(seen.low) < 16:  # a handful of numbers is a table
+        return False
+    varying = seen.high > seen.low
+    low, high = seen.low[varying].min(), seen.high[varying].max()
+    if dtype == np.uint8 or low < 0:
+        return dtype == np.uint8
+    reaching = (seen.high[varying] >= high / 2).mean()
+    return bool(reaching >= 0.5 and (high <= 1 or seen.whole_numbers))
+
+
+def _column_scale(parts: list[np.ndarray]) -> ColumnScale:
+    """Mean and deviation of each column, in two passes of float64; a constant column has deviation 1."""
+    num = sum(len(part) for part in parts)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = sum(rows.sum(0, dtype=np.float64) for part in parts for rows in chunks(part)) / num
+        variance = sum(((rows - mean) ** 2).sum(0) for part in parts for rows in chunks(part)) / num
+    if not np.isfinite(variance).all():
+        raise ValueError("X holds numbers too large to scale (their squares are infinite): divide them first")
+    deviation = np.sqrt(variance)
+    return ColumnScale(mean, np.where(deviation > 0, deviation, 1.0))

@@ -1,0 +1,81 @@
+"""The estimator's parameters, checked once in `fit`."""
+
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
+
+import torch
+
+from improved_gan.recipes.recipe import PRECISIONS
+
+__all__ = ["Settings"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The parameters of `SemiSupervisedGANClassifier` that training needs; see there."""
+
+    network: str
+    epochs: int | None
+    batch_size: int
+    learning_rate: float
+    unlabelled_weight: float
+    n_models: int
+    validation_fraction: float
+    patience: int
+    warm_start: bool
+    precision: str
+    device: str
+    verbose: int
+
+    @classmethod
+    def check(cls, params: Any) -> "Settings":
+        """From an object that has them as attributes.
+
+        Raises:
+            ValueError: a number out of its range, or a precision or device that is not to be had.
+        """
+        _check_numbers(params)
+        if params.precision not in PRECISIONS:
+            raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {params.precision!r}")
+        return cls(
+            network=params.network,
+            epochs=params.epochs,
+            batch_size=params.batch_size,
+            learning_rate=params.learning_rate,
+            unlabelled_weight=params.unlabelled_weight,
+            n_models=params.n_models,
+            validation_fraction=params.validation_fraction,
+            patience=params.patience,
+            warm_start=params.warm_start,
+            precision=params.precision,
+            device=_find_device(params.device),
+            verbose=int(params.verbose),
+        )
+
+
+def _check_numbers(params: Any) -> None:
+    for name, least in (("epochs", 1), ("batch_size", 2), ("n_models", 1), ("patience", 1)):
+        value = getattr(params, name)
+        if name == "epochs" and value is None:
+            continue
+        if not isinstance(value, Integral) or value < least:
+            raise ValueError(f"{name} must be a whole number of at least {least}; got {value!r}")
+    if not isinstance(params.learning_rate, (int, float)) or not 0 < params.learning_rate < float("inf"):
+        raise ValueError(f"learning_rate must be a positive number; got {params.learning_rate!r}")
+    if not isinstance(params.unlabelled_weight, (int, float)) or not 0 <= params.unlabelled_weight < float("inf"):
+        raise ValueError(f"unlabelled_weight must be a number of at least 0; got {params.unlabelled_weight!r}")
+
+
+def _find_device(name: str) -> str:
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        kind = torch.device(name).type
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"device {name!r} is not to be had here ({reason}): take device='cpu'") from error
+    if kind not in ("cpu", "cuda"):
+        raise ValueError(f"device {name!r} is not supported: take 'cpu' or 'cuda'")
+    return name

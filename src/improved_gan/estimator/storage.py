@@ -1,0 +1,138 @@
+"""A fitted classifier as a folder: `model.safetensors` for tensors, `config.json` for all else. No code is stored."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from improved_gan import __version__
+from improved_gan.estimator.choice import Choice
+from improved_gan.estimator.inputs import InputFormat
+from improved_gan.estimator.layout import Layout
+from improved_gan.estimator.member import Member
+from improved_gan.estimator.scaling import ColumnScale, RangeScale
+from improved_gan.training.checkpoints import write_atomically
+from improved_gan.training.state import below
+
+__all__ = ["Stored", "read", "write"]
+
+_KIND = "SemiSupervisedGANClassifier"
+_ATTRIBUTES = ("n_iter_", "history_", "alarms_")
+
+
+class Stored(NamedTuple):
+    """What a folder holds."""
+
+    params: dict[str, Any]
+    attributes: dict[str, Any]
+    form: InputFormat
+    members: list[Member]
+
+
+def write(folder: Path, model: Any) -> None:
+    """Write a fitted classifier; each file whole or not at all.
+
+    Raises:
+        ValueError: a parameter or class that is no JSON, or a folder that holds something else.
+    """
+    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / "config.json").is_file())):
+        raise ValueError(f"{folder} holds something else: give a new folder, or one that save wrote")
+    form = model._format
+    tensors: dict[str, Tensor] = {}
+    for index, member in enumerate(model.members_):
+        tensors |= {f"{index}.{name}": value for name, value in member.tensors.items()}
+        tensors |= {f"{index}.state.{name}": value for name, value in (member.state or {}).items()}
+    if isinstance(form.scale, ColumnScale):
+        scale: dict[str, Any] = {"kind": "columns"}
+        tensors |= {"scale.mean": torch.tensor(form.scale.mean), "scale.deviation": torch.tensor(form.scale.deviation)}
+    else:
+        scale = {"kind": "range", "low": form.scale.low, "high": form.scale.high, "checked": form.scale.checked}
+    tensors["flat_rows"] = torch.tensor(form.flat_rows)
+    config = {
+        "kind": _KIND,
+        "improved_gan": __version__,
+        "params": model.get_params(deep=False),
+        "classes": {"dtype": model.classes_.dtype.str, "values": model.classes_.tolist()},
+        "attributes": {name: getattr(model, name) for name in _ATTRIBUTES},
+        "features": {name: getattr(model, name) for name in ("n_features_in_",) if hasattr(model, name)},
+        "feature_names": getattr(model, "feature_names_in_", np.array([], dtype=object)).tolist(),
+        "input": {"axes": form.layout.axes, "shape": form.layout.shape, "dtype": form.dtype.str, "scale": scale},
+        "members": [member.choice.as_dict() for member in model.members_],
+    }
+    text = json.dumps(config, indent=1, default=_plain)
+    folder.mkdir(parents=True, exist_ok=True)
+    contiguous = {name: value.contiguous() for name, value in tensors.items()}
+    write_atomically(folder / "model.safetensors", safetensors.torch.save(contiguous))
+    write_atomically(folder / "config.json", text.encode())
+
+
+def read(folder: Path) -> Stored:
+    """What `write` wrote.
+
+    Raises:
+        ValueError: files that are missing, damaged or of another kind.
+    """
+    config = _read_config(folder)
+    try:
+        tensors: dict[str, Tensor] = safetensors.torch.load_file(folder / "model.safetensors")
+    except (OSError, safetensors.SafetensorError) as error:
+        raise ValueError(f"{folder / 'model.safetensors'} cannot be read ({error}): save the model again") from error
+    try:
+        return _rebuilt(config, tensors)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{folder} was written by improved-gan {config.get('improved_gan')} and does not fit "
+            f"version {__version__}, or is damaged: {error}"
+        ) from error
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read ({error}): give a folder that save wrote") from error
+    if not isinstance(config, dict) or config.get("kind") != _KIND:
+        raise ValueError(f"{path} describes no {_KIND}: give a folder that save wrote")
+    return config
+
+
+def _rebuilt(config: dict[str, Any], tensors: dict[str, Tensor]) -> Stored:
+    entry = config["input"]
+    if entry["scale"]["kind"] == "columns":
+        scale: RangeScale | ColumnScale = ColumnScale(tensors["scale.mean"].numpy(), tensors["scale.deviation"].numpy())
+    else:
+        scale = RangeScale(*(entry["scale"][name] for name in ("low", "high", "checked")))
+    layout = Layout(entry["axes"], tuple(entry["shape"]))
+    form = InputFormat(layout, scale, np.dtype(entry["dtype"]), tensors["flat_rows"].numpy())
+    device = "cuda" if torch.cuda.is_available() and config["params"]["device"] != "cpu" else "cpu"
+    members = []
+    for index, choice in enumerate(config["members"]):
+        own = below(tensors, str(index))
+        state = below(own, "state") or None
+        networks = {name: value for name, value in own.items() if not name.startswith("state.")}
+        members.append(Member(Choice.from_dict(choice), networks, state, device))
+    classes = np.array(config["classes"]["values"], dtype=np.dtype(config["classes"]["dtype"]))
+    attributes = {"classes_": classes, **config["attributes"], **config["features"]}
+    if config["feature_names"]:
+        attributes["feature_names_in_"] = np.array(config["feature_names"], dtype=object)
+    params = config["params"]
+    if isinstance(params["value_range"], list):
+        params["value_range"] = tuple(params["value_range"])
+    return Stored(params, attributes, form, members)
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers and arrays as JSON; a random state has no JSON."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    if isinstance(value, (np.random.RandomState, np.random.Generator)):
+        raise ValueError(
+            f"random_state={value} cannot be saved as JSON: set_params(random_state=...) to a number or None"
+        )
+    raise ValueError(f"{value!r} cannot be saved as JSON: set the parameter to plain numbers, text or lists first")

@@ -1,0 +1,17 @@
+"""scikit-learn's own checks of its contract."""
+
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from improved_gan import SemiSupervisedGANClassifier
+
+
+@parametrize_with_checks(
+    [SemiSupervisedGANClassifier(epochs=30)],
+    expected_failed_checks=lambda _: {
+        "check_classifiers_classes": "uses -1 as a class, which means `unlabelled` here; scikit-learn exempts its own "
+        "semi-supervised classifiers from this part by their names",
+    },
+)
+def test_scikit_learn_check(estimator, check) -> None:
+    check(estimator)
