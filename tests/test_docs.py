@@ -35,7 +35,12 @@ def test_every_command_and_option_is_documented(name: str) -> None:
 
 def test_the_page_names_no_option_that_does_not_exist() -> None:
     page = (ROOT / "docs" / "cli.md").read_text()
-    known = {option for command in COMMANDS.values() for parameter in parameters(command) for option in parameter.opts}
+    known = {
+        option
+        for command in COMMANDS.values()
+        for parameter in parameters(command)
+        for option in (*parameter.opts, *parameter.secondary_opts)
+    }
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page)) <= known | {"--help", "--version"}
 
 

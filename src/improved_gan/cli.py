@@ -17,7 +17,7 @@ from improved_gan.commands.export_options import export
 from improved_gan.commands.report_options import report
 from improved_gan.commands.reproduce_arguments import ManyLabels, reproduce
 from improved_gan.commands.sample_options import sample
-from improved_gan.commands.train_options import ChannelsLast, Compile, GeneratorSteps, MicroBatch
+from improved_gan.commands.train_options import ChannelsLast, Compile, DataFolder, GeneratorSteps, MicroBatch, Precision
 from improved_gan.commands.turing_test import app as turing_test_app
 
 if TYPE_CHECKING:
@@ -70,14 +70,10 @@ def train(
         int | None, typer.Option(help="Decides which images have labels; default: the seed.", min=0, max=MAX_SEED)
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Length of the run; default: the recipe's.")] = None,
-    data: Annotated[
-        Path | None, typer.Option(help="Folder with the data; else IMPROVED_GAN_DATA, else a download.")
-    ] = None,
+    data: DataFolder = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; default: runs/RECIPE-LABELS-seedSEED.")] = None,
     device: DeviceOption = None,
-    precision: Annotated[
-        str | None, typer.Option(help="float32, or bfloat16 for the forward passes; default: the recipe's.")
-    ] = None,
+    precision: Precision = None,
     generator_steps: GeneratorSteps = None,
     micro_batch: MicroBatch = None,
     compile_networks: Compile = None,

@@ -1,11 +1,16 @@
-"""Options of `train` that say how a step is computed."""
+"""Options of `train`: its data, and how a step is computed."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-__all__ = ["ChannelsLast", "Compile", "GeneratorSteps", "MicroBatch"]
+__all__ = ["ChannelsLast", "Compile", "DataFolder", "GeneratorSteps", "MicroBatch", "Precision"]
 
+DataFolder = Annotated[Path | None, typer.Option(help="Folder with the data; else IMPROVED_GAN_DATA, else a download.")]
+Precision = Annotated[
+    str | None, typer.Option(help="float32, or bfloat16 for the forward passes; default: the recipe's.")
+]
 GeneratorSteps = Annotated[
     int | None, typer.Option(help="Turns of the generator for each of the discriminator.", min=1)
 ]
