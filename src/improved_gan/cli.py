@@ -72,6 +72,11 @@ def train(
     ] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads; default: PyTorch's choice.", min=1)] = None,
     save_every: Annotated[float, typer.Option(help="Seconds between checkpoints.", min=0)] = 60.0,
+    score_with: Annotated[
+        str | None, typer.Option(help="Score samples: inception, a run folder, or module:function of your own.")
+    ] = None,
+    score_every: Annotated[int, typer.Option(help="Epochs between scores; 0: at the end alone.", min=0)] = 0,
+    score_num: Annotated[int | None, typer.Option(help="How many samples are scored; default: 10,000.", min=1)] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done, and stop.")] = False,
     list_recipes: Annotated[bool, typer.Option("--list", help="Show the recipes with the paper's figures.")] = False,
 ) -> None:
@@ -104,6 +109,9 @@ def train(
             precision=precision,
             threads=threads,
             save_every=save_every,
+            score_with=score_with,
+            score_every=score_every,
+            score_num=score_num,
             dry_run=dry_run,
         ),
         _console(),

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
+from improved_gan.commands.sample_scores import SampleScores, sample_scores
 from improved_gan.kernels import native
 from improved_gan.recipes.experiment import Experiment
 from improved_gan.recipes.recipe import Recipe
@@ -39,6 +40,9 @@ class TrainOptions:
     precision: str | None = None
     threads: int | None = None
     save_every: float = 60.0
+    score_with: str | None = None
+    score_every: int = 0
+    score_num: int | None = None
     dry_run: bool = False
 
 
@@ -74,9 +78,12 @@ def train_recipe(recipe: Recipe, options: TrainOptions, console: Console) -> Pat
     if options.dry_run:
         console.print("dry run: nothing was trained or written")
         return out
+    score = sample_scores(
+        experiment, options.score_with, num=options.score_num, every=options.score_every, console=console
+    )
     with folder.locked():
         folder.claim(experiment.settings(), extendable=experiment.extendable())
-        _train(experiment, folder, options, console)
+        _train(experiment, folder, options, score, console)
     return out
 
 
@@ -115,10 +122,13 @@ def _announce(experiment: Experiment, out: Path, console: Console) -> None:
         say(console, line)
 
 
-def _train(experiment: Experiment, folder: RunFolder, options: TrainOptions, console: Console) -> None:
+def _train(
+    experiment: Experiment, folder: RunFolder, options: TrainOptions, score: SampleScores | None, console: Console
+) -> None:
     """Load what there is, go on to the end."""
     fingerprint = folder.recipe()["fingerprint"]
-    batches, schedule = experiment.batches(), experiment.schedule(save_every_seconds=options.save_every)
+    batches = experiment.batches()
+    schedule = experiment.schedule(save_every_seconds=options.save_every, score_every=options.score_every)
     state = experiment.start()
     total_steps = schedule.epochs * batches.steps_per_epoch
     _resume(state, folder, fingerprint, console)
@@ -139,6 +149,7 @@ def _train(experiment: Experiment, folder: RunFolder, options: TrainOptions, con
             evaluate=experiment.evaluate,
             reporter=reporter,
             stop=stop,
+            score=score,
         )
     _say_end(folder, console, "done")
 

@@ -77,7 +77,7 @@ class Experiment:
             self.data.train, self.split, batch_size=self.recipe.batch_size, seed=self.seed, device=self.device
         )
 
-    def schedule(self, *, save_every_seconds: float = 60.0) -> Schedule:
+    def schedule(self, *, save_every_seconds: float = 60.0, score_every: int = 0) -> Schedule:
         """How long and how fast."""
         recipe = self.recipe
         return Schedule(
@@ -88,6 +88,7 @@ class Experiment:
             sample_every=recipe.sample_every,
             save_every_seconds=save_every_seconds,
             precision=PRECISIONS[recipe.precision],
+            score_every=score_every,
         )
 
     def start(self) -> TrainingState:
@@ -151,9 +152,7 @@ def _split(recipe: Recipe, data: Dataset, seed: int) -> LabelSplit:
 
 
 @torch.no_grad()
-def test_errors(
-    discriminator: nn.Module, images: LabelledImages, *, device: torch.device, batch_size: int = _EVALUATION_BATCH
-) -> int:
+def test_errors(discriminator: nn.Module, images: LabelledImages, *, device: torch.device, batch_size: int) -> int:
     """How many of the images get the wrong class, in evaluation mode.
 
     A discriminator that looks across the batch judges batches as in training: of `batch_size`, in a fixed random order.

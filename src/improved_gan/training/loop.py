@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from improved_gan.models.interface import Generator
 from improved_gan.training import alarms
 from improved_gan.training.checkpoints import newest_checkpoint, save_checkpoint
 from improved_gan.training.errors import DivergedError, InterruptedRunError
@@ -47,6 +48,7 @@ class Schedule:
         sample_every: epochs between grids of samples.
         save_every_seconds: time between checkpoints; there is one at the end and at a stop as well.
         precision: of the forward passes, float32 or bfloat16.
+        score_every: epochs between scores of samples, at reports only; 0 scores at the end alone.
     """
 
     epochs: int
@@ -56,6 +58,15 @@ class Schedule:
     sample_every: int = 10
     save_every_seconds: float = 60.0
     precision: torch.dtype = torch.float32
+    score_every: int = 0
+
+    def scored_epochs(self) -> range:
+        """The epochs whose reports have scores of samples, beside the last one.
+
+        >>> list(Schedule(epochs=5, learning_rate=1.0, score_every=2).scored_epochs())
+        [2, 4]
+        """
+        return range(self.score_every, self.epochs + 1, self.score_every) if self.score_every else range(0)
 
     def rate(self, epoch: int) -> float:
         """The learning rate of an epoch, counted from 0.
@@ -78,6 +89,7 @@ def train(
     evaluate: Callable[[nn.Module], dict[str, float]],
     reporter: Reporter,
     stop: StopRequest,
+    score: Callable[[Generator], dict[str, float]] | None = None,
 ) -> None:
     """Run from where the state stands to the last epoch.
 
@@ -91,13 +103,14 @@ def train(
         evaluate: numbers by `group/name` from the discriminator with averaged weights, for reports only.
         reporter: shows progress.
         stop: asked between steps.
+        score: numbers by `samples/name` from the generator that samples are made with, for reports only.
 
     Raises:
         DivergedError: a term is not finite.
         InterruptedRunError: stopped on request, after saving.
         RunError: a checkpoint could not be saved.
     """
-    run = _Run(state, schedule, folder, fingerprint, evaluate, reporter)
+    run = _Run(state, schedule, folder, fingerprint, evaluate, reporter, score)
     for epoch in range(state.step // batches.steps_per_epoch, schedule.epochs):
         _set_rate(state, schedule.rate(epoch))
         for batch in batches.epoch(epoch, first_step=state.step % batches.steps_per_epoch):
@@ -128,6 +141,7 @@ class _Run:
     fingerprint: str
     evaluate: Callable[[nn.Module], dict[str, float]]
     reporter: Reporter
+    score: Callable[[Generator], dict[str, float]] | None = None
 
     def __post_init__(self) -> None:
         self._last_save = time.monotonic()
@@ -171,6 +185,8 @@ class _Run:
         line |= self.state.take_means()
         line |= self.evaluate(self.state.average.averaged(self.state.discriminator))
         line |= self._spreads(last_batch)
+        if self.score is not None and (epoch == self.schedule.epochs or epoch in self.schedule.scored_epochs()):
+            line |= self.score(self.state.sampling_generator())
         line["alarms"] = [{"name": alarm.name, "message": alarm.message} for alarm in alarms.check(line)]
         return line
 
