@@ -56,7 +56,10 @@ def train(
     recipe: Annotated[
         str | None, typer.Argument(help="A recipe's name, or the path of a Python file that defines recipe().")
     ] = None,
-    labels: Annotated[int | None, typer.Option(help="Labelled images in all, the same number a class.")] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(help="Labelled images in all, the same number a class; `folder`: or a labels file, or 0."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Decides networks, batches and noise.", min=0, max=MAX_SEED)] = 1,
     split_seed: Annotated[
         int | None, typer.Option(help="Decides which images have labels; default: the seed.", min=0, max=MAX_SEED)
@@ -78,6 +81,18 @@ def train(
     score_every: Annotated[int, typer.Option(help="Epochs between scores; 0: at the end alone.", min=0)] = 0,
     score_num: Annotated[int | None, typer.Option(help="How many samples are scored; default: 10,000.", min=1)] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done, and stop.")] = False,
+    images: Annotated[Path | None, typer.Option(help="`folder`: your images, a folder or archive.")] = None,
+    num_labels: Annotated[
+        int | None, typer.Option(help="`folder`: use only so many of the labels, balanced.", min=1)
+    ] = None,
+    size: Annotated[int | None, typer.Option(help="`folder`: 32, 64 or 128 pixels; default: by the images.")] = None,
+    validation: Annotated[
+        float | None, typer.Option(help="`folder`: share of the labelled images held out; default: 0.2.")
+    ] = None,
+    data_cache: Annotated[Path | None, typer.Option(help="`folder`: where decoded images are kept.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="`folder`: threads that decode; default: one a core.", min=1)
+    ] = None,
     list_recipes: Annotated[bool, typer.Option("--list", help="Show the recipes with the paper's figures.")] = False,
 ) -> None:
     """Train a GAN by a recipe; the same command again continues a run that was stopped.
@@ -85,7 +100,8 @@ def train(
     Ctrl-C and SIGTERM finish the step and save. A run that continues ends with the same numbers as one that was never
     stopped (same machine, same threads).
 
-    Examples: `improved-gan train digits`, `improved-gan train mnist --labels 100 --data DIR --out runs/mnist`.
+    Examples: `improved-gan train digits`, `improved-gan train mnist --labels 100 --data DIR --out runs/mnist`,
+    `improved-gan train folder --images photos --labels labels.csv`.
     """
     if list_recipes:
         from improved_gan.commands.recipes import list_all
@@ -95,11 +111,13 @@ def train(
     if recipe is None:
         raise typer.BadParameter("name a recipe, or see `improved-gan train --list`", param_hint="RECIPE")
     from improved_gan.commands.train import TrainOptions, run_training
+    from improved_gan.commands.train_folder import ImageOptions, labels_or_file
 
+    num, labels_file = labels_or_file(labels, num_labels)
     run_training(
         TrainOptions(
             recipe=recipe,
-            labels=labels,
+            labels=num,
             seed=seed,
             split_seed=split_seed,
             epochs=epochs,
@@ -113,6 +131,7 @@ def train(
             score_every=score_every,
             score_num=score_num,
             dry_run=dry_run,
+            own=ImageOptions(images, labels_file, size, validation, data_cache, workers),
         ),
         _console(),
     )

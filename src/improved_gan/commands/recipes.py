@@ -12,7 +12,8 @@ def list_all(console: Console) -> None:
     """Print one row a recipe and label budget."""
     table = Table("recipe", "labels", "epochs", "paper", "what it is", box=None, pad_edge=False)
     for name, build in RECIPES.items():
-        for labels in LABEL_CHOICES[name]:
+        for labels in LABEL_CHOICES.get(name, (None,)):
             recipe = build(labels)
-            table.add_row(name, str(recipe.num_labels), str(recipe.epochs), recipe.paper, recipe.summary)
+            num_labels = "all" if recipe.labels_as_given else str(recipe.num_labels)
+            table.add_row(name, num_labels, str(recipe.epochs), recipe.paper, recipe.summary)
     console.print(table)

@@ -1,6 +1,6 @@
 """`improved-gan train`: start a run, or continue it where it stopped."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -8,8 +8,11 @@ import torch
 from rich.console import Console
 
 from improved_gan.commands.sample_scores import SampleScores, sample_scores
+from improved_gan.commands.train_folder import ImageOptions, announce, check_unchanged, keep_listing, look_at
+from improved_gan.data.folder import OwnImages
 from improved_gan.kernels import native
 from improved_gan.recipes.experiment import Experiment
+from improved_gan.recipes.folder import folder_recipe
 from improved_gan.recipes.recipe import Recipe
 from improved_gan.recipes.registry import find_recipe
 from improved_gan.recipes.trained import OWN_RECIPE, choose_device
@@ -44,6 +47,7 @@ class TrainOptions:
     score_every: int = 0
     score_num: int | None = None
     dry_run: bool = False
+    own: ImageOptions = field(default_factory=ImageOptions)
 
 
 def run_training(options: TrainOptions, console: Console) -> Path:
@@ -56,11 +60,17 @@ def run_training(options: TrainOptions, console: Console) -> Path:
         RecipeError, DataError, RunError: what was asked for does not fit; nothing was changed.
         DivergedError, InterruptedRunError: see `training.loop.train`.
     """
+    if options.recipe == "folder":
+        own = look_at(options.own, labels=options.labels)
+        announce(own, console)
+        recipe = _changed(folder_recipe(own.dataset, num_labels=options.labels), options)
+        return train_recipe(recipe, options, console, own=own)
+    options.own.refuse(options.recipe)
     return train_recipe(_recipe(options), options, console)
 
 
-def train_recipe(recipe: Recipe, options: TrainOptions, console: Console) -> Path:
-    """The same for a recipe at hand; `options.recipe` names where it came from."""
+def train_recipe(recipe: Recipe, options: TrainOptions, console: Console, *, own: OwnImages | None = None) -> Path:
+    """The same for a recipe at hand; `options.recipe` names where it came from, `own` a user's images."""
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     out = options.out or Path("runs") / f"{recipe.name}-{recipe.num_labels}-seed{options.seed}"
@@ -74,6 +84,8 @@ def train_recipe(recipe: Recipe, options: TrainOptions, console: Console) -> Pat
     )
     _announce(experiment, out, console)
     folder = RunFolder(out)
+    if own is not None:
+        check_unchanged(out, own)
     folder.check(experiment.settings(), extendable=experiment.extendable())
     if options.dry_run:
         console.print("dry run: nothing was trained or written")
@@ -83,13 +95,18 @@ def train_recipe(recipe: Recipe, options: TrainOptions, console: Console) -> Pat
     )
     with folder.locked():
         folder.claim(experiment.settings(), extendable=experiment.extendable())
+        if own is not None:
+            keep_listing(out, own)
         _train(experiment, folder, options, score, console)
     return out
 
 
 def _recipe(options: TrainOptions) -> Recipe:
     """The recipe with what the command line changes."""
-    recipe = find_recipe(options.recipe, labels=options.labels)
+    return _changed(find_recipe(options.recipe, labels=options.labels), options)
+
+
+def _changed(recipe: Recipe, options: TrainOptions) -> Recipe:
     if options.epochs is not None:
         recipe = replace(recipe, epochs=options.epochs)
     return recipe if options.precision is None else replace(recipe, precision=options.precision)
@@ -108,8 +125,8 @@ def _announce(experiment: Experiment, out: Path, console: Console) -> None:
     say(console, f"{recipe.name}: {recipe.summary}")
     say(
         console,
-        f"{len(split.indices)} labels of {len(data.train)} training images (split seed {split.seed}, "
-        f"sha256 {split.digest[:12]}), {len(data.test)} test images; paper: {recipe.paper}",
+        f"{len(split.indices)} labels of {len(split.training_indices())} training images (split seed {split.seed}, "
+        f"sha256 {split.digest[:12]}), {len(data.test)} {data.test_kind} images; paper: {recipe.paper}",
     )
     say(
         console,

@@ -49,9 +49,8 @@ def read_labels(path: Path, names: Sequence[str], folder: Path) -> dict[str, str
         label = cells[label_column].strip()
         if name is None:
             unknown.append(cells[file_column])
-        elif label not in ("", "-1"):
-            if found.setdefault(name, label) != label:
-                twice.append(f"{name} ({found[name]}, {label})")
+        elif label not in ("", "-1") and found.setdefault(name, label) != label:
+            twice.append(f"{name} ({found[name]}, {label})")
     _refuse(path, folder, unknown, twice, num_rows=len(rows) - start)
     if not found:
         raise DataError(f"{path} gives no label to any image: fill the column of labels, or leave --labels out")
@@ -97,8 +96,8 @@ class _Names:
 
     def __init__(self, names: Sequence[str], folder: Path, beside: Path) -> None:
         self._known = frozenset(names)
-        self._folder = Path(os.path.abspath(folder))
-        self._beside = Path(os.path.abspath(beside))
+        self._folder = _absolute(folder)
+        self._beside = _absolute(beside)
 
     def resolve(self, written: str) -> str | None:
         """Its name as the folder has it, or None."""
@@ -113,6 +112,11 @@ class _Names:
                     if inside in self._known:
                         return inside
         return None
+
+
+def _absolute(path: Path) -> Path:
+    """Without following links: the name counts."""
+    return Path(os.path.normpath(Path.cwd() / path))
 
 
 def _refuse(path: Path, folder: Path, unknown: Sequence[str], twice: Sequence[str], *, num_rows: int) -> None:

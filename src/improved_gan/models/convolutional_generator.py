@@ -123,7 +123,7 @@ class ReferenceGenerator(Generator):
             data_dependent_init_(self.body, self.body.reference, std=inner.output_deviation)
 
     def train(self, mode: bool = True) -> Self:
-        """Evaluation begins with fresh reference statistics: optimisers do not reliably mark what they change."""
+        """Evaluation begins with fresh reference statistics: optimisers may not mark what they change."""
         super().train(mode)
         if not mode:
             self.body.refresh()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from improved_gan.recipes.ablations import ABLATIONS
 from improved_gan.recipes.cifar10 import cifar10, cifar10_labels_alone, cifar10_pictures
 from improved_gan.recipes.digits import digits, digits_labels_alone
+from improved_gan.recipes.folder import folder
 from improved_gan.recipes.imagenet import imagenet_128
 from improved_gan.recipes.mnist import mnist
 from improved_gan.recipes.mnist_pictures import mnist_classifier, mnist_pictures
@@ -27,6 +28,7 @@ RECIPES: dict[str, Callable[[int | None], Recipe]] = {
     "svhn-pictures": svhn_pictures,
     **ABLATIONS,
     "imagenet-128": imagenet_128,
+    "folder": folder,
 }
 # Label budgets that a list shows (None: the recipe's own); any other multiple of the classes works too.
 LABEL_CHOICES: dict[str, tuple[int | None, ...]] = dict.fromkeys(RECIPES, (None,)) | {

@@ -4,6 +4,8 @@ from functools import partial
 from pathlib import Path
 
 from improved_gan.data import Dataset
+from improved_gan.data.download import cache_folder
+from improved_gan.data.folder import FolderOptions, load_folder
 from improved_gan.models import ImageNetDiscriminator, ImageNetGenerator, ReferenceGenerator
 from improved_gan.recipes.recipe import Recipe, RecipeError
 from improved_gan.techniques import (
@@ -60,6 +62,4 @@ def imagenet_128(labels: int | None = None) -> Recipe:
 def _load(folder: Path | None) -> Dataset:
     if folder is None:
         raise RecipeError("imagenet-128 trains on a folder of images by class: name it with --data FOLDER")
-    from improved_gan.data.folder import load_image_folder
-
-    return load_image_folder(folder, size=_SHAPE[1])
+    return load_folder(FolderOptions(images=folder, cache=cache_folder() / "decoded", size=_SHAPE[1])).dataset

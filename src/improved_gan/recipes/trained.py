@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from improved_gan.models import Discriminator, Generator
+from improved_gan.recipes.folder import folder_again
 from improved_gan.recipes.recipe import RecipeError
 from improved_gan.recipes.registry import find_recipe
 from improved_gan.techniques import WeightAverage
@@ -62,7 +63,10 @@ def load_trained(path: Path, *, device: str = "cpu", warn: Callable[[str], None]
     settings = stored["settings"]
     own = path / OWN_RECIPE
     source = str(own) if own.is_file() else Path(settings["recipe"]).stem  # a name, never a path from the file
-    recipe = find_recipe(source, labels=settings["label_split"]["num_labels"])
+    if source == "folder":
+        recipe = folder_again(settings)
+    else:
+        recipe = find_recipe(source, labels=settings["label_split"]["num_labels"])
     # What the command line changed counts too; everything else must be as it was.
     recipe = replace(recipe, epochs=settings["epochs"], precision=settings["values"]["precision"])
     now = json.loads(json.dumps(recipe.as_dict()))

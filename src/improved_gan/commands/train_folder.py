@@ -1,0 +1,145 @@
+"""`improved-gan train folder`: look at a user's images, say what was found, and notice later when they have changed."""
+
+import csv
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from improved_gan.data.download import cache_folder
+from improved_gan.data.folder import FolderOptions, OwnImages, load_folder
+from improved_gan.data.in_order import num_workers
+from improved_gan.recipes.recipe import RecipeError
+from improved_gan.training.checkpoints import write_atomically
+from improved_gan.training.errors import RunError
+from improved_gan.training.reporting import say, warn
+
+__all__ = ["IMAGES_FILE", "ImageOptions", "announce", "check_unchanged", "keep_listing", "labels_or_file", "look_at"]
+
+IMAGES_FILE = "images.csv"  # in the run folder: file, part, label, sha256
+_REPORT_FILE = "images.json"
+_HEADER = ["file", "part", "label", "sha256"]
+_LISTED = 5
+
+
+@dataclass(frozen=True)
+class ImageOptions:
+    """What the command line says about a user's images; None leaves the choice to us."""
+
+    images: Path | None = None
+    labels_file: Path | None = None
+    size: int | None = None
+    validation: float | None = None
+    cache: Path | None = None
+    workers: int | None = None
+
+    def refuse(self, recipe: str) -> None:
+        """Other recipes have images of their own.
+
+        Raises:
+            RecipeError: an option was given that only the recipe `folder` has.
+        """
+        names = {
+            "--images": self.images,
+            "--labels FILE": self.labels_file,
+            "--size": self.size,
+            "--validation": self.validation,
+            "--data-cache": self.cache,
+            "--workers": self.workers,
+        }
+        if given := [name for name, value in names.items() if value is not None]:
+            raise RecipeError(f"{' and '.join(given)}: only the recipe `folder` has this, {recipe} has its own images")
+
+
+def labels_or_file(labels: str | None, num_labels: int | None) -> tuple[int | None, Path | None]:
+    """What `--labels` and `--num-labels` mean: how many labels, and the labels file.
+
+    Raises:
+        RecipeError: two different numbers.
+
+    >>> labels_or_file("100", None), labels_or_file("labels.csv", 20)
+    ((100, None), (20, PosixPath('labels.csv')))
+    """
+    try:
+        num = None if labels is None else int(labels)
+    except ValueError:
+        return num_labels, Path(str(labels))
+    if num is not None and num_labels is not None:
+        raise RecipeError(f"--labels {num} and --num-labels {num_labels} say the same thing: give one of them")
+    return (num_labels if num is None else num), None
+
+
+def look_at(options: ImageOptions, *, labels: int | None) -> OwnImages:
+    """Read, check and decode the images.
+
+    Args:
+        options: of the command line.
+        labels: 0 for pictures alone.
+
+    Raises:
+        RecipeError: no images are named.
+        DataError: they cannot be used.
+    """
+    if options.images is None:
+        raise RecipeError("the recipe `folder` needs your images: improved-gan train folder --images DIR")
+    return load_folder(
+        FolderOptions(
+            images=options.images,
+            labels=options.labels_file,
+            use_labels=labels != 0,
+            size=options.size,
+            validation=FolderOptions.validation if options.validation is None else options.validation,
+            cache=options.cache or cache_folder() / "decoded",
+            workers=options.workers or num_workers(),
+        )
+    )
+
+
+def announce(own: OwnImages, console: Console) -> None:
+    """Say what was found, and what is odd."""
+    for line in own.report.lines():
+        say(console, line)
+    for line in own.report.warnings():
+        warn(console, line)
+
+
+def check_unchanged(run: Path, own: OwnImages) -> None:
+    """Whether the images are those that the run began with.
+
+    Raises:
+        RunError: some have changed, are new or are gone; they are named.
+    """
+    file = run / IMAGES_FILE
+    if not file.is_file():
+        return
+    with file.open(newline="", encoding="utf-8", errors="surrogateescape") as text:
+        before = {row[0]: row[3] for row in csv.reader(text) if len(row) == len(_HEADER) and row != _HEADER}
+    now = {name: digest for name, _, _, digest in own.rows}
+    if sorted(before.values()) == sorted(now.values()) and list(before.values()) == list(now.values()):
+        return
+    changed = [name for name, digest in now.items() if before.get(name, digest) != digest]
+    new, gone = [name for name in now if name not in before], [name for name in before if name not in now]
+    found = [
+        f"{len(names)} {word} ({_some(names)})"
+        for word, names in (("changed", changed), ("new", new), ("gone", gone))
+        if names
+    ]
+    raise RunError(
+        f"the images have changed since {run} began: {', '.join(found)}: put them back to go on, or give another --out"
+    )
+
+
+def keep_listing(run: Path, own: OwnImages) -> None:
+    """Write into the run folder which image was in which part with which label, and the report."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([_HEADER, *own.rows])
+    write_atomically(run / IMAGES_FILE, text.getvalue().encode(errors="surrogateescape"))
+    report = json.dumps(own.report.as_dict(), indent=1)
+    write_atomically(run / _REPORT_FILE, report.encode(errors="surrogateescape"))
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:_LISTED]) + (" ..." if len(names) > _LISTED else "")

@@ -1,0 +1,194 @@
+"""Any folder or archive of images as a data set: with class folders, a labels file, labels beside the images, or none.
+
+Everything is looked at before anything is trained: what cannot be used is an error with its remedy, what was left out
+or is odd is a notice in the report. The images become squares of one size (`images.decode_square`).
+
+Validation images are labelled images that training never sees: those of a `val` folder, else a fixed share of each
+class, chosen by the hash of their content, so that the choice is the same under any name, in any order and for any
+seed. An image whose content also lies in the training part is never among them. A `test` folder is used where there is
+no `val`, for reports only.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from improved_gan.data.dataset import DataError, Dataset, LabelledImages
+from improved_gan.data.decoded_cache import Decoded, decode_images
+from improved_gan.data.folder_labels import Labelling, read_labelling
+from improved_gan.data.folder_report import FolderReport, Part
+from improved_gan.data.image_scan import Scan, scan_images
+from improved_gan.data.image_sizes import choose_size
+from improved_gan.data.image_sources import open_images
+from improved_gan.data.validation import choose_validation, duplicates_of
+
+__all__ = ["FolderOptions", "OwnImages", "load_folder"]
+
+_FEWEST = 10  # training images, below which no GAN is worth a start
+
+
+@dataclass(frozen=True)
+class FolderOptions:
+    """How a folder is to be read.
+
+    Args:
+        images: the folder or archive.
+        labels: a labels file, or None for class folders or labels beside the images.
+        use_labels: False trains on pictures alone, whatever the folders are called.
+        size: pixels of a side; None chooses by the images.
+        validation: the share of each class's labelled images that is held out where there is no `val` folder.
+        cache: folder for decoded images.
+        workers: threads that read and decode.
+    """
+
+    images: Path
+    cache: Path
+    labels: Path | None = None
+    use_labels: bool = True
+    size: int | None = None
+    validation: float = 0.2
+    workers: int = 1
+
+
+@dataclass(frozen=True)
+class OwnImages:
+    """A folder, ready for training.
+
+    Attributes:
+        dataset: its images; label -1 where none is known.
+        report: what was found, for people.
+        rows: for each image its file, part, label ("" for none) and SHA-256, as a run folder keeps them.
+    """
+
+    dataset: Dataset
+    report: FolderReport
+    rows: tuple[tuple[str, str, str, str], ...]
+
+
+def load_folder(options: FolderOptions) -> OwnImages:
+    """Look at everything, check it, decode it.
+
+    Raises:
+        DataError: images or labels that cannot be used; the message says what to do.
+    """
+    if not 0 <= options.validation < 1:
+        raise DataError(f"the share of validation images must lie in 0..1, below 1; got {options.validation:g}")
+    source = open_images(options.images)
+    scan = scan_images(source, workers=options.workers)
+    if not len(scan):
+        name, reason = next(iter(scan.bad.items()))
+        raise DataError(
+            f"none of the {len(source)} images in {options.images} can be read (the first, {name}, {reason})"
+        )
+    labelling = read_labelling(
+        options.images, scan.names, source.names, labels=options.labels, use_labels=options.use_labels
+    )
+    size, size_notices = choose_size(scan.shorter_sides, options.size)
+    decoded = decode_images(scan, channels=3, size=size, folder=options.cache, workers=options.workers)
+    return _assemble(options, scan, labelling, decoded, size, size_notices)
+
+
+def _assemble(
+    options: FolderOptions, scan: Scan, labelling: Labelling, decoded: Decoded, size: int, notices: Sequence[str]
+) -> OwnImages:
+    """Training images, validation images and the report from what was read."""
+    good = np.setdiff1d(np.arange(len(scan)), np.fromiter(decoded.bad, dtype=np.int64))
+    names = [scan.names[row] for row in good]
+    hashes = scan.hashes[good]
+    labels, parts = labelling.labels[good], np.asarray(labelling.parts)[good]
+    labels, conflicts = _without_conflicts(labels, hashes, names)
+    evaluated, kind, more = choose_validation(labels, parts, hashes, share=options.validation)
+    train = np.flatnonzero(parts == "train")
+    train_rows = np.setdiff1d(train, evaluated)
+    _check_training(options.images, train_rows)
+    first, last = int(train_rows[0]), int(train_rows[-1]) + 1
+    inside = np.arange(first, last)
+    held_out = np.setdiff1d(inside, train_rows) - first
+    shown = np.full(len(names), "unused", dtype=object)
+    shown[train_rows], shown[evaluated] = "train", kind
+
+    def part(name: str) -> Part:
+        return Part.of(name, labels[shown == name], len(labelling.class_names))
+
+    _check_classes(options.images, labelling, part("train"))
+    bad = scan.bad | {scan.names[row]: reason for row, reason in decoded.bad.items()}
+    dataset = Dataset(
+        name=options.images.name or "images",
+        class_names=labelling.class_names,
+        train=LabelledImages(decoded.images[first:last], torch.from_numpy(labels[first:last].copy())),
+        test=LabelledImages(decoded.images[torch.from_numpy(evaluated)], torch.from_numpy(labels[evaluated])),
+        test_kind=kind,
+        held_out=tuple(held_out.tolist()),
+        digest=scan.digest(),
+    )
+    report = FolderReport(
+        path=options.images,
+        layout=labelling.source,
+        class_names=labelling.class_names,
+        parts=(part("train"), part(kind)),
+        num_unused=int((shown == "unused").sum()),
+        sizes=scan.sizes,
+        num_grey=int((~scan.colour).sum()),
+        size=size,
+        bad=bad,
+        num_copies=duplicates_of(hashes[train_rows]),
+        notices=(*labelling.notices, *notices, *conflicts, *more),
+        decoded=decoded,
+        workers=options.workers,
+    )
+    return OwnImages(dataset, report, _rows(names, shown, labels, hashes, labelling.class_names))
+
+
+def _rows(
+    names: Sequence[str],
+    shown: NDArray[np.object_],
+    labels: NDArray[np.int64],
+    hashes: NDArray[np.uint8],
+    classes: Sequence[str],
+) -> tuple[tuple[str, str, str, str], ...]:
+    return tuple(
+        (name, str(part), classes[label] if label >= 0 else "", digest.tobytes().hex())
+        for name, part, label, digest in zip(names, shown, labels.tolist(), hashes, strict=True)
+    )
+
+
+def _check_training(path: Path, train_rows: NDArray[np.int64]) -> None:
+    if len(train_rows) < _FEWEST:
+        raise DataError(f"{path} has {len(train_rows)} images to train on, at least {_FEWEST} are needed: add images")
+
+
+def _check_classes(path: Path, labelling: Labelling, train: Part) -> None:
+    empty = [name for name, num in zip(labelling.class_names, train.counts, strict=True) if not num]
+    if empty:
+        raise DataError(
+            f"{path}: no image of {', '.join(empty[:5])} is left to train on (unreadable, or in two classes): "
+            "add images or labels of it"
+        )
+
+
+def _without_conflicts(
+    labels: NDArray[np.int64], hashes: NDArray[np.uint8], names: Sequence[str]
+) -> tuple[NDArray[np.int64], list[str]]:
+    """Labels with -1 where the same content has two of them, and a notice."""
+    known = np.flatnonzero(labels >= 0)
+    if not len(known):
+        return labels, []
+    _, group = np.unique(hashes[known], axis=0, return_inverse=True)
+    group = group.reshape(-1)
+    lowest = np.full(group.max() + 1, np.iinfo(np.int64).max)
+    highest = np.full(group.max() + 1, -1)
+    np.minimum.at(lowest, group, labels[known])
+    np.maximum.at(highest, group, labels[known])
+    wrong = known[(lowest != highest)[group]]
+    if not len(wrong):
+        return labels, []
+    labels = labels.copy()
+    labels[wrong] = -1
+    listed = ", ".join(names[row] for row in wrong[:4]) + (" ..." if len(wrong) > 4 else "")
+    return labels, [
+        f"{len(wrong)} files are copies of each other in different classes ({listed}): their labels are not used"
+    ]

@@ -1,0 +1,73 @@
+"""Validation images: labelled, never trained on, and no copies of what is trained on."""
+
+from collections import Counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["MOST", "choose_validation", "duplicates_of"]
+
+MOST = 10_000  # images that are held out at most
+
+
+def choose_validation(
+    labels: NDArray[np.int64], parts: NDArray[np.str_], hashes: NDArray[np.uint8], *, share: float
+) -> tuple[NDArray[np.int64], str, list[str]]:
+    """Rows to validate on: the `validation` part, else the `test` part, else a share of each class.
+
+    Args:
+        labels: (N,) classes, -1 for none.
+        parts: (N,) "train", "validation" or "test".
+        hashes: (N, 32) of the images' content.
+        share: of each class's labelled training images, rounded down; used where there is no such part.
+
+    Returns:
+        The rows in ascending order, what they are ("validation" or "test"), and notices.
+    """
+    keys = [one.tobytes() for one in hashes]
+    train = np.flatnonzero(parts == "train")
+    trained = {keys[row] for row in train}
+    for kind in ("validation", "test"):
+        rows = np.flatnonzero((parts == kind) & (labels >= 0))
+        if len(rows):
+            fresh = np.asarray([row for row in rows if keys[row] not in trained], dtype=np.int64)
+            return fresh, kind, _notices_of_given(kind, len(rows), len(fresh))
+    rows = _held_out(labels, train, keys, share)
+    return rows, "validation", _notices_of_held_out(labels[train], labels[rows], share)
+
+
+def duplicates_of(hashes: NDArray[np.uint8]) -> int:
+    """How many images are copies of earlier ones.
+
+    >>> duplicates_of(np.array([[1, 2], [1, 2], [3, 4]], dtype=np.uint8))
+    1
+    """
+    return len(hashes) - len({one.tobytes() for one in hashes})
+
+
+def _held_out(
+    labels: NDArray[np.int64], train: NDArray[np.int64], keys: list[bytes], share: float
+) -> NDArray[np.int64]:
+    """Of each class those with the lowest hashes; content that lies in the training part twice stays there."""
+    times = Counter(keys[row] for row in train)
+    labelled = train[labels[train] >= 0]
+    share = min(share, MOST / max(1, len(labelled)))
+    chosen: list[int] = []
+    for one in np.unique(labels[labelled]):
+        members = labelled[labels[labelled] == one]
+        single = sorted((row for row in members.tolist() if times[keys[row]] == 1), key=lambda row: keys[row])
+        chosen += single[: int(share * len(members))]
+    return np.asarray(sorted(chosen), dtype=np.int64)
+
+
+def _notices_of_given(kind: str, num: int, num_fresh: int) -> list[str]:
+    if num_fresh == num:
+        return []
+    return [f"{num - num_fresh} {kind} images have the same content as training images and are left out of the {kind}"]
+
+
+def _notices_of_held_out(labels: NDArray[np.int64], chosen: NDArray[np.int64], share: float) -> list[str]:
+    num = int((labels >= 0).sum())
+    if not num or len(chosen):
+        return []
+    return [f"no image is held out for validation: {share:.0%} of each class are less than one image"]
