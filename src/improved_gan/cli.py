@@ -80,6 +80,11 @@ def train(
     channels_last: ChannelsLast = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads; default: PyTorch's choice.", min=1)] = None,
     save_every: Annotated[float, typer.Option(help="Seconds between checkpoints.", min=0)] = 60.0,
+    score_with: Annotated[
+        str | None, typer.Option(help="Score samples: inception, a run folder, or module:function of your own.")
+    ] = None,
+    score_every: Annotated[int, typer.Option(help="Epochs between scores; 0: at the end alone.", min=0)] = 0,
+    score_num: Annotated[int | None, typer.Option(help="How many samples are scored; default: 10,000.", min=1)] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done, and stop.")] = False,
     images: Annotated[Path | None, typer.Option(help="`folder`: your images, a folder or archive.")] = None,
     num_labels: Annotated[
@@ -131,6 +136,9 @@ def train(
             channels_last=channels_last,
             threads=threads,
             save_every=save_every,
+            score_with=score_with,
+            score_every=score_every,
+            score_num=score_num,
             dry_run=dry_run,
             own=ImageOptions(images, labels_file, size, validation, data_cache, workers),
         ),

@@ -1,4 +1,5 @@
 from functools import partial
+from itertools import pairwise
 
 import pytest
 import torch
@@ -21,7 +22,7 @@ def test_full_size_has_the_layers_of_the_paper() -> None:
     convolutions = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
     assert [layer.kernel_size for layer in convolutions] == [(3, 3)] * 7
     widths = [3, 64, 128, 256, 256, 256, 512, 512]
-    body = sum(9 * a * b + 2 * b for a, b in zip(widths, widths[1:], strict=False))
+    body = sum(9 * a * b + 2 * b for a, b in pairwise(widths))
     dense = 512 * 8 * 8 * 512 + 512
     output = (512 + 2 * 300) * 1001 + 1001  # to the real half and to the generated half; 1000 classes and "generated"
     assert count(network) == body + dense + 512 * 300 * 50 + output

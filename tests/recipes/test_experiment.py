@@ -1,14 +1,14 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 
-from improved_gan.data import Dataset, LabelledImages, load_digits
-from improved_gan.recipes import digits
-from improved_gan.recipes.experiment import Experiment, test_errors
+from improved_gan.data import DataError, Dataset, LabelledImages, load_digits
+from improved_gan.recipes import RecipeError, digits
+from improved_gan.recipes.experiment import Experiment
 from improved_gan.techniques import WeightAverage
-
-test_errors.__test__ = False  # pytest: a function under test, not a test
+from improved_gan.training import train_step
 
 
 def prepare(**changes: object) -> Experiment:
@@ -95,3 +95,36 @@ def test_without_labels_nothing_is_evaluated() -> None:
     experiment = prepare(num_labels=0)
     assert experiment.split.indices == ()
     assert experiment.evaluate(experiment.start().discriminator) == {}
+
+
+def test_images_of_another_size_or_other_classes_are_refused_before_training() -> None:
+    with pytest.raises(RecipeError, match=r"digits trains on images of 16x16 pixels with 1 channels, but .* has 8x8"):
+        prepare(image_shape=(1, 16, 16))
+    with pytest.raises(RecipeError, match="larger images"):
+        prepare(image_shape=(1, 16, 16))
+    with pytest.raises(RecipeError, match="images of that size"):
+        prepare(image_shape=(3, 8, 8))
+    with pytest.raises(RecipeError, match=r"tells 7 classes apart, but .* has 10"):
+        prepare(num_classes=7)
+    assert prepare(image_shape=(1, 8, 8), num_classes=10).data.image_shape == (1, 8, 8)
+
+
+def test_more_labels_than_there_are_are_refused_before_training() -> None:
+    with pytest.raises(DataError, match=r"class \d has only \d+ images: take at most \d+ labels"):
+        prepare(num_labels=10_000)
+
+
+def test_the_players_may_have_rates_of_their_own() -> None:
+    state = prepare(discriminator_rate=0.25).start()
+    groups = [one.param_groups[0] for one in (state.optimizers.discriminator, state.optimizers.generator)]
+    assert [group.get("rate_factor") for group in groups] == [0.25, 1.0]
+
+
+def test_historical_averaging_joins_the_objective_where_it_is_asked_for() -> None:
+    experiment = prepare(historical_weight=0.1)
+    state = experiment.start()
+    batch = next(experiment.batches().epoch(0))
+    terms = train_step(state.generator, state.discriminator, experiment.objective(state), batch, state.optimizers)
+    assert {"discriminator/history", "generator/history"} <= set(terms)
+    plain = prepare()
+    assert plain.objective(plain.start()) is plain.recipe.objective

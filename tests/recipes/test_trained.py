@@ -1,10 +1,17 @@
+import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from improved_gan.recipes import RECIPES, digits
+from improved_gan.recipes.experiment import Experiment
 from improved_gan.recipes.trained import choose_device, load_trained
+from improved_gan.training import train_step
+from improved_gan.training.checkpoints import save_checkpoint
 from improved_gan.training.errors import RunError
+from improved_gan.training.run_folder import RunFolder
 
 
 def test_a_trained_run_gives_averaged_weights_in_evaluation_mode(trained_run: Path) -> None:
@@ -29,3 +36,20 @@ def test_devices() -> None:
         choose_device("cuda:77")
     with pytest.raises(RunError, match="try --device cpu"):
         choose_device("abacus")
+
+
+def test_samples_of_a_run_come_from_the_average_that_it_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = replace(digits(), generator_average_decay=0.9, epochs=1, num_start_images=50)
+    monkeypatch.setitem(RECIPES, "digits", lambda labels: recipe)
+    experiment = Experiment.prepare(recipe, seed=1, split_seed=1, data_folder=None, device="cpu")
+    state, folder = experiment.start(), RunFolder(tmp_path / "run")
+    folder.claim(experiment.settings())
+    for batch in itertools.islice(experiment.batches().epoch(0), 2):
+        train_step(state.generator, state.discriminator, recipe.objective, batch, state.optimizers)
+        state.average.update()
+    save_checkpoint(folder.checkpoints, 2, state.tensors(), fingerprint=folder.recipe()["fingerprint"])
+    trained = load_trained(folder.path, warn=pytest.fail)
+    expected = state.sampling_generator().eval()
+    latents = expected.draw_latents(3)
+    assert torch.equal(trained.generator(latents), expected(latents))
+    assert not torch.equal(trained.generator(latents), state.generator.eval()(latents))

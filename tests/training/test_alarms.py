@@ -43,3 +43,28 @@ def test_messages_say_what_it_means_and_what_to_try() -> None:
     assert "step 12" in message
     assert "step-00000010.safetensors, is kept" in message
     assert "Try a smaller learning rate" in message
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        # With a smoothed target of 0.9 D never calls a real image real by more than that.
+        ({"discriminator/real_probability": 0.9, "discriminator/generated_probability": 0.001}, []),
+        (
+            {
+                "discriminator/real_probability": 0.9,
+                "discriminator/generated_probability": 0.001,
+                "discriminator/accuracy": 1.0,
+            },
+            ["discriminator has won"],
+        ),
+        ({"discriminator/generated_distance": 0.9, "discriminator/real_distance": 10.0}, ["generator collapsed"]),
+        ({"discriminator/generated_distance": 1.1, "discriminator/real_distance": 10.0}, []),
+        ({"discriminator/feature_distance": 5.1}, ["features apart"]),
+        ({"discriminator/feature_distance": 3.0, "discriminator/real_distance": 500.0}, []),
+        ({"generator/adversarial": 101.0}, ["losses diverge"]),
+        ({"images/real_spread": 1000.0, "images/generated_spread": 1000.0}, []),
+    ],
+)
+def test_alarms_of_the_game(changes: dict[str, float], names: list[str]) -> None:
+    assert [alarm.name for alarm in check({**HEALTHY, **changes})] == names

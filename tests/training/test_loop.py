@@ -20,7 +20,7 @@ from improved_gan.recipes.experiment import Experiment
 from improved_gan.training.checkpoints import load_newest
 from improved_gan.training.errors import DivergedError, InterruptedRunError
 from improved_gan.training.interruption import StopRequest
-from improved_gan.training.loop import Schedule, train
+from improved_gan.training.loop import train
 from improved_gan.training.reporting import Reporter
 from improved_gan.training.run_folder import RunFolder
 
@@ -130,13 +130,6 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(t
     with pytest.raises(DivergedError, match=r"not finite at step 24.*step-00000014\.safetensors, is kept"):
         run(tmp_path, objective=objective)
     assert [(path.name, path.read_bytes()) for path in (tmp_path / "checkpoints").iterdir()] == kept
-
-
-def test_the_learning_rate_falls_to_the_end() -> None:
-    schedule = Schedule(epochs=10, learning_rate=0.3, decay_share=0.4)
-    rates = [round(schedule.rate(epoch), 6) for epoch in range(10)]
-    assert rates == [0.3] * 7 + [0.225, 0.15, 0.075]
-    assert Schedule(epochs=10, learning_rate=0.3).rate(9) == 0.3
 
 
 def spawn(out: Path, errors: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:

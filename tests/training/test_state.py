@@ -5,6 +5,7 @@ from improved_gan.data import Batches, LabelSplit, load_digits
 from improved_gan.models import DenseDiscriminator, DenseGenerator
 from improved_gan.techniques import WeightAverage
 from improved_gan.training import Optimizers, SemiSupervised, train_step
+from improved_gan.training.history import Histories, after_each_step
 from improved_gan.training.state import TrainingState, below
 
 
@@ -79,3 +80,44 @@ def test_another_network_is_refused() -> None:
 def test_below_takes_a_prefix_off() -> None:
     one = torch.ones(())
     assert below({"a.b": one, "ab.c": one, "a.b.c": one}, "a") == {"b": one, "b.c": one}
+
+
+def test_averaged_weights_of_the_generator_and_pasts_are_saved_and_resumed() -> None:
+    def with_memory() -> TrainingState:
+        state = fresh()
+        state.generator_average = WeightAverage(state.generator, 0.5)
+        after_each_step(state.optimizers.generator, state.generator_average.update)
+        state.histories = Histories(state.optimizers)
+        return state
+
+    whole = with_memory()
+    advance(whole, 3)
+    saved = {name: value.clone() for name, value in whole.tensors().items()}
+    assert int(saved["generator_average.num_updates"]) == 3
+    assert int(saved["histories.generator.num_updates"]) == 3
+    advance(whole, 2)
+    torch.manual_seed(99)
+    resumed = with_memory()
+    resumed.load(saved)
+    advance(resumed, 2)
+    assert same(resumed.tensors(), whole.tensors())
+
+
+def test_samples_are_made_with_averaged_weights_where_they_are_kept() -> None:
+    state = fresh()
+    assert state.sampling_generator() is state.generator
+    state.generator_average = WeightAverage(state.generator, 0.5)
+    after_each_step(state.optimizers.generator, state.generator_average.update)
+    advance(state, 3)
+    random = torch.get_rng_state()
+    sampling = state.sampling_generator()
+    assert torch.equal(random, torch.get_rng_state())
+    expected = state.generator_average.averaged(state.generator)
+    assert torch.equal(sampling.output.bias, expected.output.bias)
+    assert not torch.equal(sampling.output.bias, state.generator.output.bias)
+    assert sampling.training == state.generator.training
+    # Its batch norm statistics are its own: those of a large batch through the averaged weights.
+    block = sampling.hidden[0]
+    values = sampling.draw_latents(20_000) @ block.weight.T
+    torch.testing.assert_close(block.running_mean, values.mean(0), atol=0.02, rtol=0)
+    torch.testing.assert_close(block.running_var, values.var(0), atol=0.0, rtol=0.3)

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
+from improved_gan.commands.sample_scores import SampleScores, sample_scores
 from improved_gan.commands.train_folder import ImageOptions, announce, check_unchanged, keep_listing, look_at
 from improved_gan.data.folder import OwnImages
 from improved_gan.distributed import rank, world_size
@@ -50,6 +51,9 @@ class TrainOptions:
     channels_last: bool | None = None
     threads: int | None = None
     save_every: float = 60.0
+    score_with: str | None = None
+    score_every: int = 0
+    score_num: int | None = None
     dry_run: bool = False
     own: ImageOptions = field(default_factory=ImageOptions)
 
@@ -100,13 +104,18 @@ def train_recipe(
         console.print("dry run: nothing was trained or written")
         return out
     state = experiment.start(warn=partial(warn, console))
+    score = None
+    if rank() == 0:
+        score = sample_scores(
+            experiment, options.score_with, num=options.score_num, every=options.score_every, console=console
+        )
     processes.wait()  # what one of them finds wrong ends all before anything is written
     with folder.locked() if rank() == 0 else nullcontext():
         if rank() == 0:
             folder.claim(experiment.settings(), extendable=experiment.extendable())
             if own is not None:
                 keep_listing(out, own)
-        _train(experiment, state, folder, options, console, processes)
+        _train(experiment, state, folder, options, console, processes, score)
     return out
 
 
@@ -179,10 +188,12 @@ def _train(
     options: TrainOptions,
     console: Console,
     processes: Processes,
+    score: SampleScores | None,
 ) -> None:
     """Load what there is, go on to the end."""
     fingerprint = folder.recipe()["fingerprint"] if rank() == 0 else ""
-    batches, schedule = experiment.batches(), experiment.schedule(save_every_seconds=options.save_every)
+    batches = experiment.batches()
+    schedule = experiment.schedule(save_every_seconds=options.save_every, score_every=options.score_every)
     total_steps = schedule.epochs * batches.steps_per_epoch
     _resume(state, folder, fingerprint, console, processes)
     if options.recipe.endswith(".py") and rank() == 0:
@@ -203,6 +214,7 @@ def _train(
             evaluate=experiment.evaluate,
             reporter=reporter,
             stop=stop,
+            score=score,
         )
     _say_end(folder, console, "done")
 

@@ -19,8 +19,9 @@ from improved_gan.recipes.recipe import PRECISIONS, Recipe
 from improved_gan.techniques import WeightAverage, data_dependent_init_
 from improved_gan.training import Optimizers, alarms
 from improved_gan.training.errors import DivergedError
-from improved_gan.training.loop import Schedule, take_steps
+from improved_gan.training.loop import take_steps
 from improved_gan.training.reporting import say
+from improved_gan.training.schedule import Schedule
 from improved_gan.training.state import TrainingState
 
 __all__ = ["Fit", "Validation", "fit_member"]

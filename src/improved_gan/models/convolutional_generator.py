@@ -1,9 +1,9 @@
 """The convolutional generator of the CIFAR-10 and SVHN experiments (paper, sections 6.2 and 6.3; released scripts).
 
 G at 32x32: z uniform in [0, 1]^100 - dense to 512x4x4 - 5x5 transposed convolutions of stride 2 to 256x8x8, 128x16x16
-and 3x32x32. ReLU and batch norm with a shift but no scale before it (of the dense layer each of the 8192
-units by itself, so that the part of z that varies over the batch is not drowned); the last layer has weight norm (scale learnt,
-start deviation 0.1) and tanh. Images come out in [0, 1] = (tanh + 1) / 2.
+and 3x32x32. Batch norm with a shift but no scale, then ReLU, before each of them: after the dense layer each of the
+8192 units is normalised by itself (over space too, what varies with z would drown in what varies with the place). The
+last layer has weight norm (scale learnt, start deviation 0.1) and tanh. Images come out in [0, 1] = (tanh + 1) / 2.
 
 `ReferenceGenerator` puts virtual batch normalization (section 3.5) in place of the batch norm.
 """
@@ -123,7 +123,7 @@ class ReferenceGenerator(Generator):
             data_dependent_init_(self.body, self.body.reference, std=inner.output_deviation)
 
     def train(self, mode: bool = True) -> Self:
-        """Entering evaluation makes the reference statistics anew: optimisers do not reliably mark what they change."""
+        """Evaluation begins with fresh reference statistics: optimisers may not mark what they change."""
         super().train(mode)
         if not mode:
             self.body.refresh()
@@ -150,7 +150,7 @@ def upsampling(before: int, after: int, *, bias: bool, deviation: float = 0.05) 
 
 
 def from_tanh(values: Tensor) -> Tensor:
-    """Tanh of the last layer's values, brought to [0, 1]; float32 even under autocast, which would round it coarsely."""
+    """Tanh of the last layer's values, brought to [0, 1]; in float32, as autocast would round it coarsely."""
     return 0.5 * (torch.tanh(values.to(torch.promote_types(values.dtype, torch.float32))) + 1)
 
 

@@ -38,9 +38,9 @@ class ImageNetDiscriminator(Discriminator):
     Raises:
         ValueError: an image size that the strides do not divide.
 
-    Shape: (N, C, H, W) -> logits (N, K), features (N, 8d). Judged alone, a batch is compared with itself as both halves.
+    Shape: (N, C, H, W) -> logits (N, K), features (N, 8d). Alone, a batch is compared with itself as both halves.
 
-    >>> network = ImageNetDiscriminator((3, 64, 64), 10, width=2, minibatch=lambda size: MinibatchDiscrimination(size, 3))
+    >>> network = ImageNetDiscriminator((3, 64, 64), 10, width=2, minibatch=lambda A: MinibatchDiscrimination(A, 3))
     >>> [half.logits.shape for half in network.judge_batches([torch.zeros(2, 3, 64, 64), torch.ones(3, 3, 64, 64)])]
     [torch.Size([2, 10]), torch.Size([3, 10])]
     """

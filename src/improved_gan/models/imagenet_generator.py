@@ -81,7 +81,7 @@ class ImageNetGenerator(Generator):
     def forward(self, latents: Tensor) -> Tensor:
         """Make one image a latent vector."""
         sizes = [c * h * w for c, h, w in self.noise_shapes]
-        z, *noises = latents.split([self.latent_size, *sizes], dim=1)
+        z, *noises = torch.split(latents, [self.latent_size, *sizes], dim=1)
         values = self.dense(z).reshape(-1, *self.first)
         layers = (*self.upsamplings, self.output)
         for norm, noise, shape, layer in zip(self.norms, noises, self.noise_shapes, layers, strict=True):

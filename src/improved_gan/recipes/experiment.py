@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from improved_gan import __version__
 from improved_gan.data import Batches, Dataset, Guesses, LabelSplit
-from improved_gan.data.dataset import LabelledImages, unit_range
+from improved_gan.data.dataset import unit_range
 from improved_gan.distributed import alone, rank, world_size
 from improved_gan.models import Discriminator, Generator
+from improved_gan.recipes.evaluation import wrong_images
 from improved_gan.recipes.guessing import Guessing
 from improved_gan.recipes.recipe import PRECISIONS, Recipe, RecipeError
 from improved_gan.recipes.sharing import check_share, sum_over_processes, take_from_main
@@ -25,12 +25,10 @@ from improved_gan.training import Objective, Optimizers
 from improved_gan.training.compilation import compile_networks
 from improved_gan.training.history import HistoricallyAveraged, Histories, after_each_step
 from improved_gan.training.in_parts import players
-from improved_gan.training.loop import Schedule
+from improved_gan.training.schedule import Schedule
 from improved_gan.training.state import TrainingState, own_random_stream
 
-__all__ = ["Experiment", "check_data", "test_errors"]
-
-_EVALUATION_BATCH = 1000
+__all__ = ["Experiment", "check_data"]
 
 
 @dataclass(frozen=True)
@@ -105,7 +103,7 @@ class Experiment:
     def _guesses(self, guessing: Guessing) -> Guesses:
         return guessing.guesses(self.data.train, self.split, epochs=self.recipe.epochs)
 
-    def schedule(self, *, save_every_seconds: float = 60.0) -> Schedule:
+    def schedule(self, *, save_every_seconds: float = 60.0, score_every: int = 0) -> Schedule:
         """How long and how fast."""
         recipe = self.recipe
         return Schedule(
@@ -118,6 +116,7 @@ class Experiment:
             precision=PRECISIONS[recipe.precision],
             generator_steps=recipe.generator_steps,
             micro_batch=recipe.micro_batch,
+            score_every=score_every,
         )
 
     def start(self, *, warn: Callable[[str], None] = lambda _: None) -> TrainingState:
@@ -183,7 +182,7 @@ class Experiment:
         if not len(images) or not self.split.indices:
             return {}
         share = (rank(), world_size())
-        own = test_errors(discriminator, images, device=self.device, batch_size=self.recipe.batch_size, share=share)
+        own = wrong_images(discriminator, images, device=self.device, batch_size=self.recipe.batch_size, share=share)
         wrong = sum_over_processes(own)
         return {f"{kind}/wrong": wrong, f"{kind}/error": wrong / len(images)}
 
@@ -209,32 +208,6 @@ def _split(recipe: Recipe, data: Dataset, seed: int) -> LabelSplit:
     return LabelSplit.draw(
         labels, recipe.num_labels, seed=seed, include_labelled=recipe.include_labelled, held_out=held_out
     )
-
-
-@torch.no_grad()
-def test_errors(
-    discriminator: nn.Module,
-    images: LabelledImages,
-    *,
-    device: torch.device,
-    batch_size: int = _EVALUATION_BATCH,  # noqa: PT028 (a function, not a test)
-    share: tuple[int, int] = (0, 1),  # noqa: PT028
-) -> int:
-    """How many of the images get the wrong class, in evaluation mode; (r, R) looks at each R-th batch from r on.
-
-    A discriminator that looks across the batch judges batches as in training: of `batch_size`, in a fixed random order.
-    """
-    was_training = discriminator.training
-    discriminator.eval()
-    single = getattr(discriminator, "independent_rows", True)
-    order = torch.arange(len(images)) if single else torch.from_numpy(np.random.RandomState(0).permutation(len(images)))
-    wrong, (first, step) = 0, share
-    with alone():
-        for rows in torch.split(order, _EVALUATION_BATCH if single else batch_size)[first::step]:
-            predicted = discriminator(unit_range(images.images[rows].to(device))).logits.argmax(1).cpu()
-            wrong += int((predicted != images.labels[rows]).sum())
-    discriminator.train(was_training)
-    return wrong
 
 
 def check_data(recipe: Recipe, data: Dataset) -> None:

@@ -112,4 +112,5 @@ def _monitors(
 
 
 def _distance_of_neighbours(features: Tensor) -> Tensor:
-    return (features - features.roll(1, 0)).norm(dim=1).mean()
+    distances: Tensor = torch.linalg.vector_norm(features - features.roll(1, 0), dim=1)
+    return distances.mean()

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor, nn
 
 from improved_gan.distributed import alone, gather_with_gradient, largest, rank
+from improved_gan.models.interface import Generator
 from improved_gan.training import alarms
 from improved_gan.training.checkpoints import newest_checkpoint, save_checkpoint
 from improved_gan.training.compilation import uncompiled
@@ -21,10 +21,11 @@ from improved_gan.training.objectives import Objective, TrainingBatch
 from improved_gan.training.reporting import Reporter
 from improved_gan.training.run_folder import RunFolder
 from improved_gan.training.sampling import grid, sample, write_png
+from improved_gan.training.schedule import Schedule
 from improved_gan.training.state import TrainingState
 from improved_gan.training.step import train_step
 
-__all__ = ["BatchSource", "Schedule", "take_steps", "train"]
+__all__ = ["BatchSource", "take_steps", "train"]
 
 _GRID_SEED, _NUM_GRID = 0, 100
 
@@ -40,42 +41,6 @@ class BatchSource(Protocol):
         """The batches of one epoch, from one of its steps on."""
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """How long, how fast, and how often to look.
-
-    Args:
-        epochs: length of the run.
-        learning_rate: of both players.
-        decay_share: over this share of the run, at its end, the rate falls linearly towards 0, anew each epoch.
-        report_every: epochs between reports (with evaluation).
-        sample_every: epochs between grids of samples.
-        save_every_seconds: time between checkpoints; there is one at the end and at a stop as well.
-        precision: of the forward passes, float32 or bfloat16.
-        generator_steps: turns of the generator in a step.
-        micro_batch: the most rows that a network holds at a time; 0 for the whole batch.
-    """
-
-    epochs: int
-    learning_rate: float
-    decay_share: float = 0.0
-    report_every: int = 1
-    sample_every: int = 10
-    save_every_seconds: float = 60.0
-    precision: torch.dtype = torch.float32
-    generator_steps: int = 1
-    micro_batch: int = 0
-
-    def rate(self, epoch: int) -> float:
-        """The learning rate of an epoch, counted from 0.
-
-        >>> schedule = Schedule(epochs=4, learning_rate=1.0, decay_share=0.5)
-        >>> [schedule.rate(epoch) for epoch in range(4)]
-        [1.0, 1.0, 1.0, 0.5]
-        """
-        return self.learning_rate * min(1.0, (self.epochs - epoch) / max(1.0, self.decay_share * self.epochs))
-
-
 def train(
     state: TrainingState,
     batches: BatchSource,
@@ -87,6 +52,7 @@ def train(
     evaluate: Callable[[nn.Module], dict[str, float]],
     reporter: Reporter,
     stop: StopRequest,
+    score: Callable[[Generator], dict[str, float]] | None = None,
 ) -> None:
     """Run from where the state stands to the last epoch.
 
@@ -101,13 +67,14 @@ def train(
             all ranks, which may share the work.
         reporter: shows progress.
         stop: asked between steps.
+        score: numbers by `samples/name` from the generator that samples are made with, for reports only.
 
     Raises:
         DivergedError: a term is not finite.
         InterruptedRunError: stopped on request, after saving.
         RunError: a checkpoint could not be saved.
     """
-    run = _Run(state, schedule, folder, fingerprint, evaluate, reporter)
+    run = _Run(state, schedule, folder, fingerprint, evaluate, reporter, score)
     for epoch, batch in take_steps(state, batches, objective, schedule):
         reporter.advance()
         # The report first: a checkpoint of an epoch's last step stands after it, so that no resume can miss it.
@@ -155,6 +122,7 @@ class _Run:
     fingerprint: str
     evaluate: Callable[[nn.Module], dict[str, float]]
     reporter: Reporter
+    score: Callable[[Generator], dict[str, float]] | None = None
 
     def __post_init__(self) -> None:
         self._last_save = time.monotonic()
@@ -197,6 +165,9 @@ class _Run:
         line |= self.state.take_means()
         line |= self.evaluate(self.state.average.averaged(self.state.discriminator))
         line |= self._spreads(gather_with_gradient(last_batch.unlabelled_images))
+        if self.score is not None and (epoch == self.schedule.epochs or epoch in self.schedule.scored_epochs()):
+            with alone():
+                line |= self.score(self.state.sampling_generator())
         line["alarms"] = [{"name": alarm.name, "message": alarm.message} for alarm in alarms.check(line)]
         return line
 

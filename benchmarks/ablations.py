@@ -1,0 +1,184 @@
+"""The six columns of the paper's table 3 at a size for one CPU core: MNIST, narrow networks, a few hundred steps.
+
+    improved-gan train mnist-classifier --out runs/mnist-classifier
+    python benchmarks/ablations.py --classifier runs/mnist-classifier --data DIR --out runs/ablations
+
+Each column is derived from one recipe with all methods on, exactly as for CIFAR-10 (`recipes.ablations.ablated`), and
+each run is a run folder: the same command again goes on where it stopped. Samples are scored by the classifier, by its
+softmax (Inception score) and features (Fréchet distance to real test images); real test images are scored beside.
+Seeds are interleaved with columns, so that a table of the seeds that are done is fair.
+"""
+
+import argparse
+import json
+import math
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from improved_gan.commands.sample_scores import SampleScores
+from improved_gan.commands.scoring import choose_network
+from improved_gan.commands.train import TrainOptions, train_recipe
+from improved_gan.data import Dataset, LabelledImages, load_mnist
+from improved_gan.models import ConvolutionalDiscriminator, ConvolutionalGenerator, Generator, ReferenceGenerator
+from improved_gan.recipes.ablations import COLUMNS, ablated
+from improved_gan.recipes.recipe import Recipe
+from improved_gan.techniques import MinibatchDiscrimination, smoothed_discriminator_loss
+from improved_gan.training import Adversarial
+from improved_gan.training.errors import DivergedError
+from improved_gan.training.run_folder import RunFolder
+from improved_gan.training.sampling import grid, sample, write_png
+
+IMAGE, BATCH = (1, 28, 28), 50
+
+
+class Real(Generator):
+    """Gives real images, so that they are scored as samples are."""
+
+    def __init__(self, images: torch.Tensor) -> None:
+        super().__init__()
+        self.register_buffer("images", images)
+
+    def draw_latents(self, num: int, *, source: torch.Generator | None = None) -> torch.Tensor:
+        """Row numbers."""
+        return torch.arange(num)
+
+    def forward(self, latents: torch.Tensor) -> torch.Tensor:
+        """The images of these rows, in [0, 1]."""
+        return self.get_buffer("images")[latents] / 255
+
+
+def small_methods(steps: int, num_images: int) -> Recipe:
+    """Everything but feature matching and historical averaging, narrow; the rate and the start of `mnist-pictures`."""
+    return Recipe(
+        name="mnist-samples",
+        summary="MNIST samples by all methods but feature matching and historical averaging, narrow networks",
+        load_data=partial(first_images, num_images),
+        num_labels=num_images // 20 * 10,
+        generator=partial(
+            ReferenceGenerator,
+            partial(ConvolutionalGenerator, image_shape=IMAGE, widths=(32, 16), output_deviation=1.0),
+            num_reference=BATCH,
+        ),
+        discriminator=partial(
+            ConvolutionalDiscriminator,
+            image_shape=IMAGE,
+            num_classes=10,
+            widths=(16, 32),
+            convolutions=1,
+            input_dropout=0.0,
+            hidden_dropout=0.0,
+            input_noise=0.3,
+            minibatch=partial(MinibatchDiscrimination, num_kernels=32, kernel_dim=4, variant="released"),
+        ),
+        objective=Adversarial(discriminator_loss=smoothed_discriminator_loss, supervised_weight=1.0),
+        epochs=math.ceil(steps / (num_images // BATCH)),
+        learning_rate=0.002,
+        discriminator_rate=1 / 3,
+        adam_epsilon=1e-8,
+        batch_size=BATCH,
+        num_start_images=200,
+        image_shape=IMAGE,
+        num_classes=10,
+        sample_every=1000,
+    )
+
+
+def first_images(num: int, folder: Path | None) -> Dataset:
+    """The first `num` of the training images, so that an epoch, and with it a report, is short."""
+    data = load_mnist(folder)
+    return replace(data, train=LabelledImages(data.train.images[:num], data.train.labels[:num]))
+
+
+def run(column: str, seed: int, options: argparse.Namespace, score: SampleScores) -> dict[str, Any] | None:
+    """One run of one column: its scores and its samples; None where training diverged."""
+    recipe = ablated(small_methods(options.steps, options.images), column)
+    folder = options.out / f"{recipe.name}-seed{seed}"
+    file = options.out / f"{recipe.name}-seed{seed}.json"
+    if file.exists():
+        found: dict[str, Any] = json.loads(file.read_text())
+        return found
+    console = Console(file=(options.out / "log.txt").open("a"))
+    asked = TrainOptions(recipe.name, seed=seed, data=options.data, out=folder, device="cpu", threads=1)
+    try:
+        state_of = train_recipe(recipe, asked, console)
+    except DivergedError as error:
+        print(f"{column}, seed {seed}: {error}", file=sys.stderr)
+        return None
+    generator = last_generator(recipe, state_of)
+    found = score(generator) | {"column": column, "seed": seed, **times(state_of)}
+    write_png(options.out / f"{folder.name}.png", grid(sample(generator, 50, seed=0), columns=10, pixel_size=1, gap=1))
+    file.write_text(json.dumps(found))
+    return found
+
+
+def last_generator(recipe: Recipe, folder: Path) -> Generator:
+    """The generator of the newest checkpoint; the recipe is not a public one, so it is built here."""
+    from improved_gan.training.checkpoints import load_newest
+    from improved_gan.training.state import below
+
+    tensors = load_newest(folder / "checkpoints", fingerprint=RunFolder(folder).recipe()["fingerprint"], warn=print)
+    assert tensors is not None
+    generator = recipe.generator()
+    generator.load_state_dict(below(tensors, "generator"))
+    return generator.eval()
+
+
+def times(folder: Path) -> dict[str, Any]:
+    """Steps, seconds, and what training said at its end."""
+    last = RunFolder(folder).read_log()[-1]
+    return {"steps": last["step"], "seconds": last["seconds"], "alarms": [one["name"] for one in last["alarms"]]}
+
+
+def table(results: list[dict[str, Any]]) -> str:
+    """Mean and deviation over seeds, column by column."""
+    lines = ["| column | seeds | Inception score | Fréchet distance | alarms at the end |", "|---|---|---|---|---|"]
+    for column in ("real test images", *COLUMNS):
+        of_column = [one for one in results if one["column"] == column]
+        if not of_column:
+            continue
+        cells = []
+        for name in ("samples/inception_score", "samples/frechet_distance"):
+            values = torch.tensor([one[name] for one in of_column], dtype=torch.float64)
+            each = ", ".join(f"{value:.2f}" for value in values.tolist())
+            cells.append(f"{values.mean():.2f} ± {values.std(correction=0):.2f} ({each})")
+        alarms = sorted({alarm for one in of_column for alarm in one.get("alarms", [])})
+        lines.append(f"| {column} | {len(of_column)} | {cells[0]} | {cells[1]} | {', '.join(alarms)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Train what is missing, print the table, write the JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--classifier", type=str, required=True, help="run folder of `mnist-classifier`")
+    parser.add_argument("--data", type=Path, default=None, help="folder with MNIST")
+    parser.add_argument("--out", type=Path, default=Path("runs/ablations"))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--images", type=int, default=15_000, help="training images")
+    parser.add_argument("--num", type=int, default=2000, help="samples that are scored")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
+    test = load_mnist(options.data).test.images
+    network = choose_network(
+        options.classifier, weights=None, precision="float32", device="cpu", console=Console(stderr=True)
+    )
+    half = len(test) // 2
+    score = SampleScores(network, test[:half], num=options.num)
+    results: list[dict[str, Any]] = [score(Real(test[half:])) | {"column": "real test images", "seed": 0}]
+    for seed in range(1, options.seeds + 1):
+        for column in COLUMNS:
+            found = run(column, seed, options, score)
+            results += [] if found is None else [found]
+        print(table(results), flush=True)
+    (options.out / "ablations.json").write_text(json.dumps(results, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""Scores of samples while a run trains: Inception score and Fréchet distance by any classifier.
+
+They are for the log alone: training does not depend on them, and the random state stays as it is.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from improved_gan.commands.scoring import choose_network
+from improved_gan.data.dataset import DataError
+from improved_gan.metrics import MetricError, inception_score
+from improved_gan.metrics.frechet_distance import FeatureStatistics, frechet_distance
+from improved_gan.metrics.inception import Outputs
+from improved_gan.metrics.network import ScoringNetwork
+from improved_gan.models import Generator
+from improved_gan.recipes.experiment import Experiment
+from improved_gan.training.reporting import say, warn
+from improved_gan.training.sampling import sample
+
+__all__ = ["SampleScores", "sample_scores"]
+
+_NUM, _SPLITS, _BATCH, _SEED = 10_000, 10, 100, 1
+
+
+class SampleScores:
+    """Scores a generator's samples.
+
+    Args:
+        network: what scores.
+        real: (N, C, H, W) uint8 images that the samples are compared with.
+        num: how many samples, at least 10.
+    """
+
+    def __init__(self, network: ScoringNetwork, real: Tensor, *, num: int) -> None:
+        if num < _SPLITS:
+            raise MetricError(f"the score has {_SPLITS} splits, so it needs at least as many samples; got {num}")
+        self._network, self._real_images, self._num = network, real, num
+        self._real: FeatureStatistics | None = None
+        next(self._outputs(real[:2]))  # whether the network takes such images at all, before anything is trained
+
+    def __call__(self, generator: Generator) -> dict[str, float]:
+        """`samples/inception_score`, its deviation over 10 splits, and `samples/frechet_distance`."""
+        if self._real is None:
+            self._real = FeatureStatistics.of(torch.cat([one.features for one in self._outputs(self._real_images)]))
+        outputs = list(self._outputs(sample(generator, self._num, seed=_SEED)))
+        score = inception_score(torch.cat([one.logits for one in outputs]).double().softmax(1), _SPLITS)
+        features = FeatureStatistics.of(torch.cat([one.features for one in outputs]))
+        return {
+            "samples/inception_score": score.mean,
+            "samples/inception_score_deviation": score.deviation,
+            "samples/frechet_distance": frechet_distance(features, self._real),
+        }
+
+    def _outputs(self, images: Tensor) -> Iterator[Outputs]:
+        network, channels, size = self._network, images.shape[1], tuple(images.shape[2:])
+        if channels == 1 and network.channels == 3:
+            images = images.expand(-1, 3, -1, -1)
+        elif channels != network.channels:
+            raise MetricError(f"{network.name} takes {network.channels} channels, the samples have {channels}")
+        if network.size is not None and network.size != size:
+            raise MetricError(f"{network.name} takes images of {network.size} pixels, the samples have {size}")
+        for some in torch.split(images, _BATCH):
+            yield network.run(torch.stack([network.prepare(image) for image in some]))
+
+
+def sample_scores(
+    experiment: Experiment, network: str | None, *, num: int | None, every: int, console: Console
+) -> SampleScores | None:
+    """What scores the samples of this run; None where nothing is asked for.
+
+    A recipe that reports a score of its own (table 3) is scored by Inception unless something else is named; where its
+    weights are not to be had it trains all the same, and says so.
+
+    Raises:
+        DataError, MetricError, RunError: what was named is not there or does not fit.
+    """
+    if network is None and (num is not None or every):
+        raise MetricError("--score-every and --score-num need --score-with: inception, a run, or module:function")
+    wanted = num or experiment.recipe.score_samples or _NUM
+    if network is None and not experiment.recipe.score_samples:
+        return None
+    classifier = None if network in (None, "inception") else network
+    device = str(experiment.device)
+    try:
+        chosen = choose_network(classifier, weights=None, precision="float32", device=device, console=console)
+    except DataError as error:
+        if network is not None:
+            raise
+        warn(console, f"samples will not be scored at the end: {error}")
+        return None
+    say(console, f"{wanted} samples are scored by {chosen.name} (sha256 {chosen.digest[:12]})")
+    real = experiment.data.test.images if len(experiment.data.test) else experiment.data.train.images
+    return SampleScores(chosen, real[:wanted], num=wanted)

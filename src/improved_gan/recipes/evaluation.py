@@ -1,0 +1,38 @@
+"""How many images a discriminator gets wrong."""
+
+import numpy as np
+import torch
+from torch import nn
+
+from improved_gan.data.dataset import LabelledImages, unit_range
+from improved_gan.distributed import alone
+
+__all__ = ["wrong_images"]
+
+_EVALUATION_BATCH = 1000
+
+
+@torch.no_grad()
+def wrong_images(
+    discriminator: nn.Module,
+    images: LabelledImages,
+    *,
+    device: torch.device,
+    batch_size: int = _EVALUATION_BATCH,
+    share: tuple[int, int] = (0, 1),
+) -> int:
+    """How many of the images get the wrong class, in evaluation mode; (r, R) looks at each R-th batch from r on.
+
+    A discriminator that looks across the batch judges batches as in training: of `batch_size`, in a fixed random order.
+    """
+    was_training = discriminator.training
+    discriminator.eval()
+    single = getattr(discriminator, "independent_rows", True)
+    order = torch.arange(len(images)) if single else torch.from_numpy(np.random.RandomState(0).permutation(len(images)))
+    wrong, (first, step) = 0, share
+    with alone():
+        for rows in torch.split(order, _EVALUATION_BATCH if single else batch_size)[first::step]:
+            predicted = discriminator(unit_range(images.images[rows].to(device))).logits.argmax(1).cpu()
+            wrong += int((predicted != images.labels[rows]).sum())
+    discriminator.train(was_training)
+    return wrong

@@ -1,0 +1,33 @@
+import pytest
+
+from improved_gan.recipes.cifar10 import cifar10, cifar10_labels_alone, cifar10_pictures
+from improved_gan.training import Adversarial, LabelsAlone
+from improved_gan.training.schedule import Schedule
+
+
+@pytest.mark.parametrize(("labels", "figure"), [(1000, "21.83"), (2000, "19.61"), (None, "18.63"), (8000, "17.72")])
+def test_figures_of_table_2(labels: int | None, figure: str) -> None:
+    assert cifar10(labels).paper.startswith(figure)
+
+
+def test_rate_is_the_released_one() -> None:
+    recipe = cifar10()
+    schedule = Schedule(recipe.epochs, recipe.learning_rate, recipe.decay_share)
+    for epoch in (0, 799, 800, 1000, 1199):
+        assert schedule.rate(epoch) == pytest.approx(0.0003 * min(3 - epoch / 400, 1))
+    assert recipe.epochs == 1200
+
+
+def test_networks_are_those_of_the_paper() -> None:
+    generator, discriminator = cifar10().generator(), cifar10().discriminator()
+    assert generator(generator.draw_latents(2)).shape == (2, 3, 32, 32)
+    assert discriminator.output.weight.shape == (10, 192)
+    assert cifar10_pictures().discriminator().output.weight.shape == (10, 292)
+
+
+def test_pictures_and_labels_alone_derive() -> None:
+    assert isinstance(cifar10_labels_alone(1000).objective, LabelsAlone)
+    assert cifar10_labels_alone(1000).num_labels == 1000
+    pictures = cifar10_pictures().objective
+    assert isinstance(pictures, Adversarial)
+    assert (pictures.supervised_weight, pictures.adversarial_weight) == (1.0, 0.5)

@@ -1,0 +1,38 @@
+import torch
+from torch import nn
+
+from improved_gan.data import LabelledImages
+from improved_gan.models import Judgement
+from improved_gan.recipes.evaluation import wrong_images
+
+
+def test_a_discriminator_that_looks_across_the_batch_is_tested_on_batches_in_random_order() -> None:
+    class CountsItsBatch(nn.Module):
+        independent_rows = False
+
+        def forward(self, images: torch.Tensor) -> Judgement:
+            seen.append(len(images))
+            bright = images.flatten(1).mean(1) > 0.5
+            return Judgement(nn.functional.one_hot(bright.long(), 2).float(), images)
+
+    seen: list[int] = []
+    images = torch.zeros(25, 1, 2, 2, dtype=torch.uint8)
+    images[:10] = 255
+    data = LabelledImages(images, (torch.arange(25) < 10).long())
+    assert wrong_images(CountsItsBatch(), data, device=torch.device("cpu"), batch_size=10) == 0
+    assert seen == [10, 10, 5]
+
+
+def test_the_shares_of_several_processes_add_up() -> None:
+    class Bright(nn.Module):
+        def forward(self, images: torch.Tensor) -> Judgement:
+            return Judgement(nn.functional.one_hot((images.flatten(1).mean(1) > 0.5).long(), 2).float(), images)
+
+    data = LabelledImages(
+        torch.randint(0, 256, (2500, 1, 2, 2), generator=torch.Generator().manual_seed(0)).to(torch.uint8),
+        torch.arange(2500) % 2,
+    )
+    arguments = {"device": torch.device("cpu"), "batch_size": 10}
+    whole = wrong_images(Bright(), data, **arguments)
+    assert 0 < whole < 2500
+    assert sum(wrong_images(Bright(), data, **arguments, share=(number, 2)) for number in range(2)) == whole

@@ -1,0 +1,32 @@
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from improved_gan.recipes.imagenet import imagenet_128
+from improved_gan.recipes.recipe import RecipeError
+from improved_gan.techniques import VirtualBatchNorm
+
+
+def test_every_technique_of_the_release_is_on() -> None:
+    recipe = imagenet_128()
+    with torch.device("meta"):
+        generator, discriminator = recipe.generator(), recipe.discriminator()
+    norms = [one for one in generator.modules() if isinstance(one, (nn.BatchNorm2d, VirtualBatchNorm))]
+    assert [type(one) for one in norms] == [VirtualBatchNorm] * 5
+    assert discriminator.two_sided
+    assert discriminator.minibatch.weight.shape == (512, 300, 50)
+    assert discriminator.output.out_features == 1001
+    # D meets its targets of 0.75 and 0 where its loss is 0, G where D says 0.375.
+    at_target = recipe.objective.discriminator_loss(torch.logit(torch.tensor([0.75])), torch.tensor([-50.0]))
+    assert at_target.item() == pytest.approx(0, abs=1e-6)
+    assert recipe.objective.generator_loss(torch.logit(torch.tensor([0.375]))).item() == pytest.approx(0, abs=1e-6)
+    assert (recipe.learning_rate, recipe.adam_betas[0], recipe.batch_size) == (0.0004, 0.5, 64)
+
+
+def test_it_wants_a_folder() -> None:
+    with pytest.raises(RecipeError, match="name it with --data FOLDER"):
+        imagenet_128().load_data(None)
+    with pytest.raises(ValueError, match="nowhere"):
+        imagenet_128().load_data(Path("nowhere"))

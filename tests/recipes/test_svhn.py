@@ -1,0 +1,17 @@
+import pytest
+
+from improved_gan.recipes.svhn import svhn, svhn_pictures
+from improved_gan.training.schedule import Schedule
+
+
+def test_widths_length_and_figures_are_those_of_section_6_3() -> None:
+    assert svhn().paper.startswith("8.11")
+    assert svhn(500).paper.startswith("18.44")
+    assert svhn(3000).paper == "not in the paper"
+    discriminator = svhn().discriminator()
+    assert discriminator.output.weight.shape == (10, 128)
+    assert svhn_pictures().discriminator().output.weight.shape == (10, 228)
+    recipe = svhn()
+    schedule = Schedule(recipe.epochs, recipe.learning_rate, recipe.decay_share)
+    for epoch in (0, 600, 750, 899):
+        assert schedule.rate(epoch) == pytest.approx(0.0003 * min(3 - epoch / 300, 1))
