@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from improved_gan.models.interface import Discriminator, Generator
 from improved_gan.training import Objective, Optimizers, Terms, train_step
-from improved_gan.training.history import HistoricallyAveraged, Histories, after_each_step
+from improved_gan.training.history import Histories, HistoricallyAveraged, after_each_step
 from tests.training.test_objectives import Identity, Images, Pixels
 
 

@@ -138,7 +138,7 @@ def upsampling(before: int, after: int, *, bias: bool, deviation: float = 0.05) 
 
 
 def from_tanh(values: Tensor) -> Tensor:
-    """Tanh of the last layer's values, brought to [0, 1]; float32 even under autocast, which would round it coarsely."""
+    """tanh of the last layer's values, brought to [0, 1]; float32 even under autocast, which would round it coarsely."""
     return 0.5 * (torch.tanh(values.to(torch.promote_types(values.dtype, torch.float32))) + 1)
 
 
