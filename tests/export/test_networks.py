@@ -46,8 +46,7 @@ def imagenet(what: str, **options: object) -> Portable:
 CASES = {
     "convolutional classifier": (partial(convolutional, "classifier"), 0),
     "convolutional features beside a minibatch layer": (partial(convolutional, "features", minibatch=MINIBATCH), 0),
-    # The first batch norm follows a reshape of the dense layer, so it stays; the second goes into its convolution.
-    "convolutional generator": (partial(convolutional, "generator"), 1),
+    "convolutional generator": (partial(convolutional, "generator"), 2),
     "reference generator": (partial(convolutional, "generator", partial(ReferenceGenerator, GENERATOR)), 0),
     "imagenet classifier": (partial(imagenet, "classifier"), 7),
     "imagenet features": (partial(imagenet, "features", minibatch=MINIBATCH), 7),

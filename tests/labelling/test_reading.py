@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from improved_gan.data import DataError
-from improved_gan.labelling.reading import ImageList
+from improved_gan.labelling.reading import ImageList, decoder
 
 
 @pytest.fixture
@@ -39,3 +39,19 @@ def test_what_is_not_there(tmp_path: Path) -> None:
         ImageList([tmp_path / "nothing"])
     with pytest.raises(DataError, match="holds no images"):
         ImageList([tmp_path])
+
+
+def test_pixels_as_the_network_was_trained_on_them(tmp_path: Path) -> None:
+    """Wide, white in the middle square, black beside it: a square network sees white only."""
+    picture = Image.new("L", (12, 4), 0)
+    picture.paste(255, (4, 0, 8, 4))
+    picture.save(tmp_path / "wide.png")
+    content = (tmp_path / "wide.png").read_bytes()
+    square = decoder((3, 4, 4), fit=False, invert=False, square=True)("wide.png", content)
+    assert square.shape == (3, 4, 4)
+    assert square.min() == 255
+    assert decoder((1, 4, 4), fit=False, invert=True, square=True)("wide.png", content).max() == 0
+    stretched = decoder((1, 4, 4), fit=True, invert=False, square=False)("wide.png", content)
+    assert stretched.min() < 50
+    with pytest.raises(DataError, match="is 12x4 in mode L"):
+        decoder((1, 4, 4), fit=False, invert=False, square=False)("wide.png", content)

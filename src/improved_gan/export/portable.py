@@ -13,11 +13,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from improved_gan.export.errors import ExportError
 from improved_gan.export.fold import folded
 from improved_gan.models.interface import Discriminator, Generator
+from improved_gan.techniques import MinibatchDiscrimination
 
 __all__ = ["LAYOUTS", "WHATS", "Facts", "Portable", "make_portable"]
 
@@ -73,6 +75,28 @@ class _Features(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor]:
         return (self.network(_unit(images, self.layout)).features.flatten(1),)
+
+
+class _Unseen(nn.Module):
+    """In place of a minibatch layer above f(x): its output is not used, and tracing it would fix the batch size."""
+
+    def __init__(self, num_kernels: int) -> None:
+        super().__init__()
+        self.num_kernels = num_kernels
+
+    def forward(self, features: Tensor, *_: object) -> Tensor:
+        return F.pad(features, (0, self.num_kernels))
+
+    def two_sided(self, real: Tensor, generated: Tensor) -> tuple[Tensor, Tensor]:
+        return F.pad(real, (0, 2 * self.num_kernels)), F.pad(generated, (0, 2 * self.num_kernels))
+
+
+def _without_minibatch(network: nn.Module) -> nn.Module:
+    for parent in list(network.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, MinibatchDiscrimination):
+                setattr(parent, name, _Unseen(child.weight.shape[1]))
+    return network
 
 
 class _Generator(nn.Module):
@@ -158,7 +182,8 @@ def _features(
     draw = _draw_images(generator, picture, layout)
     size = expected(draw(2))[0].shape[1]
     outputs = (Facts("features", "float32", ("N", size), "f(x), the layer that feature matching compares"),)
-    return Portable("features", _Features(folded(discriminator), layout), picture, outputs, expected, draw)
+    network = _Features(_without_minibatch(folded(discriminator)), layout)
+    return Portable("features", network, picture, outputs, expected, draw)
 
 
 def _generator(
@@ -209,13 +234,14 @@ def _distribution(latents: Tensor) -> str:
 
 
 def _check_rows_stand_alone(made: Portable) -> None:
-    """The first four of two batches are the same images; the others are not."""
-    rows, others = made.draw(8), made.draw(4)
-    one, other = made.expected(rows), made.expected(torch.cat([rows[:4], others]))
-    for facts, here, there in zip(made.outputs, one, other, strict=True):
-        if (here[:4] - there[:4]).abs().max() > 1e-4 * max(1.0, here.abs().max().item()):
-            raise ExportError(
-                f"{facts.name} of an image change with the other images of its batch (minibatch features, paper, "
-                "section 3.2, compare them), so an exported file would give another answer in another batch: train "
-                "the feature-matching form of the recipe for a classifier, or export --what features or generator"
-            )
+    """Four images among others, among copies of themselves, and alone: what compares images differs in one of them."""
+    rows = made.draw(8)
+    among_others = made.expected(rows)
+    for batch in (torch.cat([rows[:4], rows[:4]]), rows[:4]):
+        for facts, here, there in zip(made.outputs, among_others, made.expected(batch), strict=True):
+            if (here[:4] - there[:4]).abs().max() > 1e-4 * max(1.0, here.abs().max().item()):
+                raise ExportError(
+                    f"{facts.name} of an image change with the other images of its batch (minibatch features, paper, "
+                    "section 3.2, compare them), so an exported file would give another answer in another batch: train "
+                    "the feature-matching form of the recipe for a classifier, or export --what features or generator"
+                )
