@@ -22,6 +22,7 @@ ARROWS = {
     "training": {"techniques", "models.interface", "distributed"},
     "recipes": {"training", "models", "data", "techniques"},
     "reproduction": {"recipes", "training", "data"},
+    "estimator": {"recipes", "training", "models", "data", "techniques"},
     "commands": {
         "distributed",
         "kernels",
