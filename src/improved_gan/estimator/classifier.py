@@ -1,7 +1,6 @@
 """`SemiSupervisedGANClassifier`: the paper's section 5 behind scikit-learn's contract."""
 
 import math
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,13 +8,12 @@ from typing import Any
 import numpy as np
 from scipy.special import logsumexp
 from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_array, check_consistent_length, check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils.validation import check_is_fitted
 
 from improved_gan.estimator import storage
-from improved_gan.estimator.arrays import as_array
-from improved_gan.estimator.ensemble import Task, fit_members
-from improved_gan.estimator.inputs import InputFormat
+from improved_gan.estimator.ensemble import Task, check_same, fit_members
+from improved_gan.estimator.inputs import InputFormat, accept, warn_of_flat_images
 from improved_gan.estimator.labels import read_labels
 from improved_gan.estimator.member import Judged, Member
 from improved_gan.estimator.settings import Settings
@@ -23,7 +21,6 @@ from improved_gan.estimator.settings import Settings
 __all__ = ["SemiSupervisedGANClassifier"]
 
 _CHUNK = 1000
-_ACCEPT: dict[str, Any] = {"dtype": "numeric", "ensure_all_finite": False}
 
 
 class SemiSupervisedGANClassifier(
@@ -81,6 +78,7 @@ class SemiSupervisedGANClassifier(
     True
     """
 
+    classes_: np.ndarray
     members_: list[Member]
     _format: InputFormat
 
@@ -142,20 +140,18 @@ class SemiSupervisedGANClassifier(
         """
         settings = Settings.check(self)
         again = self.warm_start and hasattr(self, "members_")
-        parts = [self._accept(X, reset=not again)]
+        parts = [accept(self, X, reset=not again)]
         known = read_labels(y, classes=self.classes)
         check_consistent_length(parts[0], y)
         if unlabelled is not None:
-            parts.append(self._accept(unlabelled, reset=False, name="unlabelled"))
-        if sum(map(len, parts)) < 2:
-            raise ValueError("fit needs two or more examples; got 1 sample")
+            parts.append(accept(self, unlabelled, reset=False, name="unlabelled"))
         if again:
             form, before = self._format, [member.state for member in self.members_]
-            self._check_same(parts, known.classes, settings)
+            check_same(parts, form, before, known.classes, self.classes_, settings)
         else:
             form = InputFormat.learn(parts, layout=self.layout, scaling=self.scaling, value_range=self.value_range)
             before = []
-        self._warn_of_flat_images(form)
+        warn_of_flat_images(form)
         random = check_random_state(self.random_state)
         seeds = [int(seed) for seed in random.randint(2**31 - 1, size=settings.n_models)]
         task = Task.plan(parts, known, form, settings, seed=seeds[0])
@@ -239,23 +235,10 @@ class SemiSupervisedGANClassifier(
         choice = self.members_[0].choice
         self.network_, self.recipe_, self.input_ = choice.describe(), choice.recipe, self._format.describe()
 
-    def _accept(self, values: Any, *, reset: bool, name: str = "X") -> np.ndarray:
-        """X as an array of numbers of two to four axes, checked by scikit-learn."""
-        values = as_array(values, name)
-        if getattr(values, "ndim", 2) > 2:
-            array: np.ndarray = check_array(values, allow_nd=True, input_name=name, **_ACCEPT)
-            if reset:
-                self.__dict__.pop("n_features_in_", None)
-            return array
-        fitted_on_images = not reset and not hasattr(self, "n_features_in_")
-        if fitted_on_images:
-            return np.asarray(check_array(values, input_name=name, **_ACCEPT))
-        return np.asarray(validate_data(self, values, reset=reset, **_ACCEPT))
-
     def _judge(self, X: Any) -> Iterator[list[Judged]]:  # noqa: N803
         """What each member says, a piece of X at a time."""
         check_is_fitted(self)
-        examples = self._accept(X, reset=False)
+        examples = accept(self, X, reset=False)
         self._format.check(examples)
         for start in range(0, len(examples), _CHUNK):
             images = self._format.ready(examples[start : start + _CHUNK])
@@ -263,29 +246,5 @@ class SemiSupervisedGANClassifier(
 
     def _log_probabilities(self, X: Any) -> np.ndarray:  # noqa: N803
         """(N, K) log of the mean probability."""
-        count = math.log(len(self.members_)) if hasattr(self, "members_") else 0.0
         pieces = [logsumexp([one.log_probabilities for one in judged], axis=0) for judged in self._judge(X)]
-        return np.concatenate(pieces) - count
-
-    def _check_same(self, parts: list[np.ndarray], classes: np.ndarray, settings: Settings) -> None:
-        """Whether a warm start can go on."""
-        for part in parts:
-            self._format.check(part)
-        states = [member.state for member in self.members_]
-        if None in states:
-            raise ValueError("warm_start=True needs a fit that was made with warm_start=True; fit without it first")
-        if not np.array_equal(classes, self.classes_) or settings.n_models != len(states):
-            raise ValueError(
-                f"warm_start=True goes on with classes {self.classes_.tolist()} and {len(states)} models; got "
-                f"{classes.tolist()} and {settings.n_models}: set warm_start=False to begin anew, or name all classes "
-                "with classes="
-            )
-
-    def _warn_of_flat_images(self, form: InputFormat) -> None:
-        if form.layout.is_image and len(form.flat_rows):
-            warnings.warn(
-                f"{len(form.flat_rows)} images hold one colour throughout (the first is row {form.flat_rows[0]}): they "
-                "teach nothing; leave them out unless they belong to the data",
-                UserWarning,
-                stacklevel=3,
-            )
+        return np.concatenate(pieces) - math.log(len(self.members_))

@@ -21,7 +21,7 @@ from improved_gan.recipes.recipe import Recipe
 from improved_gan.training import LabelsAlone, SemiSupervised
 from improved_gan.training.reporting import say
 
-__all__ = ["Task", "fit_members"]
+__all__ = ["Task", "check_same", "fit_members"]
 
 _REPORTS = 40
 
@@ -113,6 +113,31 @@ def fit_members(
             delayed(_fit_from_arrays)(task, seed, state) for seed, state in zip(seeds, states, strict=True)
         )
     )
+
+
+def check_same(
+    parts: list[np.ndarray],
+    form: InputFormat,
+    states: list[dict[str, Tensor] | None],
+    classes: np.ndarray,
+    classes_before: np.ndarray,
+    settings: Settings,
+) -> None:
+    """Whether a warm start can go on from an earlier fit.
+
+    Raises:
+        ValueError: that fit kept no states, or examples, classes or the number of models have changed.
+    """
+    for part in parts:
+        form.check(part)
+    if None in states:
+        raise ValueError("warm_start=True goes on from a fit that was made with warm_start=True: set it before both")
+    if not np.array_equal(classes, classes_before) or settings.n_models != len(states):
+        raise ValueError(
+            f"warm_start=True goes on with classes {classes_before.tolist()} and {len(states)} models; got "
+            f"{classes.tolist()} and {settings.n_models}: set warm_start=False to begin anew, or name all classes with "
+            "classes="
+        )
 
 
 def _fit_from_arrays(task: Task, seed: int, state: dict[str, np.ndarray] | None) -> Fit:

@@ -1,16 +1,22 @@
 """From the user's X to what the networks see, the same in fit and afterwards."""
 
+import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from sklearn.utils import check_array
+from sklearn.utils.validation import validate_data
 from torch import Tensor
 
-from improved_gan.estimator.arrays import statistics
+from improved_gan.estimator.arrays import as_array, statistics
 from improved_gan.estimator.layout import Layout, find_layout
 from improved_gan.estimator.scaling import Scale, choose_scale
 
-__all__ = ["InputFormat"]
+__all__ = ["InputFormat", "accept", "warn_of_flat_images"]
+
+_ACCEPTED: dict[str, Any] = {"dtype": "numeric", "ensure_all_finite": False}  # whether finite we see ourselves
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,3 +97,36 @@ class InputFormat:
         shape = " x ".join(map(str, self.layout.example_shape))
         kind = f"images {self.layout.axes} {shape}" if self.layout.is_image else f"rows of {shape} features"
         return f"{kind}, {self.dtype}, scaled from {self.scale.describe()}"
+
+
+def accept(estimator: Any, values: Any, *, reset: bool, name: str = "X") -> np.ndarray:
+    """X as an array of numbers, as scikit-learn checks it for an estimator.
+
+    Args:
+        estimator: remembers the number and names of features, where X is a table.
+        values: what the user gave.
+        reset: whether to remember anew; else they must be the same.
+        name: for errors.
+
+    Raises:
+        ValueError, TypeError: not numbers, sparse, ragged, empty, or other features than before.
+    """
+    values = as_array(values, name)
+    is_table = getattr(values, "ndim", 2) <= 2
+    if is_table and (reset or hasattr(estimator, "n_features_in_")):
+        return np.asarray(validate_data(estimator, values, reset=reset, **_ACCEPTED))
+    if reset:
+        for attribute in ("n_features_in_", "feature_names_in_"):
+            estimator.__dict__.pop(attribute, None)
+    return np.asarray(check_array(values, allow_nd=True, input_name=name, **_ACCEPTED))
+
+
+def warn_of_flat_images(form: InputFormat) -> None:
+    """Tell the caller of `fit` of images that hold one colour throughout."""
+    if form.layout.is_image and len(form.flat_rows):
+        warnings.warn(
+            f"{len(form.flat_rows)} images hold one colour throughout (the first is row {form.flat_rows[0]}): they "
+            "teach nothing; leave them out unless they belong to the data",
+            UserWarning,
+            stacklevel=3,
+        )

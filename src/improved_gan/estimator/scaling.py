@@ -70,7 +70,7 @@ class ColumnScale:
     def apply(self, examples: np.ndarray, name: str = "X") -> np.ndarray:
         """(N, A) -> float32 in [0, 1]."""
         standard = (np.asarray(examples, dtype=np.float64) - self.mean) / self.deviation
-        return (1 / (1 + np.exp(-_GAIN * standard.clip(-20, 20)))).astype(np.float32)
+        return np.asarray(1 / (1 + np.exp(-_GAIN * standard.clip(-20, 20))), dtype=np.float32)
 
     def undo(self, scaled: np.ndarray) -> np.ndarray:
         """The inverse of `apply`, up to 20 deviations from the mean."""

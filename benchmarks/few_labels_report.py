@@ -1,0 +1,79 @@
+"""The table and the plot of few_labels.py, from its cells."""
+
+import statistics
+from pathlib import Path
+from typing import Any
+
+__all__ = ["draw", "print_table"]
+
+_COLOURS = {
+    "GAN": "C0",
+    "labels alone": "C1",
+    "LabelSpreading": "C2",
+    "SelfTraining": "C3",
+    "linear probe": "C4",
+    "LAMDA-SSL": "C5",
+}
+Cells = list[dict[str, Any]]
+
+
+def _of(cells: Cells, **wanted: Any) -> Cells:
+    return [cell for cell in cells if all(cell[key] == value for key, value in wanted.items())]
+
+
+def _spread(errors: list[float]) -> float:
+    return statistics.stdev(errors) if len(errors) > 1 else 0.0
+
+
+def print_table(cells: Cells, methods: list[str]) -> None:
+    """A Markdown table a data set: error in % (mean ± deviation over splits, their number), processor seconds."""
+    for data in sorted({cell["data"] for cell in cells}):
+        own = _of(cells, data=data)
+        budgets = sorted({cell["labels"] for cell in own})
+        print(f"\n{data}: wrong of {own[0]['of']} test images, %\n")
+        print("| method | " + " | ".join(f"{budget} labels" for budget in budgets) + " | seconds a fit |")
+        print("|---" * (len(budgets) + 2) + "|")
+        for method in methods:
+            if not (rows := _of(own, method=method)):
+                continue
+            texts = []
+            for budget in budgets:
+                errors = [100 * cell["error"] for cell in _of(rows, labels=budget)]
+                mean = f"{statistics.mean(errors):.1f} ± {_spread(errors):.1f} ({len(errors)})" if errors else "-"
+                texts.append(mean)
+            seconds = statistics.median(cell["cpu_seconds"] for cell in rows)
+            print(f"| {method} | " + " | ".join(texts) + f" | {seconds:.1f} |")
+
+
+def draw(cells: Cells, methods: list[str], path: Path) -> Path:
+    """Error over labels, one panel a data set, bars for the deviation over splits."""
+    from matplotlib.figure import Figure
+
+    names = sorted({cell["data"] for cell in cells})
+    figure = Figure(figsize=(1 + 4.5 * len(names), 4.2), layout="constrained")
+    for place, data in enumerate(names):
+        axes = figure.add_subplot(1, len(names), place + 1)
+        own = _of(cells, data=data)
+        budgets = sorted({cell["labels"] for cell in own})
+        for method in methods:
+            points = {
+                budget: [100 * cell["error"] for cell in _of(own, method=method, labels=budget)] for budget in budgets
+            }
+            points = {budget: errors for budget, errors in points.items() if errors}
+            if points:
+                means = [statistics.mean(errors) for errors in points.values()]
+                spreads = [_spread(errors) for errors in points.values()]
+                shift = 1 + 0.015 * (methods.index(method) - 2.5)  # so that bars do not hide each other
+                axes.errorbar(
+                    [budget * shift for budget in points], means, spreads, color=_COLOURS[method], label=method,
+                    marker="o", markersize=4, capsize=2, linewidth=1.5,
+                )  # fmt: skip
+        axes.set(xscale="log", xlabel="labels", ylabel="test error, %", title=data)
+        axes.set_xticks(budgets, [str(budget) for budget in budgets])
+        axes.minorticks_off()
+        axes.set_ylim(bottom=0)
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
+    return path

@@ -1,0 +1,50 @@
+"""Batches from arrays."""
+
+import numpy as np
+import torch
+
+from improved_gan.estimator import batches
+from improved_gan.estimator.batches import ArrayBatches, Examples
+from improved_gan.estimator.layout import find_layout
+from improved_gan.estimator.scaling import RangeScale
+
+
+def examples_of(parts: list[np.ndarray]) -> Examples:
+    return Examples(parts, find_layout(parts[0].shape), RangeScale(0, 255), "cpu")
+
+
+def test_rows_of_several_parts_and_of_a_file_are_gathered_alike(tmp_path, monkeypatch) -> None:
+    first = np.random.default_rng(0).integers(0, 256, size=(10, 6, 5, 3), dtype=np.uint8)
+    np.save(tmp_path / "first.npy", first)
+    mapped = np.load(tmp_path / "first.npy", mmap_mode="r")
+    rows = np.array([12, 0, 9, 10, 3])
+    expected = torch.from_numpy(np.concatenate([first, first[:4]])[rows]).permute(0, 3, 1, 2) / 255
+    torch.testing.assert_close(examples_of([mapped, first[:4]]).take(rows), expected)
+    monkeypatch.setattr(batches, "_KEPT_NUMBERS", 0)  # as for arrays that are too large to keep
+    lazy = examples_of([mapped, first[:4]])
+    assert lazy._kept is None
+    torch.testing.assert_close(lazy.take(rows), expected)
+
+
+def test_an_epoch_sees_every_example_once_and_labels_belong_to_their_images() -> None:
+    values = np.arange(40, dtype=np.uint8).reshape(20, 2)
+    labelled = np.array([3, 7, 11])
+    source = ArrayBatches(examples_of([values]), labelled, np.array([0, 1, 2]), batch_size=5, seed=1, device="cpu")
+    assert source.steps_per_epoch == 4
+    epoch = list(source.epoch(0))
+    seen = torch.cat([batch.unlabelled_images for batch in epoch])[:, 0, 0, 0].mul(255).round().int()
+    assert sorted(seen.tolist()) == list(range(0, 40, 2))
+    for batch in epoch:
+        row = batch.labelled_images[:, 0, 0, 0].mul(255).round().long() // 2
+        torch.testing.assert_close(torch.from_numpy(labelled)[batch.labels], row)
+    again = list(source.epoch(0, first_step=2))
+    torch.testing.assert_close(again[0].fresh_images, epoch[2].fresh_images)
+    assert not torch.equal(next(source.epoch(1)).unlabelled_images, epoch[0].unlabelled_images)
+
+
+def test_few_examples_make_one_small_batch() -> None:
+    source = ArrayBatches(
+        examples_of([np.eye(4, dtype=np.uint8)]), np.array([0]), np.array([0]), batch_size=100, seed=0, device="cpu"
+    )
+    (batch,) = source.epoch(0)
+    assert len(batch.unlabelled_images) == len(batch.labels) == 4

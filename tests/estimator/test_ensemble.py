@@ -1,0 +1,45 @@
+"""Several members."""
+
+import numpy as np
+import pytest
+
+from improved_gan import SemiSupervisedGANClassifier
+
+
+def test_an_ensemble_averages_probabilities_and_joins_features(few) -> None:
+    model = SemiSupervisedGANClassifier(epochs=3, n_models=2, random_state=0, device="cpu").fit(few.images, few.y)
+    images = few.images[:20]
+    ready = model._format.ready(images)
+    judged = [member.judge(ready) for member in model.members_]
+    expected = np.mean([np.exp(one.log_probabilities) for one in judged], axis=0)
+    np.testing.assert_allclose(model.predict_proba(images), expected)
+    np.testing.assert_allclose(model.realness(images), (judged[0].realness + judged[1].realness) / 2)
+    assert model.transform(images).shape == (20, 256)
+    assert not np.allclose(judged[0].features, judged[1].features)
+    assert model.sample(5).shape == (5, 8, 8)
+
+
+@pytest.mark.slow
+def test_members_in_processes_are_those_of_one_process(few) -> None:
+    make = SemiSupervisedGANClassifier(epochs=1, n_models=2, random_state=0, device="cpu")
+    one = make.fit(few.images, few.y).predict_proba(few.images[:5])
+    two = make.set_params(n_jobs=2).fit(few.images, few.y).predict_proba(few.images[:5])
+    np.testing.assert_allclose(one, two, atol=1e-5)
+
+
+def test_a_warm_start_goes_on(few) -> None:
+    model = SemiSupervisedGANClassifier(epochs=3, warm_start=True, random_state=0, device="cpu")
+    first = model.fit(few.images, few.y).history_[0][0]["discriminator/supervised"]
+    assert model.fit(few.images, few.y).history_[0][0]["discriminator/supervised"] < first
+    with pytest.raises(ValueError, match=r"classes \[0, 1, 2\] and 1 models; got \[0, 1\]"):
+        model.fit(few.images, np.where(few.y == 2, -1, few.y))
+    with pytest.raises(ValueError, match="fitted on"):
+        model.fit(few.images[:, :4], few.y)
+
+
+def test_a_warm_start_needs_what_a_cold_fit_drops(few, fitted) -> None:
+    import pickle
+
+    model = pickle.loads(pickle.dumps(fitted)).set_params(warm_start=True)
+    with pytest.raises(ValueError, match="set it before both"):
+        model.fit(few.images, few.y)

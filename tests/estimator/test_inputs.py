@@ -1,0 +1,49 @@
+"""From the user's arrays to networks and back."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import BaseEstimator
+
+from improved_gan.estimator.inputs import InputFormat, accept, warn_of_flat_images
+
+
+def test_every_layout_gives_the_same_images() -> None:
+    first = np.random.default_rng(0).integers(0, 256, size=(6, 3, 6, 5), dtype=np.uint8)
+    last = np.ascontiguousarray(first.transpose(0, 2, 3, 1))
+    form, other = InputFormat.learn([first]), InputFormat.learn([last])
+    torch.testing.assert_close(form.ready(first), torch.from_numpy(first) / 255, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(other.ready(last), form.ready(first))
+    np.testing.assert_array_equal(other.restore(other.ready(last)), last)
+    assert "HWC 6 x 5 x 3, uint8, scaled from 0 to 255" in other.describe()
+
+
+def test_parts_must_agree() -> None:
+    grey, colour = np.random.rand(4, 8, 8, 1), np.random.rand(4, 8, 8, 3)
+    with pytest.raises(ValueError, match=r"one shape.*number of channels"):
+        InputFormat.learn([grey, colour])
+    with pytest.raises(ValueError, match="uint8 and unlabelled float64"):
+        InputFormat.learn([(grey * 255).astype(np.uint8), grey])
+    with pytest.raises(ValueError, match=r"fitted on \(8, 8, 1\)"):
+        InputFormat.learn([grey]).check(colour)
+
+
+class Remembering(BaseEstimator):
+    """Stands in for an estimator."""
+
+
+def test_tables_are_remembered_by_their_features_and_images_are_not() -> None:
+    estimator = Remembering()
+    accept(estimator, [[1, 2], [3, 4]], reset=True)
+    assert estimator.n_features_in_ == 2
+    with pytest.raises(ValueError, match="expecting 2 features"):
+        accept(estimator, [[1, 2, 3]], reset=False)
+    accept(estimator, np.zeros((2, 3, 3)), reset=True)
+    assert not vars(estimator)
+
+
+def test_images_of_one_colour_are_warned_of() -> None:
+    array = np.random.rand(5, 4, 4)
+    array[3] = 0.5
+    with pytest.warns(UserWarning, match=r"1 images hold one colour throughout \(the first is row 3\)"):
+        warn_of_flat_images(InputFormat.learn([array]))

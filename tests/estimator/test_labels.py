@@ -1,0 +1,71 @@
+"""Labels known and unknown."""
+
+import numpy as np
+import pytest
+import torch
+
+from improved_gan.estimator.labels import hold_out, read_labels
+
+
+@pytest.mark.parametrize(
+    ("y", "rows", "codes", "classes"),
+    [
+        ([3, -1, 1, -1, 3], [0, 2, 4], [1, 0, 1], [1, 3]),
+        (np.array(["b", -1, "a"], dtype=object), [0, 2], [1, 0], ["a", "b"]),
+        (["b", -1, "a"], [0, 2], [1, 0], ["a", "b"]),
+        (np.array(["b", "a"]), [0, 1], [1, 0], ["a", "b"]),
+        (np.array([1.0, -1.0, 0.0]), [0, 2], [1, 0], [0, 1]),
+        (torch.tensor([5, -1, 4]), [0, 2], [1, 0], [4, 5]),
+        ([True, False], [0, 1], [1, 0], [False, True]),
+    ],
+)
+def test_what_is_known(y, rows, codes, classes) -> None:
+    known = read_labels(y)
+    assert known.rows.tolist() == rows
+    assert known.codes.tolist() == codes
+    assert known.classes.tolist() == classes
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (None, "requires y to be passed"),
+        ([-1, -1], "no known label"),
+        ([2, -1, 2], r"one class only \(.*2.*label examples of another class"),
+        (np.array(["a", "-1", "b"]), "array of objects with the number -1"),
+        (np.array(["a", None, "b"], dtype=object), r"NaN or None in 1 rows \(the first is row 1\).*fillna\(-1\)"),
+        (np.array(["a", float("nan")], dtype=object), "fillna"),
+        ([1.0, np.nan], "Input y contains NaN"),
+        ([0.5, 1.5], "Unknown label type"),
+    ],
+)
+def test_what_cannot_be_used_is_told(y, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_labels(y)
+
+
+def test_all_classes_may_be_named() -> None:
+    assert read_labels([1, 0, -1, 2], classes=[0, 1, 2]).classes.tolist() == [0, 1, 2]
+    with pytest.raises(ValueError, match=r"no example is labelled 2; label at least one"):
+        read_labels([1, 0, 1, -1], classes=[0, 1, 2])
+    with pytest.raises(ValueError, match=r"labelled 2, 3: 2 labels for 4 classes are too few"):
+        read_labels([1, 0, -1], classes=[0, 1, 2, 3])
+    with pytest.raises(ValueError, match=r"\[7\], which are not among classes"):
+        read_labels([1, 7], classes=[0, 1])
+
+
+def test_held_out_labels_are_stratified_and_leave_one_of_each_class() -> None:
+    codes = np.repeat([0, 1, 2], [10, 10, 1])
+    training, validation = hold_out(codes, 0.3, seed=1)
+    assert np.bincount(codes[validation], minlength=3).tolist() == [3, 3, 0]
+    assert sorted([*training, *validation]) == list(range(21))
+    again = hold_out(codes, 0.3, seed=1)[1]
+    np.testing.assert_array_equal(validation, again)
+    assert len(hold_out(codes, 0.0, seed=1)[1]) == 0
+
+
+def test_too_few_to_hold_out() -> None:
+    with pytest.raises(ValueError, match="leaves no label to hold out"):
+        hold_out(np.array([0, 1]), 0.2, seed=0)
+    with pytest.raises(ValueError, match="0 <= fraction < 1"):
+        hold_out(np.array([0, 1]), 1.0, seed=0)

@@ -1,0 +1,105 @@
+"""Ranges: found, applied, undone, and refused where they do not fit."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_breast_cancer, load_digits
+from sklearn.preprocessing import StandardScaler
+
+from improved_gan.estimator.arrays import statistics
+from improved_gan.estimator.scaling import ColumnScale, RangeScale, Scale, choose_scale
+
+
+def chosen(array: np.ndarray, **options) -> Scale:
+    return choose_scale([array], statistics([array]), is_image=array.ndim > 2, **options)
+
+
+def images(low: float, high: float) -> np.ndarray:
+    array = np.random.default_rng(0).uniform(low, high, size=(20, 4, 4))
+    array[0, 0, 0], array[0, 0, 1] = low, high
+    return array
+
+
+@pytest.mark.parametrize(
+    ("array", "range_"),
+    [
+        (images(0, 255).astype(np.uint8), (0, 255)),
+        (images(0, 100).astype(np.uint8), (0, 255)),
+        (images(0, 1), (0, 1)),
+        (images(0, 0.8).astype(np.float32), (0, 1)),
+        (images(-1, 1), (-1, 1)),
+        (images(0, 255), (0, 255)),
+        (images(0, 16), (0, 16)),
+        (images(-3, 5), (-3, 5)),
+        (load_digits().data, (0, 16)),
+    ],
+)
+def test_the_range_of_pixels_is_found(array: np.ndarray, range_: tuple[float, float]) -> None:
+    scale = chosen(array)
+    assert isinstance(scale, RangeScale)
+    assert (scale.low, scale.high) == pytest.approx(range_, rel=1e-6)
+    scaled = scale.apply(array)
+    assert scaled.dtype == np.float32
+    assert scaled.min() >= 0
+    assert scaled.max() <= 1
+    np.testing.assert_allclose(scale.undo(scaled), array, atol=1e-4)
+
+
+def test_tables_are_scaled_column_by_column_and_back() -> None:
+    array = load_breast_cancer().data
+    scale = chosen(array)
+    assert isinstance(scale, ColumnScale)
+    expected = 1 / (1 + np.exp(-1.5 * StandardScaler().fit_transform(array)))
+    np.testing.assert_allclose(scale.apply(array), expected, atol=1e-6)
+    within = np.abs(array - scale.mean) < 5 * scale.deviation  # farther out float32 has few digits left near 1
+    error = np.abs(scale.undo(scale.apply(array)) - array) / scale.deviation
+    assert error[within].max() < 1e-3
+    assert isinstance(chosen(images(0, 1).reshape(20, 16)[:, :5]), ColumnScale)  # a handful of numbers is a table
+
+
+def test_a_constant_column_stays_what_it_is() -> None:
+    array = np.random.default_rng(0).normal(size=(30, 3))
+    array[:, 1] = 7
+    scale = chosen(array)
+    np.testing.assert_allclose(scale.undo(scale.apply(array))[:, 1], 7)
+
+
+def test_the_user_may_say_which() -> None:
+    array = load_digits().data
+    assert isinstance(chosen(array, wanted="columns"), ColumnScale)
+    assert chosen(images(0, 16), value_range=(0, 32)) == RangeScale(0, 32)
+    assert chosen(load_breast_cancer().data, wanted="range").low == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"value_range": (1, 0)}, "low < high"),
+        ({"value_range": (0, 1)}, "X goes from 0 to 16"),
+        ({"wanted": "columns"}, "images have one range"),
+        ({"wanted": "rows"}, "'auto', 'range' or 'columns'"),
+    ],
+)
+def test_settings_that_do_not_fit(options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        chosen(images(0, 16), **options)
+
+
+def test_pixels_out_of_the_range_of_fit_are_an_error_but_overshoot_is_clipped() -> None:
+    scale = chosen(images(0, 1))
+    with pytest.raises(ValueError, match=r"pixels from 0 to 255.*range is 0 to 1"):
+        scale.apply(images(0, 255))
+    assert scale.apply(np.array([[[-0.01, 1.02]]])).tolist() == [[[0, 1]]]
+    with pytest.raises(
+        ValueError, match="range is 0 to 255"
+    ):  # nearly black: floats in 0 to 1 where bytes are expected
+        chosen(images(0, 255).astype(np.uint8)).apply(images(0, 1))
+
+
+def test_examples_that_are_all_the_same() -> None:
+    with pytest.raises(ValueError, match="all examples of X are the same"):
+        chosen(np.ones((5, 4, 4)))
+
+
+def test_numbers_too_large_to_scale() -> None:
+    with pytest.raises(ValueError, match="too large to scale"):
+        chosen(np.array([[1e300, 1], [-1e300, 2], [0, 3]]))

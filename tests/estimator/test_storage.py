@@ -1,0 +1,61 @@
+"""Saving without pickle."""
+
+import json
+
+import numpy as np
+import pytest
+from sklearn.datasets import make_blobs
+
+from improved_gan import SemiSupervisedGANClassifier
+
+
+def test_a_saved_classifier_says_the_same(fitted, few, tmp_path) -> None:
+    fitted.save(tmp_path / "model")
+    again = SemiSupervisedGANClassifier.load(tmp_path / "model")
+    np.testing.assert_array_equal(again.predict_proba(few.images), fitted.predict_proba(few.images))
+    np.testing.assert_array_equal(again.sample(4), fitted.sample(4))
+    assert again.get_params() == fitted.get_params()
+    assert again.history_ == fitted.history_
+    assert again.classes_.dtype == fitted.classes_.dtype
+    assert sorted(path.name for path in (tmp_path / "model").iterdir()) == ["config.json", "model.safetensors"]
+    fitted.save(tmp_path / "model")  # over itself
+
+
+def test_tables_with_names_and_text_classes_and_a_warm_start(tmp_path) -> None:
+    pandas = pytest.importorskip("pandas")
+    X, truth = make_blobs(60, centers=2, random_state=0)
+    frame = pandas.DataFrame(X, columns=["height", "width"])
+    y = np.array(["cat", "dog"], dtype=object)[truth]
+    y[10:] = -1
+    model = SemiSupervisedGANClassifier(epochs=2, warm_start=True, random_state=0, device="cpu").fit(frame, y)
+    model.save(tmp_path / "model")
+    again = SemiSupervisedGANClassifier.load(tmp_path / "model")
+    assert again.predict(frame).tolist() == model.predict(frame).tolist()
+    assert again.feature_names_in_.tolist() == ["height", "width"]
+    np.testing.assert_allclose(again.fit(frame, y).predict_proba(frame), model.fit(frame, y).predict_proba(frame))
+
+
+def test_damaged_and_foreign_folders(fitted, tmp_path) -> None:
+    with pytest.raises(ValueError, match=r"config.json cannot be read"):
+        SemiSupervisedGANClassifier.load(tmp_path)
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(ValueError, match="holds something else"):
+        fitted.save(tmp_path)
+    folder = tmp_path / "model"
+    fitted.save(folder)
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(ValueError, match=r"model.safetensors cannot be read"):
+        SemiSupervisedGANClassifier.load(folder)
+    (folder / "config.json").write_text(json.dumps({"kind": "other"}))
+    with pytest.raises(ValueError, match="describes no SemiSupervisedGANClassifier"):
+        SemiSupervisedGANClassifier.load(folder)
+
+
+def test_a_random_state_that_is_no_json(fitted, tmp_path) -> None:
+    import pickle
+
+    model = pickle.loads(pickle.dumps(fitted)).set_params(random_state=np.random.RandomState(0))
+    with pytest.raises(ValueError, match="cannot be saved as JSON"):
+        model.save(tmp_path / "model")
+    assert not (tmp_path / "model").exists()
