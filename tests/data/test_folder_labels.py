@@ -1,0 +1,77 @@
+from pathlib import Path
+
+import pytest
+
+from improved_gan.data import DataError
+from improved_gan.data.folder_labels import Labelling, read_labelling
+from tests.pictures import picture, png
+
+
+def make(folder: Path, names: list[str]) -> list[str]:
+    for seed, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(png(picture(seed)))
+    return sorted(names)
+
+
+def read(folder: Path, names: list[str], labels: Path | None = None, *, use_labels: bool = True) -> Labelling:
+    return read_labelling(folder, names, names, labels=labels, use_labels=use_labels)
+
+
+CLASSES = ["10/a.png", "10/b.png", "9/c.png", "9/d.png", "unlabelled/e.png"]
+
+
+def test_class_folders_numbers_in_their_order(tmp_path: Path) -> None:
+    found = read(tmp_path, make(tmp_path, CLASSES))
+    assert found.class_names == ("9", "10")
+    assert found.labels.tolist() == [1, 1, 0, 0, -1]
+    assert found.source == "class folders"
+
+
+def test_a_labels_file_counts_and_says_where_it_disagrees_with_the_folders(tmp_path: Path) -> None:
+    names = make(tmp_path / "images", CLASSES)
+    (tmp_path / "labels.csv").write_text("10/a.png,9\n10/b.png,10\n9/c.png,9\n")
+    found = read(tmp_path / "images", names, tmp_path / "labels.csv")
+    assert found.labels.tolist() == [0, 1, 0, -1, -1]
+    assert "1 labels disagree with the class folder that the image lies in (10/a.png: 9)" in found.notices[0]
+    assert found.notices[1].startswith("1 classes have a single label (10)")
+
+
+def test_no_labels_at_all(tmp_path: Path) -> None:
+    flat = make(tmp_path / "flat", ["a.png", "b.png"])
+    assert read(tmp_path / "flat", flat).class_names == ()
+    one = make(tmp_path / "one", ["cats/a.png", "cats/b.png"])
+    assert "all images lie in one folder, cats" in read(tmp_path / "one", one).notices[0]
+    both = make(tmp_path / "both", CLASSES)
+    assert read(tmp_path / "both", both, use_labels=False).class_names == ()
+
+
+@pytest.mark.parametrize(
+    ("names", "labels", "message"),
+    [
+        (
+            ["cat/a.png", "cat/b.png", "unlabelled/c.png"],
+            None,
+            "only one class, cat .*two classes, or to train .*--labels 0",
+        ),
+        (["a.png", "b.png"], "a.png,cat\nb.png,cat\n", "only one class, cat"),
+        (
+            ["cat/a.png", "dog/b.png", "dog/c.png"],
+            None,
+            r"1 of 2 class folders .* only one image .*\(cat\): add images",
+        ),
+        (
+            ["train/cat/a.png", "train/cat/b.png", "train/dog/a.png", "train/dog/b.png", "val/emu/a.png"],
+            None,
+            "validation or test part that no training image has: emu",
+        ),
+        (["train/a.png", "val/b.png"], "val/b.png,cat\n", "no labels for training images"),
+    ],
+)
+def test_labels_that_cannot_be_used(tmp_path: Path, names: list[str], labels: str | None, message: str) -> None:
+    file = None
+    if labels is not None:
+        file = tmp_path / "labels.csv"
+        file.write_text(labels)
+    with pytest.raises(DataError, match=message):
+        read(tmp_path / "images", make(tmp_path / "images", names), file)

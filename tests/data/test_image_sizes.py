@@ -1,0 +1,36 @@
+import numpy as np
+import pytest
+
+from improved_gan.data import DataError
+from improved_gan.data.image_sizes import choose_size
+
+
+def sides(**counts: int) -> np.ndarray:
+    return np.concatenate([np.full(count, int(side[1:])) for side, count in counts.items()])
+
+
+@pytest.mark.parametrize(
+    ("given", "size", "small"),
+    [
+        (sides(s500=10), 128, 0),
+        (sides(s128=9, s127=1), 128, 1),
+        (sides(s128=8, s127=2), 64, 0),
+        (sides(s32=10), 32, 0),
+        (sides(s28=10), 32, 10),
+    ],
+)
+def test_the_largest_size_that_nine_of_ten_images_have(given: np.ndarray, size: int, small: int) -> None:
+    found, notices = choose_size(given, None)
+    assert found == size
+    assert [notice.split()[0] for notice in notices] == ([str(small)] if small else [])
+
+
+def test_a_size_that_was_asked_for() -> None:
+    assert choose_size(sides(s500=10), 32) == (32, [])
+    assert choose_size(sides(s60=4, s500=6), 64)[1] == [
+        "4 images are smaller than 64 pixels (the smallest has 60) and are enlarged"
+    ]
+    with pytest.raises(DataError, match=r"6 of 10 images are smaller than 64 .*smallest has 60\): take --size 32"):
+        choose_size(sides(s60=6, s500=4), 64)
+    with pytest.raises(DataError, match="trained on at 32, 64, 128 pixels a side; got 48"):
+        choose_size(sides(s60=6), 48)

@@ -1,0 +1,63 @@
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from improved_gan.data import Dataset, LabelledImages
+from improved_gan.recipes import RecipeError
+from improved_gan.recipes.experiment import Experiment
+from improved_gan.recipes.folder import folder, folder_again, folder_for, folder_recipe
+from improved_gan.training import Adversarial, SemiSupervised
+
+
+def own(size: int = 32, num: int = 24) -> Dataset:
+    images = torch.randint(0, 256, (num, 3, size, size), dtype=torch.uint8)
+    labels = torch.arange(num) % 3
+    labels[num // 2 :] = -1
+    return Dataset(
+        "mine", ("a", "b", "c"), LabelledImages(images, labels), LabelledImages(images[:2], labels[:2]), "validation",
+        held_out=(0, 1), digest="0" * 64,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [32, 64, 128])
+@pytest.mark.parametrize("num_labels", [0, 6])
+def test_networks_of_every_size_fit_the_images(size: int, num_labels: int) -> None:
+    recipe = folder_for((3, size, size), num_classes=3, num_labels=num_labels, num_images=100)
+    generator, discriminator = recipe.generator(), recipe.discriminator()
+    images = generator(generator.draw_latents(2))
+    assert images.shape == (2, 3, size, size)
+    assert discriminator(images).logits.shape == (2, 3 if num_labels else 1)
+    assert isinstance(recipe.objective, SemiSupervised if num_labels else Adversarial)
+
+
+def test_labels_as_given_balanced_or_none() -> None:
+    data = own()
+    given, balanced, without = (folder_recipe(data, num_labels=num) for num in (None, 6, 0))
+    found = [
+        Experiment.prepare(recipe, seed=1, split_seed=1, data_folder=None, device="cpu").split
+        for recipe in (given, balanced, without)
+    ]
+    assert [len(split.indices) for split in found] == [10, 6, 0]
+    assert all(split.held_out == (0, 1) for split in found)
+
+
+@pytest.mark.parametrize("num_labels", [None, 6, 0])
+def test_a_run_is_built_again_from_its_settings_without_the_images(num_labels: int | None) -> None:
+    experiment = Experiment.prepare(
+        folder_recipe(own(num=60), num_labels=num_labels), seed=1, split_seed=1, data_folder=None, device="cpu"
+    )
+    settings = json.loads(json.dumps(experiment.settings()))
+    again = folder_again(settings)
+    again = replace(again, epochs=settings["epochs"])
+    values = {key: value for key, value in json.loads(json.dumps(again.as_dict())).items() if key != "epochs"}
+    assert values == settings["values"]
+
+
+def test_what_does_not_fit() -> None:
+    with pytest.raises(RecipeError, match=r"train folder --images DIR"):
+        folder().load_data(None)
+    data = replace(own(), train=LabelledImages(own().train.images, torch.full((24,), -1)))
+    with pytest.raises(RecipeError, match=r"6 labels are asked for, and none is known"):
+        folder_recipe(data, num_labels=6)
