@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,16 +16,19 @@ import pytest
 import torch
 from rich.console import Console
 
+from improved_gan.models import Generator
 from improved_gan.recipes import digits
 from improved_gan.recipes.experiment import Experiment
+from improved_gan.training import Adversarial
 from improved_gan.training.checkpoints import load_newest
-from improved_gan.training.errors import DivergedError, InterruptedRunError
+from improved_gan.training.errors import DivergedError, InterruptedRunError, RunError
 from improved_gan.training.interruption import StopRequest
 from improved_gan.training.loop import train
 from improved_gan.training.reporting import Reporter
 from improved_gan.training.run_folder import RunFolder
 
 EPOCHS = 6
+Score = Callable[[Generator], dict[str, float]]
 
 
 class StopAfter(StopRequest):
@@ -40,7 +44,9 @@ class StopAfter(StopRequest):
         return self.remaining <= 0
 
 
-def run(path: Path, *, stop_after: int | None = None, **changes: object) -> dict[str, torch.Tensor]:
+def run(
+    path: Path, *, stop_after: int | None = None, score: Score | None = None, score_every: int = 0, **changes: object
+) -> dict[str, torch.Tensor]:
     """Train the digits in `path`, from where it stands; the final state."""
     settings = {"epochs": EPOCHS, "decay_share": 0.5, "report_every": 2, "sample_every": 3, **changes}
     recipe = replace(digits(), **settings)
@@ -60,12 +66,13 @@ def run(path: Path, *, stop_after: int | None = None, **changes: object) -> dict
             state,
             experiment.batches(),
             recipe.objective,
-            experiment.schedule(save_every_seconds=1e9),
+            experiment.schedule(save_every_seconds=1e9, score_every=score_every),
             folder=folder,
             fingerprint=fingerprint,
             evaluate=experiment.evaluate,
             reporter=r,
             stop=StopAfter(stop_after),
+            score=score,
         )
     return state.tensors()
 
@@ -201,3 +208,27 @@ def test_signals_save_and_say_how_to_go_on(tmp_path: Path, number: int, code: in
     message = errors.decode().strip().splitlines()[-1]
     assert message.startswith("improved-gan: stopped at step")
     assert message.endswith("run the same command to go on")
+
+
+def test_samples_are_scored_at_their_epochs_and_at_the_end_without_moving_the_run(
+    tmp_path: Path, uninterrupted: tuple[Path, dict[str, torch.Tensor]]
+) -> None:
+    seen: list[bool] = []
+
+    def score(generator: Generator) -> dict[str, float]:
+        seen.append(generator.training)
+        return {"samples/inception_score": 2.5}
+
+    assert_same(without_time(run(tmp_path, score=score, score_every=4)), without_time(uninterrupted[1]))
+    scored = [line["epoch"] for line in log_without_time(tmp_path) if "samples/inception_score" in line]
+    assert scored == [4, EPOCHS]
+    assert len(seen) == 2
+
+
+def test_a_run_is_not_resumed_with_another_technique_set(tmp_path: Path) -> None:
+    run(tmp_path, epochs=1)
+    before = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*") if file.is_file()}
+    for changes in ({"objective": Adversarial()}, {"historical_weight": 0.1}, {"generator_average_decay": 0.9}):
+        with pytest.raises(RunError, match=next(iter(changes))):
+            run(tmp_path, epochs=1, **changes)
+    assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*") if file.is_file()} == before

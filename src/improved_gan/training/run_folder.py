@@ -60,13 +60,10 @@ class RunFolder:
             self._check_vacant()
             return
         stored = self.recipe()
-        different = sorted(
-            key
-            for key in {*settings, *stored["settings"]} - set(extendable)
-            if settings.get(key) != stored["settings"].get(key)
-        )
+        now, there = _flat(settings), _flat(stored["settings"])
+        different = sorted(key for key in {*now, *there} - set(extendable) if now.get(key) != there.get(key))
         if different:
-            changes = ", ".join(f"{key}: {_short(stored['settings'].get(key))} there" for key in different)
+            changes = ", ".join(f"{key}: {_short(there.get(key))} there" for key in different)
             raise RunError(f"{self.path} holds another run ({changes}): give its settings, or another --out")
         for key in extendable:
             if settings[key] < stored["settings"][key]:
@@ -150,6 +147,14 @@ def _fingerprint(settings: Mapping[str, Any], extendable: tuple[str, ...]) -> st
 def _is_ours(entry: Path) -> bool:
     """What a start that was killed may leave in a new folder."""
     return entry.name == ".lock" or (entry.name.startswith(".recipe.json.") and entry.name.endswith(".tmp"))
+
+
+def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe's values beside the other settings, so that a difference is named, not hidden in a long text."""
+    values = settings.get("values")
+    if not isinstance(values, dict):
+        return dict(settings)
+    return {key: value for key, value in settings.items() if key != "values"} | values
 
 
 def _short(value: object) -> str:
