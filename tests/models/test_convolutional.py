@@ -34,8 +34,6 @@ def test_both_forms_have_the_parameters_of_the_paper(wide: int, wider: int) -> N
     assert count(minibatch) == body + layer + (wider + 100) * 10 + 10 + 10
 
 
-
-
 def test_each_layer_has_the_shape_of_the_paper() -> None:
     network, shapes = ConvolutionalDiscriminator((3, 32, 32), 10), []
     for layer in network.modules():

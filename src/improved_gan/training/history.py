@@ -16,7 +16,7 @@ from improved_gan.techniques import HistoricalAverage
 from improved_gan.training.objectives import Objective, Terms, TrainingBatch
 from improved_gan.training.step import Optimizers
 
-__all__ = ["Histories", "HistoricallyAveraged", "after_each_step"]
+__all__ = ["HistoricallyAveraged", "Histories", "after_each_step"]
 
 
 class Histories(nn.Module):
