@@ -17,7 +17,7 @@ from improved_gan.commands.export_options import export
 from improved_gan.commands.report_options import report
 from improved_gan.commands.reproduce_arguments import ManyLabels, reproduce
 from improved_gan.commands.sample_options import sample
-from improved_gan.commands.train_options import ChannelsLast, Compile, DataFolder, GeneratorSteps, MicroBatch, Precision
+from improved_gan.commands.train_arguments import train
 from improved_gan.commands.turing_test import app as turing_test_app
 
 if TYPE_CHECKING:
@@ -56,94 +56,7 @@ def start(
     """Options of every command; `version` is dealt with before any command runs."""
 
 
-@app.command()
-def train(
-    recipe: Annotated[
-        str | None, typer.Argument(help="A recipe's name, or the path of a Python file that defines recipe().")
-    ] = None,
-    labels: Annotated[
-        str | None,
-        typer.Option(help="Labelled images in all, the same number a class; `folder`: or a labels file, or 0."),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Decides networks, batches and noise.", min=0, max=MAX_SEED)] = 1,
-    split_seed: Annotated[
-        int | None, typer.Option(help="Decides which images have labels; default: the seed.", min=0, max=MAX_SEED)
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Length of the run; default: the recipe's.")] = None,
-    data: DataFolder = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder; default: runs/RECIPE-LABELS-seedSEED.")] = None,
-    device: DeviceOption = None,
-    precision: Precision = None,
-    generator_steps: GeneratorSteps = None,
-    micro_batch: MicroBatch = None,
-    compile_networks: Compile = None,
-    channels_last: ChannelsLast = None,
-    threads: Annotated[int | None, typer.Option(help="CPU threads; default: PyTorch's choice.", min=1)] = None,
-    save_every: Annotated[float, typer.Option(help="Seconds between checkpoints.", min=0)] = 60.0,
-    score_with: Annotated[
-        str | None, typer.Option(help="Score samples: inception, a run folder, or module:function of your own.")
-    ] = None,
-    score_every: Annotated[int, typer.Option(help="Epochs between scores; 0: at the end alone.", min=0)] = 0,
-    score_num: Annotated[int | None, typer.Option(help="How many samples are scored; default: 10,000.", min=1)] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done, and stop.")] = False,
-    images: Annotated[Path | None, typer.Option(help="`folder`: your images, a folder or archive.")] = None,
-    num_labels: Annotated[
-        int | None, typer.Option(help="`folder`: use only so many of the labels, balanced.", min=1)
-    ] = None,
-    size: Annotated[int | None, typer.Option(help="`folder`: 32, 64 or 128 pixels; default: by the images.")] = None,
-    validation: Annotated[
-        float | None, typer.Option(help="`folder`: share of the labelled images held out; default: 0.2.")
-    ] = None,
-    data_cache: Annotated[Path | None, typer.Option(help="`folder`: where decoded images are kept.")] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="`folder`: threads that decode; default: one a core.", min=1)
-    ] = None,
-    list_recipes: Annotated[bool, typer.Option("--list", help="Show the recipes with the paper's figures.")] = False,
-) -> None:
-    """Train a GAN by a recipe; the same command again continues a run that was stopped.
-
-    Ctrl-C and SIGTERM finish the step and save. A run that continues ends with the same numbers as one that was never
-    stopped (same machine, same threads). Several processes: `torchrun --nproc-per-node 2 -m improved_gan train ...`.
-
-    Examples: `improved-gan train digits`, `improved-gan train mnist --labels 100 --data DIR --out runs/mnist`,
-    `improved-gan train folder --images photos --labels labels.csv`.
-    """
-    if list_recipes:
-        from improved_gan.commands.recipes import list_all
-
-        list_all(_console())
-        return
-    if recipe is None:
-        raise typer.BadParameter("name a recipe, or see `improved-gan train --list`", param_hint="RECIPE")
-    from improved_gan.commands.train import TrainOptions, run_training
-    from improved_gan.commands.train_folder import ImageOptions, labels_or_file
-
-    num, labels_file = labels_or_file(labels, num_labels)
-    run_training(
-        TrainOptions(
-            recipe=recipe,
-            labels=num,
-            seed=seed,
-            split_seed=split_seed,
-            epochs=epochs,
-            data=data,
-            out=out,
-            device=device,
-            precision=precision,
-            generator_steps=generator_steps,
-            micro_batch=micro_batch,
-            compile=compile_networks,
-            channels_last=channels_last,
-            threads=threads,
-            save_every=save_every,
-            score_with=score_with,
-            score_every=score_every,
-            score_num=score_num,
-            dry_run=dry_run,
-            own=ImageOptions(images, labels_file, size, validation, data_cache, workers),
-        ),
-        _console(),
-    )
+app.command()(train)
 
 
 @app.command()

@@ -71,9 +71,7 @@ def test_other_sizes(shape: tuple[int, int, int], widths: tuple[int, ...]) -> No
 
 
 def test_a_size_that_the_doublings_miss_is_refused() -> None:
-    with pytest.raises(
-        ValueError, match="3 doublings make sizes that are multiples of 8, but the image is \\(1, 28, 28"
-    ):
+    with pytest.raises(ValueError, match="3 doublings make sizes that are multiples of 8, but the image is"):
         ConvolutionalGenerator((1, 28, 28))
 
 

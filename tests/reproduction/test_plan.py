@@ -4,6 +4,7 @@ import pytest
 
 from improved_gan.recipes import RECIPES, RecipeError, mnist
 from improved_gan.reproduction.plan import RunOptions, make_plan
+from improved_gan.reproduction.tables import TABLES
 from improved_gan.training.errors import RunError
 from tests.reproduction.jobs import fill, plan
 
@@ -52,9 +53,15 @@ def test_a_budget_that_the_paper_does_not_have_is_a_row_without_its_figures(tmp_
 
 
 def test_tables_without_recipes_have_no_jobs_until_a_recipe_of_that_name_is_there(tmp_path: Path, monkeypatch) -> None:
-    assert set(of_table("cifar10", tmp_path).jobs.values()) == {None}
-    monkeypatch.setitem(RECIPES, "cifar10", mnist)
+    with monkeypatch.context() as without:
+        without.delitem(RECIPES, "cifar10")
+        assert set(of_table("cifar10", tmp_path).jobs.values()) == {None}
     assert len(of_table("cifar10", tmp_path).all_jobs()) == 8
+
+
+def test_every_table_of_the_paper_has_its_recipes(tmp_path: Path) -> None:
+    for table in TABLES:
+        assert all(jobs for jobs in of_table(table, tmp_path).jobs.values())
 
 
 def test_a_recipe_file_is_known_to_its_runs_by_its_whole_path(tmp_path: Path, monkeypatch) -> None:

@@ -1,7 +1,7 @@
 """`improved-gan train --list`: the recipes with the paper's figures beside."""
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from improved_gan.recipes import LABEL_CHOICES, RECIPES
 
@@ -10,7 +10,8 @@ __all__ = ["list_all"]
 
 def list_all(console: Console) -> None:
     """Print one row a recipe and label budget."""
-    table = Table("recipe", "labels", "epochs", "paper", "what it is", box=None, pad_edge=False)
+    name_column = Column("recipe", min_width=max(map(len, RECIPES)))  # names are to be typed: never cut one
+    table = Table(name_column, "labels", "epochs", "paper", "what it is", box=None, pad_edge=False)
     for name, build in RECIPES.items():
         for labels in LABEL_CHOICES.get(name, (None,)):
             recipe = build(labels)

@@ -95,12 +95,9 @@ def _monitors(
     The distances are between the features of neighbouring rows of a batch, whose order is random; the distance of the
     two means is in units of the real one.
     """
-    real_features, generated_features = real.features.detach().flatten(1).float(), generated.features.flatten(1).float()
-    real_distance, generated_distance = (
-        _distance_of_neighbours(real_features),
-        _distance_of_neighbours(generated_features),
-    )
-    apart = (real_features.mean(0) - generated_features.mean(0)).norm()
+    of_real, of_generated = (one.features.flatten(1).float() for one in (real, generated))
+    real_distance, generated_distance = _distance_of_neighbours(of_real), _distance_of_neighbours(of_generated)
+    apart = torch.linalg.vector_norm(of_real.mean(0) - of_generated.mean(0))
     return {
         "real_probability": torch.sigmoid(real_logits).mean(),
         "generated_probability": torch.sigmoid(generated_logits).mean(),
