@@ -6,6 +6,7 @@ from torch import nn
 
 from improved_gan.techniques.virtual_adversarial import (
     conditional_entropy,
+    marginal_entropy,
     virtual_adversarial_direction,
     virtual_adversarial_loss,
 )
@@ -79,3 +80,11 @@ def test_conditional_entropy_of_known_distributions() -> None:
     probabilities = torch.tensor([[0.5, 0.25, 0.25], [1 - 2e-9, 1e-9, 1e-9]])
     expected = (0.5 * math.log(2) + 0.5 * math.log(4) + 0.0) / 2
     assert conditional_entropy(probabilities.log()).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_marginal_entropy_is_that_of_the_mean_answer_and_is_largest_where_all_classes_are_used() -> None:
+    probabilities = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.2, 0.7]])
+    expected = torch.distributions.Categorical(torch.tensor([0.4, 0.2, 0.4])).entropy()
+    torch.testing.assert_close(marginal_entropy(probabilities.log()), expected)
+    one_class = torch.tensor([[0.0, -torch.inf, -torch.inf]] * 2)
+    assert marginal_entropy(one_class) == 0

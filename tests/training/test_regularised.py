@@ -30,13 +30,17 @@ def divergence(logits: Tensor, others: Tensor) -> Tensor:
     return F.kl_div(others.log_softmax(1), logits.softmax(1), reduction="batchmean")
 
 
-def test_terms_are_the_four_losses_at_their_weights() -> None:
+def test_terms_are_the_five_losses_at_their_weights() -> None:
     generator, discriminator = networks()
     images = batch()
-    objective = Regularised(radius=0.0, adversarial_weight=3.0, entropy_weight=0.5, guessed_weight=2.0)
+    objective = Regularised(
+        radius=0.0, adversarial_weight=3.0, entropy_weight=0.5, balance_weight=0.25, guessed_weight=2.0
+    )
     terms = objective.discriminator_terms(generator, discriminator, images).losses
     probabilities = discriminator(images.unlabelled_images).logits.softmax(1)
     entropy = torch.distributions.Categorical(probabilities).entropy().mean()
+    balance = torch.distributions.Categorical(probabilities.mean(0)).entropy()
+    assert terms["balance"].item() == pytest.approx(-0.25 * balance.item(), rel=1e-5)
     assert terms["entropy"].item() == pytest.approx(0.5 * entropy.item(), rel=1e-5)
     assert terms["virtual_adversarial"].item() == pytest.approx(0, abs=1e-6)
     known = F.cross_entropy(discriminator(images.labelled_images).logits, images.labels)
@@ -81,7 +85,7 @@ def test_learns_digits_from_few_labels_better_than_the_labels_alone() -> None:
     wrong = {}
     for name, objective in {
         "regularised": Regularised(radius=1.0),
-        "labels": Regularised(adversarial_weight=0.0, entropy_weight=0.0, guessed_weight=0.0),
+        "labels": Regularised(adversarial_weight=0.0, entropy_weight=0.0, balance_weight=0.0, guessed_weight=0.0),
     }.items():
         torch.manual_seed(0)
         generator = DenseGenerator(SHAPE, latent_size=5, hidden=(8, 8))

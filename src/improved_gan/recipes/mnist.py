@@ -61,11 +61,11 @@ def mnist_fast(labels: int | None = None) -> Recipe:
         discriminator=_quiet_discriminator(0.1),
         objective=Regularised(radius=2.5),
         epochs=17,
-        learning_rate=0.008,
+        learning_rate=0.006,
         decay_share=0.6,
         average_decay=0.999,
         labelled_batch_size=20,
-        guessing=Guessing(batch_size=60, share=0.9, duration=0.4),
+        guessing=Guessing(batch_size=60, share=0.85, duration=0.5),
         sample_every=17,
         precision="bfloat16",
     )
@@ -83,9 +83,9 @@ def mnist_best(labels: int | None = None) -> Recipe:
         summary="MNIST in half an hour on one core: as mnist-fast, longer; no pictures",
         discriminator=_quiet_discriminator(0.15),
         epochs=60,
-        learning_rate=0.007,
+        learning_rate=0.005,
         average_decay=0.9995,
-        guessing=Guessing(batch_size=60, share=0.9, duration=0.2),
+        guessing=Guessing(batch_size=60, share=0.85, duration=0.3),
         sample_every=60,
     )
 

@@ -26,6 +26,7 @@ from improved_gan.techniques.minibatch_discrimination import (
 from improved_gan.techniques.semi_supervised import real_logit, semi_supervised_losses
 from improved_gan.techniques.virtual_adversarial import (
     conditional_entropy,
+    marginal_entropy,
     virtual_adversarial_direction,
     virtual_adversarial_loss,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "divergence_discriminator_loss",
     "divergence_generator_loss",
     "feature_matching_loss",
+    "marginal_entropy",
     "minibatch_similarity",
     "minimax_generator_loss",
     "non_saturating_generator_loss",

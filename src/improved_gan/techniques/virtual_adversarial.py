@@ -4,10 +4,9 @@
     g     = gradient in d of KL(p(x) || p(x + d));  r = radius * g / ||g||
     loss  = mean over x of KL(p(x) || p(x + r)), p(x) held fixed
 
-It needs no label, so that a classifier's boundary moves away from all images, labelled or not. With
-`conditional_entropy`, which asks for sure answers, it is the strongest regulariser known for dense networks that see
-images as vectors. Not in the paper: it stands here because the best results from few labels use it beside, or in place
-of, the game.
+It needs no label, so that a classifier's boundary moves away from all images, labelled or not. `conditional_entropy`
+asks for sure answers, `marginal_entropy` keeps every class in use. Not in the paper: they stand here because the best
+results from few labels use them beside, or in place of, the game.
 
 Source: Miyato, Maeda, Koyama, Ishii, 2018, "Virtual adversarial training", equations 5-12 (one power iteration).
 Radii by the distance to a neighbour: Hu et al., 2017, "Learning discrete representations via information maximizing
@@ -19,7 +18,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-__all__ = ["conditional_entropy", "virtual_adversarial_direction", "virtual_adversarial_loss"]
+__all__ = ["conditional_entropy", "marginal_entropy", "virtual_adversarial_direction", "virtual_adversarial_loss"]
 
 
 def virtual_adversarial_direction(
@@ -111,6 +110,29 @@ def conditional_entropy(logits: Tensor) -> Tensor:
     """
     logs = logits.float().log_softmax(1)
     return -(logs.exp() * logs).sum(1).mean()
+
+
+def marginal_entropy(logits: Tensor) -> Tensor:
+    """The entropy of the mean class probabilities of a batch, in nats: large where no class is forgotten.
+
+    Where sure answers are asked for, a class may swallow another whose images look alike; this term, subtracted, says
+    no. It assumes classes of about the same size, and a batch of many images a class.
+
+    Args:
+        logits: (N, K).
+
+    Returns:
+        () float32, 0..log K.
+
+    Source: Krause, Perona and Gomes, 2010, "Discriminative clustering by regularized information maximization",
+    equation 4; with virtual adversarial training, Hu et al., 2017.
+
+    >>> marginal_entropy(torch.tensor([[50.0, 0.0], [0.0, 50.0]])).exp()
+    tensor(2.)
+    """
+    mean = logits.float().softmax(1).mean(0)
+    entropy: Tensor = -torch.special.xlogy(mean, mean).sum()
+    return entropy
 
 
 def _divergence(logits: Tensor, others: Tensor) -> Tensor:

@@ -11,7 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from improved_gan.models.interface import Discriminator, Generator, frozen, judge_together
-from improved_gan.techniques import conditional_entropy, virtual_adversarial_direction, virtual_adversarial_loss
+from improved_gan.techniques import (
+    conditional_entropy,
+    marginal_entropy,
+    virtual_adversarial_direction,
+    virtual_adversarial_loss,
+)
 from improved_gan.training.objectives import Objective, Terms, TrainingBatch
 
 __all__ = ["Regularised"]
@@ -19,7 +24,7 @@ __all__ = ["Regularised"]
 
 @dataclass(frozen=True)
 class Regularised(Objective):
-    """Cross entropy of labels and of guessed labels, virtual adversarial loss and conditional entropy of the others.
+    """Cross entropy of labels and of guessed labels, virtual adversarial loss and mutual information of the others.
 
     The generator rests, as in `LabelsAlone`.
 
@@ -27,12 +32,14 @@ class Regularised(Objective):
         radius: length of the adversarial step, in units of the images.
         adversarial_weight: of the virtual adversarial loss.
         entropy_weight: of the conditional entropy, at the adversarial images.
+        balance_weight: of the entropy of the mean answer, which is to be large: every class keeps its images.
         guessed_weight: of the cross entropy of guessed labels, while batches have them.
     """
 
     radius: float = 2.5
     adversarial_weight: float = 1.0
     entropy_weight: float = 1.0
+    balance_weight: float = 1.0
     guessed_weight: float = 1.0
 
     def discriminator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
@@ -56,6 +63,7 @@ class Regularised(Objective):
             "supervised": F.cross_entropy(labelled.float(), batch.labels),
             "virtual_adversarial": self.adversarial_weight * distance,
             "entropy": self.entropy_weight * conditional_entropy(moved),
+            "balance": -self.balance_weight * marginal_entropy(moved),
         }
         if guessed and batch.guesses is not None:
             losses["guessed"] = self.guessed_weight * F.cross_entropy(guessed[0].float(), batch.guesses)
