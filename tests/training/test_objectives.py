@@ -1,4 +1,4 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -17,6 +17,8 @@ class Images:
     labels: Tensor
     unlabelled_images: Tensor
     fresh_images: Tensor
+    guessed_images: Tensor | None = None
+    guesses: Tensor | None = None
 
 
 class Identity(Generator):
@@ -54,6 +56,20 @@ def batch() -> Images:
 
 def logits(discriminator: Pixels, images: Tensor) -> np.ndarray:
     return discriminator(images).logits.detach().numpy()
+
+
+def test_guessed_labels_are_one_more_term_and_leave_the_others_alone(batch: Images) -> None:
+    generator, discriminator = Identity(), Pixels()
+    guessed = replace(batch, guessed_images=torch.randn(3, 1, 2, 2).double(), guesses=torch.tensor([2, 0, 1]))
+    torch.manual_seed(0)
+    plain = SemiSupervised(supervised_weight=2.0).discriminator_terms(generator, discriminator, batch).losses
+    torch.manual_seed(0)
+    terms = SemiSupervised(supervised_weight=2.0).discriminator_terms(generator, discriminator, guessed).losses
+    expected = torch.nn.functional.cross_entropy(discriminator(guessed.guessed_images).logits, guessed.guesses)
+    assert terms.pop("guessed").item() == pytest.approx(2 * expected.item())
+    assert {name: value.item() for name, value in terms.items()} == pytest.approx(
+        {name: value.item() for name, value in plain.items()}
+    )
 
 
 def test_semi_supervised_terms_are_the_weighted_losses_of_section_5(batch: Images) -> None:

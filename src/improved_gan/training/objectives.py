@@ -80,7 +80,7 @@ class SemiSupervised(Objective):
     """K+1 classes for D, feature matching for G (paper, sections 3.1 and 5).
 
     Args:
-        supervised_weight: of the loss on labelled images.
+        supervised_weight: of the loss on labelled images, and of that on images with guessed labels where there are any.
         unsupervised_weight: of the real-or-generated loss; 0.5 in the released scripts.
         generator_loss: of the real and the generated features.
     """
@@ -93,13 +93,18 @@ class SemiSupervised(Objective):
         """Weight * L_supervised and weight * L_unsupervised of section 5."""
         generated_images = generate_for_discriminator(generator, len(batch.unlabelled_images))
         judged = [batch.labelled_images, batch.unlabelled_images, generated_images]
-        labelled, unlabelled, generated = (judgement.logits for judgement in judge_together(discriminator, judged))
+        if batch.guessed_images is not None:
+            judged.append(batch.guessed_images)
+        labelled, unlabelled, generated, *guessed = (one.logits for one in judge_together(discriminator, judged))
         supervised, unsupervised = semi_supervised_losses(labelled, batch.labels, unlabelled, generated)
+        losses = {
+            "supervised": self.supervised_weight * supervised,
+            "unsupervised": self.unsupervised_weight * unsupervised,
+        }
+        if guessed and batch.guesses is not None:
+            losses["guessed"] = self.supervised_weight * F.cross_entropy(guessed[0].float(), batch.guesses)
         return Terms(
-            losses={
-                "supervised": self.supervised_weight * supervised,
-                "unsupervised": self.unsupervised_weight * unsupervised,
-            },
+            losses=losses,
             monitors={
                 "labelled_error": error_share(labelled, batch.labels),
                 **_probabilities(real_logit(unlabelled.detach()), real_logit(generated.detach())),
