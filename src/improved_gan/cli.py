@@ -12,6 +12,17 @@ import typer
 
 from improved_gan import __version__
 from improved_gan.commands.evaluate_options import evaluate
+from improved_gan.commands.folder_options import (
+    DataCache,
+    Images,
+    Labels,
+    NumLabels,
+    RecipeName,
+    Size,
+    SplitSeed,
+    Validation,
+    Workers,
+)
 from improved_gan.commands.reproduce_arguments import ManyLabels, reproduce
 from improved_gan.commands.turing_test import app as turing_test_app
 
@@ -33,6 +44,10 @@ app.add_typer(turing_test_app, name="turing-test")
 MAX_SEED = 2**32 - 1  # what NumPy takes
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that `train` has made.")]
+DataFolder = Annotated[Path | None, typer.Option(help="Folder with the data; else IMPROVED_GAN_DATA, else a download.")]
+Precision = Annotated[
+    str | None, typer.Option(help="float32, or bfloat16 for the forward passes; default: the recipe's.")
+]
 DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ...; default: a GPU where there is one.")]
 
 
@@ -53,41 +68,24 @@ def start(
 
 @app.command()
 def train(
-    recipe: Annotated[
-        str | None, typer.Argument(help="A recipe's name, or the path of a Python file that defines recipe().")
-    ] = None,
-    labels: Annotated[
-        str | None,
-        typer.Option(help="Labelled images in all, the same number a class; `folder`: or a labels file, or 0."),
-    ] = None,
+    recipe: RecipeName = None,
+    labels: Labels = None,
     seed: Annotated[int, typer.Option(help="Decides networks, batches and noise.", min=0, max=MAX_SEED)] = 1,
-    split_seed: Annotated[
-        int | None, typer.Option(help="Decides which images have labels; default: the seed.", min=0, max=MAX_SEED)
-    ] = None,
+    split_seed: SplitSeed = None,
     epochs: Annotated[int | None, typer.Option(help="Length of the run; default: the recipe's.")] = None,
-    data: Annotated[
-        Path | None, typer.Option(help="Folder with the data; else IMPROVED_GAN_DATA, else a download.")
-    ] = None,
+    data: DataFolder = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; default: runs/RECIPE-LABELS-seedSEED.")] = None,
     device: DeviceOption = None,
-    precision: Annotated[
-        str | None, typer.Option(help="float32, or bfloat16 for the forward passes; default: the recipe's.")
-    ] = None,
+    precision: Precision = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads; default: PyTorch's choice.", min=1)] = None,
     save_every: Annotated[float, typer.Option(help="Seconds between checkpoints.", min=0)] = 60.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done, and stop.")] = False,
-    images: Annotated[Path | None, typer.Option(help="`folder`: your images, a folder or archive.")] = None,
-    num_labels: Annotated[
-        int | None, typer.Option(help="`folder`: use only so many of the labels, balanced.", min=1)
-    ] = None,
-    size: Annotated[int | None, typer.Option(help="`folder`: 32, 64 or 128 pixels; default: by the images.")] = None,
-    validation: Annotated[
-        float | None, typer.Option(help="`folder`: share of the labelled images held out; default: 0.2.")
-    ] = None,
-    data_cache: Annotated[Path | None, typer.Option(help="`folder`: where decoded images are kept.")] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="`folder`: threads that decode; default: one a core.", min=1)
-    ] = None,
+    images: Images = None,
+    num_labels: NumLabels = None,
+    size: Size = None,
+    validation: Validation = None,
+    data_cache: DataCache = None,
+    workers: Workers = None,
     list_recipes: Annotated[bool, typer.Option("--list", help="Show the recipes with the paper's figures.")] = False,
 ) -> None:
     """Train a GAN by a recipe; the same command again continues a run that was stopped.
