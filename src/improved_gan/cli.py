@@ -38,6 +38,10 @@ app.add_typer(turing_test_app, name="turing-test")
 MAX_SEED = 2**32 - 1  # what NumPy takes
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that `train` has made.")]
+DataFolder = Annotated[Path | None, typer.Option(help="Folder with the data; else IMPROVED_GAN_DATA, else a download.")]
+Precision = Annotated[
+    str | None, typer.Option(help="float32, or bfloat16 for the forward passes; default: the recipe's.")
+]
 DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ...; default: a GPU where there is one.")]
 
 

@@ -61,10 +61,10 @@ def test_images_that_changed_since_are_named_and_the_same_ones_go_on(images: Pat
 
 
 def test_a_dry_run_reports_and_writes_nothing(images: Path, tmp_path: Path) -> None:
-    chosen = options(images, tmp_path / "run", validation=0.5)
+    chosen = options(images, tmp_path / "run", validation=0.3)
     console = Console(width=500, record=True, file=io.StringIO())
     run_training(TrainOptions(**{**vars(chosen), "dry_run": True}), console)
-    assert "8 labelled and 0 unlabelled training images, 8 validation images" in console.export_text()
+    assert "12 labelled and 0 unlabelled training images, 4 validation images" in console.export_text()
     assert not (tmp_path / "run").exists()
 
 

@@ -6,6 +6,17 @@ from typing import Annotated
 
 import typer
 
+from improved_gan.commands.folder_options import (
+    DataCache,
+    Images,
+    Labels,
+    NumLabels,
+    RecipeName,
+    Size,
+    SplitSeed,
+    Validation,
+    Workers,
+)
 from improved_gan.commands.train_options import ChannelsLast, Compile, DataFolder, GeneratorSteps, MicroBatch, Precision
 
 __all__ = ["train"]
@@ -13,24 +24,9 @@ __all__ = ["train"]
 MAX_SEED = 2**32 - 1  # what NumPy takes
 
 
-Labels = Annotated[
-    str | None,
-    typer.Option(help="Labelled images in all, the same number a class; `folder`: or a labels file, or 0."),
-]
-SplitSeed = Annotated[
-    int | None, typer.Option(help="Decides which images have labels; default: the seed.", min=0, max=MAX_SEED)
-]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ...; default: a GPU where there is one.")]
 ScoreWith = Annotated[
     str | None, typer.Option(help="Score samples: inception, a run folder, or module:function of your own.")
-]
-NumLabels = Annotated[int | None, typer.Option(help="`folder`: use only so many of the labels, balanced.", min=1)]
-Validation = Annotated[
-    float | None, typer.Option(help="`folder`: share of the labelled images held out; default: 0.2.")
-]
-Workers = Annotated[int | None, typer.Option(help="`folder`: threads that decode; default: one a core.", min=1)]
-RecipeName = Annotated[
-    str | None, typer.Argument(help="A recipe's name, or the path of a Python file that defines recipe().")
 ]
 
 
@@ -54,11 +50,11 @@ def train(
     score_every: Annotated[int, typer.Option(help="Epochs between scores; 0: at the end alone.", min=0)] = 0,
     score_num: Annotated[int | None, typer.Option(help="How many samples are scored; default: 10,000.", min=1)] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done, and stop.")] = False,
-    images: Annotated[Path | None, typer.Option(help="`folder`: your images, a folder or archive.")] = None,
+    images: Images = None,
     num_labels: NumLabels = None,
-    size: Annotated[int | None, typer.Option(help="`folder`: 32, 64 or 128 pixels; default: by the images.")] = None,
+    size: Size = None,
     validation: Validation = None,
-    data_cache: Annotated[Path | None, typer.Option(help="`folder`: where decoded images are kept.")] = None,
+    data_cache: DataCache = None,
     workers: Workers = None,
     list_recipes: Annotated[bool, typer.Option("--list", help="Show the recipes with the paper's figures.")] = False,
 ) -> None:

@@ -80,7 +80,7 @@ class SemiSupervised(Objective):
     """K+1 classes for D, feature matching for G (paper, sections 3.1 and 5).
 
     Args:
-        supervised_weight: of the loss on labelled images, and of that on images with guessed labels where there are any.
+        supervised_weight: of the loss on labelled images, and of that on guessed labels where there are any.
         unsupervised_weight: of the real-or-generated loss; 0.5 in the released scripts.
         generator_loss: of the real and the generated features.
     """
