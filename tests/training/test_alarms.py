@@ -7,6 +7,7 @@ HEALTHY = {
     "discriminator/generated_probability": 0.2,
     "images/generated_spread": 0.2,
     "images/real_spread": 0.2,
+    "generator/feature_matching": 0.1,
 }
 
 
@@ -31,6 +32,13 @@ def test_alarms_sound_when_they_should(changes: dict[str, float], names: list[st
 
 def test_a_report_without_monitors_is_no_cause_for_alarm() -> None:
     assert check({"generator/adversarial": 0.7}) == []
+
+
+def test_a_generator_that_is_not_trained_cannot_collapse() -> None:
+    report = {**HEALTHY, "images/generated_spread": 0.001}
+    assert check(report)
+    del report["generator/feature_matching"]
+    assert check(report) == []
 
 
 def test_messages_say_what_it_means_and_what_to_try() -> None:

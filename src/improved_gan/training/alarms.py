@@ -45,6 +45,8 @@ def _decided(report: Mapping[str, float]) -> Alarm | None:
 
 
 def _collapsed(report: Mapping[str, float]) -> Alarm | None:
+    if _rests(report):
+        return None
     for generated_name, real_name, where in (
         ("images/generated_spread", "images/real_spread", "a pixel"),
         ("discriminator/generated_distance", "discriminator/real_distance", "in the discriminator's features"),
@@ -58,6 +60,12 @@ def _collapsed(report: Mapping[str, float]) -> Alarm | None:
                 "or a smaller learning rate for the generator",
             )
     return None
+
+
+def _rests(report: Mapping[str, float]) -> bool:
+    """Whether the discriminator is trained and the generator is not, so that its images do not matter."""
+    players = {name.split("/")[0] for name in report}
+    return "discriminator" in players and "generator" not in players
 
 
 def _features_apart(report: Mapping[str, float]) -> Alarm | None:
