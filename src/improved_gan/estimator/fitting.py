@@ -174,6 +174,8 @@ class _Fitting:
         reports = math.ceil(self.recipe.epochs / self.recipe.report_every)
         if self.verbose and (self.verbose > 1 or len(self.history) % max(1, reports // 10) == 0):
             say(Console(file=sys.stdout), self._words(line))
+            for message in self.alarms:
+                say(Console(file=sys.stdout), f"warning: {message}")
 
     def _validate(self, validation: Validation) -> dict[str, float]:
         score = validation.judge(self.state.average.averaged(self.state.discriminator))
