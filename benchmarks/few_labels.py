@@ -22,12 +22,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from cifar10_jpeg import load_cifar10_jpeg
 from few_labels_report import draw, print_table
 from lamda_ssl_peer import LamdaImprovedGAN
 
 from improved_gan import SemiSupervisedGANClassifier
 from improved_gan.data import Dataset, LabelSplit, load_digits, load_mnist
+from improved_gan.data.cifar10 import load_cifar10
 from improved_gan.training.checkpoints import write_atomically
 
 LABELS = {"digits": (20, 50, 100, 200), "mnist": (100,), "cifar10": (1000, 4000)}
@@ -155,7 +155,7 @@ def run_cell(task: Task, method: str) -> dict[str, Any]:
 def load(name: str, folder: Path | None) -> Dataset:
     if name == "digits":
         return load_digits()
-    return load_mnist(folder) if name == "mnist" else load_cifar10_jpeg(folder)
+    return load_mnist(folder) if name == "mnist" else load_cifar10(folder)
 
 
 def run(name: str, arguments: argparse.Namespace) -> None:
@@ -184,7 +184,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, help="training steps of the GANs")
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS), metavar="NAME")
     parser.add_argument("--peer", type=Path, help="folder of LAMDA-SSL; without it that row is left out")
-    parser.add_argument("--data", type=Path, help="folder of MNIST, or the tar of CIFAR-10 as JPEG")
+    parser.add_argument("--data", type=Path, help="folder of MNIST, or folder or archive of CIFAR-10")
     parser.add_argument("--out", type=Path, default=Path("runs/few-labels"))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--quick", action="store_true")

@@ -41,5 +41,34 @@ def test_a_table_gets_less_noise() -> None:
 
 
 def test_an_unknown_network() -> None:
-    with pytest.raises(ValueError, match="network must be one of auto, dense"):
+    with pytest.raises(ValueError, match="network must be one of auto, dense, convolutional"):
         choose(find_layout((9, 8, 8)), 4, network="transformer")
+
+
+@pytest.mark.parametrize(
+    ("shape", "widths"),
+    [
+        ((9, 3, 32, 32), [64, 128]),
+        ((9, 12, 16, 3), [64, 128]),
+        ((9, 64, 64), [32, 64, 128]),
+        ((9, 128, 96, 3), [16, 32, 64, 128]),
+        ((9, 36, 40), [32, 64, 128]),
+    ],
+)
+def test_colour_and_large_images_get_convolutions(shape: tuple[int, ...], widths: list[int]) -> None:
+    choice = choose(find_layout(shape), 4)
+    assert (choice.network, choice.recipe, choice.discriminator["widths"]) == ("convolutional", "cifar10", widths)
+    generator, discriminator = choice.build_generator(), choice.build_discriminator()
+    made = generator(generator.draw_latents(2))
+    assert made.shape == (2, *choice.image_shape)
+    assert discriminator(made).logits.shape == (2, 4)
+    assert Choice.from_dict(json.loads(json.dumps(choice.as_dict()))) == choice
+    assert choice.to_recipe(20, epochs=3).learning_rate == 0.0003
+
+
+def test_images_that_convolutions_do_not_fit() -> None:
+    assert choose(find_layout((9, 30, 30, 3)), 4).network == "dense"
+    with pytest.raises(ValueError, match=r"sides of 12 to 128 pixels, multiples of 4; got 200 x 200"):
+        choose(find_layout((9, 200, 200)), 4)
+    with pytest.raises(ValueError, match="got 1 x 50"):
+        choose(find_layout((9, 50)), 4, network="convolutional")

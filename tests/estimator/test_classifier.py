@@ -106,6 +106,21 @@ def test_it_pickles_also_with_arrays_mapped_from_the_file(fitted, few, tmp_path)
     np.testing.assert_array_equal(again.predict_proba(few.images), expected)
 
 
+def test_colour_images_train_the_convolutional_pair(tmp_path) -> None:
+    random = np.random.default_rng(0)
+    truth = np.arange(24) % 2
+    images = random.integers(0, 128, size=(24, 12, 12, 3), dtype=np.uint8)
+    images[truth == 1, :, :, 0] += 127
+    model = quick(epochs=5, batch_size=12, learning_rate=0.003).fit(images, np.where(np.arange(24) < 8, truth, -1))
+    assert model.network_ == "convolutional pair (64-128), settings of recipe cifar10"
+    assert model.score(images, truth) > 0.8
+    assert model.sample(3).shape == (3, 12, 12, 3)
+    assert model.sample(3).dtype == np.uint8
+    model.save(tmp_path / "model")
+    again = SemiSupervisedGANClassifier.load(tmp_path / "model")
+    np.testing.assert_array_equal(again.predict_proba(images), model.predict_proba(images))
+
+
 @pytest.mark.slow
 def test_a_table_is_learnt_and_sampled() -> None:
     X, truth = load_breast_cancer(return_X_y=True)

@@ -37,7 +37,7 @@ class SemiSupervisedGANClassifier(
     memory-mapped arrays or tensors, of bytes or floating-point numbers.
 
     Args:
-        network: "auto", or "dense".
+        network: "auto", "dense" or "convolutional".
         layout: "auto", or "NCHW" or "NHWC" where four axes could be read both ways.
         scaling: "auto"; "range" maps all numbers from one range to [0, 1], "columns" each column by its mean and
             deviation (rows of features only).
@@ -46,7 +46,7 @@ class SemiSupervisedGANClassifier(
         epochs: passes over the unlabelled examples; None takes about 1,500 training steps, or 6,000 where an example
             has more than 256 numbers.
         batch_size: of each of the labelled, unlabelled and generated parts of a step.
-        learning_rate: of both players; it falls to 0 over the second half of the training.
+        learning_rate: of both players, None for that of the recipe; it falls to 0 over the second half of the training.
         unlabelled_weight: of the real-or-generated loss. 0 trains the same network on the labelled examples alone.
         n_models: members of the ensemble; class probabilities are averaged.
         validation_fraction: share of the labels, class by class, that is held out to stop early and to choose the best
@@ -92,7 +92,7 @@ class SemiSupervisedGANClassifier(
         classes: Sequence[Any] | None = None,
         epochs: int | None = None,
         batch_size: int = 100,
-        learning_rate: float = 0.003,
+        learning_rate: float | None = None,
         unlabelled_weight: float = 0.5,
         n_models: int = 1,
         validation_fraction: float = 0.0,

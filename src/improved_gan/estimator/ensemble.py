@@ -64,7 +64,6 @@ class Task:
         recipe = self.choice.to_recipe(
             len(self.training),
             epochs=epochs,
-            learning_rate=settings.learning_rate,
             precision=settings.precision,
             report_every=max(1, epochs // _REPORTS),
             decay_share=0.5,
@@ -72,6 +71,8 @@ class Task:
             average_decay=1 - 1 / min(1000.0, max(10.0, 0.1 * epochs * steps_per_epoch)),
             average_every=1,
         )
+        if settings.learning_rate is not None:
+            recipe = replace(recipe, learning_rate=settings.learning_rate)
         if settings.unlabelled_weight == 0:
             return replace(recipe, objective=LabelsAlone())
         assert isinstance(recipe.objective, SemiSupervised)

@@ -16,7 +16,7 @@ from improved_gan.estimator.batches import ArrayBatches, Examples
 from improved_gan.estimator.choice import Choice
 from improved_gan.estimator.member import Member
 from improved_gan.recipes.recipe import PRECISIONS, Recipe
-from improved_gan.techniques import WeightAverage, data_dependent_init_
+from improved_gan.techniques import WeightAverage
 from improved_gan.training import Optimizers, alarms
 from improved_gan.training.errors import DivergedError
 from improved_gan.training.loop import take_steps
@@ -101,7 +101,8 @@ def _start(
     generator, discriminator = recipe.generator(), recipe.discriminator()
     if before is None and recipe.num_start_images:
         order = np.random.default_rng(seed).permutation(len(examples))[: recipe.num_start_images]
-        data_dependent_init_(discriminator, examples.take(order).cpu())
+        discriminator.start_(examples.take(order).cpu())
+        generator.start_(recipe.num_start_images)
     players = [player.to(device).train() for player in (discriminator, generator)]
     optimizers = Optimizers(
         *(
@@ -173,6 +174,8 @@ class _Fitting:
         reports = math.ceil(self.recipe.epochs / self.recipe.report_every)
         if self.verbose and (self.verbose > 1 or len(self.history) % max(1, reports // 10) == 0):
             say(Console(file=sys.stdout), self._words(line))
+            for message in self.alarms:
+                say(Console(file=sys.stdout), f"warning: {message}")
 
     def _validate(self, validation: Validation) -> dict[str, float]:
         score = validation.judge(self.state.average.averaged(self.state.discriminator))

@@ -25,8 +25,8 @@ class Judged(NamedTuple):
 class Member:
     """A generator, and a classifier with averaged weights, both in evaluation mode.
 
-    The classifier computes in float64 on a CPU, so that the answer for a row does not depend on its batch mates; in
-    float32 on a GPU.
+    A dense classifier computes in float64 on a CPU, so that the answer for a row does not depend on its batch mates;
+    a convolutional one, and all on a GPU, in float32.
 
     Args:
         choice: how the networks are built.
@@ -42,7 +42,8 @@ class Member:
         self, choice: Choice, tensors: dict[str, Tensor], state: dict[str, Tensor] | None = None, device: str = "cpu"
     ) -> None:
         self.choice, self.tensors, self.state, self.device = choice, tensors, state, device
-        self._precision = torch.float32 if device.startswith("cuda") else torch.float64
+        precise = choice.network == "dense" and not device.startswith("cuda")
+        self._precision = torch.float64 if precise else torch.float32
         self._generator, self._classifier = choice.build_generator(), choice.build_discriminator()
         try:
             self._generator.load_state_dict(below(tensors, "generator"))

@@ -18,7 +18,7 @@ class Settings:
     network: str
     epochs: int | None
     batch_size: int
-    learning_rate: float
+    learning_rate: float | None
     unlabelled_weight: float
     n_models: int
     validation_fraction: float
@@ -61,8 +61,9 @@ def _check_numbers(params: Any) -> None:
             continue
         if not isinstance(value, Integral) or value < least:
             raise ValueError(f"{name} must be a whole number of at least {least}; got {value!r}")
-    if not isinstance(params.learning_rate, (int, float)) or not 0 < params.learning_rate < float("inf"):
-        raise ValueError(f"learning_rate must be a positive number; got {params.learning_rate!r}")
+    rate = params.learning_rate
+    if rate is not None and (not isinstance(rate, (int, float)) or not 0 < rate < float("inf")):
+        raise ValueError(f"learning_rate must be a positive number, or None for that of the recipe; got {rate!r}")
     if not isinstance(params.unlabelled_weight, (int, float)) or not 0 <= params.unlabelled_weight < float("inf"):
         raise ValueError(f"unlabelled_weight must be a number of at least 0; got {params.unlabelled_weight!r}")
 
