@@ -1,12 +1,13 @@
 """The six columns of the paper's table 3 at a size for one CPU core: MNIST, narrow networks, a few hundred steps.
 
-    improved-gan train mnist-classifier --out runs/mnist-classifier
-    python benchmarks/ablations.py --classifier runs/mnist-classifier --data DIR --out runs/ablations
+    python benchmarks/ablations.py --data DIR --out runs/ablations --side 14 --steps 600
 
-Each column is derived from one recipe with all methods on, exactly as for CIFAR-10 (`recipes.ablations.ablated`), and
-each run is a run folder: the same command again goes on where it stopped. Samples are scored by the classifier, by its
-softmax (Inception score) and features (Fréchet distance to real test images); real test images are scored beside.
-Seeds are interleaved with columns, so that a table of the seeds that are done is fair.
+With `--side 14` images are halved first (means of 2x2 pixels), which makes a step several times as fast. Each column is
+derived from one recipe with all methods on, exactly as for CIFAR-10 (`recipes.ablations.ablated`), and each run is a
+run folder: the same command again goes on where it stopped. Samples are scored by a classifier, by its softmax
+(Inception score) and features (Fréchet distance to real test images); real test images are scored beside. It is trained
+first, on the labels of the images that the columns are trained on. Seeds go on the outside, columns inside, so that a
+table of the seeds that are done is fair.
 """
 
 import argparse
@@ -22,19 +23,22 @@ import torch
 from rich.console import Console
 
 from improved_gan.commands.sample_scores import SampleScores
-from improved_gan.commands.scoring import choose_network
 from improved_gan.commands.train import TrainOptions, train_recipe
 from improved_gan.data import Dataset, LabelledImages, load_mnist
+from improved_gan.metrics.inception import Outputs
+from improved_gan.metrics.network import ScoringNetwork, digest_of
 from improved_gan.models import ConvolutionalDiscriminator, ConvolutionalGenerator, Generator, ReferenceGenerator
 from improved_gan.recipes.ablations import COLUMNS, ablated
 from improved_gan.recipes.recipe import Recipe
 from improved_gan.techniques import MinibatchDiscrimination, smoothed_discriminator_loss
-from improved_gan.training import Adversarial
+from improved_gan.training import Adversarial, LabelsAlone
+from improved_gan.training.checkpoints import load_newest
 from improved_gan.training.errors import DivergedError
 from improved_gan.training.run_folder import RunFolder
 from improved_gan.training.sampling import grid, sample, write_png
+from improved_gan.training.state import below
 
-IMAGE, BATCH = (1, 28, 28), 50
+BATCH = 50
 
 
 class Real(Generator):
@@ -53,21 +57,24 @@ class Real(Generator):
         return self.get_buffer("images")[latents] / 255
 
 
-def small_methods(steps: int, num_images: int) -> Recipe:
+def small_methods(options: argparse.Namespace) -> Recipe:
     """Everything but feature matching and historical averaging, narrow; the rate and the start of `mnist-pictures`."""
+    image, num_images = (1, options.side, options.side), options.images
     return Recipe(
         name="mnist-samples",
         summary="MNIST samples by all methods but feature matching and historical averaging, narrow networks",
-        load_data=partial(first_images, num_images),
-        num_labels=num_images // 20 * 10,
+        load_data=partial(first_images, num_images, options.side),
+        num_labels=num_images // 20 * 10,  # balanced, so not all of them
         generator=partial(
             ReferenceGenerator,
-            partial(ConvolutionalGenerator, image_shape=IMAGE, widths=(32, 16), output_deviation=1.0),
+            partial(
+                ConvolutionalGenerator, image_shape=image, widths=(32, 16)[: options.side // 14], output_deviation=1.0
+            ),
             num_reference=BATCH,
         ),
         discriminator=partial(
             ConvolutionalDiscriminator,
-            image_shape=IMAGE,
+            image_shape=image,
             num_classes=10,
             widths=(16, 32),
             convolutions=1,
@@ -77,56 +84,94 @@ def small_methods(steps: int, num_images: int) -> Recipe:
             minibatch=partial(MinibatchDiscrimination, num_kernels=32, kernel_dim=4, variant="released"),
         ),
         objective=Adversarial(discriminator_loss=smoothed_discriminator_loss, supervised_weight=1.0),
-        epochs=math.ceil(steps / (num_images // BATCH)),
+        epochs=math.ceil(options.steps / (num_images // BATCH)),
         learning_rate=0.002,
         discriminator_rate=1 / 3,
         adam_epsilon=1e-8,
         batch_size=BATCH,
         num_start_images=200,
-        image_shape=IMAGE,
+        image_shape=image,
         num_classes=10,
         sample_every=1000,
     )
 
 
-def first_images(num: int, folder: Path | None) -> Dataset:
+def classifier(options: argparse.Namespace) -> ScoringNetwork:
+    """A plain classifier of these images, trained here."""
+    recipe = small_methods(options)
+    recipe = replace(
+        recipe,
+        name="classifier",
+        discriminator=partial(recipe.discriminator, minibatch=None),  # type: ignore[call-arg]
+        objective=LabelsAlone(),
+        epochs=4,
+        decay_share=0.5,
+        discriminator_rate=1.0,
+        average_decay=0.9,
+    )
+    folder, network = finished(recipe, options, 1), recipe.discriminator()
+    network.load_state_dict(below(last_tensors(folder), "discriminator"))
+    network.eval()
+    wrong = RunFolder(folder).read_log()[-1]["test/error"]
+    print(f"classifier: {wrong:.2%} of the test images wrong", flush=True)
+
+    @torch.no_grad()
+    def scores(pictures: torch.Tensor) -> Outputs:
+        judged = network(pictures / 255)
+        return Outputs(judged.features, judged.logits)
+
+    digest = digest_of(network.state_dict())
+    return ScoringNetwork("classifier", digest, 1, (options.side,) * 2, "none", "float32", lambda one: one, scores)
+
+
+def first_images(num: int, side: int, folder: Path | None) -> Dataset:
     """The first `num` of the training images, so that an epoch, and with it a report, is short."""
     data = load_mnist(folder)
-    return replace(data, train=LabelledImages(data.train.images[:num], data.train.labels[:num]))
+    train, test = (halved(one, 28 // side) for one in (data.train, data.test))
+    return replace(data, train=LabelledImages(train.images[:num], train.labels[:num]), test=test)
+
+
+def halved(images: LabelledImages, factor: int) -> LabelledImages:
+    """Means of factor x factor pixels."""
+    means = torch.nn.functional.avg_pool2d(images.images.float(), factor).round()
+    return LabelledImages(means.to(torch.uint8), images.labels)
+
+
+def finished(recipe: Recipe, options: argparse.Namespace, seed: int) -> Path:
+    """The run folder of a recipe, trained to its end."""
+    with (options.out / "log.txt").open("a") as log:
+        asked = TrainOptions(
+            recipe.name, seed=seed, data=options.data, out=options.out / f"{recipe.name}-seed{seed}", device="cpu"
+        )
+        return train_recipe(recipe, asked, Console(file=log))
+
+
+def last_tensors(folder: Path) -> dict[str, torch.Tensor]:
+    """Of the newest checkpoint."""
+    tensors = load_newest(folder / "checkpoints", fingerprint=RunFolder(folder).recipe()["fingerprint"], warn=print)
+    assert tensors is not None
+    return tensors
 
 
 def run(column: str, seed: int, options: argparse.Namespace, score: SampleScores) -> dict[str, Any] | None:
     """One run of one column: its scores and its samples; None where training diverged."""
-    recipe = ablated(small_methods(options.steps, options.images), column)
-    folder = options.out / f"{recipe.name}-seed{seed}"
+    recipe = ablated(small_methods(options), column)
     file = options.out / f"{recipe.name}-seed{seed}.json"
     if file.exists():
         found: dict[str, Any] = json.loads(file.read_text())
         return found
-    console = Console(file=(options.out / "log.txt").open("a"))
-    asked = TrainOptions(recipe.name, seed=seed, data=options.data, out=folder, device="cpu", threads=1)
     try:
-        state_of = train_recipe(recipe, asked, console)
+        folder = finished(recipe, options, seed)
     except DivergedError as error:
         print(f"{column}, seed {seed}: {error}", file=sys.stderr)
         return None
-    generator = last_generator(recipe, state_of)
-    found = score(generator) | {"column": column, "seed": seed, **times(state_of)}
+    generator = recipe.generator()
+    generator.load_state_dict(below(last_tensors(folder), "generator"))
+    generator.eval()
+    found = score(generator) | {"column": column, "seed": seed, **times(folder)}
     write_png(options.out / f"{folder.name}.png", grid(sample(generator, 50, seed=0), columns=10, pixel_size=1, gap=1))
     file.write_text(json.dumps(found))
     return found
-
-
-def last_generator(recipe: Recipe, folder: Path) -> Generator:
-    """The generator of the newest checkpoint; the recipe is not a public one, so it is built here."""
-    from improved_gan.training.checkpoints import load_newest
-    from improved_gan.training.state import below
-
-    tensors = load_newest(folder / "checkpoints", fingerprint=RunFolder(folder).recipe()["fingerprint"], warn=print)
-    assert tensors is not None
-    generator = recipe.generator()
-    generator.load_state_dict(below(tensors, "generator"))
-    return generator.eval()
 
 
 def times(folder: Path) -> dict[str, Any]:
@@ -155,22 +200,19 @@ def table(results: list[dict[str, Any]]) -> str:
 def main() -> None:
     """Train what is missing, print the table, write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--classifier", type=str, required=True, help="run folder of `mnist-classifier`")
     parser.add_argument("--data", type=Path, default=None, help="folder with MNIST")
     parser.add_argument("--out", type=Path, default=Path("runs/ablations"))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--side", type=int, choices=(14, 28), default=28, help="pixels")
     parser.add_argument("--images", type=int, default=15_000, help="training images")
     parser.add_argument("--num", type=int, default=2000, help="samples that are scored")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
-    test = load_mnist(options.data).test.images
-    network = choose_network(
-        options.classifier, weights=None, precision="float32", device="cpu", console=Console(stderr=True)
-    )
+    test = halved(load_mnist(options.data).test, 28 // options.side).images
     half = len(test) // 2
-    score = SampleScores(network, test[:half], num=options.num)
+    score = SampleScores(classifier(options), test[:half], num=options.num)
     results: list[dict[str, Any]] = [score(Real(test[half:])) | {"column": "real test images", "seed": 0}]
     for seed in range(1, options.seeds + 1):
         for column in COLUMNS:
