@@ -1,4 +1,4 @@
-"""`benchmarks/gpu.sh` at toy size on a CPU: it stops when it is told, goes on when called again, and counts its steps."""
+"""`benchmarks/gpu.sh` at toy size on a CPU: it stops when it is told, goes on when called again, counts its steps."""
 
 import json
 import os
