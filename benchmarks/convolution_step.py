@@ -127,10 +127,12 @@ class Ours:
 
     def __init__(self, width: int, **how: Any) -> None:
         recipe = cifar10()
+        generator: Any = recipe.generator
+        discriminator: Any = recipe.discriminator
         recipe = replace(
             recipe,
-            generator=partial(recipe.generator, widths=generator_widths(width)),
-            discriminator=partial(recipe.discriminator, widths=(width, 2 * width)),
+            generator=partial(generator, widths=generator_widths(width)),
+            discriminator=partial(discriminator, widths=(width, 2 * width)),
             num_start_images=0,
             **how,
         )

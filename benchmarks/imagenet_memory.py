@@ -15,6 +15,7 @@ import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -83,7 +84,8 @@ def built(variant: str, size: int, precision: str) -> tuple[TrainingState, Recip
     """Networks and optimisers as a run of the recipe has them; its data are not needed for that."""
     recipe = replace(imagenet_128(), batch_size=size, precision=precision)
     if variant == "without":
-        recipe = replace(recipe, discriminator=partial(recipe.discriminator, minibatch=None))
+        discriminator: Any = recipe.discriminator
+        recipe = replace(recipe, discriminator=partial(discriminator, minibatch=None))
     data = load_digits()
     split = LabelSplit.draw(data.train.labels, 100, seed=0)
     return Experiment(recipe, data, split, 0, torch.device("cpu")).start(), recipe

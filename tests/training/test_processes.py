@@ -150,7 +150,7 @@ def test_it_ends_together_with_one_message_and_can_go_on(tmp_path: Path, end: st
         process.send_signal(signal.SIGTERM)
     else:
         os.kill(workers(process)[int(end[-1])], signal.SIGKILL)
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=250)
     assert process.returncode != 0
     message = "stopped at step" if end == "sigterm" else "another of the 2 processes was killed"
     assert len(ours(errors)) == 1, errors
@@ -165,7 +165,7 @@ def test_it_ends_together_with_one_message_and_can_go_on(tmp_path: Path, end: st
 @pytest.mark.slow
 def test_bad_input_is_told_once_and_writes_nothing(tmp_path: Path) -> None:
     process = launch(tmp_path / "run", "--labels", "25")
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=250)
     assert process.returncode != 0
     assert len(ours(errors)) == 1
     assert "25 labels cannot be shared evenly" in ours(errors)[0]
