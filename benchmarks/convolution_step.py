@@ -1,12 +1,13 @@
 """Milliseconds per CIFAR-10 training step, ours against the port of the released script that a user would write.
 
-    python benchmarks/convolution_step.py [--threads N] [--rounds R] [--width W] [--json FILE]
+    python benchmarks/convolution_step.py [--threads N] [--rounds R] [--width W] [--batch N] [--variants NAME ...]
     python benchmarks/convolution_step.py --curves 200 --width 16 --json FILE
 
 The port makes three passes of D, keeps PyTorch's default layout in float32, takes PyTorch's Adam as it comes (with the
-released epsilon) and averages parameters in a loop. The variants take a step in turn within one process; medians of
-process time over wall time are shown, so that other work on the machine meets all alike. `--curves` trains port and
-ours from three seeds and compares the losses, on the package's digits enlarged and coloured. Width 96 is the paper's.
+released epsilon) and averages parameters in a loop. "ours, by default" is state and step of the recipe `cifar10` as it
+stands on this machine. The variants take a step in turn within one process; medians of process time are shown, so that
+other work on the machine meets all alike. `--curves` trains port and ours from three seeds and compares the losses, on
+the package's digits enlarged and coloured. Width 96 is the paper's.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,14 +25,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm as torch_weight_norm
 
-from improved_gan.data import Batch, load_digits
-from improved_gan.models import ConvolutionalDiscriminator, ConvolutionalGenerator
-from improved_gan.techniques import WeightAverage, feature_matching_loss
-from improved_gan.training import Optimizers, SemiSupervised, train_step
+from improved_gan.data import Batch, LabelSplit, load_digits
+from improved_gan.recipes.cifar10 import cifar10
+from improved_gan.recipes.experiment import Experiment
+from improved_gan.recipes.precision import settled
+from improved_gan.training import train_step
 
 SEEDS = (1, 2, 3)
 TERMS = ("discriminator/supervised", "discriminator/unsupervised", "generator/feature_matching")
-_LAST = 50  # steps at the end of a curve that are compared
 
 
 class PlainDiscriminator(nn.Module):
@@ -118,31 +120,39 @@ class Plain:
 
 
 class Ours:
-    """Our step, with the weights and settings of the port."""
+    """The recipe `cifar10` and its step; what is not given is as the recipe has it on this machine.
 
-    def __init__(self, width: int, *, precision: torch.dtype, channels_last: bool) -> None:
-        self.precision = precision
-        self.discriminator = ConvolutionalDiscriminator((3, 32, 32), 10, widths=(width, 2 * width))
-        self.generator = ConvolutionalGenerator((3, 32, 32), widths=generator_widths(width))
-        players = (self.discriminator, self.generator)
-        if channels_last:
-            for network in players:
-                network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.objective = SemiSupervised(generator_loss=partial(feature_matching_loss, variant="released-cifar10"))
-        self.optimizers = Optimizers(*map(self._adam, players))
-        self.average = WeightAverage(self.discriminator, every=10)
+    The data-dependent start is left out, so that all variants begin alike.
+    """
+
+    def __init__(self, width: int, **how: Any) -> None:
+        recipe = cifar10()
+        generator: Any = recipe.generator
+        discriminator: Any = recipe.discriminator
+        recipe = replace(
+            recipe,
+            generator=partial(generator, widths=generator_widths(width)),
+            discriminator=partial(discriminator, widths=(width, 2 * width)),
+            num_start_images=0,
+            **how,
+        )
+        self.recipe = settled(recipe, torch.device("cpu"))
+        split = LabelSplit.draw(load_digits().train.labels, 100, seed=0)
+        experiment = Experiment(self.recipe, load_digits(), split, torch.initial_seed(), torch.device("cpu"))
+        self.state, self.schedule = experiment.start(), experiment.schedule()
 
     def step(self, batch: Batch) -> dict[str, float]:
+        """As `training.loop.take_steps` has it."""
         terms = train_step(
-            self.generator, self.discriminator, self.objective, batch, self.optimizers, precision=self.precision
+            self.state.generator,
+            self.state.discriminator,
+            self.recipe.objective,
+            batch,
+            self.state.optimizers,
+            precision=self.schedule.precision,
         )
-        self.average.update()
+        self.state.average.update()
         return {name: terms[name].item() for name in TERMS}
-
-    @staticmethod
-    def _adam(network: nn.Module) -> torch.optim.Adam:
-        learnt = [parameter for parameter in network.parameters() if parameter.requires_grad]
-        return torch.optim.Adam(learnt, lr=0.0003, betas=(0.5, 0.999), eps=1e-4, fused=True)
 
 
 def generator_widths(width: int) -> tuple[int, int, int]:
@@ -153,11 +163,12 @@ def generator_widths(width: int) -> tuple[int, int, int]:
 
 VARIANTS: dict[str, Callable[[int], Plain | Ours]] = {
     "plain port, float32": Plain,
-    "ours, float32": partial(Ours, precision=torch.float32, channels_last=False),
-    "ours, bfloat16": partial(Ours, precision=torch.bfloat16, channels_last=False),
-    "ours, bfloat16, channels last": partial(Ours, precision=torch.bfloat16, channels_last=True),
+    "ours, by default": Ours,
+    "ours, float32": partial(Ours, precision="float32", channels_last=False),
+    "ours, float32, channels last": partial(Ours, precision="float32"),
+    "ours, bfloat16": partial(Ours, precision="bfloat16", channels_last=False),
 }
-PORT, DEFAULT = "plain port, float32", "ours, bfloat16, channels last"
+PORT, DEFAULT = "plain port, float32", "ours, by default"
 
 
 def batches(num: int, size: int, seed: int) -> Iterator[Batch]:
@@ -172,18 +183,19 @@ def batches(num: int, size: int, seed: int) -> Iterator[Batch]:
         yield Batch(parts[0], data.labels[rows[0]], parts[1], parts[2])
 
 
-def timed(width: int, rounds: int, size: int) -> dict[str, float]:
+def timed(names: list[str], width: int, rounds: int, size: int) -> dict[str, float]:
     """Median milliseconds of process time a step, the variants in turn."""
     torch.manual_seed(0)
-    made = {name: build(width) for name, build in VARIANTS.items()}
+    made = {name: VARIANTS[name](width) for name in names}
     times: dict[str, list[float]] = {name: [] for name in made}
     for number, batch in enumerate(batches(rounds + 1, size, 0)):
         for name, variant in made.items():
             started = time.process_time()
             variant.step(batch)
+            milliseconds = 1000 * (time.process_time() - started)
+            print(f"round {number}/{rounds}: {name} {milliseconds:.0f} ms", flush=True)
             if number:  # the first round allocates and chooses kernels
-                times[name].append(1000 * (time.process_time() - started))
-        print(f"round {number}/{rounds}", flush=True)
+                times[name].append(milliseconds)
     return {name: statistics.median(some) for name, some in times.items()}
 
 
@@ -194,13 +206,14 @@ def curve(name: str, width: int, steps: int, size: int, seed: int) -> list[dict[
 
 
 def compared(width: int, steps: int, size: int) -> dict[str, Any]:
-    """Mean losses at the end of three runs each, and their difference in deviations between seeds."""
+    """Mean losses over the last quarter of three runs each, and their difference in deviations between seeds."""
     ends: dict[str, dict[str, list[float]]] = {}
+    last = steps // 4
     for name in (PORT, "ours, float32", DEFAULT):
         runs = [curve(name, width, steps, size, seed) for seed in SEEDS]
-        ends[name] = {term: [statistics.mean(step[term] for step in run[-_LAST:]) for run in runs] for term in TERMS}
+        ends[name] = {term: [statistics.mean(step[term] for step in run[-last:]) for run in runs] for term in TERMS}
         print(name, {term: [round(value, 4) for value in values] for term, values in ends[name].items()}, flush=True)
-    result: dict[str, Any] = {"last": _LAST, "ends": ends}
+    result: dict[str, Any] = {"last": last, "ends": ends}
     for other in (PORT, "ours, float32"):
         for term in TERMS:
             a, b = ends[DEFAULT][term], ends[other][term]
@@ -218,14 +231,19 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=96)
     parser.add_argument("--batch", type=int, default=100)
     parser.add_argument("--curves", type=int, default=0, metavar="STEPS")
+    parser.add_argument(
+        "--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), help="to time; with the port"
+    )
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    default = settled(cifar10(), torch.device("cpu"))
+    print(f"{DEFAULT}: {default.precision}, channels last {default.channels_last}", flush=True)
     result: dict[str, Any] = {**vars(options), "json": None, "torch": torch.__version__}
     if options.curves:
         result |= compared(options.width, options.curves, options.batch)
     else:
-        result["milliseconds"] = timed(options.width, options.rounds, options.batch)
+        result["milliseconds"] = timed(options.variants, options.width, options.rounds, options.batch)
         for name, milliseconds in result["milliseconds"].items():
             ratio = result["milliseconds"][PORT] / milliseconds
             print(f"{name:32} {milliseconds:9.1f} ms a step   {ratio:5.2f} times the port")

@@ -5,43 +5,58 @@
 #
 # OUT       results: runs/NAME/ (resumable run folders), throughput.jsonl, summary.txt; default benchmarks-gpu
 # DATA      folder with CIFAR-10 (see docs/cli.md); default: the recipe's own search
-# SECONDS_A_CALL  540; every run is asked to save and stop (SIGTERM) when they are over
+# SECONDS_A_CALL  540; when they are over the run is asked to save and stop (SIGTERM), and killed 30 s later if it does
+#           not. SIGTERM or Ctrl-C to this script does the same at once.
 # RUNS      "recipe:labels" ...; default: cifar10:4000 cifar10-pictures:50000
-# OPTIONS   more options of `improved-gan train`; default: --precision bfloat16 --channels-last
+# OPTIONS   more options of `improved-gan train`
 # PYTHON    default python
 set -u
 OUT="${OUT:-benchmarks-gpu}" PYTHON="${PYTHON:-python}" RUNS="${RUNS:-cifar10:4000 cifar10-pictures:50000}"
-OPTIONS="${OPTIONS:---precision bfloat16 --channels-last}"
 LIMIT="${SECONDS_A_CALL:-540}"
 mkdir -p "$OUT/runs"
 export PYTHONPATH="$(cd "$(dirname "$0")/.." && pwd)/src${PYTHONPATH:+:$PYTHONPATH}"
 DEADLINE=$((SECONDS + LIMIT))
-status=0
+status=0 child="" stopping=""
+trap 'stopping=yes; [ -z "$child" ] || kill -TERM "$child" 2> /dev/null' TERM INT
 
-progress() { # the step and the seconds of training of a run folder: of its newest checkpoint
+progress() { # step and seconds of training of a run folder: of its newest checkpoint, read without importing torch
   "$PYTHON" - "$1" << 'PY'
-import json, pathlib, sys
-folder = pathlib.Path(sys.argv[1])
-paths = sorted(folder.glob("checkpoints/step-*.safetensors"))
+import json, pathlib, struct, sys
+paths = sorted(pathlib.Path(sys.argv[1]).glob("checkpoints/step-*.safetensors"))
 if not paths:
     print("0 0")
 else:
-    from safetensors import safe_open
-    with safe_open(paths[-1], "pt") as file:
-        print(int(file.get_tensor("progress.step")), float(file.get_tensor("progress.seconds")))
+    with paths[-1].open("rb") as file:
+        (size,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(size))
+        def number(name, kind):
+            file.seek(8 + size + header[name]["data_offsets"][0])
+            return struct.unpack(kind, file.read(8))[0]
+        print(number("progress.step", "<q"), number("progress.seconds", "<d"))
 PY
 }
 
 for run in $RUNS; do
   recipe="${run%%:*}" labels="${run##*:}" folder="$OUT/runs/${run/:/-}"
   left=$((DEADLINE - SECONDS))
-  [ "$left" -gt 0 ] || break
+  if [ "$left" -le 0 ] || [ -n "$stopping" ]; then
+    echo "== $run: time is over, call again"
+    break
+  fi
   read -r step_before seconds_before < <(progress "$folder")
   echo "== $run: from step $step_before, $left s left"
   # shellcheck disable=SC2086 (OPTIONS are several words)
-  timeout --signal=TERM "$left" "$PYTHON" -m improved_gan train "$recipe" --labels "$labels" --out "$folder" \
-    ${DATA:+--data "$DATA"} $OPTIONS 2>&1 | tee -a "$folder.txt"
-  code="${PIPESTATUS[0]}"
+  timeout --signal=TERM --kill-after=30 "$left" "$PYTHON" -m improved_gan train "$recipe" --labels "$labels" \
+    --out "$folder" ${DATA:+--data "$DATA"} ${OPTIONS:-} > >(tee -a "$folder.txt") 2>&1 &
+  child=$!
+  [ -z "$stopping" ] || kill -TERM "$child" 2> /dev/null
+  wait "$child"
+  code=$?
+  while kill -0 "$child" 2> /dev/null; do # a signal to this script ends `wait`, not the run
+    wait "$child"
+    code=$?
+  done
+  child=""
   read -r step seconds < <(progress "$folder")
   "$PYTHON" - "$run" "$step_before" "$seconds_before" "$step" "$seconds" "$code" << 'PY' | tee -a "$OUT/throughput.jsonl"
 import json, sys
@@ -52,7 +67,8 @@ print(json.dumps({"run": run, "step": int(step), "steps": int(step - before), "s
 PY
   case "$code" in
     0) ;;                                                   # complete
-    124 | 143) echo "== $run: time is over, call again"; break ;;
+    124 | 130 | 143) echo "== $run: time is over, call again"; break ;;
+    137) echo "== $run was killed; what it had saved is kept, call again"; break ;;
     *) echo "== $run failed with exit code $code (see $folder.txt)"; status=1 ;;
   esac
 done

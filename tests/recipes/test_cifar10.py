@@ -31,3 +31,4 @@ def test_pictures_and_labels_alone_derive() -> None:
     pictures = cifar10_pictures().objective
     assert isinstance(pictures, Adversarial)
     assert (pictures.supervised_weight, pictures.adversarial_weight) == (1.0, 0.5)
+    assert (cifar10().generator_steps, cifar10_pictures().generator_steps) == (1, 3)

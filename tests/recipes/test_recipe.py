@@ -30,7 +30,7 @@ def test_described_keeps_what_tells_two_settings_apart() -> None:
         ({"learning_rate": -1.0}, "learning_rate must be positive"),
         ({"num_labels": -1}, "num_labels must be positive, or 0 for none"),
         ({"decay_share": 1.5}, r"decay_share must lie in 0\.\.1; got 1\.5"),
-        ({"precision": "float8"}, "float32, bfloat16; got 'float8'"),
+        ({"precision": "float8"}, "float32, bfloat16, auto; got 'float8'"),
     ],
 )
 def test_numbers_out_of_range(change: dict[str, object], message: str) -> None:

@@ -11,6 +11,7 @@ def test_widths_length_and_figures_are_those_of_section_6_3() -> None:
     discriminator = svhn().discriminator()
     assert discriminator.output.weight.shape == (10, 128)
     assert svhn_pictures().discriminator().output.weight.shape == (10, 228)
+    assert svhn_pictures().generator_steps == 3
     recipe = svhn()
     schedule = Schedule(recipe.epochs, recipe.learning_rate, recipe.decay_share)
     for epoch in (0, 600, 750, 899):

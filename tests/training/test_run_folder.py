@@ -82,3 +82,12 @@ def test_the_log_rewinds_to_a_step_and_survives_a_torn_line(tmp_path: Path) -> N
     assert [line["step"] for line in folder.read_log()] == [10, 20, 30]
     folder.rewind_log(20)
     assert [line["step"] for line in folder.read_log()] == [10, 20]
+
+
+def test_a_run_says_its_precision(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    assert folder.precision() is None
+    folder.claim({"recipe": "digits", "values": {"precision": "bfloat16"}})
+    assert folder.precision() == "bfloat16"
+    RunFolder(tmp_path / "older").claim({"recipe": "digits"})
+    assert RunFolder(tmp_path / "older").precision() is None

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from improved_gan.data import Batches, LabelSplit, load_digits
-from improved_gan.models import DenseDiscriminator, DenseGenerator
+from improved_gan.models import ConvolutionalDiscriminator, ConvolutionalGenerator, DenseDiscriminator, DenseGenerator
 from improved_gan.techniques import WeightAverage
 from improved_gan.training import Optimizers, SemiSupervised, train_step
 from improved_gan.training.history import Histories, after_each_step
@@ -121,3 +121,32 @@ def test_samples_are_made_with_averaged_weights_where_they_are_kept() -> None:
     values = sampling.draw_latents(20_000) @ block.weight.T
     torch.testing.assert_close(block.running_mean, values.mean(0), atol=0.02, rtol=0)
     torch.testing.assert_close(block.running_var, values.var(0), atol=0.0, rtol=0.3)
+
+
+def test_convolutions_with_channels_innermost_continue_bit_for_bit() -> None:
+    """The fused Adam walks weights and moments in the order of memory, a checkpoint has them in the usual order."""
+
+    def laid_out() -> TrainingState:
+        networks = [
+            ConvolutionalGenerator((1, 8, 8), latent_size=5, widths=(6,)),
+            ConvolutionalDiscriminator((1, 8, 8), 10, widths=(6,)),
+        ]
+        for network in networks:
+            network.to(memory_format=torch.channels_last)
+        adams = [
+            torch.optim.Adam([p for p in network.parameters() if p.requires_grad], lr=1e-3, fused=True)
+            for network in networks[::-1]
+        ]
+        return TrainingState(*networks, Optimizers(*adams), WeightAverage(networks[1]))
+
+    whole = laid_out()
+    assert any(not value.is_contiguous() for value in whole.discriminator.parameters())
+    advance(whole, 2)
+    saved = {name: value.clone() for name, value in whole.tensors().items()}
+    advance(whole, 2)
+    torch.manual_seed(99)
+    resumed = laid_out()
+    resumed.load(saved)
+    assert same(resumed.tensors(), saved)
+    advance(resumed, 2)
+    assert same(resumed.tensors(), whole.tensors())

@@ -15,6 +15,7 @@ from improved_gan.distributed import rank, world_size
 from improved_gan.kernels import native
 from improved_gan.recipes.experiment import Experiment
 from improved_gan.recipes.folder import folder_recipe
+from improved_gan.recipes.precision import settled
 from improved_gan.recipes.recipe import Recipe
 from improved_gan.recipes.registry import find_recipe
 from improved_gan.recipes.sharing import check_share
@@ -93,7 +94,7 @@ def train_recipe(
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     out = options.out or Path("runs") / f"{recipe.name}-{recipe.num_labels}-seed{options.seed}"
-    experiment = _prepare(recipe, options, processes)
+    experiment = _prepare(recipe, options, out, processes)
     _announce(experiment, out, console)
     folder = RunFolder(out)
     if rank() == 0:
@@ -119,10 +120,12 @@ def train_recipe(
     return out
 
 
-def _prepare(recipe: Recipe, options: TrainOptions, processes: Processes) -> Experiment:
-    """Device, data and label split."""
+def _prepare(recipe: Recipe, options: TrainOptions, out: Path, processes: Processes) -> Experiment:
+    """Device, precision (a run that goes on keeps its own), data and label split."""
     check_share(recipe)
     device = choose_device(own_device(options.device))
+    begun = RunFolder(out).precision() if rank() == 0 else None
+    recipe = settled(recipe, torch.device(device), begun=processes.from_main(begun))
     split_seed = options.seed if options.split_seed is None else options.split_seed
     return processes.first_on_each_machine(
         lambda: Experiment.prepare(

@@ -9,7 +9,7 @@ __all__ = ["ChannelsLast", "Compile", "DataFolder", "GeneratorSteps", "MicroBatc
 
 DataFolder = Annotated[Path | None, typer.Option(help="Folder with the data; else IMPROVED_GAN_DATA, else a download.")]
 Precision = Annotated[
-    str | None, typer.Option(help="float32, or bfloat16 for the forward passes; default: the recipe's.")
+    str | None, typer.Option(help="float32, bfloat16 (forward passes), or auto; default: the recipe's.")
 ]
 GeneratorSteps = Annotated[
     int | None, typer.Option(help="Turns of the generator for each of the discriminator.", min=1)

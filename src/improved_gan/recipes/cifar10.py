@@ -7,7 +7,7 @@ from pathlib import Path
 from improved_gan.data import Dataset
 from improved_gan.data.cifar10 import load_cifar10
 from improved_gan.models import ConvolutionalDiscriminator, ConvolutionalGenerator
-from improved_gan.recipes.recipe import Recipe
+from improved_gan.recipes.recipe import AUTO, Recipe
 from improved_gan.techniques import MinibatchDiscrimination, feature_matching_loss, minimax_generator_loss
 from improved_gan.training import Adversarial, LabelsAlone, SemiSupervised
 
@@ -44,6 +44,8 @@ def cifar10(labels: int | None = None) -> Recipe:
         average_every=10,
         image_shape=IMAGE,
         num_classes=10,
+        precision=AUTO,
+        channels_last=True,
         paper=f"{figure}% wrong" if figure else "not in the paper",
     )
 
@@ -87,6 +89,7 @@ def cifar10_pictures(labels: int | None = None) -> Recipe:
             minibatch=RELEASED_KERNELS,
         ),
         objective=Adversarial(generator_loss=minimax_generator_loss, adversarial_weight=0.5, supervised_weight=1.0),
+        generator_steps=3,
         paper="78.7% of votes of people right, where 50% is chance",
     )
 

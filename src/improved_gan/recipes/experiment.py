@@ -18,6 +18,7 @@ from improved_gan.distributed import alone, rank, world_size
 from improved_gan.models import Discriminator, Generator
 from improved_gan.recipes.evaluation import wrong_images
 from improved_gan.recipes.guessing import Guessing
+from improved_gan.recipes.precision import settled
 from improved_gan.recipes.recipe import PRECISIONS, Recipe, RecipeError
 from improved_gan.recipes.sharing import check_share, sum_over_processes, take_from_main
 from improved_gan.techniques import WeightAverage
@@ -53,12 +54,13 @@ class Experiment:
     def prepare(
         cls, recipe: Recipe, *, seed: int, split_seed: int, data_folder: Path | None, device: str
     ) -> "Experiment":
-        """Load the data and draw the split.
+        """Load the data and draw the split; a precision that the machine decides is decided here.
 
         Raises:
             DataError, RecipeError: data or labels that are not to be had, or a batch that the processes cannot share.
         """
         check_share(recipe)
+        recipe = settled(recipe, torch.device(device))
         data = recipe.load_data(data_folder)
         check_data(recipe, data)
         return cls(recipe, data, _split(recipe, data, split_seed), seed, torch.device(device))

@@ -17,7 +17,9 @@ from improved_gan.models import Discriminator, Generator
 from improved_gan.recipes.guessing import Guessing
 from improved_gan.training import Objective
 
-__all__ = ["Recipe", "RecipeError", "described"]
+__all__ = ["AUTO", "PRECISIONS", "Recipe", "RecipeError", "described"]
+
+AUTO = "auto"  # a precision that the machine decides, see `recipes.precision`
 
 
 class RecipeError(ValueError):
@@ -53,7 +55,7 @@ class Recipe:
         labels_as_given: use every label that the data has, balanced or not; `num_labels` is then how many these are.
         include_labelled: whether D sees the labelled images among the unlabelled ones too, as released.
         report_every, sample_every: epochs.
-        precision: of the forward passes, "float32" or "bfloat16".
+        precision: of the forward passes, "float32" or "bfloat16"; "auto" takes the faster one on the machine.
         labelled_batch_size: of the labelled part where it differs from the others; None for `batch_size`.
         guessing: labels guessed before training for some of the unlabelled images; None for none.
         generator_steps: turns of the generator for each of the discriminator; 3 in the released CIFAR-10 experiment
@@ -127,8 +129,8 @@ class Recipe:
             raise RecipeError(f"decay_share must lie in 0..1; got {self.decay_share}")
         if self.micro_batch < 0:
             raise RecipeError(f"micro_batch must be at least 0 (0: the whole batch); got {self.micro_batch}")
-        if self.precision not in PRECISIONS:
-            raise RecipeError(f"precision must be one of {', '.join(PRECISIONS)}; got {self.precision!r}")
+        if self.precision not in (*PRECISIONS, AUTO):
+            raise RecipeError(f"precision must be one of {', '.join(PRECISIONS)}, {AUTO}; got {self.precision!r}")
 
     def as_dict(self) -> dict[str, Any]:
         """Every setting in words and numbers, for recipe.json.

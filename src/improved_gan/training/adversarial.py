@@ -93,7 +93,7 @@ def _monitors(
     """Numbers that tell a collapse or a decided game; what they mean is in `training.alarms`.
 
     The distances are between the features of neighbouring rows of a batch, whose order is random; the distance of the
-    two means is in units of the real one.
+    two means is in units of the real one. Over several ranks they are each rank's own, and the log has their mean.
     """
     of_real, of_generated = (one.features.flatten(1).float() for one in (real, generated))
     real_distance, generated_distance = _distance_of_neighbours(of_real), _distance_of_neighbours(of_generated)

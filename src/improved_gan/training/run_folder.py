@@ -89,6 +89,17 @@ class RunFolder:
             raise RunError(f"{self.path} is no run folder: recipe.json cannot be read ({error})") from error
         return stored
 
+    def precision(self) -> str | None:
+        """That of the run which the folder holds; None where it holds none.
+
+        Raises:
+            RunError: recipe.json cannot be read.
+        """
+        if not self.recipe_file.exists():
+            return None
+        precision: str | None = self.recipe()["settings"].get("values", {}).get("precision")
+        return precision
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Only one process may train in a folder.
