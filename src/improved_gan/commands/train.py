@@ -87,12 +87,12 @@ def train_recipe(recipe: Recipe, options: TrainOptions, console: Console, *, own
     if own is not None:
         check_unchanged(out, own)
     folder.check(experiment.settings(), extendable=experiment.extendable())
-    if options.dry_run:
-        console.print("dry run: nothing was trained or written")
-        return out
     score = sample_scores(
         experiment, options.score_with, num=options.score_num, every=options.score_every, console=console
     )
+    if options.dry_run:
+        console.print("dry run: nothing was trained or written")
+        return out
     with folder.locked():
         folder.claim(experiment.settings(), extendable=experiment.extendable())
         if own is not None:
