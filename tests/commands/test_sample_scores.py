@@ -1,4 +1,5 @@
 import io
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,6 +9,7 @@ from rich.console import Console
 from torch import Tensor
 
 from improved_gan.commands.sample_scores import SampleScores, sample_scores
+from improved_gan.commands.train import TrainOptions, run_training
 from improved_gan.metrics import MetricError
 from improved_gan.metrics.inception import Outputs
 from improved_gan.metrics.network import ScoringNetwork
@@ -61,3 +63,10 @@ def test_options_without_a_network_are_refused() -> None:
     with pytest.raises(MetricError, match="need --score-with"):
         sample_scores(experiment, None, num=100, every=0, console=Console(file=io.StringIO()))
     assert sample_scores(experiment, None, num=None, every=0, console=Console()) is None
+
+
+def test_train_tells_a_wrong_score_option_in_a_dry_run_too(tmp_path: Path) -> None:
+    options = TrainOptions("digits", out=tmp_path / "run", device="cpu", dry_run=True, score_every=2)
+    with pytest.raises(MetricError, match="need --score-with"):
+        run_training(options, Console(file=io.StringIO()))
+    assert not (tmp_path / "run").exists()

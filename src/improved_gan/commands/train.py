@@ -97,19 +97,18 @@ def train_recipe(
     experiment = _prepare(recipe, options, out, processes)
     _announce(experiment, out, console)
     folder = RunFolder(out)
+    score = None
     if rank() == 0:
         if own is not None:
             check_unchanged(out, own)
         folder.check(experiment.settings(), extendable=experiment.extendable())
+        score = sample_scores(
+            experiment, options.score_with, num=options.score_num, every=options.score_every, console=console
+        )
     if options.dry_run:
         console.print("dry run: nothing was trained or written")
         return out
     state = experiment.start(warn=partial(warn, console))
-    score = None
-    if rank() == 0:
-        score = sample_scores(
-            experiment, options.score_with, num=options.score_num, every=options.score_every, console=console
-        )
     processes.wait()  # what one of them finds wrong ends all before anything is written
     with folder.locked() if rank() == 0 else nullcontext():
         if rank() == 0:

@@ -34,8 +34,8 @@ _HISTORICAL_WEIGHT = (
 def our_methods(labels: int | None = None) -> Recipe:
     """CIFAR-10 samples by all methods but feature matching and historical averaging.
 
-    Table 3, "Our methods". Expected: Inception score 8.09 ± .07 of 50,000 samples. Measured at full width: not yet; the
-    order of the columns at a small width on MNIST is in docs/results.md.
+    Table 3, "Our methods". Expected: Inception score 8.09 ± .07 of 50,000 samples. Measured: not yet at any
+    width (docs/results.md).
 
     Args:
         labels: how many of the 50,000; default all.
@@ -101,7 +101,7 @@ def ablated(recipe: Recipe, column: str) -> Recipe:
 def batch_norm(labels: int | None = None) -> Recipe:
     """Table 3, "-VBN+BN": plain batch norm in G.
 
-    Expected: Inception score 7.54 ± .07. Measured at full width: not yet (docs/results.md has a small width).
+    Expected: Inception score 7.54 ± .07. Measured: not yet (docs/results.md).
     """
     return ablated(our_methods(labels), "-VBN+BN")
 
@@ -109,7 +109,7 @@ def batch_norm(labels: int | None = None) -> Recipe:
 def historical_averaging(labels: int | None = None) -> Recipe:
     """Table 3, "-L+HA": no labels, historical averaging of both players instead.
 
-    Expected: Inception score 6.86 ± .06. Measured at full width: not yet (docs/results.md has a small width).
+    Expected: Inception score 6.86 ± .06. Measured: not yet (docs/results.md).
     """
     return _without_labels("-L+HA", labels)
 
@@ -117,7 +117,7 @@ def historical_averaging(labels: int | None = None) -> Recipe:
 def no_smoothing(labels: int | None = None) -> Recipe:
     """Table 3, "-LS": no label smoothing.
 
-    Expected: Inception score 6.83 ± .06. Measured at full width: not yet (docs/results.md has a small width).
+    Expected: Inception score 6.83 ± .06. Measured: not yet (docs/results.md).
     """
     return ablated(our_methods(labels), "-LS")
 
@@ -125,7 +125,7 @@ def no_smoothing(labels: int | None = None) -> Recipe:
 def no_labels(labels: int | None = None) -> Recipe:
     """Table 3, "-L": no labels.
 
-    Expected: Inception score 4.36 ± .04. Measured at full width: not yet (docs/results.md has a small width).
+    Expected: Inception score 4.36 ± .04. Measured: not yet (docs/results.md).
     """
     return _without_labels("-L", labels)
 
@@ -133,7 +133,7 @@ def no_labels(labels: int | None = None) -> Recipe:
 def no_minibatch_features(labels: int | None = None) -> Recipe:
     """Table 3, "-MBF": no minibatch features.
 
-    Expected: Inception score 3.87 ± .03. Measured at full width: not yet (docs/results.md has a small width).
+    Expected: Inception score 3.87 ± .03. Measured: not yet (docs/results.md).
     """
     return ablated(our_methods(labels), "-MBF")
 

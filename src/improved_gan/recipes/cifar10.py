@@ -23,7 +23,7 @@ def cifar10(labels: int | None = None) -> Recipe:
     """Semi-supervised CIFAR-10: feature matching of absolute differences, 1200 epochs, the last 400 ever slower.
 
     Table 2, "our model". Expected: the paper's figures. Measured at full width: not yet (a step takes seconds on a CPU
-    core: 600,000 of them want a GPU); at reduced width see docs/results.md.
+    core: 600,000 of them want a GPU).
 
     Args:
         labels: the budget; default 4000. The paper has 1000, 2000, 4000 and 8000.
@@ -53,7 +53,7 @@ def cifar10(labels: int | None = None) -> Recipe:
 def cifar10_labels_alone(labels: int | None = None) -> Recipe:
     """The same discriminator trained as long on the labelled images alone: what the GAN is to be compared with.
 
-    Expected: no figure in the paper. Measured: at reduced width, docs/results.md.
+    Expected: no figure in the paper. Measured: not yet.
 
     Args:
         labels: the budget; default 4000.

@@ -16,6 +16,10 @@ __all__ = ["mnist_classifier", "mnist_pictures"]
 def mnist_pictures(labels: int | None = None) -> Recipe:
     """Digits to look at, from a convolutional pair with minibatch discrimination, one-sided smoothing and K+1 classes.
 
+    Section 6.1, figure 3. Expected: 52.4% of 2,000 votes right, where 50% is chance. Measured (docs/results.md): Inception
+    score 6.55 of 10,000 samples by `mnist-classifier`, which gives real test digits 9.08, after 2.2 epochs, 8 minutes of
+    one core of an x86 server.
+
     Args:
         labels: the budget; default 100, as in the paper's figure.
     """
@@ -53,7 +57,8 @@ def mnist_pictures(labels: int | None = None) -> Recipe:
 def mnist_classifier(labels: int | None = None) -> Recipe:
     """A plain convolutional classifier of MNIST digits, to score samples with: `evaluate --classifier RUN`.
 
-    Expected: no figure in the paper. Measured: docs/results.md.
+    Expected: no figure in the paper. Measured: 2.20% of the test digits wrong after 2 epochs with 50,000 labels,
+    about three minutes of one busy core.
 
     Args:
         labels: how many; default 50,000.
