@@ -15,6 +15,11 @@ from improved_gan.data.folder_layout import layout_of
         (["train/1.jpg", "unlabelled/2.jpg", "val/3.jpg"], "ttv", [None, None, None]),
         # without a train folder these are classes like any other
         (["test/1.jpg", "cat/2.jpg"], "tt", ["test", "cat"]),
+        # and so is a train folder among other classes, unless it holds folders itself
+        (["bus/1.jpg", "car/2.jpg", "train/3.jpg"], "ttt", ["bus", "car", "train"]),
+        (["bus/1.jpg", "Training/3.jpg", "test/4.jpg"], "ttt", ["bus", "Training", "test"]),
+        (["extra/1.jpg", "train/cat/2.jpg", "test/3.jpg"], "tte", ["extra", "cat", None]),
+        ([" cat /1.jpg", "cat/2.jpg", " /3.jpg"], "ttt", ["cat", "cat", None]),
         (["0.tar/1.jpg", "1.tar/2.jpg"], "tt", [None, None]),
         (["0.tar/cat/1.jpg", "1.tar/dog/2.jpg"], "tt", ["cat", "dog"]),
         (["only/1.jpg", "only/2.jpg"], "tt", ["only", "only"]),

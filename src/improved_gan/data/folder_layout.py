@@ -5,7 +5,9 @@
     train/cat/1.jpg                 class cat              (training)
     val/cat/1.jpg, test/cat/1.jpg   class cat              (validation, test)
 
-A folder that holds everything else is passed over (`photos/cat/1.jpg`), and so are the names of archives.
+A folder that holds everything else is passed over (`photos/cat/1.jpg`), and so are the names of archives. `train` beside
+folders of other names is a part only if it holds folders itself: `bus/1.jpg`, `train/2.jpg` are two classes. Spaces
+around the name of a class folder do not count, as they do not in a labels file.
 """
 
 from collections.abc import Sequence
@@ -53,14 +55,24 @@ def layout_of(names: Sequence[str]) -> Layout:
     folders = [tuple(part for part in PurePosixPath(name).parts[:-1] if not is_archive(part)) for name in names]
     depth = _wrapping(folders)
     folders = [folder[depth:] for folder in folders]
-    has_parts = {"train", "training"} & {folder[0].lower() for folder in folders if folder}
+    has_parts = _has_parts(folders)
     parts, classes = [], []
     for folder in folders:
         part = PARTS.get(folder[0].lower(), "train") if folder and has_parts else "train"
         inside = folder[1:] if folder and has_parts and folder[0].lower() in PARTS else folder
         parts.append(part)
-        classes.append(inside[0] if inside and inside[0].lower() not in _UNLABELLED else None)
+        name = inside[0].strip() if inside else ""
+        classes.append(name if name and name.lower() not in _UNLABELLED else None)
     return Layout(tuple(parts), tuple(classes))
+
+
+def _has_parts(folders: Sequence[tuple[str, ...]]) -> bool:
+    """Whether `train` says which part an image belongs to; else it is a class like any other (of vehicles, say)."""
+    names = {folder[0].lower() for folder in folders if folder}
+    train = names & {"train", "training"}
+    if not train or names <= PARTS.keys() | _UNLABELLED:
+        return bool(train)
+    return any(len(folder) > 1 and folder[0].lower() in train for folder in folders)
 
 
 def _wrapping(folders: Sequence[tuple[str, ...]]) -> int:
