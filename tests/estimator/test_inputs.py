@@ -47,3 +47,15 @@ def test_images_of_one_colour_are_warned_of() -> None:
     array[3] = 0.5
     with pytest.warns(UserWarning, match=r"1 images hold one colour throughout \(the first is row 3\)"):
         warn_of_flat_images(InputFormat.learn([array]))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int64, np.uint64, np.bool_, np.float16])
+def test_restored_numbers_stay_within_their_type(dtype) -> None:
+    high = 1 if dtype is np.bool_ else np.finfo(dtype).max if dtype is np.float16 else np.iinfo(dtype).max
+    low = 0 if np.dtype(dtype).kind in "bu" else -high
+    table = np.array([[low, 0], [high, 1]] * 10, dtype=dtype)
+    form = InputFormat.learn([table], scaling="columns")
+    restored = form.restore(torch.tensor([0.0, 1.0]).reshape(2, 1, 1, 1).expand(2, 1, 1, 2))  # far out of what was seen
+    assert restored.dtype == dtype
+    assert restored[0, 0] <= low < 0.9 * high <= restored[1, 0]
+    assert np.isfinite(restored.astype(float)).all()

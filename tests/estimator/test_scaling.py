@@ -103,3 +103,27 @@ def test_examples_that_are_all_the_same() -> None:
 def test_numbers_too_large_to_scale() -> None:
     with pytest.raises(ValueError, match="too large to scale"):
         chosen(np.array([[1e300, 1], [-1e300, 2], [0, 3]]))
+
+
+@pytest.mark.parametrize(
+    ("low", "width", "dtype"),
+    [
+        (1.0, 1e-9, np.float64),  # constant in float32
+        (0.0, 1e39, np.float64),  # infinite in float32
+        (0.0, 1e-39, np.float32),  # its inverse is infinite in float32
+    ],
+)
+def test_ranges_that_float32_cannot_hold(low: float, width: float, dtype: type) -> None:
+    array = (low + width * images(0, 1)).astype(dtype)
+    scale = chosen(array)
+    scaled = scale.apply(array)
+    np.testing.assert_allclose(scaled, images(0, 1), atol=1e-5)
+    np.testing.assert_allclose(scale.undo(scaled), array, atol=1e-6 * width, rtol=0)
+    words = scale.describe().split(" to ")
+    assert words[0] != words[1]
+
+
+def test_a_range_that_nothing_can_hold_is_refused_in_fit() -> None:
+    for array in (images(-1, 1) * 1.7e308, images(0, 1) * 1e-310):
+        with pytest.raises(ValueError, match="multiply or divide X first"):
+            chosen(array)

@@ -1,5 +1,9 @@
 """Parameters."""
 
+import json
+from dataclasses import asdict
+
+import numpy as np
 import pytest
 
 from improved_gan import SemiSupervisedGANClassifier
@@ -19,6 +23,9 @@ def test_the_defaults_are_fine() -> None:
         ("n_models", 0, "at least 1"),
         ("patience", 0, "at least 1"),
         ("learning_rate", 0.0, "positive"),
+        ("learning_rate", True, "positive"),
+        ("epochs", True, "whole number"),
+        ("validation_fraction", "0.2", "validation_fraction must be a number"),
         ("unlabelled_weight", -1, "at least 0"),
         ("precision", "float16", "float32, bfloat16"),
         ("device", "tpu", "device='cpu'"),
@@ -28,3 +35,16 @@ def test_the_defaults_are_fine() -> None:
 def test_what_is_out_of_range(name: str, value: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Settings.check(SemiSupervisedGANClassifier(**{name: value}))
+
+
+def test_the_numbers_of_numpy_are_numbers() -> None:
+    numbers = {
+        "learning_rate": np.float32(0.5),
+        "unlabelled_weight": np.int64(1),
+        "validation_fraction": np.float32(0.25),
+        "epochs": np.int32(3),
+        "batch_size": np.uint8(200),
+    }
+    checked = asdict(Settings.check(SemiSupervisedGANClassifier(device="cpu", **numbers)))
+    assert {name: checked[name] for name in numbers} == numbers
+    json.dumps(checked)  # plain numbers from here on

@@ -89,14 +89,25 @@ class InputFormat:
         """(N, C, H, W) in [0, 1] -> (N, ...) in the user's axes, range and type."""
         values: np.ndarray = self.scale.undo(self.layout.as_given(images.numpy()))
         if self.dtype.kind in "iub":
-            return np.asarray(np.rint(values), dtype=self.dtype)
-        return np.ascontiguousarray(values.astype(self.dtype))
+            values = np.rint(values)
+        return np.ascontiguousarray(values.clip(*_limits(self.dtype)).astype(self.dtype))
 
     def describe(self) -> str:
         """In words."""
         shape = " x ".join(map(str, self.layout.example_shape))
         kind = f"images {self.layout.axes} {shape}" if self.layout.is_image else f"rows of {shape} features"
         return f"{kind}, {self.dtype}, scaled from {self.scale.describe()}"
+
+
+def _limits(dtype: np.dtype) -> tuple[float, float]:
+    """The least and the largest float64 that a type holds: beyond them whole numbers would wrap round."""
+    if dtype.kind == "b":
+        return 0.0, 1.0
+    limits: Any = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(dtype)
+    high = min(float(limits.max), float(np.finfo(np.float64).max))
+    if dtype.kind in "iu" and high > int(limits.max):  # rounded up
+        high = float(np.nextafter(high, 0))
+    return max(float(limits.min), float(np.finfo(np.float64).min)), high
 
 
 def accept(estimator: Any, values: Any, *, reset: bool, name: str = "X") -> np.ndarray:

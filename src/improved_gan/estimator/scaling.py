@@ -38,26 +38,30 @@ class RangeScale:
         Raises:
             ValueError: pixels out of the range that fit saw.
         """
-        values = np.asarray(examples, dtype=np.float32)
-        scaled = (values - np.float32(self.low)) * np.float32(1 / (self.high - self.low))
+        width = self.high - self.low
+        single = examples.dtype.kind == "u" or 1e-30 < width < 1e30  # float32 has the digits and the range
+        values = np.asarray(examples, dtype=np.result_type(examples.dtype, np.float32 if single else np.float64))
+        scaled = np.asarray(values - values.dtype.type(self.low))
+        scaled *= values.dtype.type(1 / width)
         if self.checked and scaled.size:
-            faint = scaled.max() <= 1 / (self.high - self.low) < 0.02 and (values != np.rint(values)).any()
+            faint = scaled.max() <= 1 / width < 0.02 and (values != np.rint(values)).any()
             if scaled.min() < -_TOLERANCE or scaled.max() > 1 + _TOLERANCE or faint:
                 raise ValueError(
                     f"{name} holds pixels from {values.min():g} to {values.max():g}, but the range is "
                     f"{self.describe()}: bring them to the range of the images in fit, or set "
                     "value_range=(low, high)"
                 )
-            scaled = scaled.clip(0, 1)
-        return np.asarray(scaled)
+            scaled.clip(0, 1, out=scaled)
+        return np.asarray(scaled, dtype=np.float32)
 
     def undo(self, scaled: np.ndarray) -> np.ndarray:
         """The inverse of `apply`."""
-        return np.asarray(scaled * (self.high - self.low) + self.low)
+        return np.asarray(np.asarray(scaled, dtype=np.float64) * (self.high - self.low) + self.low)
 
     def describe(self) -> str:
         """In words."""
-        return f"{self.low:g} to {self.high:g}"
+        low, high = f"{self.low:g}", f"{self.high:g}"
+        return f"{low} to {high}" if low != high else f"{self.low!r} to {self.high!r}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +126,7 @@ def choose_scale(
         return _column_scale(parts)
     pixels = is_image or _like_pixels(dtype, seen)
     low, high = _known_range(dtype if pixels else np.dtype(float), float(seen.low.min()), float(seen.high.max()))
-    return RangeScale(low, high, checked=is_image or (pixels and dtype == np.uint8))
+    return _range(low, high, checked=is_image or (pixels and dtype == np.uint8))
 
 
 def _given_range(value_range: tuple[float, float], seen: Statistics) -> RangeScale:
@@ -134,7 +138,17 @@ def _given_range(value_range: tuple[float, float], seen: Statistics) -> RangeSca
             f"value_range is {low:g} to {high:g}, but X goes from {seen.low.min():g} to {seen.high.max():g}: "
             "name the range that black and white have in X"
         )
-    return RangeScale(low, high)
+    return _range(low, high)
+
+
+def _range(low: float, high: float, *, checked: bool = True) -> RangeScale:
+    width = high - low
+    if not 1e-300 < width < 1e300:
+        raise ValueError(
+            f"X goes from {low:g} to {high:g}, a range of {width:g}, which is too small or too large to compute with: "
+            "multiply or divide X first"
+        )
+    return RangeScale(low, high, checked)
 
 
 def _known_range(dtype: np.dtype, low: float, high: float) -> tuple[float, float]:

@@ -1,7 +1,7 @@
 """The estimator's parameters, checked once in `fit`."""
 
 from dataclasses import dataclass
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -40,13 +40,13 @@ class Settings:
             raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {params.precision!r}")
         return cls(
             network=params.network,
-            epochs=params.epochs,
-            batch_size=params.batch_size,
-            learning_rate=params.learning_rate,
-            unlabelled_weight=params.unlabelled_weight,
-            n_models=params.n_models,
-            validation_fraction=params.validation_fraction,
-            patience=params.patience,
+            epochs=None if params.epochs is None else int(params.epochs),
+            batch_size=int(params.batch_size),
+            learning_rate=None if params.learning_rate is None else float(params.learning_rate),
+            unlabelled_weight=float(params.unlabelled_weight),
+            n_models=int(params.n_models),
+            validation_fraction=float(params.validation_fraction),
+            patience=int(params.patience),
             warm_start=params.warm_start,
             precision=params.precision,
             device=_find_device(params.device),
@@ -59,13 +59,20 @@ def _check_numbers(params: Any) -> None:
         value = getattr(params, name)
         if name == "epochs" and value is None:
             continue
-        if not isinstance(value, Integral) or value < least:
+        if not _is_number(value, Integral) or value < least:
             raise ValueError(f"{name} must be a whole number of at least {least}; got {value!r}")
     rate = params.learning_rate
-    if rate is not None and (not isinstance(rate, (int, float)) or not 0 < rate < float("inf")):
+    if rate is not None and (not _is_number(rate) or not 0 < rate < float("inf")):
         raise ValueError(f"learning_rate must be a positive number, or None for that of the recipe; got {rate!r}")
-    if not isinstance(params.unlabelled_weight, (int, float)) or not 0 <= params.unlabelled_weight < float("inf"):
+    if not _is_number(params.unlabelled_weight) or not 0 <= params.unlabelled_weight < float("inf"):
         raise ValueError(f"unlabelled_weight must be a number of at least 0; got {params.unlabelled_weight!r}")
+    if not _is_number(params.validation_fraction):
+        raise ValueError(f"validation_fraction must be a number of at least 0; got {params.validation_fraction!r}")
+
+
+def _is_number(value: Any, kind: type = Real) -> bool:
+    """Python's and NumPy's numbers; a bool is none."""
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def _find_device(name: str) -> str:
