@@ -10,6 +10,7 @@ def test_the_settings_of_the_released_experiment() -> None:
     assert (recipe.learning_rate, recipe.decay_share, recipe.adam_betas) == (0.003, 0, (0.5, 0.999))
     assert recipe.average_decay == 0.9999
     assert recipe.include_labelled
+    assert recipe.precision == "auto"
     discriminator = recipe.discriminator()
     assert [noise.std for noise in discriminator.noises] == [0.3, 0.5, 0.5, 0.5, 0.5, 0.5]
     assert [layer.out_features for layer in discriminator.hidden] == [1000, 500, 250, 250, 250]

@@ -12,7 +12,7 @@ from pathlib import Path
 from improved_gan.data import Dataset, load_mnist
 from improved_gan.models import DenseDiscriminator, DenseGenerator
 from improved_gan.recipes.guessing import Guessing
-from improved_gan.recipes.recipe import Recipe
+from improved_gan.recipes.recipe import AUTO, Recipe
 from improved_gan.techniques import feature_matching_loss
 from improved_gan.training import Regularised, SemiSupervised
 
@@ -43,6 +43,7 @@ def mnist(labels: int | None = None) -> Recipe:
         epochs=300,
         learning_rate=0.003,
         average_every=10,
+        precision=AUTO,
         paper=f"{figure} of 10,000 wrong" if figure else "not in the paper",
     )
 
@@ -69,7 +70,6 @@ def mnist_fast(labels: int | None = None) -> Recipe:
         labelled_batch_size=20,
         guessing=Guessing(batch_size=60, share=0.85, duration=0.5),
         sample_every=17,
-        precision="bfloat16",
     )
 
 
@@ -88,7 +88,6 @@ def mnist_best(labels: int | None = None) -> Recipe:
         average_decay=0.9995,
         labelled_batch_size=20,
         guessing=Guessing(batch_size=60, share=0.7, duration=0.3),
-        precision="bfloat16",
     )
 
 
