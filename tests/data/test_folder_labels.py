@@ -32,9 +32,28 @@ def test_a_labels_file_counts_and_says_where_it_disagrees_with_the_folders(tmp_p
     names = make(tmp_path / "images", CLASSES)
     (tmp_path / "labels.csv").write_text("10/a.png,9\n10/b.png,10\n9/c.png,9\n")
     found = read(tmp_path / "images", names, tmp_path / "labels.csv")
-    assert found.labels.tolist() == [0, 1, 0, -1, -1]
+    assert found.labels.tolist() == [0, 1, 0, 0, -1]
     assert "1 labels disagree with the class folder that the image lies in (10/a.png: 9)" in found.notices[0]
     assert found.notices[1].startswith("1 classes have a single label (10)")
+
+
+def test_a_labels_file_for_some_images_leaves_the_others_the_labels_of_their_class_folders(tmp_path: Path) -> None:
+    names = make(tmp_path / "images", [*CLASSES, "unlabelled/f.png"])
+    for label in ("10", "emu"):  # a new class too: the folder `unlabelled` says that the others are classes
+        (tmp_path / "labels.csv").write_text(f"unlabelled/e.png,{label}\n9/d.png,\n9/c.png,-1\n")
+        found = read(tmp_path / "images", names, tmp_path / "labels.csv")
+        assert found.source == f"labels file {tmp_path / 'labels.csv'} and class folders"
+        labels = [None if one < 0 else found.class_names[one] for one in found.labels]
+        assert labels == ["10", "10", "9", "9", label, None]
+        assert len(found.notices) == (label == "emu")  # which has a single label
+
+
+def test_folders_that_no_label_is_named_after_are_no_classes(tmp_path: Path) -> None:
+    names = make(tmp_path / "images", ["2024/a.png", "2024/b.png", "2025/c.png", "2025/d.png", "2025/e.png"])
+    (tmp_path / "labels.csv").write_text("2024/a.png,cat\n2024/b.png,dog\n2025/c.png,cat\n2025/d.png,dog\n")
+    found = read(tmp_path / "images", names, tmp_path / "labels.csv")
+    assert (found.class_names, found.labels.tolist()) == (("cat", "dog"), [0, 1, 0, 1, -1])
+    assert "not taken for classes, as no label has their name (2024, 2025)" in found.notices[0]
 
 
 def test_no_labels_at_all(tmp_path: Path) -> None:

@@ -1,4 +1,9 @@
-"""The labels of a folder of images, wherever they are: in a labels file, beside the images, or in class folders."""
+"""The labels of a folder of images, wherever they are: in a labels file, beside the images, in class folders.
+
+An image's own label (of the labels file, or beside it) counts before the name of its folder; where it has none, its
+class folder does. Folders are classes if there is no other label, if one of them has the name of a label, or if there
+is a folder `unlabelled`; else they are a user's own order (`2024/`, `2025/`) and say nothing.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -41,7 +46,7 @@ class Labelling:
 def read_labelling(
     path: Path, names: Sequence[str], all_names: Sequence[str], *, labels: Path | None, use_labels: bool
 ) -> Labelling:
-    """The labels that count: of the labels file, else those beside the images, else the class folders.
+    """The labels that count: of the labels file, else those beside the images; and of the class folders.
 
     Args:
         path: the folder or archive.
@@ -58,10 +63,11 @@ def read_labelling(
         return Labelling("no labels, as asked for", (), np.full(len(names), -1), layout.parts)
     folders = {name: one for name, one in zip(names, layout.classes, strict=True) if one is not None}
     if labels is not None:
-        found, source = read_labels(labels, all_names, path), f"labels file {labels}"
-        notices = _disagreements(found, folders)
-    elif found := labels_beside(path, names):
-        source, notices = "labels beside the images", _disagreements(found, folders)
+        own, source = read_labels(labels, all_names, path), f"labels file {labels}"
+    else:
+        own, source = labels_beside(path, names), "labels beside the images"
+    if own:
+        found, source, notices = _with_folders(own, folders, source, holds_unlabelled=layout.has_unlabelled)
     else:
         found, source, notices = folders, "class folders", ()
         if len(set(folders.values())) == 1 and len(folders) == len(names):
@@ -108,14 +114,22 @@ def _checked(
     return Labelling(source, classes, labels, layout.parts, notices)
 
 
-def _disagreements(found: dict[str, str], folders: dict[str, str]) -> tuple[str, ...]:
-    """Where labels use the folders' names and say something else than the folder."""
-    names = set(folders.values())
-    wrong = [name for name, label in found.items() if label in names and name in folders and folders[name] != label]
-    if not wrong:
-        return ()
-    listed = _some([f"{name}: {found[name]}" for name in wrong])
-    return (f"{len(wrong)} labels disagree with the class folder that the image lies in ({listed}): the labels count",)
+def _with_folders(
+    own: dict[str, str], folders: dict[str, str], source: str, *, holds_unlabelled: bool
+) -> tuple[dict[str, str], str, tuple[str, ...]]:
+    """The images' own labels on top of those of their class folders: labels, source, notices."""
+    classes, rest = set(folders.values()), folders.keys() - own.keys()
+    if not (holds_unlabelled or classes & set(own.values())):
+        if not rest:
+            return own, source, ()
+        named = _some(sorted(classes))
+        notice = f"{len(rest)} images lie in folders that are not taken for classes, as no label has their name ({named})"
+        return own, source, (notice,)
+    wrong = [name for name, label in own.items() if folders.get(name, label) != label]
+    listed = _some([f"{name}: {own[name]}" for name in wrong])
+    told = f"{len(wrong)} labels disagree with the class folder that the image lies in ({listed}): the labels count"
+    source = f"{source} and class folders" if rest else source
+    return folders | own, source, (told,) if wrong else ()
 
 
 def _natural(name: str) -> tuple[int, int, str]:

@@ -37,10 +37,12 @@ class Layout:
     Attributes:
         parts: "train", "validation" or "test" for each image.
         classes: the class folder of each image, or None.
+        has_unlabelled: whether a folder `unlabelled` is there, which says that its neighbours are classes.
     """
 
     parts: tuple[str, ...]
     classes: tuple[str | None, ...]
+    has_unlabelled: bool = False
 
 
 def layout_of(names: Sequence[str]) -> Layout:
@@ -50,20 +52,22 @@ def layout_of(names: Sequence[str]) -> Layout:
         names: of the images, relative to the folder or archive, with slashes.
 
     >>> layout_of(["train/cat/1.jpg", "train/unlabelled/2.jpg", "val/dog/3.jpg"])
-    Layout(parts=('train', 'train', 'validation'), classes=('cat', None, 'dog'))
+    Layout(parts=('train', 'train', 'validation'), classes=('cat', None, 'dog'), has_unlabelled=True)
     """
     folders = [tuple(part for part in PurePosixPath(name).parts[:-1] if not is_archive(part)) for name in names]
     depth = _wrapping(folders)
     folders = [folder[depth:] for folder in folders]
     has_parts = _has_parts(folders)
-    parts, classes = [], []
+    parts, classes, has_unlabelled = [], list[str | None](), False
     for folder in folders:
         part = PARTS.get(folder[0].lower(), "train") if folder and has_parts else "train"
         inside = folder[1:] if folder and has_parts and folder[0].lower() in PARTS else folder
         parts.append(part)
         name = inside[0].strip() if inside else ""
-        classes.append(name if name and name.lower() not in _UNLABELLED else None)
-    return Layout(tuple(parts), tuple(classes))
+        is_class = bool(name) and name.lower() not in _UNLABELLED
+        has_unlabelled = has_unlabelled or name.lower() in _UNLABELLED
+        classes.append(name if is_class else None)
+    return Layout(tuple(parts), tuple(classes), has_unlabelled)
 
 
 def _has_parts(folders: Sequence[tuple[str, ...]]) -> bool:
