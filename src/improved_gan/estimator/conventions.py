@@ -41,7 +41,7 @@ class SemiSupervisedMixin(
             raise ValueError("y has no known label, only -1, so there is nothing to score: give labelled examples")
         weights = None if sample_weight is None else np.asarray(sample_weight)[rows]
         chosen = values if len(rows) == len(values) else _safe_indexing(values, rows)
-        return float(accuracy_score(truth, self.predict(chosen), sample_weight=weights))  # type: ignore[attr-defined]
+        return float(accuracy_score(truth, self.predict(chosen), sample_weight=weights))
 
     @property
     def _n_features_out(self) -> int:
