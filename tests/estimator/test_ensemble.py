@@ -43,3 +43,29 @@ def test_a_warm_start_needs_what_a_cold_fit_drops(few, fitted) -> None:
     model = pickle.loads(pickle.dumps(fitted)).set_params(warm_start=True)
     with pytest.raises(ValueError, match="set it before both"):
         model.fit(few.images, few.y)
+
+
+def test_a_warm_start_never_validates_on_labels_it_has_trained_on(few, tmp_path, monkeypatch) -> None:
+    from improved_gan.estimator import ensemble
+
+    seen = []
+    fit_members = ensemble.fit_members
+
+    def watch(task, *args, **options):
+        seen.append((set(task.known.rows[task.training]), set(task.known.rows[task.validation])))
+        return fit_members(task, *args, **options)
+
+    monkeypatch.setattr("improved_gan.estimator.classifier.fit_members", watch)
+    model = SemiSupervisedGANClassifier(epochs=1, warm_start=True, validation_fraction=0.3, device="cpu")
+    y = np.where(np.arange(300) < 40, few.truth, -1)
+    for seed in range(3):
+        model.set_params(random_state=seed).fit(few.images, y)
+    model.save(tmp_path / "model")
+    again = SemiSupervisedGANClassifier.load(tmp_path / "model").set_params(random_state=9)
+    again.fit(few.images.astype(np.float32), np.where(np.arange(300) < 60, few.truth, -1))  # and more labels
+    trained = set()
+    for training, validation in seen:
+        assert validation
+        assert not validation & trained
+        trained |= training
+    assert len(seen[-1][1]) > len(seen[0][1])

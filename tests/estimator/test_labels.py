@@ -37,6 +37,8 @@ def test_what_is_known(y, rows, codes, classes) -> None:
         (np.array(["a", float("nan")], dtype=object), "fillna"),
         ([1.0, np.nan], "Input y contains NaN"),
         ([0.5, 1.5], "Unknown label type"),
+        ([1, "a", -1], r"mixes labels of type str \('a'\) and int \(1\): make them all text"),
+        (np.array([2.5, "a", -1], dtype=object), "type str .* and float"),
     ],
 )
 def test_what_cannot_be_used_is_told(y, message) -> None:
@@ -69,3 +71,20 @@ def test_too_few_to_hold_out() -> None:
         hold_out(np.array([0, 1]), 0.2, seed=0)
     with pytest.raises(ValueError, match="0 <= fraction < 1"):
         hold_out(np.array([0, 1]), 1.0, seed=0)
+
+
+def test_classes_of_two_kinds_are_told() -> None:
+    with pytest.raises(ValueError, match=r"classes mixes labels of type str .* and int"):
+        read_labels(["a", "b"], classes=["a", "b", 3])
+
+
+def test_what_was_trained_on_is_never_held_out() -> None:
+    codes = np.repeat([0, 1], 10)
+    keys = [str(place) for place in range(20)]
+    trained = set(keys[:8] + keys[10:18])
+    for seed in range(20):
+        training, validation = hold_out(codes, 0.2, seed=seed, keys=keys, trained=trained)
+        assert validation.tolist() == [8, 9, 18, 19]
+        assert sorted([*training, *validation]) == list(range(20))
+    with pytest.raises(ValueError, match="that the earlier fit has not trained on"):
+        hold_out(codes, 0.2, seed=0, keys=keys, trained=set(keys))

@@ -59,3 +59,25 @@ def test_a_random_state_that_is_no_json(fitted, tmp_path) -> None:
     with pytest.raises(ValueError, match="cannot be saved as JSON"):
         model.save(tmp_path / "model")
     assert not (tmp_path / "model").exists()
+
+
+def test_the_folder_of_another_library_is_left_alone(fitted, tmp_path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    (tmp_path / "model.safetensors").write_bytes(b"theirs")
+    with pytest.raises(ValueError, match="holds something else: give a new folder"):
+        fitted.save(tmp_path)
+    assert (tmp_path / "config.json").read_text() == '{"model_type": "bert"}'
+    assert (tmp_path / "model.safetensors").read_bytes() == b"theirs"
+
+
+def test_a_save_that_was_stopped_between_its_files_is_noticed_and_can_be_repeated(fitted, few, tmp_path) -> None:
+    folder = tmp_path / "model"
+    SemiSupervisedGANClassifier(epochs=1, random_state=1, device="cpu").fit(few.images, few.y).save(folder)
+    before = (folder / "model.safetensors").read_bytes()
+    fitted.save(folder)
+    (folder / "model.safetensors").write_bytes(before)
+    with pytest.raises(ValueError, match="not saved together"):
+        SemiSupervisedGANClassifier.load(folder)
+    (folder / "model.safetensors").unlink()  # stopped in the first save
+    fitted.save(folder)
+    assert SemiSupervisedGANClassifier.load(folder).predict(few.images[:2]).shape == (2,)

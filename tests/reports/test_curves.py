@@ -76,3 +76,16 @@ def test_no_test_error_where_no_classes_were_learnt(small_runs: dict[str, Path])
 
 def test_an_empty_log_draws_nothing() -> None:
     assert panels([record()], [Group("alone", (0,))]) == []
+
+
+def test_a_validation_error_is_called_that() -> None:
+    reports = {
+        "epoch": 1,
+        "seconds": 1.0,
+        "validation/error": 0.25,
+        "validation/wrong": 5,
+        "discriminator/supervised": 1.0,
+    }
+    found = by_title(panels([record(reports)], [Group("alone", (0,))]))
+    assert found["Validation error, averaged weights"].lines[0].mean == [25.0]
+    assert not [title for title in found if title.startswith(("Test", "Validation: "))]

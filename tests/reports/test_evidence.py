@@ -6,9 +6,14 @@ import pytest
 import torch
 
 from improved_gan.data import DataError, Dataset, LabelledImages, load_digits
+from improved_gan.recipes.experiment import Experiment
+from improved_gan.recipes.folder import folder_recipe
+from improved_gan.recipes.trained import Trained
 from improved_gan.reports import evidence
 from improved_gan.reports.evidence import find_data, gather
 from improved_gan.reports.run_record import RunRecord, read_run
+from tests.data.test_folder import load, make
+from tests.data.test_recorded_folder import record
 
 _WITH_MNIST = """
 _before = recipe
@@ -96,3 +101,22 @@ def test_test_images_without_labels_are_left_out_and_many_are_thinned(
     assert (found.judged.images.labels >= 0).all()
     labels[:] = -1
     assert look(read_run(run)).missing == {"classifier": "the data has no test images with labels"}
+
+
+def test_a_run_on_a_users_folder_is_judged_on_its_validation_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = load(make(tmp_path / "images", cat=10, dog=10), tmp_path)
+    recipe = folder_recipe(own.dataset, num_labels=None)
+    experiment = Experiment.prepare(recipe, seed=1, split_seed=1, data_folder=None, device="cpu")
+    settings = json.loads(json.dumps(experiment.settings()))
+    run = RunRecord(record(own, tmp_path / "run"), "run", settings, (), 0, {})
+    networks = Trained(recipe.generator().eval(), recipe.discriminator().eval(), settings, 1)
+    monkeypatch.setattr(evidence, "load_trained", lambda *_, **__: networks)
+    monkeypatch.setattr(evidence, "_MOST_COMPARED", 4)
+    found = look(run)
+    assert found.missing == {}
+    assert found.judged.images.labels.tolist() == own.dataset.test.labels.tolist() == [0, 0, 1, 1]
+    assert len(found.data.train) == 16
+    assert (found.memory.unseen.distances > 0).all()  # validation images are not taken for training images
+    assert look(run, tmp_path / "elsewhere").missing["classifier"].endswith("name the folder with --data")

@@ -3,6 +3,7 @@ import hashlib
 import json
 import re
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
@@ -146,3 +147,11 @@ def test_damaged_lines_alarms_and_an_unfinished_run_are_told(small_runs: dict[st
 def test_from_the_folder_alone(small_runs: dict[str, Path]) -> None:
     page = Page(render([Shown(read_run(small_runs["first"]), None)], title="t", now=NOW))
     assert page.text().count("Not looked at: the report was made from the run folder alone.") == 2
+
+
+def test_a_validation_error_is_in_the_overview_under_its_name(small_runs: dict[str, Path]) -> None:
+    run = read_run(small_runs["first"])
+    renamed = tuple({name.replace("test/", "validation/"): value for name, value in one.items()} for one in run.reports)
+    page = render([Shown(replace(run, reports=renamed), None)], title="Title", now=NOW)
+    assert f"{run.last['test/wrong']} wrong (validation)" in page
+    assert f"{run.last['test/error']:.2%}" in page

@@ -11,6 +11,9 @@ from rich.console import Console
 from improved_gan.data.download import cache_folder
 from improved_gan.data.folder import FolderOptions, OwnImages, load_folder
 from improved_gan.data.in_order import num_workers
+from improved_gan.data.recorded_folder import HEADER as _HEADER
+from improved_gan.data.recorded_folder import IMAGES_FILE
+from improved_gan.data.recorded_folder import REPORT_FILE as _REPORT_FILE
 from improved_gan.recipes.recipe import RecipeError
 from improved_gan.training.checkpoints import write_atomically
 from improved_gan.training.errors import RunError
@@ -18,9 +21,6 @@ from improved_gan.training.reporting import say, warn
 
 __all__ = ["IMAGES_FILE", "ImageOptions", "announce", "check_unchanged", "keep_listing", "labels_or_file", "look_at"]
 
-IMAGES_FILE = "images.csv"  # in the run folder: file, part, label, sha256
-_REPORT_FILE = "images.json"
-_HEADER = ["file", "part", "label", "sha256"]
 _LISTED = 5
 
 

@@ -1,12 +1,13 @@
 """What users bring as X: arrays, memory-mapped arrays, torch tensors, lists, frames; as NumPy arrays, not copied."""
 
+import hashlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-__all__ = ["Statistics", "as_array", "chunks", "statistics"]
+__all__ = ["Statistics", "as_array", "chunks", "content_keys", "statistics"]
 
 _CHUNK_NUMBERS = 2**22  # at most so many numbers are converted at once
 
@@ -72,6 +73,16 @@ def chunks(array: np.ndarray) -> Iterator[np.ndarray]:
     step = max(1, _CHUNK_NUMBERS // numbers)
     for start in range(0, len(array), step):
         yield array[start : start + step].reshape(-1, numbers)
+
+
+def content_keys(array: np.ndarray, rows: np.ndarray) -> list[str]:
+    """A hash of the numbers of each of these rows, the same in any type that holds them.
+
+    >>> content_keys(np.eye(2), np.array([0])) == content_keys(np.eye(2, dtype=np.uint8), np.array([0]))
+    True
+    """
+    doubles = (np.ascontiguousarray(array[row], dtype=np.float64) + 0.0 for row in rows)  # no -0.0
+    return [hashlib.blake2b(example.tobytes(), digest_size=16).hexdigest() for example in doubles]
 
 
 def _stacked(examples: list[np.ndarray], name: str) -> np.ndarray:

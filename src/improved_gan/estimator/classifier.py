@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 from scipy.special import logsumexp
-from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from improved_gan.estimator import storage
+from improved_gan.estimator.conventions import SemiSupervisedMixin
 from improved_gan.estimator.ensemble import Task, check_same, fit_members
 from improved_gan.estimator.inputs import InputFormat, accept, warn_of_flat_images
 from improved_gan.estimator.labels import read_labels
@@ -23,12 +24,7 @@ __all__ = ["SemiSupervisedGANClassifier"]
 _CHUNK = 1000
 
 
-class SemiSupervisedGANClassifier(
-    ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]  # scikit-learn has no types
-    TransformerMixin,  # type: ignore[misc]
-    ClassifierMixin,  # type: ignore[misc]
-    BaseEstimator,  # type: ignore[misc]
-):
+class SemiSupervisedGANClassifier(SemiSupervisedMixin, BaseEstimator):  # type: ignore[misc]  # it has no types
     """A classifier from few labels and many unlabelled examples, by a GAN with feature matching.
 
     The discriminator has the K classes and "generated" as outputs and learns from labelled, unlabelled and generated
@@ -50,7 +46,8 @@ class SemiSupervisedGANClassifier(
         unlabelled_weight: of the real-or-generated loss. 0 trains the same network on the labelled examples alone.
         n_models: members of the ensemble; class probabilities are averaged.
         validation_fraction: share of the labels, class by class, that is held out to stop early and to choose the best
-            weights. Only labels given to `fit` are used. 0 trains to the end.
+            weights. Only labels given to `fit` are used, and none that a fit before a warm start trained on. 0 trains
+            to the end.
         patience: reports without improvement (there are 40 in a training) before it stops early.
         warm_start: whether `fit` goes on from the last fit (same shape and classes). It keeps the optimisers.
         precision: "float32", or "bfloat16" for the forward passes.
@@ -81,6 +78,7 @@ class SemiSupervisedGANClassifier(
     classes_: np.ndarray
     members_: list[Member]
     _format: InputFormat
+    _trained: frozenset[str]  # content of examples whose labels a warm start has used
 
     def __init__(
         self,
@@ -150,15 +148,15 @@ class SemiSupervisedGANClassifier(
             check_same(parts, form, before, known.classes, self.classes_, settings)
         else:
             form = InputFormat.learn(parts, layout=self.layout, scaling=self.scaling, value_range=self.value_range)
-            before = []
+            before, self._trained = [], frozenset()
         warn_of_flat_images(form)
         random = check_random_state(self.random_state)
         seeds = [int(seed) for seed in random.randint(2**31 - 1, size=settings.n_models)]
-        task = Task.plan(parts, known, form, settings, seed=seeds[0])
+        task = Task.plan(parts, known, form, settings, seed=seeds[0], trained=self._trained)
         if self.verbose:
             task.announce()
         fits = fit_members(task, seeds, before, n_jobs=self.n_jobs)
-        self.classes_, self._format = known.classes, form
+        self.classes_, self._format, self._trained = known.classes, form, task.trained
         self.members_ = [fit.member for fit in fits]
         self.history_, self.alarms_ = [fit.history for fit in fits], [fit.alarms for fit in fits]
         self.n_iter_ = max(fit.epochs for fit in fits)
@@ -227,7 +225,7 @@ class SemiSupervisedGANClassifier(
         model = cls(**stored.params)
         for name, value in stored.attributes.items():
             setattr(model, name, value)
-        model._format, model.members_ = stored.form, stored.members
+        model._format, model.members_, model._trained = stored.form, stored.members, stored.trained
         model._describe()
         return model
 

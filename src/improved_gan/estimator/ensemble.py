@@ -1,6 +1,7 @@
 """The members of an ensemble: one plan, several seeds, one after the other or several at a time."""
 
 import sys
+from collections.abc import Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from joblib import Parallel, delayed
 from rich.console import Console
 from torch import Tensor
 
+from improved_gan.estimator.arrays import content_keys
 from improved_gan.estimator.batches import ArrayBatches, Examples
 from improved_gan.estimator.choice import Choice, choose
 from improved_gan.estimator.fitting import Fit, Validation, fit_member
@@ -37,20 +39,39 @@ class Task:
     choice: Choice
     training: np.ndarray  # places among the known labels
     validation: np.ndarray
+    trained: frozenset[str]  # keys of all examples whose labels were trained on; empty without a warm start
 
     @classmethod
     def plan(
-        cls, parts: list[np.ndarray], known: KnownLabels, form: InputFormat, settings: Settings, *, seed: int
+        cls,
+        parts: list[np.ndarray],
+        known: KnownLabels,
+        form: InputFormat,
+        settings: Settings,
+        *,
+        seed: int,
+        trained: Set[str] = frozenset(),
     ) -> "Task":
         """Choose networks, and divide the labels.
+
+        Args:
+            parts: X, and the unlabelled X where there is one.
+            known: the labels.
+            form: how X is read.
+            settings: of the user.
+            seed: of the division.
+            trained: keys of examples whose labels the fit before has trained on; they are not held out.
 
         Raises:
             ValueError: an unknown network, or too few labels to hold some out.
         """
         columns = isinstance(form.scale, ColumnScale)
         choice = choose(form.layout, len(known.classes), network=settings.network, columns=columns)
-        training, validation = hold_out(known.codes, settings.validation_fraction, seed=seed)
-        return cls(parts, known, form, settings, choice, training, validation)
+        keys = content_keys(parts[0], known.rows) if settings.warm_start else []
+        fraction = settings.validation_fraction
+        training, validation = hold_out(known.codes, fraction, seed=seed, keys=keys, trained=trained)
+        now = frozenset(keys[place] for place in training) if keys else frozenset()
+        return cls(parts, known, form, settings, choice, training, validation, now | trained)
 
     @property
     def num_examples(self) -> int:

@@ -4,14 +4,14 @@ As in scikit-learn's semi-supervised classifiers, text with unknown labels comes
 -1 among the strings.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
-__all__ = ["KnownLabels", "hold_out", "read_labels"]
+__all__ = ["KnownLabels", "hold_out", "known_labels", "read_labels"]
 
 _UNKNOWN = -1
 
@@ -38,25 +38,13 @@ def read_labels(y: Any, *, classes: Sequence[Any] | None = None) -> KnownLabels:
     >>> read_labels([1, -1, 0, -1]).rows
     array([0, 2])
     """
-    if y is None:
-        raise ValueError(
-            "SemiSupervisedGANClassifier requires y to be passed, but the target y is None: give classes, "
-            "-1 where none is known"
-        )
-    labels = column_or_1d(_as_given(y), warn=True)
-    if labels.dtype.kind == "f":
-        assert_all_finite(labels, input_name="y")
-    unknown = _unknown(labels)
-    rows = np.flatnonzero(~unknown)
+    rows, known = known_labels(y)
     if not len(rows):
         raise ValueError("y has no known label, only -1: label at least one example of each class")
-    known = labels[rows]
-    if known.dtype == object:
-        known = np.array(known.tolist())  # strings, or numbers, of one kind
     check_classification_targets(known)
     found = np.unique(known)
     if classes is not None:
-        found = _check_classes(np.unique(np.asarray(classes)), found, len(rows))
+        found = _check_classes(np.unique(_of_one_kind(classes, "classes")), found, len(rows))
     if len(found) < 2:
         raise ValueError(
             f"y holds one class only ({found[0]!r}), and a classifier needs two or more: "
@@ -65,10 +53,38 @@ def read_labels(y: Any, *, classes: Sequence[Any] | None = None) -> KnownLabels:
     return KnownLabels(rows, np.searchsorted(found, known).astype(np.int64), found)
 
 
-def hold_out(codes: np.ndarray, fraction: float, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def known_labels(y: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The row numbers (L,) of the examples whose label is known, and these labels (L,); L may be 0.
+
+    Raises:
+        ValueError: no labels at all, NaN or None among them, text that hides its -1, or text and numbers mixed.
+    """
+    if y is None:
+        raise ValueError(
+            "SemiSupervisedGANClassifier requires y to be passed, but the target y is None: give classes, "
+            "-1 where none is known"
+        )
+    labels = column_or_1d(_as_given(y), warn=True)
+    if labels.dtype.kind == "f":
+        assert_all_finite(labels, input_name="y")
+    rows = np.flatnonzero(~_unknown(labels))
+    known = labels[rows]
+    return rows, _of_one_kind(known, "y") if known.dtype == object else known
+
+
+def hold_out(
+    codes: np.ndarray, fraction: float, *, seed: int, keys: Sequence[str] = (), trained: Set[str] = frozenset()
+) -> tuple[np.ndarray, np.ndarray]:
     """Divide the labelled examples, class by class: places for training, places for validation.
 
     Each class keeps at least one example for training.
+
+    Args:
+        codes: (L,) classes.
+        fraction: of them that is held out.
+        seed: of the draw.
+        keys: (L,) what tells the examples apart; not needed without `trained`.
+        trained: keys whose labels an earlier fit has trained on: these are never held out.
 
     Raises:
         ValueError: the fraction is out of range, or so few labels that none can be held out.
@@ -78,14 +94,32 @@ def hold_out(codes: np.ndarray, fraction: float, *, seed: int) -> tuple[np.ndarr
     random, held = np.random.default_rng(seed), []
     for code in np.unique(codes):
         places = random.permutation(np.flatnonzero(codes == code))
-        held.append(places[: min(round(fraction * len(places)), len(places) - 1)])
-    validation = np.sort(np.concatenate(held))
+        wanted = min(round(fraction * len(places)), len(places) - 1)
+        held.append([place for place in places if not trained or keys[place] not in trained][:wanted])
+    validation = np.sort(np.concatenate(held)).astype(np.int64)
+    if fraction and not len(validation) and trained:
+        raise ValueError(
+            f"validation_fraction={fraction} finds no label to hold out that the earlier fit has not trained on: set "
+            "it before the first fit of a warm start, give new labels, or take validation_fraction=0"
+        )
     if fraction and not len(validation):
         raise ValueError(
             f"validation_fraction={fraction} of {len(codes)} labels in {len(np.unique(codes))} classes leaves no label "
             "to hold out: give more labels, a larger fraction, or validation_fraction=0"
         )
     return np.setdiff1d(np.arange(len(codes)), validation), validation
+
+
+def _of_one_kind(labels: Any, name: str) -> np.ndarray:
+    """Strings, or numbers; NumPy would make text of a mixture."""
+    values = labels.tolist() if isinstance(labels, np.ndarray) else list(labels)
+    text, others = ([one for one in values if isinstance(one, str) is kind] for kind in (True, False))
+    if text and others:
+        raise ValueError(
+            f"{name} mixes labels of type {type(text[0]).__name__} ({text[0]!r}) and {type(others[0]).__name__} "
+            f"({others[0]!r}): make them all text, or all numbers; only -1 for unknown may stand among text"
+        )
+    return np.array(values)
 
 
 def _as_given(y: Any) -> Any:

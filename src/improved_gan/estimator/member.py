@@ -60,6 +60,11 @@ class Member:
         logits, features = judgement.logits.double().cpu(), judgement.features.double().cpu()
         return Judged(logits.log_softmax(1).numpy(), logits.logsumexp(1).numpy(), features.flatten(1).numpy())
 
+    @property
+    def num_features(self) -> int:
+        """A, how many features an example has."""
+        return int(self.judge(torch.zeros(1, *self.choice.image_shape)).features.shape[1])
+
     @torch.no_grad()
     def sample(self, num: int, *, seed: int) -> Tensor:
         """(num, C, H, W) float32 in [0, 1], from latents that depend on the seed alone."""

@@ -1,5 +1,6 @@
 """A fitted classifier as a folder: `model.safetensors` for tensors, `config.json` for all else. No code is stored."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +33,7 @@ class Stored(NamedTuple):
     attributes: dict[str, Any]
     form: InputFormat
     members: list[Member]
+    trained: frozenset[str]
 
 
 def write(folder: Path, model: Any) -> None:
@@ -40,7 +42,7 @@ def write(folder: Path, model: Any) -> None:
     Raises:
         ValueError: a parameter or class that is no JSON, or a folder that holds something else.
     """
-    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / "config.json").is_file())):
+    if folder.exists() and not _is_free(folder):
         raise ValueError(f"{folder} holds something else: give a new folder, or one that save wrote")
     form = model._format
     tensors: dict[str, Tensor] = {}
@@ -53,9 +55,11 @@ def write(folder: Path, model: Any) -> None:
     else:
         scale = {"kind": "range", "low": form.scale.low, "high": form.scale.high, "checked": form.scale.checked}
     tensors["flat_rows"] = torch.tensor(form.flat_rows)
+    content = safetensors.torch.save({name: value.contiguous() for name, value in tensors.items()})
     config = {
         "kind": _KIND,
         "improved_gan": __version__,
+        "tensors_sha256": hashlib.sha256(content).hexdigest(),
         "params": model.get_params(deep=False),
         "classes": {"dtype": model.classes_.dtype.str, "values": model.classes_.tolist()},
         "attributes": {name: getattr(model, name) for name in _ATTRIBUTES},
@@ -63,12 +67,12 @@ def write(folder: Path, model: Any) -> None:
         "feature_names": getattr(model, "feature_names_in_", np.array([], dtype=object)).tolist(),
         "input": {"axes": form.layout.axes, "shape": form.layout.shape, "dtype": form.dtype.str, "scale": scale},
         "members": [member.choice.as_dict() for member in model.members_],
+        "trained": sorted(model._trained),
     }
     text = json.dumps(config, indent=1, default=_plain)
     folder.mkdir(parents=True, exist_ok=True)
-    contiguous = {name: value.contiguous() for name, value in tensors.items()}
-    write_atomically(folder / "model.safetensors", safetensors.torch.save(contiguous))
     write_atomically(folder / "config.json", text.encode())
+    write_atomically(folder / "model.safetensors", content)
 
 
 def read(folder: Path) -> Stored:
@@ -79,9 +83,15 @@ def read(folder: Path) -> Stored:
     """
     config = _read_config(folder)
     try:
-        tensors: dict[str, Tensor] = safetensors.torch.load_file(folder / "model.safetensors")
+        content = (folder / "model.safetensors").read_bytes()
+        tensors: dict[str, Tensor] = safetensors.torch.load(content)
     except (OSError, safetensors.SafetensorError) as error:
         raise ValueError(f"{folder / 'model.safetensors'} cannot be read ({error}): save the model again") from error
+    if config.get("tensors_sha256") != hashlib.sha256(content).hexdigest():
+        raise ValueError(
+            f"{folder} holds a config.json and a model.safetensors that were not saved together, as after a save that "
+            "was stopped: save the model again"
+        )
     try:
         return _rebuilt(config, tensors)
     except (KeyError, TypeError, ValueError) as error:
@@ -89,6 +99,16 @@ def read(folder: Path) -> Stored:
             f"{folder} was written by improved-gan {config.get('improved_gan')} and does not fit "
             f"version {__version__}, or is damaged: {error}"
         ) from error
+
+
+def _is_free(folder: Path) -> bool:
+    """Whether it is an empty folder, or one that `write` has written."""
+    if not folder.is_dir():
+        return False
+    try:
+        return not any(folder.iterdir()) or bool(_read_config(folder))
+    except ValueError:
+        return False
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
@@ -124,7 +144,7 @@ def _rebuilt(config: dict[str, Any], tensors: dict[str, Tensor]) -> Stored:
     params = config["params"]
     if isinstance(params["value_range"], list):
         params["value_range"] = tuple(params["value_range"])
-    return Stored(params, attributes, form, members)
+    return Stored(params, attributes, form, members, frozenset(config["trained"]))
 
 
 def _plain(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """A user's own images at 32, 64 or 128 pixels: a classifier where some have labels, pictures alone where none has."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 from improved_gan.data import Dataset
 from improved_gan.data.label_split import LabelSplit
+from improved_gan.data.recorded_folder import load_recorded
 from improved_gan.models import ConvolutionalDiscriminator, ConvolutionalGenerator
 from improved_gan.recipes.recipe import Recipe, RecipeError
 from improved_gan.techniques import MinibatchDiscrimination, feature_matching_loss, smoothed_discriminator_loss
@@ -110,11 +112,12 @@ def folder_recipe(data: Dataset, *, num_labels: int | None) -> Recipe:
     return replace(recipe, load_data=_Given(data), labels_as_given=num_labels is None and bool(split.indices))
 
 
-def folder_again(settings: dict[str, Any]) -> Recipe:
-    """The recipe of a run that was made, from its settings, without the images.
+def folder_again(settings: dict[str, Any], *, run: Path | None = None) -> Recipe:
+    """The recipe of a run that was made, from its settings; the images are read only when its data is loaded.
 
     Args:
         settings: of recipe.json.
+        run: its folder, which says where the images lay; None: there is no data to load.
     """
     channels, height, width = settings["image_shape"]
     split = settings["label_split"]
@@ -125,16 +128,19 @@ def folder_again(settings: dict[str, Any]) -> Recipe:
         num_images=split["num_images"],
     )
     kept = ("batch_size", "report_every", "sample_every", "labels_as_given")
-    return replace(recipe, **{name: settings["values"][name] for name in kept})
+    load = None if run is None else partial(load_recorded, run=run, class_names=settings["class_names"])
+    return replace(recipe, load_data=_Given(None, load), **{name: settings["values"][name] for name in kept})
 
 
 class _Given:
-    """Gives the data set that was read already; a recipe file names only this class."""
+    """Gives the data set that was read already, or reads that of a run again; a recipe file names only this class."""
 
-    def __init__(self, data: Dataset | None) -> None:
-        self._data = data
+    def __init__(self, data: Dataset | None, again: Callable[[Path | None], Dataset] | None = None) -> None:
+        self._data, self._again = data, again
 
     def __call__(self, folder: Path | None) -> Dataset:
+        if self._again is not None:
+            return self._again(folder)
         if self._data is None:
             raise RecipeError("the recipe `folder` needs your images: improved-gan train folder --images DIR")
         if folder is not None:

@@ -106,7 +106,7 @@ def recipe_of_run(path: Path, settings: Mapping[str, Any]) -> Recipe:
     own = path / OWN_RECIPE
     source = str(own) if own.is_file() else Path(settings["recipe"]).stem  # a name, never a path from the file
     if source == "folder":
-        return folder_again(dict(settings))
+        return folder_again(dict(settings), run=path)
     return find_recipe(source, labels=settings["label_split"]["num_labels"])
 
 

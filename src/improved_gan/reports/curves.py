@@ -26,6 +26,7 @@ class _Kind(NamedTuple):
 
 _KINDS = (
     _Kind("Test error, averaged weights", "%", 100.0, {"test/error": ""}),
+    _Kind("Validation error, averaged weights", "%", 100.0, {"validation/error": ""}),
     _Kind("Error on labelled training images", "%", 100.0, {"discriminator/labelled_error": ""}),
     _Kind("Discriminator: loss on labelled images", "nats", 1.0, {"discriminator/supervised": ""}),
     _Kind("Discriminator: real or generated, as weighted", "nats", 1.0, {"discriminator/unsupervised": ""}),
@@ -41,7 +42,8 @@ _LAST_KINDS = (
     _Kind("Learning rate", "", 1.0, {"learning_rate": ""}),
     _Kind("Seconds an epoch, steps only", "s", 1.0, {_PACE: ""}),
 )
-_NOT_DRAWN = {"test/wrong"}  # the error says it
+_NOT_DRAWN = {"test/wrong", "validation/wrong"}  # the error says it
+_JUDGED = ("test/", "validation/")
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def _drawn(run: RunRecord) -> Log:
     """The reports with the pace, and without a test error that nothing was learnt for."""
     drawn, epoch, seconds = [], 0, 0.0
     for report in run.reports:
-        kept = {name: value for name, value in report.items() if run.learnt_classes or not name.startswith("test/")}
+        kept = {name: value for name, value in report.items() if run.learnt_classes or not name.startswith(_JUDGED)}
         now = report.get("seconds", 0.0)
         if now > seconds and report["epoch"] > epoch:
             kept[_PACE] = (now - seconds) / (report["epoch"] - epoch)

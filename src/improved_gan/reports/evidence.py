@@ -1,7 +1,7 @@
 """What a report finds out anew: the run's networks on its data. What is missing is said in words, never an error."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,7 @@ def gather(
         return Evidence(None, None, None, None, None, dict.fromkeys(("classifier", "neighbours"), str(error)))
     samples = sample(trained.generator, _MOST_COMPARED, seed=_SEED)
     try:
-        data = find_data(run, data_folder)
+        data = _without_held_out(find_data(run, data_folder))
     except (DataError, RecipeError) as error:
         missing = dict.fromkeys(("classifier", "neighbours"), f"the data is not at hand: {error}")
         return Evidence(trained.step, None, samples, None, None, missing)
@@ -83,7 +83,7 @@ def gather(
     if reason := _no_classes(run, trained, data):
         missing["classifier"] = reason
     else:
-        say(f"{run.name}: judging {min(len(data.test), _MOST_JUDGED)} test images")
+        say(f"{run.name}: judging {min(len(data.test), _MOST_JUDGED)} {data.test_kind} images")
         judged = _judge(trained.discriminator, data.test, device)
         if judged is None:
             missing["classifier"] = "the discriminator says only whether an image is real: there are no classes"
@@ -112,6 +112,15 @@ def find_data(run: RunRecord, folder: Path | None) -> Dataset:
     return data
 
 
+def _without_held_out(data: Dataset) -> Dataset:
+    """With the images alone that training saw: a sample near a validation image is no copy."""
+    if not data.held_out:
+        return data
+    kept = torch.ones(len(data.train), dtype=torch.bool)
+    kept[list(data.held_out)] = False
+    return replace(data, train=LabelledImages(data.train.images[kept], data.train.labels[kept]), held_out=())
+
+
 def _labels_agree(split: Mapping[str, Any], data: Dataset) -> bool:
     places = torch.tensor(split.get("indices", []), dtype=torch.int64)
     return data.train.labels[places].tolist() == list(split.get("labels", []))
@@ -121,7 +130,7 @@ def _no_classes(run: RunRecord, trained: Trained, data: Dataset) -> str:
     if len(trained.class_names) < 2 or not run.learnt_classes:
         return "the run was trained without labels"
     if len(data.test) == 0 or not bool((data.test.labels >= 0).any()):
-        return "the data has no test images with labels"
+        return f"the data has no {data.test_kind} images with labels"
     return ""
 
 

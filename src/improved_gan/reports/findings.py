@@ -36,6 +36,7 @@ def classifier_findings(evidence: Evidence) -> dict[str, Any] | None:
     return {
         "images": len(labels),
         "num_test": judged.num_test,
+        "kind": data.test_kind,
         "wrong": int((predicted != labels).sum()),
         "names": names,
         "matrix": matrix.tolist() if len(names) <= _MOST_CLASSES else None,

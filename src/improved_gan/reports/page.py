@@ -99,7 +99,7 @@ def _owners(runs: Sequence[RunRecord], together: Sequence[Group]) -> list[dict[s
 
 def _overview(place: int, one: Shown) -> dict[str, Any]:
     run = one.run
-    error = run.last.get("test/error") if run.learnt_classes else None
+    error = run.last.get(f"{run.test_kind}/error") if run.learnt_classes else None
     return {
         "place": place,
         "recipe": run.settings.get("recipe", ""),
@@ -108,7 +108,8 @@ def _overview(place: int, one: Shown) -> dict[str, Any]:
         "epochs": run.epochs,
         "state": "finished" if run.finished else ("not finished" if run.reports else "no report yet"),
         "error": error,
-        "wrong": run.last.get("test/wrong") if error is not None else None,
+        "wrong": run.last.get(f"{run.test_kind}/wrong") if error is not None else None,
+        "kind": run.test_kind,
         "seconds": run.last.get("seconds"),
         "alarms": run.alarms,
         "damaged": run.damaged_lines,

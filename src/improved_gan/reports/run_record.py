@@ -70,6 +70,11 @@ class RunRecord:
         return 0 < self.epochs <= self.epoch
 
     @property
+    def test_kind(self) -> str:
+        """Which images the log's error was measured on: "test", or "validation" where they were held out."""
+        return "validation" if any("validation/error" in report for report in self.reports) else "test"
+
+    @property
     def num_labels(self) -> int | None:
         """The budget; None where the run has no labels."""
         split = self.settings.get("label_split")

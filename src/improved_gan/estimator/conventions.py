@@ -1,0 +1,49 @@
+"""What scikit-learn expects of a classifier that is also a transformer, where its own mixins do not know of -1."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.metrics import accuracy_score
+from sklearn.utils import _safe_indexing, check_consistent_length
+
+from improved_gan.estimator.arrays import as_array
+from improved_gan.estimator.labels import known_labels
+from improved_gan.estimator.member import Member
+
+__all__ = ["SemiSupervisedMixin"]
+
+
+class SemiSupervisedMixin(
+    ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]  # scikit-learn has no types
+    TransformerMixin,  # type: ignore[misc]
+    ClassifierMixin,  # type: ignore[misc]
+):
+    """A score that leaves out examples without a label, and names for the features."""
+
+    members_: list[Member]
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:  # noqa: N803
+        """The share of right answers among the examples whose label is known; those with -1 are left out.
+
+        Args:
+            X: (N, ...) examples.
+            y: (N,) their classes, -1 where unknown.
+            sample_weight: (N,) or None.
+
+        Raises:
+            ValueError: no label is known.
+        """
+        values = as_array(X)
+        check_consistent_length(values, y, sample_weight)
+        rows, truth = known_labels(y)
+        if not len(rows):
+            raise ValueError("y has no known label, only -1, so there is nothing to score: give labelled examples")
+        weights = None if sample_weight is None else np.asarray(sample_weight)[rows]
+        chosen = values if len(rows) == len(values) else _safe_indexing(values, rows)
+        return float(accuracy_score(truth, self.predict(chosen), sample_weight=weights))
+
+    @property
+    def _n_features_out(self) -> int:
+        """Columns of `transform`; an AttributeError before fit, as scikit-learn wants it."""
+        return sum(member.num_features for member in self.members_)
