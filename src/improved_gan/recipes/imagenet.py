@@ -66,4 +66,5 @@ def imagenet_128(labels: int | None = None) -> Recipe:
 def _load(folder: Path | None) -> Dataset:
     if folder is None:
         raise RecipeError("imagenet-128 trains on a folder of images by class: name it with --data FOLDER")
-    return load_folder(FolderOptions(images=folder, cache=cache_folder() / "decoded", size=_SHAPE[1])).dataset
+    options = FolderOptions(images=folder, cache=cache_folder() / "decoded", size=_SHAPE[1], enlarge_few=True)
+    return load_folder(options).dataset
