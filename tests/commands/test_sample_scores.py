@@ -8,7 +8,7 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from improved_gan.commands.sample_scores import SampleScores, sample_scores
+from improved_gan.commands.sample_scores import SampleScores, sample_scores, some_of
 from improved_gan.commands.train import TrainOptions, run_training
 from improved_gan.metrics import MetricError
 from improved_gan.metrics.inception import Outputs
@@ -45,6 +45,15 @@ def test_scores_are_the_formulas() -> None:
     root = np.sqrt(np.linalg.eigvals(covariances[0] @ covariances[1]).astype(complex)).real.sum()
     distance = np.sum((features.mean(0) - other.mean(0)) ** 2) + sum(map(np.trace, covariances)) - 2 * root
     assert found["samples/frechet_distance"] == pytest.approx(distance, rel=1e-4)
+
+
+def test_real_images_that_lie_class_by_class_are_compared_from_all_classes() -> None:
+    labels = torch.arange(1000) // 100
+    counts = torch.bincount(some_of(labels, 300), minlength=10)
+    assert counts.sum() == 300
+    assert counts.min() >= 15  # 30 on average, the deviation of each is below 5
+    assert torch.equal(some_of(labels, 300), some_of(labels, 300))
+    assert len(some_of(torch.arange(1000), 300).unique()) == 300
 
 
 def test_what_does_not_fit_is_told_before_training() -> None:

@@ -63,3 +63,9 @@ def test_too_few_labels_and_very_many(monkeypatch) -> None:
     monkeypatch.setattr(validation, "MOST", 10)
     rows, _, _ = choose_validation(np.arange(100) % 2, TRAIN, hashes(list(range(100))), share=0.5)
     assert len(rows) == 10
+    # A part that was given has as many at most, of all classes, whatever its order.
+    parts = np.array(["train"] * 50 + ["validation"] * 50)
+    content = hashes(list(range(100)))
+    rows, _, notices = choose_validation(np.arange(100) // 25, parts, content, share=0.5)
+    assert rows.tolist() == sorted(sorted(range(50, 100), key=lambda row: content[row].tobytes())[:10])
+    assert notices == ["of 50 validation images the 10 with the lowest hash of their content are used"]

@@ -1,9 +1,11 @@
+import pytest
 import torch
 from torch import nn
 
 from improved_gan.data import LabelledImages
-from improved_gan.models import Judgement
+from improved_gan.models import ImageNetDiscriminator, Judgement
 from improved_gan.recipes.evaluation import wrong_images
+from improved_gan.techniques import MinibatchDiscrimination
 
 
 def test_a_discriminator_that_looks_across_the_batch_is_tested_on_batches_in_random_order() -> None:
@@ -20,7 +22,21 @@ def test_a_discriminator_that_looks_across_the_batch_is_tested_on_batches_in_ran
     images[:10] = 255
     data = LabelledImages(images, (torch.arange(25) < 10).long())
     assert wrong_images(CountsItsBatch(), data, device=torch.device("cpu"), batch_size=10) == 0
-    assert seen == [10, 10, 5]
+    assert seen == [10, 10, 10]  # 5 rows twice in the last, counted once
+    assert wrong_images(CountsItsBatch(), LabelledImages(images, 1 - data.labels), device=torch.device("cpu")) == 25
+    assert seen[3:] == [1000]
+
+
+@pytest.mark.parametrize("num", [9, 1])
+def test_a_last_batch_of_one_image_is_no_error_for_two_sided_features(num: int) -> None:
+    torch.manual_seed(0)
+    network = ImageNetDiscriminator((3, 16, 16), 3, width=2, minibatch=lambda size: MinibatchDiscrimination(size, 2, 2))
+    images = torch.randint(0, 256, (num, 3, 16, 16), dtype=torch.uint8)
+    arguments = {"device": torch.device("cpu"), "batch_size": 4}
+    wrong = [
+        wrong_images(network, LabelledImages(images, torch.full((num,), label)), **arguments) for label in range(3)
+    ]
+    assert sum(num - one for one in wrong) == num  # each image has one class, whichever label it is held against
 
 
 def test_the_shares_of_several_processes_add_up() -> None:

@@ -32,6 +32,15 @@ def test_networks_of_every_size_fit_the_images(size: int, num_labels: int) -> No
     assert isinstance(recipe.objective, SemiSupervised if num_labels else Adversarial)
 
 
+@pytest.mark.parametrize("num_images", [10, 15, 206, 207, 399, 10_000])
+def test_two_or_four_processes_can_share_the_batch(num_images: int) -> None:
+    for size in (32, 64):
+        batch = folder_for((3, size, size), num_classes=3, num_labels=0, num_images=num_images).batch_size
+        assert batch % 2 == 0
+        assert batch % 4 == 0 or batch == 2
+        assert num_images // 4 - 4 < batch <= max(2, num_images // 4) or batch == (100 if size == 32 else 64)
+
+
 def test_labels_as_given_balanced_or_none() -> None:
     data = own()
     given, balanced, without = (folder_recipe(data, num_labels=num) for num in (None, 6, 0))

@@ -6,7 +6,7 @@ from torch import nn
 
 from improved_gan.recipes.imagenet import imagenet_128
 from improved_gan.recipes.recipe import RecipeError
-from improved_gan.techniques import VirtualBatchNorm
+from improved_gan.techniques import VirtualBatchNorm, WeightAverage
 
 
 def test_every_technique_of_the_release_is_on() -> None:
@@ -23,6 +23,23 @@ def test_every_technique_of_the_release_is_on() -> None:
     assert at_target.item() == pytest.approx(0, abs=1e-6)
     assert recipe.objective.generator_loss(torch.logit(torch.tensor([0.375]))).item() == pytest.approx(0, abs=1e-6)
     assert (recipe.learning_rate, recipe.adam_betas[0], recipe.batch_size) == (0.0004, 0.5, 64)
+
+
+def test_the_tested_discriminator_has_the_weights_that_its_batch_norm_has_seen() -> None:
+    recipe = imagenet_128()
+    network = nn.Sequential(nn.Conv2d(1, 2, 3, bias=False), nn.BatchNorm2d(2, momentum=None), nn.LeakyReLU(0.2))
+    average = WeightAverage(network, recipe.average_decay, every=recipe.average_every)
+    images = torch.randn(64, 1, 8, 8)
+    for _ in range(10):
+        with torch.no_grad():
+            network[0].weight.mul_(1.5)
+        network[1].reset_running_stats()
+        network(images)
+        average.update()
+    tested = average.averaged(network).eval()
+    normed = tested[1](tested[0](images))
+    torch.testing.assert_close(normed.mean((0, 2, 3)), torch.zeros(2), atol=1e-3, rtol=0)
+    torch.testing.assert_close(normed.std((0, 2, 3)), torch.ones(2), atol=1e-2, rtol=0)
 
 
 def test_it_wants_a_folder() -> None:

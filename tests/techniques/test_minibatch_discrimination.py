@@ -41,6 +41,21 @@ def test_half_precision_stays_finite(dtype: torch.dtype, scale: float) -> None:
     assert gradient.isfinite().all()
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_autocast_does_not_round_the_rows_before_their_distances(variant: str) -> None:
+    layer = MinibatchDiscrimination(32, 8, 5, variant=variant)
+    features = (10 + 0.1 * torch.randn(16, 32)).bfloat16()  # rows much closer to each other than to 0
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        projections = layer.project(features)
+        found = minibatch_similarity(projections)
+    weight = layer.weight.detach().double()
+    if variant == "released":
+        weight = weight / weight.norm(dim=0)
+    exact = torch.einsum("na,abc->nbc", features.double(), weight)
+    np.testing.assert_allclose(found.detach(), minibatch.similarity(exact), rtol=1e-3)
+    assert projections.dtype == torch.float32
+
+
 def test_two_sided_means() -> None:
     real, generated = torch.randn(4, 3, 2, dtype=torch.float64), torch.randn(5, 3, 2, dtype=torch.float64)
     of_real, of_generated = two_sided_similarity(real, generated)

@@ -225,6 +225,28 @@ def test_samples_are_scored_at_their_epochs_and_at_the_end_without_moving_the_ru
     assert len(seen) == 2
 
 
+def test_a_run_that_ends_while_samples_are_scored_goes_on_there(
+    tmp_path: Path, uninterrupted: tuple[Path, dict[str, torch.Tensor]]
+) -> None:
+    for epochs in (4, EPOCHS):  # in the middle, and at the end
+
+        def killed(_: Generator) -> dict[str, float]:
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path, score=killed, score_every=4)
+        newest = max(file.name for file in (tmp_path / "checkpoints").iterdir())
+        assert newest == f"step-{12 * epochs:08d}.safetensors"
+        if epochs == 4:
+            with pytest.raises(InterruptedRunError):
+                run(tmp_path, score=lambda _: {"samples/inception_score": 2.5}, score_every=4, stop_after=1)
+    assert_same(without_time(run(tmp_path)), without_time(uninterrupted[1]))
+    log = log_without_time(tmp_path)
+    assert [line["step"] for line in log] == [24, 48, 72]
+    assert log[1].pop("samples/inception_score") == 2.5
+    assert log == log_without_time(uninterrupted[0])
+
+
 def test_a_run_is_not_resumed_with_another_technique_set(tmp_path: Path) -> None:
     run(tmp_path, epochs=1)
     before = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*") if file.is_file()}

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,11 @@ from rich.console import Console
 
 from improved_gan import distributed
 from improved_gan.commands.train import TrainOptions, train_recipe
+from improved_gan.models import ConvolutionalDiscriminator, ConvolutionalGenerator
 from improved_gan.recipes import digits
 from improved_gan.recipes.experiment import Experiment
+from improved_gan.techniques import MinibatchDiscrimination
+from improved_gan.training import Adversarial
 from improved_gan.training.errors import LostProcessError
 from improved_gan.training.processes import Processes, joined, own_device
 from improved_gan.training.run_folder import RunFolder
@@ -36,6 +41,37 @@ def test_two_ranks_make_the_golden_log_of_one_process(two_ranks: TwoRanks, tmp_p
         found = differences(log, kept)
         assert not found, "\n".join(found[:10])
     assert len(list((tmp_path / "run" / "tensorboard").iterdir())) == 1
+
+
+def test_two_ranks_train_convolutions_with_minibatch_features_as_one_process(
+    two_ranks: TwoRanks, tmp_path: Path
+) -> None:
+    recipe = replace(
+        golden_recipe(),
+        generator=partial(ConvolutionalGenerator, image_shape=(1, 8, 8), latent_size=5, widths=(6,)),
+        discriminator=partial(
+            ConvolutionalDiscriminator,
+            image_shape=(1, 8, 8),
+            num_classes=10,
+            widths=(6,),
+            input_dropout=0.0,
+            hidden_dropout=0.0,
+            minibatch=partial(MinibatchDiscrimination, num_kernels=5, kernel_dim=3, variant="released"),
+        ),
+        objective=Adversarial(supervised_weight=1.0),
+        epochs=3,
+    )
+    one = [losses(line) for line in run(recipe, tmp_path / "one")]
+    assert len(one) == 3
+    for log in two_ranks(run, recipe, tmp_path / "two"):
+        for ours, theirs in zip(log, one, strict=True):
+            assert losses(ours) == pytest.approx(theirs, rel=1e-4, abs=1e-6)
+
+
+def losses(line: dict[str, Any]) -> dict[str, float]:
+    """What is learnt from."""
+    names = ("discriminator/supervised", "discriminator/adversarial", "generator/adversarial")
+    return {name: line[name] for name in names}
 
 
 def trained(folder: Path, epochs: int) -> tuple[str, dict[str, torch.Tensor]]:
@@ -80,6 +116,33 @@ def test_checkpoints_move_between_numbers_of_processes(two_ranks: TwoRanks, tmp_
     assert "continuing at step 36" in text
     assert not torch.equal(again["random.cpu"], again["random.cpu.1"])
     assert [line["epoch"] for line in RunFolder(tmp_path / "run").read_log()] == [1, 2, 3, 4]
+
+
+def waited_for(seconds: float) -> tuple[dict[str, float] | None, bool]:
+    """What a rank gets from work on rank 0 that takes longer than a message of the whole group may."""
+    processes = Processes()
+    nothing = processes.by_main(None)
+
+    def work(value: str) -> dict[str, float]:
+        assert distributed.rank() == 0
+        time.sleep(seconds)
+        return {value: 1.0}
+
+    score = processes.by_main(work if distributed.rank() == 0 else None)
+    group = torch.distributed.GroupMember.WORLD._get_backend(torch.device("cpu"))
+    assert score is not None
+    group._set_default_timeout(timedelta(seconds=seconds / 4))
+    try:
+        with distributed.alone():
+            result = score("a")
+    finally:
+        group._set_default_timeout(timedelta(minutes=10))
+    processes.wait()
+    return result, nothing is None
+
+
+def test_long_work_of_rank_0_is_waited_for(two_ranks: TwoRanks) -> None:
+    assert two_ranks(waited_for, 2.0) == [({"a": 1.0}, True), ({}, True)]
 
 
 def numbers() -> torch.Tensor:

@@ -3,8 +3,9 @@
 They are for the log alone: training does not depend on them, and the random state stays as it is.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+import numpy as np
 import torch
 from rich.console import Console
 from torch import Tensor
@@ -20,7 +21,9 @@ from improved_gan.recipes.experiment import Experiment
 from improved_gan.training.reporting import say, warn
 from improved_gan.training.sampling import sample
 
-__all__ = ["SampleScores", "sample_scores"]
+__all__ = ["SampleScores", "Score", "sample_scores", "some_of"]
+
+Score = Callable[[Generator], dict[str, float]]
 
 _NUM, _SPLITS, _BATCH, _SEED = 10_000, 10, 100, 1
 
@@ -93,4 +96,15 @@ def sample_scores(
         return None
     say(console, f"{wanted} samples are scored by {chosen.name} (sha256 {chosen.digest[:12]})")
     real = experiment.data.test.images if len(experiment.data.test) else experiment.data.train.images
-    return SampleScores(chosen, real[:wanted], num=wanted)
+    return SampleScores(chosen, some_of(real, wanted), num=wanted)
+
+
+def some_of(images: Tensor, num: int) -> Tensor:
+    """At most `num` of the images, the same ones every time, drawn without regard to their order: it may be by class.
+
+    >>> some_of(torch.arange(3), 5)
+    tensor([0, 1, 2])
+    """
+    if len(images) <= num:
+        return images
+    return images[torch.from_numpy(np.random.RandomState(_SEED).permutation(len(images))[:num])]

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from improved_gan.commands.sample_scores import SampleScores, sample_scores
+from improved_gan.commands.sample_scores import Score, sample_scores
 from improved_gan.commands.train_folder import ImageOptions, announce, check_unchanged, keep_listing, look_at
 from improved_gan.data.folder import OwnImages
 from improved_gan.distributed import rank, world_size
@@ -97,7 +97,7 @@ def train_recipe(
     experiment = _prepare(recipe, options, out, processes)
     _announce(experiment, out, console)
     folder = RunFolder(out)
-    score = None
+    score: Score | None = None
     if rank() == 0:
         if own is not None:
             check_unchanged(out, own)
@@ -110,6 +110,7 @@ def train_recipe(
         return out
     state = experiment.start(warn=partial(warn, console))
     processes.wait()  # what one of them finds wrong ends all before anything is written
+    score = processes.by_main(score)
     with folder.locked() if rank() == 0 else nullcontext():
         if rank() == 0:
             folder.claim(experiment.settings(), extendable=experiment.extendable())
@@ -190,7 +191,7 @@ def _train(
     options: TrainOptions,
     console: Console,
     processes: Processes,
-    score: SampleScores | None,
+    score: Score | None,
 ) -> None:
     """Load what there is, go on to the end."""
     fingerprint = folder.recipe()["fingerprint"] if rank() == 0 else ""
@@ -200,7 +201,7 @@ def _train(
     _resume(state, folder, fingerprint, console, processes)
     if options.recipe.endswith(".py") and rank() == 0:
         _keep_copy(Path(options.recipe), folder.path / OWN_RECIPE, console)
-    if state.step >= total_steps:
+    if state.step >= total_steps and not state.num_summed:  # else its last report is owed
         _say_end(folder, console, "already complete")
         return
     events = folder.tensorboard if rank() == 0 else None

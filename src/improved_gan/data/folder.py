@@ -39,7 +39,8 @@ class FolderOptions:
         images: the folder or archive.
         labels: a labels file, or None for class folders or labels beside the images.
         use_labels: False trains on pictures alone, whatever the folders are called.
-        size: pixels of a side; None chooses by the images.
+        size: pixels of a side, which all images must have; None chooses by the images.
+        enlarge_few: whether one of ten images may be smaller than `size`.
         validation: the share of each class's labelled images that is held out where there is no `val` folder.
         cache: folder for decoded images.
         workers: threads that read and decode.
@@ -50,6 +51,7 @@ class FolderOptions:
     labels: Path | None = None
     use_labels: bool = True
     size: int | None = None
+    enlarge_few: bool = False
     validation: float = 0.2
     workers: int = 1
 
@@ -87,7 +89,7 @@ def load_folder(options: FolderOptions) -> OwnImages:
     labelling = read_labelling(
         options.images, scan.names, source.names, labels=options.labels, use_labels=options.use_labels
     )
-    size, size_notices = choose_size(scan.shorter_sides, options.size)
+    size, size_notices = choose_size(scan.shorter_sides, options.size, enlarge_few=options.enlarge_few)
     decoded = decode_images(scan, channels=3, size=size, folder=options.cache, workers=options.workers)
     return _assemble(options, scan, labelling, decoded, size, size_notices)
 

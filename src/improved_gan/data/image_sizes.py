@@ -11,18 +11,21 @@ SIZES = (32, 64, 128)
 _LARGE_ENOUGH = 0.9  # share of the images that must not be enlarged for a size to be chosen
 
 
-def choose_size(shorter_sides: NDArray[np.int64], wanted: int | None) -> tuple[int, list[str]]:
+def choose_size(
+    shorter_sides: NDArray[np.int64], wanted: int | None, *, enlarge_few: bool = False
+) -> tuple[int, list[str]]:
     """The size that was asked for, or the largest that nine of ten images have.
 
     Args:
         shorter_sides: (N,) pixels of each image.
         wanted: 32, 64 or 128; None chooses.
+        enlarge_few: whether one of ten images may be smaller than `wanted`, too.
 
     Returns:
         The size, and notices.
 
     Raises:
-        DataError: another size, or more than half of the images would have to be enlarged to it.
+        DataError: another size, or images that are smaller than the size asked for.
 
     >>> choose_size(np.array([100, 70, 64]), None)
     (64, [])
@@ -35,10 +38,11 @@ def choose_size(shorter_sides: NDArray[np.int64], wanted: int | None) -> tuple[i
     if not small:
         return size, []
     smallest = int(shorter_sides.min())
-    if small > len(shorter_sides) // 2 and size > SIZES[0]:
-        less = max(fitting, default=SIZES[0])
+    if wanted is not None and not (enlarge_few and wanted in fitting):
+        less = max((one for one in SIZES if one <= smallest), default=None)
         raise DataError(
             f"{small} of {len(shorter_sides)} images are smaller than {size} pixels (the smallest has {smallest}): "
-            f"take --size {less}, or leave --size out"
+            + ("" if less is None else f"take --size {less}, ")
+            + "leave them out, or leave --size out (then the size is chosen by the images, and small ones are enlarged)"
         )
     return size, [f"{small} images are smaller than {size} pixels (the smallest has {smallest}) and are enlarged"]

@@ -7,13 +7,13 @@ from numpy.typing import NDArray
 
 __all__ = ["MOST", "choose_validation", "duplicates_of"]
 
-MOST = 10_000  # images that are held out at most
+MOST = 10_000  # images that are judged at most
 
 
 def choose_validation(
     labels: NDArray[np.int64], parts: NDArray[np.str_], hashes: NDArray[np.uint8], *, share: float
 ) -> tuple[NDArray[np.int64], str, list[str]]:
-    """Rows to validate on: the `validation` part, else the `test` part, else a share of each class.
+    """Rows to validate on: the `validation` part, else the `test` part, else a share of each class; `MOST` at most.
 
     Args:
         labels: (N,) classes, -1 for none.
@@ -27,11 +27,12 @@ def choose_validation(
     keys = [one.tobytes() for one in hashes]
     train = np.flatnonzero(parts == "train")
     trained = {keys[row] for row in train}
-    for kind in ("validation", "test"):
+    for kind in ("validation", "test"):  # at most MOST: they are kept in memory, by every process
         rows = np.flatnonzero((parts == kind) & (labels >= 0))
         if len(rows):
             fresh = np.asarray([row for row in rows if keys[row] not in trained], dtype=np.int64)
-            return fresh, kind, _notices_of_given(kind, len(rows), len(fresh))
+            chosen = np.sort(sorted(fresh.tolist(), key=lambda row: keys[row])[:MOST]) if len(fresh) > MOST else fresh
+            return chosen, kind, _notices_of_given(kind, len(rows), len(fresh), len(chosen))
     rows = _held_out(labels, train, keys, share)
     return rows, "validation", _notices_of_held_out(labels[train], labels[rows], share)
 
@@ -60,10 +61,14 @@ def _held_out(
     return np.asarray(sorted(chosen), dtype=np.int64)
 
 
-def _notices_of_given(kind: str, num: int, num_fresh: int) -> list[str]:
-    if num_fresh == num:
-        return []
-    return [f"{num - num_fresh} {kind} images have the same content as training images and are left out of the {kind}"]
+def _notices_of_given(kind: str, num: int, num_fresh: int, num_chosen: int) -> list[str]:
+    notices = []
+    if num_fresh < num:
+        known = f"{num - num_fresh} {kind} images have the same content as training images"
+        notices.append(f"{known} and are left out of the {kind}")
+    if num_chosen < num_fresh:
+        notices.append(f"of {num_fresh} {kind} images the {num_chosen} with the lowest hash of their content are used")
+    return notices
 
 
 def _notices_of_held_out(labels: NDArray[np.int64], chosen: NDArray[np.int64], share: float) -> list[str]:

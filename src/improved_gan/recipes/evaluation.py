@@ -24,6 +24,7 @@ def wrong_images(
     """How many of the images get the wrong class, in evaluation mode; (r, R) looks at each R-th batch from r on.
 
     A discriminator that looks across the batch judges batches as in training: of `batch_size`, in a fixed random order.
+    The last one is filled up with rows from the start of that order, which do not count a second time.
     """
     was_training = discriminator.training
     discriminator.eval()
@@ -31,8 +32,9 @@ def wrong_images(
     order = torch.arange(len(images)) if single else torch.from_numpy(np.random.RandomState(0).permutation(len(images)))
     wrong, (first, step) = 0, share
     with alone():
-        for rows in torch.split(order, _EVALUATION_BATCH if single else batch_size)[first::step]:
+        for own in torch.split(order, _EVALUATION_BATCH if single else batch_size)[first::step]:
+            rows = own if single else torch.cat([own, order.repeat(-(-batch_size // len(order)))])[:batch_size]
             predicted = discriminator(unit_range(images.images[rows].to(device))).logits.argmax(1).cpu()
-            wrong += int((predicted != images.labels[rows]).sum())
+            wrong += int((predicted[: len(own)] != images.labels[own]).sum())
     discriminator.train(was_training)
     return wrong

@@ -45,10 +45,11 @@ def folder_for(image_shape: tuple[int, int, int], *, num_classes: int, num_label
         num_images: that are trained on.
 
     >>> folder_for((3, 64, 64), num_classes=3, num_labels=60, num_images=200).batch_size
-    50
+    48
     """
     size = image_shape[1]
     batch_size = min(100 if size == 32 else 64, max(2, num_images // 4))
+    batch_size -= batch_size % (4 if batch_size >= 4 else 2)  # so that 2 or 4 processes can share it
     epochs = -(-_STEPS // (num_images // batch_size))
     discriminator = partial(ConvolutionalDiscriminator, image_shape=image_shape, widths=_WIDTHS[size], convolutions=2)
     pictures = Recipe(

@@ -27,7 +27,7 @@ def check_share(recipe: Recipe) -> None:
         if size % world_size():
             raise RecipeError(
                 f"the {part}batch of {size} does not divide by {world_size()} processes: start "
-                f"{' or '.join(map(str, numbers))}, or give it a size that is a multiple of {world_size()}"
+                f"{' or '.join(map(str, numbers))}, or give the recipe one that is a multiple of {world_size()}"
             )
 
 

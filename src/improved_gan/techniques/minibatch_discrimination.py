@@ -161,7 +161,7 @@ class MinibatchDiscrimination(nn.Module):
         return real, generated
 
     def project(self, features: Tensor) -> Tensor:
-        """M_i = f(x_i) T: (N, A) -> (N, B, C)."""
+        """M_i = f(x_i) T: (N, A) -> (N, B, C), under autocast too in the precision of T (close rows)."""
         if features.dim() != 2 or features.shape[1] != self.weight.shape[0]:
             raise ValueError(
                 f"features must have shape (N, {self.weight.shape[0]}), as in_features says; "
@@ -170,7 +170,9 @@ class MinibatchDiscrimination(nn.Module):
         weight = self.weight
         if self.log_weight_scale is not None:
             weight = weight * (self.log_weight_scale.exp() / weight.norm(dim=0))
-        return (features @ weight.flatten(1)).reshape(-1, *weight.shape[1:])
+        precise = features.to(torch.promote_types(features.dtype, weight.dtype))
+        with torch.autocast(features.device.type, enabled=False):
+            return (precise @ weight.flatten(1)).reshape(-1, *weight.shape[1:])
 
     @torch.no_grad()
     def start_from_batch_(self, features: Tensor) -> None:

@@ -67,7 +67,9 @@ def train(
             all ranks, which may share the work.
         reporter: shows progress.
         stop: asked between steps.
-        score: numbers by `samples/name` from the generator that samples are made with, for reports only.
+        score: numbers by `samples/name` from the generator that samples are made with, for reports only. It may take
+            long, so a checkpoint stands before it; a run that ends in it goes on with the report that is owed. On all
+            ranks or on none (`Processes.by_main`).
 
     Raises:
         DivergedError: a term is not finite.
@@ -75,6 +77,7 @@ def train(
         RunError: a checkpoint could not be saved.
     """
     run = _Run(state, schedule, folder, fingerprint, evaluate, reporter, score)
+    run.make_up_for_report(batches)
     for epoch, batch in take_steps(state, batches, objective, schedule):
         reporter.advance()
         # The report first: a checkpoint of an epoch's last step stands after it, so that no resume can miss it.
@@ -152,20 +155,36 @@ class _Run:
         """Report, evaluate and sample where it is time to."""
         self._check_finite()
         last = epoch == self.schedule.epochs
+        reported = epoch % self.schedule.report_every == 0 or last
+        scored = reported and self.score is not None and (last or epoch in self.schedule.scored_epochs())
+        if scored:
+            self.save()
         with uncompiled():
-            if epoch % self.schedule.report_every == 0 or last:
-                self._publish(self._report(epoch, last_batch))
+            if reported:
+                self._publish(self._report(epoch, last_batch, scored=scored))
             if epoch % self.schedule.sample_every == 0 or last:
                 self._sample(epoch)
+        if scored:
+            self.save()
 
-    def _report(self, epoch: int, last_batch: TrainingBatch) -> dict[str, Any]:
+    def make_up_for_report(self, batches: BatchSource) -> None:
+        """Make the report of an epoch that had ended, and was saved, when the run stopped while it was scored."""
+        epoch, inside = divmod(self.state.step, batches.steps_per_epoch)
+        reported = epoch % self.schedule.report_every == 0 or epoch == self.schedule.epochs
+        if inside or not epoch or not reported or not self.state.num_summed:
+            return
+        if rank() == 0:
+            self.folder.rewind_log(self.state.step - 1)
+        self.close_epoch(epoch, next(iter(batches.epoch(epoch - 1, first_step=batches.steps_per_epoch - 1))))
+
+    def _report(self, epoch: int, last_batch: TrainingBatch, *, scored: bool) -> dict[str, Any]:
         """One line of the log."""
         line: dict[str, Any] = {"epoch": epoch, "epochs": self.schedule.epochs, "step": self.state.step}
         line |= {"seconds": round(self.state.seconds, 3), "learning_rate": self.schedule.rate(epoch - 1)}
         line |= self.state.take_means()
         line |= self.evaluate(self.state.average.averaged(self.state.discriminator))
         line |= self._spreads(gather_with_gradient(last_batch.unlabelled_images))
-        if self.score is not None and (epoch == self.schedule.epochs or epoch in self.schedule.scored_epochs()):
+        if scored and self.score is not None:
             with alone():
                 line |= self.score(self.state.sampling_generator())
         line["alarms"] = [{"name": alarm.name, "message": alarm.message} for alarm in alarms.check(line)]

@@ -24,9 +24,11 @@ from improved_gan.training.errors import InterruptedRunError, LostProcessError, 
 
 __all__ = ["TIMEOUT", "Processes", "joined", "own_device"]
 
-TIMEOUT = timedelta(minutes=10)  # for one message; longer than any evaluation on rank 0 that others wait for
+TIMEOUT = timedelta(minutes=10)  # for one message between steps
+_PATIENCE = timedelta(days=7)  # where the others wait for work of rank 0 alone
 _LOST = ("gloo", "Connection closed by peer", "Connection reset", "Broken pipe", "Timed out waiting", "NCCL")
 _R = TypeVar("_R")
+_V = TypeVar("_V")
 
 
 class Processes:
@@ -70,6 +72,23 @@ class Processes:
         while not self._store.check([name]):
             time.sleep(0.1)
         return work()
+
+    def by_main(self, function: Callable[[_V], dict[str, float]] | None) -> Callable[[_V], dict[str, float]] | None:
+        """Rank 0's function, for all to call at once: rank 0 computes, the others wait as long as it takes and get {}.
+
+        They wait in a group of their own, over gloo, so that they hear of it at once if rank 0 ends. All must ask for
+        it; None for all where rank 0 gives None.
+        """
+        if world_size() == 1 or not self.from_main(function is not None):
+            return function
+        group, number = dist.new_group(backend="gloo", timeout=_PATIENCE), rank()
+
+        def together(value: _V) -> dict[str, float]:
+            result = function(value) if number == 0 and function is not None else {}
+            dist.barrier(group)
+            return result
+
+        return together
 
     def wait(self) -> None:
         """Go on when all have come here.
