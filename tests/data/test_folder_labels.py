@@ -28,13 +28,11 @@ def test_class_folders_numbers_in_their_order(tmp_path: Path) -> None:
     assert found.source == "class folders"
 
 
-def test_a_labels_file_counts_and_says_where_it_disagrees_with_the_folders(tmp_path: Path) -> None:
+def test_a_labels_file_that_disagrees_with_the_folders_is_an_error(tmp_path: Path) -> None:
     names = make(tmp_path / "images", CLASSES)
     (tmp_path / "labels.csv").write_text("10/a.png,9\n10/b.png,10\n9/c.png,9\n")
-    found = read(tmp_path / "images", names, tmp_path / "labels.csv")
-    assert found.labels.tolist() == [0, 1, 0, 0, -1]
-    assert "1 labels disagree with the class folder that the image lies in (10/a.png: 9)" in found.notices[0]
-    assert found.notices[1].startswith("1 classes have a single label (10)")
+    with pytest.raises(DataError, match=r"1 labels disagree with the class folder .* \(10/a.png: 9\): move these"):
+        read(tmp_path / "images", names, tmp_path / "labels.csv")
 
 
 def test_a_labels_file_for_some_images_leaves_the_others_the_labels_of_their_class_folders(tmp_path: Path) -> None:

@@ -166,7 +166,8 @@ def _announce(experiment: Experiment, out: Path, console: Console) -> None:
         f"{recipe.epochs} epochs of {experiment.steps_per_epoch} steps, {recipe.precision} on "
         f"{experiment.device}, {torch.get_num_threads()} threads{_how(recipe)}; run folder {out}",
     )
-    if recipe.precision == "bfloat16" and experiment.device.type == "cpu" and (reason := native.why_not()):
+    dense = not recipe.channels_last and recipe.precision == "bfloat16" and experiment.device.type == "cpu"
+    if dense and (reason := native.why_not()):  # the kernels are those of the dense pair
         say(console, f"without compiled kernels, so about half as fast as could be: {reason}")
     for line in expectation(recipe, packaged_record(recipe.name)):
         say(console, line)

@@ -128,10 +128,13 @@ def _with_folders(
         )
         return own, source, (notice,)
     wrong = [name for name, label in own.items() if folders.get(name, label) != label]
-    listed = _some([f"{name}: {own[name]}" for name in wrong])
-    told = f"{len(wrong)} labels disagree with the class folder that the image lies in ({listed}): the labels count"
-    source = f"{source} and class folders" if rest else source
-    return folders | own, source, (told,) if wrong else ()
+    if wrong:
+        listed = _some([f"{name}: {own[name]}" for name in wrong])
+        raise DataError(
+            f"{len(wrong)} labels disagree with the class folder that the image lies in ({listed}): move these images "
+            "to the folder of their class, or correct or take out their labels"
+        )
+    return folders | own, f"{source} and class folders" if rest else source, ()
 
 
 def _natural(name: str) -> tuple[int, int, str]:
