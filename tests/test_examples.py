@@ -8,12 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from rich.console import Console
 
 from improved_gan.commands.classify import run_classification
 from improved_gan.commands.export import run_export
 from improved_gan.commands.sample import run_sampling
+from improved_gan.data.images import decode_square
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("dcgan*.py"))
@@ -46,6 +49,19 @@ def test_example_runs_as_its_docstring_says(tmp_path: Path) -> None:
 def test_example_is_short(path: Path) -> None:
     lines = [line for line in path.read_text().splitlines() if line.strip()]
     assert len(lines) <= (70 if path.stem == "dcgan" else 40)
+
+
+@pytest.mark.parametrize("kind", ["RGB", "RGBA", "turned", "large"])
+def test_the_onnx_example_reads_images_as_train_folder_does(kind: str, tmp_path: Path) -> None:
+    read = runpy.run_path(str(ROOT / "examples" / "run_onnx.py"))["read"]
+    size, suffix = ((48, 32), "png") if kind != "large" else ((480, 320), "jpg")
+    noise = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 4 if kind == "RGBA" else 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6 if kind == "turned" else 1
+    Image.fromarray(noise).save(tmp_path / f"x.{suffix}", exif=exif)
+    content = (tmp_path / f"x.{suffix}").read_bytes()
+    expected = decode_square(content, "x", channels=3, size=32).permute(1, 2, 0).numpy()
+    np.testing.assert_array_equal(read(tmp_path / f"x.{suffix}", 32, 32, 3, crop=True), expected)
 
 
 def test_an_exported_classifier_runs_without_our_package_or_torch(trained_run: Path, tmp_path: Path) -> None:

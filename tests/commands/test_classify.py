@@ -89,8 +89,11 @@ def test_names_with_brackets_are_reported_as_they_are(trained_run: Path, images:
 
 def test_nothing_readable_leaves_the_output_alone(trained_run: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.png").write_text("no picture")
-    (tmp_path / "out.csv").write_text("precious")
     with pytest.raises(DataError, match="none of the 1 images"):
+        go(trained_run, tmp_path / "bad.png", out=tmp_path / "out.csv")
+    assert not (tmp_path / "out.csv").exists()
+    (tmp_path / "out.csv").write_text("precious")
+    with pytest.raises(DataError, match=r"out.csv is there and was not written by classify"):
         go(trained_run, tmp_path / "bad.png", out=tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_text() == "precious"
 

@@ -37,7 +37,7 @@ def test_the_file_its_card_and_its_errors_on_the_test_images(trained_run: Path, 
     test = load_digits().test
     probabilities, _ = session.run(None, {"images": test.images.permute(0, 2, 3, 1).numpy()})
     wrong = int((probabilities.argmax(1) != test.labels.numpy()).sum())
-    assert wrong == card["evaluation"]["test_wrong"]
+    assert wrong == card["evaluation"]["wrong"]
     assert card["training"]["labels"]["number"] == 50
     np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-5)
 

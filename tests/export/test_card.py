@@ -13,11 +13,11 @@ LOG = [{"epoch": 1, "test/error": 0.5}, {"epoch": 9, "step": 70, "test/error": 0
         "alarms": [{"name": "won", "message": "the discriminator has won"}]}]  # fmt: skip
 
 
-def card() -> dict:
+def card(settings: dict = SETTINGS, log: list[dict] = LOG) -> dict:
     outputs = Facts("probabilities", "float32", ("N", 2), "of each"), Facts("realness", "float32", ("N",), "D(x)")
     picture = Facts("images", "uint8", ("N", 4, 5, 3), "RGB")
     portable = Portable("classifier", torch.nn.Identity(), picture, outputs, lambda rows: (rows,), torch.ones)
-    made = card_of(portable, SETTINGS, LOG, step=70, weights_sha256="cd" * 32, layout="nhwc", packages=versions())
+    made = card_of(portable, settings, log, step=70, weights_sha256="cd" * 32, layout="nhwc", packages=versions())
     more = {"file": "x.onnx", "bytes": 12345, "sha256": "ef" * 32, "largest_difference": {"probabilities": 2e-7},
             "checked_in": "onnxruntime"}  # fmt: skip
     return {**made, **more}
@@ -28,13 +28,22 @@ def test_the_card_says_where_it_comes_from_and_how_good_it_is() -> None:
     assert made["training"]["labels"] == {
         "number": 3, "per_class": {"cat": 1, SETTINGS["class_names"][1]: 2}, "split_seed": 5, "split_sha256": "ab" * 32,
     }  # fmt: skip
-    assert made["evaluation"]["test_error"] == 0.125
+    assert (made["evaluation"]["part"], made["evaluation"]["error"]) == ("test", 0.125)
     text = markdown(made)
     for part in ("12.50% (25 wrong)", "93 wrong", "ab" * 32, "cd" * 32, "ef" * 32, "9 of 9 epochs", "2.0e-07",
                  "the discriminator has won", "arXiv:1606.03498", "12,345 bytes", "TO BE FILLED IN",
                  "| `images` | uint8 | (N, 4, 5, 3) |", "| `realness` | float32 | (N,) |"):  # fmt: skip
         assert part in text, part
     assert torch.__version__ in text
+
+
+def test_a_run_on_ones_own_images_says_its_validation_error_and_its_crop() -> None:
+    made = card({**SETTINGS, "recipe": "folder"}, [{"epoch": 9, "validation/error": 0.25, "validation/wrong": 7}])
+    assert made["evaluation"]["part"] == "validation"
+    assert "25.00% (7 wrong) of the validation images" in markdown(made)
+    assert (made["crop"], card()["crop"]) == ("central square", "none")
+    assert "largest central square" in markdown(made)
+    assert "central square" not in markdown(card())
 
 
 def test_names_cannot_write_markup_into_the_card() -> None:
@@ -45,7 +54,7 @@ def test_names_cannot_write_markup_into_the_card() -> None:
 
 def test_a_run_without_a_report_says_that_nothing_was_measured() -> None:
     made = card()
-    made["evaluation"]["test_error"] = None
+    made["evaluation"]["error"] = None
     assert "Error of the run's classifier: not measured" in markdown(made)
 
 

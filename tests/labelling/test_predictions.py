@@ -73,7 +73,7 @@ def test_finished_changed_added_removed_and_unreadable_images(tmp_path: Path) ->
         assert predictions.finish(["a", "0"], without=()).changed  # another order is another file
 
 
-def test_rows_of_another_run_or_a_file_changed_by_hand_are_not_used(tmp_path: Path) -> None:
+def test_rows_of_another_run_are_not_used(tmp_path: Path) -> None:
     write(tmp_path, row("a"))
     with open_at(tmp_path, identity=2) as predictions:
         assert predictions.state("a", row("a")[2]) == "new"
@@ -81,12 +81,39 @@ def test_rows_of_another_run_or_a_file_changed_by_hand_are_not_used(tmp_path: Pa
     with open_at(tmp_path) as predictions:
         assert predictions.num_kept == 0
         assert predictions.state("a", row("a")[2]) == "known"
+
+
+def test_rows_of_another_run_are_replaced(tmp_path: Path) -> None:
+    write(tmp_path, row("a"))
+    with open_at(tmp_path, identity=2) as predictions:
+        predictions.append([row("a", "dog")])
+        predictions.finish("a", without=())
+    assert read(tmp_path) == [COLUMNS, row("a", "dog")]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("p.csv", "file,label\nmine,cat\n", "p.csv is there and was not written by classify"),
+        ("p.csv.json", '{"sha256": 1}', "p.csv.json, which would be written beside p.csv, is another file"),
+        ("p.csv.part", "half a download", "p.csv.part, which would hold rows for a time, is another file"),
+    ],
+)
+def test_another_file_is_never_overwritten(tmp_path: Path, name: str, content: str, message: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(DataError, match=f"{message}.*give another --out"):
+        write(tmp_path, row("a"))
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {name: content}
+
+
+def test_a_file_changed_by_hand_is_not_overwritten(tmp_path: Path) -> None:
+    write(tmp_path, row("a"))
     with (tmp_path / "p.csv").open("a") as file:
         file.write("mine,cat,00\n")
-    with open_at(tmp_path) as predictions:
-        assert predictions.state("a", row("a")[2]) == "new"
-        assert predictions.finish([], without=()).rows == 0
+    with pytest.raises(DataError, match="was changed since classify wrote it"):
+        write(tmp_path, row("a"))
     assert read(tmp_path)[-1][0] == "mine"
+    assert not (tmp_path / "p.csv.part").exists()
 
 
 def test_only_one_process_at_a_time(tmp_path: Path) -> None:
@@ -110,3 +137,6 @@ def test_a_stop_between_card_and_file_loses_no_row_of_the_part(tmp_path: Path, m
     assert read(tmp_path) == [COLUMNS, row("a")]
     with open_at(tmp_path) as predictions:
         assert predictions.num_kept == 1
+        predictions.append([row("a")])
+        predictions.finish("ab", without=())
+    assert read(tmp_path) == [COLUMNS, row("a"), row("b")]

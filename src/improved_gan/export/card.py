@@ -16,6 +16,13 @@ AUTHORS = "Salimans, Goodfellow, Zaremba, Cheung, Radford, Chen"
 PAPER = f"{AUTHORS}: Improved Techniques for Training GANs, 2016, arXiv:1606.03498"
 LICENCE = "TO BE FILLED IN: the licence under which you publish these weights; look at that of the training data too"
 
+_UPRIGHT = "not inside: first turn images upright (EXIF) and put them on white where they are transparent, then"
+_RESIZE = {
+    "folder": f"{_UPRIGHT} cut out the largest central square and scale it to this size (Pillow, bicubic), as "
+    "`train folder` and `classify` do",
+    "other": f"{_UPRIGHT} scale the whole image to this size (Pillow, bicubic), as `classify --fit` does",
+}
+
 
 def versions(*packages: str) -> dict[str, str]:
     """Of Python, this package, PyTorch, and the packages named that are installed."""
@@ -60,7 +67,8 @@ def card_of(
         "outputs": [_facts(one) for one in portable.outputs],
         "classes": classes,
         "image": {"height": height, "width": width, "channels": channels},
-        "resize": "not inside: scale images to this size yourself (Pillow, bicubic, is what `classify --fit` does)",
+        "crop": "central square" if settings["recipe"] == "folder" else "none",
+        "resize": _RESIZE["folder" if settings["recipe"] == "folder" else "other"],
         "training": {
             "recipe": settings["recipe"],
             "data": settings["values"].get("load_data"),
@@ -73,16 +81,22 @@ def card_of(
             "seed": settings["seed"],
             "alarms": [alarm["message"] for alarm in last.get("alarms", [])],
         },
-        "evaluation": {
-            "test_error": last.get("test/error"),
-            "test_wrong": last.get("test/wrong"),
-            "of": "the test images of the recipe, by the averaged weights, at the last report",
-            "paper": settings["values"].get("paper"),
-        },
+        "evaluation": {**_evaluation(last), "paper": settings["values"].get("paper")},
         "method": {"paper": PAPER, "code": f"improved-gan {settings['improved_gan']}"},
         "weights_sha256": weights_sha256,
         "versions": dict(packages),
         "licence": LICENCE,
+    }
+
+
+def _evaluation(last: Mapping[str, Any]) -> dict[str, Any]:
+    """Error and wrong images of the last report, on the test images or, for a user's own, the validation images."""
+    part = next((one for one in ("test", "validation") if f"{one}/error" in last), None)
+    return {
+        "part": part,
+        "error": last.get(f"{part}/error"),
+        "wrong": last.get(f"{part}/wrong"),
+        "of": f"the {part or 'test'} images of the recipe, by the averaged weights, at the last report",
     }
 
 
@@ -103,8 +117,8 @@ def _labels(split: Mapping[str, Any], classes: Sequence[str]) -> dict[str, Any]:
 def markdown(card: Mapping[str, Any]) -> str:
     """The card to read."""
     training, evaluation, labels = card["training"], card["evaluation"], card["training"]["labels"]
-    error = evaluation["test_error"]
-    measured = "not measured" if error is None else f"{error:.2%} ({evaluation['test_wrong']} wrong) of the test images"
+    error, part = evaluation["error"], evaluation["part"]
+    measured = "not measured" if error is None else f"{error:.2%} ({evaluation['wrong']} wrong) of the {part} images"
     reading = "" if card["what"] == "generator" else f"Division by 255 is inside. Resizing is {card['resize']}."
     classes = ", ".join(f"`{_line(name)}`" for name in card["classes"]) or "none"
     order = ", in the order of the probabilities" if card["what"] == "classifier" else " that it was trained with"

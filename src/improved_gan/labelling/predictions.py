@@ -2,10 +2,12 @@
 
     OUT        one row an image, in the order of the images; replaced at once, never half written
     OUT.json   what made it: run, step, options, and the SHA-256 of OUT, so that a file changed by hand is noticed
+               (and that of the OUT before, should the machine stop between the two)
     OUT.part   while the work lasts: one line that says what makes it, then rows as they are made
 
 Each row ends with the SHA-256 of the image's content. A row is used again for as long as the image and what makes the
 predictions are the same; so the same command goes on where it stopped, and does only what is new or has changed.
+Only files that were written here, and are as they were written, are ever replaced.
 """
 
 import fcntl
@@ -48,7 +50,7 @@ class Predictions:
         identity: what makes the predictions, as JSON would hold it; rows of another identity are not used.
 
     Raises:
-        DataError: another process is at work on this file.
+        DataError: another process is at work on this file, or one of the three is there and was not written here.
         OSError: `out` cannot be written there.
     """
 
@@ -58,12 +60,18 @@ class Predictions:
         self._header = csv_row(self.columns)
         out.parent.mkdir(parents=True, exist_ok=True)
         self._file: BinaryIO = self.part.open("a+b")
+        self._num_new = self.part.stat().st_size  # nothing yet: an empty one is dropped at the end
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             self._file.close()
             raise DataError(f"another process is writing {out}: wait for it, or give another --out") from error
-        finished, self.is_ours = self._finished_rows(), self._is_ours
+        try:
+            self._digest = self._refuse_foreign()
+        except DataError:
+            self.__exit__(None, None, None)
+            raise
+        finished = self._finished_rows()
         self._num_finished = len(finished[0])
         part = self._mended_part()
         self.num_kept = len(part[0])
@@ -117,15 +125,28 @@ class Predictions:
         self._num_new = 0
         return Finished(len(places) // 3, labels, changed=True)
 
+    def _refuse_foreign(self) -> str | None:
+        """The SHA-256 of OUT, where there is one, after a look at whether OUT, OUT.json and OUT.part are ours."""
+        remedy = "give another --out, or move it away"
+        self._card = _card_in(self.card)
+        if self._card is None and self.card.exists():
+            raise DataError(f"{self.card}, which would be written beside {self.out.name}, is another file: {remedy}")
+        self._file.seek(0)
+        first = self._file.readline()
+        if first and not first.startswith(b'{"identity"'):
+            raise DataError(f"{self.part}, which would hold rows for a time, is another file: {remedy}")
+        if not self.out.exists():
+            return None
+        digest, card = _digest(self.out), self._card or {}
+        if digest not in (card.get("sha256"), card.get("replaces")):
+            why = "was not written by classify" if self._card is None else "was changed since classify wrote it"
+            raise DataError(f"{self.out} is there and {why}, so it is not overwritten: {remedy}")
+        return digest
+
     def _finished_rows(self) -> list["array[int]"]:
         """The rows of OUT, where it is as the same work left it."""
-        self._is_ours = False
-        try:
-            card = json.loads(self.card.read_bytes())
-            self._is_ours = card["identity"] == self.identity and card["sha256"] == _digest(self.out)
-        except (OSError, ValueError, KeyError, TypeError):
-            pass
-        if not self._is_ours:
+        card = self._card
+        if self._digest is None or card is None or (card["identity"], card["sha256"]) != (self.identity, self._digest):
             return [array("Q") for _ in range(4)]
         return whole_rows(self.out, len(self._header), len(self.columns))[0]
 
@@ -169,12 +190,21 @@ class Predictions:
         return labels
 
     def _publish(self, temporary: Path, labels: Counter[str], digest: str) -> None:
-        """The card first: where the machine stops between the two, its hash does not fit, and nothing is believed."""
-        card = {"file": self.out.name, "sha256": digest, "rows": labels.total(), "labels": dict(labels),
-                "entropy": "nats", "identity": self.identity}  # fmt: skip
+        """The card first: where the machine stops between the two, its hash does not fit, and no row is believed."""
+        card = {"file": self.out.name, "sha256": digest, "replaces": self._digest, "rows": labels.total(),
+                "labels": dict(labels), "entropy": "nats", "identity": self.identity}  # fmt: skip
         write_atomically(self.card, json.dumps(card, indent=1).encode())
         temporary.replace(self.out)
         self.part.unlink()
+
+
+def _card_in(path: Path) -> dict[str, Any] | None:
+    """What is in OUT.json; None where it is not there or no card."""
+    try:
+        card = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    return card if isinstance(card, dict) and {"identity", "sha256"} <= card.keys() else None
 
 
 def _digest(path: Path) -> str:
