@@ -123,7 +123,9 @@ def _with_folders(
         if not rest:
             return own, source, ()
         named = _some(sorted(classes))
-        notice = f"{len(rest)} images lie in folders that are not taken for classes, as no label has their name ({named})"
+        notice = (
+            f"{len(rest)} images lie in folders that are not taken for classes, as no label has their name ({named})"
+        )
         return own, source, (notice,)
     wrong = [name for name, label in own.items() if folders.get(name, label) != label]
     listed = _some([f"{name}: {own[name]}" for name in wrong])
