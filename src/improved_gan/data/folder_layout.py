@@ -6,8 +6,8 @@
     val/cat/1.jpg, test/cat/1.jpg   class cat              (validation, test)
 
 A folder that holds everything else is passed over (`photos/cat/1.jpg`), and so are the names of archives. `train`
-beside folders of other names is a part only if it holds folders itself: `bus/1.jpg`, `train/2.jpg` are two classes. Spaces
-around the name of a class folder do not count, as they do not in a labels file.
+beside folders of other names is a part only if it holds folders itself: `bus/1.jpg`, `train/2.jpg` are two classes.
+Spaces around the name of a class folder do not count, as they do not in a labels file.
 """
 
 from collections.abc import Sequence
