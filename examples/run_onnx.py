@@ -37,7 +37,7 @@ def main() -> None:
     options = parser.parse_args()
     session = onnxruntime.InferenceSession(options.network, providers=["CPUExecutionProvider"])
     card = session.get_modelmeta().custom_metadata_map
-    classes, crop = json.loads(card["classes"]), card["crop"] == "central square"
+    classes, crop = json.loads(card["classes"]), json.loads(card["crop"]) == "central square"
     _, height, width, channels = session.get_inputs()[0].shape
     images = np.stack([read(file, height, width, channels, crop=crop) for file in options.images])
     probabilities, realness = session.run(["probabilities", "realness"], {"images": images})

@@ -10,8 +10,10 @@ from PIL import Image
 from rich.console import Console
 
 from improved_gan.commands.classify import run_classification
-from improved_gan.commands.review import ReviewOptions
+from improved_gan.commands.review import ReviewOptions, _next_command
 from improved_gan.data import DataError, load_digits
+from improved_gan.data.image_sources import ImageSource
+from improved_gan.labelling.reading import ImageList
 
 
 @pytest.fixture
@@ -52,7 +54,7 @@ def test_earlier_labels_are_kept_and_not_asked_for_again(trained_run: Path, imag
     assert data["earlier"] == {first[0]: "cow", first[1]: "3"}
     assert data["classes"] == [*"0123456789", "cow"]
     (tmp_path / "old.csv").write_text("".join(f"{path.name},1\n" for path in images.iterdir()))
-    with pytest.raises(DataError, match="every image has a label"):
+    with pytest.raises(DataError, match="nothing to review"):
         go(trained_run, images, num=8, labels=tmp_path / "old.csv")
 
 
@@ -76,3 +78,28 @@ def test_names_that_no_labels_file_can_hold_are_left_out(trained_run: Path, imag
     _, shown, text = go(trained_run, images, num=100)
     assert len(shown) == 60
     assert "cannot hold the name" in text
+
+
+def test_class_folders_are_labels_and_unwritable_names_leave_no_gap(
+    trained_run: Path, images: Path, tmp_path: Path
+) -> None:
+    (images / "3").mkdir()
+    (images / "unlabelled").mkdir()
+    for path in sorted(images.glob("*.png")):
+        path.rename(images / ("3" if path.name < "10" else "unlabelled") / path.name)
+    spaced = images / "unlabelled" / "11.png"
+    spaced.rename(images / " 11.png")
+    data, shown, _ = go(trained_run, images, num=49)
+    assert data["earlier"] == {f"3/{number:02d}.png": "3" for number in range(10)}
+    assert (
+        len(shown) == 49
+    )  # of 60: 10 have a label, one a name that begins with a space
+    assert all(name.startswith("unlabelled/") for name in shown)
+    assert "unlabelled/copy.png" not in shown
+
+
+def test_several_paths_have_no_single_command() -> None:
+    source = ImageSource(Path("x"), (), lambda: iter(()))
+    images = ImageList([])
+    images.parts = [("a/", source), ("b/", source)]
+    assert _next_command(images) == ""

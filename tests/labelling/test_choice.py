@@ -26,3 +26,10 @@ def test_the_highest_entropies_highest_first_without_copies_and_labelled(tmp_pat
     assert chosen[0].probabilities == (0.75, 0.25)
     write(tmp_path / "q.csv", [0.5, 0.6, 0.5, 0.4], [1, 2, 1, 1])
     assert [one.file for one in least_certain(tmp_path / "q.csv", 9)] == ["1.png", "0.png"]
+
+
+def test_a_copy_of_a_labelled_image_is_not_shown_and_unusable_files_make_room_for_others(tmp_path: Path) -> None:
+    write(tmp_path / "p.csv", [0.9, 0.5, 0.4, 0.3], [1, 2, 1, 3])
+    assert [one.file for one in least_certain(tmp_path / "p.csv", 2, labelled={"2.png"})] == ["1.png", "3.png"]
+    chosen = least_certain(tmp_path / "p.csv", 2, usable=lambda file: file != "0.png")
+    assert [one.file for one in chosen] == ["1.png", "2.png"]

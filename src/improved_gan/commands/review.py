@@ -10,6 +10,7 @@ import torch
 from rich.console import Console
 
 from improved_gan.data.dataset import DataError, unit_range
+from improved_gan.data.folder_layout import layout_of
 from improved_gan.data.labels_file import read_labels
 from improved_gan.labelling.choice import Prediction, least_certain
 from improved_gan.labelling.reading import Decode, ImageList
@@ -43,12 +44,16 @@ def write_review(
     Raises:
         DataError: the labels file cannot be read, or no image is left to label.
     """
-    labels = {} if options.labels is None else _earlier_labels(options.labels, images)
+    labels = _earlier_labels(options.labels, images, trained.class_names)
     names = {one for one in images.files() if images.within(one) in labels} if labels else set()
     wanted = options.num * (_POOL if options.diverse else 1)
-    pool = [one for one in least_certain(out, wanted, labelled=names) if _writable(images.within(one.file), console)]
+    _tell_unwritable([images.within(one) for one in images.files() if one not in names], console)
+    pool = least_certain(out, wanted, labelled=names, usable=lambda file: _writable(images.within(file)))
     if not pool:
-        raise DataError(f"every image has a label in {options.labels}: there is nothing to review")
+        raise DataError(
+            f"there is nothing to review: {len(names)} of {len(images)} images have a label (class folders, labels "
+            "file), and the others are copies of these or have names that a labels file cannot hold"
+        )
     if options.diverse:
         features = _features(trained, images, pool, decode)
         pool = [pool[place] for place in farthest_first(features, options.num)]
@@ -64,19 +69,28 @@ def write_review(
     return path
 
 
-def _earlier_labels(path: Path, images: ImageList) -> dict[str, str]:
-    """Label by name, as the page names images."""
-    folder = images.parts[0][1].path if len(images.parts) == 1 else Path()
-    return read_labels(path, [images.within(file) for file in images.files()], folder)
+def _earlier_labels(path: Path | None, images: ImageList, class_names: list[str]) -> dict[str, str]:
+    """Label by name, as the page names images: of folders named after the run's classes, then of the labels file."""
+    names = [images.within(file) for file in images.files()]
+    found = {}
+    if len(images.parts) == 1:
+        folders = zip(names, layout_of(names).classes, strict=True)
+        found = {name: one for name, one in folders if one is not None and one in class_names and _writable(name)}
+    if path is None:
+        return found
+    return found | read_labels(path, names, images.parts[0][1].path if len(images.parts) == 1 else Path())
 
 
-def _writable(file: str, console: Console) -> bool:
+def _writable(file: str) -> bool:
     """A labels file is UTF-8, and spaces around a name are lost there."""
-    shown = file.encode(errors="backslashreplace").decode()
-    if shown != file or file != file.strip():
-        warn(console, f"left out of the page: a labels file cannot hold the name {shown!r} (no UTF-8, or outer spaces)")
-        return False
-    return True
+    return file == file.strip() and file == file.encode(errors="backslashreplace").decode()
+
+
+def _tell_unwritable(files: list[str], console: Console) -> None:
+    wrong = [repr(file.encode(errors="backslashreplace").decode()) for file in files if not _writable(file)]
+    if wrong:
+        listed = ", ".join(wrong[:5]) + (" ..." if len(wrong) > 5 else "")
+        warn(console, f"left out of the page: a labels file cannot hold the name {listed} (no UTF-8, or outer spaces)")
 
 
 def _features(trained: Trained, images: ImageList, pool: list[Prediction], decode: Decode) -> torch.Tensor:
@@ -103,5 +117,8 @@ def _collect(images: ImageList, pool: list[Prediction], use: Callable[[str, byte
 
 
 def _next_command(images: ImageList) -> str:
+    """Only where one folder or archive was classified: names of several fit no single `--images`."""
+    if len(images.parts) > 1:
+        return ""
     folder = str(images.parts[0][1].path)
     return f"improved-gan train folder --images {shlex.quote(folder)} --labels labels.csv"

@@ -2,7 +2,7 @@
 
 import csv
 import heapq
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +20,10 @@ class Prediction:
     sha256: str
 
 
-def least_certain(predictions: Path, num: int, *, labelled: Collection[str] = ()) -> list[Prediction]:
-    """The images of the highest entropy, the highest first; of copies of one image only the first.
+def least_certain(
+    predictions: Path, num: int, *, labelled: Collection[str] = (), usable: Callable[[str], bool] = lambda _: True
+) -> list[Prediction]:
+    """The images of the highest entropy, highest first; of copies only one, of labelled images none.
 
     The file is read row by row: memory is for `num` rows and a hash an image.
 
@@ -29,23 +31,28 @@ def least_certain(predictions: Path, num: int, *, labelled: Collection[str] = ()
         predictions: a CSV file of `classify`.
         num: how many at most.
         labelled: files that have a label already.
+        usable: whether a file may be chosen at all.
     """
     best: list[tuple[float, int, Prediction]] = []  # a heap: the most certain of the best is first
-    seen: set[bytes] = set()
-    with predictions.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-        rows = csv.reader(file)
-        header = next(rows)
-        classes = [place for place, name in enumerate(header) if name.startswith("p(")]
-        realness, entropy = (len(header) - 3, len(header) - 2)
-        for number, row in enumerate(rows):
-            uncertainty = float(row[entropy])
-            if row[0] in labelled or (len(best) == num and uncertainty <= best[0][0]):
-                continue
-            digest = bytes.fromhex(row[-1])
-            if digest in seen:
-                continue
-            seen.add(digest)
-            probabilities = tuple(float(row[place]) for place in classes)
-            one = Prediction(row[0], probabilities, float(row[realness]), uncertainty, row[-1])
-            (heapq.heappush if len(best) < num else heapq.heapreplace)(best, (uncertainty, -number, one))
+    seen = {bytes.fromhex(row[-1]) for row in _rows(predictions) if row[0] in labelled} if labelled else set[bytes]()
+    rows = _rows(predictions)
+    header = next(rows)
+    classes = [place for place, name in enumerate(header) if name.startswith("p(")]
+    realness, entropy = (len(header) - 3, len(header) - 2)
+    for number, row in enumerate(rows):
+        uncertainty = float(row[entropy])
+        if row[0] in labelled or not usable(row[0]) or (len(best) == num and uncertainty <= best[0][0]):
+            continue
+        digest = bytes.fromhex(row[-1])
+        if digest in seen:
+            continue
+        seen.add(digest)
+        probabilities = tuple(float(row[place]) for place in classes)
+        one = Prediction(row[0], probabilities, float(row[realness]), uncertainty, row[-1])
+        (heapq.heappush if len(best) < num else heapq.heapreplace)(best, (uncertainty, -number, one))
     return [one for *_, one in sorted(best, reverse=True)]
+
+
+def _rows(predictions: Path) -> Iterator[list[str]]:
+    with predictions.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        yield from csv.reader(file)

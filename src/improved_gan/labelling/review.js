@@ -160,6 +160,7 @@
       (Object.keys(data.earlier).length ? `; labels.csv holds the ${Object.keys(data.earlier).length} earlier labels too.` : ".");
     $("set-aside").hidden = !number("none"); $("look-again").hidden = !number("skip");
     $("command").textContent = data.command;
+    $("then").hidden = $("command").parentElement.hidden = !data.command;
     $("done").focus();
   }
   function makeStrip() {
@@ -189,6 +190,8 @@
     event.preventDefault();
     const name = $("new-name").value.trim();
     if (!name) { $("new-name").focus(); return; }
+    if (name === "-1") { notice("-1 means no label in labels.csv: give the class another name."); $("new-name").focus(); return; }
+    notice("");
     if (!classes().includes(name)) state.added.push(name);
     $("new-class").hidden = true; document.activeElement?.blur();
     decide({ k: "label", v: name });

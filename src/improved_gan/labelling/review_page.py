@@ -69,14 +69,15 @@ def review_page(
         images: to be labelled, in the order in which they are shown.
         class_names: of the network; labels of an earlier file are offered beside them.
         labels: file -> label, of an earlier labels file: part of what is downloaded.
-        next_command: what to do with the labels file, shown at the end.
+        next_command: what to do with the labels file, shown at the end; "" for nothing.
 
     >>> "<script>alert" in review_page([], ["</script><script>alert(1)"], labels={}, next_command="")
     False
     """
     data = {
         "id": _identity(images),
-        "classes": list(dict.fromkeys([*class_names, *sorted(set(labels.values()))])),
+        # A labels file is read without outer spaces: with them, a label would be another class.
+        "classes": list(dict.fromkeys([*(one.strip() for one in class_names), *sorted(set(labels.values()))])),
         "predicted": len(class_names),
         "earlier": dict(labels),
         "command": next_command,
