@@ -178,7 +178,7 @@ def run(name: str, arguments: argparse.Namespace) -> None:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data_sets", nargs="*", default=["digits"], choices=list(LABELS), metavar="DATA_SET")
+    parser.add_argument("data_sets", nargs="*", metavar="DATA_SET", help=f"of {', '.join(LABELS)}; default: digits")
     parser.add_argument("--labels", type=int, nargs="+")
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument("--steps", type=int, help="training steps of the GANs")
@@ -190,6 +190,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--show", action="store_true")
     arguments = parser.parse_args()
+    arguments.data_sets = arguments.data_sets or ["digits"]  # argparse cannot check an empty list against choices
+    if unknown := set(arguments.data_sets) - set(LABELS):
+        parser.error(f"no data set is called {', '.join(sorted(unknown))}: there are {', '.join(LABELS)}")
     if arguments.quick:
         arguments.splits, arguments.steps = 1, 200
         arguments.labels = arguments.labels or [50, 100]

@@ -39,10 +39,11 @@ def print_table(cells: Cells, methods: list[str]) -> None:
             texts = []
             for budget in budgets:
                 errors = [100 * cell["error"] for cell in _of(rows, labels=budget)]
-                mean = f"{statistics.mean(errors):.1f} ± {_spread(errors):.1f} ({len(errors)})" if errors else "-"
+                several = f" ± {_spread(errors):.1f} ({len(errors)})" if len(errors) > 1 else " (1)"
+                mean = f"{statistics.mean(errors):.1f}{several}" if errors else "-"
                 texts.append(mean)
             seconds = statistics.median(cell["cpu_seconds"] for cell in rows)
-            print(f"| {method} | " + " | ".join(texts) + f" | {seconds:.1f} |")
+            print(f"| {method} | " + " | ".join(texts) + f" | {seconds:.2g} |")
 
 
 def draw(cells: Cells, methods: list[str], path: Path) -> Path:
