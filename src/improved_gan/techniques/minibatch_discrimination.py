@@ -11,6 +11,8 @@ they never see each other (but in the two-sided form). The batch is the global o
 of the batch, and D(x) depends on the rest of the batch: such a D is no classifier to ship.
 """
 
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor, nn
 
@@ -171,7 +173,8 @@ class MinibatchDiscrimination(nn.Module):
         if self.log_weight_scale is not None:
             weight = weight * (self.log_weight_scale.exp() / weight.norm(dim=0))
         precise = features.to(torch.promote_types(features.dtype, weight.dtype))
-        with torch.autocast(features.device.type, enabled=False):
+        device = features.device.type
+        with torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext():
             return (precise @ weight.flatten(1)).reshape(-1, *weight.shape[1:])
 
     @torch.no_grad()
