@@ -91,9 +91,7 @@ def test_class_folders_are_labels_and_unwritable_names_leave_no_gap(
     spaced.rename(images / " 11.png")
     data, shown, _ = go(trained_run, images, num=49)
     assert data["earlier"] == {f"3/{number:02d}.png": "3" for number in range(10)}
-    assert (
-        len(shown) == 49
-    )  # of 60: 10 have a label, one a name that begins with a space
+    assert len(shown) == 49  # of 60: 10 have a label, one a name that begins with a space
     assert all(name.startswith("unlabelled/") for name in shown)
     assert "unlabelled/copy.png" not in shown
 
