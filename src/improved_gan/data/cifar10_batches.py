@@ -68,7 +68,7 @@ def _labelled(pixels: np.ndarray, labels: np.ndarray, name: object) -> LabelledI
             f"{name} must have a class from 0 to 9 for each of its {len(pixels)} images; it has {len(labels)}, from "
             f"{labels.min(initial=0)} to {labels.max(initial=0)}: get it again"
         )
-    images = torch.from_numpy(np.ascontiguousarray(pixels)).reshape(-1, 3, 32, 32)
+    images = torch.from_numpy(np.array(pixels, order="C")).reshape(-1, 3, 32, 32)
     return LabelledImages(images, torch.from_numpy(labels.astype(np.int64)))
 
 

@@ -29,7 +29,7 @@ def batch_norm(
 ) -> Tensor:
     """As `torch.nn.functional.batch_norm`, with the statistics of the rows of all ranks; (N, C, ...) -> (N, C, ...).
 
-    >>> batch_norm(torch.tensor([[1.0], [3.0]]), None, None, None, None, True, 0.1, 0.0)
+    >>> batch_norm(torch.tensor([[1.0], [3.0]]), None, None, None, None, True, 0.1, 1e-12)
     tensor([[-1.],
             [ 1.]])
     """
@@ -77,10 +77,8 @@ def convert_global_batch_norm(network: nn.Module) -> nn.Module:
 
     Parameters and running statistics stay the same tensors under the same names, so checkpoints fit both ways.
 
-    >>> convert_global_batch_norm(nn.Sequential(nn.BatchNorm1d(4)))
-    Sequential(
-      (0): BatchNorm1d(4, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True)
-    )
+    >>> [type(one).__name__ for one in convert_global_batch_norm(nn.Sequential(nn.BatchNorm1d(4)))]
+    ['BatchNorm1d']
     """
     if world_size() == 1:
         return network

@@ -1,8 +1,8 @@
 """MNIST from 20, 50, 100 or 200 labels: the first table of the paper (section 6.1), and two recipes of ours.
 
-`mnist` has the released settings, `mnist-best` plays the same game in less time. `mnist-fast` begins with labels that are
-spread over a graph of neighbours and has virtual adversarial training in place of a game. All see images as vectors.
-Settings were chosen on the last 10,000 training images (docs/results.md).
+`mnist` has the released settings, `mnist-best` plays the same game in less time. `mnist-fast` begins with labels that
+are spread over a graph of neighbours and has virtual adversarial training in place of a game. All see images as
+vectors. Settings were chosen on the last 10,000 training images (docs/results.md).
 """
 
 from dataclasses import replace
