@@ -11,6 +11,7 @@ from rich.console import Console
 
 from improved_gan.commands.reproduce import ReproduceOptions, run_reproduction
 from improved_gan.data import DataError
+from improved_gan.recipes import RECIPES
 from improved_gan.reproduction import cluster, pools, running
 from improved_gan.reproduction.plan import RunOptions
 from improved_gan.training.errors import RunError
@@ -61,7 +62,10 @@ def test_a_dry_run_starts_and_writes_nothing(stand_in: None, tmp_path: Path) -> 
     assert not (tmp_path / "out").exists()
 
 
-def test_without_a_recipe_the_papers_table_is_shown_and_nothing_written(tmp_path: Path) -> None:
+def test_without_a_recipe_the_papers_table_is_shown_and_nothing_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(RECIPES, "cifar10")
     text = go(tmp_path / "out", table="cifar10", recipe=None)
     assert "18.63 ± 2.32" in text
     assert "no recipe yet: cifar10" in text

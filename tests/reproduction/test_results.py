@@ -5,6 +5,7 @@ import pytest
 
 from improved_gan.reproduction.plan import Job
 from improved_gan.reproduction.results import NO_RECIPE, collect
+from improved_gan.reproduction.tables import TABLES
 from improved_gan.training.errors import RunError
 from tests.reproduction.jobs import fill, plan
 
@@ -78,9 +79,11 @@ def _done(job: Job):
     return Run(job, "done", {"test/wrong": 25, "test/error": 0.05, "seconds": 60.0, "epoch": 2, "step": 24})
 
 
-def test_without_a_recipe_the_cells_say_so(tmp_path: Path) -> None:
+def test_without_a_recipe_the_cells_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from improved_gan.reproduction.plan import RunOptions, make_plan
 
+    for row in (*TABLES["svhn"].rows, *TABLES["ablations"].rows):
+        monkeypatch.delitem(RECIPES, row.recipe, raising=False)
     for table, num in (("svhn", 6), ("ablations", 6)):
         whole = make_plan(
             table, recipe=None, labels=[], splits=1, models=1, ensemble=10, out=tmp_path, options=RunOptions()

@@ -2,8 +2,10 @@ import io
 import json
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
+from improved_gan.recipes import RECIPES
 from improved_gan.reproduction.plan import Plan, RunOptions, make_plan
 from improved_gan.reproduction.results import Cell, collect
 from improved_gan.reproduction.writing import as_json, as_markdown, notes, print_table
@@ -73,7 +75,8 @@ def test_json_holds_everything(tmp_path: Path) -> None:
     assert ensemble["z"] is None
 
 
-def test_one_clear_line_for_recipes_that_are_not_there_yet(tmp_path: Path) -> None:
+def test_one_clear_line_for_recipes_that_are_not_there_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(RECIPES, "svhn")
     plan = make_plan(
         "svhn", recipe=None, labels=[], splits=1, models=1, ensemble=10, out=tmp_path, options=RunOptions()
     )
