@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from improved_gan.recipes import RECIPES
 from improved_gan.reproduction.plan import Job
 from improved_gan.reproduction.results import NO_RECIPE, collect
 from improved_gan.reproduction.tables import TABLES
@@ -56,7 +57,7 @@ def test_an_ensemble_that_cannot_be_loaded_says_why(tmp_path: Path) -> None:
 
 
 def test_an_error_in_percent_comes_from_the_report_too(tmp_path: Path, monkeypatch) -> None:
-    from improved_gan.recipes import RECIPES, digits
+    from improved_gan.recipes import digits
     from improved_gan.reproduction.plan import RunOptions, make_plan
 
     monkeypatch.setitem(RECIPES, "svhn", digits)
