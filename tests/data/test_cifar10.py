@@ -153,13 +153,18 @@ def test_bad_class_folders(tmp_path: Path) -> None:
         load_cifar10(folder)
 
 
+REAL = (
+    Path(os.environ.get("IMPROVED_GAN_DATA", "/nowhere")) / "cifar10-jpeg.tar.xz"
+)  # a fixture takes the variable away
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(
-    not (Path(os.environ.get("IMPROVED_GAN_DATA", "/nowhere")) / "cifar10-jpeg.tar.xz").is_file(),
+    not REAL.is_file(),
     reason="needs cifar10-jpeg.tar.xz in IMPROVED_GAN_DATA",
 )
 def test_the_real_pictures() -> None:
-    data = load_cifar10(Path(os.environ["IMPROVED_GAN_DATA"]) / "cifar10-jpeg.tar.xz")
+    data = load_cifar10(REAL)
     assert data.train.labels.bincount().tolist() == [5000] * 10
     assert data.test.labels.bincount().tolist() == [1000] * 10
     # Published means of CIFAR-10's training images; JPEG moves them in the fourth digit.

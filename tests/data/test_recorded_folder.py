@@ -31,7 +31,7 @@ def record(own: OwnImages, run: Path) -> Path:
 def test_the_same_data_again_also_where_images_were_added_or_moved(images: Path, tmp_path: Path) -> None:
     file = tmp_path / "labels.csv"
     file.write_text(
-        "file,label\n" + "".join(f"{name}/{num:02d}.png,{name}s\n" for name in ("cat", "dog") for num in range(10))
+        "file,label\n" + "".join(f"{name}/{num:02d}.png,{name}\n" for name in ("cat", "dog") for num in range(10))
     )
     before = load(images, tmp_path, labels=file).dataset
     run = record(load(images, tmp_path, labels=file), tmp_path / "run")
@@ -41,7 +41,7 @@ def test_the_same_data_again_also_where_images_were_added_or_moved(images: Path,
     with pytest.raises(DataError, match=r"lay in .*images, which is not there: name the folder with --data"):
         load_recorded(None, run=run, class_names=before.class_names)
     again = load_recorded(moved, run=run, class_names=before.class_names)
-    assert (again.class_names, again.test_kind) == (("cats", "dogs"), "validation")
+    assert (again.class_names, again.test_kind) == (("cat", "dog"), "validation")
     assert again.held_out == before.held_out
     for one, other in ((again.train, before.train), (again.test, before.test)):
         assert torch.equal(one.images, other.images)
