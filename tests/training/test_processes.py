@@ -64,9 +64,9 @@ def test_two_ranks_train_convolutions_with_minibatch_features_as_one_process(
     one = [losses(line) for line in run(recipe, tmp_path / "one")]
     assert len(one) == 3
     for log in two_ranks(run, recipe, tmp_path / "two"):
-        # Adam divides small gradients by small numbers, so that rounding grows from step to step.
-        for ours, theirs, within in zip(log, one, (1e-5, 1e-4, 2e-3), strict=True):
-            assert losses(ours) == pytest.approx(theirs, rel=within)
+        # Means over the steps of an epoch. Adam divides small gradients by small numbers, so that rounding grows.
+        for ours, theirs in zip(log, one, strict=True):
+            assert losses(ours) == pytest.approx(theirs, rel=2e-3)
 
 
 def losses(line: dict[str, Any]) -> dict[str, float]:
