@@ -48,7 +48,10 @@ def test_two_ranks_train_convolutions_with_minibatch_features_as_one_process(
 ) -> None:
     recipe = replace(
         golden_recipe(),
-        generator=partial(ConvolutionalGenerator, image_shape=(1, 8, 8), latent_size=5, widths=(6,)),
+        # Not the grey start: of images all but equal, rounding decides the sign of a distance's gradient.
+        generator=partial(
+            ConvolutionalGenerator, image_shape=(1, 8, 8), latent_size=5, widths=(6,), output_deviation=1.0
+        ),
         discriminator=partial(
             ConvolutionalDiscriminator,
             image_shape=(1, 8, 8),
@@ -64,11 +67,8 @@ def test_two_ranks_train_convolutions_with_minibatch_features_as_one_process(
     one = [losses(line) for line in run(recipe, tmp_path / "one")]
     assert len(one) == 3
     for log in two_ranks(run, recipe, tmp_path / "two"):
-        for name in ("discriminator/supervised", "discriminator/adversarial"):
-            assert log[0][name] == pytest.approx(one[0][name], rel=1e-5)
-        # After D has moved the generator's loss differs by 4e-4, by 3e-3 after three steps: cause not known.
         for ours, theirs in zip(log, one, strict=True):
-            assert losses(ours) == pytest.approx(theirs, rel=1e-2)
+            assert losses(ours) == pytest.approx(theirs, rel=1e-4)
 
 
 def losses(line: dict[str, Any]) -> dict[str, float]:

@@ -4,9 +4,10 @@ import time
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from improved_gan.commands.scoring import Pictures
+from improved_gan.data.counting import columns_of_images
 from improved_gan.data.dataset import DataError
 from improved_gan.distributed import world_size
 from improved_gan.metrics.extraction import FeatureSet, extract
@@ -75,15 +76,9 @@ class Job:
             raise DataError(f"none of the {len(pictures)} images in {pictures.label} can be used")
 
     def _bar(self) -> Progress:
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TextColumn("ETA"),
-            TimeRemainingColumn(elapsed_when_finished=True),
+        return Progress(
+            *columns_of_images(), console=self.console, disable=not self.console.is_terminal, speed_estimate_period=60
         )
-        return Progress(*columns, console=self.console, disable=not self.console.is_terminal, speed_estimate_period=60)
 
     def _stopped(self, stop: StopRequest) -> InterruptedRunError:
         return InterruptedRunError(

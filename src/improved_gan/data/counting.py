@@ -5,9 +5,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 
-__all__ = ["counting"]
+__all__ = ["columns_of_images", "counting"]
+
+
+def columns_of_images() -> tuple[ProgressColumn, ...]:
+    """Of a bar over images whose tasks have a field `rate`."""
+    return (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TextColumn("ETA"),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
 
 
 @contextmanager
@@ -23,15 +35,7 @@ def counting(what: str, *, total: int, done: int = 0) -> Iterator[Callable[[int]
     ...     advance(3)
     """
     console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TextColumn("ETA"),
-        TimeRemainingColumn(elapsed_when_finished=True),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+    with Progress(*columns_of_images(), console=console, disable=not console.is_terminal, transient=True) as progress:
         task = progress.add_task(what, total=total, completed=done, rate="")
         started, finished = time.perf_counter(), 0
 
