@@ -13,6 +13,8 @@ live batch, with gradient. In eval mode its statistics are kept, and an image do
 Use, in the generator only: `generator = ReferenceBatch(convert_virtual_batch_norm(generator), reference_latents)`.
 """
 
+from functools import cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -56,20 +58,16 @@ class VirtualBatchNorm(nn.Module):
         self.num_features, self.eps = num_features, eps
         self.weight = nn.Parameter(torch.ones(num_features)) if affine else None
         self.bias = nn.Parameter(torch.zeros(num_features)) if affine else None
-        # Not saved: they follow from the reference and the weights, and `ReferenceBatch` makes them again.
+        # Not saved: `ReferenceBatch` makes them again.
         self.register_buffer("reference_mean", torch.zeros(num_features), persistent=False)
         self.register_buffer("reference_variance", torch.ones(num_features), persistent=False)
         # How many leading rows are the reference, whether to keep its statistics, and of how many examples they are.
         self.reference_rows, self.keeps, self.kept_size = 0, False, 0
 
     def begin_reference(self, num_rows: int, *, keep: bool = False) -> None:
-        """From now on the first `num_rows` of the input are the reference; `keep` its statistics for later."""
+        """The first `num_rows` of the next inputs are the reference, `keep` its statistics; 0: those kept are used."""
         self.reference_rows, self.keeps = num_rows, keep
         self.kept_size = 0 if keep else self.kept_size
-
-    def end_reference(self) -> None:
-        """From now on the input has no reference rows: the statistics kept before are used."""
-        self.reference_rows, self.keeps = 0, False
 
     def forward(self, values: Tensor) -> Tensor:
         """`values` normalised, (N, C, ...) -> (N, C, ...); rows of the reference, if it leads, by themselves."""
@@ -99,8 +97,8 @@ class VirtualBatchNorm(nn.Module):
 
     def _check(self, values: Tensor) -> None:
         if values.dim() not in (2, 3, 4) or values.shape[1] != self.num_features:
-            shapes = "(N, C), (N, C, L) or (N, C, H, W)"
-            raise ValueError(f"input must be {shapes} with C = {self.num_features}; got {tuple(values.shape)}")
+            wanted = f"(N, C), (N, C, L) or (N, C, H, W) with C = {self.num_features}"
+            raise ValueError(f"input must be {wanted}; got {tuple(values.shape)}")
         if self.reference_rows > values.shape[0]:
             raise ValueError(f"the first {self.reference_rows} rows must be the reference; got {tuple(values.shape)}")
         if self.reference_rows == self.kept_size == 0:
@@ -186,17 +184,16 @@ class ReferenceBatch(nn.Module):
 
     def __init__(self, network: nn.Module, reference: Tensor, *, rows_at_once: int | None = 16) -> None:
         super().__init__()
+        _leave_the_check_out_of_compiled_graphs()
         if not any(isinstance(layer, VirtualBatchNorm) for layer in network.modules()):
             raise ValueError("the network has no VirtualBatchNorm: apply convert_virtual_batch_norm(network) first")
         if reference.dim() == 0 or len(reference) < 2:
             raise ValueError(f"reference must be (n, ...) with n >= 2 examples; got {tuple(reference.shape)}")
         if rows_at_once is not None and rows_at_once < 2:
-            raise ValueError(
-                f"rows_at_once must be at least 2 (single rows are rounded differently); got {rows_at_once}"
-            )
+            raise ValueError(f"rows_at_once must be at least 2 (one row is rounded differently); got {rows_at_once}")
         self.network, self.rows_at_once = network, rows_at_once
         self.register_buffer("reference", from_main(reference).clone())
-        self._kept_for: list[object] = []  # what the kept statistics were computed from
+        self._kept_for: list[object] = []  # what the kept statistics follow from
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The network's output for `inputs` (N, ...); the reference's own output is not returned."""
@@ -220,7 +217,6 @@ class ReferenceBatch(nn.Module):
         self._run(self.reference, keep=True)
         self._kept_for = self._state()
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def _refresh_if_stale(self) -> None:
         state = self._state()
         pairs = zip(state, self._kept_for, strict=False)
@@ -243,8 +239,12 @@ class ReferenceBatch(nn.Module):
         for layer in layers:
             layer.begin_reference(len(self.reference), keep=keep)
         try:
-            output: Tensor = self.network(rows)
-            return output
+            return self.network(rows)  # type: ignore[no-any-return]
         finally:
             for layer in layers:
-                layer.end_reference()
+                layer.begin_reference(0)
+
+
+@cache  # and not a decorator, which would import the compiler, two seconds, with this file
+def _leave_the_check_out_of_compiled_graphs() -> None:
+    ReferenceBatch._refresh_if_stale = torch.compiler.disable(ReferenceBatch._refresh_if_stale)  # type: ignore
