@@ -191,7 +191,7 @@ def table(results: list[dict[str, Any]]) -> str:
         for name in ("samples/inception_score", "samples/frechet_distance"):
             values = torch.tensor([one[name] for one in of_column], dtype=torch.float64)
             each = ", ".join(f"{value:.2f}" for value in values.tolist())
-            cells.append(f"{values.mean():.2f} ± {values.std(correction=0):.2f} ({each})")
+            cells.append(f"{values.mean():.2f} ± {values.std(correction=min(1, len(values) - 1)):.2f} ({each})")
         alarms = sorted({alarm for one in of_column for alarm in one.get("alarms", [])})
         lines.append(f"| {column} | {len(of_column)} | {cells[0]} | {cells[1]} | {', '.join(alarms)} |")
     return "\n".join(lines)

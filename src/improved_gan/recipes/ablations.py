@@ -26,16 +26,15 @@ COLUMNS = {
     "-L": ("-no-labels", "4.36 ± .04"),
     "-MBF": ("-no-minibatch-features", "3.87 ± .03"),
 }
-_HISTORICAL_WEIGHT = (
-    0.01  # the paper gives none; at 1 the pull is hundreds of times that of the loss and nothing learns
-)
+# The paper gives none; at 1 the pull is hundreds of times that of the loss and nothing learns.
+_HISTORICAL_WEIGHT = 0.01
 
 
 def our_methods(labels: int | None = None) -> Recipe:
     """CIFAR-10 samples by all methods but feature matching and historical averaging.
 
-    Table 3, "Our methods". Expected: Inception score 8.09 ± .07 of 50,000 samples. Measured: not yet at any
-    width (docs/results.md).
+    Table 3, "Our methods". Expected: Inception score 8.09 ± .07 of 50,000 samples. Measured: at full width
+    not yet; the six columns at 14x14 pixels are in docs/results.md.
 
     Args:
         labels: how many of the 50,000; default all.

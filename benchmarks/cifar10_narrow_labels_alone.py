@@ -1,0 +1,27 @@
+"""What `cifar10_narrow.py` is to be compared with: its discriminator, trained as long on the labelled images alone.
+
+improved-gan train benchmarks/cifar10_narrow_labels_alone.py --labels 4000 --data DATA --out DIR
+"""
+
+from dataclasses import replace
+from functools import partial
+
+from improved_gan.models import ConvolutionalDiscriminator, ConvolutionalGenerator
+from improved_gan.recipes import Recipe, cifar10_labels_alone
+
+IMAGE = (3, 32, 32)
+
+
+def recipe(labels: int | None = None) -> Recipe:
+    """CIFAR-10 from the labelled images alone, 32 and 64 channels."""
+    return replace(
+        cifar10_labels_alone(labels),
+        name="cifar10-narrow-labels-alone",
+        generator=partial(ConvolutionalGenerator, image_shape=IMAGE, widths=(128, 64, 32)),
+        discriminator=partial(ConvolutionalDiscriminator, image_shape=IMAGE, num_classes=10, widths=(32, 64)),
+        epochs=12,
+        learning_rate=0.001,
+        decay_share=0.5,
+        average_decay=0.99,
+        sample_every=3,
+    )
