@@ -13,12 +13,12 @@ IMAGE = (3, 32, 32)
 
 
 def recipe(labels: int | None = None) -> Recipe:
-    """CIFAR-10 from the labelled images alone, 32 and 64 channels."""
+    """CIFAR-10 from the labelled images alone, 16 and 32 channels."""
     return replace(
         cifar10_labels_alone(labels),
         name="cifar10-narrow-labels-alone",
-        generator=partial(ConvolutionalGenerator, image_shape=IMAGE, widths=(128, 64, 32)),
-        discriminator=partial(ConvolutionalDiscriminator, image_shape=IMAGE, num_classes=10, widths=(32, 64)),
+        generator=partial(ConvolutionalGenerator, image_shape=IMAGE, widths=(64, 32, 16)),
+        discriminator=partial(ConvolutionalDiscriminator, image_shape=IMAGE, num_classes=10, widths=(16, 32)),
         epochs=12,
         learning_rate=0.001,
         decay_share=0.5,

@@ -13,6 +13,7 @@ from improved_gan.commands.classify import run_classification
 from improved_gan.commands.review import ReviewOptions, _next_command
 from improved_gan.data import DataError, load_digits
 from improved_gan.data.image_sources import ImageSource
+from improved_gan.data.recorded_folder import IMAGES_FILE, REPORT_FILE
 from improved_gan.labelling.reading import ImageList
 
 
@@ -101,3 +102,20 @@ def test_several_paths_have_no_single_command() -> None:
     images = ImageList([])
     images.parts = [("a/", source), ("b/", source)]
     assert _next_command(images) == ""
+
+
+def test_a_part_of_the_runs_own_images_is_named_as_the_whole_is(
+    trained_run: Path, images: Path, tmp_path: Path
+) -> None:
+    (images / "3").mkdir()
+    (images / "unlabelled").mkdir()
+    for number, path in enumerate(sorted(images.glob("*.png"))):
+        path.rename(images / ("3" if number < 10 else "unlabelled") / path.name)
+    run = shutil.copytree(trained_run, tmp_path / "run")
+    (run / REPORT_FILE).write_text(json.dumps({"path": str(images), "size": 8}))
+    (run / IMAGES_FILE).write_text("file,part,label,sha256\n3/00.png,train,3,0\n")
+    (tmp_path / "old.csv").write_text("file,label\n3/01.png,3\nunlabelled/12.png,7\n")
+    data, shown, _ = go(run, images / "unlabelled", num=5, labels=tmp_path / "old.csv")
+    assert all(name.startswith("unlabelled/") and (images / name).is_file() for name in shown)
+    assert data["earlier"] == {f"3/{number:02d}.png": "3" for number in range(10)} | {"unlabelled/12.png": "7"}
+    assert data["command"] == f"improved-gan train folder --images {images} --labels labels.csv"

@@ -15,6 +15,7 @@ from improved_gan.commands.review import ReviewOptions, write_review
 from improved_gan.data.dataset import DataError, unit_range
 from improved_gan.data.image_sources import Read
 from improved_gan.data.in_order import in_chunks, in_order, num_workers
+from improved_gan.data.recorded_folder import recorded_path
 from improved_gan.labelling.predictions import Finished, Predictions
 from improved_gan.labelling.reading import Decode, ImageList, decoder
 from improved_gan.labelling.uncertainty import entropy
@@ -67,7 +68,7 @@ def run_classification(
     """
     trained = load_trained(run, device=choose_device(device), warn=partial(warn, console))
     _check_classes(trained, run, console)
-    found = ImageList(images)
+    found = ImageList(images, root=recorded_path(run))
     decode = decoder_of(trained, fit=fit, invert=invert)
     try:
         with Predictions(out, _columns(trained), _identity(trained, fit=fit, invert=invert)) as predictions:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from improved_gan.data.dataset import DataError, unit_range
 from improved_gan.data.folder_layout import layout_of
+from improved_gan.data.image_sources import open_images
 from improved_gan.data.labels_file import read_labels
 from improved_gan.labelling.choice import Prediction, least_certain
 from improved_gan.labelling.reading import Decode, ImageList
@@ -71,14 +72,12 @@ def write_review(
 
 def _earlier_labels(path: Path | None, images: ImageList, class_names: list[str]) -> dict[str, str]:
     """Label by name, as the page names images: of folders named after the run's classes, then of the labels file."""
-    names = [images.within(file) for file in images.files()]
-    found = {}
-    if len(images.parts) == 1:
+    root, names, found = images.labels_root, [images.within(file) for file in images.files()], {}
+    if root is not None:
+        names = list(open_images(root).names) if root.is_dir() else names
         folders = zip(names, layout_of(names).classes, strict=True)
         found = {name: one for name, one in folders if one is not None and one in class_names and _writable(name)}
-    if path is None:
-        return found
-    return found | read_labels(path, names, images.parts[0][1].path if len(images.parts) == 1 else Path())
+    return found if path is None else found | read_labels(path, names, root or Path())
 
 
 def _writable(file: str) -> bool:
@@ -118,7 +117,6 @@ def _collect(images: ImageList, pool: list[Prediction], use: Callable[[str, byte
 
 def _next_command(images: ImageList) -> str:
     """Only where one folder or archive was classified: names of several fit no single `--images`."""
-    if len(images.parts) > 1:
+    if images.labels_root is None:
         return ""
-    folder = str(images.parts[0][1].path)
-    return f"improved-gan train folder --images {shlex.quote(folder)} --labels labels.csv"
+    return f"improved-gan train folder --images {shlex.quote(str(images.labels_root))} --labels labels.csv"

@@ -20,7 +20,7 @@ from improved_gan.data.image_scan import Scan, scan_images
 from improved_gan.data.image_sources import open_images
 from improved_gan.data.in_order import num_workers
 
-__all__ = ["HEADER", "IMAGES_FILE", "REPORT_FILE", "load_recorded"]
+__all__ = ["HEADER", "IMAGES_FILE", "REPORT_FILE", "load_recorded", "recorded_path"]
 
 IMAGES_FILE = "images.csv"
 REPORT_FILE = "images.json"
@@ -65,6 +65,11 @@ def load_recorded(images: Path | None, *, run: Path, class_names: Sequence[str])
         held_out=tuple((np.setdiff1d(inside, training) - training[0]).tolist()),
         digest=scan.digest(),
     )
+
+
+def recorded_path(run: Path) -> Path | None:
+    """Where the images of a run lay when it began; None where it was trained on something else."""
+    return _read(run)[1] if (run / REPORT_FILE).is_file() else None
 
 
 def _read(run: Path) -> tuple[list[list[str]], Path, int]:

@@ -21,13 +21,25 @@ class ImageList:
 
     Args:
         paths: image files, folders, archives.
+        root: a folder whose labels file is to name the images, where one path is given and lies in it.
 
     Raises:
         DataError: a path that does not exist, or holds no image.
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Path], *, root: Path | None = None) -> None:
         self.parts = [_part(path) for path in paths]
+        self._root = root
+
+    @property
+    def labels_root(self) -> Path | None:
+        """The folder or archive that names in a labels file are relative to; None where several paths were given."""
+        if len(self.parts) != 1:
+            return None
+        path = self.parts[0][1].path
+        if self._root is None or is_archive(path.name) or not path.resolve().is_relative_to(self._root.resolve()):
+            return path
+        return self._root
 
     def __len__(self) -> int:
         return sum(len(source) for _, source in self.parts)
@@ -46,8 +58,14 @@ class ImageList:
 
     def within(self, file: str) -> str:
         """The name inside the folder or archive, where only one was given: what a labels file there would say."""
-        prefix = self.parts[0][0]
-        return file.removeprefix(prefix) if len(self.parts) == 1 else file
+        if len(self.parts) != 1:
+            return file
+        prefix, source = self.parts[0]
+        name, root = file.removeprefix(prefix), self.labels_root
+        if root is None or root == source.path:
+            return name
+        folder = source.path if source.path.is_dir() else source.path.parent
+        return (folder.resolve().relative_to(root.resolve()) / name).as_posix()
 
 
 def _part(path: Path) -> tuple[str, ImageSource]:

@@ -17,11 +17,20 @@ __all__ = [
     "RECIPES",
     "Recipe",
     "RecipeError",
+    "cifar10",
+    "cifar10_labels_alone",
+    "cifar10_pictures",
     "digits",
     "digits_labels_alone",
+    "folder",
+    "imagenet_128",
     "mnist",
     "mnist_best",
+    "mnist_classifier",
     "mnist_fast",
+    "mnist_pictures",
+    "svhn",
+    "svhn_pictures",
 ]
 
 # Name on the command line -> function(num_labels or None for its default) -> Recipe.
