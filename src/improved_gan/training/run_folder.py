@@ -125,14 +125,14 @@ class RunFolder:
             os.fsync(file.fileno())
 
     def read_log(self) -> list[dict[str, Any]]:
-        """Every report so far; a line cut short by a crash is passed over."""
+        """Every report so far; a line that a crash cut short or damaged is passed over."""
         if not self.log_file.exists():
             return []
         lines = []
-        for text in self.log_file.read_text().splitlines():
+        for text in self.log_file.read_bytes().splitlines():
             try:
                 lines.append(json.loads(text))
-            except json.JSONDecodeError:
+            except ValueError:  # also of bytes that are no UTF-8
                 continue
         return lines
 
