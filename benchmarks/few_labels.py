@@ -3,9 +3,10 @@
     python benchmarks/few_labels.py [digits mnist cifar10] [--labels 20 50 100 200] [--splits 5] [--out DIR] [--quick]
                                     [--steps N] [--methods NAME ...] [--peer DIR] [--data DIR] [--threads 1] [--show]
 
-The GAN estimator, the same network on the labels alone, LabelSpreading, SelfTraining around logistic regression, a
-linear probe on principal components of all images, and LAMDA-SSL's port of the GAN (see lamda_ssl_peer.py). Each sees
-the labels of the split and all training images; the error is that of the test images, which nothing else reads. A cell
+The GAN estimator, as it is and from spread labels, the same network on the labels alone, LabelSpreading, SelfTraining
+around logistic regression, a linear probe on principal components of all images, and LAMDA-SSL's port of the GAN (see
+lamda_ssl_peer.py). Each sees the labels of the split and all training images; the error is that of the test images,
+which nothing else reads. A cell
 (data, method, labels, split) is one JSON file in the folder: the same command again does what is missing. `--show`
 only prints and draws what is there. `--quick` is one split, two label counts and 200 steps, to see that all works.
 Images of more than 256 numbers reach LabelSpreading and SelfTraining as their 64 first principal components.
@@ -71,13 +72,13 @@ class Task:
         return self.flat() if self.data.train.images[0].numel() <= 256 else self.components()
 
 
-def gan(task: Task, *, unlabelled_weight: float = 0.5) -> np.ndarray:
+def gan(task: Task, **settings: Any) -> np.ndarray:
     images = task.data.train.images.numpy()
     steps_per_epoch = max(1, len(images) // 100)
     model = SemiSupervisedGANClassifier(
         layout="NCHW",
         epochs=max(1, round(task.steps / steps_per_epoch)),
-        unlabelled_weight=unlabelled_weight,
+        **settings,
         device="cpu",
         random_state=task.split.seed,
     )
@@ -86,6 +87,10 @@ def gan(task: Task, *, unlabelled_weight: float = 0.5) -> np.ndarray:
 
 def labels_alone(task: Task) -> np.ndarray:
     return gan(task, unlabelled_weight=0.0)
+
+
+def gan_from_spread_labels(task: Task) -> np.ndarray:
+    return gan(task, spread_labels=True)
 
 
 def label_spreading(task: Task) -> np.ndarray:
@@ -122,6 +127,7 @@ def peer(task: Task) -> np.ndarray:
 
 METHODS: dict[str, Callable[[Task], np.ndarray]] = {
     "GAN": gan,
+    "GAN from spread labels": gan_from_spread_labels,
     "labels alone": labels_alone,
     "LabelSpreading": label_spreading,
     "SelfTraining": self_training,

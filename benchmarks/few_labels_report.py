@@ -8,6 +8,7 @@ __all__ = ["draw", "print_table"]
 
 _COLOURS = {
     "GAN": "C0",
+    "GAN from spread labels": "C6",
     "labels alone": "C1",
     "LabelSpreading": "C2",
     "SelfTraining": "C3",

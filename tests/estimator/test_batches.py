@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from improved_gan.data import Guesses
 from improved_gan.estimator import batches
 from improved_gan.estimator.batches import ArrayBatches, Examples
 from improved_gan.estimator.layout import find_layout
@@ -48,3 +49,20 @@ def test_few_examples_make_one_small_batch() -> None:
     )
     (batch,) = source.epoch(0)
     assert len(batch.unlabelled_images) == len(batch.labels) == 4
+
+
+def test_guesses_come_in_the_first_epochs_with_their_own_images() -> None:
+    values = np.arange(40, dtype=np.uint8).reshape(20, 2)
+    guesses = Guesses(torch.tensor([2, 9, 15]), torch.tensor([0, 1, 0]), batch_size=2, num_epochs=1)
+    source = ArrayBatches(
+        examples_of([values]), np.array([3]), np.array([0]), batch_size=5, seed=1, device="cpu", guesses=guesses
+    )
+    plain = ArrayBatches(examples_of([values]), np.array([3]), np.array([0]), batch_size=5, seed=1, device="cpu")
+    seen = []
+    for batch, other in zip(source.epoch(0), plain.epoch(0), strict=True):
+        torch.testing.assert_close(batch.unlabelled_images, other.unlabelled_images)
+        first_pixels = batch.guessed_images[:, 0, 0, 0].mul(255).round().long()
+        seen += zip(first_pixels.tolist(), batch.guesses.tolist(), strict=True)
+    assert set(seen) == {(4, 0), (18, 1), (30, 0)}
+    assert len(seen) == 8
+    assert all(batch.guessed_images is None for batch in source.epoch(1))

@@ -2,8 +2,13 @@
 
 import numpy as np
 import pytest
+from sklearn.datasets import make_blobs
 
 from improved_gan import SemiSupervisedGANClassifier
+from improved_gan.estimator import ensemble
+from improved_gan.estimator.inputs import InputFormat
+from improved_gan.estimator.labels import read_labels
+from improved_gan.estimator.settings import Settings
 
 
 def test_an_ensemble_averages_probabilities_and_joins_features(few) -> None:
@@ -46,8 +51,6 @@ def test_a_warm_start_needs_what_a_cold_fit_drops(few, fitted) -> None:
 
 
 def test_a_warm_start_never_validates_on_labels_it_has_trained_on(few, tmp_path, monkeypatch) -> None:
-    from improved_gan.estimator import ensemble
-
     seen = []
     fit_members = ensemble.fit_members
 
@@ -69,3 +72,37 @@ def test_a_warm_start_never_validates_on_labels_it_has_trained_on(few, tmp_path,
         assert not validation & trained
         trained |= training
     assert len(seen[-1][1]) > len(seen[0][1])
+
+
+def test_labels_spread_within_clusters_and_not_from_held_out_examples() -> None:
+    points, truth = make_blobs(300, centers=3, n_features=16, cluster_std=2.0, random_state=0)
+    known = read_labels(np.where(np.arange(300) < 30, truth, -1), classes=None)
+    form = InputFormat.learn([points], layout="auto", scaling="auto", value_range=None)
+    model = SemiSupervisedGANClassifier(
+        epochs=20, batch_size=50, spread_labels=True, validation_fraction=0.3, device="cpu"
+    )
+    task = ensemble.Task.plan([points], known, form, Settings.check(model), seed=0)
+    guesses = task.spread()
+    assert not set(guesses.indices.tolist()) & set(known.rows[task.validation].tolist())
+    assert (guesses.classes.numpy() == truth[guesses.indices]).all()
+    assert len(guesses.indices) == pytest.approx(0.7 * (300 - len(task.validation)), abs=3)
+    assert (guesses.batch_size, guesses.num_epochs) == (30, 9)  # 60% of a batch, 45% of the epochs
+
+
+def test_spread_labels_are_learnt_as_labels_are(few) -> None:
+    model = SemiSupervisedGANClassifier(epochs=4, spread_labels=True, random_state=0, device="cpu")
+    history = model.fit(few.images, few.y).history_[0]
+    assert ["discriminator/guessed" in line for line in history] == [True, True, False, False]
+
+
+def test_the_precision_is_that_of_the_recipe_unless_it_is_given(few, monkeypatch) -> None:
+    monkeypatch.setattr("improved_gan.recipes.precision.fastest", lambda device: "bfloat16")
+
+    def precision(size: int, **settings: object) -> str:
+        model = SemiSupervisedGANClassifier(device="cpu", **settings)
+        images = np.tile(few.images, (1, size // 8, size // 8))
+        form = InputFormat.learn([images], layout="auto", scaling="auto", value_range=None)
+        known = read_labels(few.y, classes=None)
+        return ensemble.Task.plan([images], known, form, Settings.check(model), seed=0).recipe(3).precision
+
+    assert [precision(8), precision(24), precision(24, precision="float32")] == ["float32", "bfloat16", "float32"]

@@ -48,3 +48,8 @@ def test_the_numbers_of_numpy_are_numbers() -> None:
     checked = asdict(Settings.check(SemiSupervisedGANClassifier(device="cpu", **numbers)))
     assert {name: checked[name] for name in numbers} == numbers
     json.dumps(checked)  # plain numbers from here on
+
+
+def test_spread_labels_need_examples_without_labels() -> None:
+    with pytest.raises(ValueError, match="uses examples without labels, unlabelled_weight=0 does not"):
+        Settings.check(SemiSupervisedGANClassifier(spread_labels=True, unlabelled_weight=0))

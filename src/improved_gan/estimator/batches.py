@@ -5,12 +5,13 @@ again and again, and are among the unlabelled ones too, as in the released scrip
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from improved_gan.data import Batch
+from improved_gan.data import Batch, Guesses
 from improved_gan.estimator.layout import Layout
 from improved_gan.estimator.scaling import Scale
 
@@ -65,6 +66,7 @@ class ArrayBatches:
         batch_size: of each part; fewer where there are fewer examples.
         seed: decides every order.
         device: where batches come out.
+        guesses: further examples for the classes, with guessed ones.
     """
 
     def __init__(
@@ -76,8 +78,9 @@ class ArrayBatches:
         batch_size: int,
         seed: int,
         device: str,
+        guesses: Guesses | None = None,
     ) -> None:
-        self._examples, self._labelled_rows, self._seed = examples, labelled_rows, seed
+        self._examples, self._labelled_rows, self._seed, self._guesses = examples, labelled_rows, seed, guesses
         self._codes = torch.from_numpy(codes).to(device)
         self._batch_size = min(batch_size, len(examples))
         self._device = device
@@ -89,20 +92,28 @@ class ArrayBatches:
 
     def epoch(self, epoch: int, *, first_step: int = 0) -> Iterator[Batch]:
         """The batches of one epoch, from its step `first_step` on."""
-        labelled, unlabelled, fresh = (self._order(epoch, stream) for stream in range(3))
+        guesses = self._guesses if self._guesses is not None and epoch < self._guesses.num_epochs else None
+        labelled = self._repeated(epoch, 0, len(self._labelled_rows), self._batch_size)
+        unlabelled, fresh = (self._random(epoch, stream).permutation(len(self._examples)) for stream in (1, 2))
+        guessed = None if guesses is None else self._repeated(epoch, 3, len(guesses.indices), guesses.batch_size)
         for step in range(first_step, self.steps_per_epoch):
             rows = slice(step * self._batch_size, (step + 1) * self._batch_size)
-            yield Batch(
+            batch = Batch(
                 labelled_images=self._examples.take(self._labelled_rows[labelled[rows]]),
                 labels=self._codes[torch.from_numpy(labelled[rows]).to(self._device)],
                 unlabelled_images=self._examples.take(unlabelled[rows]),
                 fresh_images=self._examples.take(fresh[rows]),
             )
+            if guessed is not None and guesses is not None:
+                some = guessed[step * guesses.batch_size : (step + 1) * guesses.batch_size]
+                images = self._examples.take(guesses.indices[some].numpy())
+                batch = replace(batch, guessed_images=images, guesses=guesses.classes[some].to(self._device))
+            yield batch
 
-    def _order(self, epoch: int, stream: int) -> np.ndarray:
-        """Stream 0 repeats shuffles of the labelled, 1 and 2 shuffle all."""
-        random = np.random.default_rng([self._seed, stream, epoch])
-        if stream:
-            return random.permutation(len(self._examples))
-        needed, available = self.steps_per_epoch * self._batch_size, len(self._labelled_rows)
+    def _random(self, epoch: int, stream: int) -> np.random.Generator:
+        return np.random.default_rng([self._seed, stream, epoch])
+
+    def _repeated(self, epoch: int, stream: int, available: int, batch_size: int) -> np.ndarray:
+        """Places for all steps of an epoch: shuffles of the available ones, one after another."""
+        random, needed = self._random(epoch, stream), self.steps_per_epoch * batch_size
         return np.concatenate([random.permutation(available) for _ in range(-(-needed // available))])

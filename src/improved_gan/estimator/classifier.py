@@ -39,18 +39,18 @@ class SemiSupervisedGANClassifier(SemiSupervisedMixin, BaseEstimator):  # type: 
             deviation (rows of features only).
         value_range: (low, high), black and white of X; None detects it.
         classes: all classes; one without a label is then an error. None takes those in y.
-        epochs: passes over the unlabelled examples; None takes about 1,500 training steps, or 6,000 where an example
-            has more than 256 numbers.
+        epochs: passes over the unlabelled examples; None takes about 1,500 steps, or 6,000 beyond 256 numbers each.
         batch_size: of each of the labelled, unlabelled and generated parts of a step.
         learning_rate: of both players, None for that of the recipe; it falls to 0 over the second half of the training.
         unlabelled_weight: of the real-or-generated loss. 0 trains the same network on the labelled examples alone.
+        spread_labels: whether training begins with the labels spread over a graph of neighbours (Zhou et al., 2004).
         n_models: members of the ensemble; class probabilities are averaged.
         validation_fraction: share of the labels, class by class, that is held out to stop early and to choose the best
             weights. Only labels given to `fit` are used, and none that a fit before a warm start trained on. 0 trains
             to the end.
         patience: reports without improvement (there are 40 in a training) before it stops early.
         warm_start: whether `fit` goes on from the last fit (same shape and classes). It keeps the optimisers.
-        precision: "float32", or "bfloat16" for the forward passes.
+        precision: "float32", "bfloat16" for the forward passes, or "auto", that of the recipe on this machine.
         device: "auto" takes a GPU where there is one.
         n_jobs: members that are trained at the same time, each in a process; as in scikit-learn.
         random_state: the same number gives the same model (same machine, same number of threads).
@@ -92,11 +92,12 @@ class SemiSupervisedGANClassifier(SemiSupervisedMixin, BaseEstimator):  # type: 
         batch_size: int = 100,
         learning_rate: float | None = None,
         unlabelled_weight: float = 0.5,
+        spread_labels: bool = False,
         n_models: int = 1,
         validation_fraction: float = 0.0,
         patience: int = 10,
         warm_start: bool = False,
-        precision: str = "float32",
+        precision: str = "auto",
         device: str = "auto",
         n_jobs: int | None = None,
         random_state: Any = None,
@@ -111,6 +112,7 @@ class SemiSupervisedGANClassifier(SemiSupervisedMixin, BaseEstimator):  # type: 
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.unlabelled_weight = unlabelled_weight
+        self.spread_labels = spread_labels
         self.n_models = n_models
         self.validation_fraction = validation_fraction
         self.patience = patience

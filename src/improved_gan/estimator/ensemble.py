@@ -11,6 +11,7 @@ from joblib import Parallel, delayed
 from rich.console import Console
 from torch import Tensor
 
+from improved_gan.data import Guesses
 from improved_gan.estimator.arrays import content_keys
 from improved_gan.estimator.batches import ArrayBatches, Examples
 from improved_gan.estimator.choice import Choice, choose
@@ -19,13 +20,16 @@ from improved_gan.estimator.inputs import InputFormat
 from improved_gan.estimator.labels import KnownLabels, hold_out
 from improved_gan.estimator.scaling import ColumnScale
 from improved_gan.estimator.settings import Settings
-from improved_gan.recipes.recipe import Recipe
+from improved_gan.recipes.guessing import Guessing
+from improved_gan.recipes.precision import settled
+from improved_gan.recipes.recipe import AUTO, Recipe
 from improved_gan.training import LabelsAlone, SemiSupervised
 from improved_gan.training.reporting import say
 
 __all__ = ["Task", "check_same", "fit_members"]
 
 _REPORTS = 40
+_GUESSED = 60  # examples with a guessed class a step, of 100
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class Task:
     training: np.ndarray  # places among the known labels
     validation: np.ndarray
     trained: frozenset[str]  # keys of all examples whose labels were trained on; empty without a warm start
+    guesses: Guesses | None = None  # classes that the labels were spread to
 
     @classmethod
     def plan(
@@ -85,19 +90,33 @@ class Task:
         recipe = self.choice.to_recipe(
             len(self.training),
             epochs=epochs,
-            precision=settings.precision,
             report_every=max(1, epochs // _REPORTS),
             decay_share=0.5,
             # About a tenth of the steps, so that a short training is not tested with its first, wrong weights.
             average_decay=1 - 1 / min(1000.0, max(10.0, 0.1 * epochs * steps_per_epoch)),
             average_every=1,
         )
+        if settings.precision != AUTO:
+            recipe = replace(recipe, precision=settings.precision)
+        recipe = settled(recipe, torch.device(settings.device))
         if settings.learning_rate is not None:
             recipe = replace(recipe, learning_rate=settings.learning_rate)
         if settings.unlabelled_weight == 0:
             return replace(recipe, objective=LabelsAlone())
         assert isinstance(recipe.objective, SemiSupervised)
         return replace(recipe, objective=replace(recipe.objective, unsupervised_weight=settings.unlabelled_weight))
+
+    def spread(self) -> Guesses:
+        """Guess the classes of the examples that are nearest to labelled ones; those held out have no part in it."""
+        examples = Examples(self.parts, self.form.layout, self.form.scale, "cpu")
+        steps_per_epoch = len(examples) // min(self.settings.batch_size, len(examples))
+        guessing = Guessing(_GUESSED * self.settings.batch_size // 100, share=0.7, duration=0.45)
+        labels = torch.full((len(examples),), -1)
+        labels[torch.from_numpy(self.known.rows[self.training])] = torch.from_numpy(self.known.codes[self.training])
+        rows = torch.from_numpy(np.setdiff1d(np.arange(len(examples)), self.known.rows[self.validation]))
+        places, classes = guessing.spread(examples.take(rows.numpy()), labels[rows])
+        epochs = guessing.num_epochs(self.recipe(steps_per_epoch).epochs)
+        return Guesses(rows[places], classes, max(1, guessing.batch_size), epochs)
 
     def announce(self) -> None:
         """Say what was found and chosen."""
@@ -126,6 +145,8 @@ def fit_members(
     Raises:
         DivergedError: a training diverged.
     """
+    if task.settings.spread_labels:
+        task = replace(task, guesses=task.spread())
     jobs: list[tuple[int, Any]] = list(zip(seeds, before or [None] * len(seeds), strict=True))
     if len(jobs) == 1:
         return [_fit_one(task, *jobs[0])]
@@ -177,6 +198,7 @@ def _fit_one(task: Task, seed: int, before: dict[str, Tensor] | None) -> Fit:
         batch_size=settings.batch_size,
         seed=seed,
         device=settings.device,
+        guesses=task.guesses,
     )
     validation = None
     if len(task.validation):

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from improved_gan.recipes.recipe import PRECISIONS
+from improved_gan.recipes.recipe import AUTO, PRECISIONS
 
 __all__ = ["Settings"]
 
@@ -20,6 +20,7 @@ class Settings:
     batch_size: int
     learning_rate: float | None
     unlabelled_weight: float
+    spread_labels: bool
     n_models: int
     validation_fraction: float
     patience: int
@@ -36,14 +37,17 @@ class Settings:
             ValueError: a number out of its range, or a precision or device that is not to be had.
         """
         _check_numbers(params)
-        if params.precision not in PRECISIONS:
-            raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {params.precision!r}")
+        if params.precision not in (AUTO, *PRECISIONS):
+            raise ValueError(f"precision must be one of {AUTO}, {', '.join(PRECISIONS)}; got {params.precision!r}")
+        if params.spread_labels and params.unlabelled_weight == 0:
+            raise ValueError("spread_labels=True uses examples without labels, unlabelled_weight=0 does not: take one")
         return cls(
             network=params.network,
             epochs=None if params.epochs is None else int(params.epochs),
             batch_size=int(params.batch_size),
             learning_rate=None if params.learning_rate is None else float(params.learning_rate),
             unlabelled_weight=float(params.unlabelled_weight),
+            spread_labels=bool(params.spread_labels),
             n_models=int(params.n_models),
             validation_fraction=float(params.validation_fraction),
             patience=int(params.patience),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from improved_gan.data import Guesses, LabelledImages, LabelSplit
 from improved_gan.data.dataset import unit_range
@@ -34,13 +35,29 @@ class Guessing:
         labels = torch.full((len(data),), -1)
         labels[list(split.indices)] = torch.tensor(split.labels)
         rows = split.training_indices()
+        places, classes = self.spread(unit_range(data.images[rows]), labels[rows])
+        return Guesses(rows[places], classes, self.batch_size, self.num_epochs(epochs))
+
+    def spread(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Guess the classes of images.
+
+        Args:
+            images: (N, ...) floating-point.
+            labels: (N,) int64 classes, -1 where there is no label.
+
+        Returns:
+            (M,) places of the surest share of each class among the images, and (M,) their classes, int64.
+        """
         probabilities = spread_labels(
-            unit_range(data.images[rows]),
-            labels[rows],
-            num_neighbours=min(self.num_neighbours, len(rows) - 1),
+            images,
+            labels,
+            num_neighbours=min(self.num_neighbours, len(images) - 1),
             num_components=self.num_components,
         )
         probabilities = from_main(probabilities)  # the same in all processes, to the last bit
         surest = surest_of_each_class(probabilities, self.share)
-        guesses = probabilities.argmax(1)[surest]
-        return Guesses(rows[surest], guesses, self.batch_size, max(1, round(self.duration * epochs)))
+        return surest, probabilities.argmax(1)[surest]
+
+    def num_epochs(self, epochs: int) -> int:
+        """How many of a run's epochs see the guesses."""
+        return max(1, round(self.duration * epochs))
