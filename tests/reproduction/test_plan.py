@@ -1,8 +1,9 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from improved_gan.recipes import RECIPES, RecipeError, mnist
+from improved_gan.recipes import RECIPES, Recipe, RecipeError, digits, mnist
 from improved_gan.reproduction.plan import RunOptions, make_plan
 from improved_gan.reproduction.tables import TABLES
 from improved_gan.training.errors import RunError
@@ -94,3 +95,14 @@ def test_a_folder_that_holds_another_run_is_refused_before_anything_starts(tmp_p
         plan(tmp_path, options=RunOptions(epochs=2, precision="bfloat16"))
     with pytest.raises(RunError, match="epochs: 2 there"):
         plan(tmp_path, options=RunOptions(epochs=3))
+
+
+def test_a_run_whose_precision_the_machine_decided_goes_on(tmp_path: Path, monkeypatch) -> None:
+    def mine(labels: int | None = None) -> Recipe:
+        return replace(digits(labels), precision="auto")
+
+    monkeypatch.setitem(RECIPES, "digits", mine)
+    fill(plan(tmp_path).all_jobs()[0], wrong=3)  # it says float32
+    assert plan(tmp_path)
+    with pytest.raises(RunError, match=r"holds another run \(precision: float32 there\)"):
+        plan(tmp_path, options=RunOptions(epochs=2, precision="bfloat16"))

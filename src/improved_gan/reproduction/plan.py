@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from improved_gan.recipes import RECIPES, Recipe, RecipeError
+from improved_gan.recipes.recipe import AUTO
 from improved_gan.recipes.registry import find_recipe
 from improved_gan.reproduction.tables import TABLES, WRONG, PaperTable, Row
 from improved_gan.training.errors import RunError
@@ -209,6 +210,8 @@ def _check(job: Job, recipe: Recipe) -> None:
     if not folder.recipe_file.exists():
         return
     settings = folder.recipe()["settings"]
+    if recipe.precision == AUTO:  # a run that goes on keeps what its machine decided
+        recipe = replace(recipe, precision=folder.precision() or AUTO)
     here = json.loads(json.dumps(recipe.as_dict()))
     wanted = {"recipe": recipe.name, "seed": job.seed, "split seed": job.split, "labels": job.labels}
     split = settings["label_split"]
