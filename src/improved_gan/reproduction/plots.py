@@ -64,7 +64,7 @@ def draw_curves(plan: Plan, path: Path) -> Path:
     for row, jobs in plan.jobs.items():
         some = [RunFolder(job.folder).read_log() for job in jobs or ()]
         if some := [log for log in some if log]:
-            logs[f"{row.title} ({len(some)} runs)"] = some
+            logs[f"{row.title} ({len(some)} run{'s' * (len(some) != 1)})"] = some
     return draw_logs(logs, path)
 
 
