@@ -71,8 +71,9 @@ def card_of(
         "resize": _RESIZE["folder" if settings["recipe"] == "folder" else "other"],
         "training": {
             "recipe": settings["recipe"],
-            "data": settings["values"].get("load_data"),
-            "training_images": settings["label_split"].get("num_images"),
+            "data": "images of one's own" if settings["recipe"] == "folder" else settings["values"].get("load_data"),
+            "data_sha256": settings.get("data_sha256"),
+            "training_images": _num_training(settings["label_split"]),
             "labels": _labels(settings["label_split"], classes),
             "objective": settings["values"].get("objective"),
             "epochs": last.get("epoch"),
@@ -100,6 +101,11 @@ def _evaluation(last: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _num_training(split: Mapping[str, Any]) -> int | None:
+    num = split.get("num_images")
+    return None if num is None else int(num) - len(split.get("held_out", ()))
+
+
 def _facts(one: Any) -> dict[str, Any]:
     return {"name": one.name, "dtype": one.dtype, "shape": list(one.shape), "meaning": one.meaning}
 
@@ -123,6 +129,7 @@ def markdown(card: Mapping[str, Any]) -> str:
     classes = ", ".join(f"`{_line(name)}`" for name in card["classes"]) or "none"
     order = ", in the order of the probabilities" if card["what"] == "classifier" else " that it was trained with"
     agreement = f"{max(card['largest_difference'].values()):.1e} ({card['checked_in']})"
+    content = f", SHA-256 of their content `{training['data_sha256']}`" if training["data_sha256"] else ""
     alarms = "".join(f"\n- **Warning of the last report:** {_line(one)}" for one in training["alarms"])
     return f"""# {_line(card["file"])}
 
@@ -140,7 +147,7 @@ Classes{order}: {classes}.
 
 ## Training
 
-- Data: `{_line(training["data"])}`, {training["training_images"]} training images.
+- Data: `{_line(training["data"])}`, {training["training_images"]} training images{content}.
 - Labels: {labels["number"]}; split seed {labels["split_seed"]}, SHA-256 `{labels["split_sha256"]}`.
 - {training["epochs"]} of {training["epochs_planned"]} epochs, step {training["step"]}, seed {training["seed"]}.{alarms}
 - Method: {PAPER}. Code: {card["method"]["code"]}.
@@ -148,7 +155,7 @@ Classes{order}: {classes}.
 ## Evaluation
 
 - Error of the run's classifier: {measured}; the paper: {_line(evaluation["paper"])}.
-- Not measured: other data, other cameras, other people's handwriting. Probabilities are not calibrated.
+- Not measured: images from anywhere else (other cameras, other people). Probabilities are not calibrated.
 - The file agrees with the network that was trained, to {agreement}.
 
 ## Licence
