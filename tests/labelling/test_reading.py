@@ -55,3 +55,33 @@ def test_pixels_as_the_network_was_trained_on_them(tmp_path: Path) -> None:
     assert stretched.min() < 50
     with pytest.raises(DataError, match="is 12x4 in mode L"):
         decoder((1, 4, 4), fit=False, invert=False, square=False)("wide.png", content)
+
+
+def test_names_inside_a_root(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def named(path: Path, root: Path | None) -> tuple[list[str], Path | None]:
+        images = ImageList([path], root=root)
+        return [images.within(name) for name in images.files()], images.labels_root
+
+    everything = (["a,\"'.png", "b/y.png", "z.png"], folder)
+    assert named(folder, folder) == everything
+    assert named(folder / "b", folder) == (["b/y.png"], folder)
+    assert named(folder / "b" / "y.png", folder) == (["b/y.png"], folder)
+    assert named(folder / "b", None) == (["y.png"], folder / "b")
+    assert named(folder / "b", tmp_path / "gone") == (["y.png"], folder / "b")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    Image.new("L", (2, 2)).save(outside / "w.png")
+    assert named(outside, folder) == (["w.png"], outside)
+    (folder / "more").symlink_to(outside)
+    assert named(folder / "more", folder) == (["more/w.png"], folder)
+    (outside / "link.png").symlink_to(folder / "z.png")
+    assert named(outside / "link.png", folder) == (["link.png"], outside / "link.png")
+    monkeypatch.chdir(folder)
+    assert named(Path("b"), folder) == (["b/y.png"], folder)
+    assert ImageList([folder / "b"], root=folder).labels_names == (
+        "a,\"'.png",
+        "b/y.png",
+        "more/link.png",
+        "more/w.png",
+        "z.png",
+    )

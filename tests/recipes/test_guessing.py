@@ -23,3 +23,14 @@ def test_labels_outside_the_split_are_never_read() -> None:
     second = Guessing().guesses(LabelledImages(data.images, hidden), split, epochs=2)
     assert torch.equal(first.indices, second.indices)
     assert torch.equal(first.classes, second.classes)
+
+
+def test_what_no_label_reaches_is_no_guess() -> None:
+    """Two clusters far apart, labels in one of them only: the other would all be called class 0."""
+    random = torch.Generator().manual_seed(0)
+    points = torch.randn(40, 3, generator=random) + torch.tensor([[0.0], [1000.0]]).repeat_interleave(20, 0)
+    labels = torch.full((40,), -1)
+    labels[:4] = torch.tensor([0, 1, 0, 1])
+    places, _ = Guessing(share=1.0, num_neighbours=5).spread(points, labels)
+    assert 0 < len(places) <= 20
+    assert (places < 20).all()

@@ -143,3 +143,11 @@ def test_bad_input(change: dict[str, object], message: str) -> None:
 def test_share_out_of_range() -> None:
     with pytest.raises(ValueError, match="share"):
         surest_of_each_class(torch.ones(2, 2), 0.0)
+
+
+def test_components_of_wide_examples_are_those_of_the_singular_value_decomposition() -> None:
+    wide = torch.randn(30, 5000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    ours = principal_components(wide.float(), 8).double()
+    left, values, _ = np.linalg.svd((wide - wide.mean(0)).numpy(), full_matrices=False)
+    np.testing.assert_allclose(np.abs(ours.numpy()), np.abs(left[:, :8] * values[:8]), rtol=2e-3, atol=2e-2)
+    assert principal_components(wide.float(), 64).shape == (30, 29)  # what thirty examples span

@@ -68,7 +68,7 @@ def run_classification(
     """
     trained = load_trained(run, device=choose_device(device), warn=partial(warn, console))
     _check_classes(trained, run, console)
-    found = ImageList(images, root=recorded_path(run))
+    found = ImageList(images, root=None if review is None else recorded_path(run))
     decode = decoder_of(trained, fit=fit, invert=invert)
     try:
         with Predictions(out, _columns(trained), _identity(trained, fit=fit, invert=invert)) as predictions:

@@ -11,7 +11,6 @@ from rich.console import Console
 
 from improved_gan.data.dataset import DataError, unit_range
 from improved_gan.data.folder_layout import layout_of
-from improved_gan.data.image_sources import open_images
 from improved_gan.data.labels_file import read_labels
 from improved_gan.labelling.choice import Prediction, least_certain
 from improved_gan.labelling.reading import Decode, ImageList
@@ -72,9 +71,8 @@ def write_review(
 
 def _earlier_labels(path: Path | None, images: ImageList, class_names: list[str]) -> dict[str, str]:
     """Label by name, as the page names images: of folders named after the run's classes, then of the labels file."""
-    root, names, found = images.labels_root, [images.within(file) for file in images.files()], {}
+    root, names, found = images.labels_root, images.labels_names, {}
     if root is not None:
-        names = list(open_images(root).names) if root.is_dir() else names
         folders = zip(names, layout_of(names).classes, strict=True)
         found = {name: one for name, one in folders if one is not None and one in class_names and _writable(name)}
     return found if path is None else found | read_labels(path, names, root or Path())

@@ -106,7 +106,7 @@ class FolderReport:
     def as_dict(self) -> dict[str, Any]:
         """The same for machines."""
         return {
-            "path": str(self.path),
+            "path": str(self.path.absolute()),
             "layout": self.layout,
             "size": self.size,
             "class_names": list(self.class_names),

@@ -68,8 +68,11 @@ def load_recorded(images: Path | None, *, run: Path, class_names: Sequence[str])
 
 
 def recorded_path(run: Path) -> Path | None:
-    """Where the images of a run lay when it began; None where it was trained on something else."""
-    return _read(run)[1] if (run / REPORT_FILE).is_file() else None
+    """Where the images of a run lay when it began; None where it was trained on something else, or does not say it."""
+    try:
+        return Path(json.loads((run / REPORT_FILE).read_text(encoding="utf-8", errors="surrogateescape"))["path"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _read(run: Path) -> tuple[list[list[str]], Path, int]:

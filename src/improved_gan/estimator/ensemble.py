@@ -109,14 +109,14 @@ class Task:
     def spread(self) -> Guesses:
         """Guess the classes of the examples that are nearest to labelled ones; those held out have no part in it."""
         examples = Examples(self.parts, self.form.layout, self.form.scale, "cpu")
-        steps_per_epoch = len(examples) // min(self.settings.batch_size, len(examples))
-        guessing = Guessing(_GUESSED * self.settings.batch_size // 100, share=0.7, duration=0.45)
+        batch_size = min(self.settings.batch_size, len(examples))
+        guessing = Guessing(max(1, _GUESSED * batch_size // 100), share=0.7, duration=0.45)
         labels = torch.full((len(examples),), -1)
         labels[torch.from_numpy(self.known.rows[self.training])] = torch.from_numpy(self.known.codes[self.training])
         rows = torch.from_numpy(np.setdiff1d(np.arange(len(examples)), self.known.rows[self.validation]))
         places, classes = guessing.spread(examples.take(rows.numpy()), labels[rows])
-        epochs = guessing.num_epochs(self.recipe(steps_per_epoch).epochs)
-        return Guesses(rows[places], classes, max(1, guessing.batch_size), epochs)
+        epochs = guessing.num_epochs(self.recipe(len(examples) // batch_size).epochs)
+        return Guesses(rows[places], classes, guessing.batch_size, epochs)
 
     def announce(self) -> None:
         """Say what was found and chosen."""
@@ -145,7 +145,7 @@ def fit_members(
     Raises:
         DivergedError: a training diverged.
     """
-    if task.settings.spread_labels:
+    if task.settings.spread_labels and not before:  # a warm start knows better already
         task = replace(task, guesses=task.spread())
     jobs: list[tuple[int, Any]] = list(zip(seeds, before or [None] * len(seeds), strict=True))
     if len(jobs) == 1:

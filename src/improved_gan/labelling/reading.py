@@ -23,23 +23,28 @@ class ImageList:
         paths: image files, folders, archives.
         root: a folder whose labels file is to name the images, where one path is given and lies in it.
 
+    Attributes:
+        labels_root: the folder or archive that names in a labels file are relative to; None where there are several.
+        labels_names: of the images there, as a labels file would say them; of all images where there are several.
+
     Raises:
         DataError: a path that does not exist, or holds no image.
     """
 
     def __init__(self, paths: Sequence[Path], *, root: Path | None = None) -> None:
-        self.parts = [_part(path) for path in paths]
-        self._root = root
-
-    @property
-    def labels_root(self) -> Path | None:
-        """The folder or archive that names in a labels file are relative to; None where several paths were given."""
+        self.parts, self._below = [_part(path) for path in paths], ""
+        self.labels_root: Path | None = None
+        self.labels_names: Sequence[str]
         if len(self.parts) != 1:
-            return None
-        path = self.parts[0][1].path
-        if self._root is None or is_archive(path.name) or not path.resolve().is_relative_to(self._root.resolve()):
-            return path
-        return self._root
+            self.labels_names = list(self.files())
+            return
+        source = self.parts[0][1]
+        self.labels_root, self.labels_names = source.path, source.names
+        below = None if root is None or is_archive(source.path.name) else _below(source.path, root)
+        if root is not None and below is not None:
+            names = open_images(root).names
+            if {below + name for name in source.names} <= set(names):
+                self.labels_root, self.labels_names, self._below = root, names, below
 
     def __len__(self) -> int:
         return sum(len(source) for _, source in self.parts)
@@ -58,14 +63,7 @@ class ImageList:
 
     def within(self, file: str) -> str:
         """The name inside the folder or archive, where only one was given: what a labels file there would say."""
-        if len(self.parts) != 1:
-            return file
-        prefix, source = self.parts[0]
-        name, root = file.removeprefix(prefix), self.labels_root
-        if root is None or root == source.path:
-            return name
-        folder = source.path if source.path.is_dir() else source.path.parent
-        return (folder.resolve().relative_to(root.resolve()) / name).as_posix()
+        return self._below + file.removeprefix(self.parts[0][0]) if len(self.parts) == 1 else file
 
 
 def _part(path: Path) -> tuple[str, ImageSource]:
@@ -75,6 +73,18 @@ def _part(path: Path) -> tuple[str, ImageSource]:
     if not path.exists():
         raise DataError(f"there is no file or folder {path}")
     return _prefix(path), open_images(path)
+
+
+def _below(path: Path, root: Path) -> str | None:
+    """What comes before names of a folder's images inside `root`, as in `a/b/`; None where it does not lie there."""
+    folder = path if path.is_dir() else path.parent
+    if not root.is_dir():
+        return None
+    for one, whole in ((folder.absolute(), root.absolute()), (folder.resolve(), root.resolve())):
+        if one.is_relative_to(whole):
+            inside = one.relative_to(whole).as_posix()
+            return "" if inside == "." else f"{inside}/"
+    return None
 
 
 def _prefix(folder: Path) -> str:

@@ -19,6 +19,7 @@ __all__ = ["spread_labels", "surest_of_each_class"]
 
 _ROWS, _GROUP = 500, 64
 _STEPS, _TOLERANCE = 60, 1e-6
+_MOST = 4096
 
 
 @torch.no_grad()
@@ -67,7 +68,7 @@ def spread_labels(
 
 @torch.no_grad()
 def surest_of_each_class(probabilities: Tensor, share: float) -> Tensor:
-    """The examples whose guess is surest, as many of each class as of any other.
+    """The examples whose guess is surest, as many of each class as of any other; none that prefers no class.
 
     Args:
         probabilities: (N, K) of each class.
@@ -89,9 +90,10 @@ def surest_of_each_class(probabilities: Tensor, share: float) -> Tensor:
     number, num_classes = probabilities.shape
     most = max(1, round(share * number / num_classes))
     confidence, guess = probabilities.max(1)
+    preferred = confidence > (1 + 1e-6) / num_classes  # else no label reached it, and the first class is no guess
     taken = []
     for one in range(num_classes):
-        members = (guess == one).nonzero().flatten()
+        members = ((guess == one) & preferred).nonzero().flatten()
         order = confidence[members].argsort(descending=True, stable=True)
         taken.append(members[order[:most]])
     return torch.cat(taken).sort().values
@@ -101,10 +103,19 @@ def surest_of_each_class(probabilities: Tensor, share: float) -> Tensor:
 def principal_components(inputs: Tensor, num: int) -> Tensor:
     """(N, A) examples -> (N, min(num, A)) coordinates along the directions of largest variance, the largest first.
 
+    Where A is above 4,096 the directions are those of at most 4,096 of the examples, evenly spaced, and no more than
+    these span.
+
     >>> principal_components(torch.tensor([[0.0, 0.0], [3.0, 0.1]]), 1).shape
     torch.Size([2, 1])
     """
     centred = inputs.float() - inputs.float().mean(0)
+    if centred.shape[1] > _MOST:  # a covariance too large to hold: the directions of some examples do
+        some = centred[:: -(-len(centred) // _MOST)]
+        variances, weights = (found.flip(-1)[..., :num] for found in torch.linalg.eigh((some @ some.T).double()))
+        kept = variances > 1e-9 * variances[0]
+        projected: Tensor = centred @ (some.T @ (weights[:, kept] / variances[kept].sqrt()).float())
+        return projected
     covariance = (centred.T @ centred).double() / max(1, len(centred))
     directions = torch.linalg.eigh(covariance).eigenvectors.flip(1)[:, :num]
     coordinates: Tensor = centred @ directions.to(centred.dtype)

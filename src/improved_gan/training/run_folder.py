@@ -131,9 +131,11 @@ class RunFolder:
         lines = []
         for text in self.log_file.read_bytes().splitlines():
             try:
-                lines.append(json.loads(text))
+                line = json.loads(text)
             except ValueError:  # also of bytes that are no UTF-8
                 continue
+            if isinstance(line, dict):
+                lines.append(line)
         return lines
 
     def rewind_log(self, step: int) -> None:
