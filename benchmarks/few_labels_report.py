@@ -44,7 +44,8 @@ def print_table(cells: Cells, methods: list[str]) -> None:
                 mean = f"{statistics.mean(errors):.1f}{several}" if errors else "-"
                 texts.append(mean)
             seconds = statistics.median(cell["cpu_seconds"] for cell in rows)
-            print(f"| {method} | " + " | ".join(texts) + f" | {seconds:.2g} |")
+            texts.append(f"{seconds:.2g}" if seconds < 100 else f"{seconds:.0f}")
+            print(f"| {method} | " + " | ".join(texts) + " |")
 
 
 def draw(cells: Cells, methods: list[str], path: Path) -> Path:
