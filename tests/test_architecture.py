@@ -21,7 +21,7 @@ ARROWS = {
     "metrics": {"distributed"},
     "labelling": {"data", "training"},
     "export": {"techniques", "models"},
-    "training": {"techniques", "models.interface", "distributed"},
+    "training": {"techniques", "models.interface", "distributed", "kernels"},
     "recipes": {"training", "models", "data", "techniques", "distributed"},
     "reproduction": {"recipes", "training", "data"},
     "reports": {"reproduction", "recipes", "training", "models", "data", "techniques", "metrics"},

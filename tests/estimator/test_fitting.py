@@ -1,26 +1,12 @@
-"""Training one member."""
+"""Training members, one by one and together."""
 
 import numpy as np
 import pytest
 import torch
 
 from improved_gan import SemiSupervisedGANClassifier
-from improved_gan.estimator.fitting import Validation
-from improved_gan.models import Judgement
+from improved_gan.estimator import ensemble, fitting
 from improved_gan.training.errors import DivergedError
-
-
-class Fixed(torch.nn.Module):
-    def forward(self, images: torch.Tensor) -> Judgement:
-        return Judgement(images.flatten(1), images)
-
-
-def test_validation_counts_errors_and_cross_entropy() -> None:
-    images = torch.tensor([[2.0, 0.0], [0.0, 1.0], [3.0, 0.0]]).reshape(3, 1, 1, 2)
-    error, loss = Validation(images, torch.tensor([0, 1, 1]), 3).judge(Fixed())
-    assert error == pytest.approx(1 / 3)
-    expected = np.mean([np.log(1 + np.exp(-2)), np.log(1 + np.exp(-1)), np.log(1 + np.exp(3))])
-    assert loss == pytest.approx(expected)
 
 
 def test_the_global_random_state_stays_and_the_seed_decides(few) -> None:
@@ -35,32 +21,83 @@ def test_the_global_random_state_stays_and_the_seed_decides(few) -> None:
     assert not np.allclose(one, other)
 
 
-def test_early_stopping_keeps_the_best_of_the_held_out_labels(few) -> None:
-    y = np.where(np.arange(300) < 60, few.truth, -1)
-    model = SemiSupervisedGANClassifier(epochs=60, validation_fraction=0.5, patience=2, random_state=0, device="cpu")
-    model.fit(few.images, y)
-    history = model.history_[0]
-    assert model.n_iter_ < 60
-    best = min(range(len(history)), key=lambda i: (history[i]["validation/error"], history[i]["validation/loss"]))
-    assert len(history) - 1 - best == 2
-
-
 def test_labels_alone_train_no_generator(few) -> None:
     model = SemiSupervisedGANClassifier(epochs=2, unlabelled_weight=0, random_state=0).fit(few.images, few.y)
     assert "discriminator/unsupervised" not in model.history_[0][-1]
     assert model.predict(few.images).shape == (300,)
 
 
-def test_a_training_that_diverges_is_told(few) -> None:
+@pytest.fixture
+def together(monkeypatch) -> None:
+    """As on a GPU."""
+    monkeypatch.setattr(ensemble, "_train_together", lambda task, n_jobs: True)
+
+
+def test_members_that_are_trained_together_learn_as_well(few, monkeypatch) -> None:
+    y = np.where(np.arange(300) < 30, few.truth, -1)
+    models = []
+    for together in (False, True):
+        monkeypatch.setattr(ensemble, "_train_together", lambda task, n_jobs, answer=together: answer)
+        make = SemiSupervisedGANClassifier(epochs=20, n_models=2, random_state=0, device="cpu")
+        models.append(make.fit(few.images, y))
+    apart, joined = (
+        [member.judge(model._format.ready(few.images)).log_probabilities.argmax(1)[30:] for member in model.members_]
+        for model in models
+    )
+    errors = [[np.mean(one != few.truth[30:]) for one in members] for members in (apart, joined)]
+    assert np.mean(errors[1]) == pytest.approx(np.mean(errors[0]), abs=0.1)
+    assert max(errors[1]) < 0.35
+    assert not np.array_equal(*joined)
+    first, second = ([line["discriminator/supervised"] for line in one] for one in models[1].history_)
+    assert len(first) == len(second) == len(models[0].history_[0])
+    assert first != second
+
+
+def test_together_each_member_stops_when_it_gets_no_better(few, together) -> None:
+    y = np.where(np.arange(300) < 60, few.truth, -1)
+    settings = {"epochs": 60, "validation_fraction": 0.5, "patience": 2, "random_state": 0, "device": "cpu"}
+    model = SemiSupervisedGANClassifier(n_models=3, **settings).fit(few.images, y)
+    for history in model.history_:
+        best = min(range(len(history)), key=lambda i: (history[i]["validation/error"], history[i]["validation/loss"]))
+        assert len(history) - 1 - best == 2
+
+
+def test_together_a_warm_start_goes_on_and_a_divergence_is_told(few, together) -> None:
+    model = SemiSupervisedGANClassifier(epochs=3, n_models=2, warm_start=True, random_state=0, device="cpu")
+    first = [history[0]["discriminator/supervised"] for history in model.fit(few.images, few.y).history_]
+    kept = [member.state["discriminator.output.bias"].clone() for member in model.members_]
+    before = model.members_
+    second = [history[0]["discriminator/supervised"] for history in model.fit(few.images, few.y).history_]
+    assert all(after < early for early, after in zip(first, second, strict=True))
+    for member, tensor in zip(before, kept, strict=True):
+        assert torch.equal(member.state["discriminator.output.bias"], tensor)
     with pytest.raises(DivergedError, match="not finite after epoch"):
-        SemiSupervisedGANClassifier(epochs=3, learning_rate=1e30, random_state=0).fit(few.images, few.y)
+        SemiSupervisedGANClassifier(epochs=3, n_models=2, learning_rate=1e30, random_state=0).fit(few.images, few.y)
 
 
-def test_progress_is_said(few, capsys) -> None:
-    SemiSupervisedGANClassifier(epochs=2, verbose=2, random_state=0, device="cpu").fit(few.images, few.y)
-    shown = capsys.readouterr().out
-    assert "300 examples, 9 with labels in 3 classes" in shown
-    assert "images HW 8 x 8, float64, scaled from 0 to 16" in shown
-    assert "dense pair (256-128-128), settings of recipe digits; 1 model on cpu" in shown
-    assert "epoch 2/2" in shown
-    assert "left" in shown
+def test_only_a_gpu_trains_members_together_unless_processes_are_asked_for(few, monkeypatch) -> None:
+    class Task:
+        class settings:  # noqa: N801
+            device = "cuda"
+
+    assert ensemble._train_together(Task, None)
+    assert not ensemble._train_together(Task, 2)
+    Task.settings.device = "cpu"
+    assert not ensemble._train_together(Task, None)
+
+
+def test_convolutions_have_their_channels_innermost(monkeypatch) -> None:
+    seen = []
+    take_steps = fitting.take_steps
+
+    def spy(state, *rest):
+        seen.append({name: one for name, one in state.discriminator.named_parameters() if one.dim() == 4})
+        return take_steps(state, *rest)
+
+    monkeypatch.setattr(fitting, "take_steps", spy)
+    images = np.random.default_rng(0).random((120, 3, 16, 16), dtype=np.float32)
+    SemiSupervisedGANClassifier(epochs=1, random_state=0, device="cpu").fit(images, np.arange(120) % 2)
+    wide = [one for one in seen[0].values() if min(one.shape) > 1]
+    assert wide
+    assert all(one.is_contiguous(memory_format=torch.channels_last) for one in wide)
+    assert not any(one.is_contiguous() for one in wide)

@@ -15,9 +15,10 @@ from improved_gan.data import Guesses
 from improved_gan.estimator.arrays import content_keys
 from improved_gan.estimator.batches import ArrayBatches, Examples
 from improved_gan.estimator.choice import Choice, choose
-from improved_gan.estimator.fitting import Fit, Validation, fit_member
+from improved_gan.estimator.fitting import Fitting
 from improved_gan.estimator.inputs import InputFormat
 from improved_gan.estimator.labels import KnownLabels, hold_out
+from improved_gan.estimator.progress import Fit, Validation
 from improved_gan.estimator.scaling import ColumnScale
 from improved_gan.estimator.settings import Settings
 from improved_gan.recipes.guessing import Guessing
@@ -150,6 +151,8 @@ def fit_members(
     jobs: list[tuple[int, Any]] = list(zip(seeds, before or [None] * len(seeds), strict=True))
     if len(jobs) == 1:
         return [_fit_one(task, *jobs[0])]
+    if _train_together(task, n_jobs):
+        return _fit_together(task, seeds, before or [None] * len(seeds))
     states = [None if state is None else {name: value.numpy() for name, value in state.items()} for _, state in jobs]
     return list(
         Parallel(n_jobs=n_jobs)(
@@ -183,15 +186,49 @@ def check_same(
         )
 
 
+def _train_together(task: Task, n_jobs: int | None) -> bool:
+    """A GPU is hardly busier with all members than with one; CPU cores are."""
+    return task.settings.device.startswith("cuda") and n_jobs in (None, 1)
+
+
 def _fit_from_arrays(task: Task, seed: int, state: dict[str, np.ndarray] | None) -> Fit:
     tensors = None if state is None else {name: torch.from_numpy(np.array(value)) for name, value in state.items()}
     return _fit_one(task, seed, tensors)
 
 
 def _fit_one(task: Task, seed: int, before: dict[str, Tensor] | None) -> Fit:
+    examples = _examples(task)
+    batches = _batches(task, examples, seed)
+    return _fitting(task, examples, batches.steps_per_epoch).one(batches, seed, before)
+
+
+def _fit_together(task: Task, seeds: list[int], before: list[dict[str, Tensor] | None]) -> list[Fit]:
+    """All members in one step each, from one copy of the examples."""
+    examples = _examples(task)
+    batches = [_batches(task, examples, seed) for seed in seeds]
+    return _fitting(task, examples, batches[0].steps_per_epoch).together(batches, seeds, before)
+
+
+def _fitting(task: Task, examples: Examples, steps_per_epoch: int) -> Fitting:
+    settings = task.settings
+    return Fitting(
+        task.choice,
+        task.recipe(steps_per_epoch),
+        examples,
+        _validation(task, examples),
+        settings.device,
+        keep_state=settings.warm_start,
+        verbose=settings.verbose,
+    )
+
+
+def _examples(task: Task) -> Examples:
+    return Examples(task.parts, task.form.layout, task.form.scale, task.settings.device)
+
+
+def _batches(task: Task, examples: Examples, seed: int) -> ArrayBatches:
     settings, known = task.settings, task.known
-    examples = Examples(task.parts, task.form.layout, task.form.scale, settings.device)
-    batches = ArrayBatches(
+    return ArrayBatches(
         examples,
         known.rows[task.training],
         known.codes[task.training],
@@ -200,19 +237,11 @@ def _fit_one(task: Task, seed: int, before: dict[str, Tensor] | None) -> Fit:
         device=settings.device,
         guesses=task.guesses,
     )
-    validation = None
-    if len(task.validation):
-        codes = torch.from_numpy(known.codes[task.validation]).to(settings.device)
-        validation = Validation(examples.take(known.rows[task.validation]), codes, settings.patience)
-    return fit_member(
-        task.choice,
-        task.recipe(batches.steps_per_epoch),
-        examples,
-        batches,
-        validation=validation,
-        seed=seed,
-        device=settings.device,
-        before=before,
-        keep_state=settings.warm_start,
-        verbose=settings.verbose,
-    )
+
+
+def _validation(task: Task, examples: Examples) -> Validation | None:
+    if not len(task.validation):
+        return None
+    known, settings = task.known, task.settings
+    codes = torch.from_numpy(known.codes[task.validation]).to(settings.device)
+    return Validation(examples.take(known.rows[task.validation]), codes, settings.patience)

@@ -14,6 +14,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from improved_gan.kernels.plain import is_plain
+
 __all__ = ["LARGEST", "add_normal", "draw_slices"]
 
 _LENGTH = 2**22
@@ -22,7 +24,8 @@ LARGEST = _LENGTH // 4  # numbers in a draw: leaves a million places for each sl
 
 def add_normal(values: Tensor, std: float) -> Tensor:
     """`values` + std e, e ~ N(0, 1) drawn anew; (N, ...) -> (N, ...), a new tensor of the same dtype."""
-    if values.device.type != "cpu" or values.dtype not in (torch.float32, torch.bfloat16) or values.numel() > LARGEST:
+    elsewhere = values.device.type != "cpu" or is_plain()
+    if elsewhere or values.dtype not in (torch.float32, torch.bfloat16) or values.numel() > LARGEST:
         return torch.add(values, torch.randn_like(values), alpha=std)
     (first, second), *_ = draw_slices([values.numel()], values.dtype)
     noisy = torch.add(values, first.view(values.shape), alpha=std)

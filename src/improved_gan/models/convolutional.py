@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from improved_gan.kernels.dropout import Dropout
 from improved_gan.models.interface import Discriminator, Judgement
 from improved_gan.techniques import GaussianNoise, MinibatchDiscrimination, data_dependent_init_, weight_norm
 
@@ -114,7 +115,7 @@ def _layers(channels: int, widths: Sequence[int], convolutions: int, dropout: fl
 
 def _dropout(share: float) -> nn.Module:
     """Nothing at 0, where PyTorch's layer would draw a number for every pixel all the same."""
-    return nn.Dropout(share) if share else nn.Identity()
+    return Dropout(share) if share else nn.Identity()
 
 
 def _check_size(image_shape: Sequence[int], num_halvings: int) -> None:

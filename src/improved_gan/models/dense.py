@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from improved_gan.distributed import world_size
 from improved_gan.kernels import dense_operations
 from improved_gan.kernels.noisy_stack import Layer, NormalisedWeight, noisy_stack, normalised_weights
+from improved_gan.kernels.plain import is_plain
 from improved_gan.kernels.softplus_stack import BatchNormLayer, CastWeights, cast_weights, softplus_stack
 from improved_gan.models.global_batch_norm import batch_norm
 from improved_gan.models.interface import Discriminator, Generator, Judgement
@@ -181,7 +182,7 @@ def _hand_written(values: Tensor) -> bool:
     """Whether the hand-written pass is to run: autocast to bfloat16 on a CPU with a compiler."""
     kind = values.device.type
     wanted = kind == "cpu" and torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind) == torch.bfloat16
-    return wanted and dense_operations.available()
+    return wanted and dense_operations.available() and not is_plain()
 
 
 def _batch_norm_layer(block: nn.Module) -> BatchNormLayer:

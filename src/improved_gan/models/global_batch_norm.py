@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from improved_gan.distributed import batch_sizes, global_mean, world_size
+from improved_gan.kernels.plain import is_plain
 
 __all__ = ["GlobalBatchNorm", "batch_norm", "convert_global_batch_norm"]
 
@@ -33,6 +34,8 @@ def batch_norm(
     tensor([[-1.],
             [ 1.]])
     """
+    if is_plain() and running_mean is not None:  # mapped over models it takes no mixed precision
+        values = values.to(torch.promote_types(values.dtype, running_mean.dtype))
     if not training or world_size() == 1:
         return F.batch_norm(values, running_mean, running_var, weight, bias, training, momentum, eps)
     rows = values.movedim(1, -1).flatten(0, -2)

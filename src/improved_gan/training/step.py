@@ -15,7 +15,7 @@ from improved_gan.models.interface import Discriminator, Generator, frozen
 from improved_gan.training.in_parts import players
 from improved_gan.training.objectives import Objective, Terms, TrainingBatch
 
-__all__ = ["Optimizers", "train_step"]
+__all__ = ["Optimizers", "autocast", "train_step"]
 
 
 @dataclass(frozen=True)
@@ -53,18 +53,18 @@ def train_step(
         Every term and monitor by name (`discriminator/supervised`, ...), detached scalars: the generator's are means
         over its turns, and over several ranks all are those of the global batch.
     """
-    autocast = partial(_autocast, batch.unlabelled_images.device, precision)
+    cast = partial(autocast, batch.unlabelled_images.device, precision)
     generator, discriminator = players(generator, discriminator, micro_batch)
 
     def generator_turn() -> Terms:
         with frozen(discriminator):
-            with autocast():
+            with cast():
                 terms = objective.generator_terms(generator, discriminator, batch)
             _backward(optimizers.generator, terms)
         return terms
 
     with generator.fixed_weights():  # it moves at the end of the step
-        with autocast():
+        with cast():
             discriminator_terms = objective.discriminator_terms(generator, discriminator, batch)
         _backward(optimizers.discriminator, discriminator_terms)
         _move(optimizers.discriminator, discriminator_terms)
@@ -90,7 +90,8 @@ def _move(optimizer: torch.optim.Optimizer, terms: Terms) -> None:
         optimizer.step()
 
 
-def _autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
+def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
+    """The context of the forward passes of a step."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == torch.bfloat16)
 
 

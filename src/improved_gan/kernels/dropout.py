@@ -1,0 +1,44 @@
+"""Dropout at a quarter of the price on a CPU: PyTorch's draws one Bernoulli number after the other.
+
+    y_i = x_i m_i / (1 - p),   m_i = [u_i >= p],   u_i uniform over 2^16 steps of [0, 1)
+
+Four u come from each 64-bit random integer. p is therefore rounded to 2^-16, and the scale is that of the rounded p,
+so that E[y] = x exactly. All randomness comes from PyTorch's own random state, so a resumed run draws the same.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from improved_gan.kernels.plain import is_plain
+
+__all__ = ["Dropout", "drop"]
+
+_STEPS = 2**16
+_DTYPES = (torch.float32, torch.bfloat16)
+
+
+def drop(values: Tensor, share: float) -> Tensor:
+    """`values` with that share of its numbers at 0 and the others scaled up; any shape -> the same, differentiable."""
+    steps = round(share * _STEPS)
+    mask = torch.empty_like(values, requires_grad=False)
+    count = values.numel()
+    words = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None)
+    kept = mask.as_strided((count,), (1,))  # in the order of memory, whatever that is
+    torch.ge(words.view(torch.int16)[:count], steps - _STEPS // 2, out=kept)
+    return values * mask.mul_(_STEPS / (_STEPS - steps))
+
+
+class Dropout(nn.Dropout):
+    """`torch.nn.Dropout`, by `drop` where that is the faster one: on a CPU in float32 and bfloat16, not compiled.
+
+    >>> torch.equal(Dropout(0.5).eval()(torch.ones(3)), torch.ones(3))
+    True
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Any shape -> the same."""
+        simple = self.inplace or not self.training or not 0 < self.p < 1 - 1 / _STEPS
+        plain = is_plain() or torch.compiler.is_compiling()
+        if simple or plain or input.device.type != "cpu" or input.dtype not in _DTYPES:
+            return super().forward(input)
+        return drop(input, self.p)

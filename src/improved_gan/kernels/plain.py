@@ -1,0 +1,33 @@
+"""Whether PyTorch's own operations must do, because they alone can be mapped over models by `torch.func.vmap`.
+
+Kernels of our own read memory, and checks of values read numbers: neither can be done inside a mapped function, whose
+tensors stand for those of several models at once.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+__all__ = ["is_plain", "plain_operations"]
+
+_PLAIN = ContextVar("plain_operations", default=False)
+
+
+def is_plain() -> bool:
+    """Whether the caller runs within `plain_operations`."""
+    return _PLAIN.get()
+
+
+@contextmanager
+def plain_operations() -> Iterator[None]:
+    """While entered techniques and networks take PyTorch's own operations throughout.
+
+    >>> with plain_operations():
+    ...     is_plain()
+    True
+    """
+    token = _PLAIN.set(True)
+    try:
+        yield
+    finally:
+        _PLAIN.reset(token)

@@ -1,0 +1,33 @@
+import threading
+
+import pytest
+import torch
+
+from improved_gan.kernels.dropout import Dropout
+from improved_gan.kernels.normal_noise import add_normal
+from improved_gan.kernels.plain import is_plain, plain_operations
+
+
+def test_holds_while_entered_also_after_an_error_and_in_this_thread_alone() -> None:
+    assert not is_plain()
+    elsewhere = []
+    with plain_operations():
+        assert is_plain()
+        thread = threading.Thread(target=lambda: elsewhere.append(is_plain()))
+        thread.start()
+        thread.join()
+        with plain_operations():
+            pass
+        assert is_plain()
+    assert elsewhere == [False]
+    with pytest.raises(ZeroDivisionError), plain_operations():
+        _ = 1 / 0
+    assert not is_plain()
+
+
+@pytest.mark.parametrize("layer", [Dropout(0.5), lambda values: add_normal(values, 1.0)])
+def test_within_it_noise_and_dropout_can_be_mapped_and_differ_for_each_model(layer) -> None:
+    with plain_operations():
+        first, second = torch.func.vmap(layer, randomness="different")(torch.ones(2, 1000))
+    assert (first != second).double().mean().item() > 0.4
+    assert first.mean().item() == pytest.approx(1, abs=0.2)
