@@ -34,8 +34,8 @@ for epoch in range(done + 1, int(words["--epochs"]) + 1):
 """
 
 
-def job(out: Path, *, split: int = 1, model: int = 1, epochs: int = 2) -> Job:
-    return Job("digits", 50, split, model, out / "digits-50", epochs, RunOptions(epochs=epochs))
+def job(out: Path, *, split: int = 1, model: int = 1, epochs: int = 2, models: int = 1) -> Job:
+    return Job("digits", 50, split, model, out / "digits-50", epochs, RunOptions(epochs=epochs), models)
 
 
 def plan(out: Path, *, epochs: int = 2, **changes: object) -> Plan:

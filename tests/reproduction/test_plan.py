@@ -1,13 +1,10 @@
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from improved_gan.recipes import RECIPES, Recipe, RecipeError, digits, mnist
+from improved_gan.recipes import RECIPES, RecipeError, mnist
 from improved_gan.reproduction.plan import RunOptions, make_plan
 from improved_gan.reproduction.tables import TABLES
-from improved_gan.training.errors import RunError
-from tests.reproduction.jobs import fill, plan
 
 
 def of_table(table: str | None, out: Path, **changes: object):
@@ -88,21 +85,19 @@ def test_what_does_not_fit_is_told(tmp_path: Path, table: str, changes: dict, me
         of_table(table, tmp_path, **changes)
 
 
-def test_a_folder_that_holds_another_run_is_refused_before_anything_starts(tmp_path: Path) -> None:
-    fill(plan(tmp_path).all_jobs()[0], wrong=3)
-    assert plan(tmp_path)
-    with pytest.raises(RunError, match=r"holds another run \(precision: float32 there\)"):
-        plan(tmp_path, options=RunOptions(epochs=2, precision="bfloat16"))
-    with pytest.raises(RunError, match="epochs: 2 there"):
-        plan(tmp_path, options=RunOptions(epochs=3))
-
-
-def test_a_run_whose_precision_the_machine_decided_goes_on(tmp_path: Path, monkeypatch) -> None:
-    def mine(labels: int | None = None) -> Recipe:
-        return replace(digits(labels), precision="auto")
-
-    monkeypatch.setitem(RECIPES, "digits", mine)
-    fill(plan(tmp_path).all_jobs()[0], wrong=3)  # it says float32
-    assert plan(tmp_path)
-    with pytest.raises(RunError, match=r"holds another run \(precision: float32 there\)"):
-        plan(tmp_path, options=RunOptions(epochs=2, precision="bfloat16"))
+def test_models_of_a_split_are_one_job_where_their_game_can_be_mapped(tmp_path: Path) -> None:
+    together = of_table("mnist", tmp_path, labels=[100], models=3).common_jobs()
+    assert [(job.split, job.model, job.models) for job in together] == [(1, 1, 3), (2, 1, 3)]
+    words = together[1].arguments(threads=1, device="cuda:0")
+    assert words[words.index("--models") + 1] == "3"
+    assert words[words.index("--out") + 1] == str(tmp_path / "mnist-100")
+    assert words[words.index("--seed") + 1] == words[words.index("--split-seed") + 1] == "2"
+    apart = of_table("mnist", tmp_path, labels=[100], models=3).all_jobs()
+    assert [one.folder for job in together for one in job.single()] == [
+        job.folder for split in (1, 2) for job in apart if job.split == split
+    ]
+    assert (
+        of_table("mnist", tmp_path, labels=[100]).common_jobs() == of_table("mnist", tmp_path, labels=[100]).all_jobs()
+    )
+    ablations = of_table("ablations", tmp_path, models=2)  # minibatch discrimination compares rows
+    assert {job.models for job in ablations.common_jobs()} == {1}

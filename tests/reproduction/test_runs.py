@@ -60,3 +60,16 @@ def test_a_lock_is_seen_where_flock_is_made_of_record_locks(tmp_path: Path, monk
     assert is_locked(tmp_path)
     other.communicate()
     assert not is_locked(tmp_path)
+
+
+def test_of_several_models_the_one_that_is_least_far_counts(tmp_path: Path) -> None:
+    waiting, part, done = (job(tmp_path, split=split, models=2) for split in (1, 2, 3))
+    for both, epoch in ((part, 1), (done, 2)):
+        first, second = both.single()
+        fill(first, wrong=9)
+        fill(second, wrong=8, epoch=epoch)
+    fill(waiting.single()[0], wrong=9)
+    assert [(look(one).state, look(one).epoch) for one in (waiting, part, done)] == [
+        *[("waiting", 0), ("part", 1), ("done", 2)],
+    ]
+    assert look(done).job == done

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 
+import torch
 from rich.console import Console
 
 from improved_gan.data import Dataset, LabelSplit
@@ -45,6 +46,7 @@ class ReproduceOptions:
     scheduler: str | None = None
     record: Path | None = None
     dry_run: bool = False
+    together: bool | None = None
     runs: RunOptions = field(default_factory=RunOptions)
 
 
@@ -71,21 +73,35 @@ def run_reproduction(options: ReproduceOptions, console: Console) -> list[Cell]:
             runs.epochs, runs.precision, runs.data and runs.data.absolute(), runs.device, runs.save_every
         ),
     )
-    missing = [job for job in plan.all_jobs() if look(job).state != "done"]
-    say(console, f"{plan.table.title}: {len(missing)} of {len(plan.all_jobs())} runs to do; run folders in {out}")
+    jobs = plan.common_jobs() if _together(options) else plan.all_jobs()
+    missing = [job for job in jobs if look(job).state != "done"]
+    say(console, f"{plan.table.title}: {len(missing)} of {len(jobs)} runs to do{_of(jobs)}; run folders in {out}")
     pool = None
     if missing and not options.dry_run:
         _check_data(missing, options.runs.data)
-        pool = _pool(plan, options, console)
+        pool = _pool(len(jobs), options, console)
     try:
         if pool is not None:
-            _compute(plan, missing, pool, console)
+            _compute(jobs, missing, pool, console)
     finally:  # from here on there may be something to show
         cells = _report(plan, options, console)
     if options.record is not None and not options.dry_run:
         budgets = write_record(plan, options.record)
         say(console, f"recorded in {options.record}: {', '.join(budgets)} labels")
     return cells
+
+
+def _together(options: ReproduceOptions) -> bool:
+    """Unless told, where runs will be on a GPU, which has room for several small models at a time; a CPU has not."""
+    if options.together is not None:
+        return options.together
+    on_gpu = torch.cuda.is_available() and options.scheduler is None
+    return options.runs.device.startswith("cuda") if options.runs.device else on_gpu
+
+
+def _of(jobs: list[Job]) -> str:
+    most = max((job.models for job in jobs), default=1)
+    return f", {most} models in each" if most > 1 else ""
 
 
 def _out(options: ReproduceOptions) -> Path:
@@ -103,12 +119,12 @@ def _check_data(missing: list[Job], folder: Path | None) -> None:
         LabelSplit.draw(classes[recipe.load_data], recipe.num_labels, seed=1, include_labelled=recipe.include_labelled)
 
 
-def _compute(plan: Plan, missing: list[Job], pool: Pool, console: Console) -> None:
-    with listen_for_signals() as stop, Display(plan.all_jobs(), console) as display:
+def _compute(jobs: list[Job], missing: list[Job], pool: Pool, console: Console) -> None:
+    with listen_for_signals() as stop, Display(jobs, console) as display:
         run_all(missing, pool, watcher=display, stop=stop)
 
 
-def _pool(plan: Plan, options: ReproduceOptions, console: Console) -> Pool:
+def _pool(num_runs: int, options: ReproduceOptions, console: Console) -> Pool:
     device, threads = options.runs.device, options.threads
     if options.scheduler is not None:
         cluster = ClusterPool(options.scheduler, out=_out(options).absolute(), threads=threads, device=device)
@@ -116,7 +132,7 @@ def _pool(plan: Plan, options: ReproduceOptions, console: Console) -> Pool:
         return cluster
     if device is not None:
         choose_device(device)  # an error now is one line, later one for each run
-    pool = LocalPool(jobs=options.jobs, threads=threads, device=device, num_runs=len(plan.all_jobs()))
+    pool = LocalPool(jobs=options.jobs, threads=threads, device=device, num_runs=num_runs)
     say(console, f"{pool.num_slots} runs at a time, {pool.threads} threads each")
     return pool
 

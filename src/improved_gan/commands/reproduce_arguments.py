@@ -14,6 +14,10 @@ DataOption = Annotated[Path | None, typer.Option(help="Folder with the data; els
 SchedulerOption = Annotated[
     str | None, typer.Option(help="Address or scheduler file of a dask.distributed cluster that computes the runs.")
 ]
+TogetherOption = Annotated[
+    bool | None,
+    typer.Option("--together/--apart", help="All seeds of a split in one step each; default: where there is a GPU."),
+]
 RecordOption = Annotated[
     Path | None, typer.Option(help="Write what to expect of these runs (time, error) into this JSON file.")
 ]
@@ -49,6 +53,7 @@ def reproduce(
     precision: Annotated[str | None, typer.Option(help="As for `train`; default: the recipe's.")] = None,
     save_every: Annotated[float, typer.Option(help="Seconds between checkpoints.", min=0)] = 60.0,
     scheduler: SchedulerOption = None,
+    together: TogetherOption = None,
     record: RecordOption = None,
     dry_run: DryRunOption = False,
 ) -> None:
@@ -81,6 +86,7 @@ def reproduce(
             scheduler=scheduler,
             record=record,
             dry_run=dry_run,
+            together=together,
             runs=RunOptions(epochs=epochs, precision=precision, data=data, device=device, save_every=save_every),
         ),
         Console(),

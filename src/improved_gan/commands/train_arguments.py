@@ -29,6 +29,8 @@ ScoreWith = Annotated[
     str | None, typer.Option(help="Score samples: inception, a run folder, or module:function of your own.")
 ]
 
+Models = Annotated[int, typer.Option(help="Models with seeds of their own, in one step each; --out holds them.", min=1)]
+
 
 def train(
     recipe: RecipeName = None,
@@ -49,6 +51,7 @@ def train(
     score_with: ScoreWith = None,
     score_every: Annotated[int, typer.Option(help="Epochs between scores; 0: at the end alone.", min=0)] = 0,
     score_num: Annotated[int | None, typer.Option(help="How many samples are scored; default: 10,000.", min=1)] = None,
+    models: Models = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done, and stop.")] = False,
     images: Images = None,
     num_labels: NumLabels = None,

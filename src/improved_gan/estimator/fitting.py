@@ -77,7 +77,7 @@ class Fitting:
         members = [self._progress(state) for state in states]
         with _own_random_state(seeds[0], self.device):
             together = Together(states, self.recipe.objective, self._schedule())
-            for epoch in take_steps_together(together, batches, self._schedule()):
+            for epoch, _ in take_steps_together(together, batches, self._schedule()):
                 if together.step_number % batches[0].steps_per_epoch or not members[0].due(epoch + 1):
                     continue
                 together.share_out()

@@ -4,21 +4,29 @@ Split s is drawn with split seed s. Its first model has the training seed s as w
 `improved-gan train RECIPE --seed s`; model k of the same split has the seed s + 1000 (k - 1).
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from improved_gan.recipes import RECIPES, Recipe, RecipeError
-from improved_gan.recipes.recipe import AUTO
+from improved_gan.recipes import RECIPES, RecipeError
 from improved_gan.recipes.registry import find_recipe
+from improved_gan.reproduction.same_run import check_same_run
 from improved_gan.reproduction.tables import TABLES, WRONG, PaperTable, Row
-from improved_gan.training.errors import RunError
-from improved_gan.training.run_folder import RunFolder
+from improved_gan.training.together import why_not_mapped
 
-__all__ = ["Job", "Plan", "RunOptions", "make_plan"]
+__all__ = ["Job", "Plan", "RunOptions", "make_plan", "run_name", "training_seed"]
 
 MOST_SPLITS = 1000  # further ones would share training seeds with the second model of the first
+
+
+def training_seed(first: int, model: int) -> int:
+    """Of the model-th model, from 1, on a split whose first model has the seed `first`."""
+    return first + MOST_SPLITS * (model - 1)
+
+
+def run_name(split: int, seed: int) -> str:
+    """Of a run folder among those of one recipe and budget."""
+    return f"split-{split}-seed-{seed}"
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,7 @@ class Job:
         group: folder of the runs with this recipe and budget.
         epochs: the length that the run shall have.
         options: see there.
+        models: how many models, from this one on, are trained in one step each, every one in its own folder.
     """
 
     recipe: str
@@ -53,21 +62,26 @@ class Job:
     group: Path
     epochs: int
     options: RunOptions
+    models: int = 1
 
     @property
     def seed(self) -> int:
         """The training seed."""
-        return self.split + MOST_SPLITS * (self.model - 1)
+        return training_seed(self.split, self.model)
 
     @property
     def name(self) -> str:
         """Of its folder."""
-        return f"split-{self.split}-seed-{self.seed}"
+        return run_name(self.split, self.seed)
 
     @property
     def folder(self) -> Path:
         """The run folder."""
         return self.group / self.name
+
+    def single(self) -> list["Job"]:
+        """Each model by itself."""
+        return [replace(self, model=self.model + index, models=1) for index in range(self.models)]
 
     def beside(self, suffix: str) -> Path:
         """A file of ours next to the run folder, which belongs to the training alone."""
@@ -77,7 +91,10 @@ class Job:
         """Of `improved-gan` for this run."""
         options = self.options
         words = ["train", self.recipe, "--labels", self.labels, "--seed", self.seed, "--split-seed", self.split]
-        words += ["--out", self.folder, "--threads", threads, "--save-every", options.save_every]
+        words += ["--out", self.folder if self.models == 1 else self.group]
+        words += ["--threads", threads, "--save-every", options.save_every]
+        if self.models > 1:
+            words += ["--models", self.models]
         given = {"--epochs": options.epochs, "--precision": options.precision, "--data": options.data}
         for name, value in {**given, "--device": device or options.device}.items():
             words += [] if value is None else [name, value]
@@ -104,6 +121,16 @@ class Plan:
     def all_jobs(self) -> list[Job]:
         """Every run, the first model of every split of a row before any second one."""
         return [job for jobs in self.jobs.values() for job in jobs or ()]
+
+    def common_jobs(self) -> list[Job]:
+        """The same with all models of a split in one, where their game can be mapped over them."""
+        result: list[Job] = []
+        for jobs in self.jobs.values():
+            if self.models > 1 and jobs and _can_be_mapped(jobs[0]):
+                result += [replace(job, models=self.models) for job in jobs if job.model == 1]
+            else:
+                result += jobs or []
+        return result
 
 
 def make_plan(
@@ -196,31 +223,16 @@ def _jobs(row: Row, *, splits: int, models: int, out: Path, options: RunOptions)
         for split in range(1, splits + 1)
     ]
     for job in jobs:
-        _check(job, recipe)
+        check_same_run(job.folder, recipe, seed=job.seed, split_seed=job.split)
     return jobs
 
 
-def _check(job: Job, recipe: Recipe) -> None:
-    """Whether the run folder, where there is one, holds this run.
-
-    Raises:
-        RunError: it holds another one.
-    """
-    folder = RunFolder(job.folder)
-    if not folder.recipe_file.exists():
-        return
-    settings = folder.recipe()["settings"]
-    if recipe.precision == AUTO:  # a run that goes on keeps what its machine decided
-        recipe = replace(recipe, precision=folder.precision() or AUTO)
-    here = json.loads(json.dumps(recipe.as_dict()))
-    wanted = {"recipe": recipe.name, "seed": job.seed, "split seed": job.split, "labels": job.labels}
-    split = settings["label_split"]
-    found = {name: settings[name] for name in ("recipe", "seed")}
-    found |= {"split seed": split["seed"], "labels": split["num_labels"]}
-    # A value that is newer than the run was at its default then; load_trained compares alike.
-    found |= settings["values"]
-    wanted |= {name: here.get(name) for name in settings["values"]}
-    if settings["epochs"] > recipe.epochs or (recipe.decay_share and settings["epochs"] != recipe.epochs):
-        found, wanted = {**found, "epochs": settings["epochs"]}, {**wanted, "epochs": recipe.epochs}
-    if different := [f"{name}: {found[name]} there" for name in found if found[name] != wanted[name]]:
-        raise RunError(f"{job.folder} holds another run ({'; '.join(different)[:300]}): give another --out")
+def _can_be_mapped(job: Job) -> bool:
+    recipe = find_recipe(job.recipe, labels=job.labels)
+    return not recipe.compile and not why_not_mapped(
+        (recipe.generator(), recipe.discriminator()),
+        recipe.objective,
+        micro_batch=recipe.micro_batch,
+        generator_averaged=recipe.generator_average_decay is not None,
+        historical=bool(recipe.historical_weight),
+    )

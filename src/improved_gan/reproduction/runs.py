@@ -2,7 +2,7 @@
 
 import fcntl
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,10 @@ class Run:
 
 
 def look(job: Job) -> Run:
-    """Read a run folder; nothing is written or locked."""
+    """Read a run folder; nothing is written or locked. Of several models, what the one that is least far says."""
+    if job.models > 1:
+        least = min(map(look, job.single()), key=lambda run: (run.state == "done", run.epoch))
+        return replace(least, job=job)
     report = last_report(job.folder / "log.jsonl")
     if _complete(job, report):
         return Run(job, "done", report)

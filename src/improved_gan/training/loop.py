@@ -25,7 +25,7 @@ from improved_gan.training.schedule import Schedule
 from improved_gan.training.state import TrainingState
 from improved_gan.training.step import train_step
 
-__all__ = ["BatchSource", "take_steps", "train"]
+__all__ = ["BatchSource", "Run", "take_steps", "train"]
 
 _GRID_SEED, _NUM_GRID = 0, 100
 
@@ -76,7 +76,7 @@ def train(
         InterruptedRunError: stopped on request, after saving.
         RunError: a checkpoint could not be saved.
     """
-    run = _Run(state, schedule, folder, fingerprint, evaluate, reporter, score)
+    run = Run(state, schedule, folder, fingerprint, evaluate, reporter, score)
     run.make_up_for_report(batches)
     for epoch, batch in take_steps(state, batches, objective, schedule):
         reporter.advance()
@@ -116,8 +116,8 @@ def take_steps(
 
 
 @dataclass
-class _Run:
-    """What happens between steps."""
+class Run:
+    """What happens between the steps of one run; the fields are those of `train`."""
 
     state: TrainingState
     schedule: Schedule
@@ -138,9 +138,13 @@ class _Run:
         self._write(tensors)
         self._last_save = time.monotonic()
 
+    def is_old(self) -> bool:
+        """Whether it is time for the next checkpoint."""
+        return time.monotonic() - self._last_save >= self.schedule.save_every_seconds
+
     def stop_or_save(self, stop: StopRequest) -> None:
         """Save and leave when any rank was asked to stop, else save when rank 0's last checkpoint is old."""
-        old = rank() == 0 and time.monotonic() - self._last_save >= self.schedule.save_every_seconds
+        old = rank() == 0 and self.is_old()
         asked = (stop.signal_number or 0, 1) if stop else (0, 0)
         signal_number, stopping, due = largest(*asked, int(old))
         if stopping or due:

@@ -26,23 +26,47 @@ from improved_gan.training.side_by_side import Numbers, Player, common_average, 
 from improved_gan.training.state import TrainingState
 from improved_gan.training.step import autocast
 
-__all__ = ["Together", "take_steps_together", "why_apart"]
+__all__ = ["Together", "take_steps_together", "why_apart", "why_not_mapped"]
+
+
+def why_not_mapped(
+    networks: Sequence[nn.Module], objective: Objective, *, micro_batch: int, generator_averaged: bool, historical: bool
+) -> str:
+    """In a few words, why a game cannot be mapped over models; empty where it can.
+
+    Args:
+        networks: both players.
+        objective: the game.
+        micro_batch: rows at a time; 0 for all.
+        generator_averaged: whether the generator's weights are averaged.
+        historical: whether the players pay for leaving their past.
+    """
+    reasons = {
+        "several processes share a batch": world_size() > 1,
+        "the objective is not known to be mapped": type(objective) not in (SemiSupervised, LabelsAlone),
+        "a few rows at a time": micro_batch > 0,
+        "the generator's weights are averaged": generator_averaged,
+        "historical averaging": historical,
+        "rows are compared in the network": any(map(_compares_rows, networks)),
+    }
+    return ", ".join(words for words, holds in reasons.items() if holds)
 
 
 def why_apart(states: Sequence[TrainingState], objective: Objective, schedule: Schedule) -> str:
     """In a few words, why these models cannot be trained together; empty where they can."""
     first = states[0]
-    reasons = {
-        "several processes share a batch": world_size() > 1,
-        "the objective is not known to be mapped": type(objective) not in (SemiSupervised, LabelsAlone),
-        "a few rows at a time": schedule.micro_batch > 0,
-        "the generator's weights are averaged": first.generator_average is not None,
-        "historical averaging": first.histories is not None,
-        "rows are compared in the network": any(map(_compares_rows, (first.generator, first.discriminator))),
+    reason = why_not_mapped(
+        (first.generator, first.discriminator),
+        objective,
+        micro_batch=schedule.micro_batch,
+        generator_averaged=first.generator_average is not None,
+        historical=first.histories is not None,
+    )
+    kinds = {
         "they stand at different steps": len({state.step for state in states}) > 1,
         "they are not of one kind": len({_shapes(state) for state in states}) > 1,
     }
-    return ", ".join(words for words, holds in reasons.items() if holds)
+    return ", ".join([reason] * bool(reason) + [words for words, holds in kinds.items() if holds])
 
 
 class Together:
@@ -130,15 +154,17 @@ class Together:
         return {f"{mover.kind}/{name}": value.detach() for name, value in (losses | monitors).items()}
 
 
-def take_steps_together(together: Together, sources: Sequence[BatchSource], schedule: Schedule) -> Iterator[int]:
-    """Move all models step by step to the last epoch; yields after each step its epoch, counted from 0."""
+def take_steps_together(
+    together: Together, sources: Sequence[BatchSource], schedule: Schedule
+) -> Iterator[tuple[int, tuple[TrainingBatch, ...]]]:
+    """Move all models step by step to the last epoch; yields after each step its epoch, counted from 0, and batches."""
     steps_per_epoch = sources[0].steps_per_epoch
     for epoch in range(together.step_number // steps_per_epoch, schedule.epochs):
         together.set_rate(schedule.rate(epoch))
         first_step = together.step_number % steps_per_epoch
         for batches in zip(*(source.epoch(epoch, first_step=first_step) for source in sources), strict=True):
             together.step(batches)
-            yield epoch
+            yield epoch, batches
 
 
 class _Batch(NamedTuple):

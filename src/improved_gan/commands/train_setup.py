@@ -1,0 +1,135 @@
+"""What is said and read before the first step of a run, and after the last: the same for one model and for several."""
+
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from improved_gan.commands.train_folder import ImageOptions
+from improved_gan.distributed import rank, world_size
+from improved_gan.kernels import native
+from improved_gan.recipes.experiment import Experiment
+from improved_gan.recipes.precision import settled
+from improved_gan.recipes.recipe import Recipe
+from improved_gan.recipes.sharing import check_share
+from improved_gan.recipes.trained import choose_device
+from improved_gan.reproduction.records import expectation, packaged_record
+from improved_gan.training.checkpoints import load_newest, write_atomically
+from improved_gan.training.errors import RunError
+from improved_gan.training.processes import Processes, own_device
+from improved_gan.training.reporting import say, summary, warn
+from improved_gan.training.run_folder import RunFolder
+from improved_gan.training.state import TrainingState
+
+__all__ = ["TrainOptions", "announce_run", "keep_copy", "prepare", "resume", "say_end"]
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What the command line says; None leaves the recipe's own value."""
+
+    recipe: str
+    labels: int | None = None
+    seed: int = 1
+    split_seed: int | None = None
+    epochs: int | None = None
+    data: Path | None = None
+    out: Path | None = None
+    device: str | None = None
+    precision: str | None = None
+    generator_steps: int | None = None
+    micro_batch: int | None = None
+    compile: bool | None = None
+    channels_last: bool | None = None
+    threads: int | None = None
+    save_every: float = 60.0
+    score_with: str | None = None
+    score_every: int = 0
+    score_num: int | None = None
+    models: int = 1
+    dry_run: bool = False
+    own: ImageOptions = field(default_factory=ImageOptions)
+
+
+def prepare(recipe: Recipe, options: TrainOptions, out: Path, processes: Processes) -> Experiment:
+    """Device, precision (a run that goes on in `out` keeps its own), data and label split."""
+    check_share(recipe)
+    device = choose_device(own_device(options.device))
+    begun = RunFolder(out).precision() if rank() == 0 else None
+    recipe = settled(recipe, torch.device(device), begun=processes.from_main(begun))
+    split_seed = options.seed if options.split_seed is None else options.split_seed
+    return processes.first_on_each_machine(
+        lambda: Experiment.prepare(
+            recipe, seed=options.seed, split_seed=split_seed, data_folder=options.data, device=device
+        )
+    )
+
+
+def announce_run(experiment: Experiment, out: Path, console: Console, *, models: int = 1) -> None:
+    """Say what will be trained, on what, for how long, and what is to be expected of it."""
+    recipe, data, split = experiment.recipe, experiment.data, experiment.split
+    where = "run folder" if models == 1 else f"{models} models in one step each; run folders in"
+    say(console, f"{recipe.name}: {recipe.summary}")
+    say(
+        console,
+        f"{len(split.indices)} labels of {len(split.training_indices())} training images (split seed {split.seed}, "
+        f"sha256 {split.digest[:12]}), {len(data.test)} {data.test_kind} images; paper: {recipe.paper}",
+    )
+    say(
+        console,
+        f"{recipe.epochs} epochs of {experiment.steps_per_epoch} steps, {recipe.precision} on "
+        f"{experiment.device}, {torch.get_num_threads()} threads{_how(recipe)}; {where} {out}",
+    )
+    dense = not recipe.channels_last and recipe.precision == "bfloat16" and experiment.device.type == "cpu"
+    if dense and (reason := native.why_not()):  # the kernels are those of the dense pair
+        say(console, f"without compiled kernels, so about half as fast as could be: {reason}")
+    for line in expectation(recipe, packaged_record(recipe.name)):
+        say(console, line)
+
+
+def _how(recipe: Recipe) -> str:
+    """What else is particular about how it is computed."""
+    several = f", {world_size()} processes with {recipe.batch_size // world_size()} rows of each batch"
+    parts = {
+        several: world_size() > 1,
+        f", {recipe.generator_steps} generator steps each": recipe.generator_steps > 1,
+        f", {recipe.micro_batch} rows at a time": recipe.micro_batch > 0,
+        ", channels last": recipe.channels_last,
+    }
+    return "".join(text for text, holds in parts.items() if holds)
+
+
+def resume(state: TrainingState, folder: RunFolder, fingerprint: str, console: Console, processes: Processes) -> None:
+    """Become the newest checkpoint, which rank 0 reads for all."""
+    tensors = None
+    if rank() == 0:
+        tensors = load_newest(folder.checkpoints, fingerprint=fingerprint, warn=partial(warn, console))
+    tensors = processes.from_main(tensors)
+    if tensors is not None:
+        try:
+            state.load(tensors)
+        except (RuntimeError, KeyError) as error:
+            raise RunError(f"the checkpoint in {folder.path} does not fit this version's networks: {error}") from error
+        say(console, f"continuing at step {state.step}")
+    if rank() == 0:
+        folder.rewind_log(state.step)
+
+
+def keep_copy(file: Path, kept: Path, console: Console) -> None:
+    """Keep the user's recipe file with the run; its values are compared elsewhere, its code only here."""
+    text = file.read_bytes()
+    if kept.is_file() and kept.read_bytes() != text:
+        warn(console, f"{file} has changed since the run began; its values are the same, so the run goes on with it")
+    write_atomically(kept, text)
+
+
+def say_end(folder: RunFolder, console: Console, how: str) -> None:
+    """How it ended, by the last line of the log."""
+    if rank() != 0:
+        return
+    log = folder.read_log()
+    last = summary(log[-1]) if log else "no report"
+    say(console, f"{how}: {last}")
+    say(console, f"samples in {folder.samples}, log in {folder.log_file}")

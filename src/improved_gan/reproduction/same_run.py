@@ -1,0 +1,43 @@
+"""Whether a run folder that is there already belongs to a table's run."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from improved_gan.recipes.recipe import AUTO, Recipe
+from improved_gan.training.errors import RunError
+from improved_gan.training.run_folder import RunFolder
+
+__all__ = ["check_same_run"]
+
+
+def check_same_run(path: Path, recipe: Recipe, *, seed: int, split_seed: int) -> None:
+    """Whether a run folder, where there is one, holds this run.
+
+    Args:
+        path: of the folder.
+        recipe: of the run, with its length.
+        seed: of the training.
+        split_seed: of the label split.
+
+    Raises:
+        RunError: it holds another one.
+    """
+    folder = RunFolder(path)
+    if not folder.recipe_file.exists():
+        return
+    settings = folder.recipe()["settings"]
+    if recipe.precision == AUTO:  # a run that goes on keeps what its machine decided
+        recipe = replace(recipe, precision=folder.precision() or AUTO)
+    here = json.loads(json.dumps(recipe.as_dict()))
+    wanted = {"recipe": recipe.name, "seed": seed, "split seed": split_seed, "labels": recipe.num_labels}
+    split = settings["label_split"]
+    found = {name: settings[name] for name in ("recipe", "seed")}
+    found |= {"split seed": split["seed"], "labels": split["num_labels"]}
+    # A value that is newer than the run was at its default then; load_trained compares alike.
+    found |= settings["values"]
+    wanted |= {name: here.get(name) for name in settings["values"]}
+    if settings["epochs"] > recipe.epochs or (recipe.decay_share and settings["epochs"] != recipe.epochs):
+        found, wanted = {**found, "epochs": settings["epochs"]}, {**wanted, "epochs": recipe.epochs}
+    if different := [f"{name}: {found[name]} there" for name in found if found[name] != wanted[name]]:
+        raise RunError(f"{path} holds another run ({'; '.join(different)[:300]}): give another --out")

@@ -1,0 +1,44 @@
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from improved_gan.commands.train_setup import TrainOptions, keep_copy, prepare, say_end
+from improved_gan.recipes import digits
+from improved_gan.training.processes import Processes
+from improved_gan.training.run_folder import RunFolder
+
+
+def console() -> tuple[io.StringIO, Console]:
+    screen = io.StringIO()
+    return screen, Console(file=screen, width=200)
+
+
+def test_a_recipe_file_that_changed_is_kept_anew_with_a_warning(tmp_path: Path) -> None:
+    screen, shown = console()
+    file, kept = tmp_path / "mine.py", tmp_path / "kept.py"
+    for text, warnings in (("a", 0), ("a", 0), ("b", 1)):
+        file.write_text(text)
+        keep_copy(file, kept, shown)
+        assert kept.read_text() == text
+        assert screen.getvalue().count("has changed since the run began") == warnings
+
+
+@pytest.mark.parametrize(("split_seed", "expected"), [(None, 7), (3, 3)])
+def test_the_split_has_the_seed_of_the_training_unless_told(
+    tmp_path: Path, split_seed: int | None, expected: int
+) -> None:
+    options = TrainOptions("digits", seed=7, split_seed=split_seed, device="cpu")
+    experiment = prepare(digits(20), options, tmp_path / "run", Processes())
+    assert (experiment.seed, experiment.split.seed, len(experiment.split.indices)) == (7, expected, 20)
+
+
+def test_the_end_is_told_by_the_last_report(tmp_path: Path) -> None:
+    screen, shown = console()
+    folder = RunFolder(tmp_path)
+    say_end(folder, shown, "done")
+    folder.append_log({"epoch": 3, "epochs": 4, "step": 9, "test/error": 0.25, "test/wrong": 5})
+    say_end(folder, shown, "done")
+    assert "done: no report" in screen.getvalue()
+    assert "done: epoch 3/4  test error 25.00% (5 wrong)" in screen.getvalue()
