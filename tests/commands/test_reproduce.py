@@ -117,6 +117,7 @@ def test_stopped_by_a_signal_and_gone_on_with_by_the_same_command(tmp_path: Path
     assert len(ensemble["values"]) == 1
 
 
+@pytest.mark.slow
 def test_all_models_of_a_split_in_one_process_and_none_twice(tmp_path: Path) -> None:
     asked = {"splits": 1, "models": 2, "ensemble": 2, "together": True, "jobs": 1}
     text = go(tmp_path, runs=RunOptions(epochs=1, device="cpu"), **asked)
