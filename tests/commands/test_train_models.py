@@ -1,12 +1,13 @@
 import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
-from improved_gan.commands.train import TrainOptions, run_training
-from improved_gan.recipes import RecipeError
+from improved_gan.commands.train import TrainOptions, run_training, train_recipe
+from improved_gan.recipes import RecipeError, digits
 from improved_gan.training.errors import RunError
 
 
@@ -52,6 +53,7 @@ def test_a_folder_that_holds_another_run_is_refused(tmp_path: Path) -> None:
         ({"micro_batch": 10}, "a few rows at a time"),
         ({"score_with": "inception"}, "scores while training"),
         ({"compile": True}, "compiled networks"),
+        ({"score_num": 5}, "scores while training"),
         ({"seed": 2**32 - 1000}, "the last seed would be 4294967296"),
     ],
 )
@@ -60,4 +62,28 @@ def test_what_cannot_be_trained_together_is_told_before_anything_is_written(
 ) -> None:
     with pytest.raises(RecipeError, match=reason):
         go(tmp_path / "out", **changes)
+    assert not (tmp_path / "out").exists()
+
+
+def test_networks_that_vmap_cannot_map_are_told_before_anything_is_written(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from dataclasses import replace\n"
+        "from improved_gan.models import DenseDiscriminator\n"
+        "from improved_gan.recipes import digits\n"
+        "class Mine(DenseDiscriminator):\n"
+        "    def forward(self, images):\n"
+        "        return super().forward(images * 2 if images.max() > 5 else images)\n"
+        "def recipe(labels=None):\n"
+        "    return replace(digits(labels), name='mine', discriminator=lambda: Mine((1, 8, 8), 10, hidden=(20,)))\n"
+    )
+    with pytest.raises(RecipeError, match=r"cannot be trained together \(vmap.*--apart"):
+        go(tmp_path / "out", recipe=str(file))
+    assert not (tmp_path / "out").exists()
+
+
+def test_own_images_are_refused(tmp_path: Path) -> None:
+    options = TrainOptions("folder", models=2, out=tmp_path / "out")
+    with pytest.raises(RecipeError, match="one model at a time"):
+        train_recipe(digits(), options, Console(file=io.StringIO()), own=SimpleNamespace())
     assert not (tmp_path / "out").exists()

@@ -1,5 +1,7 @@
 """Training members, one by one and together."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -75,15 +77,29 @@ def test_together_a_warm_start_goes_on_and_a_divergence_is_told(few, together) -
         SemiSupervisedGANClassifier(epochs=3, n_models=2, learning_rate=1e30, random_state=0).fit(few.images, few.y)
 
 
-def test_only_a_gpu_trains_members_together_unless_processes_are_asked_for(few, monkeypatch) -> None:
-    class Task:
-        class settings:  # noqa: N801
-            device = "cuda"
+@pytest.mark.parametrize(
+    ("device", "network", "n_jobs", "expected"),
+    [
+        ("cuda", "dense", None, True),
+        ("cuda:1", "dense", 1, True),
+        ("cuda", "dense", 2, False),
+        ("cuda", "convolutional", None, False),
+        ("cpu", "dense", None, False),
+    ],
+)
+def test_small_members_on_a_gpu_are_trained_together(device: str, network: str, n_jobs: int | None, expected) -> None:
+    task = SimpleNamespace(settings=SimpleNamespace(device=device), choice=SimpleNamespace(network=network))
+    assert ensemble._train_together(task, n_jobs) is expected
 
-    assert ensemble._train_together(Task, None)
-    assert not ensemble._train_together(Task, 2)
-    Task.settings.device = "cpu"
-    assert not ensemble._train_together(Task, None)
+
+def test_members_that_stopped_at_different_steps_go_on_one_by_one(few, together, capsys) -> None:
+    y = np.where(np.arange(300) < 60, few.truth, -1)
+    settings = {"epochs": 40, "validation_fraction": 0.5, "patience": 1, "random_state": 0, "device": "cpu"}
+    model = SemiSupervisedGANClassifier(n_models=3, warm_start=True, **settings).fit(few.images, y)
+    steps = {float(member.state["optimizer.discriminator.0.step"]) for member in model.members_}
+    assert len(steps) > 1
+    model.set_params(verbose=2).fit(few.images, y)
+    assert "model 2" not in capsys.readouterr().out
 
 
 def test_convolutions_have_their_channels_innermost(monkeypatch) -> None:

@@ -46,7 +46,7 @@ def test_any_layout_in_memory(dtype: torch.dtype) -> None:
         images,
         images.contiguous(memory_format=torch.channels_last),
         images[:, ::2],
-        images.expand(3, 5, 4, 6),
+        images[:, :1].expand(3, 5, 4, 6),
     ):
         torch.manual_seed(4)
         result = drop(layout, 0.5)
@@ -73,3 +73,9 @@ def test_the_layer_does_nothing_in_evaluation_and_torchs_own_elsewhere() -> None
     assert torch.equal(ours, torch.nn.Dropout(0.3)(values))
     assert torch.equal(Dropout(0.0)(values.float()), values.float())
     assert int(Dropout(1.0)(values.float()).count_nonzero()) == 0
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0])
+def test_a_share_out_of_range_is_told(share: float) -> None:
+    with pytest.raises(ValueError, match="share must lie in 0 <= share < 1"):
+        drop(torch.ones(3), share)

@@ -99,5 +99,8 @@ def test_models_of_a_split_are_one_job_where_their_game_can_be_mapped(tmp_path: 
     assert (
         of_table("mnist", tmp_path, labels=[100]).common_jobs() == of_table("mnist", tmp_path, labels=[100]).all_jobs()
     )
+    cifar10 = of_table("cifar10", tmp_path, models=2)
+    assert {job.models for job in cifar10.common_jobs()} == {2}
+    assert {job.models for job in cifar10.common_jobs(convolutions=False)} == {1}
     ablations = of_table("ablations", tmp_path, models=2)  # minibatch discrimination compares rows
     assert {job.models for job in ablations.common_jobs()} == {1}

@@ -73,7 +73,7 @@ def run_reproduction(options: ReproduceOptions, console: Console) -> list[Cell]:
             runs.epochs, runs.precision, runs.data and runs.data.absolute(), runs.device, runs.save_every
         ),
     )
-    jobs = plan.common_jobs() if _together(options) else plan.all_jobs()
+    jobs = plan.common_jobs(convolutions=bool(options.together)) if _together(options) else plan.all_jobs()
     missing = [job for job in jobs if look(job).state != "done"]
     say(console, f"{plan.table.title}: {len(missing)} of {len(jobs)} runs to do{_of(jobs)}; run folders in {out}")
     pool = None
@@ -92,7 +92,7 @@ def run_reproduction(options: ReproduceOptions, console: Console) -> list[Cell]:
 
 
 def _together(options: ReproduceOptions) -> bool:
-    """Unless told, where runs will be on a GPU, which has room for several small models at a time; a CPU has not."""
+    """Unless told, dense networks on a GPU: it has room for several small models at a time, and a CPU has not."""
     if options.together is not None:
         return options.together
     on_gpu = torch.cuda.is_available() and options.scheduler is None

@@ -16,7 +16,7 @@ from improved_gan.data.folder import OwnImages
 from improved_gan.distributed import rank
 from improved_gan.recipes.experiment import Experiment
 from improved_gan.recipes.folder import folder_recipe
-from improved_gan.recipes.recipe import Recipe
+from improved_gan.recipes.recipe import Recipe, RecipeError
 from improved_gan.recipes.registry import find_recipe
 from improved_gan.recipes.trained import OWN_RECIPE
 from improved_gan.training.interruption import listen_for_signals
@@ -64,7 +64,9 @@ def train_recipe(
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     if options.models > 1:
-        return train_models(recipe, options, console, own=own)
+        if own is not None:
+            raise RecipeError("--models: images of your own are trained on with one model at a time")
+        return train_models(recipe, options, console)
     out = options.out or Path("runs") / f"{recipe.name}-{recipe.num_labels}-seed{options.seed}"
     experiment = prepare(recipe, options, out, processes)
     announce_run(experiment, out, console)

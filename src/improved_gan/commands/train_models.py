@@ -3,31 +3,30 @@
 Their seeds and the names of their folders are those of `improved-gan reproduce`, which goes on with them as its own.
 """
 
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from itertools import groupby
 from pathlib import Path
 
 import torch
 from rich.console import Console
+from torch import Tensor
 
 from improved_gan.commands.train_arguments import MAX_SEED
-from improved_gan.commands.train_folder import check_unchanged, keep_listing
 from improved_gan.commands.train_setup import TrainOptions, announce_run, keep_copy, prepare, resume, say_end
-from improved_gan.data.folder import OwnImages
+from improved_gan.distributed import world_size
 from improved_gan.recipes.experiment import Experiment
 from improved_gan.recipes.recipe import Recipe, RecipeError
 from improved_gan.recipes.trained import OWN_RECIPE
 from improved_gan.reproduction.plan import run_name, training_seed
+from improved_gan.training.errors import DivergedError
 from improved_gan.training.interruption import listen_for_signals
 from improved_gan.training.loop import Run
 from improved_gan.training.processes import Processes
-from improved_gan.training.reporting import Reporter
+from improved_gan.training.reporting import Reporter, warn
 from improved_gan.training.run_folder import RunFolder
 from improved_gan.training.schedule import Schedule
 from improved_gan.training.state import TrainingState
-from improved_gan.training.together import why_apart
+from improved_gan.training.together import Together, why_apart
 from improved_gan.training.together_loop import train_together
 
 __all__ = ["train_models"]
@@ -40,7 +39,7 @@ class _Model:
     state: TrainingState
 
 
-def train_models(recipe: Recipe, options: TrainOptions, console: Console, *, own: OwnImages | None = None) -> Path:
+def train_models(recipe: Recipe, options: TrainOptions, console: Console) -> Path:
     """Train `options.models` models to the end, from where each stands; those at the same step together.
 
     Returns:
@@ -48,8 +47,10 @@ def train_models(recipe: Recipe, options: TrainOptions, console: Console, *, own
 
     Raises:
         RecipeError: models that have to be trained apart; nothing was written.
-        DataError, RunError, DivergedError, InterruptedRunError: as for one model.
+        DivergedError: of some model; told when the others are done.
+        DataError, RunError, InterruptedRunError: as for one model.
     """
+    _check_options(recipe, options)
     out = options.out or Path("runs") / f"{recipe.name}-{recipe.num_labels}"
     split = options.seed if options.split_seed is None else options.split_seed
     seeds = [training_seed(options.seed, number) for number in range(1, options.models + 1)]
@@ -58,39 +59,73 @@ def train_models(recipe: Recipe, options: TrainOptions, console: Console, *, own
     experiments = [replace(first, seed=seed) for seed in seeds]
     announce_run(first, out, console, models=options.models)
     for experiment, folder in zip(experiments, folders, strict=True):
-        if own is not None:
-            check_unchanged(folder.path, own)
         folder.check(experiment.settings(), extendable=experiment.extendable())
-    states = [experiment.start() for experiment in experiments]
     schedule = first.schedule(save_every_seconds=options.save_every)
-    _check(first, states, schedule, options)
+    _try_one_step(first, schedule, options)
     if options.dry_run:
         console.print("dry run: nothing was trained or written")
         return out
+    models = [_Model(one, folder, one.start()) for one, folder in zip(experiments, folders, strict=True)]
     torch.manual_seed(first.seed)  # what follows does not depend on the start of the last one
     with ExitStack() as locks:
-        models = [_Model(*parts) for parts in zip(experiments, folders, states, strict=True)]
         for model in models:
             locks.enter_context(model.folder.locked())
             model.folder.claim(model.experiment.settings(), extendable=model.experiment.extendable())
-            if own is not None:
-                keep_listing(model.folder.path, own)
-            resume(model.state, model.folder, _fingerprint(model), console, Processes())
-        # A kill while checkpoints were written may have left some a step ahead.
-        for _, group in groupby(sorted(models, key=lambda model: model.state.step), lambda model: model.state.step):
-            _train(list(group), schedule, options, console)
+        _train_groups(models, schedule, options, console)
     return out
 
 
-def _check(first: Experiment, states: Sequence[TrainingState], schedule: Schedule, options: TrainOptions) -> None:
+def _check_options(recipe: Recipe, options: TrainOptions) -> None:
+    """What can be told from the options alone."""
     last = training_seed(options.seed, options.models)
-    if last > MAX_SEED:
-        raise RecipeError(f"--models {options.models}: the last seed would be {last}, more than {MAX_SEED}")
-    reason = why_apart(states, first.objective(states[0]), schedule)
-    reason = reason or ("compiled networks" if first.recipe.compile else "")
-    reason = reason or ("scores while training" if options.score_with is not None else "")
-    if reason:
-        raise RecipeError(f"--models {options.models}: these models cannot be trained together ({reason}): train each")
+    scored = recipe.score_samples or options.score_with is not None or options.score_every or options.score_num
+    reasons = {
+        f"the last seed would be {last}, more than {MAX_SEED}": last > MAX_SEED,
+        "several processes share a batch": world_size() > 1,
+        "scores while training": bool(scored),
+        "compiled networks": recipe.compile,
+    }
+    if reason := ", ".join(words for words, holds in reasons.items() if holds):
+        raise _refusal(options, reason)
+
+
+def _try_one_step(first: Experiment, schedule: Schedule, options: TrainOptions) -> None:
+    """Two models, as they start, make one step: what cannot be mapped is told before anything is written."""
+    states = [first.start() for _ in range(2)]
+    objective = first.objective(states[0])
+    if reason := why_apart(states, objective, schedule):
+        raise _refusal(options, reason)
+    batch = next(first.batches().epoch(0))
+    try:
+        Together(states, objective, schedule).step([batch, batch])
+    except RuntimeError as error:  # vmap's, or a GPU without memory
+        raise _refusal(options, str(error).strip().splitlines()[0]) from error
+
+
+def _refusal(options: TrainOptions, reason: str) -> RecipeError:
+    return RecipeError(
+        f"--models {options.models}: these models cannot be trained together ({reason}): train them one by one, in "
+        "`reproduce` with --apart"
+    )
+
+
+def _train_groups(models: list[_Model], schedule: Schedule, options: TrainOptions, console: Console) -> None:
+    """Those at the same step together: a kill while checkpoints were written leaves some a step ahead."""
+    groups: dict[int, list[tuple[_Model, Tensor]]] = {}
+    for model in models:
+        resume(model.state, model.folder, _fingerprint(model), console, Processes())
+        groups.setdefault(model.state.step, []).append((model, torch.get_rng_state()))
+    diverged: list[DivergedError] = []
+    for step in sorted(groups):
+        group = [model for model, _ in groups[step]]
+        if step:  # as it was when the first of them was saved; a GPU's state is that of the last one loaded
+            torch.set_rng_state(groups[step][0][1])
+        try:
+            _train(group, schedule, options, console)
+        except DivergedError as error:
+            diverged.append(error)
+    if diverged:
+        raise diverged[0]
 
 
 def _train(models: list[_Model], schedule: Schedule, options: TrainOptions, console: Console) -> None:
@@ -109,13 +144,24 @@ def _train(models: list[_Model], schedule: Schedule, options: TrainOptions, cons
                 for model in models
             ]
             runs = [
-                Run(model.state, schedule, model.folder, _fingerprint(model), model.experiment.evaluate, reporter)
-                for model, reporter in zip(models, reporters, strict=True)
+                Run(
+                    model.state,
+                    schedule,
+                    model.folder,
+                    _fingerprint(model),
+                    model.experiment.evaluate,
+                    reporter,
+                    number=number,
+                    models=len(models),
+                )
+                for number, (model, reporter) in enumerate(zip(models, reporters, strict=True))
             ]
             objective = models[0].experiment.objective(models[0].state)
             train_together(runs, batches, objective, schedule, stop=stop)
     for model in models:
         say_end(model.folder, console, how)
+        for alarm in (model.folder.read_log() or [{}])[-1].get("alarms", []):
+            warn(console, f"{model.folder.path}: {alarm['message']}")
 
 
 def _reporter(model: _Model, total_steps: int, console: Console) -> Reporter:

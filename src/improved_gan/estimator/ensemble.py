@@ -187,8 +187,8 @@ def check_same(
 
 
 def _train_together(task: Task, n_jobs: int | None) -> bool:
-    """A GPU is hardly busier with all members than with one; CPU cores are."""
-    return task.settings.device.startswith("cuda") and n_jobs in (None, 1)
+    """A GPU is hardly busier with all small members than with one; CPU cores are, and so is a GPU with convolutions."""
+    return task.settings.device.startswith("cuda") and n_jobs in (None, 1) and task.choice.network == "dense"
 
 
 def _fit_from_arrays(task: Task, seed: int, state: dict[str, np.ndarray] | None) -> Fit:

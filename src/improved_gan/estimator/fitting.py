@@ -17,7 +17,7 @@ from improved_gan.training import Optimizers
 from improved_gan.training.loop import take_steps
 from improved_gan.training.schedule import Schedule
 from improved_gan.training.state import TrainingState
-from improved_gan.training.together import Together, take_steps_together
+from improved_gan.training.together import Together, take_steps_together, why_apart
 
 __all__ = ["Fitting"]
 
@@ -65,6 +65,7 @@ class Fitting:
     def together(self, batches: Sequence[ArrayBatches], seeds: Sequence[int], before: Sequence[_State]) -> list[Fit]:
         """Train one member a seed, all in one step each (`training.together`); who stops early idles along.
 
+        Members that stopped at different steps before (a warm start after early stopping) are trained one by one.
         Each seed decides its member's start and batches; the noise of all follows from the first one.
 
         Raises:
@@ -74,7 +75,9 @@ class Fitting:
         for seed, state_before in zip(seeds, before, strict=True):
             with _own_random_state(seed, self.device):
                 states.append(_start(self.recipe, self.examples, seed, self.device, state_before))
-        members = [self._progress(state) for state in states]
+        if why_apart(states, self.recipe.objective, self._schedule()):
+            return [self.one(*parts) for parts in zip(batches, seeds, before, strict=True)]
+        members = [self._progress(state, number + 1, len(states)) for number, state in enumerate(states)]
         with _own_random_state(seeds[0], self.device):
             together = Together(states, self.recipe.objective, self._schedule())
             for epoch, _ in take_steps_together(together, batches, self._schedule()):
@@ -88,8 +91,9 @@ class Fitting:
                     break
         return [member.ended() for member in members]
 
-    def _progress(self, state: TrainingState) -> Progress:
-        return Progress(self.choice, self.recipe, state, self.validation, self.device, self.verbose, self.keep_state)
+    def _progress(self, state: TrainingState, number: int = 1, members: int = 1) -> Progress:
+        settings = (self.validation, self.device, self.verbose, self.keep_state)
+        return Progress(self.choice, self.recipe, state, *settings, number, members)
 
     def _schedule(self) -> Schedule:
         recipe = self.recipe

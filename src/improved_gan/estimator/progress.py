@@ -57,6 +57,8 @@ class Progress:
     device: str
     verbose: int
     keep_state: bool
+    number: int = 1  # of this member
+    members: int = 1  # that share their steps
     history: list[dict[str, float]] = field(default_factory=list)
     alarms: list[str] = field(default_factory=list)
     best: tuple[tuple[float, float], dict[str, Tensor]] | None = None
@@ -116,7 +118,8 @@ class Progress:
 
     def _words(self, line: dict[str, float]) -> str:
         total, done = self.recipe.epochs, int(line["epoch"])
-        left = line["seconds"] * (total - done) / done
+        seconds = line["seconds"] * self.members  # those of a member are its share
+        left = seconds * (total - done) / done
         names = {
             "validation/error": "validation error",
             "discriminator/supervised": "labelled loss",
@@ -124,7 +127,8 @@ class Progress:
             "generator/feature_matching": "feature distance",
         }
         shown = "  ".join(f"{word} {line[name]:.4f}" for name, word in names.items() if name in line)
-        return f"epoch {done}/{total}  {shown}  {line['seconds']:.0f} s, about {left:.0f} s left"
+        which = f"model {self.number}  " if self.members > 1 else ""
+        return f"{which}epoch {done}/{total}  {shown}  {seconds:.0f} s, about {left:.0f} s left"
 
 
 def _copies(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -1,9 +1,10 @@
-"""Dropout at a quarter of the price on a CPU: PyTorch's draws one Bernoulli number after the other.
+"""Dropout at a fraction of the price on a CPU: PyTorch's draws one Bernoulli number after the other.
 
     y_i = x_i m_i / (1 - p),   m_i = [u_i >= p],   u_i uniform over 2^16 steps of [0, 1)
 
 Four u come from each 64-bit random integer. p is therefore rounded to 2^-16, and the scale is that of the rounded p,
-so that E[y] = x exactly. All randomness comes from PyTorch's own random state, so a resumed run draws the same.
+so that E[y] = x up to the rounding of that scale. All randomness comes from PyTorch's own random state, so a resumed
+run draws the same.
 """
 
 import torch
@@ -18,8 +19,18 @@ _DTYPES = (torch.float32, torch.bfloat16)
 
 
 def drop(values: Tensor, share: float) -> Tensor:
-    """`values` with that share of its numbers at 0 and the others scaled up; any shape -> the same, differentiable."""
+    """`values` with that share of its numbers at 0 and the others scaled up; any shape -> the same, differentiable.
+
+    Args:
+        values: float32 or bfloat16, on a CPU.
+        share: of the numbers that are dropped, 0 <= share < 1.
+
+    Raises:
+        ValueError: a share out of its range.
+    """
     steps = round(share * _STEPS)
+    if not 0 <= steps < _STEPS:
+        raise ValueError(f"share must lie in 0 <= share < 1; got {share}")
     mask = torch.empty_like(values, requires_grad=False)
     count = values.numel()
     words = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None)

@@ -8,14 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+import torch
+
 __all__ = ["is_plain", "plain_operations"]
 
 _PLAIN = ContextVar("plain_operations", default=False)
 
 
 def is_plain() -> bool:
-    """Whether the caller runs within `plain_operations`."""
-    return _PLAIN.get()
+    """Whether the caller runs within `plain_operations`; never in compiled code, which cannot look."""
+    return not torch.compiler.is_compiling() and _PLAIN.get()
 
 
 @contextmanager

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from torch.nn.modules.conv import _ConvNd
+
 from improved_gan.recipes import RECIPES, RecipeError
 from improved_gan.recipes.registry import find_recipe
 from improved_gan.reproduction.same_run import check_same_run
@@ -122,11 +124,15 @@ class Plan:
         """Every run, the first model of every split of a row before any second one."""
         return [job for jobs in self.jobs.values() for job in jobs or ()]
 
-    def common_jobs(self) -> list[Job]:
-        """The same with all models of a split in one, where their game can be mapped over them."""
+    def common_jobs(self, *, convolutions: bool = True) -> list[Job]:
+        """The same with all models of a split in one, where their game can be mapped over them.
+
+        Args:
+            convolutions: also where the networks have them.
+        """
         result: list[Job] = []
         for jobs in self.jobs.values():
-            if self.models > 1 and jobs and _can_be_mapped(jobs[0]):
+            if self.models > 1 and jobs and _can_be_mapped(jobs[0], convolutions):
                 result += [replace(job, models=self.models) for job in jobs if job.model == 1]
             else:
                 result += jobs or []
@@ -227,10 +233,15 @@ def _jobs(row: Row, *, splits: int, models: int, out: Path, options: RunOptions)
     return jobs
 
 
-def _can_be_mapped(job: Job) -> bool:
+def _can_be_mapped(job: Job, convolutions: bool) -> bool:
     recipe = find_recipe(job.recipe, labels=job.labels)
-    return not recipe.compile and not why_not_mapped(
-        (recipe.generator(), recipe.discriminator()),
+    if recipe.compile or recipe.score_samples:
+        return False
+    networks = (recipe.generator(), recipe.discriminator())
+    if not convolutions and any(isinstance(one, _ConvNd) for network in networks for one in network.modules()):
+        return False
+    return not why_not_mapped(
+        networks,
         recipe.objective,
         micro_batch=recipe.micro_batch,
         generator_averaged=recipe.generator_average_decay is not None,

@@ -93,7 +93,7 @@ def write_record(plan: Plan, file: Path) -> list[str]:
 
 
 def make_record(plan: Plan) -> dict[str, Any]:
-    """A record of the finished runs of a table.
+    """A record of the finished runs of a table that were trained alone: others do not tell how long one takes.
 
     Returns:
         `recipe` and, by label budget, `epochs`, `steps`, `runs`, `seconds_per_step`, what they ran on, the recipe's
@@ -105,7 +105,7 @@ def make_record(plan: Plan) -> dict[str, Any]:
     """
     names, budgets = set(), {}
     for row, jobs in plan.jobs.items():
-        done = [run for run in map(look, jobs or ()) if run.state == "done"]
+        done = [run for run in map(look, jobs or ()) if run.state == "done" and run.report.get("models", 1) == 1]
         if done:
             recipe = find_recipe(done[0].job.recipe, labels=row.labels)
             names.add(recipe.name)

@@ -44,7 +44,7 @@ def run_job(
         stop: asked ten times a second; when it says yes, the run saves and ends.
     """
     deadline = time.monotonic() + patience
-    while is_locked(job.folder):
+    while any(is_locked(one.folder) for one in job.single()):
         if stop():
             return Outcome(job, "stopped")
         if time.monotonic() >= deadline:
@@ -53,8 +53,10 @@ def run_job(
     if look(job).state == "done":
         return Outcome(job, "done")
     job.group.mkdir(parents=True, exist_ok=True)
-    job.beside("failed.json").unlink(missing_ok=True)
-    write_atomically(job.beside("machine.json"), json.dumps(machine(threads, device), indent=1).encode(), durable=False)
+    noted = json.dumps(machine(threads, device), indent=1).encode()
+    for one in job.single():
+        one.beside("failed.json").unlink(missing_ok=True)
+        write_atomically(one.beside("machine.json"), noted, durable=False)
     with job.beside("log").open("ab") as said:
         code = _wait(_start(job, threads, device, said.fileno()), stop)
     return _outcome(job, code, stopped=stop())

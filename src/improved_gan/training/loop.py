@@ -22,7 +22,7 @@ from improved_gan.training.reporting import Reporter
 from improved_gan.training.run_folder import RunFolder
 from improved_gan.training.sampling import grid, sample, write_png
 from improved_gan.training.schedule import Schedule
-from improved_gan.training.state import TrainingState
+from improved_gan.training.state import TrainingState, branched
 from improved_gan.training.step import train_step
 
 __all__ = ["BatchSource", "Run", "take_steps", "train"]
@@ -117,7 +117,10 @@ def take_steps(
 
 @dataclass
 class Run:
-    """What happens between the steps of one run; the fields are those of `train`."""
+    """What happens between the steps of one run; the fields are those of `train`.
+
+    Of several runs that share their steps, `number` is its place, from 0, and `models` how many they are.
+    """
 
     state: TrainingState
     schedule: Schedule
@@ -126,6 +129,8 @@ class Run:
     evaluate: Callable[[nn.Module], dict[str, float]]
     reporter: Reporter
     score: Callable[[Generator], dict[str, float]] | None = None
+    number: int = 0
+    models: int = 1
 
     def __post_init__(self) -> None:
         self._last_save = time.monotonic()
@@ -134,8 +139,7 @@ class Run:
     def save(self) -> None:
         """Write a checkpoint, unless the state is no longer finite."""
         self._check_finite()
-        tensors = self.state.tensors()
-        self._write(tensors)
+        self._write(branched(self.state.tensors(), self.number))
         self._last_save = time.monotonic()
 
     def is_old(self) -> bool:
@@ -184,6 +188,7 @@ class Run:
     def _report(self, epoch: int, last_batch: TrainingBatch, *, scored: bool) -> dict[str, Any]:
         """One line of the log."""
         line: dict[str, Any] = {"epoch": epoch, "epochs": self.schedule.epochs, "step": self.state.step}
+        line |= {"models": self.models} if self.models > 1 else {}
         line |= {"seconds": round(self.state.seconds, 3), "learning_rate": self.schedule.rate(epoch - 1)}
         line |= self.state.take_means()
         line |= self.evaluate(self.state.average.averaged(self.state.discriminator))

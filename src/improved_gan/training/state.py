@@ -17,7 +17,7 @@ from improved_gan.techniques import WeightAverage
 from improved_gan.training.sampling import averaged_generator
 from improved_gan.training.step import Optimizers
 
-__all__ = ["TrainingState", "below", "own_random_stream"]
+__all__ = ["TrainingState", "below", "branched", "own_random_stream"]
 
 
 @dataclass
@@ -140,8 +140,26 @@ def own_random_stream(common: Tensor) -> None:
     if rank() == 0:
         torch.set_rng_state(common)
         return
-    digest = hashlib.sha256(common.numpy().tobytes() + rank().to_bytes(8, "little")).digest()
-    torch.manual_seed(int.from_bytes(digest[:8], "little"))
+    torch.manual_seed(_seed_of(common, rank()))
+
+
+def branched(tensors: dict[str, Tensor], number: int) -> dict[str, Tensor]:
+    """A state (`TrainingState.tensors`) whose random streams follow from its own and a number; 0 leaves it as it is.
+
+    Models that were trained in one step each share a stream; one that goes on alone is to have its own.
+    """
+    if number == 0:
+        return tensors
+    seed = _seed_of(tensors["random.cpu"], number)
+    result = tensors | {"random.cpu": torch.Generator().manual_seed(seed).get_state()}
+    if "random.cuda" in tensors:
+        result["random.cuda"] = torch.Generator("cuda").manual_seed(seed).get_state()
+    return result
+
+
+def _seed_of(state: Tensor, number: int) -> int:
+    digest = hashlib.sha256(state.numpy().tobytes() + number.to_bytes(8, "little")).digest()
+    return int.from_bytes(digest[:8], "little")
 
 
 def _of_ranks(name: str, state: Tensor) -> dict[str, Tensor]:

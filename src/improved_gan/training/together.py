@@ -63,7 +63,7 @@ def why_apart(states: Sequence[TrainingState], objective: Objective, schedule: S
         historical=first.histories is not None,
     )
     kinds = {
-        "they stand at different steps": len({state.step for state in states}) > 1,
+        "they stand at different steps": len({_steps(state) for state in states}) > 1,
         "they are not of one kind": len({_shapes(state) for state in states}) > 1,
     }
     return ", ".join([reason] * bool(reason) + [words for words, holds in kinds.items() if holds])
@@ -193,6 +193,13 @@ class _Turn(nn.Module):
 
 def _compares_rows(network: nn.Module) -> bool:
     return any(isinstance(module, MinibatchDiscrimination | ReferenceBatch) for module in network.modules())
+
+
+def _steps(state: TrainingState) -> tuple[int, ...]:
+    """Of the run, of its average, and of each player's Adam."""
+    optimizers = (state.optimizers.discriminator, state.optimizers.generator)
+    moved = [int(max((one["step"] for one in optimizer.state.values()), default=0)) for optimizer in optimizers]
+    return (state.step, int(state.average.num_updates), *moved)
 
 
 def _shapes(state: TrainingState) -> tuple[Any, ...]:
