@@ -37,6 +37,15 @@ def test_a_record_holds_time_and_error_with_their_spread(tmp_path: Path) -> None
     assert budget["points"][-1]["seconds"] == 300
 
 
+def test_models_that_shared_their_steps_do_not_tell_how_long_one_takes(tmp_path: Path) -> None:
+    whole = recorded(tmp_path)
+    log = whole.all_jobs()[1].folder / "log.jsonl"
+    log.write_text(
+        "".join(json.dumps({**json.loads(line), "models": 2}) + "\n" for line in log.read_text().splitlines())
+    )
+    assert make_record(whole)["budgets"]["50"]["splits"] == [1]
+
+
 def test_what_train_says(tmp_path: Path) -> None:
     record = json.loads(json.dumps(make_record(recorded(tmp_path))))
     recipe = replace(digits(), epochs=10)

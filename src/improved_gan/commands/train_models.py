@@ -111,21 +111,29 @@ def _refusal(options: TrainOptions, reason: str) -> RecipeError:
 
 def _train_groups(models: list[_Model], schedule: Schedule, options: TrainOptions, console: Console) -> None:
     """Those at the same step together: a kill while checkpoints were written leaves some a step ahead."""
-    groups: dict[int, list[tuple[_Model, Tensor]]] = {}
+    groups: dict[int, list[tuple[_Model, list[Tensor]]]] = {}
+    device = models[0].experiment.device
     for model in models:
         resume(model.state, model.folder, _fingerprint(model), console, Processes())
-        groups.setdefault(model.state.step, []).append((model, torch.get_rng_state()))
+        groups.setdefault(model.state.step, []).append((model, _random_state(device)))
     diverged: list[DivergedError] = []
     for step in sorted(groups):
         group = [model for model, _ in groups[step]]
-        if step:  # as it was when the first of them was saved; a GPU's state is that of the last one loaded
-            torch.set_rng_state(groups[step][0][1])
+        if step:  # as it was when the first of them was saved
+            torch.set_rng_state(groups[step][0][1][0])
+            for state in groups[step][0][1][1:]:
+                torch.cuda.set_rng_state(state, device)
         try:
             _train(group, schedule, options, console)
         except DivergedError as error:
             diverged.append(error)
     if diverged:
         raise diverged[0]
+
+
+def _random_state(device: torch.device) -> list[Tensor]:
+    """Of the CPU, and of the GPU where the models are on one."""
+    return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])]
 
 
 def _train(models: list[_Model], schedule: Schedule, options: TrainOptions, console: Console) -> None:
