@@ -14,6 +14,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -121,6 +122,9 @@ class Ours:
         self.objective = SemiSupervised(generator_loss=partial(feature_matching_loss, variant="released-mnist"))
         self.optimizers = Optimizers(*(self._adam(network) for network in (self.discriminator, self.generator)))
         self.average = WeightAverage(self.discriminator, every=10)
+        # As in training, until the process ends: nothing else moves D.
+        self.steady = ExitStack()
+        self.steady.enter_context(self.discriminator.moved_by_steps_alone())
 
     def step(self, batch: Batch) -> dict[str, float]:
         terms = train_step(

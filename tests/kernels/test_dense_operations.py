@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from improved_gan.kernels import dense_operations as operations
 from improved_gan.kernels import native
@@ -43,34 +44,79 @@ def test_gate_and_turn(shape: tuple[int, int]) -> None:
     assert torch.equal(got, expected)
     assert torch.equal(across, expected.t())
     torch.testing.assert_close(sums.double(), expected.double().sum(0), rtol=1e-5, atol=1e-5)
-    assert torch.equal(operations.turned(grad), grad.t())
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_normalise_and_back(shape: tuple[int, int]) -> None:
     v, g = torch.randn(*shape), torch.rand(shape[0], 1) + 0.5
-    weight, across, norm = operations.normalise(v, g)
+    weight, norm = operations.normalise(v, g)
     v64, g64 = v.double().requires_grad_(), g.double().requires_grad_()
     expected = g64 * v64 / v64.norm(dim=1, keepdim=True)
     torch.testing.assert_close(weight.double(), expected.detach(), rtol=ROUNDING, atol=1e-9)
     torch.testing.assert_close(norm.double(), v.double().norm(dim=1), rtol=1e-5, atol=0)
-    assert torch.equal(across, weight.t())
     weight_grad = half(*shape)
     grads = torch.autograd.grad(expected, (v64, g64), weight_grad.double())
     for got, wanted in zip(operations.through_normalisation(weight_grad, v, g, norm), grads, strict=True):
         torch.testing.assert_close(got.double(), wanted, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("shape", [*SHAPES[:4], (2, 17)])
+def test_batch_norm_softplus_and_back(shape: tuple[int, int]) -> None:
+    rows, columns = shape
+    values, shift, grad = half(rows, columns) * 3, 4 * torch.randn(columns), half(rows, columns)
+    mean_before, var_before = torch.randn(columns), torch.rand(columns)
+    running_mean, running_var = mean_before.clone(), var_before.clone()
+    got, mean, inverse = operations.batch_norm_softplus(
+        values, shift, running_mean, running_var, momentum=0.2, eps=1e-3
+    )
+    values64, shift64 = values.double().requires_grad_(), shift.double().requires_grad_()
+    expected_mean, expected_var = mean_before.double(), var_before.double()
+    normal = F.batch_norm(
+        values64, expected_mean, expected_var, bias=shift64, weight=None, training=True, momentum=0.2, eps=1e-3
+    )
+    expected = F.softplus(normal, threshold=1e3)
+    torch.testing.assert_close(got.double(), expected.detach(), rtol=ROUNDING, atol=1e-9)
+    torch.testing.assert_close(running_mean.double(), expected_mean, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(running_var.double(), expected_var, rtol=1e-5, atol=1e-6)
+    wanted, wanted_shift = torch.autograd.grad(expected, (values64, shift64), grad.double())
+    back, across, shift_grad = operations.through_batch_norm_softplus(grad.clone(), values, shift, mean, inverse)
+    # A gradient is a difference: its error is relative to what is subtracted, the gradient at the normalised values.
+    largest = float((inverse[:, None] * grad.t().abs().float()).max())
+    torch.testing.assert_close(back.double(), wanted, rtol=ROUNDING, atol=2 * ROUNDING * largest)
+    torch.testing.assert_close(shift_grad.double(), wanted_shift, rtol=1e-4, atol=1e-4)
+    assert torch.equal(across, back.t())
+
+
+def test_softplus_far_from_zero() -> None:
+    """One row of -1 and one of 1 for each column, moved by the shift to both sides of every branch."""
+    shift = torch.linspace(-90, 90, 181)
+    signs = torch.tensor([-1.0, 1.0]).to(torch.bfloat16)[:, None].repeat(1, len(shift))
+    got, _, _ = operations.batch_norm_softplus(signs, shift, torch.zeros(181), torch.ones(181), momentum=0.1, eps=0.0)
+    expected = F.softplus(signs.double() + shift.double(), threshold=1e3)
+    kept = expected > 1e-36  # below, e^x is held at e^-87
+    torch.testing.assert_close(got.double()[kept], expected[kept], rtol=ROUNDING, atol=0)
+    assert (got[~kept].double() < 1e-36).all()
+
+
 @pytest.mark.parametrize("shape", SHAPES)
-def test_cast(shape: tuple[int, int]) -> None:
-    weight = torch.randn(*shape)
-    halved, across = operations.cast(weight)
-    assert torch.equal(halved, weight.to(torch.bfloat16))
-    assert torch.equal(across, weight.to(torch.bfloat16).t())
+def test_bias_sigmoid_and_back(shape: tuple[int, int]) -> None:
+    products, bias, grad = half(*shape) * 8, torch.randn(shape[1]), torch.randn(*shape)
+    pixels = operations.bias_sigmoid(products, bias)
+    products64, bias64 = products.double().requires_grad_(), bias.double().requires_grad_()
+    expected = torch.sigmoid(products64 + bias64)
+    assert pixels.dtype == torch.float32
+    torch.testing.assert_close(pixels.double(), expected.detach(), rtol=1e-5, atol=1e-12)
+    wanted, wanted_bias = torch.autograd.grad(expected, (products64, bias64), grad.double())
+    back, across, bias_grad = operations.through_sigmoid(grad, pixels)
+    # 1 - pixel has the rounding of the pixel
+    torch.testing.assert_close(back.double(), wanted, rtol=ROUNDING, atol=2**-22)
+    torch.testing.assert_close(bias_grad.double(), wanted_bias, rtol=1e-4, atol=1e-5)
+    assert torch.equal(across, back.t())
 
 
 def test_rounding_of_every_kind_of_number() -> None:
-    special = torch.tensor([[0.0, -0.0, float("inf"), -float("inf"), float("nan"), 1 + 2**-8, 1 + 3 * 2**-8, 3e38]])
-    halved, _ = operations.cast(special)
-    assert torch.equal(halved.nan_to_num(7.0), special.to(torch.bfloat16).nan_to_num(7.0))
-    assert halved.isnan().tolist() == special.isnan().tolist()
+    special = torch.tensor([0.0, -0.0, float("inf"), -float("inf"), float("nan"), 1 + 2**-8, 1 + 3 * 2**-8, 3e38])
+    scales = special[:, None]  # of rows of length 1: the weight is the scale, rounded
+    halved, _ = operations.normalise(torch.ones(len(special), 1), scales)
+    assert torch.equal(halved.nan_to_num(7.0), scales.to(torch.bfloat16).nan_to_num(7.0))
+    assert halved.isnan().flatten().tolist() == special.isnan().tolist()

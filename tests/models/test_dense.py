@@ -1,12 +1,16 @@
+from collections.abc import Iterator
+from contextlib import nullcontext
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
 
+from improved_gan.data import Batch
 from improved_gan.kernels import native
 from improved_gan.models import DenseDiscriminator, DenseGenerator, Judgement
 from improved_gan.techniques import data_dependent_init_
+from improved_gan.training import Optimizers, SemiSupervised, train_step
 
 
 def count(module: torch.nn.Module) -> int:
@@ -123,3 +127,61 @@ def test_weights_that_a_fused_optimiser_moved_are_used_at_once() -> None:
     adam.step()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert not torch.equal(network(images).features, before.features)
+
+
+@pytest.mark.skipif(native.library() is None, reason=f"no compiled kernels: {native.why_not()}")
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_images_judged_beside_constants_as_in_two_passes(precision: torch.dtype) -> None:
+    torch.manual_seed(0)
+    network = DenseDiscriminator((1, 4, 4), 3, hidden=(8, 8), input_noise=0.0, hidden_noise=0.0)
+    constants, images, weights = torch.rand(5, 1, 4, 4), torch.rand(6, 1, 4, 4).requires_grad_(), torch.randn(6, 8)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == torch.bfloat16):
+        with torch.no_grad():
+            wanted_constant = network(constants)
+        wanted = network(images)
+        constant, judged = network.judge_beside(constants, lambda: images)
+    learnt = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    for one, other in ((constant, wanted_constant), (judged, wanted)):
+        for got, expected in zip(one, other, strict=True):
+            torch.testing.assert_close(got, expected)
+    assert not constant.features.requires_grad
+    assert not constant.logits.requires_grad
+    got_grads, wanted_grads = (
+        torch.autograd.grad((judgement.features * weights).sum() + judgement.logits.sum(), [images, *learnt])
+        for judgement in (judged, wanted)
+    )
+    for got, expected in zip(got_grads, wanted_grads, strict=True):
+        torch.testing.assert_close(got, expected, rtol=0.02, atol=1e-3)
+
+
+@pytest.mark.skipif(native.library() is None, reason=f"no compiled kernels: {native.why_not()}")
+def test_weights_kept_from_step_to_step_change_nothing() -> None:
+    """Fused Adam does not mark what it changes, so a step that forgot to say so would go on with old weights."""
+    together, apart = ([dict(terms) for terms in losses_of_steps(kept)] for kept in (True, False))
+    assert together == apart
+    assert len({terms["discriminator/supervised"] for terms in together}) == len(together)
+
+
+def losses_of_steps(kept: bool) -> Iterator[dict[str, float]]:
+    torch.manual_seed(0)
+    generator, discriminator = DenseGenerator((1, 4, 4), hidden=(8,)), DenseDiscriminator((1, 4, 4), 3, hidden=(8, 8))
+    adams = (
+        torch.optim.Adam([p for p in network.parameters() if p.requires_grad], lr=0.1, fused=True)
+        for network in (discriminator, generator)
+    )
+    optimizers, batch = (
+        Optimizers(*adams),
+        Batch(torch.rand(6, 1, 4, 4), torch.arange(6) % 3, *torch.rand(2, 6, 1, 4, 4)),
+    )
+    with discriminator.moved_by_steps_alone() if kept else nullcontext():
+        for _ in range(4):
+            terms = train_step(
+                generator,
+                discriminator,
+                SemiSupervised(),
+                batch,
+                optimizers,
+                precision=torch.bfloat16,
+                generator_steps=2,
+            )
+            yield {name: value.item() for name, value in terms.items()}

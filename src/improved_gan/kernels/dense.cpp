@@ -22,6 +22,32 @@ inline bf16 down(float value) {  // to the nearest, ties to even; not a number s
   return static_cast<bf16>((bits & 0x7fffffffu) > 0x7f800000u ? 0x7fc0u : rounded);
 }
 
+// e^x for x <= 0, to a few units in the last place: the power of two nearest to it times a series. No branch, no table,
+// so loops over it are vectorised.
+inline float power(float x) {
+  x = x < -87.0f ? -87.0f : x;
+  float whole = __builtin_rintf(x * 1.44269504f);
+  float r = (x - whole * 0.693359375f) + whole * 2.12194440e-4f;  // x - whole log 2, in two parts
+  float series = 1.0f + r * (1.0f + r * (0.5f + r * (1.66666667e-1f + r * (4.16666667e-2f + r * (8.3333333e-3f + r * 1.3888889e-3f)))));
+  uint32_t bits = static_cast<uint32_t>(static_cast<int32_t>(whole) + 127) << 23;
+  float scale;
+  std::memcpy(&scale, &bits, 4);
+  return scale * series;
+}
+
+// log(1 + t) for 0 <= t <= 1, by the series of artanh(t / (2 + t)).
+inline float log_of_one_plus(float t) {
+  float s = t / (2.0f + t), q = s * s;
+  return 2.0f * s * (1.0f + q * (0.333333333f + q * (0.2f + q * (0.142857143f + q * (0.111111111f + q * (0.0909090909f + q * 0.0769230769f))))));
+}
+
+inline float softplus(float x) { return (x > 0.0f ? x : 0.0f) + log_of_one_plus(power(-std::fabs(x))); }
+
+inline float sigmoid(float x) {
+  float t = power(-std::fabs(x));
+  return (x < 0.0f ? t : 1.0f) / (1.0f + t);
+}
+
 typedef bf16 Vector __attribute__((vector_size(16), aligned(2)));
 
 inline Vector low(Vector a, Vector b) { return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11); }
@@ -53,6 +79,8 @@ void transpose(const bf16* __restrict in, bf16* __restrict out, int64_t rows, in
   for (int64_t j = whole_columns; j < columns; ++j)
     for (int64_t i = 0; i < rows; ++i) out[j * rows + i] = in[i * columns + j];
 }
+
+constexpr int64_t kStrip = 64;  // columns whose sums over the rows are taken at a time
 
 }  // namespace
 
@@ -104,9 +132,9 @@ void gate_and_turn(bf16* __restrict grad, const bf16* __restrict h, bf16* __rest
   }
 }
 
-// norm_j = ||v_j||; w = g v / norm in bfloat16 (rows, columns) and turned (columns, rows).
+// norm_j = ||v_j||; w = g v / norm in bfloat16 (rows, columns).
 void normalise(const float* __restrict v, const float* __restrict g, float* __restrict norm, bf16* __restrict w,
-               bf16* __restrict turned, int64_t rows, int64_t columns) {
+               int64_t rows, int64_t columns) {
 #pragma omp parallel for schedule(static)
   for (int64_t i = 0; i < rows; ++i) {
     const float* row = v + i * columns;
@@ -118,19 +146,6 @@ void normalise(const float* __restrict v, const float* __restrict g, float* __re
 #pragma omp simd
     for (int64_t j = 0; j < columns; ++j) w[i * columns + j] = down(scale * row[j]);
   }
-  transpose(w, turned, rows, columns);
-}
-
-// turned (columns, rows) = the transpose of x (rows, columns).
-void turn(const bf16* __restrict x, bf16* __restrict turned, int64_t rows, int64_t columns) {
-  transpose(x, turned, rows, columns);
-}
-
-// w and turned: a plain weight in bfloat16, both ways.
-void cast_and_turn(const float* __restrict v, bf16* __restrict w, bf16* __restrict turned, int64_t rows, int64_t columns) {
-#pragma omp parallel for simd schedule(static)
-  for (int64_t i = 0; i < rows * columns; ++i) w[i] = down(v[i]);
-  transpose(w, turned, rows, columns);
 }
 
 // v_grad = (g / norm) (dw - v (dw . v) / norm^2), g_grad = (dw . v) / norm: the gradient through w = g v / norm.
@@ -149,6 +164,94 @@ void through_normalisation(const bf16* __restrict dw, const float* __restrict v,
 #pragma omp simd
     for (int64_t j = 0; j < columns; ++j) v_grad[i * columns + j] = scale * up(row_dw[j]) - along * row[j];
   }
+}
+
+// Batch norm with a shift, then softplus: out = softplus((x - mean) inverse + shift) over the rows of x, mean and
+// inverse = 1 / sqrt(var + eps) of each column; running statistics move by the share `momentum`, with the unbiased variance.
+void batch_norm_softplus(const bf16* __restrict x, const float* __restrict shift, float* __restrict running_mean,
+                         float* __restrict running_var, float momentum, float eps, float* __restrict mean,
+                         float* __restrict inverse, bf16* __restrict out, int64_t rows, int64_t columns) {
+#pragma omp parallel for schedule(static)
+  for (int64_t first = 0; first < columns; first += kStrip) {
+    int64_t end = first + kStrip < columns ? first + kStrip : columns;
+    float sums[kStrip] = {}, squares[kStrip] = {};
+    for (int64_t i = 0; i < rows; ++i)
+#pragma omp simd
+      for (int64_t j = first; j < end; ++j) sums[j - first] += up(x[i * columns + j]);
+    for (int64_t j = first; j < end; ++j) mean[j] = sums[j - first] / rows;
+    for (int64_t i = 0; i < rows; ++i)
+#pragma omp simd
+      for (int64_t j = first; j < end; ++j) {
+        float apart = up(x[i * columns + j]) - mean[j];
+        squares[j - first] += apart * apart;
+      }
+    for (int64_t j = first; j < end; ++j) {
+      inverse[j] = 1.0f / std::sqrt(squares[j - first] / rows + eps);
+      running_mean[j] += momentum * (mean[j] - running_mean[j]);
+      running_var[j] += momentum * (squares[j - first] / (rows - 1) - running_var[j]);
+    }
+    for (int64_t i = 0; i < rows; ++i)
+#pragma omp simd
+      for (int64_t j = first; j < end; ++j)
+        out[i * columns + j] = down(softplus((up(x[i * columns + j]) - mean[j]) * inverse[j] + shift[j]));
+  }
+}
+
+// From the gradient at `out` above, which is overwritten, to that at x (rows, columns) and turned, and of the shift.
+void through_batch_norm_softplus(bf16* __restrict grad, const bf16* __restrict x, const float* __restrict shift,
+                                 const float* __restrict mean, const float* __restrict inverse,
+                                 float* __restrict shift_grad, bf16* __restrict turned, int64_t rows, int64_t columns) {
+#pragma omp parallel for schedule(static)
+  for (int64_t first = 0; first < columns; first += kStrip) {
+    int64_t end = first + kStrip < columns ? first + kStrip : columns;
+    float sums[kStrip] = {}, along[kStrip] = {};
+    for (int64_t i = 0; i < rows; ++i)
+#pragma omp simd
+      for (int64_t j = first; j < end; ++j) {
+        float normal = (up(x[i * columns + j]) - mean[j]) * inverse[j];
+        float through = up(grad[i * columns + j]) * sigmoid(normal + shift[j]);
+        grad[i * columns + j] = down(through);
+        sums[j - first] += through;
+        along[j - first] += through * normal;
+      }
+    for (int64_t j = first; j < end; ++j) shift_grad[j] = sums[j - first];
+    for (int64_t i = 0; i < rows; ++i)
+#pragma omp simd
+      for (int64_t j = first; j < end; ++j) {
+        float normal = (up(x[i * columns + j]) - mean[j]) * inverse[j];
+        float centred = up(grad[i * columns + j]) - (sums[j - first] + normal * along[j - first]) / rows;
+        grad[i * columns + j] = down(inverse[j] * centred);
+      }
+  }
+  transpose(grad, turned, rows, columns);
+}
+
+// out = sigmoid(x + bias), float32: bfloat16 would round bright pixels to 1, where the sigmoid has no gradient.
+void bias_sigmoid(const bf16* __restrict x, const float* __restrict bias, float* __restrict out, int64_t rows,
+                  int64_t columns) {
+#pragma omp parallel for schedule(static)
+  for (int64_t i = 0; i < rows; ++i)
+#pragma omp simd
+    for (int64_t j = 0; j < columns; ++j) out[i * columns + j] = sigmoid(up(x[i * columns + j]) + bias[j]);
+}
+
+// From the gradient at `out` above to that at x (rows, columns), also turned, and of the bias.
+void through_sigmoid(const float* __restrict out_grad, const float* __restrict out, bf16* __restrict grad,
+                     bf16* __restrict turned, float* __restrict bias_grad, int64_t rows, int64_t columns) {
+#pragma omp parallel for schedule(static)
+  for (int64_t first = 0; first < columns; first += kStrip) {
+    int64_t end = first + kStrip < columns ? first + kStrip : columns;
+    float sums[kStrip] = {};
+    for (int64_t i = 0; i < rows; ++i)
+#pragma omp simd
+      for (int64_t j = first; j < end; ++j) {
+        float value = out[i * columns + j], through = out_grad[i * columns + j] * value * (1.0f - value);
+        grad[i * columns + j] = down(through);
+        sums[j - first] += through;
+      }
+    for (int64_t j = first; j < end; ++j) bias_grad[j] = sums[j - first];
+  }
+  transpose(grad, turned, rows, columns);
 }
 
 }  // extern "C"

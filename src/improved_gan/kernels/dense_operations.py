@@ -1,8 +1,8 @@
 """The parts of a dense bfloat16 layer that are no matrix product, each in one pass over memory.
 
-They call the compiled kernels of `native`, so they are to be used only where `available()`. Matrix products run almost
-twice as fast on row-major factors as on transposed views (bfloat16 on CPUs), so weights and gradients are handed out
-turned as well. All tensors are row-major; bfloat16 unless said.
+They call the compiled kernels of `native`, so they are to be used only where `available()`. The product that makes the
+gradient of a weight runs almost twice as fast on row-major factors as on transposed views (bfloat16 on CPUs), so
+gradients are handed out turned as well. All tensors are row-major; bfloat16 unless said.
 """
 
 import ctypes
@@ -18,12 +18,14 @@ __all__ = [
     "activate",
     "add_noise",
     "available",
-    "cast",
+    "batch_norm_softplus",
+    "bias_sigmoid",
     "gate",
     "gate_and_turn",
     "normalise",
+    "through_batch_norm_softplus",
     "through_normalisation",
-    "turned",
+    "through_sigmoid",
 ]
 
 Slices = tuple[Tensor, Tensor]
@@ -33,10 +35,12 @@ _SIGNATURES: dict[str, Sequence[type]] = {
     "activate": (_P, _P, _P, _P, _F, _P, _I, _I),
     "gate": (_P, _P, _I),
     "gate_and_turn": (_P, _P, _P, _P, _I, _I),
-    "normalise": (_P, _P, _P, _P, _P, _I, _I),
-    "cast_and_turn": (_P, _P, _P, _I, _I),
-    "turn": (_P, _P, _I, _I),
+    "normalise": (_P, _P, _P, _P, _I, _I),
     "through_normalisation": (_P, _P, _P, _P, _P, _P, _I, _I),
+    "batch_norm_softplus": (_P, _P, _P, _P, _F, _F, _P, _P, _P, _I, _I),
+    "through_batch_norm_softplus": (_P, _P, _P, _P, _P, _P, _P, _I, _I),
+    "bias_sigmoid": (_P, _P, _P, _I, _I),
+    "through_sigmoid": (_P, _P, _P, _P, _P, _I, _I),
 }
 
 
@@ -72,26 +76,11 @@ def gate_and_turn(grad: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]
     return grad, across, bias_grad
 
 
-def turned(values: Tensor) -> Tensor:
-    """(N, A) -> its transpose (A, N)."""
-    across = values.new_empty(values.shape[::-1])
-    _call("turn", values, across, *values.shape)
-    return across
-
-
-def normalise(v: Tensor, g: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """W = g v/||v|| (B, A), its transpose, and ||v|| (B,) in float32; v (B, A) and g (B, 1) are float32."""
-    weight, across = torch.empty(v.shape, dtype=torch.bfloat16), torch.empty(v.shape[::-1], dtype=torch.bfloat16)
-    norm = torch.empty(len(v))
-    _call("normalise", v.contiguous(), g, norm, weight, across, *v.shape)
-    return weight, across, norm
-
-
-def cast(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """(B, A) float32 -> itself and its transpose in bfloat16."""
-    half, across = (torch.empty(shape, dtype=torch.bfloat16) for shape in (weight.shape, weight.shape[::-1]))
-    _call("cast_and_turn", weight.contiguous(), half, across, *weight.shape)
-    return half, across
+def normalise(v: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+    """W = g v/||v|| (B, A), and ||v|| (B,) in float32; v (B, A) and g (B, 1) are float32."""
+    weight, norm = torch.empty(v.shape, dtype=torch.bfloat16), torch.empty(len(v))
+    _call("normalise", v.contiguous(), g, norm, weight, *v.shape)
+    return weight, norm
 
 
 def through_normalisation(weight_grad: Tensor, v: Tensor, g: Tensor, norm: Tensor) -> tuple[Tensor, Tensor]:
@@ -99,6 +88,43 @@ def through_normalisation(weight_grad: Tensor, v: Tensor, g: Tensor, norm: Tenso
     v_grad, g_grad = torch.empty_like(v), torch.empty_like(g)
     _call("through_normalisation", weight_grad, v.contiguous(), g, norm, v_grad, g_grad, *v.shape)
     return v_grad, g_grad
+
+
+def batch_norm_softplus(
+    values: Tensor, shift: Tensor, running_mean: Tensor, running_var: Tensor, *, momentum: float, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Softplus((values - mean) / sqrt(var + eps) + shift) over the rows, (N, A), a new tensor.
+
+    Also mean and 1 / sqrt(var + eps) (A,) in float32; shift and the running statistics, which move, are (A,) float32.
+    """
+    outputs, mean, inverse = torch.empty_like(values), torch.empty_like(shift), torch.empty_like(shift)
+    statistics = running_mean, running_var, momentum, eps, mean, inverse
+    _call("batch_norm_softplus", values, shift, *statistics, outputs, *values.shape)
+    return outputs, mean, inverse
+
+
+def through_batch_norm_softplus(
+    grad: Tensor, values: Tensor, shift: Tensor, mean: Tensor, inverse: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradient with respect to values (N, A), which overwrites `grad`, its transpose, and that of shift (A,)."""
+    across, shift_grad = grad.new_empty(grad.shape[::-1]), torch.empty_like(shift)
+    _call("through_batch_norm_softplus", grad, values, shift, mean, inverse, shift_grad, across, *grad.shape)
+    return grad, across, shift_grad
+
+
+def bias_sigmoid(products: Tensor, bias: Tensor) -> Tensor:
+    """Sigmoid(products + bias), (N, A) float32; bias (A,) is float32."""
+    pixels = torch.empty(products.shape)
+    _call("bias_sigmoid", products, bias, pixels, *products.shape)
+    return pixels
+
+
+def through_sigmoid(pixels_grad: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """From float32 gradients at the pixels (N, A): those at the products (N, A), turned, and at the bias in float32."""
+    grad, across = (torch.empty(shape, dtype=torch.bfloat16) for shape in (pixels.shape, pixels.shape[::-1]))
+    bias_grad = torch.empty(pixels.shape[1])
+    _call("through_sigmoid", pixels_grad.contiguous(), pixels, grad, across, bias_grad, *pixels.shape)
+    return grad, across, bias_grad
 
 
 def _call(name: str, *arguments: Tensor | float) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -31,7 +32,6 @@ class NormalisedWeight(NamedTuple):
     """The weight g v/||v|| ready for matrix products, bfloat16."""
 
     weight: Tensor  # (B, A)
-    across: Tensor  # (A, B), the same turned
     norm: Tensor  # (B,) ||v||, float32
 
 
@@ -46,6 +46,7 @@ def noisy_stack(
     layers: Sequence[Layer],
     noises: Sequence[float],
     weights: Sequence[NormalisedWeight] | None = None,
+    num_constant: int = 0,
 ) -> tuple[Tensor, Tensor]:
     """Logits and last hidden layer of a batch, with noise.
 
@@ -54,6 +55,7 @@ def noisy_stack(
         layers: the hidden layers and the output layer.
         noises: the noise's deviation before each layer.
         weights: of the hidden layers, from `normalised_weights`; None computes them.
+        num_constant: the first rows whose results are constants: no gradient goes through them, to inputs or layers.
 
     Returns:
         (N, K) logits in float32 and (N, B) features in bfloat16, before their noise.
@@ -63,41 +65,48 @@ def noisy_stack(
     ready = normalised_weights(layers) if weights is None else weights
     parameters = [tensor for layer in layers for tensor in layer]
     with torch.autocast(values.device.type, enabled=False):  # it casts for itself
-        result: tuple[Tensor, Tensor] = _NoisyStack.apply(values, list(noises), list(ready), *parameters)  # type: ignore[no-untyped-call]
+        result: tuple[Tensor, Tensor] = _NoisyStack.apply(values, list(noises), list(ready), num_constant, *parameters)  # type: ignore[no-untyped-call]
     return result
 
 
 class _NoisyStack(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, values: Tensor, noises: list[float], weights: list[NormalisedWeight], *parameters: Tensor
+        ctx: Any,
+        values: Tensor,
+        noises: list[float],
+        weights: list[NormalisedWeight],
+        num_constant: int,
+        *parameters: Tensor,
     ) -> tuple[Tensor, Tensor]:
         layers = [Layer(*parameters[i : i + 3]) for i in range(0, len(parameters), 3)]
         sizes = [len(values) * layer.v.shape[1] for layer in layers]
         slices = draw_slices(sizes, torch.bfloat16, values.device)
         hidden, inputs = [], [operations.add_noise(values.to(torch.bfloat16).contiguous(), slices[0], noises[0])]
         for layer, ready, noise, std in zip(layers, weights, slices[1:], noises[1:], strict=False):
-            active, noisy = operations.activate(inputs[-1] @ ready.across, layer.bias, noise, std)
+            active, noisy = operations.activate(F.linear(inputs[-1], ready.weight), layer.bias, noise, std)
             hidden.append(active)
             inputs.append(noisy)
         last_input = inputs.pop().float()
         last_weight, _ = _output_weight(layers[-1])
         ctx.set_materialize_grads(False)
-        ctx.dtype, ctx.num_hidden, ctx.weights = values.dtype, len(hidden), weights
+        ctx.dtype, ctx.num_hidden, ctx.weights, ctx.num_constant = values.dtype, len(hidden), weights, num_constant
         ctx.save_for_backward(*hidden, *inputs, last_input, *parameters)
         return torch.addmm(layers[-1].bias, last_input, last_weight.t()), hidden[-1]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, logits_grad: Tensor | None, features_grad: Tensor | None) -> tuple[Any, ...]:
-        saved, count = ctx.saved_tensors, ctx.num_hidden
-        hidden, inputs, last_input = saved[:count], saved[count : 2 * count], saved[2 * count]
-        parameters = saved[2 * count + 1 :]
+        count, first = ctx.num_hidden, ctx.num_constant
+        saved = ctx.saved_tensors
+        *activations, last_input = (rows[first:] for rows in saved[: 2 * count + 1])
+        hidden, inputs, parameters = activations[:count], activations[count:], saved[2 * count + 1 :]
         layers = [Layer(*parameters[i : i + 3]) for i in range(0, len(parameters), 3)]
-        needs_parameters = any(ctx.needs_input_grad[3:])
+        needs_parameters = any(ctx.needs_input_grad[4:])
         grads: list[Tensor | None] = [None] * len(parameters)
-        grad = None if features_grad is None else features_grad.clone()
+        grad = None if features_grad is None else features_grad[first:].clone()
         if logits_grad is not None:
+            logits_grad = logits_grad[first:]
             weight, norm = _output_weight(layers[-1])
             to_features = (logits_grad @ weight).to(torch.bfloat16)
             grad = to_features if grad is None else grad.add_(to_features)
@@ -115,7 +124,9 @@ class _NoisyStack(torch.autograd.Function):
             else:
                 grad = operations.gate(grad.contiguous(), hidden[index])
             grad = grad @ ctx.weights[index].weight if index or ctx.needs_input_grad[0] else None
-        return (None if grad is None else grad.to(ctx.dtype), None, None, *grads)
+        if grad is not None:
+            grad = F.pad(grad.to(ctx.dtype), (0, 0, first, 0))
+        return (grad, None, None, None, *grads)
 
 
 def _output_weight(layer: Layer) -> tuple[Tensor, Tensor]:

@@ -19,8 +19,7 @@ from improved_gan.kernels.noisy_stack import Layer, NormalisedWeight
 
 __all__ = ["BatchNormLayer", "CastWeights", "cast_weights", "softplus_stack"]
 
-_BATCH_NORM = torch.ops.aten.native_batch_norm.default
-_BATCH_NORM_BACKWARD = torch.ops.aten.native_batch_norm_backward.default
+_MOMENTUM = 0.1  # of the running statistics
 
 
 class BatchNormLayer(NamedTuple):
@@ -35,7 +34,7 @@ class BatchNormLayer(NamedTuple):
 class CastWeights(NamedTuple):
     """All weights ready for matrix products, bfloat16."""
 
-    hidden: list[tuple[Tensor, Tensor]]  # each (B, A) and turned (A, B)
+    hidden: list[Tensor]  # each (B, A)
     output: NormalisedWeight
 
 
@@ -43,7 +42,7 @@ class CastWeights(NamedTuple):
 def cast_weights(hidden: Sequence[BatchNormLayer], output: Layer) -> CastWeights:
     """The weights as they are now; may be kept for as long as no parameter changes."""
     return CastWeights(
-        [operations.cast(layer.weight) for layer in hidden],
+        [layer.weight.to(torch.bfloat16) for layer in hidden],
         NormalisedWeight(*operations.normalise(output.v, output.g)),
     )
 
@@ -89,16 +88,18 @@ class _SoftplusStack(torch.autograd.Function):
         *parameters: Tensor,
     ) -> Tensor:
         values, saved = latents.to(torch.bfloat16), []
-        for index, statistics in enumerate(running):
-            weight, across = weights.hidden[index]
-            products = (values @ across).float()
-            normal, mean, inverse = _BATCH_NORM(products, None, parameters[2 * index + 1], *statistics, True, 0.1, eps)
-            saved += [values, weight, products, normal, mean, inverse]
-            values = F.softplus(normal).to(torch.bfloat16)
+        for index, (running_mean, running_var) in enumerate(running):
+            weight, shift = weights.hidden[index], parameters[2 * index + 1]
+            products = F.linear(values, weight)
+            active, mean, inverse = operations.batch_norm_softplus(
+                products, shift, running_mean, running_var, momentum=_MOMENTUM, eps=eps
+            )
+            saved += [values, weight, products, shift, mean, inverse]
+            values = active
         v, g, bias = parameters[-3:]
-        weight, across, norm = weights.output
-        pixels: Tensor = (values @ across).float().add_(bias).sigmoid_()
-        ctx.eps, ctx.num_hidden = eps, len(running)
+        weight, norm = weights.output
+        pixels = operations.bias_sigmoid(F.linear(values, weight), bias)
+        ctx.num_hidden = len(running)
         ctx.save_for_backward(pixels, values, weight, norm, v, g, *saved)
         return pixels
 
@@ -106,17 +107,14 @@ class _SoftplusStack(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, pixels_grad: Tensor) -> tuple[Any, ...]:
         pixels, values, weight, norm, v, g, *saved = ctx.saved_tensors
-        grad = torch.ops.aten.sigmoid_backward(pixels_grad.float(), pixels)
-        half = grad.to(torch.bfloat16)
-        v_grad, g_grad = operations.through_normalisation(operations.turned(half) @ values, v, g, norm)
-        grads: list[Tensor] = [v_grad, g_grad, grad.sum(0)]
+        grad, across, bias_grad = operations.through_sigmoid(pixels_grad.float(), pixels)
+        v_grad, g_grad = operations.through_normalisation(across @ values, v, g, norm)
+        grads: list[Tensor] = [v_grad, g_grad, bias_grad]
         for index in reversed(range(ctx.num_hidden)):
-            grad = (half @ weight).float()
-            values, weight, products, normal, mean, inverse = saved[6 * index : 6 * index + 6]
-            grad = torch.ops.aten.softplus_backward(grad, normal, 1.0, 20.0)
-            shift_grad = grad.sum(0)
-            wanted = [True, False, False]
-            grad = _BATCH_NORM_BACKWARD(grad, products, None, None, None, mean, inverse, True, ctx.eps, wanted)[0]
-            half = grad.to(torch.bfloat16)
-            grads = [(operations.turned(half) @ values).float(), shift_grad, *grads]
+            values, next_weight, products, shift, mean, inverse = saved[6 * index : 6 * index + 6]
+            grad, across, shift_grad = operations.through_batch_norm_softplus(
+                grad @ weight, products, shift, mean, inverse
+            )
+            weight = next_weight
+            grads = [(across @ values).float(), shift_grad, *grads]
         return (None, None, None, None, *grads)

@@ -6,9 +6,10 @@ G: z uniform in [0, 1]^100 - 500 - 500 - x, softplus, batch norm without scale, 
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -62,19 +63,25 @@ class DenseDiscriminator(Discriminator):
             _normalised(nn.Linear(before, after), learn_scale=False) for before, after in pairwise(widths)
         )
         self.output = _normalised(nn.Linear(widths[-1], num_classes), learn_scale=True)
-        self._weights_are_fixed = False
+        self._weights_are_fixed = self._only_steps_move = False
         self._kept_weights: list[NormalisedWeight] | None = None
 
     def forward(self, images: Tensor) -> Judgement:
         """Judge the images."""
         values = images.flatten(1)
         if self.training and _hand_written(values):
-            layers = [_layer(linear) for linear in (*self.hidden, self.output)]
-            deviations = [noise.std for noise in self.noises if isinstance(noise, GaussianNoise)]
-            return Judgement(*noisy_stack(values, layers, deviations, self._weights(layers)))
+            return self._judge_by_hand(values)
         for noise, layer in zip(self.noises[:-1], self.hidden, strict=True):
             values = F.relu(layer(noise(values)))
         return Judgement(self.output(self.noises[-1](values)), values)
+
+    def judge_beside(self, constants: Tensor, make_images: Callable[[], Tensor]) -> tuple[Judgement, Judgement]:
+        """Judge images without a graph, then those that are made now: in one pass where it is written by hand."""
+        if not (self.training and _hand_written(constants)):
+            return super().judge_beside(constants, make_images)
+        num = len(constants)
+        logits, features = self._judge_by_hand(torch.cat([constants, make_images()]).flatten(1), num_constant=num)
+        return Judgement(logits[:num].detach(), features[:num].detach()), Judgement(logits[num:], features[num:])
 
     @contextmanager
     def fixed_weights(self) -> Iterator[None]:
@@ -84,7 +91,28 @@ class DenseDiscriminator(Discriminator):
             try:
                 yield
             finally:
-                self._weights_are_fixed, self._kept_weights = False, None
+                self._weights_are_fixed = False
+                if not self._only_steps_move:
+                    self.forget_weights()
+
+    @contextmanager
+    def moved_by_steps_alone(self) -> Iterator[None]:
+        """While entered normalised weights are kept from the generator's turn into the next step."""
+        self._only_steps_move = True
+        try:
+            yield
+        finally:
+            self._only_steps_move = False
+            self.forget_weights()
+
+    def forget_weights(self) -> None:
+        """The parameters have changed."""
+        self._kept_weights = None
+
+    def _judge_by_hand(self, values: Tensor, *, num_constant: int = 0) -> Judgement:
+        layers = [_layer(linear) for linear in (*self.hidden, self.output)]
+        deviations = [noise.std for noise in self.noises if isinstance(noise, GaussianNoise)]
+        return Judgement(*noisy_stack(values, layers, deviations, self._weights(layers), num_constant))
 
     def _weights(self, layers: list[Layer]) -> list[NormalisedWeight]:
         """For the hand-written pass; optimisers do not reliably mark what they change, so kept only on request."""
@@ -185,15 +213,14 @@ def _hand_written(values: Tensor) -> bool:
     return wanted and dense_operations.available() and not is_plain()
 
 
-def _batch_norm_layer(block: nn.Module) -> BatchNormLayer:
-    weight, shift = block.get_parameter("weight"), block.get_parameter("bias")
-    return BatchNormLayer(weight, shift, block.get_buffer("running_mean"), block.get_buffer("running_var"))
+def _batch_norm_layer(block: Any) -> BatchNormLayer:
+    return BatchNormLayer(block.weight, block.bias, block.running_mean, block.running_var)
 
 
-def _layer(linear: nn.Module) -> Layer:
-    """The parameters of a layer that went through `weight_norm`."""
-    names = ("parametrizations.weight.original1", "parametrizations.weight.original0", "bias")
-    return Layer(*(linear.get_parameter(name) for name in names))
+def _layer(linear: Any) -> Layer:
+    """The parameters of a layer that went through `weight_norm`; `get_parameter` would take eight times as long."""
+    weight = linear.parametrizations.weight
+    return Layer(weight.original1, weight.original0, linear.bias)
 
 
 def _normalised(layer: nn.Linear, *, learn_scale: bool) -> nn.Linear:

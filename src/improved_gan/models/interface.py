@@ -4,7 +4,7 @@ Images are (N, C, H, W) in [0, 1]; class logits leave out "generated", whose log
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -72,6 +72,12 @@ class Discriminator(nn.Module, ABC):
         """One judgement a batch: each in a pass of its own, unless a network knows better."""
         return [self(batch) for batch in batches]
 
+    def judge_beside(self, constants: Tensor, make_images: Callable[[], Tensor]) -> tuple[Judgement, Judgement]:
+        """Judge images without a graph, then those that are made now: in two passes, unless a network knows better."""
+        with torch.no_grad():
+            judgement: Judgement = self(constants)
+        return judgement, self(make_images())
+
     def start_(self, images: Tensor) -> None:
         """Set what follows from one batch of real images (N, C, H, W): by default the scales of weight norm."""
         data_dependent_init_(self, images)
@@ -81,6 +87,17 @@ class Discriminator(nn.Module, ABC):
         """While entered no parameter may change: what is computed from parameters alone is computed once."""
         with parametrize.cached():
             yield
+
+    @contextmanager
+    def moved_by_steps_alone(self) -> Iterator[None]:
+        """While entered only `train_step` may change parameters, and says so by `forget_weights`.
+
+        So what is computed from parameters alone may be kept from the end of a step into the next.
+        """
+        yield
+
+    def forget_weights(self) -> None:
+        """The parameters have changed: what was computed from them is void."""
 
 
 @contextmanager

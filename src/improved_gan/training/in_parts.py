@@ -101,6 +101,10 @@ class DiscriminatorInParts(Discriminator):
         with self.network.fixed_weights():
             yield
 
+    def forget_weights(self) -> None:
+        """As the network's own."""
+        self.network.forget_weights()
+
 
 def _in_parts(network: Callable[[Tensor], _Output], rows: Tensor, micro_batch: int) -> list[_Output]:
     if micro_batch == 0 or len(rows) <= micro_batch:

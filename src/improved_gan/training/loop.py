@@ -90,29 +90,32 @@ def train(
 def take_steps(
     state: TrainingState, batches: BatchSource, objective: Objective, schedule: Schedule
 ) -> Iterator[tuple[int, TrainingBatch]]:
-    """Move the state step by step, from where it stands to the last epoch; what happens between steps is the caller's.
+    """Move the state step by step, from where it stands to the last epoch.
+
+    What happens between steps is the caller's, but for the discriminator's parameters, which he leaves alone.
 
     Yields:
         After each step its epoch, counted from 0, and its batch.
     """
-    for epoch in range(state.step // batches.steps_per_epoch, schedule.epochs):
-        _set_rate(state, schedule.rate(epoch))
-        for batch in batches.epoch(epoch, first_step=state.step % batches.steps_per_epoch):
-            started = time.perf_counter()
-            terms = train_step(
-                state.generator,
-                state.discriminator,
-                objective,
-                batch,
-                state.optimizers,
-                precision=schedule.precision,
-                generator_steps=schedule.generator_steps,
-                micro_batch=schedule.micro_batch,
-            )
-            state.average.update()
-            state.add(terms)
-            state.seconds += time.perf_counter() - started
-            yield epoch, batch
+    with state.discriminator.moved_by_steps_alone():
+        for epoch in range(state.step // batches.steps_per_epoch, schedule.epochs):
+            _set_rate(state, schedule.rate(epoch))
+            for batch in batches.epoch(epoch, first_step=state.step % batches.steps_per_epoch):
+                started = time.perf_counter()
+                terms = train_step(
+                    state.generator,
+                    state.discriminator,
+                    objective,
+                    batch,
+                    state.optimizers,
+                    precision=schedule.precision,
+                    generator_steps=schedule.generator_steps,
+                    micro_batch=schedule.micro_batch,
+                )
+                state.average.update()
+                state.add(terms)
+                state.seconds += time.perf_counter() - started
+                yield epoch, batch
 
 
 @dataclass

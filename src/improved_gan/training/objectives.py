@@ -113,11 +113,9 @@ class SemiSupervised(Objective):
 
     def generator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
         """The distance of mean features, on real images that D has not just seen."""
-        # The real features are constants, so no graph is built for them.
-        with torch.no_grad():
-            real = discriminator(batch.fresh_images).features
-        generated = discriminator(generator(generator.draw_latents(len(batch.fresh_images)))).features
-        return Terms(losses={"feature_matching": self.generator_loss(real, generated)})
+        num = len(batch.fresh_images)
+        real, generated = discriminator.judge_beside(batch.fresh_images, lambda: generator(generator.draw_latents(num)))
+        return Terms(losses={"feature_matching": self.generator_loss(real.features, generated.features)})
 
 
 @dataclass(frozen=True)

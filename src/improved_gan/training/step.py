@@ -68,6 +68,7 @@ def train_step(
             discriminator_terms = objective.discriminator_terms(generator, discriminator, batch)
         _backward(optimizers.discriminator, discriminator_terms)
         _move(optimizers.discriminator, discriminator_terms)
+        discriminator.forget_weights()
         turns = [generator_turn()]
     _move(optimizers.generator, turns[0])
     for _ in range(generator_steps - 1):
