@@ -120,3 +120,23 @@ def test_rounding_of_every_kind_of_number() -> None:
     halved, _ = operations.normalise(torch.ones(len(special), 1), scales)
     assert torch.equal(halved.nan_to_num(7.0), scales.to(torch.bfloat16).nan_to_num(7.0))
     assert halved.isnan().flatten().tolist() == special.isnan().tolist()
+
+
+def test_tensors_that_a_kernel_would_misread_are_refused() -> None:
+    values = half(4, 6)
+    with pytest.raises(TypeError, match=r"normalise takes row-major tensors of torch\.float32.*float64"):
+        operations.normalise(torch.ones(3, 4).double(), torch.ones(3, 1))
+    with pytest.raises(TypeError, match=r"row-major tensors of torch\.bfloat16"):
+        operations.gate(values.t(), values.t())
+    statistics = torch.zeros(6).double(), torch.ones(6)
+    with pytest.raises(TypeError, match="batch_norm_softplus"):
+        operations.batch_norm_softplus(values, torch.zeros(6), *statistics, momentum=0.1, eps=1e-6)
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_batch_norm_of_less_than_two_rows_is_refused(rows: int) -> None:
+    mean, var = torch.zeros(6), torch.ones(6)
+    with pytest.raises(ValueError, match=f"two rows or more; got {rows}"):
+        operations.batch_norm_softplus(half(rows, 6), torch.zeros(6), mean, var, momentum=0.1, eps=1e-6)
+    assert torch.equal(mean, torch.zeros(6))
+    assert torch.equal(var, torch.ones(6))

@@ -95,3 +95,11 @@ def test_second_derivatives_are_refused() -> None:
     (grad,) = torch.autograd.grad(loss, values, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         grad.sum().backward()
+
+
+def test_no_gradient_goes_through_constant_rows() -> None:
+    values, layers = torch.randn(7, WIDTHS[0], requires_grad=True), make_layers()
+    logits, features = noisy_stack(values, layers, [0.0] * 3, num_constant=3)
+    loss = logits[:3].square().sum() + features[:3].float().sum()
+    for grad in torch.autograd.grad(loss, [values, *tensors(layers)], allow_unused=True):
+        assert grad is None or not grad.any()

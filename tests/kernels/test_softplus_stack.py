@@ -30,17 +30,18 @@ def plain(latents: torch.Tensor, tensors: list[torch.Tensor]) -> torch.Tensor:
 
 def test_values_gradients_and_running_statistics() -> None:
     torch.manual_seed(0)
-    latents, weights = torch.rand(60, 20), torch.randn(60, 50).double()
+    latents, weights = torch.rand(60, 20).requires_grad_(), torch.randn(60, 50).double()
+    latents64 = latents.detach().double().requires_grad_()
     tensors, tensors64 = make_tensors(torch.float32), make_tensors(torch.float64)
     hidden = [BatchNormLayer(tensors[i], tensors[i + 1], torch.zeros(n), torch.ones(n)) for i, n in ((0, 32), (2, 24))]
     pixels = softplus_stack(latents, hidden, Layer(*tensors[4:]), eps=1e-6)
-    expected = plain(latents.double(), tensors64)
+    expected = plain(latents64, tensors64)
     torch.testing.assert_close(pixels.double(), expected, rtol=0, atol=0.01)
-    got = torch.autograd.grad((pixels.double() * weights).sum(), tensors)
-    wanted = torch.autograd.grad((expected * weights).sum(), tensors64)
+    got = torch.autograd.grad((pixels.double() * weights).sum(), [latents, *tensors])
+    wanted = torch.autograd.grad((expected * weights).sum(), [latents64, *tensors64])
     for one, other in zip(got, wanted, strict=True):
         assert F.cosine_similarity(one.double().flatten(), other.flatten(), dim=0).item() > 0.999
         assert one.norm().item() == pytest.approx(other.norm().item(), rel=0.02)
-    products = latents.double() @ tensors64[0].t()
+    products = latents64.detach() @ tensors64[0].t()
     torch.testing.assert_close(hidden[0].running_mean.double(), 0.1 * products.mean(0).detach(), rtol=0.02, atol=1e-3)
     torch.testing.assert_close(hidden[0].running_var.double(), 0.9 + 0.1 * products.var(0).detach(), rtol=0.02, atol=0)

@@ -1,3 +1,4 @@
+import copy
 from collections.abc import Iterator
 from contextlib import nullcontext
 from itertools import pairwise
@@ -8,6 +9,7 @@ import torch
 
 from improved_gan.data import Batch
 from improved_gan.kernels import native
+from improved_gan.kernels.plain import plain_operations
 from improved_gan.models import DenseDiscriminator, DenseGenerator, Judgement
 from improved_gan.techniques import data_dependent_init_
 from improved_gan.training import Optimizers, SemiSupervised, train_step
@@ -155,14 +157,15 @@ def test_images_judged_beside_constants_as_in_two_passes(precision: torch.dtype)
 
 
 @pytest.mark.skipif(native.library() is None, reason=f"no compiled kernels: {native.why_not()}")
-def test_weights_kept_from_step_to_step_change_nothing() -> None:
+@pytest.mark.parametrize("micro_batch", [0, 4])
+def test_weights_kept_from_step_to_step_change_nothing(micro_batch: int) -> None:
     """Fused Adam does not mark what it changes, so a step that forgot to say so would go on with old weights."""
-    together, apart = ([dict(terms) for terms in losses_of_steps(kept)] for kept in (True, False))
+    together, apart = ([dict(terms) for terms in losses_of_steps(kept, micro_batch)] for kept in (True, False))
     assert together == apart
     assert len({terms["discriminator/supervised"] for terms in together}) == len(together)
 
 
-def losses_of_steps(kept: bool) -> Iterator[dict[str, float]]:
+def losses_of_steps(kept: bool, micro_batch: int) -> Iterator[dict[str, float]]:
     torch.manual_seed(0)
     generator, discriminator = DenseGenerator((1, 4, 4), hidden=(8,)), DenseDiscriminator((1, 4, 4), 3, hidden=(8, 8))
     adams = (
@@ -183,5 +186,98 @@ def losses_of_steps(kept: bool) -> Iterator[dict[str, float]]:
                 optimizers,
                 precision=torch.bfloat16,
                 generator_steps=2,
+                micro_batch=micro_batch,
             )
             yield {name: value.item() for name, value in terms.items()}
+
+
+def bfloat16() -> torch.autocast:
+    return torch.autocast("cpu", dtype=torch.bfloat16)
+
+
+@pytest.mark.skipif(native.library() is None, reason=f"no compiled kernels: {native.why_not()}")
+def test_kept_weights_end_with_their_scope_and_are_not_copied() -> None:
+    network = DenseDiscriminator((1, 4, 4), 3, hidden=(8, 8), input_noise=0.0, hidden_noise=0.0)
+    others = DenseDiscriminator((1, 4, 4), 3, hidden=(8, 8), input_noise=0.0, hidden_noise=0.0)
+    images, start = torch.rand(6, 1, 4, 4), copy.deepcopy(network.state_dict())
+
+    def answer(judge: DenseDiscriminator) -> torch.Tensor:
+        with bfloat16(), torch.no_grad():
+            return judge(images).logits  # type: ignore[no-any-return]
+
+    first, second = answer(network), answer(others)
+    assert not torch.equal(first, second)
+
+    def set_to(weights: dict[str, torch.Tensor], judge: DenseDiscriminator) -> None:
+        """As an optimiser does it: in place, past every hook."""
+        with torch.no_grad():
+            for name, value in judge.state_dict(keep_vars=True).items():
+                value.copy_(weights[name])
+
+    with network.moved_by_steps_alone():
+        with network.fixed_weights():
+            answer(network)
+        twin = copy.deepcopy(network)
+        network.load_state_dict(others.state_dict())
+        assert torch.equal(answer(network), second)
+        with network.fixed_weights():
+            answer(network)
+        set_to(start, network)
+    assert torch.equal(answer(network), first)
+    for one in (twin, network):  # neither keeps anything beyond a scope of its own
+        set_to(start, one)
+        with one.fixed_weights():
+            assert torch.equal(answer(one), first)
+        set_to(others.state_dict(), one)
+        assert torch.equal(answer(one), second)
+
+
+@pytest.mark.parametrize("how", ["subclass", "instance", "hook"])
+def test_whatever_stands_around_the_pass_stands_in_the_generators_turn_too(how: str) -> None:
+    class Squared(DenseDiscriminator):
+        def forward(self, images: torch.Tensor) -> Judgement:
+            return super().forward(images * images)
+
+    torch.manual_seed(0)
+    plain = DenseDiscriminator((1, 4, 4), 3, hidden=(8,), input_noise=0.0, hidden_noise=0.0)
+    network = Squared((1, 4, 4), 3, hidden=(8,), input_noise=0.0, hidden_noise=0.0) if how == "subclass" else plain
+    network.load_state_dict(plain.state_dict())
+    constants, images = torch.rand(2, 5, 1, 4, 4)
+    with bfloat16():
+        wanted = [plain(part * part) for part in (constants, images)]
+        if how == "instance":
+            before = network.forward
+            network.forward = lambda images: before(images * images)  # type: ignore[method-assign]
+        elif how == "hook":
+            network.register_forward_pre_hook(lambda _, inputs: (inputs[0] * inputs[0],))
+        got = network.judge_beside(constants, lambda: images)
+    for one, other in zip(got, wanted, strict=True):
+        torch.testing.assert_close(one.features, other.features)
+        torch.testing.assert_close(one.logits, other.logits)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_parameters_of_another_type_are_never_read_as_float32(dtype: torch.dtype) -> None:
+    """Hand-written passes read float32 alone: others go the way of plain modules, with its results or its errors."""
+    generator = DenseGenerator((1, 4, 4), hidden=(8,))
+    discriminator = DenseDiscriminator((1, 4, 4), 3, hidden=(8,), input_noise=0.0, hidden_noise=0.0)
+    for network, inputs in ((generator, torch.rand(6, 100)), (discriminator, torch.rand(6, 1, 4, 4))):
+        network.to(dtype)
+        got, wanted = outcome(network, inputs), outcome_in_plain(network, inputs)
+        assert type(got) is type(wanted)
+        if isinstance(got, torch.Tensor):
+            torch.testing.assert_close(got, wanted)
+
+
+def outcome(network: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor | RuntimeError:
+    torch.manual_seed(0)
+    try:
+        with bfloat16():
+            return first_output(network(inputs))
+    except RuntimeError as error:
+        return error
+
+
+def outcome_in_plain(network: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor | RuntimeError:
+    with plain_operations():
+        return outcome(network, inputs)

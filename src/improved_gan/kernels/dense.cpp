@@ -1,4 +1,4 @@
-// The parts of a dense layer that are no matrix product, one pass over memory each. bfloat16 is the upper half of a
+// The parts of a dense layer that are no matrix product, in few passes over memory. bfloat16 is the upper half of a
 // float32; sums run in float32. Compiled once on the user's machine by native.py and called by dense_operations.py.
 #include <cmath>
 #include <cstdint>

@@ -1,4 +1,4 @@
-"""The parts of a dense bfloat16 layer that are no matrix product, each in one pass over memory.
+"""The parts of a dense bfloat16 layer that are no matrix product, each in few passes over memory.
 
 They call the compiled kernels of `native`, so they are to be used only where `available()`. The product that makes the
 gradient of a weight runs almost twice as fast on row-major factors as on transposed views (bfloat16 on CPUs), so
@@ -29,18 +29,19 @@ __all__ = [
 ]
 
 Slices = tuple[Tensor, Tensor]
-_P, _F, _I = ctypes.c_void_p, ctypes.c_float, ctypes.c_int64
-_SIGNATURES: dict[str, Sequence[type]] = {
-    "add_noise": (_P, _P, _P, _F, _P, _I),
-    "activate": (_P, _P, _P, _P, _F, _P, _I, _I),
-    "gate": (_P, _P, _I),
-    "gate_and_turn": (_P, _P, _P, _P, _I, _I),
-    "normalise": (_P, _P, _P, _P, _I, _I),
-    "through_normalisation": (_P, _P, _P, _P, _P, _P, _I, _I),
-    "batch_norm_softplus": (_P, _P, _P, _P, _F, _F, _P, _P, _P, _I, _I),
-    "through_batch_norm_softplus": (_P, _P, _P, _P, _P, _P, _P, _I, _I),
-    "bias_sigmoid": (_P, _P, _P, _I, _I),
-    "through_sigmoid": (_P, _P, _P, _P, _P, _I, _I),
+_B, _S = torch.bfloat16, torch.float32  # tensors, by address
+_F, _I = ctypes.c_float, ctypes.c_int64
+_SIGNATURES: dict[str, Sequence[torch.dtype | type]] = {
+    "add_noise": (_B, _B, _B, _F, _B, _I),
+    "activate": (_B, _S, _B, _B, _F, _B, _I, _I),
+    "gate": (_B, _B, _I),
+    "gate_and_turn": (_B, _B, _B, _S, _I, _I),
+    "normalise": (_S, _S, _S, _B, _I, _I),
+    "through_normalisation": (_B, _S, _S, _S, _S, _S, _I, _I),
+    "batch_norm_softplus": (_B, _S, _S, _S, _F, _F, _S, _S, _B, _I, _I),
+    "through_batch_norm_softplus": (_B, _B, _S, _S, _S, _S, _B, _I, _I),
+    "bias_sigmoid": (_B, _S, _S, _I, _I),
+    "through_sigmoid": (_S, _S, _B, _B, _S, _I, _I),
 }
 
 
@@ -97,6 +98,8 @@ def batch_norm_softplus(
 
     Also mean and 1 / sqrt(var + eps) (A,) in float32; shift and the running statistics, which move, are (A,) float32.
     """
+    if len(values) < 2:
+        raise ValueError(f"batch norm in training mode needs two rows or more; got {len(values)}")
     outputs, mean, inverse = torch.empty_like(values), torch.empty_like(shift), torch.empty_like(shift)
     statistics = running_mean, running_var, momentum, eps, mean, inverse
     _call("batch_norm_softplus", values, shift, *statistics, outputs, *values.shape)
@@ -128,9 +131,11 @@ def through_sigmoid(pixels_grad: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor
 
 
 def _call(name: str, *arguments: Tensor | float) -> None:
-    """One kernel; tensors go by address, so each must be row-major."""
-    for argument in arguments:
-        assert not isinstance(argument, Tensor) or argument.is_contiguous(), f"{name}: a tensor is not row-major"
+    """One kernel; tensors go by address, so each must be row-major and of the kernel's type."""
+    for argument, kind in zip(arguments, _SIGNATURES[name], strict=True):
+        if isinstance(argument, Tensor) and not (argument.dtype == kind and argument.is_contiguous()):
+            got = f"{argument.dtype}, strides {argument.stride()}"
+            raise TypeError(f"{name} takes row-major tensors of {kind}; got {got}")
     getattr(_kernels(), name)(*(a.data_ptr() if isinstance(a, Tensor) else a for a in arguments))
 
 
@@ -140,5 +145,6 @@ def _kernels() -> ctypes.CDLL:
     assert found is not None, native.why_not()
     for name, arguments in _SIGNATURES.items():
         function = getattr(found, name)
-        function.argtypes, function.restype = arguments, None
+        function.argtypes = [ctypes.c_void_p if isinstance(one, torch.dtype) else one for one in arguments]
+        function.restype = None
     return found

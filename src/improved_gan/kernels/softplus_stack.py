@@ -99,7 +99,7 @@ class _SoftplusStack(torch.autograd.Function):
         v, g, bias = parameters[-3:]
         weight, norm = weights.output
         pixels = operations.bias_sigmoid(F.linear(values, weight), bias)
-        ctx.num_hidden = len(running)
+        ctx.num_hidden, ctx.dtype = len(running), latents.dtype
         ctx.save_for_backward(pixels, values, weight, norm, v, g, *saved)
         return pixels
 
@@ -117,4 +117,5 @@ class _SoftplusStack(torch.autograd.Function):
             )
             weight = next_weight
             grads = [(across @ values).float(), shift_grad, *grads]
-        return (None, None, None, None, *grads)
+        latents_grad = (grad @ weight).to(ctx.dtype) if ctx.needs_input_grad[0] else None
+        return (latents_grad, None, None, None, *grads)

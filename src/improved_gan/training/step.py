@@ -67,8 +67,8 @@ def train_step(
         with cast():
             discriminator_terms = objective.discriminator_terms(generator, discriminator, batch)
         _backward(optimizers.discriminator, discriminator_terms)
+        discriminator.forget_weights()  # first, so that an interrupted move leaves none behind
         _move(optimizers.discriminator, discriminator_terms)
-        discriminator.forget_weights()
         turns = [generator_turn()]
     _move(optimizers.generator, turns[0])
     for _ in range(generator_steps - 1):
