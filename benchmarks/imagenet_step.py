@@ -35,7 +35,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     torch.set_num_threads(options.threads)
     experiment = prepare(options)
     state = experiment.start()
-    objective, batches, epoch = experiment.objective(state), experiment.batches(), 0
+    objective, batches, epoch = experiment.objective(state), experiment.batches(state), 0
     cpu: list[float] = []
     wall: list[float] = []
     terms: dict[str, torch.Tensor] = {}

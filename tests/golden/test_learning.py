@@ -34,7 +34,8 @@ def short() -> Recipe:
 
 def wrong_after(recipe: Recipe, *, split: int, seed: int) -> int:
     experiment = Experiment.prepare(recipe, seed=seed, split_seed=split, data_folder=None, device="cpu")
-    state, batches, schedule = experiment.start(), experiment.batches(), experiment.schedule()
+    state, schedule = experiment.start(), experiment.schedule()
+    batches = experiment.batches(state)
     for epoch in range(recipe.epochs):
         for optimizer in (state.optimizers.discriminator, state.optimizers.generator):
             optimizer.param_groups[0]["lr"] = schedule.rate(epoch)

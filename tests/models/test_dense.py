@@ -37,6 +37,9 @@ def test_discriminator_in_evaluation_is_the_formula() -> None:
     values = images.numpy().reshape(6, 6)
     for layer in network.hidden:
         values = np.maximum(values @ layer.weight.detach().numpy().T + layer.bias.detach().numpy(), 0)
+    layers = network.hidden_layers(images)
+    assert [layer.shape for layer in layers] == [(6, 7), (6, 5)]
+    np.testing.assert_allclose(layers[-1].detach().numpy(), values, rtol=1e-10)
     np.testing.assert_allclose(judgement.features.detach().numpy(), values, rtol=1e-10)
     logits = values @ network.output.weight.detach().numpy().T + network.output.bias.detach().numpy()
     np.testing.assert_allclose(judgement.logits.detach().numpy(), logits, rtol=1e-10)

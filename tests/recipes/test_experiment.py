@@ -123,7 +123,7 @@ def test_the_players_may_have_rates_of_their_own() -> None:
 def test_historical_averaging_joins_the_objective_where_it_is_asked_for() -> None:
     experiment = prepare(historical_weight=0.1)
     state = experiment.start()
-    batch = next(experiment.batches().epoch(0))
+    batch = next(experiment.batches(state).epoch(0))
     terms = train_step(state.generator, state.discriminator, experiment.objective(state), batch, state.optimizers)
     assert {"discriminator/history", "generator/history"} <= set(terms)
     plain = prepare()

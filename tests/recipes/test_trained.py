@@ -44,7 +44,7 @@ def test_samples_of_a_run_come_from_the_average_that_it_kept(tmp_path: Path, mon
     experiment = Experiment.prepare(recipe, seed=1, split_seed=1, data_folder=None, device="cpu")
     state, folder = experiment.start(), RunFolder(tmp_path / "run")
     folder.claim(experiment.settings())
-    for batch in itertools.islice(experiment.batches().epoch(0), 2):
+    for batch in itertools.islice(experiment.batches(state).epoch(0), 2):
         train_step(state.generator, state.discriminator, recipe.objective, batch, state.optimizers)
         state.average.update()
     save_checkpoint(folder.checkpoints, 2, state.tensors(), fingerprint=folder.recipe()["fingerprint"])

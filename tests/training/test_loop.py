@@ -64,7 +64,7 @@ def run(
     ) as r:
         train(
             state,
-            experiment.batches(),
+            experiment.batches(state),
             recipe.objective,
             experiment.schedule(save_every_seconds=1e9, score_every=score_every),
             folder=folder,

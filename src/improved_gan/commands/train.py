@@ -116,7 +116,7 @@ def _train(
 ) -> None:
     """Load what there is, go on to the end."""
     fingerprint = folder.recipe()["fingerprint"] if rank() == 0 else ""
-    batches = experiment.batches()
+    batches = experiment.batches(state)
     schedule = experiment.schedule(save_every_seconds=options.save_every, score_every=options.score_every)
     total_steps = schedule.epochs * batches.steps_per_epoch
     resume(state, folder, fingerprint, console, processes)

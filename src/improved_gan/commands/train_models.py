@@ -95,7 +95,7 @@ def _try_one_step(first: Experiment, schedule: Schedule, options: TrainOptions) 
     objective = first.objective(states[0])
     if reason := why_apart(states, objective, schedule):
         raise _refusal(options, reason)
-    batch = next(first.batches().epoch(0))
+    batch = next(first.batches(states[0]).epoch(0))
     try:
         Together(states, objective, schedule).step([batch, batch])
     except RuntimeError as error:  # vmap's, or a GPU without memory
@@ -138,7 +138,7 @@ def _random_state(device: torch.device) -> list[Tensor]:
 
 def _train(models: list[_Model], schedule: Schedule, options: TrainOptions, console: Console) -> None:
     """All from the same step to the end."""
-    batches = [model.experiment.batches() for model in models]
+    batches = [model.experiment.batches(model.state) for model in models]
     total = schedule.epochs * batches[0].steps_per_epoch
     if options.recipe.endswith(".py"):
         for model in models:

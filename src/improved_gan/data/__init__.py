@@ -1,6 +1,6 @@
 """Data sets, label splits and batches; imports nothing of ours."""
 
-from improved_gan.data.batches import Batch, Batches, Guesses
+from improved_gan.data.batches import Batch, Batches, Guesses, GuessSource
 from improved_gan.data.cifar10 import load_cifar10
 from improved_gan.data.dataset import DataError, Dataset, LabelledImages
 from improved_gan.data.digits import load_digits
@@ -13,6 +13,7 @@ __all__ = [
     "Batches",
     "DataError",
     "Dataset",
+    "GuessSource",
     "Guesses",
     "LabelSplit",
     "LabelledImages",

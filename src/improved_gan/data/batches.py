@@ -9,7 +9,7 @@ copied.
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from improved_gan.data.dataset import DataError, LabelledImages
 from improved_gan.data.image_rows import ImageRows
 from improved_gan.data.label_split import LabelSplit
 
-__all__ = ["Batch", "Batches", "Guesses"]
+__all__ = ["Batch", "Batches", "GuessSource", "Guesses"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,21 @@ class Guesses:
     classes: Tensor
     batch_size: int
     num_epochs: int
+
+    def at(self, epoch: int) -> "Guesses | None":
+        """Themselves for the epochs that see them."""
+        return self if epoch < self.num_epochs else None
+
+
+class GuessSource(Protocol):
+    """Where guesses come from that may change in the course of a run; `Guesses` are one that do not."""
+
+    @property
+    def batch_size(self) -> int:
+        """How many guessed images a step sees."""
+
+    def at(self, epoch: int) -> Guesses | None:
+        """Those that an epoch sees; asked for when it begins or goes on."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +72,8 @@ class _Orders(NamedTuple):
     labelled: Tensor
     unlabelled: Tensor
     fresh: Tensor
-    guessed: Tensor | None
+    guesses: Guesses | None
+    guessed: Tensor | None  # places among the guesses
 
 
 class Batches:
@@ -87,7 +103,7 @@ class Batches:
         seed: int,
         device: torch.device | str = "cpu",
         labelled_batch_size: int | None = None,
-        guesses: Guesses | None = None,
+        guesses: GuessSource | None = None,
         share: tuple[int, int] = (0, 1),
     ) -> None:
         labelled = torch.tensor(split.indices, dtype=torch.int64)
@@ -132,11 +148,12 @@ class Batches:
 
     def _orders(self, epoch: int) -> _Orders:
         """Own rows of each part's batches; stream 0 and 3 repeat shuffles, 1 and 2 shuffle the unlabelled once."""
-        guesses = self._guesses if self._guesses is not None and epoch < self._guesses.num_epochs else None
+        guesses = None if self._guesses is None else self._guesses.at(epoch)
         return _Orders(
             labelled=self._order(epoch, 0, len(self._labels), self._labelled_batch_size),
             unlabelled=self._order(epoch, 1, len(self._unlabelled_rows), self._batch_size),
             fresh=self._order(epoch, 2, len(self._unlabelled_rows), self._batch_size),
+            guesses=guesses,
             guessed=None if guesses is None else self._order(epoch, 3, len(guesses.indices), guesses.batch_size),
         )
 
@@ -148,11 +165,11 @@ class Batches:
             unlabelled_images=self._images(self._unlabelled_rows[orders.unlabelled[step]]),
             fresh_images=self._images(self._unlabelled_rows[orders.fresh[step]]),
         )
-        if orders.guessed is None or self._guesses is None:
+        if orders.guessed is None or orders.guesses is None:
             return batch
-        guessed = orders.guessed[step].to(self._guesses.indices.device)
-        images = self._images(self._guesses.indices[guessed].to(self._images.index_device))
-        return replace(batch, guessed_images=images, guesses=self._guesses.classes[guessed].to(self._device))
+        guessed = orders.guessed[step].to(orders.guesses.indices.device)
+        images = self._images(orders.guesses.indices[guessed].to(self._images.index_device))
+        return replace(batch, guessed_images=images, guesses=orders.guesses.classes[guessed].to(self._device))
 
     def _order(self, epoch: int, stream: int, available: int, batch_size: int) -> Tensor:
         """(steps, own share of batch_size) places among `available` rows: shuffles of them one after another."""

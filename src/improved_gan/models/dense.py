@@ -73,9 +73,16 @@ class DenseDiscriminator(Discriminator):
         values = images.flatten(1)
         if self.training and _hand_written(values, self.output):
             return self._judge_by_hand(values)
+        values = self.hidden_layers(images)[-1]
+        return Judgement(self.output(self.noises[-1](values)), values)
+
+    def hidden_layers(self, images: Tensor) -> list[Tensor]:
+        """What each hidden layer makes of images, (N, A), the first layer first; the last is f(x)."""
+        values, layers = images.flatten(1), []
         for noise, layer in zip(self.noises[:-1], self.hidden, strict=True):
             values = F.relu(layer(noise(values)))
-        return Judgement(self.output(self.noises[-1](values)), values)
+            layers.append(values)
+        return layers
 
     def judge_beside(self, constants: Tensor, make_images: Callable[[], Tensor]) -> tuple[Judgement, Judgement]:
         """Judge images without a graph, then those that are made now: in one pass where it is written by hand."""

@@ -68,6 +68,10 @@ class Discriminator(nn.Module, ABC):
     def forward(self, images: Tensor) -> Judgement:
         """(N, C, H, W) images -> their judgement."""
 
+    def hidden_layers(self, images: Tensor) -> list[Tensor]:
+        """What the hidden layers make of images, each (N, A...), the first layer first: by default f(x) alone."""
+        return [self(images).features]
+
     def judge_batches(self, batches: Sequence[Tensor]) -> list[Judgement]:
         """One judgement a batch: each in a pass of its own, unless a network knows better."""
         return [self(batch) for batch in batches]

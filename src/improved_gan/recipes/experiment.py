@@ -12,12 +12,12 @@ import torch
 from torch import nn
 
 from improved_gan import __version__
-from improved_gan.data import Batches, Dataset, Guesses, LabelSplit
+from improved_gan.data import Batches, Dataset, GuessSource, LabelSplit
 from improved_gan.data.dataset import unit_range
 from improved_gan.distributed import alone, rank, world_size
 from improved_gan.models import Discriminator, Generator
 from improved_gan.recipes.evaluation import wrong_images
-from improved_gan.recipes.guessing import Guessing
+from improved_gan.recipes.guessing import Guessing, RenewedGuesses
 from improved_gan.recipes.precision import settled
 from improved_gan.recipes.recipe import PRECISIONS, Recipe, RecipeError
 from improved_gan.recipes.sharing import check_share, sum_over_processes, take_from_main
@@ -83,9 +83,12 @@ class Experiment:
         fixed = self.recipe.decay_share or self.recipe.guessing is not None
         return () if fixed else ("epochs",)
 
-    def batches(self) -> Batches:
-        """The batches of this run."""
+    def batches(self, state: TrainingState) -> Batches:
+        """The batches of this run; guesses that are renewed come from its state."""
         recipe = self.recipe
+        guesses: GuessSource | None = state.guesses if isinstance(state.guesses, RenewedGuesses) else None
+        if recipe.guessing is not None and guesses is None:
+            guesses = recipe.guessing.guesses(self.data.train, self.split, epochs=recipe.epochs)
         return Batches(
             self.data.train,
             self.split,
@@ -93,7 +96,7 @@ class Experiment:
             seed=self.seed,
             device=self.device,
             labelled_batch_size=recipe.labelled_batch_size,
-            guesses=None if recipe.guessing is None else self._guesses(recipe.guessing),
+            guesses=guesses,
             share=(rank(), world_size()),
         )
 
@@ -101,9 +104,6 @@ class Experiment:
     def steps_per_epoch(self) -> int:
         """How many whole batches the unlabelled images make."""
         return len(self.split.unlabelled_indices()) // self.recipe.batch_size
-
-    def _guesses(self, guessing: Guessing) -> Guesses:
-        return guessing.guesses(self.data.train, self.split, epochs=self.recipe.epochs)
 
     def schedule(self, *, save_every_seconds: float = 60.0, score_every: int = 0) -> Schedule:
         """How long and how fast."""
@@ -151,6 +151,8 @@ class Experiment:
         if self.recipe.generator_average_decay is not None:
             state.generator_average = WeightAverage(generator, self.recipe.generator_average_decay)
             after_each_step(optimizers.generator, state.generator_average.update)
+        if self.recipe.guessing is not None and self.recipe.guessing.rounds > 1:
+            state.guesses = self._renewed_guesses(self.recipe.guessing, state)
         if self.recipe.historical_weight:
             state.histories = Histories(optimizers)
         return state
@@ -160,6 +162,14 @@ class Experiment:
         if not isinstance(state.histories, Histories):
             return self.recipe.objective
         return HistoricallyAveraged(self.recipe.objective, state.histories, self.recipe.historical_weight)
+
+    def _renewed_guesses(self, guessing: Guessing, state: TrainingState) -> RenewedGuesses:
+        def averaged() -> Discriminator:
+            network = state.average.averaged(state.discriminator)
+            assert isinstance(network, Discriminator)
+            return network
+
+        return RenewedGuesses(guessing, self.data.train, self.split, epochs=self.recipe.epochs, discriminator=averaged)
 
     def _networks(self) -> tuple[Generator, Discriminator]:
         """Both networks after the data-dependent start, on the device."""

@@ -1,16 +1,28 @@
-"""Guessed labels for the beginning of a run: spread from the few true ones over a graph of neighbours."""
+"""Guessed labels for the beginning of a run, or of each of its rounds: spread from the few true ones over a graph.
 
-from dataclasses import dataclass
+In the first round neighbours are near in the images; in later ones in hidden layers of the discriminator, whose
+neighbours agree better (Iscen et al., 2019, "Label propagation for deep semi-supervised learning", who renew guesses
+every epoch). Guesses rest in the second part of each round, so that what was learnt from them by heart is forgotten
+before the next are made.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from improved_gan.data import Guesses, LabelledImages, LabelSplit
 from improved_gan.data.dataset import unit_range
 from improved_gan.distributed import from_main
+from improved_gan.models import Discriminator
 from improved_gan.techniques import spread_labels, surest_of_each_class
 
-__all__ = ["Guessing"]
+__all__ = ["Guessing", "RenewedGuesses"]
+
+_ROWS = 1000
+_ALPHA, _LATER_ALPHA = 0.99, 0.999  # neighbours in layers are more alike, so labels may go farther
 
 
 @dataclass(frozen=True)
@@ -20,8 +32,16 @@ class Guessing:
     Args:
         batch_size: how many images with a guessed class a step sees.
         share: of the training images, the surest of each class, 0 < share <= 1.
-        duration: share of the run, from its start, that sees them, 0 < duration <= 1.
-        num_neighbours, num_components: see `techniques.spread_labels`.
+        duration: share of the run, or of each round, from its start, that sees them, 0 < duration <= 1.
+        num_neighbours, num_components: see `techniques.spread_labels`; so many components for each layer.
+        rounds: equal parts of the run; labels are spread anew at the beginning of each, from the second on over layers
+            of the discriminator (with averaged weights).
+        later_share: `share` from the second round on; None for the same.
+        layers: which hidden layers of the discriminator, counted from 0, make the graph then, each scaled to length 1;
+            the last one in place of those that it has not.
+
+    Raises:
+        ValueError: a number out of its range.
     """
 
     batch_size: int = 60
@@ -29,17 +49,29 @@ class Guessing:
     duration: float = 0.4
     num_neighbours: int = 10
     num_components: int = 64
+    rounds: int = field(default=1, metadata={"later": True})
+    later_share: float | None = field(default=None, metadata={"later": True})
+    layers: tuple[int, ...] = field(default=(1, 2), metadata={"later": True})
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "num_neighbours", "num_components", "rounds"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
+        for name in ("share", "duration", "later_share"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value <= 1:
+                raise ValueError(f"{name} must lie in 0 < {name} <= 1; got {value}")
+        if not self.layers or min(self.layers) < 0:
+            raise ValueError(f"layers must be one or more, counted from 0; got {self.layers}")
 
     def guesses(self, data: LabelledImages, split: LabelSplit, *, epochs: int) -> Guesses:
         """Spread the labels of the split over the training images; no other label is read."""
-        labels = torch.full((len(data),), -1)
-        labels[list(split.indices)] = torch.tensor(split.labels)
-        rows = split.training_indices()
-        places, classes = self.spread(unit_range(data.images[rows]), labels[rows])
+        rows, labels = _known(data, split)
+        places, classes = self.spread(unit_range(data.images[rows]), labels)
         return Guesses(rows[places], classes, self.batch_size, self.num_epochs(epochs))
 
     def spread(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Guess the classes of images.
+        """Guess the classes of images, as in the first round.
 
         Args:
             images: (N, ...) floating-point.
@@ -48,16 +80,116 @@ class Guessing:
         Returns:
             (M,) places of the surest share of each class among the images, and (M,) their classes, int64.
         """
+        return self._surest(images, labels, self.num_components, _ALPHA, self.share)
+
+    def spread_over_layers(self, layers: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The same as in the later rounds.
+
+        Args:
+            layers: (N, A) of the discriminator, beside each other.
+            labels: (N,) int64 classes, -1 where there is no label.
+        """
+        num_components, share = len(self.layers) * self.num_components, self.later_share or self.share
+        return self._surest(layers, labels, num_components, _LATER_ALPHA, share)
+
+    def _surest(
+        self, points: Tensor, labels: Tensor, num_components: int, alpha: float, share: float
+    ) -> tuple[Tensor, Tensor]:
         probabilities = spread_labels(
-            images,
+            points,
             labels,
-            num_neighbours=min(self.num_neighbours, len(images) - 1),
-            num_components=self.num_components,
+            num_neighbours=min(self.num_neighbours, len(points) - 1),
+            num_components=num_components,
+            alpha=alpha,
         )
         probabilities = from_main(probabilities)  # the same in all processes, to the last bit
-        surest = surest_of_each_class(probabilities, self.share)
+        surest = surest_of_each_class(probabilities, share)
         return surest, probabilities.argmax(1)[surest]
 
     def num_epochs(self, epochs: int) -> int:
-        """How many of a run's epochs see the guesses."""
-        return max(1, round(self.duration * epochs))
+        """How many epochs of a run, or of each of its rounds, see the guesses."""
+        return max(1, round(self.duration * epochs / self.rounds))
+
+    def round_at(self, epoch: int, epochs: int) -> int | None:
+        """The round, from 0, whose guesses an epoch of the run sees; None where they rest.
+
+        >>> [Guessing(rounds=2, duration=0.5).round_at(epoch, 8) for epoch in range(8)]
+        [0, 0, None, None, 1, 1, None, None]
+        """
+        starts = [round(number * epochs / self.rounds) for number in range(self.rounds)]
+        latest = max(number for number, start in enumerate(starts) if start <= epoch)
+        return latest if epoch - starts[latest] < self.num_epochs(epochs) else None
+
+
+class RenewedGuesses(nn.Module):
+    """The guesses of a run with several rounds; a `GuessSource`.
+
+    What is guessed at present stands in buffers, so that it is saved with the run and a later start goes on with it.
+
+    Args:
+        guessing: how.
+        data: the training images; only the labels of the split are read.
+        split: which images have labels.
+        epochs: of the run.
+        discriminator: gives the network whose layers make the graph, as it is when it is asked for.
+    """
+
+    round: Tensor
+    classes: Tensor
+
+    def __init__(
+        self,
+        guessing: Guessing,
+        data: LabelledImages,
+        split: LabelSplit,
+        *,
+        epochs: int,
+        discriminator: Callable[[], Discriminator],
+    ) -> None:
+        super().__init__()
+        self._guessing, self._data, self._split, self._epochs = guessing, data, split, epochs
+        self._discriminator, self.batch_size = discriminator, guessing.batch_size
+        self.register_buffer("round", torch.tensor(-1))
+        self.register_buffer("classes", torch.full((len(data),), -1, dtype=torch.int16))  # -1: no guess
+
+    def at(self, epoch: int) -> Guesses | None:
+        """The guesses of an epoch; its round's are made when it is first asked for."""
+        number = self._guessing.round_at(epoch, self._epochs)
+        if number is None:
+            return None
+        if number != int(self.round):
+            self._renew(number)
+        rows = (self.classes >= 0).nonzero().flatten()
+        return Guesses(rows, self.classes[rows].long(), self.batch_size, self._epochs)
+
+    def _renew(self, number: int) -> None:
+        rows, labels = _known(self._data, self._split)
+        if number == 0:
+            places, classes = self._guessing.spread(unit_range(self._data.images[rows]), labels)
+        else:
+            layers = self._layers(rows)
+            places, classes = self._guessing.spread_over_layers(layers, labels.to(layers.device))
+        self.classes.fill_(-1)
+        self.classes[rows[places.cpu()]] = classes.cpu().to(self.classes.dtype)
+        self.round.fill_(number)
+
+    @torch.no_grad()
+    def _layers(self, rows: Tensor) -> Tensor:
+        """(N, A) the layers beside each other, each of length 1 or 0."""
+        network = self._discriminator().eval()
+        device = next(network.parameters()).device
+
+        def of(some: Tensor) -> Tensor:
+            layers = network.hidden_layers(unit_range(self._data.images[some].to(device)))
+            chosen = sorted({min(index, len(layers) - 1) for index in self._guessing.layers})
+            return torch.cat([F.normalize(layers[index].flatten(1).float()) for index in chosen], 1)
+
+        return torch.cat([of(some) for some in torch.split(rows, _ROWS)])
+
+
+def _known(data: LabelledImages, split: LabelSplit) -> tuple[Tensor, Tensor]:
+    """(N,) positions that training may see, and (N,) their classes, -1 for those without a label in the split."""
+    labels = torch.full((len(data),), -1)
+    labels[list(split.indices)] = torch.tensor(split.labels)
+    rows = split.training_indices()
+    return rows, labels[rows]

@@ -6,7 +6,7 @@ be given to the command line by its path.
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import Field, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -138,9 +138,8 @@ class Recipe:
         Left out is how the same numbers are computed (a run may go on with other memory or speed), and what came
         later than the first runs while it has the value that they had.
         """
-        kept = [one for one in fields(self) if not one.metadata.get("how")]
-        kept = [one for one in kept if not one.metadata.get("later") or getattr(self, one.name) != one.default]
-        return {one.name: described(getattr(self, one.name)) for one in kept}
+        kept = [one.name for one in _told(self) if not one.metadata.get("how")]
+        return {name: described(getattr(self, name)) for name in kept}
 
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -156,7 +155,7 @@ def described(value: Any) -> Any:
         arguments = {"arguments": [described(one) for one in value.args]} if value.args else {}
         return {"call": described(value.func), **arguments, **described(value.keywords)}
     if is_dataclass(value) and not isinstance(value, type):
-        return {"call": described(type(value))} | {f.name: described(getattr(value, f.name)) for f in fields(value)}
+        return {"call": described(type(value))} | {f.name: described(getattr(value, f.name)) for f in _told(value)}
     if callable(value):
         named = value if isinstance(getattr(value, "__qualname__", None), str) else type(value)
         return f"{named.__module__}.{named.__qualname__}"
@@ -165,3 +164,8 @@ def described(value: Any) -> Any:
     if isinstance(value, (tuple, list)):
         return [described(one) for one in value]
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+
+def _told(value: Any) -> list[Field[Any]]:
+    """The fields of a dataclass, without those that came later than the first runs and have the value they had."""
+    return [one for one in fields(value) if not one.metadata.get("later") or getattr(value, one.name) != one.default]

@@ -34,6 +34,7 @@ class TrainingState:
     average: WeightAverage
     generator_average: WeightAverage | None = None  # of the weights that make samples
     histories: torch.nn.Module | None = None  # means of both players' past, where they pay for leaving them
+    guesses: torch.nn.Module | None = None  # classes that are guessed anew in the course of the run
     step: int = 0
     seconds: float = 0.0  # of training, over all starts
     totals: dict[str, Tensor] = field(default_factory=dict)  # sums of terms since the last report
@@ -119,7 +120,7 @@ class TrainingState:
 
     def _modules(self) -> dict[str, torch.nn.Module]:
         modules = {"generator": self.generator, "discriminator": self.discriminator, "average": self.average}
-        optional = {"generator_average": self.generator_average, "histories": self.histories}
+        optional = {"generator_average": self.generator_average, "histories": self.histories, "guesses": self.guesses}
         return modules | {name: module for name, module in optional.items() if module is not None}
 
     def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
