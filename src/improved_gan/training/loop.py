@@ -100,8 +100,8 @@ def take_steps(
     with state.discriminator.moved_by_steps_alone():
         for epoch in range(state.step // batches.steps_per_epoch, schedule.epochs):
             _set_rate(state, schedule.rate(epoch))
+            started = time.perf_counter()
             for batch in batches.epoch(epoch, first_step=state.step % batches.steps_per_epoch):
-                started = time.perf_counter()
                 terms = train_step(
                     state.generator,
                     state.discriminator,
@@ -116,6 +116,7 @@ def take_steps(
                 state.add(terms)
                 state.seconds += time.perf_counter() - started
                 yield epoch, batch
+                started = time.perf_counter()  # what happens between steps is not training; making batches is
 
 
 @dataclass
