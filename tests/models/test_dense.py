@@ -284,3 +284,51 @@ def outcome(network: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor | Ru
 def outcome_in_plain(network: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor | RuntimeError:
     with plain_operations():
         return outcome(network, inputs)
+
+
+def test_copies_of_a_compiled_network_run_their_own_weights() -> None:
+    network = DenseDiscriminator((1, 4, 4), 3, hidden=(8,), input_noise=0.0, hidden_noise=0.0)
+    generator = DenseGenerator((1, 4, 4), hidden=(8,))
+    for module, inputs in ((network, torch.rand(5, 1, 4, 4)), (generator, torch.rand(5, 100))):
+        module.compile(backend="eager")
+        module(inputs)
+        twin = copy.deepcopy(module).eval()
+        with torch.no_grad():
+            for parameter in twin.parameters():
+                parameter.mul_(1.5)
+        before = copy.deepcopy(module.state_dict())
+        assert torch.equal(first_output(twin(inputs)), first_output(twin.forward(inputs)))
+        assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_layers_of_ones_own_count_in_training_too(precision: torch.dtype) -> None:
+    class Doubled(DenseDiscriminator):
+        def hidden_layers(self, images: torch.Tensor) -> list[torch.Tensor]:
+            return [2 * layer for layer in super().hidden_layers(images)]
+
+    network = Doubled((1, 4, 4), 3, hidden=(8,), input_noise=0.0, hidden_noise=0.0)
+    images = torch.rand(5, 1, 4, 4)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == torch.bfloat16):
+        torch.testing.assert_close(network(images).features, network.hidden_layers(images)[-1])
+        _, judged = network.judge_beside(images, lambda: images)
+        torch.testing.assert_close(judged.features, network.hidden_layers(images)[-1])
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_without_hidden_layers_it_is_a_linear_classifier_of_the_pixels(precision: torch.dtype) -> None:
+    network, images = DenseDiscriminator((1, 4, 4), 3, hidden=(), input_noise=0.0), torch.rand(5, 1, 4, 4)
+    assert not network.hidden_layers(images)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == torch.bfloat16):
+        torch.testing.assert_close(network(images).features, images.flatten(1))
+        assert network(images).logits.shape == (5, 3)
+
+
+def test_backward_hooks_are_called_in_the_generators_turn() -> None:
+    network, called = DenseDiscriminator((1, 4, 4), 3, hidden=(8,)), []
+    network.register_full_backward_hook(lambda *_: called.append(1))
+    images = torch.rand(5, 1, 4, 4).requires_grad_()
+    with bfloat16():
+        _, judged = network.judge_beside(torch.rand(5, 1, 4, 4), lambda: images)
+    judged.features.float().sum().backward()
+    assert called == [1]

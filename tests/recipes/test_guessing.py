@@ -73,7 +73,7 @@ def marked() -> tuple[LabelledImages, LabelSplit]:
 
 
 def renewed(guessing: Guessing, discriminator: Callable[[], Discriminator]) -> RenewedGuesses:
-    return RenewedGuesses(guessing, *marked(), epochs=8, discriminator=discriminator)
+    return RenewedGuesses(guessing, *marked(), epochs=8, batch_size=60, discriminator=discriminator)
 
 
 ROUNDS = Guessing(batch_size=5, share=0.5, duration=0.5, rounds=2, later_share=0.9)
@@ -129,14 +129,44 @@ def test_guesses_are_saved_and_go_on_without_being_made_again() -> None:
         renewed(ROUNDS, never).at(5)
 
 
-@pytest.mark.parametrize(("epochs", "rounds", "duration"), [(24, 4, 0.5), (7, 3, 0.4), (2, 3, 1.0), (1, 1, 0.1)])
+@pytest.mark.parametrize(("epochs", "rounds", "duration"), [(24, 4, 0.5), (7, 3, 0.4), (2, 4, 1.0), (1, 4, 0.1)])
 def test_every_round_that_has_an_epoch_sees_its_guesses_first(epochs: int, rounds: int, duration: float) -> None:
     guessing = Guessing(rounds=rounds, duration=duration)
     seen = [guessing.round_at(epoch, epochs) for epoch in range(epochs)]
     told = [number for number in seen if number is not None]
-    assert seen[0] is not None
+    assert seen[0] == 0
     assert told == sorted(told)
-    assert len(set(told)) == min(rounds, epochs)
+    assert set(told) == set(range(min(rounds, epochs)))
+
+
+class Across(Oracle):
+    """Its layers hold the number of images in the batch."""
+
+    independent_rows = False
+
+    def hidden_layers(self, images: torch.Tensor) -> list[torch.Tensor]:
+        assert len(images) == 60
+        return super().hidden_layers(images)
+
+
+def test_a_network_that_looks_across_the_batch_sees_batches_as_in_training() -> None:
+    data, _ = marked()
+    guesses = renewed(ROUNDS, Across).at(4)
+    assert guesses is not None
+    assert torch.equal(guesses.classes, data.labels[guesses.indices])
+
+
+def test_a_network_that_diverged_leaves_its_guesses_as_they_are() -> None:
+    class Diverged(Oracle):
+        def hidden_layers(self, images: torch.Tensor) -> list[torch.Tensor]:
+            return [layer * torch.nan for layer in super().hidden_layers(images)]
+
+    source = renewed(ROUNDS, Diverged)
+    first, second = source.at(0), source.at(4)
+    assert first is not None
+    assert second is not None
+    assert torch.equal(first.indices, second.indices)
+    assert torch.equal(first.classes, second.classes)
 
 
 def test_a_run_of_several_rounds_goes_on_to_the_last_bit() -> None:
@@ -163,6 +193,8 @@ def test_a_run_of_several_rounds_goes_on_to_the_last_bit() -> None:
 def test_what_came_later_is_told_only_where_it_is_used() -> None:
     assert "rounds" not in described(Guessing())
     assert described(Guessing(rounds=3))["rounds"] == 3
+    assert "layers" not in described(Guessing(layers=[1, 2]))  # type: ignore[arg-type]
+    assert described(Guessing(layers=(0,)))["layers"] == [0]
 
 
 @pytest.mark.parametrize(

@@ -71,9 +71,10 @@ class DenseDiscriminator(Discriminator):
     def forward(self, images: Tensor) -> Judgement:
         """Judge the images."""
         values = images.flatten(1)
-        if self.training and _hand_written(values, self.output):
+        if self._runs_by_hand(values):
             return self._judge_by_hand(values)
-        values = self.hidden_layers(images)[-1]
+        layers = self.hidden_layers(images)
+        values = layers[-1] if layers else values
         return Judgement(self.output(self.noises[-1](values)), values)
 
     def hidden_layers(self, images: Tensor) -> list[Tensor]:
@@ -86,7 +87,7 @@ class DenseDiscriminator(Discriminator):
 
     def judge_beside(self, constants: Tensor, make_images: Callable[[], Tensor]) -> tuple[Judgement, Judgement]:
         """Judge images without a graph, then those that are made now: in one pass where it is written by hand."""
-        if not (self.training and self._passes_are_its_own() and _hand_written(constants, self.output)):
+        if not (self._is_called_as_it_is() and self._runs_by_hand(constants)):
             return super().judge_beside(constants, make_images)
         num = len(constants)
         logits, features = self._judge_by_hand(torch.cat([constants, make_images()]).flatten(1), num_constant=num)
@@ -118,17 +119,23 @@ class DenseDiscriminator(Discriminator):
         """The parameters have changed."""
         self._kept_weights = None
 
-    def _passes_are_its_own(self) -> bool:
+    def _runs_by_hand(self, values: Tensor) -> bool:
+        own = type(self).hidden_layers is DenseDiscriminator.hidden_layers and len(self.hidden) > 0
+        return self.training and own and _hand_written(values, self.output)
+
+    def _is_called_as_it_is(self) -> bool:
         """Whether calling the network comes to this class's `forward` alone: no subclass's, no hooks around it."""
         own = type(self).forward is DenseDiscriminator.forward and "forward" not in vars(self)
-        return own and not self._forward_hooks and not self._forward_pre_hooks
+        hooks = self._forward_hooks, self._forward_pre_hooks, self._backward_hooks, self._backward_pre_hooks
+        return own and not any(hooks)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         self.forget_weights()  # moved to another device or dtype
         return super()._apply(fn, recurse)  # type: ignore[no-untyped-call, no-any-return]
 
     def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | _NOTHING_KEPT | {"_only_steps_move": False}
+        state: dict[str, Any] = super().__getstate__()  # type: ignore[no-untyped-call]
+        return state | _NOTHING_KEPT | {"_only_steps_move": False}
 
     def _judge_by_hand(self, values: Tensor, *, num_constant: int = 0) -> Judgement:
         layers = [_layer(linear) for linear in (*self.hidden, self.output)]
@@ -207,7 +214,8 @@ class DenseGenerator(Generator):
             self._weights_are_fixed, self._kept_weights = False, None
 
     def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | _NOTHING_KEPT
+        state: dict[str, Any] = super().__getstate__()  # type: ignore[no-untyped-call]
+        return state | _NOTHING_KEPT
 
 
 class _SoftplusBlock(nn.Module):

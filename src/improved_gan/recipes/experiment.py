@@ -169,7 +169,14 @@ class Experiment:
             assert isinstance(network, Discriminator)
             return network
 
-        return RenewedGuesses(guessing, self.data.train, self.split, epochs=self.recipe.epochs, discriminator=averaged)
+        return RenewedGuesses(
+            guessing,
+            self.data.train,
+            self.split,
+            epochs=self.recipe.epochs,
+            batch_size=self.recipe.batch_size,
+            discriminator=averaged,
+        )
 
     def _networks(self) -> tuple[Generator, Discriminator]:
         """Both networks after the data-dependent start, on the device."""

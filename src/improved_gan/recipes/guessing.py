@@ -6,7 +6,7 @@ every epoch). Guesses rest in the second part of each round, so that what was le
 before the next are made.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from improved_gan.data import Guesses, LabelledImages, LabelSplit
 from improved_gan.data.dataset import unit_range
-from improved_gan.distributed import from_main
+from improved_gan.distributed import alone, from_main
 from improved_gan.models import Discriminator
 from improved_gan.techniques import spread_labels, surest_of_each_class
 
@@ -63,6 +63,7 @@ class Guessing:
                 raise ValueError(f"{name} must lie in 0 < {name} <= 1; got {value}")
         if not self.layers or min(self.layers) < 0:
             raise ValueError(f"layers must be one or more, counted from 0; got {self.layers}")
+        object.__setattr__(self, "layers", tuple(self.layers))  # a list means the same
 
     def guesses(self, data: LabelledImages, split: LabelSplit, *, epochs: int) -> Guesses:
         """Spread the labels of the split over the training images; no other label is read."""
@@ -82,15 +83,16 @@ class Guessing:
         """
         return self._surest(images, labels, self.num_components, _ALPHA, self.share)
 
-    def spread_over_layers(self, layers: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def spread_over_layers(self, layers: Sequence[Tensor], labels: Tensor) -> tuple[Tensor, Tensor]:
         """The same as in the later rounds.
 
         Args:
-            layers: (N, A) of the discriminator, beside each other.
+            layers: of the discriminator, (N, A_i) each.
             labels: (N,) int64 classes, -1 where there is no label.
         """
-        num_components, share = len(self.layers) * self.num_components, self.later_share or self.share
-        return self._surest(layers, labels, num_components, _LATER_ALPHA, share)
+        beside = torch.cat([F.normalize(layer) for layer in layers], 1)
+        num_components, share = len(layers) * self.num_components, self.later_share or self.share
+        return self._surest(beside, labels, num_components, _LATER_ALPHA, share)
 
     def _surest(
         self, points: Tensor, labels: Tensor, num_components: int, alpha: float, share: float
@@ -108,15 +110,16 @@ class Guessing:
 
     def num_epochs(self, epochs: int) -> int:
         """How many epochs of a run, or of each of its rounds, see the guesses."""
-        return max(1, round(self.duration * epochs / self.rounds))
+        return max(1, round(self.duration * epochs / min(self.rounds, epochs)))
 
     def round_at(self, epoch: int, epochs: int) -> int | None:
-        """The round, from 0, whose guesses an epoch of the run sees; None where they rest.
+        """The round, from 0, whose guesses an epoch of the run sees; None where they rest. No round is without epochs.
 
         >>> [Guessing(rounds=2, duration=0.5).round_at(epoch, 8) for epoch in range(8)]
         [0, 0, None, None, 1, 1, None, None]
         """
-        starts = [round(number * epochs / self.rounds) for number in range(self.rounds)]
+        rounds = min(self.rounds, epochs)
+        starts = [round(number * epochs / rounds) for number in range(rounds)]
         latest = max(number for number, start in enumerate(starts) if start <= epoch)
         return latest if epoch - starts[latest] < self.num_epochs(epochs) else None
 
@@ -126,11 +129,14 @@ class RenewedGuesses(nn.Module):
 
     What is guessed at present stands in buffers, so that it is saved with the run and a later start goes on with it.
 
+    Where the discriminator's layers are not finite the guesses stay as they are.
+
     Args:
         guessing: how.
         data: the training images; only the labels of the split are read.
         split: which images have labels.
         epochs: of the run.
+        batch_size: of the unlabelled images in a step.
         discriminator: gives the network whose layers make the graph, as it is when it is asked for.
     """
 
@@ -144,13 +150,19 @@ class RenewedGuesses(nn.Module):
         split: LabelSplit,
         *,
         epochs: int,
+        batch_size: int,
         discriminator: Callable[[], Discriminator],
     ) -> None:
         super().__init__()
         self._guessing, self._data, self._split, self._epochs = guessing, data, split, epochs
-        self._discriminator, self.batch_size = discriminator, guessing.batch_size
+        self._batch_size, self._discriminator = batch_size, discriminator
         self.register_buffer("round", torch.tensor(-1))
         self.register_buffer("classes", torch.full((len(data),), -1, dtype=torch.int16))  # -1: no guess
+
+    @property
+    def batch_size(self) -> int:
+        """How many guessed images a step sees."""
+        return self._guessing.batch_size
 
     def at(self, epoch: int) -> Guesses | None:
         """The guesses of an epoch; its round's are made when it is first asked for."""
@@ -168,23 +180,35 @@ class RenewedGuesses(nn.Module):
             places, classes = self._guessing.spread(unit_range(self._data.images[rows]), labels)
         else:
             layers = self._layers(rows)
-            places, classes = self._guessing.spread_over_layers(layers, labels.to(layers.device))
+            if not all(bool(layer.isfinite().all()) for layer in layers):
+                return  # a run that diverged, beside others that did not: it keeps the guesses that it has
+            places, classes = self._guessing.spread_over_layers(layers, labels.to(layers[0].device))
         self.classes.fill_(-1)
         self.classes[rows[places.cpu()]] = classes.cpu().to(self.classes.dtype)
         self.round.fill_(number)
 
     @torch.no_grad()
-    def _layers(self, rows: Tensor) -> Tensor:
-        """(N, A) the layers beside each other, each of length 1 or 0."""
+    def _layers(self, rows: Tensor) -> list[Tensor]:
+        """The layers that make the graph, (N, A_i) float32 each.
+
+        A network that looks across the batch sees batches as in training, in a fixed random order.
+        """
         network = self._discriminator().eval()
-        device = next(network.parameters()).device
+        device, single = next(network.parameters()).device, network.independent_rows
+        order = (
+            torch.arange(len(rows)) if single else torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))
+        )
 
-        def of(some: Tensor) -> Tensor:
-            layers = network.hidden_layers(unit_range(self._data.images[some].to(device)))
+        def of(some: Tensor) -> list[Tensor]:
+            images = unit_range(self._data.images[some].to(device))
+            layers = network.hidden_layers(images) or [images]
             chosen = sorted({min(index, len(layers) - 1) for index in self._guessing.layers})
-            return torch.cat([F.normalize(layers[index].flatten(1).float()) for index in chosen], 1)
+            return [layers[index].flatten(1).float() for index in chosen]
 
-        return torch.cat([of(some) for some in torch.split(rows, _ROWS)])
+        with alone():
+            parts = [of(some) for some in torch.split(rows[order], _ROWS if single else self._batch_size)]
+        back = order.argsort().to(device)
+        return [torch.cat(layer)[back] for layer in zip(*parts, strict=True)]
 
 
 def _known(data: LabelledImages, split: LabelSplit) -> tuple[Tensor, Tensor]:
