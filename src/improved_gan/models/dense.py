@@ -16,17 +16,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from improved_gan.distributed import world_size
-from improved_gan.kernels import dense_operations
 from improved_gan.kernels.noisy_stack import Layer, NormalisedWeight, noisy_stack, normalised_weights
-from improved_gan.kernels.plain import is_plain
-from improved_gan.kernels.softplus_stack import BatchNormLayer, CastWeights, cast_weights, softplus_stack
-from improved_gan.models.global_batch_norm import batch_norm
+from improved_gan.kernels.softplus_stack import CastWeights, cast_weights, softplus_stack
+from improved_gan.models.dense_layers import (
+    BATCH_NORM_EPSILON,
+    SoftplusBlock,
+    batch_norm_layer_of,
+    is_hand_written,
+    layer_of,
+    normalised,
+)
 from improved_gan.models.interface import Discriminator, Generator, Judgement
 from improved_gan.techniques import GaussianNoise, weight_norm
 
 __all__ = ["DenseDiscriminator", "DenseGenerator"]
 
-_BATCH_NORM_EPSILON = 1e-6  # as released
 _NOTHING_KEPT: dict[str, Any] = {"_weights_are_fixed": False, "_kept_weights": None}  # as copies begin
 
 
@@ -61,9 +65,9 @@ class DenseDiscriminator(Discriminator):
         noises = (input_noise, *[hidden_noise] * len(hidden))
         self.noises = nn.ModuleList(GaussianNoise(std) for std in noises)
         self.hidden = nn.ModuleList(
-            _normalised(nn.Linear(before, after), learn_scale=False) for before, after in pairwise(widths)
+            normalised(nn.Linear(before, after), learn_scale=False) for before, after in pairwise(widths)
         )
-        self.output = _normalised(nn.Linear(widths[-1], num_classes), learn_scale=True)
+        self.output = normalised(nn.Linear(widths[-1], num_classes), learn_scale=True)
         self._weights_are_fixed = self._only_steps_move = False
         self._kept_weights: list[NormalisedWeight] | None = None
         self.register_load_state_dict_post_hook(_forget_weights)  # type: ignore[no-untyped-call]
@@ -121,7 +125,7 @@ class DenseDiscriminator(Discriminator):
 
     def _runs_by_hand(self, values: Tensor) -> bool:
         own = type(self).hidden_layers is DenseDiscriminator.hidden_layers and len(self.hidden) > 0
-        return self.training and own and _hand_written(values, self.output)
+        return self.training and own and is_hand_written(values, self.output)
 
     def _is_called_as_it_is(self) -> bool:
         """Whether calling the network comes to this class's `forward` alone: no subclass's, no hooks around it."""
@@ -138,7 +142,7 @@ class DenseDiscriminator(Discriminator):
         return state | _NOTHING_KEPT | {"_only_steps_move": False}
 
     def _judge_by_hand(self, values: Tensor, *, num_constant: int = 0) -> Judgement:
-        layers = [_layer(linear) for linear in (*self.hidden, self.output)]
+        layers = [layer_of(linear) for linear in (*self.hidden, self.output)]
         deviations = [noise.std for noise in self.noises if isinstance(noise, GaussianNoise)]
         return Judgement(*noisy_stack(values, layers, deviations, self._weights(layers), num_constant))
 
@@ -171,7 +175,7 @@ class DenseGenerator(Generator):
         super().__init__()
         self.image_shape, self.latent_size = tuple(image_shape), latent_size
         widths = (latent_size, *hidden)
-        self.hidden = nn.ModuleList(_SoftplusBlock(before, after) for before, after in pairwise(widths))
+        self.hidden = nn.ModuleList(SoftplusBlock(before, after) for before, after in pairwise(widths))
         output = nn.Linear(widths[-1], math.prod(image_shape))
         nn.init.xavier_uniform_(output.weight)
         nn.init.zeros_(output.bias)
@@ -190,12 +194,12 @@ class DenseGenerator(Generator):
         """Make one image a latent vector."""
         values = latents
         alone = world_size() == 1  # over ranks the statistics are of all rows
-        if self.training and alone and _hand_written(values, self.output):
-            hidden, output = [_batch_norm_layer(block) for block in self.hidden], _layer(self.output)
+        if self.training and alone and is_hand_written(values, self.output):
+            hidden, output = [batch_norm_layer_of(block) for block in self.hidden], layer_of(self.output)
             weights = self._kept_weights or cast_weights(hidden, output)
             if self._weights_are_fixed:
                 self._kept_weights = weights
-            pixels = softplus_stack(values, hidden, output, eps=_BATCH_NORM_EPSILON, weights=weights)
+            pixels = softplus_stack(values, hidden, output, eps=BATCH_NORM_EPSILON, weights=weights)
             return pixels.reshape(-1, *self.image_shape)
         for block in self.hidden:
             values = block(values)
@@ -218,50 +222,5 @@ class DenseGenerator(Generator):
         return state | _NOTHING_KEPT
 
 
-class _SoftplusBlock(nn.Module):
-    """Dense layer, batch norm with a shift but no scale (epsilon 1e-6 as released), softplus."""
-
-    running_mean: Tensor
-    running_var: Tensor
-
-    def __init__(self, in_features: int, out_features: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(out_features, in_features)))
-        self.bias = nn.Parameter(torch.zeros(out_features))
-        self.register_buffer("running_mean", torch.zeros(out_features))
-        self.register_buffer("running_var", torch.ones(out_features))
-
-    def forward(self, values: Tensor) -> Tensor:
-        values = F.linear(values, self.weight)
-        values = batch_norm(
-            values, self.running_mean, self.running_var, None, self.bias, self.training, 0.1, _BATCH_NORM_EPSILON
-        )
-        return F.softplus(values)
-
-
 def _forget_weights(discriminator: Any, _: Any) -> None:
     discriminator.forget_weights()
-
-
-def _hand_written(values: Tensor, output: nn.Linear) -> bool:
-    """Whether the hand-written pass is to run: autocast to bfloat16 on a CPU with a compiler, float32 parameters."""
-    kind = values.device.type
-    wanted = kind == "cpu" and torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind) == torch.bfloat16
-    return wanted and output.bias.dtype == torch.float32 and dense_operations.available() and not is_plain()
-
-
-def _batch_norm_layer(block: Any) -> BatchNormLayer:
-    return BatchNormLayer(block.weight, block.bias, block.running_mean, block.running_var)
-
-
-def _layer(linear: Any) -> Layer:
-    """The parameters of a layer that went through `weight_norm`; `get_parameter` would take eight times as long."""
-    weight = linear.parametrizations.weight
-    return Layer(weight.original1, weight.original0, linear.bias)
-
-
-def _normalised(layer: nn.Linear, *, learn_scale: bool) -> nn.Linear:
-    """The released start: v ~ N(0, 0.1^2), g = 1, b = 0, before the data-dependent start sets g and b."""
-    nn.init.normal_(layer.weight, std=0.1)
-    nn.init.zeros_(layer.bias)
-    return weight_norm(layer, learn_scale=learn_scale, scale=1.0)

@@ -164,18 +164,13 @@ class Experiment:
         return HistoricallyAveraged(self.recipe.objective, state.histories, self.recipe.historical_weight)
 
     def _renewed_guesses(self, guessing: Guessing, state: TrainingState) -> RenewedGuesses:
-        def averaged() -> Discriminator:
-            network = state.average.averaged(state.discriminator)
-            assert isinstance(network, Discriminator)
-            return network
-
         return RenewedGuesses(
             guessing,
             self.data.train,
             self.split,
             epochs=self.recipe.epochs,
             batch_size=self.recipe.batch_size,
-            discriminator=averaged,
+            discriminator=lambda: state.average.averaged(state.discriminator),
         )
 
     def _networks(self) -> tuple[Generator, Discriminator]:

@@ -151,7 +151,7 @@ class RenewedGuesses(nn.Module):
         *,
         epochs: int,
         batch_size: int,
-        discriminator: Callable[[], Discriminator],
+        discriminator: Callable[[], nn.Module],
     ) -> None:
         super().__init__()
         self._guessing, self._data, self._split, self._epochs = guessing, data, split, epochs
@@ -194,6 +194,7 @@ class RenewedGuesses(nn.Module):
         A network that looks across the batch sees batches as in training, in a fixed random order.
         """
         network = self._discriminator().eval()
+        assert isinstance(network, Discriminator)
         device, single = next(network.parameters()).device, network.independent_rows
         order = (
             torch.arange(len(rows)) if single else torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))
