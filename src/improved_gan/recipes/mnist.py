@@ -2,7 +2,7 @@
 
 `mnist` has the released settings, `mnist-best` plays the same game in less time. `mnist-fast` spreads labels over
 a graph of neighbours, again and again, and has virtual adversarial training in place of a game. All see images as
-vectors. Settings were chosen on the last 10,000 training images (docs/results.md).
+vectors. Settings were chosen on training images (docs/results.md).
 """
 
 from dataclasses import replace
@@ -53,7 +53,7 @@ def mnist_fast(labels: int | None = None) -> Recipe:
 
     In four rounds of six epochs: each begins with labels that are spread anew, over what was learnt in the one before.
 
-    Measured (docs/results.md): 243 wrong with 100 labels, split and seed 1, seven minutes on one core.
+    Measured (docs/results.md): 172 wrong with 100 labels, split and seed 1, ten minutes on one of two busy cores.
 
     Args:
         labels: the budget; default 100.
@@ -80,8 +80,8 @@ def mnist_fast(labels: int | None = None) -> Recipe:
 def mnist_best(labels: int | None = None) -> Recipe:
     """The game of `mnist` in 120 epochs, the last 48 ever slower: half an hour a model on two cores, two at once.
 
-    Measured (docs/results.md): 92 wrong with 100 labels, split and seed 1, 68 minutes on one core with the other one at
-    work. Labels spread over a graph at the beginning made it worse, so it does without them.
+    Measured (docs/results.md): 92, 97 and 131 wrong with 100 labels, splits and seeds 1 to 3, 68 to 79 minutes on one
+    core with the other one at work. Labels spread over a graph made it worse, so it does without them.
 
     Args:
         labels: the budget; default 100.
