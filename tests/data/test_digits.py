@@ -17,6 +17,15 @@ def test_every_digit_is_there_once_and_the_division_is_fixed() -> None:
     assert digits.test.labels[:10].tolist() == load_digits().test.labels[:10].tolist()
 
 
+def test_the_division_is_that_of_the_recorded_runs() -> None:
+    values, targets = datasets.load_digits(return_X_y=True)
+    images = np.rint(values * (255 / 16)).reshape(-1, 1, 8, 8)
+    order = np.random.RandomState(0).permutation(len(targets))
+    digits = load_digits()
+    np.testing.assert_array_equal(digits.test.images, images[order[:500]])
+    np.testing.assert_array_equal(digits.train.labels, targets[order[500:]])
+
+
 def test_both_parts_hold_all_classes() -> None:
     digits = load_digits()
     assert np.bincount(digits.train.labels).min() > 100

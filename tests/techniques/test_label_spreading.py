@@ -5,6 +5,7 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
+from improved_gan.techniques import label_spreading
 from improved_gan.techniques.label_spreading import (
     nearest_neighbours,
     principal_components,
@@ -151,3 +152,20 @@ def test_components_of_wide_examples_are_those_of_the_singular_value_decompositi
     left, values, _ = np.linalg.svd((wide - wide.mean(0)).numpy(), full_matrices=False)
     np.testing.assert_allclose(np.abs(ours.numpy()), np.abs(left[:, :8] * values[:8]), rtol=2e-3, atol=2e-2)
     assert principal_components(wide.float(), 64).shape == (30, 29)  # what thirty examples span
+
+
+@pytest.mark.parametrize("width", [64, 5000])
+def test_parts_of_the_rows_give_what_the_whole_gives(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    points = torch.cat([POINTS[:90], POINTS.new_zeros(90, width - 64)], 1)
+    whole = principal_components(points, 5)
+    monkeypatch.setattr(label_spreading, "_NUMBERS", 7 * width)
+    parts = principal_components(points.view(90, 2, -1), 5)
+    torch.testing.assert_close(parts.abs(), whole.abs(), atol=1e-5, rtol=1e-4)
+
+
+def test_pixels_as_bytes_give_the_graph_of_pixels_between_0_and_1() -> None:
+    pixels = (torch.rand(200, 1, 8, 8, generator=torch.Generator().manual_seed(1)) * 255).to(torch.uint8)
+    labels = torch.arange(200).where(torch.arange(200) < 3, torch.tensor(-1))
+    torch.testing.assert_close(
+        spread_labels(pixels, labels), spread_labels(pixels.double() / 255, labels), atol=1e-4, rtol=0
+    )

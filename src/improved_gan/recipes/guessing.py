@@ -68,14 +68,14 @@ class Guessing:
     def guesses(self, data: LabelledImages, split: LabelSplit, *, epochs: int) -> Guesses:
         """Spread the labels of the split over the training images; no other label is read."""
         rows, labels = _known(data, split)
-        places, classes = self.spread(unit_range(data.images[rows]), labels)
+        places, classes = self.spread(_images(data, rows), labels)
         return Guesses(rows[places], classes, self.batch_size, self.num_epochs(epochs))
 
     def spread(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Guess the classes of images, as in the first round.
 
         Args:
-            images: (N, ...) floating-point.
+            images: (N, ...) of a real dtype; their scale does not matter.
             labels: (N,) int64 classes, -1 where there is no label.
 
         Returns:
@@ -177,7 +177,7 @@ class RenewedGuesses(nn.Module):
     def _renew(self, number: int) -> None:
         rows, labels = _known(self._data, self._split)
         if number == 0:
-            places, classes = self._guessing.spread(unit_range(self._data.images[rows]), labels)
+            places, classes = self._guessing.spread(_images(self._data, rows), labels)
         else:
             layers = self._layers(rows)
             if not all(bool(layer.isfinite().all()) for layer in layers):
@@ -218,3 +218,8 @@ def _known(data: LabelledImages, split: LabelSplit) -> tuple[Tensor, Tensor]:
     labels[list(split.indices)] = torch.tensor(split.labels)
     rows = split.training_indices()
     return rows, labels[rows]
+
+
+def _images(data: LabelledImages, rows: Tensor) -> Tensor:
+    """The images at these ascending positions; all of them as they are, perhaps mapped from a file."""
+    return data.images if len(rows) == len(data) else data.images[rows]

@@ -12,6 +12,8 @@ Source: Zhou et al., 2004, "Learning with local and global consistency", equatio
 and Lafferty, 2003, section 4; the scale of the weights from the k-th neighbour as in Zelnik-Manor and Perona, 2004.
 """
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -20,6 +22,7 @@ __all__ = ["spread_labels", "surest_of_each_class"]
 _ROWS, _GROUP = 500, 64
 _STEPS, _TOLERANCE = 60, 1e-6
 _MOST = 4096
+_NUMBERS = 2**22  # that are turned into float32 at a time
 
 
 @torch.no_grad()
@@ -33,10 +36,11 @@ def spread_labels(
 ) -> Tensor:
     """Class probabilities of every example from the labels of a few.
 
-    Memory grows with N * num_neighbours; time with N^2 * num_components (60,000 images: some 20 s on a core).
+    Memory grows with N * (num_neighbours + num_components); time with N^2 * num_components (60,000 images: some 20 s
+    on a core).
 
     Args:
-        inputs: (N, A...) examples, floating point.
+        inputs: (N, A...) examples of a real dtype; uint8 pixels give the graph of the same pixels in [0, 1].
         labels: (N,) int64 classes 0..K-1, or -1 where the label is not known; every class has one label or more.
         num_neighbours: k of the graph, 1 <= k < N.
         num_components: how many principal components measure the distance; all A where there are no more.
@@ -55,7 +59,7 @@ def spread_labels(
     tensor([0, 0, 0, 1, 1, 1])
     """
     _check(inputs, labels, num_neighbours, alpha)
-    points = principal_components(inputs.flatten(1), num_components)
+    points = principal_components(inputs, num_components)
     graph = _graph(*nearest_neighbours(points, num_neighbours))
     known = labels >= 0
     start = torch.zeros(len(labels), int(labels.max()) + 1, dtype=torch.float64, device=inputs.device)
@@ -101,25 +105,30 @@ def surest_of_each_class(probabilities: Tensor, share: float) -> Tensor:
 
 @torch.no_grad()
 def principal_components(inputs: Tensor, num: int) -> Tensor:
-    """(N, A) examples -> (N, min(num, A)) coordinates along the directions of largest variance, the largest first.
+    """(N, A...) examples -> (N, min(num, A)) coordinates along the directions of largest variance, the largest first.
 
-    Where A is above 4,096 the directions are those of at most 4,096 of the examples, evenly spaced, and no more than
-    these span.
+    The examples, of any real dtype, are turned into float32 a part at a time, so a set that is mapped from a file is
+    never held whole. Where A is above 4,096 the directions are those of at most 4,096 of the examples, evenly spaced,
+    and no more than these span.
 
     >>> principal_components(torch.tensor([[0.0, 0.0], [3.0, 0.1]]), 1).shape
     torch.Size([2, 1])
     """
-    centred = inputs.float() - inputs.float().mean(0)
-    if centred.shape[1] > _MOST:  # a covariance too large to hold: the directions of some examples do
-        some = centred[:: -(-len(centred) // _MOST)]
+    mean = sum((some.double().sum(0) for some in _rows(inputs)), torch.zeros(())) / len(inputs)
+
+    def centred(some: Tensor) -> Tensor:
+        return some.float() - mean.float()
+
+    if mean.numel() > _MOST:  # a covariance too large to hold: the directions of some examples do
+        some = centred(inputs[:: -(-len(inputs) // _MOST)].flatten(1))
         variances, weights = (found.flip(-1)[..., :num] for found in torch.linalg.eigh((some @ some.T).double()))
         kept = variances > 1e-9 * variances[0]
-        projected: Tensor = centred @ (some.T @ (weights[:, kept] / variances[kept].sqrt()).float())
-        return projected
-    covariance = (centred.T @ centred).double() / max(1, len(centred))
-    directions = torch.linalg.eigh(covariance).eigenvectors.flip(1)[:, :num]
-    coordinates: Tensor = centred @ directions.to(centred.dtype)
-    return coordinates
+        directions = some.T @ (weights[:, kept] / variances[kept].sqrt()).float()
+    else:
+        products = (centred(some).T @ centred(some) for some in _rows(inputs))
+        covariance = sum((product.double() for product in products), torch.zeros(()))
+        directions = torch.linalg.eigh(covariance).eigenvectors.flip(1)[:, :num].float()
+    return torch.cat([centred(some) @ directions for some in _rows(inputs)])
 
 
 @torch.no_grad()
@@ -157,6 +166,12 @@ def nearest_neighbours(points: Tensor, num: int) -> tuple[Tensor, Tensor]:
         positions.append(best.gather(1, places // _GROUP) * _GROUP + places % _GROUP)
         distances.append((values + squares[own, None]).clamp_min_(0))
     return torch.cat(positions), torch.cat(distances)
+
+
+def _rows(inputs: Tensor) -> Iterator[Tensor]:
+    """Parts of the examples, (n, A) each, that together hold all rows in order."""
+    num = max(1, _NUMBERS // max(1, inputs[0].numel()))
+    return (some.flatten(1) for some in torch.split(inputs, num))
 
 
 def _graph(neighbours: Tensor, distances: Tensor) -> Tensor:
@@ -207,7 +222,7 @@ def _check(inputs: Tensor, labels: Tensor, num_neighbours: int, alpha: float) ->
         )
     if not 0 < alpha < 1:
         raise ValueError(f"alpha must lie in 0 < alpha < 1; got {alpha}")
-    if not bool(torch.isfinite(inputs).all()):
+    if inputs.is_floating_point() and not all(bool(some.isfinite().all()) for some in _rows(inputs)):
         raise ValueError("inputs must be finite; some are NaN or infinite")
     present = labels[labels >= 0].unique()  # type: ignore[no-untyped-call]
     if not len(present) or len(present) <= int(present.max()):
