@@ -90,7 +90,8 @@ def mnist_best(labels: int | None = None) -> Recipe:
         mnist(labels),
         name="mnist-best",
         summary="MNIST in half an hour on two cores: the game of mnist, shorter, at a falling rate",
-        epochs=120,
+        epochs=90,
+        generator_steps=2,
         decay_share=0.4,
         average_decay=0.9995,
     )
