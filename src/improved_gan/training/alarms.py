@@ -39,8 +39,9 @@ def _decided(report: Mapping[str, float]) -> Alarm | None:
     return Alarm(
         "discriminator has won",
         f"the discriminator has won: it calls {real:.1%} of real and {generated:.1%} of generated images real, "
-        "so its loss is about as small as it gets and neither player learns any more. Try Adam's epsilon at 1e-4, a "
-        "smaller learning rate for the discriminator, more noise on its layers, or one-sided label smoothing",
+        "so its loss is about as small as it gets and neither player learns any more. Try two turns of the "
+        "generator for each of the discriminator (--generator-steps 2), Adam's epsilon at 1e-4, a smaller learning "
+        "rate for the discriminator, more noise on its layers, or one-sided label smoothing",
     )
 
 
