@@ -4,7 +4,6 @@ import re
 import socket
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 
 import pytest
@@ -84,12 +83,15 @@ def start(browser, study, **context):
     return page
 
 
-def deliver_and_lose_the_reply(route) -> None:
-    """By a connection of its own: `route.fetch` now and then waits its whole 30 s on one that was kept alive."""
-    headers = {name: value for name, value in route.request.all_headers().items() if not name.startswith(":")}
-    request = urllib.request.Request(route.request.url, route.request.post_data_buffer, headers)
-    urllib.request.urlopen(request, timeout=20).close()
-    route.abort()
+# Not by a route: a request that waits in one is now and then never delivered.
+LOSE_THE_REPLIES = """() => {
+  const deliver = window.fetch;
+  window.fetch = async (address, options) => {
+    const reply = await deliver(address, options);
+    if (address.endsWith("/answer")) throw new TypeError("the reply was lost");
+    return reply;
+  };
+}"""
 
 
 def step(page, act) -> None:
@@ -171,10 +173,9 @@ def test_reload_back_and_a_lost_network(browser, served) -> None:
 def test_an_answer_whose_reply_was_lost_is_stored_once_after_a_reload(browser, served) -> None:
     study = served()
     page = start(browser, study)
-    page.route("**/answer", deliver_and_lose_the_reply)
+    page.evaluate(LOSE_THE_REPLIES)
     page.keyboard.press("ArrowRight")
     page.wait_for_selector("#offline:not([hidden])")
-    page.unroute_all(behavior="ignoreErrors")
     page.reload()
     page.wait_for_selector("#card:not([hidden])")
     assert page.text_content("#count").startswith("2 of 8")
