@@ -90,7 +90,7 @@ def mnist_best(labels: int | None = None) -> Recipe:
     return replace(
         mnist(labels),
         name="mnist-best",
-        summary="MNIST in half an hour on two cores: the game of mnist, two generator turns a step, a falling rate",
+        summary="MNIST in half an hour on two cores: the game of mnist, shorter, at a falling rate",
         epochs=90,
         generator_steps=2,
         decay_share=0.4,
