@@ -24,6 +24,14 @@ def test_a_trained_run_gives_averaged_weights_in_evaluation_mode(trained_run: Pa
     assert torch.equal(trained.discriminator(images).logits, trained.discriminator(images).logits)
 
 
+def test_a_recipe_that_is_only_worded_anew_loads(trained_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(RECIPES, "digits", lambda labels: replace(digits(labels), summary="anew", paper="none"))
+    assert load_trained(trained_run, warn=pytest.fail).step > 0
+    monkeypatch.setitem(RECIPES, "digits", lambda labels: replace(digits(labels), learning_rate=0.1))
+    with pytest.raises(RunError, match="other values of learning_rate than recipe digits has now"):
+        load_trained(trained_run, warn=pytest.fail)
+
+
 def test_what_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="is no run folder"):
         load_trained(tmp_path, warn=pytest.fail)

@@ -33,3 +33,12 @@ def test_a_run_whose_precision_the_machine_decided_goes_on(tmp_path: Path, monke
     assert plan(tmp_path)
     with pytest.raises(RunError, match=r"holds another run \(precision: float32 there\)"):
         plan(tmp_path, options=RunOptions(epochs=2, precision="bfloat16"))
+
+
+def test_a_recipe_that_is_only_worded_anew_goes_on(tmp_path: Path, monkeypatch) -> None:
+    fill(plan(tmp_path).all_jobs()[0], wrong=3)
+    monkeypatch.setitem(RECIPES, "digits", lambda labels: replace(digits(labels), summary="anew", paper="none"))
+    assert plan(tmp_path)
+    monkeypatch.setitem(RECIPES, "digits", lambda labels: replace(digits(labels), learning_rate=0.1))
+    with pytest.raises(RunError, match="learning_rate"):
+        plan(tmp_path)

@@ -37,6 +37,13 @@ def test_another_run_is_refused_and_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "recipe.json").read_text() == before
 
 
+def test_a_recipe_that_is_only_worded_anew_goes_on(tmp_path: Path) -> None:
+    first = claim(tmp_path, values={"summary": "digits", "paper": "4%", "rate": 0.1}).recipe()
+    assert claim(tmp_path, values={"summary": "small digits", "paper": "none", "rate": 0.1}).recipe() == first
+    with pytest.raises(RunError, match=r"holds another run \(rate: 0.1 there\)"):
+        claim(tmp_path, values={"summary": "digits", "paper": "4%", "rate": 0.2})
+
+
 def test_a_folder_of_other_things_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("precious")
     with pytest.raises(RunError, match="not empty and holds no run"):

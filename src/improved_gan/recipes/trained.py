@@ -15,7 +15,7 @@ from improved_gan.recipes.registry import find_recipe
 from improved_gan.techniques import WeightAverage
 from improved_gan.training.checkpoints import load_newest
 from improved_gan.training.errors import RunError
-from improved_gan.training.run_folder import RunFolder
+from improved_gan.training.run_folder import TEXTS, RunFolder
 from improved_gan.training.sampling import averaged_generator
 from improved_gan.training.state import below
 
@@ -71,7 +71,7 @@ def load_trained(path: Path, *, device: str = "cpu", warn: Callable[[str], None]
         generator_steps=values.get("generator_steps", 1),
     )
     now = json.loads(json.dumps(recipe.as_dict()))
-    if changed := [key for key, value in settings["values"].items() if now.get(key) != value]:
+    if changed := [key for key, value in values.items() if key not in TEXTS and now.get(key) != value]:
         raise RunError(f"{path} was made with other values of {', '.join(changed)} than recipe {recipe.name} has now")
     tensors = load_newest(folder.checkpoints, fingerprint=stored["fingerprint"], warn=warn)
     if tensors is None:

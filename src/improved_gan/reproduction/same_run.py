@@ -6,7 +6,7 @@ from pathlib import Path
 
 from improved_gan.recipes.recipe import AUTO, Recipe
 from improved_gan.training.errors import RunError
-from improved_gan.training.run_folder import RunFolder
+from improved_gan.training.run_folder import TEXTS, RunFolder
 
 __all__ = ["check_same_run"]
 
@@ -35,8 +35,9 @@ def check_same_run(path: Path, recipe: Recipe, *, seed: int, split_seed: int) ->
     found = {name: settings[name] for name in ("recipe", "seed")}
     found |= {"split seed": split["seed"], "labels": split["num_labels"]}
     # A value that is newer than the run was at its default then; load_trained compares alike.
-    found |= settings["values"]
-    wanted |= {name: here.get(name) for name in settings["values"]}
+    values = {name: value for name, value in settings["values"].items() if name not in TEXTS}
+    found |= values
+    wanted |= {name: here.get(name) for name in values}
     if settings["epochs"] > recipe.epochs or (recipe.decay_share and settings["epochs"] != recipe.epochs):
         found, wanted = {**found, "epochs": settings["epochs"]}, {**wanted, "epochs": recipe.epochs}
     if different := [f"{name}: {found[name]} there" for name in found if found[name] != wanted[name]]:

@@ -15,7 +15,9 @@ from typing import Any
 from improved_gan.training.checkpoints import write_atomically
 from improved_gan.training.errors import RunError
 
-__all__ = ["RunFolder"]
+__all__ = ["TEXTS", "RunFolder"]
+
+TEXTS = ("summary", "paper")  # values of a recipe that say what it is and change nothing
 
 
 class RunFolder:
@@ -47,7 +49,7 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         for left_over in (*self.path.glob(".*.tmp"), *self.checkpoints.glob(".*.tmp")):
             left_over.unlink()  # of a process that was killed while it wrote
-        self._write(json.loads(json.dumps(settings)), extendable)
+        self._write(self._with_texts_as_they_were(json.loads(json.dumps(settings))), extendable)
 
     def check(self, settings: dict[str, Any], *, extendable: tuple[str, ...] = ()) -> None:
         """Whether `claim` would be granted; nothing is written.
@@ -61,13 +63,21 @@ class RunFolder:
             return
         stored = self.recipe()
         now, there = _flat(settings), _flat(stored["settings"])
-        different = sorted(key for key in {*now, *there} - set(extendable) if now.get(key) != there.get(key))
+        compared = {*now, *there} - {*extendable, *TEXTS}
+        different = sorted(key for key in compared if now.get(key) != there.get(key))
         if different:
             changes = ", ".join(f"{key}: {_short(there.get(key))} there" for key in different)
             raise RunError(f"{self.path} holds another run ({changes}): give its settings, or another --out")
         for key in extendable:
             if settings[key] < stored["settings"][key]:
                 raise RunError(f"{self.path} was started with {key} {stored['settings'][key]}: give at least that")
+
+    def _with_texts_as_they_were(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """So that the fingerprint stays that of the checkpoints when a recipe is only worded anew."""
+        if not self.recipe_file.exists() or not isinstance(settings.get("values"), dict):
+            return settings
+        there = self.recipe()["settings"].get("values", {})
+        return settings | {"values": settings["values"] | {key: there[key] for key in TEXTS if key in there}}
 
     def _check_vacant(self) -> None:
         if self.path.exists() and not self.path.is_dir():
