@@ -33,6 +33,7 @@ TECHNIQUES = (
     "weight_averaging",
     "label_spreading",
     "virtual_adversarial",
+    "random_deformations",
 )
 # What a technique is added to, where it is not the plain DCGAN.
 WITHOUT = {
@@ -40,6 +41,7 @@ WITHOUT = {
     "weight_averaging": "semi_supervised",
     "label_spreading": "semi_supervised",
     "virtual_adversarial": "semi_supervised",
+    "random_deformations": "semi_supervised",
 }
 
 

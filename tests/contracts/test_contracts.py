@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from improved_gan import distributed, techniques
-from improved_gan.techniques import label_spreading, virtual_adversarial
+from improved_gan.techniques import label_spreading, random_deformations, virtual_adversarial
 from tests.contracts.members import MEMBERS, Call, Member
 from tests.ranks import WORLD_SIZE, TwoRanks
 
@@ -37,8 +37,8 @@ def converted(member: Member, call: Call, **target: object) -> tuple[Call, tuple
 def test_every_public_name_is_a_member() -> None:
     covered = {name.split("-")[0].split(".")[0] for name in MEMBERS}
     helpers = {"two_sided_similarity", "convert_virtual_batch_norm"}  # through the members that are built with them
-    # Not terms of a batch: one works on a whole data set before training, the other calls the network itself.
-    elsewhere = set(label_spreading.__all__) | set(virtual_adversarial.__all__)
+    # Not terms of a batch: two work on a whole data set or on images, one calls the network itself.
+    elsewhere = {*label_spreading.__all__, *random_deformations.__all__, *virtual_adversarial.__all__}
     assert set(techniques.__all__) - helpers - elsewhere <= covered
 
 

@@ -139,3 +139,50 @@ def test_a_large_set_is_read_ahead_and_gives_the_same_batches(monkeypatch: pytes
         assert torch.equal(a.fresh_images, b.fresh_images)
         assert torch.equal(a.labelled_images, b.labelled_images)
         assert torch.equal(a.labels, b.labels)
+
+
+def brighter(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Adds a number of its own to each image, so that it can be told which ones were changed, and how."""
+    return images + 2 + torch.rand(len(images), 1, 1, 1, generator=generator)
+
+
+def deforming(**arguments: object) -> Batches:
+    data = numbered()
+    split = LabelSplit.draw(data.labels, 6, seed=0)
+    guesses = Guesses(torch.arange(10, 20), data.labels[10:20], 4, 1)
+    return Batches(data, split, batch_size=10, seed=1, guesses=guesses, deformations=brighter, **arguments)
+
+
+def test_images_with_labels_come_in_new_forms_and_the_others_as_they_are() -> None:
+    plain, first = (next(batches.epoch(0)) for batches in (make(), deforming()))
+    assert plain.deform is None
+    assert torch.equal(first.unlabelled_images, plain.unlabelled_images)
+    assert torch.equal(first.fresh_images, plain.fresh_images)
+    added = first.labelled_images - plain.labelled_images
+    assert (added >= 2).all()
+    assert len(set(added.flatten().tolist())) > 5
+    assert first.guessed_images is not None
+    assert (first.guessed_images >= 2).all()
+    assert first.deform is not None
+    assert (first.deform(first.unlabelled_images) >= 2).all()
+
+
+def test_forms_depend_on_seed_epoch_and_step_alone() -> None:
+    def forms(epoch: int, first_step: int = 0) -> list[torch.Tensor]:
+        return [
+            torch.cat([batch.labelled_images, batch.deform(batch.unlabelled_images)])
+            for batch in deforming().epoch(epoch, first_step=first_step)
+            if batch.deform is not None
+        ]
+
+    torch.manual_seed(0)
+    whole = forms(3)
+    torch.manual_seed(1)
+    assert all(torch.equal(a, b) for a, b in zip(whole[2:], forms(3, 2), strict=True))
+    added = [one - one.floor() for one in (*whole, *forms(4))]
+    assert len({one[0].sum().item() for one in added}) == len(added)
+
+
+def test_each_process_draws_forms_of_its_own() -> None:
+    first, second = (next(deforming(share=(rank, 2)).epoch(0)) for rank in (0, 1))
+    assert not torch.equal(first.labelled_images % 1, second.labelled_images % 1)

@@ -60,10 +60,38 @@ def test_the_adversarial_images_change_answers_more_than_random_ones() -> None:
         assert term > divergence(clean, discriminator(images.unlabelled_images + step).logits)
 
 
+def test_answers_for_deformed_images_are_a_term_and_enter_both_entropies() -> None:
+    generator, discriminator = networks()
+    images = replace(batch(), deform=lambda some: 0.5 * some)
+    objective = Regularised(radius=0.0, entropy_weight=0.5, balance_weight=0.25, deformed_weight=3.0)
+    terms = objective.discriminator_terms(generator, discriminator, images).losses
+    clean = discriminator(images.unlabelled_images).logits
+    other = discriminator(0.5 * images.unlabelled_images).logits
+    assert terms["deformed"].item() == pytest.approx(3 * divergence(clean, other).item(), rel=1e-4)
+    entropies = [torch.distributions.Categorical(logits=one).entropy().mean() for one in (clean, other)]
+    assert terms["entropy"].item() == pytest.approx(0.5 * sum(entropies).item(), rel=1e-5)
+    mean = torch.cat([clean, other]).softmax(1).mean(0)
+    balance = torch.distributions.Categorical(mean).entropy()
+    assert terms["balance"].item() == pytest.approx(-0.25 * balance.item(), rel=1e-5)
+    guess = F.cross_entropy(discriminator(images.guessed_images).logits, images.guesses)
+    assert terms["guessed"].item() == pytest.approx(guess.item(), rel=1e-5)
+
+
+def test_the_target_of_the_deformed_images_is_a_constant() -> None:
+    generator, discriminator = networks()
+    seen = torch.rand(6, *SHAPE, requires_grad=True)
+    images = replace(batch(guessed=False), unlabelled_images=seen, deform=lambda some: 0.5 * some.detach())
+    objective = Regularised(radius=0.0, adversarial_weight=0.0, entropy_weight=0.0, balance_weight=0.0)
+    terms = objective.discriminator_terms(generator, discriminator, images).losses
+    (gradient,) = torch.autograd.grad(sum(terms.values()), seen, allow_unused=True)
+    assert gradient is None or not gradient.any()
+
+
 def test_without_guesses_there_is_no_term_and_the_generator_rests() -> None:
     generator, discriminator = networks()
     objective = Regularised()
     assert "guessed" not in objective.discriminator_terms(generator, discriminator, batch(guessed=False)).losses
+    assert "deformed" not in objective.discriminator_terms(generator, discriminator, batch()).losses
     assert objective.generator_terms(generator, discriminator, batch()).losses == {}
 
 

@@ -6,9 +6,10 @@ streams are shuffled independently of each other. Images are taken by their row 
 copied.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -19,7 +20,9 @@ from improved_gan.data.dataset import DataError, LabelledImages
 from improved_gan.data.image_rows import ImageRows
 from improved_gan.data.label_split import LabelSplit
 
-__all__ = ["Batch", "Batches", "GuessSource", "Guesses"]
+__all__ = ["Batch", "Batches", "Deformations", "GuessSource", "Guesses"]
+
+_DEFORMING = 4  # the random stream after those of the parts
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,13 @@ class GuessSource(Protocol):
         """Those that an epoch sees; asked for when it begins or goes on."""
 
 
+class Deformations(Protocol):
+    """What changes images without changing their class, such as `techniques.RandomDeformations`."""
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """(N, C, H, W) images, each in a new form, drawn with a generator on the CPU."""
+
+
 @dataclass(frozen=True)
 class Batch:
     """What one training step sees; images (N, C, H, W) float32 in [0, 1]."""
@@ -64,11 +74,13 @@ class Batch:
     fresh_images: Tensor  # unlabelled too, drawn independently: for the generator to match
     guessed_images: Tensor | None = None  # some with a guessed class, where the recipe has them
     guesses: Tensor | None = None  # (N,) int64
+    deform: Callable[[Tensor], Tensor] | None = None  # gives images a new form, where the recipe has some
 
 
 class _Orders(NamedTuple):
     """(steps, own rows) places of each part's images in one epoch."""
 
+    epoch: int
     labelled: Tensor
     unlabelled: Tensor
     fresh: Tensor
@@ -87,6 +99,8 @@ class Batches:
         device: where batches come out, and where the images are kept if they fit well.
         labelled_batch_size: of the labelled part; default N.
         guesses: further images for the classes, with guessed ones.
+        deformations: labelled and guessed images come in a new form each time they are seen; for the unlabelled ones
+            see `Batch.deform`.
         share: (r, R): only the r-th of R equal shares of each part is gathered, for process r of R.
 
     Raises:
@@ -104,6 +118,7 @@ class Batches:
         device: torch.device | str = "cpu",
         labelled_batch_size: int | None = None,
         guesses: GuessSource | None = None,
+        deformations: Deformations | None = None,
         share: tuple[int, int] = (0, 1),
     ) -> None:
         labelled = torch.tensor(split.indices, dtype=torch.int64)
@@ -122,7 +137,7 @@ class Batches:
         self._labels = data.labels[labelled].to(device)
         self._batch_size, self._seed, self._device = batch_size, seed, torch.device(device)
         self._labelled_batch_size = labelled_batch_size or batch_size
-        self._guesses, self._share = guesses, share
+        self._guesses, self._deformations, self._share = guesses, deformations, share
         for size in (batch_size, self._labelled_batch_size, 0 if guesses is None else guesses.batch_size):
             if size % share[1]:
                 raise DataError(f"a batch of {size} cannot be shared evenly by {share[1]} processes")
@@ -150,6 +165,7 @@ class Batches:
         """Own rows of each part's batches; stream 0 and 3 repeat shuffles, 1 and 2 shuffle the unlabelled once."""
         guesses = None if self._guesses is None else self._guesses.at(epoch)
         return _Orders(
+            epoch=epoch,
             labelled=self._order(epoch, 0, len(self._labels), self._labelled_batch_size),
             unlabelled=self._order(epoch, 1, len(self._unlabelled_rows), self._batch_size),
             fresh=self._order(epoch, 2, len(self._unlabelled_rows), self._batch_size),
@@ -158,18 +174,32 @@ class Batches:
         )
 
     def _batch(self, orders: _Orders, step: int) -> Batch:
-        labelled = orders.labelled[step]
+        labelled, deform = orders.labelled[step], self._deform(orders.epoch, step)
+        labelled_images = self._images(self._labelled_rows[labelled])
         batch = Batch(
-            labelled_images=self._images(self._labelled_rows[labelled]),
+            labelled_images=labelled_images if deform is None else deform(labelled_images),
             labels=self._labels[labelled.to(self._device)],
             unlabelled_images=self._images(self._unlabelled_rows[orders.unlabelled[step]]),
             fresh_images=self._images(self._unlabelled_rows[orders.fresh[step]]),
+            deform=deform,
         )
         if orders.guessed is None or orders.guesses is None:
             return batch
         guessed = orders.guessed[step].to(orders.guesses.indices.device)
         images = self._images(orders.guesses.indices[guessed].to(self._images.index_device))
-        return replace(batch, guessed_images=images, guesses=orders.guesses.classes[guessed].to(self._device))
+        return replace(
+            batch,
+            guessed_images=images if deform is None else deform(images),
+            guesses=orders.guesses.classes[guessed].to(self._device),
+        )
+
+    def _deform(self, epoch: int, step: int) -> Callable[[Tensor], Tensor] | None:
+        """The deformations of one step: like the orders they depend on nothing else."""
+        if self._deformations is None:
+            return None
+        words = np.random.SeedSequence([self._seed, _DEFORMING, epoch, step, self._share[0]]).generate_state(2)
+        generator = torch.Generator().manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)
+        return partial(self._deformations, generator=generator)
 
     def _order(self, epoch: int, stream: int, available: int, batch_size: int) -> Tensor:
         """(steps, own share of batch_size) places among `available` rows: shuffles of them one after another."""

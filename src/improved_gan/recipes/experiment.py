@@ -97,6 +97,7 @@ class Experiment:
             device=self.device,
             labelled_batch_size=recipe.labelled_batch_size,
             guesses=guesses,
+            deformations=recipe.deforming.of(self.data.train, self.split, self.device) if recipe.deforming else None,
             share=(rank(), world_size()),
         )
 

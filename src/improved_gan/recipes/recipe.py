@@ -14,6 +14,7 @@ import torch
 
 from improved_gan.data import Dataset
 from improved_gan.models import Discriminator, Generator
+from improved_gan.recipes.deforming import Deforming
 from improved_gan.recipes.guessing import Guessing
 from improved_gan.training import Objective
 
@@ -58,6 +59,7 @@ class Recipe:
         precision: of the forward passes, "float32" or "bfloat16"; "auto" takes the faster one on the machine.
         labelled_batch_size: of the labelled part where it differs from the others; None for `batch_size`.
         guessing: labels guessed before training for some of the unlabelled images; None for none.
+        deforming: new forms of the labelled images, and of others for an objective that asks for them; None for none.
         generator_steps: turns of the generator for each of the discriminator; 3 in the released CIFAR-10 experiment
             with minibatch discrimination.
         micro_batch: the most rows that a network holds at a time, for little memory; 0 for the whole batch. The
@@ -100,6 +102,7 @@ class Recipe:
     labelled_batch_size: int | None = None
     guessing: Guessing | None = None
     paper: str = "not in the paper"
+    deforming: Deforming | None = field(default=None, metadata={"later": True})
     generator_steps: int = field(default=1, metadata={"later": True})
     micro_batch: int = field(default=0, metadata={"how": True})
     compile: bool = field(default=False, metadata={"how": True})

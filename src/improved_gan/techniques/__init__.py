@@ -1,4 +1,4 @@
-"""The paper's techniques as parts for any PyTorch GAN, one file each (sections 3 and 5), and two of later papers."""
+"""The paper's techniques as parts for any PyTorch GAN, one file each (sections 3 and 5), and three of later papers."""
 
 from improved_gan.techniques.adversarial import (
     adversarial_discriminator_loss,
@@ -23,8 +23,10 @@ from improved_gan.techniques.minibatch_discrimination import (
     minibatch_similarity,
     two_sided_similarity,
 )
+from improved_gan.techniques.random_deformations import RandomDeformations, grid_positions, pixel_positions
 from improved_gan.techniques.semi_supervised import real_logit, semi_supervised_losses
 from improved_gan.techniques.virtual_adversarial import (
+    answer_divergence,
     conditional_entropy,
     marginal_entropy,
     virtual_adversarial_direction,
@@ -38,20 +40,24 @@ __all__ = [
     "GaussianNoise",
     "HistoricalAverage",
     "MinibatchDiscrimination",
+    "RandomDeformations",
     "ReferenceBatch",
     "VirtualBatchNorm",
     "WeightAverage",
     "adversarial_discriminator_loss",
+    "answer_divergence",
     "conditional_entropy",
     "convert_virtual_batch_norm",
     "data_dependent_init_",
     "divergence_discriminator_loss",
     "divergence_generator_loss",
     "feature_matching_loss",
+    "grid_positions",
     "marginal_entropy",
     "minibatch_similarity",
     "minimax_generator_loss",
     "non_saturating_generator_loss",
+    "pixel_positions",
     "real_logit",
     "semi_supervised_losses",
     "smoothed_discriminator_loss",

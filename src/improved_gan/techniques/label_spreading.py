@@ -122,7 +122,7 @@ def principal_components(inputs: Tensor, num: int) -> Tensor:
     if mean.numel() > _MOST:  # a covariance too large to hold: the directions of some examples do
         some = centred(inputs[:: -(-len(inputs) // _MOST)].flatten(1))
         variances, weights = (found.flip(-1)[..., :num] for found in torch.linalg.eigh((some @ some.T).double()))
-        kept = variances > 1e-9 * variances[0]
+        kept = variances > 1e-6 * variances[0]  # float32 products
         directions = some.T @ (weights[:, kept] / variances[kept].sqrt()).float()
     else:
         products = (centred(some).T @ centred(some) for some in _rows(inputs))

@@ -18,7 +18,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-__all__ = ["conditional_entropy", "marginal_entropy", "virtual_adversarial_direction", "virtual_adversarial_loss"]
+__all__ = [
+    "answer_divergence",
+    "conditional_entropy",
+    "marginal_entropy",
+    "virtual_adversarial_direction",
+    "virtual_adversarial_loss",
+]
 
 
 def virtual_adversarial_direction(
@@ -92,6 +98,24 @@ def virtual_adversarial_loss(
         direction = virtual_adversarial_direction(logits_of, images, logits, probe=probe)
     length = length.reshape(-1, *[1] * (images.dim() - 1))
     return _divergence(logits.detach(), logits_of(images + length * direction)).mean()
+
+
+def answer_divergence(logits: Tensor, others: Tensor) -> Tensor:
+    """The mean KL divergence between the class probabilities for images and those for other forms of them.
+
+    Args:
+        logits: (N, K) for the images; a constant here.
+        others: (N, K) for their other forms, such as `RandomDeformations` makes.
+
+    Returns:
+        () float32, in nats, >= 0.
+
+    Source: Miyato et al., 2018, equation 5, with a given form in place of the worst one.
+
+    >>> answer_divergence(torch.zeros(1, 2), torch.zeros(1, 2))
+    tensor(0.)
+    """
+    return _divergence(logits.detach(), others).mean()
 
 
 def conditional_entropy(logits: Tensor) -> Tensor:

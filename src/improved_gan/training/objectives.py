@@ -54,6 +54,10 @@ class TrainingBatch(Protocol):
     def guesses(self) -> Tensor | None:
         """(N,) int64 their guessed classes, or None."""
 
+    @property
+    def deform(self) -> Callable[[Tensor], Tensor] | None:
+        """Gives each of some images a new form that keeps its class, or None."""
+
 
 @dataclass(frozen=True)
 class Terms:

@@ -4,7 +4,7 @@ After the paper: the discriminator is trained as a classifier that may not chang
 sure of it. On the dense networks of MNIST this learns many times faster than the game (docs/results.md).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from improved_gan.models.interface import Discriminator, Generator, frozen, judge_together
 from improved_gan.techniques import (
+    answer_divergence,
     conditional_entropy,
     marginal_entropy,
     virtual_adversarial_direction,
@@ -31,9 +32,11 @@ class Regularised(Objective):
     Args:
         radius: length of the adversarial step, in units of the images.
         adversarial_weight: of the virtual adversarial loss.
-        entropy_weight: of the conditional entropy, at the adversarial images.
+        entropy_weight: of the conditional entropy, at the adversarial images and at deformed ones.
         balance_weight: of the entropy of the mean answer, which is to be large: every class keeps its images.
         guessed_weight: of the cross entropy of guessed labels, while batches have them.
+        deformed_weight: of the divergence between an image's answer and that for its new form, where batches have
+            `deform`; their answers enter both entropies too (Sajjadi et al., 2016).
     """
 
     radius: float = 2.5
@@ -41,6 +44,7 @@ class Regularised(Objective):
     entropy_weight: float = 1.0
     balance_weight: float = 1.0
     guessed_weight: float = 1.0
+    deformed_weight: float = field(default=1.0, metadata={"later": True})
 
     def discriminator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
         """All terms from one pass, after two with frozen weights that find the adversarial images."""
@@ -55,18 +59,22 @@ class Regularised(Objective):
                 clean = logits_of(images)
             direction = virtual_adversarial_direction(logits_of, images, clean)
         judged = [batch.labelled_images, images + self.radius * direction]
-        if batch.guessed_images is not None:
-            judged.append(batch.guessed_images)
-        labelled, moved, *guessed = (judgement.logits for judgement in judge_together(discriminator, judged))
+        judged += [] if batch.deform is None else [batch.deform(images)]
+        judged += [] if batch.guessed_images is None else [batch.guessed_images]
+        labelled, *answers = (judgement.logits for judgement in judge_together(discriminator, judged))
+        guessed = answers.pop() if batch.guessed_images is not None else None
+        moved = answers[0]
         distance = virtual_adversarial_loss(lambda _: moved, images, direction=direction, logits=clean)
         losses = {
             "supervised": F.cross_entropy(labelled.float(), batch.labels),
             "virtual_adversarial": self.adversarial_weight * distance,
-            "entropy": self.entropy_weight * conditional_entropy(moved),
-            "balance": -self.balance_weight * marginal_entropy(moved),
+            "entropy": self.entropy_weight * torch.stack([conditional_entropy(one) for one in answers]).sum(),
+            "balance": -self.balance_weight * marginal_entropy(torch.cat(answers)),
         }
-        if guessed and batch.guesses is not None:
-            losses["guessed"] = self.guessed_weight * F.cross_entropy(guessed[0].float(), batch.guesses)
+        if len(answers) > 1:
+            losses["deformed"] = self.deformed_weight * answer_divergence(clean, answers[1])
+        if guessed is not None and batch.guesses is not None:
+            losses["guessed"] = self.guessed_weight * F.cross_entropy(guessed.float(), batch.guesses)
         error = (labelled.detach().argmax(1) != batch.labels).float().mean()
         return Terms(losses=losses, monitors={"labelled_error": error})
 

@@ -177,6 +177,10 @@ class _Batch(NamedTuple):
     guessed_images: Tensor | None = None
     guesses: Tensor | None = None
 
+    @property
+    def deform(self) -> None:
+        """Nothing: images with labels are deformed already, and no game that can be mapped deforms others."""
+
 
 class _Turn(nn.Module):
     """One player's terms as the output of a network that holds both players."""

@@ -1,0 +1,95 @@
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+import torch
+
+from improved_gan.data import DataError, LabelledImages, LabelSplit, load_digits
+from improved_gan.models import DenseDiscriminator
+from improved_gan.recipes.deforming import Deforming
+from improved_gan.recipes.digits import digits
+from improved_gan.recipes.experiment import Experiment
+from improved_gan.techniques import grid_positions, pixel_positions
+from improved_gan.training import LabelsAlone, Regularised
+from improved_gan.training.loop import take_steps
+from improved_gan.training.state import TrainingState
+
+SPLIT = LabelSplit.none(1297)
+
+
+def experiment(**changes: object) -> Experiment:
+    recipe = replace(digits(50), epochs=2, deforming=Deforming(shift=0.5, bend=0.3), **changes)
+    return Experiment.prepare(recipe, seed=1, split_seed=1, data_folder=None, device="cpu")
+
+
+def test_pixels_in_rows_and_columns() -> None:
+    data = load_digits().train
+    deform = Deforming(rotation=0.5, bend=0.0).of(data, SPLIT, "cpu")
+    assert (deform.rotation, deform.stretch, deform.bend) == (0.5, 0.1, 0.0)
+    centred = grid_positions(8, 8) - 3.5
+    assert torch.equal(deform.places, centred)
+
+
+def test_learnt_positions_are_those_of_the_training_images() -> None:
+    data = load_digits().train
+    deform = Deforming(learn_positions=True).of(data, SPLIT, "cpu")
+    expected = pixel_positions(data.images)
+    placed = expected.isfinite().all(1)
+    assert torch.equal(deform.pixels, placed.nonzero().flatten())
+    offset = deform.places - expected[placed]
+    torch.testing.assert_close(offset, offset[:1].expand_as(offset))
+
+
+def test_images_held_out_and_labels_are_not_read() -> None:
+    data = load_digits().train
+    spoilt = data.images.clone()
+    spoilt[:5] = torch.randint(256, (5, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    split = LabelSplit.none(1297, held_out=range(5))
+    other = LabelledImages(spoilt, torch.zeros_like(data.labels))
+    first, second = (Deforming(learn_positions=True).of(one, split, "cpu") for one in (data, other))
+    assert torch.equal(first.places, second.places)
+
+
+def test_colour_images_have_one_position_a_pixel() -> None:
+    grey = load_digits().train
+    colour = LabelledImages(grey.images.expand(-1, 3, -1, -1).clone(), grey.labels)
+    one, three = (Deforming(learn_positions=True).of(data, SPLIT, "cpu") for data in (grey, colour))
+    torch.testing.assert_close(one.places, three.places, atol=1e-3, rtol=0)
+    assert three(torch.rand(2, 3, 8, 8)).shape == (2, 3, 8, 8)
+
+
+def test_images_of_which_nothing_can_be_learnt() -> None:
+    data = LabelledImages(torch.zeros(9, 1, 8, 8, dtype=torch.uint8), torch.zeros(9).long())
+    with pytest.raises(DataError, match="where the pixels lie cannot be learnt"):
+        Deforming(learn_positions=True).of(data, LabelSplit.none(9), "cpu")
+    with pytest.raises(ValueError, match="shift must not be negative"):
+        Deforming(shift=-1.0)
+
+
+def test_a_run_goes_on_to_the_last_bit() -> None:
+    one = experiment(objective=Regularised(radius=1.0))
+
+    def states(state: TrainingState) -> Iterator[dict[str, torch.Tensor]]:
+        for _ in take_steps(state, one.batches(state), one.recipe.objective, one.schedule()):
+            yield {key: value.clone() for key, value in state.tensors().items()}
+
+    whole = list(itertools.islice(states(one.start()), 16))
+    state = one.start()
+    state.load(whole[9])
+    for expected, got in zip(whole[10:], states(state), strict=False):
+        assert all(torch.equal(value, got[name]) for name, value in expected.items() if name != "progress.seconds")
+
+
+def test_labels_alone_see_new_forms_and_learn_more_from_them() -> None:
+    """Fifty labels: measured once, 66 wrong of 500 with new forms and 77 without."""
+    wrong = {}
+    for name, deforming in {"forms": Deforming(rotation=0.15, shift=0.5, bend=0.2), "plain": None}.items():
+        recipe = replace(digits(50), objective=LabelsAlone(), epochs=30, deforming=deforming)
+        recipe = replace(recipe, discriminator=lambda: DenseDiscriminator((1, 8, 8), 10, hidden=(128, 64)))
+        one = Experiment.prepare(recipe, seed=1, split_seed=1, data_folder=None, device="cpu")
+        state = one.start()
+        for _ in take_steps(state, one.batches(state), one.recipe.objective, one.schedule()):
+            pass
+        wrong[name] = one.evaluate(state.average.averaged(state.discriminator))["test/wrong"]
+    assert wrong["forms"] < wrong["plain"]

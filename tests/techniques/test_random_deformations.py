@@ -1,0 +1,197 @@
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+from scipy.sparse.csgraph import shortest_path
+from scipy.spatial import procrustes
+
+from improved_gan.techniques import RandomDeformations, grid_positions, pixel_positions
+from improved_gan.techniques.random_deformations import _layout, _paths
+
+SIDE = 12
+GRID = grid_positions(SIDE, SIDE)
+STILL = {"rotation": 0.0, "stretch": 0.0, "slant": 0.0, "shift": 0.0, "bend": 0.0}
+
+
+@pytest.fixture(scope="module")
+def fields() -> torch.Tensor:
+    """2,000 smooth random images, the correlation of whose pixels falls with their distance."""
+    noise = np.random.default_rng(0).standard_normal((2000, SIDE + 8, SIDE + 8))
+    smooth = gaussian_filter(noise, (0, 1.2, 1.2))[:, 4:-4, 4:-4]
+    return torch.from_numpy(smooth).float()
+
+
+def random(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_finds_where_the_pixels_of_shuffled_images_lie(fields: torch.Tensor) -> None:
+    order = torch.randperm(SIDE**2, generator=random())
+    found = pixel_positions(fields.flatten(1)[:, order])
+    _, _, disparity = procrustes(GRID[order].numpy(), found.numpy())
+    assert disparity < 0.01  # of 1: turned, mirrored and scaled as fits best
+    distances = torch.cdist(GRID[order], GRID[order])
+    neighbours = torch.cdist(found, found)[distances == 1]
+    assert neighbours.quantile(0.05) > 0.6
+    assert neighbours.max() < 1.5
+
+
+def test_positions_follow_the_pixels_and_nothing_else(fields: torch.Tensor) -> None:
+    order = torch.randperm(SIDE**2, generator=random(1))
+    there = pixel_positions(fields)
+    torch.testing.assert_close(pixel_positions(fields.flatten(1)[:, order]), there[order], atol=1e-3, rtol=0)
+    torch.testing.assert_close(pixel_positions(0.1 * fields + 3), there, atol=1e-2, rtol=0)
+    whole = (fields * 40 + 128).clamp(0, 255).round()
+    torch.testing.assert_close(pixel_positions(whole.to(torch.uint8)), pixel_positions(whole))
+
+
+def test_pixels_that_hardly_vary_have_no_position(fields: torch.Tensor) -> None:
+    framed = torch.nn.functional.pad(fields, (2, 2, 2, 2), value=0.5)
+    framed[0, 0, 0] = 0.6
+    placed = pixel_positions(framed).isfinite().all(1).view(SIDE + 4, SIDE + 4)
+    assert placed[2:-2, 2:-2].all()
+    assert int(placed.sum()) == SIDE**2
+
+
+def test_pixels_of_a_few_apart_have_none(fields: torch.Tensor) -> None:
+    few = torch.randn(2000, 1, generator=random()) + 0.01 * torch.randn(2000, 9, generator=random(1))
+    found = pixel_positions(torch.cat([fields.flatten(1), few], 1))
+    assert found[: SIDE**2].isfinite().all()
+    assert found[SIDE**2 :].isnan().all()
+
+
+def test_paths_are_those_of_scipy() -> None:
+    values = torch.randn(50, 30, dtype=torch.float64, generator=random())
+    correlations = torch.corrcoef(values.T)
+    paths, edges = _paths(correlations, 6)
+    distances = np.sqrt(1 - correlations.numpy())
+    np.fill_diagonal(distances, np.inf)
+    scale = np.sort(distances, 1)[:, :4].mean(1)
+    weights = np.where(edges.numpy(), distances / np.sqrt(np.outer(scale, scale)), 0)
+    np.testing.assert_allclose(paths.numpy(), shortest_path(weights, directed=False))
+    ranks = distances.argsort(1).argsort(1)
+    expected = ((ranks < 6) & (ranks.T < 6)) | (ranks < 4) | (ranks.T < 4)
+    np.testing.assert_array_equal(edges.numpy(), expected)
+
+
+def test_the_layout_of_distances_in_a_plane_has_these_distances() -> None:
+    points = torch.randn(40, 2, dtype=torch.float64, generator=random())
+    distances = torch.cdist(points, points)
+    edges = distances < 0.5
+    edges.fill_diagonal_(False)
+    placed = _layout(distances, edges)
+    torch.testing.assert_close(torch.cdist(placed, placed), distances / distances[edges].median())
+
+
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [
+        (torch.zeros(5), "(N, A...)"),
+        (torch.zeros(5, 30), "0 do"),
+        (torch.full((5, 30), torch.nan), "finite"),
+        (torch.rand(9, 3000, generator=random()), "3000 do"),
+    ],
+)
+def test_refuses_what_has_no_positions(images: torch.Tensor, words: str) -> None:
+    with pytest.raises(ValueError, match=words.replace("(", r"\(").replace(")", r"\)")):
+        pixel_positions(images)
+
+
+def test_refuses_groups_that_do_not_hang_together() -> None:
+    groups = torch.randn(500, 6, 1, generator=random()) + 0.01 * torch.randn(500, 6, 8, generator=random(1))
+    with pytest.raises(ValueError, match="at most 8 of 48"):
+        pixel_positions(groups)
+
+
+def test_refuses_numbers_out_of_range(fields: torch.Tensor) -> None:
+    with pytest.raises(ValueError, match="num_neighbours"):
+        pixel_positions(fields, num_neighbours=3)
+    with pytest.raises(ValueError, match="least_variance"):
+        pixel_positions(fields, least_variance=1.0)
+    with pytest.raises(ValueError, match="negative"):
+        RandomDeformations(GRID, bend=-1)
+    with pytest.raises(ValueError, match=r"\(A, 2\)"):
+        RandomDeformations(GRID[:, :1])
+    with pytest.raises(ValueError, match="finite"):
+        RandomDeformations(torch.full((9, 2), torch.nan))
+    with pytest.raises(ValueError, match="144 pixels"):
+        RandomDeformations(GRID)(torch.rand(1, 1, 8, 8))
+
+
+def test_without_strength_nothing_changes() -> None:
+    images = torch.rand(5, 3, SIDE, SIDE, generator=random())
+    torch.testing.assert_close(RandomDeformations(GRID, **STILL)(images), images, atol=1e-5, rtol=0)
+
+
+def moved(deform: RandomDeformations, number: int, seed: int) -> np.ndarray:
+    """(number, A, 2) where each pixel of each image is taken from, in float64, by the formula."""
+    affine, bent = (part.double().numpy() for part in deform._moves(number, random(seed)))
+    places = deform.places.double().numpy()
+    half = np.abs(places).max(0)
+    centres = np.array([[x, y] for x in np.linspace(-half[0], half[0], 4) for y in np.linspace(-half[1], half[1], 4)])
+    width = 0.6 * 2 * half.max() / 3
+    bumps = np.exp(-((places[:, None] - centres) ** 2).sum(2) / (2 * width**2))
+    linear = np.einsum("nij,aj->nai", affine[:, :, :2], places) + affine[:, None, :, 2]
+    result: np.ndarray = places + linear + np.einsum("nim,am->nai", bent, bumps)
+    return result
+
+
+def test_a_slope_is_a_slope_wherever_it_is_looked_at() -> None:
+    """Linear images are interpolated exactly, so a deformed one has the value of the slope where it was taken from."""
+    deform = RandomDeformations(GRID, bend=0.3, shift=1.0)
+    slope = torch.tensor([[0.3, -0.2], [0.1, 0.5]])
+    images = (deform.places @ slope.T).T.reshape(2, 1, SIDE, SIDE)
+    ours = deform(images, random(3)).double().flatten(1).numpy()
+    there = moved(deform, 2, 3)
+    inside = (np.abs(there) < SIDE / 2 - 1).all(2)
+    expected = np.einsum("nai,ni->na", there, slope.double().numpy())
+    assert inside.mean() > 0.5
+    cell = 0.5 / 6 * np.abs(slope.numpy()).sum(1)  # the table has six cells a pixel
+    assert (np.abs(ours - expected) <= cell[:, None] + 1e-4)[inside].all()
+
+
+def test_the_affine_maps_are_those_asked_for() -> None:
+    deform = RandomDeformations(GRID, rotation=0.3, stretch=0.0, slant=0.0, shift=0.0, bend=0.0)
+    affine, bent = deform._moves(1000, random())
+    turned = affine[:, :, :2] + torch.eye(2)
+    torch.testing.assert_close(torch.linalg.det(turned), torch.ones(1000))
+    torch.testing.assert_close(turned @ turned.mT, torch.eye(2).expand(1000, 2, 2), atol=1e-5, rtol=0)
+    angles = torch.atan2(turned[:, 1, 0], turned[:, 0, 0])
+    assert 0.29 < float(angles.abs().max()) <= 0.3
+    assert not bool(affine[:, :, 2].any() or bent.any())
+    shifts = RandomDeformations(GRID, shift=2.0)._moves(1000, random())[0][:, :, 2]
+    assert 1.9 < float(shifts.abs().max()) <= 2.0
+    assert float(RandomDeformations(GRID, bend=1.5)._moves(1000, random())[1].std()) == pytest.approx(1.5, rel=0.03)
+
+
+def test_values_stay_in_their_range_and_unplaced_pixels_stay() -> None:
+    positions = GRID.clone()
+    positions[7] = torch.nan
+    images = torch.rand(50, SIDE**2, generator=random())
+    deformed = RandomDeformations(positions, shift=20.0, bend=5.0)(images)
+    assert deformed.min() >= images.min()
+    assert deformed.max() <= images.max()
+    assert torch.equal(deformed[:, 7], images[:, 7])
+    assert not torch.equal(deformed[:, 8], images[:, 8])
+
+
+def test_each_image_in_its_own_way_and_all_channels_alike() -> None:
+    image = torch.rand(1, 1, SIDE, SIDE, generator=random())
+    both = RandomDeformations(GRID)(image.expand(2, 3, SIDE, SIDE))
+    assert torch.equal(both[:, 0], both[:, 2])
+    assert not torch.allclose(both[0], both[1])
+
+
+def test_a_generator_decides_and_the_global_one_is_left_alone() -> None:
+    deform, images = RandomDeformations(GRID), torch.rand(4, 1, SIDE, SIDE)
+    before = torch.get_rng_state()
+    first, second = deform(images, random(1)), deform(images, random(1))
+    assert torch.equal(first, second)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not torch.equal(deform(images), deform(images))
+
+
+def test_no_images_and_no_state() -> None:
+    deform = RandomDeformations(GRID)
+    assert deform(torch.rand(0, 1, SIDE, SIDE)).shape == (0, 1, SIDE, SIDE)
+    assert deform.state_dict() == {}
