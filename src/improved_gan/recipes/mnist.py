@@ -53,9 +53,9 @@ def mnist(labels: int | None = None) -> Recipe:
 def mnist_fast(labels: int | None = None) -> Recipe:
     """As few errors as a few minutes allow; the discriminator is trained as a classifier, the generator rests.
 
-    In four rounds of five or six epochs: each begins with labels that are spread anew, over what was learnt in the one before.
-    Digits are turned, shifted and bent a little; where their pixels lie is learnt from the images first, so that, as in
-    the other recipes, nothing depends on the pixels' order.
+    In four rounds of five or six epochs: each begins with labels that are spread anew, over what was learnt in the one
+    before. Digits are turned, shifted and bent a little; where their pixels lie is learnt from the images first, so
+    that, as in the other recipes, nothing depends on the pixels' order.
 
     Args:
         labels: the budget; default 100.
