@@ -146,11 +146,11 @@ def brighter(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return images + 2 + torch.rand(len(images), 1, 1, 1, generator=generator)
 
 
-def deforming(**arguments: object) -> Batches:
+def deforming(*, seed: int = 1, **arguments: object) -> Batches:
     data = numbered()
     split = LabelSplit.draw(data.labels, 6, seed=0)
     guesses = Guesses(torch.arange(10, 20), data.labels[10:20], 4, 1)
-    return Batches(data, split, batch_size=10, seed=1, guesses=guesses, deformations=brighter, **arguments)
+    return Batches(data, split, batch_size=10, seed=seed, guesses=guesses, deformations=brighter, **arguments)
 
 
 def test_images_with_labels_come_in_new_forms_and_the_others_as_they_are() -> None:
@@ -167,22 +167,24 @@ def test_images_with_labels_come_in_new_forms_and_the_others_as_they_are() -> No
     assert (first.deform(first.unlabelled_images) >= 2).all()
 
 
-def test_forms_depend_on_seed_epoch_and_step_alone() -> None:
-    def forms(epoch: int, first_step: int = 0) -> list[torch.Tensor]:
-        return [
-            torch.cat([batch.labelled_images, batch.deform(batch.unlabelled_images)])
-            for batch in deforming().epoch(epoch, first_step=first_step)
-            if batch.deform is not None
-        ]
+def added(batches: Batches, epoch: int = 0, first_step: int = 0) -> list[torch.Tensor]:
+    """What was added to black images in each step, after the labelled and the guessed ones."""
+    black = torch.zeros(3, 1, 2, 2)
+    steps = batches.epoch(epoch, first_step=first_step)
+    return [batch.deform(black)[:, 0, 0, 0] for batch in steps if batch.deform is not None]
 
+
+def test_forms_depend_on_seed_epoch_and_step_alone() -> None:
     torch.manual_seed(0)
-    whole = forms(3)
+    whole = added(deforming(), 3)
     torch.manual_seed(1)
-    assert all(torch.equal(a, b) for a, b in zip(whole[2:], forms(3, 2), strict=True))
-    added = [one - one.floor() for one in (*whole, *forms(4))]
-    assert len({one[0].sum().item() for one in added}) == len(added)
+    rest = added(deforming(), 3, 2)
+    assert len(rest) == len(whole) - 2 > 0
+    assert all(torch.equal(a, b) for a, b in zip(whole[2:], rest, strict=True))
+    others = [*whole, *added(deforming(), 4), *added(deforming(seed=2), 3)]
+    assert len({one[0].item() for one in others}) == len(others)
 
 
 def test_each_process_draws_forms_of_its_own() -> None:
-    first, second = (next(deforming(share=(rank, 2)).epoch(0)) for rank in (0, 1))
-    assert not torch.equal(first.labelled_images % 1, second.labelled_images % 1)
+    first, second = (added(deforming(share=(number, 2)))[0] for number in (0, 1))
+    assert not torch.equal(first, second)

@@ -1,10 +1,13 @@
 import itertools
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from improved_gan.cli import app
 from improved_gan.data import DataError, LabelledImages, LabelSplit, load_digits
 from improved_gan.models import DenseDiscriminator
 from improved_gan.recipes.deforming import Deforming
@@ -19,7 +22,7 @@ SPLIT = LabelSplit.none(1297)
 
 
 def experiment(**changes: object) -> Experiment:
-    recipe = replace(digits(50), epochs=2, deforming=Deforming(shift=0.5, bend=0.3), **changes)
+    recipe = replace(digits(50), epochs=2, **changes)
     return Experiment.prepare(recipe, seed=1, split_seed=1, data_folder=None, device="cpu")
 
 
@@ -63,12 +66,16 @@ def test_images_of_which_nothing_can_be_learnt() -> None:
     data = LabelledImages(torch.zeros(9, 1, 8, 8, dtype=torch.uint8), torch.zeros(9).long())
     with pytest.raises(DataError, match="where the pixels lie cannot be learnt"):
         Deforming(learn_positions=True).of(data, LabelSplit.none(9), "cpu")
-    with pytest.raises(ValueError, match="shift must not be negative"):
+    with pytest.raises(ValueError, match="shift must be finite and not negative"):
         Deforming(shift=-1.0)
+    with pytest.raises(ValueError, match="bend must be finite"):
+        Deforming(bend=float("nan"))
+    with pytest.raises(ValueError, match="num_neighbours must be at least 4"):
+        Deforming(num_neighbours=3)
 
 
 def test_a_run_goes_on_to_the_last_bit() -> None:
-    one = experiment(objective=Regularised(radius=1.0))
+    one = experiment(objective=Regularised(radius=1.0), deforming=Deforming(shift=0.5, bend=0.3, learn_positions=True))
 
     def states(state: TrainingState) -> Iterator[dict[str, torch.Tensor]]:
         for _ in take_steps(state, one.batches(state), one.recipe.objective, one.schedule()):
@@ -77,19 +84,44 @@ def test_a_run_goes_on_to_the_last_bit() -> None:
     whole = list(itertools.islice(states(one.start()), 16))
     state = one.start()
     state.load(whole[9])
-    for expected, got in zip(whole[10:], states(state), strict=False):
+    for expected, got in zip(whole[10:], itertools.islice(states(state), 6), strict=True):
         assert all(torch.equal(value, got[name]) for name, value in expected.items() if name != "progress.seconds")
 
 
-def test_labels_alone_see_new_forms_and_learn_more_from_them() -> None:
-    """Fifty labels: measured once, 66 wrong of 500 with new forms and 77 without."""
+def test_labels_alone_learn_the_forms_that_they_see() -> None:
+    """Measured once: 100 wrong of 500 test images in new forms, and 220 where only the images were seen."""
+    strengths = Deforming(rotation=0.2, shift=1.5, bend=0.3)
+    data = load_digits()
+    forms = strengths.of(data.train, SPLIT, "cpu")(data.test.images / 255, torch.Generator().manual_seed(0))
     wrong = {}
-    for name, deforming in {"forms": Deforming(rotation=0.15, shift=0.5, bend=0.2), "plain": None}.items():
+    for name, deforming in {"forms": strengths, "plain": None}.items():
         recipe = replace(digits(50), objective=LabelsAlone(), epochs=30, deforming=deforming)
         recipe = replace(recipe, discriminator=lambda: DenseDiscriminator((1, 8, 8), 10, hidden=(128, 64)))
         one = Experiment.prepare(recipe, seed=1, split_seed=1, data_folder=None, device="cpu")
         state = one.start()
         for _ in take_steps(state, one.batches(state), one.recipe.objective, one.schedule()):
             pass
-        wrong[name] = one.evaluate(state.average.averaged(state.discriminator))["test/wrong"]
-    assert wrong["forms"] < wrong["plain"]
+        answers = state.average.averaged(state.discriminator).eval()(forms).logits.argmax(1)
+        wrong[name] = int((answers != data.test.labels).sum())
+    assert wrong["forms"] < 0.75 * wrong["plain"], wrong
+
+
+def test_what_cannot_be_learnt_is_said_before_anything_is_written(tmp_path: Path) -> None:
+    recipe = tmp_path / "mine.py"
+    recipe.write_text(
+        "from dataclasses import replace\n"
+        "from improved_gan.data import Dataset, LabelledImages\n"
+        "from improved_gan.recipes import digits\n"
+        "from improved_gan.recipes.deforming import Deforming\n"
+        "def black(folder):\n"
+        "    data = digits().load_data(None)\n"
+        "    return replace(data, train=LabelledImages(0 * data.train.images, data.train.labels))\n"
+        "def recipe(labels=None):\n"
+        "    forms = Deforming(learn_positions=True)\n"
+        "    return replace(digits(labels), name='mine', load_data=black, deforming=forms)\n"
+    )
+    for further in (["--dry-run"], []):
+        told = CliRunner().invoke(app, ["train", str(recipe), "--out", str(tmp_path / "run"), *further])
+        assert isinstance(told.exception, DataError)
+        assert "where the pixels lie cannot be learnt" in str(told.exception)
+        assert not (tmp_path / "run").exists()

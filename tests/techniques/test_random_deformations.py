@@ -36,11 +36,19 @@ def test_finds_where_the_pixels_of_shuffled_images_lie(fields: torch.Tensor) -> 
     assert neighbours.max() < 1.5
 
 
+@pytest.mark.parametrize("num_neighbours", [4, 6, 10, 20])
+def test_neighbours_are_one_apart_however_many_are_asked_for(fields: torch.Tensor, num_neighbours: int) -> None:
+    found = pixel_positions(fields, num_neighbours=num_neighbours)
+    assert torch.cdist(found, found)[torch.cdist(GRID, GRID) == 1].median() == pytest.approx(1, abs=0.1)
+
+
 def test_positions_follow_the_pixels_and_nothing_else(fields: torch.Tensor) -> None:
     order = torch.randperm(SIDE**2, generator=random(1))
     there = pixel_positions(fields)
     torch.testing.assert_close(pixel_positions(fields.flatten(1)[:, order]), there[order], atol=1e-3, rtol=0)
     torch.testing.assert_close(pixel_positions(0.1 * fields + 3), there, atol=1e-2, rtol=0)
+    torch.testing.assert_close(pixel_positions(1e25 * fields.double()), there, atol=1e-3, rtol=0)
+    torch.testing.assert_close(pixel_positions(fields.double() + 1e7), there, atol=1e-3, rtol=0)
     whole = (fields * 40 + 128).clamp(0, 255).round()
     torch.testing.assert_close(pixel_positions(whole.to(torch.uint8)), pixel_positions(whole))
 
@@ -63,24 +71,24 @@ def test_pixels_of_a_few_apart_have_none(fields: torch.Tensor) -> None:
 def test_paths_are_those_of_scipy() -> None:
     values = torch.randn(50, 30, dtype=torch.float64, generator=random())
     correlations = torch.corrcoef(values.T)
-    paths, edges = _paths(correlations, 6)
+    paths, closest = _paths(correlations, 6)
     distances = np.sqrt(1 - correlations.numpy())
     np.fill_diagonal(distances, np.inf)
     scale = np.sort(distances, 1)[:, :4].mean(1)
-    weights = np.where(edges.numpy(), distances / np.sqrt(np.outer(scale, scale)), 0)
-    np.testing.assert_allclose(paths.numpy(), shortest_path(weights, directed=False))
     ranks = distances.argsort(1).argsort(1)
-    expected = ((ranks < 6) & (ranks.T < 6)) | (ranks < 4) | (ranks.T < 4)
-    np.testing.assert_array_equal(edges.numpy(), expected)
+    edges = ((ranks < 6) & (ranks.T < 6)) | (ranks < 4) | (ranks.T < 4)
+    weights = np.where(edges, distances / np.sqrt(np.outer(scale, scale)), 0)
+    np.testing.assert_allclose(paths.numpy(), shortest_path(weights, directed=False))
+    np.testing.assert_array_equal(closest.numpy(), (ranks < 4) | (ranks.T < 4))
 
 
 def test_the_layout_of_distances_in_a_plane_has_these_distances() -> None:
     points = torch.randn(40, 2, dtype=torch.float64, generator=random())
     distances = torch.cdist(points, points)
-    edges = distances < 0.5
-    edges.fill_diagonal_(False)
-    placed = _layout(distances, edges)
-    torch.testing.assert_close(torch.cdist(placed, placed), distances / distances[edges].median())
+    closest = distances < 0.5
+    closest.fill_diagonal_(False)
+    placed = _layout(distances, closest)
+    torch.testing.assert_close(torch.cdist(placed, placed), distances / distances[closest].median())
 
 
 @pytest.mark.parametrize(
@@ -89,6 +97,8 @@ def test_the_layout_of_distances_in_a_plane_has_these_distances() -> None:
         (torch.zeros(5), "(N, A...)"),
         (torch.zeros(5, 30), "0 do"),
         (torch.full((5, 30), torch.nan), "finite"),
+        (torch.zeros(5, 0), "got (5, 0)"),
+        (torch.zeros(0, 20), "got (0, 20)"),
         (torch.rand(9, 3000, generator=random()), "3000 do"),
     ],
 )
@@ -108,19 +118,57 @@ def test_refuses_numbers_out_of_range(fields: torch.Tensor) -> None:
         pixel_positions(fields, num_neighbours=3)
     with pytest.raises(ValueError, match="least_variance"):
         pixel_positions(fields, least_variance=1.0)
-    with pytest.raises(ValueError, match="negative"):
-        RandomDeformations(GRID, bend=-1)
+    for wrong in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="strengths finite"):
+            RandomDeformations(GRID, bend=wrong)
+    with pytest.raises(ValueError, match="one unit apart"):
+        RandomDeformations(1000 * GRID)
     with pytest.raises(ValueError, match=r"\(A, 2\)"):
         RandomDeformations(GRID[:, :1])
     with pytest.raises(ValueError, match="finite"):
         RandomDeformations(torch.full((9, 2), torch.nan))
     with pytest.raises(ValueError, match="144 pixels"):
         RandomDeformations(GRID)(torch.rand(1, 1, 8, 8))
+    with pytest.raises(ValueError, match="uint8"):
+        RandomDeformations(GRID)(torch.zeros(1, 1, SIDE, SIDE, dtype=torch.uint8))
 
 
 def test_without_strength_nothing_changes() -> None:
     images = torch.rand(5, 3, SIDE, SIDE, generator=random())
     torch.testing.assert_close(RandomDeformations(GRID, **STILL)(images), images, atol=1e-5, rtol=0)
+
+
+def test_without_strength_at_learnt_positions_values_move_by_a_twelfth_of_a_pixel(fields: torch.Tensor) -> None:
+    still = RandomDeformations(pixel_positions(fields), **STILL)
+    slopes = still.places.T.contiguous()  # images whose value is the position
+    inside = (still.places.abs() < SIDE / 2 - 2).all(1)
+    moved = (still(slopes) - slopes)[:, inside].abs()
+    assert 0 < float(moved.max()) < 0.1  # where the four nearest are all round it, at most 1/12
+
+
+def test_in_evaluation_images_stay_as_they_are() -> None:
+    images = torch.rand(5, 1, SIDE, SIDE)
+    assert torch.equal(RandomDeformations(GRID).eval()(images), images)
+
+
+def test_autocast_changes_nothing() -> None:
+    deform, images = RandomDeformations(GRID), torch.rand(20, 1, SIDE, SIDE)
+    expected = deform(images, random(1))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(deform(images, random(1)), expected)
+
+
+def test_slant_leans_upright_strokes() -> None:
+    """Along the first axis, down, a stroke stays; its ends move to the right and to the left."""
+    stroke = torch.zeros(1, 1, SIDE, SIDE)
+    stroke[..., 5] = 1
+    leaning = RandomDeformations(GRID, **{**STILL, "slant": 0.5})(stroke, random(3))
+    rows = (leaning[0, 0] * torch.arange(SIDE)).sum(1) / leaning[0, 0].sum(1)
+    steps = rows[2:-2].diff()
+    assert steps.abs().mean() > 0.05
+    assert (steps.sign() == steps.sign()[0]).float().mean() > 0.8
+    flat = RandomDeformations(GRID, **{**STILL, "slant": 0.5})(stroke.mT, random(3))
+    torch.testing.assert_close(flat[..., 3:-3], stroke.mT[..., 3:-3], atol=0.1, rtol=0)
 
 
 def moved(deform: RandomDeformations, number: int, seed: int) -> np.ndarray:

@@ -2,9 +2,11 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from improved_gan.techniques.virtual_adversarial import (
+    answer_divergence,
     conditional_entropy,
     marginal_entropy,
     virtual_adversarial_direction,
@@ -88,3 +90,16 @@ def test_marginal_entropy_is_that_of_the_mean_answer_and_is_largest_where_all_cl
     torch.testing.assert_close(marginal_entropy(probabilities.log()), expected)
     one_class = torch.tensor([[0.0, -torch.inf, -torch.inf]] * 2)
     assert marginal_entropy(one_class) == 0
+
+
+def test_answer_divergence_is_the_mean_divergence_and_its_first_side_a_constant() -> None:
+    torch.manual_seed(0)
+    logits, others = (torch.randn(6, 4, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    loss = answer_divergence(logits, others)
+    expected = F.kl_div(others.log_softmax(1), logits.softmax(1), reduction="batchmean")
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    loss.backward()
+    assert logits.grad is None
+    assert others.grad is not None
+    expected_gradient = (others.softmax(1) - logits.softmax(1)).detach() / 6
+    torch.testing.assert_close(others.grad, expected_gradient, atol=1e-6, rtol=0)

@@ -1,6 +1,7 @@
 """How a recipe deforms images that the classes are learnt from, see `techniques.random_deformations`."""
 
-from dataclasses import asdict, dataclass
+import math
+from dataclasses import dataclass
 
 import torch
 
@@ -9,7 +10,9 @@ from improved_gan.techniques import RandomDeformations, grid_positions, pixel_po
 
 __all__ = ["Deforming"]
 
-_MOST = 60_000  # images that positions are learnt from, evenly spaced
+_MOST = 60_000  # images that positions are learnt from, evenly spaced,
+_NUMBERS = 2**27  # and the most pixels of all of them
+_STRENGTHS = ("rotation", "stretch", "slant", "shift", "bend")
 
 
 @dataclass(frozen=True)
@@ -17,13 +20,13 @@ class Deforming:
     """Labelled and guessed images in a new form each time; an objective may ask for forms of the unlabelled ones too.
 
     Args:
-        rotation, stretch, slant, shift, bend: see `techniques.RandomDeformations`; radians, shares and pixels.
+        rotation, stretch, slant, shift, bend: see `techniques.RandomDeformations`; radians, shares, pixels.
         learn_positions: find out from the training images where the pixels lie, so that nothing depends on their
-            order; otherwise they lie in rows and columns.
+            order; otherwise they lie in rows and columns. Learnt axes lie anyhow, and so do slant and stretch.
         num_neighbours: see `techniques.pixel_positions`.
 
     Raises:
-        ValueError: a negative number.
+        ValueError: a strength that is negative or not finite, or fewer than 4 neighbours.
     """
 
     rotation: float = 0.2
@@ -35,9 +38,11 @@ class Deforming:
     num_neighbours: int = 6
 
     def __post_init__(self) -> None:
-        for name in ("rotation", "stretch", "slant", "shift", "bend"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative; got {getattr(self, name)}")
+        for name in _STRENGTHS:
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be finite and not negative; got {getattr(self, name)}")
+        if self.num_neighbours < 4:
+            raise ValueError(f"num_neighbours must be at least 4; got {self.num_neighbours}")
 
     def of(self, data: LabelledImages, split: LabelSplit, device: torch.device | str) -> RandomDeformations:
         """For images like these; no label is read.
@@ -45,17 +50,15 @@ class Deforming:
         Raises:
             DataError: no positions can be learnt from them.
         """
-        strengths = {name: value for name, value in asdict(self).items() if name not in _ABOUT_POSITIONS}
+        strengths = {name: getattr(self, name) for name in _STRENGTHS}
         if not self.learn_positions:
             return RandomDeformations(grid_positions(*data.images.shape[2:]), **strengths).to(device)
         rows = split.training_indices()
-        images = data.images[rows[:: -(-len(rows) // _MOST)]]
+        most = min(_MOST, max(1, _NUMBERS // data.images[0].numel()))
+        images = data.images[rows[:: -(-len(rows) // most)]]
         grey = images if images.shape[1] == 1 else images.float().mean(1)
         try:
             positions = pixel_positions(grey, num_neighbours=self.num_neighbours)
         except ValueError as error:
             raise DataError(f"where the pixels lie cannot be learnt from these images: {error}") from error
         return RandomDeformations(positions, **strengths).to(device)
-
-
-_ABOUT_POSITIONS = ("learn_positions", "num_neighbours")

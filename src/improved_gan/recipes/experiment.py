@@ -21,7 +21,7 @@ from improved_gan.recipes.guessing import Guessing, RenewedGuesses
 from improved_gan.recipes.precision import settled
 from improved_gan.recipes.recipe import PRECISIONS, Recipe, RecipeError
 from improved_gan.recipes.sharing import check_share, sum_over_processes, take_from_main
-from improved_gan.techniques import WeightAverage
+from improved_gan.techniques import RandomDeformations, WeightAverage
 from improved_gan.training import Objective, Optimizers
 from improved_gan.training.compilation import compile_networks
 from improved_gan.training.history import HistoricallyAveraged, Histories, after_each_step
@@ -37,11 +37,11 @@ class Experiment:
     """One run of a recipe.
 
     Args:
-        recipe: what to train.
-        data: its data.
+        recipe, data: what to train, and on what.
         split: which images have labels.
         seed: of everything that is random in training.
         device: where to train.
+        deformations: new forms of images, where the recipe has some.
     """
 
     recipe: Recipe
@@ -49,6 +49,7 @@ class Experiment:
     split: LabelSplit
     seed: int
     device: torch.device
+    deformations: RandomDeformations | None = None
 
     @classmethod
     def prepare(
@@ -63,7 +64,9 @@ class Experiment:
         recipe = settled(recipe, torch.device(device))
         data = recipe.load_data(data_folder)
         check_data(recipe, data)
-        return cls(recipe, data, _split(recipe, data, split_seed), seed, torch.device(device))
+        split = _split(recipe, data, split_seed)
+        deformations = recipe.deforming.of(data.train, split, device) if recipe.deforming else None
+        return cls(recipe, data, split, seed, torch.device(device), deformations)
 
     def settings(self) -> dict[str, Any]:
         """All that is needed to build this run again, for recipe.json."""
@@ -97,7 +100,7 @@ class Experiment:
             device=self.device,
             labelled_batch_size=recipe.labelled_batch_size,
             guesses=guesses,
-            deformations=recipe.deforming.of(self.data.train, self.split, self.device) if recipe.deforming else None,
+            deformations=self.deformations,
             share=(rank(), world_size()),
         )
 

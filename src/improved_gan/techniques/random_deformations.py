@@ -5,6 +5,7 @@
 p_i is where pixel i lies, B, t and b_m are drawn anew for each image, w_m are bumps on a grid of 4 x 4 points. Labelled
 images then come in many forms, and a classifier that gives all forms of an unlabelled image one class learns what a
 class is. Not in the paper.
+
 The pixels may lie anywhere: `pixel_positions` finds out where from the images alone, as near pixels have nearly the
 same values; shuffle the pixels, and the positions are shuffled alike, so a method that must not know their order
 ("permutation-invariant") may use it. With c_ij the correlation of two pixels and d_ij = sqrt(1 - c_ij):
@@ -18,14 +19,19 @@ Javanmardi and Tasdizen, 2016; positions: Le Roux et al., 2007, "Learning the 2-
 (Tenenbaum et al., 2000) with conformal edges (de Silva and Tenenbaum, 2002).
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
+
+from improved_gan.kernels.scattered import CELLS, interpolation_table
 
 __all__ = ["RandomDeformations", "grid_positions", "pixel_positions"]
 
 _NEAREST = 4  # neighbours in a grid
 _FEWEST, _MOST = 16, 2048  # pixels that can be laid out
-_CELLS, _MARGIN, _BUMPS, _ROWS = 6, 1.0, 4, 4096  # of the table: cells a unit, units around; bumps an axis; rows a part
+_MARGIN, _BUMPS = 1.0, 4  # units around the pixels in which to look up values; bumps along an axis
+_NUMBERS = 2**22  # of images in a part
 
 
 def grid_positions(height: int, width: int) -> Tensor:
@@ -37,14 +43,17 @@ def grid_positions(height: int, width: int) -> Tensor:
     tensor([[0., 0.],
             [0., 1.]])
     """
-    return torch.cartesian_prod(torch.arange(height), torch.arange(width)).float()
+    down, right = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    return torch.stack([down.flatten(), right.flatten()], 1).float()
 
 
 @torch.no_grad()
 def pixel_positions(images: Tensor, *, num_neighbours: int = 6, least_variance: float = 1e-3) -> Tensor:
-    """Lay the pixels out in a plane so that pixels that vary together are neighbours; turned, and perhaps mirrored.
+    """Lay the pixels out in a plane so that pixels that vary together are neighbours.
 
-    Distances are right to some 20%. Time grows with N A^2 + A^3 (all of MNIST: 5 s on a core).
+    The plane may be turned and mirrored; most distances are right to some 20%, those of near pixels less so. Time grows
+    with N A^2 + A^3 (all of MNIST: 5 s on a core). Images that look alike when they are mirrored have no one answer:
+    keep the positions if they shall stay the same on another machine.
 
     Args:
         images: (N, A...) grey images of a real dtype; of their A pixels 16 to 2,048 vary.
@@ -55,49 +64,60 @@ def pixel_positions(images: Tensor, *, num_neighbours: int = 6, least_variance: 
         (A, 2) float32, neighbours about 1 apart; NaN for pixels that hardly vary or hang together with few others only.
 
     Raises:
-        ValueError: a number out of range, images that are not finite, or no layout for half of the varying pixels.
+        ValueError: a number out of range, no images or some that are not finite, or no layout for half of the varying
+            pixels.
 
     Source: Le Roux et al., 2007, section 3.
 
     >>> pixel_positions(torch.randn(50, 20)).shape
     torch.Size([20, 2])
     """
-    if images.dim() < 2 or num_neighbours < _NEAREST or not 0 < least_variance < 1:
+    if images.dim() < 2 or not images.numel() or num_neighbours < _NEAREST or not 0 < least_variance < 1:
         wanted = f"images (N, A...), num_neighbours of at least {_NEAREST}, least_variance in 0..1"
         raise ValueError(f"{wanted}; got {tuple(images.shape)}, {num_neighbours}, {least_variance}")
-    covariance = _covariance(images)
-    variances = covariance.diagonal()
+    parts = images.flatten(1).tensor_split(1 + images.numel() // _NUMBERS)
+    mean = torch.stack([some.double().sum(0) for some in parts]).sum(0) / len(images)
+    variances = torch.stack([(some.double() - mean).square().sum(0) for some in parts]).sum(0) / len(images)
     if not bool(variances.isfinite().all()):
         raise ValueError("images must be finite; some are NaN or infinite")
     varying = (variances > least_variance * variances.max()).nonzero().flatten()
     if not _FEWEST <= len(varying) <= _MOST:
         raise ValueError(f"{_FEWEST} to {_MOST} pixels must vary over the images; {len(varying)} do")
-    correlations = covariance[varying][:, varying] / torch.outer(variances[varying], variances[varying]).sqrt()
-    paths, edges = _paths(correlations, min(num_neighbours, len(varying) - 1))
+    correlations = torch.zeros(len(varying), len(varying), dtype=torch.float64, device=images.device)
+    for some in parts:
+        standard = ((some[:, varying].double() - mean[varying]) / variances[varying].sqrt()).float()
+        correlations += (standard.T @ standard).double() / len(images)
+    paths, closest = _paths(correlations, min(num_neighbours, len(varying) - 1))
     together = paths[paths.isfinite().sum(1).argmax()].isfinite().nonzero().flatten()
     if 2 * len(together) <= len(varying):
         groups = f"the pixels hang together in groups of at most {len(together)} of {len(varying)}"
         raise ValueError(f"{groups}: more neighbours than {num_neighbours} may help, or these are no images")
-    placed = _layout(paths[together][:, together], edges[together][:, together])
+    placed = _layout(paths[together][:, together], closest[together][:, together])
     positions = torch.full((len(variances), 2), torch.nan, device=images.device)
     positions[varying[together]] = placed.float()
     return positions
 
 
 class RandomDeformations(nn.Module):
-    """Deforms each image of a batch in its own way.
+    """Deforms each image of a batch in its own way; in evaluation mode none.
+
+    Values are looked up in a table of six cells a pixel, so a form is right to a twelfth of a pixel, and without any
+    strength images change a little where pixels do not lie in a grid. It has no state: keep the positions.
 
     Args:
-        positions: (A, 2) where the pixels lie, neighbours about 1 apart; pixels at NaN stay as they are.
+        positions: (A, 2) where the pixels lie, neighbours about 1 apart; pixels at NaN stay as they are. The strengths
+            refer to their two axes, in a grid down and to the right.
         rotation: largest angle, in radians, either way.
-        stretch, slant: largest share by which either axis grows or shrinks, and largest shear.
+        stretch: largest share by which either axis grows or shrinks, either way.
+        slant: largest shift along the second axis for each unit along the first, either way.
         shift: largest shift along either axis, in pixels.
         bend: standard deviation of the bumps' displacements, in pixels.
 
     Source: Simard et al., 2003, section 2.
 
     Raises:
-        ValueError: positions of another shape, fewer than four that are finite, or a negative number.
+        ValueError: positions of another shape, fewer than four that are finite or far more than 1 apart, or a strength
+            that is negative or not finite.
 
     >>> still = RandomDeformations(grid_positions(8, 8), rotation=0, stretch=0, slant=0, shift=0, bend=0)
     >>> image = torch.rand(1, 1, 8, 8)
@@ -124,17 +144,19 @@ class RandomDeformations(nn.Module):
         super().__init__()
         if positions.dim() != 2 or positions.shape[1] != 2:
             raise ValueError(f"positions must be (A, 2); got {tuple(positions.shape)}")
+        strengths = (rotation, stretch, slant, shift, bend)
         pixels = positions.isfinite().all(1).nonzero().flatten()
-        if len(pixels) < _NEAREST or min(rotation, stretch, slant, shift, bend) < 0:
-            wanted = f"at least {_NEAREST} positions must be finite ({len(pixels)} are) and no number negative"
-            raise ValueError(f"{wanted}; got {rotation}, {stretch}, {slant}, {shift}, {bend}")
-        self.rotation, self.stretch, self.slant, self.shift, self.bend = rotation, stretch, slant, shift, bend
+        if len(pixels) < _NEAREST or not all(0 <= one < math.inf for one in strengths):
+            wanted = f"at least {_NEAREST} positions must be finite ({len(pixels)} are) and strengths finite and >= 0"
+            raise ValueError(f"{wanted}; got {strengths}")
+        self.rotation, self.stretch, self.slant, self.shift, self.bend = strengths
         self.num_pixels = len(positions)
         places = positions[pixels].float()
         places = places - (places.amin(0) + places.amax(0)) / 2
-        self._low = (places.amin(0) - _MARGIN).tolist()
-        self._size = [round((float(side) + 2 * _MARGIN) * _CELLS) + 1 for side in places.amax(0) - places.amin(0)]
-        near, weights = _table(places, self._low, self._size)
+        low = places.amin(0) - _MARGIN
+        rows, columns = (round(float(side) * CELLS) + 1 for side in places.amax(0) + _MARGIN - low)
+        near, weights = interpolation_table(places, low, (rows, columns))
+        self._low, self._size = low.tolist(), (rows, columns)
         names, values = (
             ("pixels", "places", "bumps", "near", "weights"),
             (pixels, places, _bumps(places), near, weights),
@@ -150,12 +172,19 @@ class RandomDeformations(nn.Module):
             generator: of random numbers, on the CPU; None for the global one.
 
         Returns:
-            New images of the same shape and range.
+            New images of the same shape, dtype and range.
+
+        Raises:
+            ValueError: another number of pixels, or images of whole numbers.
         """
         flat = images.flatten(2) if images.dim() > 2 else images[:, None]
-        if flat.shape[2] != self.num_pixels:
-            raise ValueError(f"images must have {self.num_pixels} pixels; got {tuple(images.shape)}")
-        cells = self._cells(*(moves.to(flat.device) for moves in self._moves(len(images), generator)))
+        if flat.shape[2] != self.num_pixels or not images.is_floating_point():
+            wanted = f"images must have {self.num_pixels} pixels and floating point"
+            raise ValueError(f"{wanted}; got {tuple(images.shape)} {images.dtype}")
+        if not self.training:
+            return images
+        with torch.autocast(images.device.type, enabled=False):
+            cells = self._cells(*(moves.to(self.places) for moves in self._moves(len(images), generator)))
         deformed = flat.clone()
         for channel in range(flat.shape[1]):
             source = flat[:, channel, self.pixels]
@@ -168,12 +197,12 @@ class RandomDeformations(nn.Module):
 
     def _moves(self, number: int, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
         """(number, 2, 3) affine maps less the identity, and (number, 2, bumps) displacements."""
-        uniform = torch.rand(6, number, generator=generator) * 2 - 1
+        uniform = torch.rand(6, number, generator=generator, device="cpu") * 2 - 1
         angle, slant = uniform[0] * self.rotation, uniform[3] * self.slant
         along, across = 1 + uniform[1:3] * self.stretch
-        first = torch.stack([along * angle.cos() - 1, slant - angle.sin(), uniform[4] * self.shift], 1)
-        second = torch.stack([angle.sin(), across * angle.cos() - 1, uniform[5] * self.shift], 1)
-        bent = torch.randn(number, 2, self.bumps.shape[1], generator=generator)
+        first = torch.stack([along * angle.cos() - 1, angle.sin(), uniform[4] * self.shift], 1)
+        second = torch.stack([slant - angle.sin(), across * angle.cos() - 1, uniform[5] * self.shift], 1)
+        bent = torch.randn(number, 2, self.bumps.shape[1], generator=generator, device="cpu")
         return torch.stack([first, second], 1), bent * self.bend
 
     def _cells(self, affine: Tensor, bent: Tensor) -> Tensor:
@@ -182,44 +211,34 @@ class RandomDeformations(nn.Module):
         steps = []
         for axis in (0, 1):
             moved = torch.cat([affine[:, axis], bent[:, axis]], 1) @ known.T + self.places[:, axis]
-            step = ((moved - self._low[axis]) * _CELLS).round_().long()
-            steps.append(step.clamp_(0, self._size[axis] - 1))
+            steps.append(((moved - self._low[axis]) * CELLS).round_().clamp_(0, self._size[axis] - 1).long())
         return (steps[0] * self._size[1] + steps[1]).flatten()  # type: ignore[no-any-return]
 
 
-def _covariance(images: Tensor) -> Tensor:
-    """(A, A) float64, a part of the images at a time."""
-    parts = images.flatten(1).tensor_split(1 + images.numel() // 2**22)
-    mean = (torch.stack([some.double().sum(0) for some in parts]).sum(0) / len(images)).float()
-    total = torch.zeros(len(mean), len(mean), dtype=torch.float64, device=images.device)
-    for some in parts:
-        total += ((some.float() - mean).T @ (some.float() - mean)).double()
-    return total / len(images)
-
-
 def _paths(correlations: Tensor, num_neighbours: int) -> tuple[Tensor, Tensor]:
-    """(A, A) lengths of shortest paths, infinite where there are none, and (A, A) which are edges."""
+    """(A, A) lengths of shortest paths, infinite where there are none, and (A, A) which pairs are closest."""
     distances = (1 - correlations).clamp_min(1e-12).sqrt().fill_diagonal_(torch.inf)
     nearest = distances.topk(num_neighbours, largest=False)
     scale = nearest.values[:, :_NEAREST].mean(1)
     among, closest = torch.zeros(2, *distances.shape, dtype=torch.bool, device=distances.device)
     among.scatter_(1, nearest.indices, True)
     closest.scatter_(1, nearest.indices[:, :_NEAREST], True)
-    edges = (among & among.T) | closest | closest.T
+    closest = closest | closest.T
+    edges = (among & among.T) | closest
     paths = torch.where(edges, distances / torch.outer(scale, scale).sqrt(), torch.inf).fill_diagonal_(0)
     for over in range(len(paths)):  # Floyd and Warshall
         paths = torch.minimum(paths, paths[:, over, None] + paths[over])
-    return paths, edges
+    return paths, closest
 
 
-def _layout(paths: Tensor, edges: Tensor) -> Tensor:
-    """(A, 2) classical scaling of the paths' lengths; the median edge is 1 long."""
+def _layout(paths: Tensor, closest: Tensor) -> Tensor:
+    """(A, 2) classical scaling of the paths' lengths; the closest pairs are 1 apart, in the median."""
     squares = paths.square()
     centred = squares - squares.mean(0) - squares.mean(1, keepdim=True) + squares.mean()
     values, vectors = torch.linalg.eigh(-0.5 * centred)
-    places = vectors[:, [-1, -2]] * values[[-1, -2]].clamp_min(0).sqrt()
+    places = vectors[:, [-2, -1]] * values[[-2, -1]].clamp_min(0).sqrt()
     places = places * torch.where(places.pow(3).sum(0) < 0, -1.0, 1.0)  # one mirror image, whatever the pixels' order
-    return places / torch.cdist(places, places)[edges].median().clamp_min(1e-12)  # type: ignore[no-any-return]
+    return places / torch.cdist(places, places)[closest].median().clamp_min(1e-12)  # type: ignore[no-any-return]
 
 
 def _bumps(places: Tensor) -> Tensor:
@@ -228,23 +247,3 @@ def _bumps(places: Tensor) -> Tensor:
     centres = torch.cartesian_prod(*(torch.linspace(-one, one, _BUMPS, device=places.device) for one in half))
     width = 1.2 * max(half) / (_BUMPS - 1)
     return torch.exp(-torch.cdist(places, centres).square() / (2 * max(width, 1e-6) ** 2))
-
-
-def _table(places: Tensor, low: list[float], size: list[int]) -> tuple[Tensor, Tensor]:
-    """(4, cells) nearest pixels and their weights: not negative, exact at pixels, and linear wherever they can be.
-
-    Weights of a moving least-squares fit with 1 / d^2 (Lancaster and Salkauskas, 1981), cut off at 0.
-    """
-    steps = torch.cartesian_prod(*(torch.arange(one, device=places.device) for one in size))
-    points = steps / _CELLS + torch.tensor(low, device=places.device)
-    found = [torch.cdist(some, places).topk(_NEAREST, largest=False) for some in torch.split(points, _ROWS)]
-    near, distances = torch.cat([one.indices for one in found]), torch.cat([one.values for one in found]).double()
-    offsets = places[near].double() - points[:, None].double()
-    shapes = torch.cat([torch.ones_like(offsets[..., :1]), offsets], 2)  # (cells, 4, 3)
-    importance = 1 / (distances.square() + 1e-6)
-    moments = torch.einsum("cnk,cn,cnl->ckl", shapes, importance, shapes)
-    moments += 1e-9 * torch.diag_embed(moments.diagonal(dim1=1, dim2=2)) + 1e-9 * torch.eye(3, device=places.device)
-    unit = torch.eye(3, dtype=torch.float64, device=places.device)[:, :1].expand(len(points), 3, 1)
-    weights = (importance * (shapes @ torch.linalg.solve(moments, unit))[..., 0]).clamp_min(0)
-    weights = weights / weights.sum(1, keepdim=True)
-    return near.T.contiguous(), weights.float().T.contiguous()
