@@ -121,7 +121,7 @@ class RandomDeformations(nn.Module):
 
     >>> still = RandomDeformations(grid_positions(8, 8), rotation=0, stretch=0, slant=0, shift=0, bend=0)
     >>> image = torch.rand(1, 1, 8, 8)
-    >>> torch.allclose(still(image), image, atol=1e-6)
+    >>> torch.allclose(still(image), image, atol=1e-4)
     True
     """
 
