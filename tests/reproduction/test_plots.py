@@ -3,6 +3,7 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from improved_gan.reproduction.plan import RunOptions, make_plan
 from improved_gan.reproduction.plots import curve, draw_curves, draw_logs, draw_table
@@ -51,3 +52,14 @@ def test_a_missing_matplotlib_names_the_command(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'improved-gan\[plots\]'"):
         draw_logs({}, tmp_path / "c.png")
+
+
+def test_a_run_without_a_game_has_no_empty_panels(tmp_path: Path) -> None:
+    report = {"epoch": 1, "test/error": 0.1, "discriminator/supervised": 0.2}
+    game = {**report, "discriminator/unsupervised": 0.3, "generator/feature_matching": 0.4}
+    sizes = []
+    for reports in (report, game):
+        with Image.open(draw_logs({"mnist": [[reports, {**reports, "epoch": 2}]]}, tmp_path / "c.png")) as picture:
+            sizes.append(picture.size)
+    assert sizes[0][0] == pytest.approx(sizes[1][0], abs=2)
+    assert sizes[0][1] == pytest.approx(sizes[1][1] / 2, abs=2)

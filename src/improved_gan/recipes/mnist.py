@@ -57,6 +57,8 @@ def mnist_fast(labels: int | None = None) -> Recipe:
     before. Digits are turned, shifted and bent a little; where their pixels lie is learnt from the images first, so
     that, as in the other recipes, nothing depends on the pixels' order.
 
+    Measured (docs/results.md): 122 ± 9 wrong with 100 labels over ten splits, eleven minutes on one of two cores.
+
     Args:
         labels: the budget; default 100.
     """

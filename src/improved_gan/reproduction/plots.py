@@ -69,16 +69,20 @@ def draw_curves(plan: Plan, path: Path) -> Path:
 
 
 def draw_logs(logs: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]], path: Path) -> Path:
-    """Test error, both losses of D and the feature distance over epochs.
+    """Test error, both losses of D and the feature distance over epochs, as far as the runs have them.
 
     Args:
         logs: by name, the runs' logs, each a list of reports.
         path: of the PNG.
     """
-    figure = _new_figure(9.5, 6.4)
-    for axes, (name, (title, unit, factor, logarithmic)) in zip(
-        figure.subplots(2, 2).flat, _PANELS.items(), strict=True
-    ):
+    reports = [report for some in logs.values() for log in some for report in log]
+    panels = {name: panel for name, panel in _PANELS.items() if any(name in report for report in reports)} or _PANELS
+    rows = -(-len(panels) // 2)
+    figure = _new_figure(9.5, 3.2 * rows)
+    places = list(figure.subplots(rows, 2).flat)
+    for axes in places[len(panels) :]:
+        axes.set_visible(False)
+    for axes, (name, (title, unit, factor, logarithmic)) in zip(places, panels.items(), strict=False):
         for colour, (label, some) in zip(_COLOURS * len(logs), logs.items(), strict=False):
             epochs, mean, low, high = curve(some, name, factor)
             axes.plot(epochs, mean, color=colour, linewidth=1.6, label=label)
