@@ -2,11 +2,9 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
-from scipy.sparse.csgraph import shortest_path
 from scipy.spatial import procrustes
 
 from improved_gan.techniques import RandomDeformations, grid_positions, pixel_positions
-from improved_gan.techniques.random_deformations import _layout, _paths
 
 SIDE = 12
 GRID = grid_positions(SIDE, SIDE)
@@ -29,11 +27,10 @@ def test_finds_where_the_pixels_of_shuffled_images_lie(fields: torch.Tensor) -> 
     order = torch.randperm(SIDE**2, generator=random())
     found = pixel_positions(fields.flatten(1)[:, order])
     _, _, disparity = procrustes(GRID[order].numpy(), found.numpy())
-    assert disparity < 0.01  # of 1: turned, mirrored and scaled as fits best
+    assert disparity < 1e-6  # of 1: turned, mirrored and scaled as fits best
     distances = torch.cdist(GRID[order], GRID[order])
     neighbours = torch.cdist(found, found)[distances == 1]
-    assert neighbours.quantile(0.05) > 0.6
-    assert neighbours.max() < 1.5
+    torch.testing.assert_close(neighbours, torch.ones_like(neighbours), atol=1e-3, rtol=0)
 
 
 @pytest.mark.parametrize("num_neighbours", [4, 6, 10, 20])
@@ -66,29 +63,6 @@ def test_pixels_of_a_few_apart_have_none(fields: torch.Tensor) -> None:
     found = pixel_positions(torch.cat([fields.flatten(1), few], 1))
     assert found[: SIDE**2].isfinite().all()
     assert found[SIDE**2 :].isnan().all()
-
-
-def test_paths_are_those_of_scipy() -> None:
-    values = torch.randn(50, 30, dtype=torch.float64, generator=random())
-    correlations = torch.corrcoef(values.T)
-    paths, closest = _paths(correlations, 6)
-    distances = np.sqrt(1 - correlations.numpy())
-    np.fill_diagonal(distances, np.inf)
-    scale = np.sort(distances, 1)[:, :4].mean(1)
-    ranks = distances.argsort(1).argsort(1)
-    edges = ((ranks < 6) & (ranks.T < 6)) | (ranks < 4) | (ranks.T < 4)
-    weights = np.where(edges, distances / np.sqrt(np.outer(scale, scale)), 0)
-    np.testing.assert_allclose(paths.numpy(), shortest_path(weights, directed=False))
-    np.testing.assert_array_equal(closest.numpy(), (ranks < 4) | (ranks.T < 4))
-
-
-def test_the_layout_of_distances_in_a_plane_has_these_distances() -> None:
-    points = torch.randn(40, 2, dtype=torch.float64, generator=random())
-    distances = torch.cdist(points, points)
-    closest = distances < 0.5
-    closest.fill_diagonal_(False)
-    placed = _layout(distances, closest)
-    torch.testing.assert_close(torch.cdist(placed, placed), distances / distances[closest].median())
 
 
 @pytest.mark.parametrize(

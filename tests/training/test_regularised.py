@@ -77,6 +77,28 @@ def test_answers_for_deformed_images_are_a_term_and_enter_both_entropies() -> No
     assert terms["guessed"].item() == pytest.approx(guess.item(), rel=1e-5)
 
 
+def test_without_the_adversarial_term_there_is_no_search_for_a_direction() -> None:
+    generator, discriminator = networks()
+    passes: list[int] = []
+    discriminator.register_forward_hook(lambda *_: passes.append(1))
+    images = batch()
+    terms = Regularised(adversarial_weight=0.0, entropy_weight=0.5).discriminator_terms(
+        generator, discriminator, images
+    )
+    assert len(passes) == 1
+    clean = discriminator(images.unlabelled_images).logits
+    entropy = torch.distributions.Categorical(logits=clean).entropy().mean()
+    assert terms.losses["entropy"].item() == pytest.approx(0.5 * entropy.item(), rel=1e-5)
+    assert {"virtual_adversarial", "deformed"}.isdisjoint(terms.losses)
+    formed = replace(images, deform=lambda some: 0.5 * some)
+    losses = Regularised(adversarial_weight=0.0).discriminator_terms(generator, discriminator, formed).losses
+    other = discriminator(0.5 * images.unlabelled_images).logits
+    assert losses["deformed"].item() == pytest.approx(divergence(clean, other).item(), rel=1e-4)
+    entropy = torch.distributions.Categorical(logits=other).entropy().mean()
+    assert losses["entropy"].item() == pytest.approx(entropy.item(), rel=1e-5)
+    assert "virtual_adversarial" not in losses
+
+
 def test_without_guesses_there_is_no_term_and_the_generator_rests() -> None:
     generator, discriminator = networks()
     objective = Regularised()

@@ -21,13 +21,16 @@ _TILE, _RING = 4.0, 4.0  # units
 _MOST = 2**26
 
 
-def interpolation_table(points: Tensor, low: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+def interpolation_table(
+    points: Tensor, low: Tensor, size: tuple[int, int], *, cells: int = CELLS
+) -> tuple[Tensor, Tensor]:
     """Which points a cell's value comes from, and with which weights.
 
     Args:
         points: (A, 2) float32, neighbours about one unit apart; A >= 4.
         low: (2,) the centre of the first cell.
-        size: cells along both axes, `CELLS` of them a unit; the second axis varies fastest.
+        size: cells along both axes; the second axis varies fastest.
+        cells: how many there are a unit.
 
     Returns:
         (4, cells) int64 points and (4, cells) float32 weights, >= 0, which sum to 1.
@@ -43,9 +46,9 @@ def interpolation_table(points: Tensor, low: Tensor, size: tuple[int, int]) -> t
     if math.prod(size) > _MOST:
         raise ValueError(f"neighbours must be about one unit apart; {size[0]} x {size[1]} cells would be needed")
     steps = torch.cartesian_prod(*(torch.arange(one, device=points.device) for one in size))
-    cells = low + steps / CELLS
-    found = _nearest(cells, points) if len(points) <= _EXACT else _nearest_by_tiles(cells, points)
-    return found.T.contiguous(), _weights(cells.double(), points.double(), found).float().T.contiguous()
+    centres = low + steps / cells
+    found = _nearest(centres, points) if len(points) <= _EXACT else _nearest_by_tiles(centres, points)
+    return found.T.contiguous(), _weights(centres.double(), points.double(), found).float().T.contiguous()
 
 
 def _nearest(cells: Tensor, points: Tensor) -> Tensor:

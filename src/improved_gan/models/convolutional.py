@@ -69,7 +69,7 @@ class ConvolutionalDiscriminator(Discriminator):
         self.minibatch = None if minibatch is None else minibatch(widths[-1])
         self.independent_rows = self.minibatch is None
         num_features = widths[-1] if self.minibatch is None else widths[-1] + self.minibatch.weight.shape[1]
-        self.output = _started(nn.Linear(num_features, num_classes), learn_scale=True)
+        self.output = started(nn.Linear(num_features, num_classes), learn_scale=True)
 
     def forward(self, images: Tensor) -> Judgement:
         """Judge the images; with a minibatch layer they are one batch."""
@@ -94,7 +94,7 @@ class _LeakyConvolution(nn.Module):
 
     def __init__(self, before: int, after: int, *, size: int = 3, stride: int = 1, padding: int = 1) -> None:
         super().__init__()
-        self.convolution = _started(nn.Conv2d(before, after, size, stride, padding), learn_scale=False)
+        self.convolution = started(nn.Conv2d(before, after, size, stride, padding), learn_scale=False)
 
     def forward(self, values: Tensor) -> Tensor:
         return F.leaky_relu(self.convolution(values), SLOPE)
@@ -127,7 +127,7 @@ def _check_size(image_shape: Sequence[int], num_halvings: int) -> None:
         )
 
 
-def _started(layer: _Layer, *, learn_scale: bool) -> _Layer:
+def started(layer: _Layer, *, learn_scale: bool) -> _Layer:
     """As released: v ~ N(0, 0.05^2), g = 1, b = 0, before the data-dependent start sets g and b."""
     nn.init.normal_(layer.weight, std=0.05)
     assert layer.bias is not None

@@ -82,6 +82,9 @@ class Discriminator(nn.Module, ABC):
             judgement: Judgement = self(constants)
         return judgement, self(make_images())
 
+    def place_(self, positions: Tensor) -> None:
+        """Take where the pixels lie, (H * W, 2), learnt from training images: by default nothing depends on it."""
+
     def start_(self, images: Tensor) -> None:
         """Set what follows from one batch of real images (N, C, H, W): by default the scales of weight norm."""
         data_dependent_init_(self, images)

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-import torch
+from torch import Tensor
 
 from improved_gan.data import DataError, LabelledImages, LabelSplit
 from improved_gan.techniques import RandomDeformations, grid_positions, pixel_positions
@@ -44,21 +44,23 @@ class Deforming:
         if self.num_neighbours < 4:
             raise ValueError(f"num_neighbours must be at least 4; got {self.num_neighbours}")
 
-    def of(self, data: LabelledImages, split: LabelSplit, device: torch.device | str) -> RandomDeformations:
-        """For images like these; no label is read.
+    def of(self, positions: Tensor) -> RandomDeformations:
+        """For images with their pixels at these `positions`."""
+        return RandomDeformations(positions, **{name: getattr(self, name) for name in _STRENGTHS})
+
+    def positions(self, data: LabelledImages, split: LabelSplit) -> Tensor:
+        """(H * W, 2) where the pixels of such images lie; no label is read.
 
         Raises:
-            DataError: no positions can be learnt from them.
+            DataError: they cannot be learnt from them.
         """
-        strengths = {name: getattr(self, name) for name in _STRENGTHS}
         if not self.learn_positions:
-            return RandomDeformations(grid_positions(*data.images.shape[2:]), **strengths).to(device)
+            return grid_positions(*data.images.shape[2:])
         rows = split.training_indices()
         most = min(_MOST, max(1, _NUMBERS // data.images[0].numel()))
         images = data.images[rows[:: -(-len(rows) // most)]]
         grey = images if images.shape[1] == 1 else images.float().mean(1)
         try:
-            positions = pixel_positions(grey, num_neighbours=self.num_neighbours)
+            return pixel_positions(grey, num_neighbours=self.num_neighbours)
         except ValueError as error:
             raise DataError(f"where the pixels lie cannot be learnt from these images: {error}") from error
-        return RandomDeformations(positions, **strengths).to(device)

@@ -4,12 +4,12 @@ Over several processes the batch of the recipe is the global one: each takes an 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from improved_gan import __version__
 from improved_gan.data import Batches, Dataset, GuessSource, LabelSplit
@@ -19,6 +19,7 @@ from improved_gan.models import Discriminator, Generator
 from improved_gan.recipes.evaluation import wrong_images
 from improved_gan.recipes.guessing import Guessing, RenewedGuesses
 from improved_gan.recipes.precision import settled
+from improved_gan.recipes.preparation import check_data, draw_split
 from improved_gan.recipes.recipe import PRECISIONS, Recipe, RecipeError
 from improved_gan.recipes.sharing import check_share, sum_over_processes, take_from_main
 from improved_gan.techniques import RandomDeformations, WeightAverage
@@ -29,7 +30,7 @@ from improved_gan.training.in_parts import players
 from improved_gan.training.schedule import Schedule
 from improved_gan.training.state import TrainingState, own_random_stream
 
-__all__ = ["Experiment", "check_data"]
+__all__ = ["Experiment"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Experiment:
         split: which images have labels.
         seed: of everything that is random in training.
         device: where to train.
+        positions: (H * W, 2) where pixels lie and
         deformations: new forms of images, where the recipe has some.
     """
 
@@ -49,6 +51,7 @@ class Experiment:
     split: LabelSplit
     seed: int
     device: torch.device
+    positions: Tensor | None = None
     deformations: RandomDeformations | None = None
 
     @classmethod
@@ -64,9 +67,12 @@ class Experiment:
         recipe = settled(recipe, torch.device(device))
         data = recipe.load_data(data_folder)
         check_data(recipe, data)
-        split = _split(recipe, data, split_seed)
-        deformations = recipe.deforming.of(data.train, split, device) if recipe.deforming else None
-        return cls(recipe, data, split, seed, torch.device(device), deformations)
+        split = draw_split(recipe, data, split_seed)
+        own = cls(recipe, data, split, seed, torch.device(device))
+        if recipe.deforming is None:
+            return own
+        positions = recipe.deforming.positions(data.train, split)
+        return replace(own, positions=positions, deformations=recipe.deforming.of(positions).to(own.device))
 
     def settings(self) -> dict[str, Any]:
         """All that is needed to build this run again, for recipe.json."""
@@ -180,6 +186,8 @@ class Experiment:
     def _networks(self) -> tuple[Generator, Discriminator]:
         """Both networks after the data-dependent start, on the device."""
         generator, discriminator = self.recipe.generator(), self.recipe.discriminator()
+        if self.positions is not None:
+            discriminator.place_(self.positions)
         if self.recipe.num_start_images:
             training = self.split.training_indices()
             order = training[torch.randperm(len(training))[: self.recipe.num_start_images]]
@@ -213,38 +221,4 @@ class Experiment:
             betas=recipe.adam_betas,
             eps=recipe.adam_epsilon,
             fused=self.device.type in ("cpu", "cuda"),
-        )
-
-
-def _split(recipe: Recipe, data: Dataset, seed: int) -> LabelSplit:
-    """As many labels as the recipe says: all that there are, none, or a balanced draw."""
-    labels, held_out = data.train.labels, data.held_out
-    if recipe.labels_as_given:
-        return LabelSplit.as_given(labels, seed=seed, include_labelled=recipe.include_labelled, held_out=held_out)
-    if recipe.num_labels == 0:
-        return LabelSplit.none(len(labels), seed=seed, held_out=held_out)
-    return LabelSplit.draw(
-        labels, recipe.num_labels, seed=seed, include_labelled=recipe.include_labelled, held_out=held_out
-    )
-
-
-def check_data(recipe: Recipe, data: Dataset) -> None:
-    """Whether the recipe's networks fit the data.
-
-    Raises:
-        RecipeError: images of another shape, or other classes.
-    """
-    if recipe.image_shape is not None and tuple(recipe.image_shape) != data.image_shape:
-        channels, height, width = recipe.image_shape
-        smaller = data.image_shape[1] < height or data.image_shape[2] < width
-        remedy = "larger images (nothing is enlarged silently)" if smaller else "images of that size"
-        raise RecipeError(
-            f"{recipe.name} trains on images of {width}x{height} pixels with {channels} channels, but {data.name} has "
-            f"{data.image_shape[2]}x{data.image_shape[1]} with {data.image_shape[0]}: give it {remedy} with --data, "
-            "or write a recipe of your own for this size"
-        )
-    if recipe.num_classes is not None and recipe.num_classes != len(data.class_names):
-        raise RecipeError(
-            f"{recipe.name} tells {recipe.num_classes} classes apart, but {data.name} has {len(data.class_names)}: "
-            "give the data that it is for with --data, or write a recipe of your own"
         )

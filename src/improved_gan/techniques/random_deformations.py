@@ -13,6 +13,7 @@ same values; shuffle the pixels, and the positions are shuffled alike, so a meth
     graph    each pixel with its 4 nearest, and with those of its k nearest that count it among theirs
     edges    d_ij / sqrt(m_i m_j), m_i the mean distance of pixel i to its 4 nearest
     layout   the plane in which straight distances come closest to shortest paths along the graph
+    lattice  the steps between neighbours, made whole (`kernels.pixel_lattice`), where that fits most of them
 
 Source: Simard, Steinkraus and Platt, 2003, "Best practices for convolutional neural networks"; without labels Sajjadi,
 Javanmardi and Tasdizen, 2016; positions: Le Roux et al., 2007, "Learning the 2-D topology of images", by Isomap
@@ -24,11 +25,11 @@ import math
 import torch
 from torch import Tensor, nn
 
+from improved_gan.kernels.pixel_layout import NEAREST, laid_out, paths_between
 from improved_gan.kernels.scattered import CELLS, interpolation_table
 
 __all__ = ["RandomDeformations", "grid_positions", "pixel_positions"]
 
-_NEAREST = 4  # neighbours in a grid
 _FEWEST, _MOST = 16, 2048  # pixels that can be laid out
 _MARGIN, _BUMPS = 1.0, 4  # units around the pixels in which to look up values; bumps along an axis
 _NUMBERS = 2**22  # of images in a part
@@ -72,8 +73,8 @@ def pixel_positions(images: Tensor, *, num_neighbours: int = 6, least_variance: 
     >>> pixel_positions(torch.randn(50, 20)).shape
     torch.Size([20, 2])
     """
-    if images.dim() < 2 or not images.numel() or num_neighbours < _NEAREST or not 0 < least_variance < 1:
-        wanted = f"images (N, A...), num_neighbours of at least {_NEAREST}, least_variance in 0..1"
+    if images.dim() < 2 or not images.numel() or num_neighbours < NEAREST or not 0 < least_variance < 1:
+        wanted = f"images (N, A...), num_neighbours of at least {NEAREST}, least_variance in 0..1"
         raise ValueError(f"{wanted}; got {tuple(images.shape)}, {num_neighbours}, {least_variance}")
     parts = images.flatten(1).tensor_split(1 + images.numel() // _NUMBERS)
     mean = torch.stack([some.double().sum(0) for some in parts]).sum(0) / len(images)
@@ -87,12 +88,12 @@ def pixel_positions(images: Tensor, *, num_neighbours: int = 6, least_variance: 
     for some in parts:
         standard = ((some[:, varying].double() - mean[varying]) / variances[varying].sqrt()).float()
         correlations += (standard.T @ standard).double() / len(images)
-    paths, closest = _paths(correlations, min(num_neighbours, len(varying) - 1))
+    paths, closest = paths_between(correlations, min(num_neighbours, len(varying) - 1))
     together = paths[paths.isfinite().sum(1).argmax()].isfinite().nonzero().flatten()
     if 2 * len(together) <= len(varying):
         groups = f"the pixels hang together in groups of at most {len(together)} of {len(varying)}"
         raise ValueError(f"{groups}: more neighbours than {num_neighbours} may help, or these are no images")
-    placed = _layout(paths[together][:, together], closest[together][:, together])
+    placed = laid_out(*(matrix[together][:, together] for matrix in (paths, closest, correlations)))
     positions = torch.full((len(variances), 2), torch.nan, device=images.device)
     positions[varying[together]] = placed.float()
     return positions
@@ -146,8 +147,8 @@ class RandomDeformations(nn.Module):
             raise ValueError(f"positions must be (A, 2); got {tuple(positions.shape)}")
         strengths = (rotation, stretch, slant, shift, bend)
         pixels = positions.isfinite().all(1).nonzero().flatten()
-        if len(pixels) < _NEAREST or not all(0 <= one < math.inf for one in strengths):
-            wanted = f"at least {_NEAREST} positions must be finite ({len(pixels)} are) and strengths finite and >= 0"
+        if len(pixels) < NEAREST or not all(0 <= one < math.inf for one in strengths):
+            wanted = f"at least {NEAREST} positions must be finite ({len(pixels)} are) and strengths finite and >= 0"
             raise ValueError(f"{wanted}; got {strengths}")
         self.rotation, self.stretch, self.slant, self.shift, self.bend = strengths
         self.num_pixels = len(positions)
@@ -213,32 +214,6 @@ class RandomDeformations(nn.Module):
             moved = torch.cat([affine[:, axis], bent[:, axis]], 1) @ known.T + self.places[:, axis]
             steps.append(((moved - self._low[axis]) * CELLS).round_().clamp_(0, self._size[axis] - 1).long())
         return (steps[0] * self._size[1] + steps[1]).flatten()  # type: ignore[no-any-return]
-
-
-def _paths(correlations: Tensor, num_neighbours: int) -> tuple[Tensor, Tensor]:
-    """(A, A) lengths of shortest paths, infinite where there are none, and (A, A) which pairs are closest."""
-    distances = (1 - correlations).clamp_min(1e-12).sqrt().fill_diagonal_(torch.inf)
-    nearest = distances.topk(num_neighbours, largest=False)
-    scale = nearest.values[:, :_NEAREST].mean(1)
-    among, closest = torch.zeros(2, *distances.shape, dtype=torch.bool, device=distances.device)
-    among.scatter_(1, nearest.indices, True)
-    closest.scatter_(1, nearest.indices[:, :_NEAREST], True)
-    closest = closest | closest.T
-    edges = (among & among.T) | closest
-    paths = torch.where(edges, distances / torch.outer(scale, scale).sqrt(), torch.inf).fill_diagonal_(0)
-    for over in range(len(paths)):  # Floyd and Warshall
-        paths = torch.minimum(paths, paths[:, over, None] + paths[over])
-    return paths, closest
-
-
-def _layout(paths: Tensor, closest: Tensor) -> Tensor:
-    """(A, 2) classical scaling of the paths' lengths; the closest pairs are 1 apart, in the median."""
-    squares = paths.square()
-    centred = squares - squares.mean(0) - squares.mean(1, keepdim=True) + squares.mean()
-    values, vectors = torch.linalg.eigh(-0.5 * centred)
-    places = vectors[:, [-2, -1]] * values[[-2, -1]].clamp_min(0).sqrt()
-    places = places * torch.where(places.pow(3).sum(0) < 0, -1.0, 1.0)  # one mirror image, whatever the pixels' order
-    return places / torch.cdist(places, places)[closest].median().clamp_min(1e-12)  # type: ignore[no-any-return]
 
 
 def _bumps(places: Tensor) -> Tensor:
