@@ -1,12 +1,17 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from scipy.interpolate import RegularGridInterpolator
 
-from improved_gan.data import LabelSplit, load_digits
-from improved_gan.models import PlacedDiscriminator
+from improved_gan.data import LabelledImages, LabelSplit, load_digits
+from improved_gan.models import DenseGenerator, PlacedDiscriminator
 from improved_gan.models.placed import PixelLayout
 from improved_gan.recipes.deforming import Deforming
+from improved_gan.recipes.digits import digits
+from improved_gan.recipes.experiment import Experiment
 from improved_gan.techniques import grid_positions
+from improved_gan.training.state import TrainingState
 
 
 def images(number: int = 3, side: int = 28) -> torch.Tensor:
@@ -32,21 +37,25 @@ def test_pixels_in_another_order_come_back_to_their_places() -> None:
     torch.testing.assert_close(layout(shuffled(some, order)), some, atol=1e-5, rtol=0)
 
 
-def test_values_between_pixels_are_those_of_scipy() -> None:
+def test_a_wide_layout_is_made_smaller() -> None:
     layout, some = PixelLayout(8, 8), images(1, side=8)
-    positions = grid_positions(8, 8)
-    slope = (0.01 * positions[:, 0] + 0.03 * positions[:, 1]).reshape(1, 1, 8, 8)  # is kept between pixels
-    layout.place_(1.25 * positions)  # wider than the grid: made smaller to fit, and so it is the grid again
+    layout.place_(1.25 * grid_positions(8, 8))
     torch.testing.assert_close(layout(some), some, atol=1e-5, rtol=0)
-    turned = torch.stack([positions[:, 0] + positions[:, 1], positions[:, 1] - positions[:, 0]], 1) / 2**0.5
+
+
+def test_values_between_pixels_are_those_of_scipy() -> None:
+    """Of a lattice that is turned by an eighth; a slope, which is kept between pixels."""
+    layout, positions = PixelLayout(16, 16), grid_positions(16, 16)
+    slope = (0.01 * positions[:, 0] + 0.03 * positions[:, 1]).reshape(1, 1, 16, 16)
+    centred = positions - 7.5
+    turned = torch.stack([centred[:, 0] + centred[:, 1], centred[:, 1] - centred[:, 0]], 1) / 2**0.5
+    turned[centred.abs().amax(1) > 4] = torch.nan  # so that what is left fits
     layout.place_(turned)
-    step = (turned.amax(0) - turned.amin(0)).max() / 7  # of the grid, in units of the positions
-    cells = (grid_positions(8, 8) - 3.5) * step
-    back = torch.stack([cells[:, 0] - cells[:, 1], cells[:, 0] + cells[:, 1]], 1) / 2**0.5 + 3.5
-    inside = ((back >= 0) & (back <= 7)).all(1)
-    reader = RegularGridInterpolator((range(8), range(8)), slope[0, 0].numpy())
+    back = torch.stack([centred[:, 0] - centred[:, 1], centred[:, 0] + centred[:, 1]], 1) / 2**0.5 + 7.5
+    inside = ((back >= 4) & (back <= 11)).all(1)
+    reader = RegularGridInterpolator((range(16), range(16)), slope[0, 0].numpy())
     expected = torch.from_numpy(reader(back[inside].numpy())).float()
-    assert int(inside.sum()) > 20
+    assert int(inside.sum()) >= 40
     torch.testing.assert_close(layout(slope).flatten()[inside], expected, atol=1e-4, rtol=0)
 
 
@@ -72,14 +81,13 @@ def test_where_pixels_lie_is_saved_with_the_network() -> None:
 
 def test_nothing_depends_on_the_order_of_the_pixels() -> None:
     """Of the images that positions are learnt from and of those that are judged, shuffled alike."""
-    data = load_digits().train.images.float() / 255
-    larger = torch.nn.functional.interpolate(data, (12, 12), mode="bilinear")
+    digits = load_digits().train.images.float() / 255
+    larger = torch.nn.functional.interpolate(digits, (12, 12), mode="bilinear")
     order = torch.randperm(144, generator=torch.Generator().manual_seed(3))
     judgements = []
     for some in (larger, shuffled(larger, order)):
-        positions = Deforming(learn_positions=True).positions(  # type: ignore[call-arg]
-            type("Data", (), {"images": some})(), LabelSplit.none(len(some))
-        )
+        data = LabelledImages((255 * some).round().to(torch.uint8), torch.zeros(len(some)).long())
+        positions = Deforming(learn_positions=True).positions(data, LabelSplit.none(len(some)))
         torch.manual_seed(0)
         discriminator = PlacedDiscriminator((1, 12, 12), 10).eval()
         discriminator.place_(positions)
@@ -108,3 +116,70 @@ def test_clear_errors() -> None:
         PixelLayout(9, 9).place_(torch.zeros(80, 2))
     with pytest.raises(ValueError, match="at least 4 positions must be finite; 0 are"):
         PixelLayout(9, 9).place_(torch.full((81, 2), torch.nan))
+
+
+@pytest.mark.parametrize("shape", [(32, 9), (9, 32), (24, 12)])
+def test_standing_and_lying_images_keep_all_their_pixels(shape: tuple[int, int]) -> None:
+    layout, positions = PixelLayout(*shape), grid_positions(*shape)
+    some = torch.rand(2, 1, *shape, generator=torch.Generator().manual_seed(0))
+    for axes in (positions, positions.flip(1)):  # a layout may have its long side along either axis
+        layout.place_(axes)
+        torch.testing.assert_close(layout(some), some, atol=1e-4, rtol=0)
+
+
+def test_one_pixel_that_sticks_out_leaves_the_others_where_they_are() -> None:
+    layout, positions, some = PixelLayout(32, 32), grid_positions(32, 32), images(side=32)
+    positions[5, 0] = -1
+    layout.place_(positions)
+    difference = (layout(some) - some).abs().amax(0).flatten()
+    assert int((difference > 1e-4).sum()) <= 1
+
+
+def test_ties_do_not_hang_on_the_order_of_the_pixels() -> None:
+    """A hole in the lattice has four pixels at the same distance, and further ones beyond the rim."""
+    positions = grid_positions(12, 12)
+    positions[[40, 100, 0, 1, 12]] = torch.nan
+    some = images(side=12)
+    layout = PixelLayout(12, 12)
+    layout.place_(positions)
+    expected = layout(some)
+    for seed in range(5):
+        order = torch.randperm(144, generator=torch.Generator().manual_seed(seed))
+        layout.place_(positions[order])
+        torch.testing.assert_close(layout(shuffled(some, order)), expected, atol=1e-6, rtol=0)
+
+
+def test_a_run_learns_where_pixels_lie_and_tells_its_discriminator() -> None:
+    """The same network for images in another order of the pixels; a run that goes on keeps what it was told."""
+    data = load_digits()
+    order = torch.randperm(144, generator=torch.Generator().manual_seed(4))
+
+    def larger(some: LabelledImages, order: torch.Tensor) -> LabelledImages:
+        images = torch.nn.functional.interpolate(some.images.float(), (12, 12), mode="bilinear")
+        return LabelledImages(shuffled(images, order).round().to(torch.uint8), some.labels)
+
+    def start(order: torch.Tensor) -> tuple[Experiment, TrainingState]:
+        parts = {name: larger(getattr(data, name), order) for name in ("train", "test")}
+        recipe = replace(
+            digits(50),
+            load_data=lambda _: replace(data, **parts),
+            generator=lambda: DenseGenerator((1, 12, 12), latent_size=5, hidden=(8, 8)),
+            discriminator=lambda: PlacedDiscriminator((1, 12, 12), 10, widths=(4, 4, 4), num_features=8),
+            deforming=Deforming(learn_positions=True),
+            image_shape=None,
+        )
+        experiment = Experiment.prepare(recipe, seed=1, split_seed=1, data_folder=None, device="cpu")
+        return experiment, experiment.start()
+
+    (one, state), (other, second) = start(torch.arange(144)), start(order)
+    answers = [
+        beginning.discriminator.eval()(run.data.test.images.float() / 255).logits.detach()
+        for run, beginning in ((one, state), (other, second))
+    ]
+    torch.testing.assert_close(*answers, atol=1e-3, rtol=0)
+    unplaced = PlacedDiscriminator((1, 12, 12), 10, widths=(4, 4, 4), num_features=8)
+    assert not torch.equal(state.discriminator.layout.near, unplaced.layout.near)
+    saved = {name: value.clone() for name, value in second.tensors().items()}
+    assert any("layout.near" in name for name in saved)
+    state.load(saved)
+    assert torch.equal(state.discriminator.layout.near, second.discriminator.layout.near)

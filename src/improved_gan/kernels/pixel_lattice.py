@@ -15,6 +15,7 @@ __all__ = ["lattice_coordinates"]
 _NEIGHBOURS, _AXES = 8, 4  # in a square lattice: all around, and along its axes
 _STARTS, _MEANS, _ROUNDS = 36, 20, 20
 _WIDTH = 0.25  # of a step: what is farther from a whole one counts for little
+_APART = 0.9  # share of the points that must have places of their own
 _ANCHOR = 1e-4  # weight of the points' own places, where steps leave them free
 
 
@@ -97,4 +98,5 @@ def _whole_steps(coordinates: Tensor, pairs: Tensor, trust: Tensor) -> Tensor | 
         wanted.index_add_(0, second, -weight[:, None] * whole)
         coordinates = torch.linalg.solve(matrix, wanted)
     right = (kept > 0) & (off < _WIDTH)
-    return coordinates if float(right.double().mean()) > 0.8 else None
+    apart = len(torch.unique((coordinates - coordinates[0]).round(), dim=0)) / number
+    return coordinates if float(right.double().mean()) > 0.8 and apart > _APART else None

@@ -5,8 +5,9 @@ K logits. Leaky ReLU of slope 0.1; weight norm whose scale is learnt in the last
 deviation 0.1; Gaussian noise of deviation 0.1 on the grid and before both dense layers.
 
 Near pixels vary together, whatever their order, so where they lie can be read off the training images
-(`techniques.pixel_positions`); shuffle the pixels of all images, and the grid stays as it is. So this is
-permutation-invariant as the dense networks are, and knows as much of space as a convolution does.
+(`techniques.pixel_positions`); shuffle the pixels of all images, and the grid stays as it is. So, with positions that
+were learnt, this is permutation-invariant as the dense networks are, and knows as much of space as a convolution does.
+Until it is told any, pixels lie in rows and columns, and it is a convolutional network as others are.
 
 Source: layout: Le Roux et al., 2007, "Learning the 2-D topology of images"; convolutions on it: none.
 """
@@ -27,6 +28,8 @@ __all__ = ["PixelLayout", "PlacedDiscriminator"]
 
 _SLOPE = 0.1  # of the leaky ReLU
 _FEWEST = 4  # pixels that a value is taken from
+_BESIDE = 1.2  # cells: a value is taken from no pixel that is farther
+_MOST = torch.tensor([0.01, 0.99])  # of the pixels
 
 
 class PixelLayout(nn.Module):
@@ -56,9 +59,10 @@ class PixelLayout(nn.Module):
         self.register_buffer("weights", (torch.arange(_FEWEST) == 0).float()[:, None].repeat(1, height * width))
 
     def place_(self, positions: Tensor) -> None:
-        """Say where the pixels lie; the grid is centred on them, and as wide as to hold them all.
+        """Say where the pixels lie; the grid is centred on them, and as wide as to hold all but a few.
 
-        Cells with no pixel within one step are 0.
+        Both axes may change their roles if that fits better. Cells far from all pixels are 0; a pixel outside the grid,
+        or among many that crowd in one place, is not seen.
 
         Args:
             positions: (H * W, 2), neighbours about 1 apart; pixels at NaN are left out.
@@ -71,16 +75,14 @@ class PixelLayout(nn.Module):
         pixels = positions.isfinite().all(1).nonzero().flatten()
         if len(pixels) < _FEWEST:
             raise ValueError(f"at least {_FEWEST} positions must be finite; {len(pixels)} are")
-        places = positions[pixels].float().cpu()
-        low, high = places.amin(0), places.amax(0)
-        steps = max(1.0, *((high - low) / (torch.tensor(self.size) - 1).clamp_min(1)).tolist())  # one for both axes
-        places = (places - (low + high) / 2) / steps
+        places = _fitted(positions[pixels].float().cpu(), self.size)
+        order = _in_order(places)
+        places, pixels = places[order], pixels.cpu()[order]
         corner = (1 - torch.tensor(self.size)) / 2
-        places = places - _offset(places - corner)
         near, weights = interpolation_table(places, corner, self.size, cells=1)
         cells = corner + torch.cartesian_prod(*(torch.arange(side) for side in self.size))
-        beside = torch.cdist(cells, places).amin(1) <= 1
-        self.near.copy_(pixels.cpu()[near])
+        beside = torch.cdist(cells, places).amin(1) <= _BESIDE
+        self.near.copy_(pixels[near])
         self.weights.copy_(weights * beside)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -164,9 +166,35 @@ class PlacedDiscriminator(Discriminator):
         data_dependent_init_(self, images, std={"output": OUTPUT_DEVIATION})
 
 
+def _fitted(places: Tensor, size: tuple[int, int]) -> Tensor:
+    """(A, 2) from the centre of the grid: lying as fits better, made smaller if they must be, on whole cells."""
+    if _shrinking(places.flip(1), size) < _shrinking(places, size) - 1e-3:
+        places = places.flip(1)
+    places = places / _shrinking(places, size)
+    sides = torch.tensor(size) - 1
+    (first, last), (low, high) = torch.aminmax(places, dim=0), places.quantile(_MOST, dim=0)
+    all_fit = last - first < sides + 1e-3
+    places = places - torch.where(all_fit, first + last, low + high) / 2
+    return places - _offset(places + sides / 2)
+
+
+def _shrinking(places: Tensor, size: tuple[int, int]) -> float:
+    """By how much places must be divided, at least 1, for most to fit; a few outside shall not move the others."""
+    low, high = places.quantile(_MOST, dim=0)
+    return max(1.0, *((high - low) / (torch.tensor(size) - 1).clamp_min(1)).tolist())
+
+
+def _in_order(places: Tensor) -> Tensor:
+    """(A,) from top to bottom and left to right, so that ties do not hang on the order in which pixels came."""
+    rounded = (1000 * places).round()
+    order = rounded[:, 1].argsort(stable=True)
+    return order[rounded[order, 0].argsort(stable=True)]
+
+
 def _offset(steps: Tensor) -> Tensor:
-    """(2,) how far points of a lattice lie from whole steps, -0.5..0.5; zero for points that lie anyhow."""
+    """(2,) how far points of a lattice lie from whole steps, -0.25..0.75; zero for points that lie anyhow."""
     turns = 2 * torch.pi * steps
     sine, cosine = turns.sin().mean(0), turns.cos().mean(0)
-    agreed = torch.hypot(sine, cosine) > 0.5
-    return torch.where(agreed, torch.atan2(sine, cosine) / (2 * torch.pi), 0.0)
+    offset = torch.atan2(sine, cosine) / (2 * torch.pi)
+    offset = torch.where(offset < -0.25, offset + 1, offset)  # half a step either way is one way
+    return torch.where(torch.hypot(sine, cosine) > 0.5, offset, 0.0)

@@ -22,7 +22,7 @@ class Deforming:
     Args:
         rotation, stretch, slant, shift, bend: see `techniques.RandomDeformations`; radians, shares, pixels.
         learn_positions: find out from the training images where the pixels lie, so that nothing depends on their
-            order; otherwise they lie in rows and columns. Learnt axes lie anyhow, and so do slant and stretch.
+            order; otherwise they lie in rows and columns. Learnt axes may be turned, and so are slant and stretch.
         num_neighbours: see `techniques.pixel_positions`.
 
     Raises:

@@ -52,9 +52,10 @@ def grid_positions(height: int, width: int) -> Tensor:
 def pixel_positions(images: Tensor, *, num_neighbours: int = 6, least_variance: float = 1e-3) -> Tensor:
     """Lay the pixels out in a plane so that pixels that vary together are neighbours.
 
-    The plane may be turned and mirrored; most distances are right to some 20%, those of near pixels less so. Time grows
-    with N A^2 + A^3 (all of MNIST: 5 s on a core). Images that look alike when they are mirrored have no one answer:
-    keep the positions if they shall stay the same on another machine.
+    The plane may be turned and mirrored. Where a square lattice fits, most neighbours are exactly one apart; else
+    distances are right to some 20%, those of near pixels less so. Time grows with N A^2 + A^3 (all of MNIST: 3 s on a
+    core). Images that look alike when they are mirrored have no one answer: keep the positions if they shall stay the
+    same on another machine.
 
     Args:
         images: (N, A...) grey images of a real dtype; of their A pixels 16 to 2,048 vary.

@@ -30,7 +30,7 @@ class Regularised(Objective):
 
     Args:
         radius: length of the adversarial step, in units of the images.
-        adversarial_weight: of the virtual adversarial loss; at 0 there is none, which halves the time of a step.
+        adversarial_weight: of the virtual adversarial loss; at 0 there is none, which spares three passes.
         entropy_weight: of the conditional entropy, at the adversarial images and at deformed ones; without either, at
             the images themselves.
         balance_weight: of the entropy of the mean answer, which is to be large: every class keeps its images.
