@@ -57,7 +57,7 @@ def mnist_fast(labels: int | None = None) -> Recipe:
     before. Digits are turned, shifted and bent a little, and all forms of one shall have one answer. Where pixels lie
     is learnt from the images first, so that convolutions, too, depend as little on the pixels' order as dense layers.
 
-    Measured (docs/results.md): 122 ± 9 wrong with 100 labels over ten splits, eleven minutes on one of two cores.
+    Measured (docs/results.md): 81 ± 14 wrong with 100 labels over ten splits, twelve minutes on one of two cores.
 
     Args:
         labels: the budget; default 100.
