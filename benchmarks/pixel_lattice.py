@@ -24,7 +24,7 @@ SIDE, SHOWN, ENLARGED = 28, 14, 3
 
 def offsets(found: Tensor, true: Tensor) -> Tensor:
     """(A,) how far pixels are from where they lie."""
-    ways = []
+    ways: list[Tensor] = []
     for axes, signs in itertools.product(((0, 1), (1, 0)), itertools.product((1, -1), repeat=2)):
         steps = found - true[:, list(axes)] * torch.tensor(signs)
         ways.append((steps - steps.median(0).values).norm(dim=1))

@@ -181,7 +181,8 @@ def _fitted(places: Tensor, size: tuple[int, int]) -> Tensor:
 def _shrinking(places: Tensor, size: tuple[int, int]) -> float:
     """By how much places must be divided, at least 1, for most to fit; a few outside shall not move the others."""
     low, high = places.quantile(_MOST, dim=0)
-    return max(1.0, *((high - low) / (torch.tensor(size) - 1).clamp_min(1)).tolist())
+    needed: list[float] = ((high - low) / (torch.tensor(size) - 1).clamp_min(1)).tolist()
+    return max(1.0, *needed)
 
 
 def _in_order(places: Tensor) -> Tensor:
