@@ -42,7 +42,7 @@ class Experiment:
         split: which images have labels.
         seed: of everything that is random in training.
         device: where to train.
-        positions: (H * W, 2) where pixels lie and
+        positions: (H * W, 2) where pixels lie, where the recipe deforms images; None else.
         deformations: new forms of images, where the recipe has some.
     """
 
