@@ -2,16 +2,9 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
-from sklearn.decomposition import PCA
-from sklearn.neighbors import NearestNeighbors
 
-from improved_gan.techniques import label_spreading
-from improved_gan.techniques.label_spreading import (
-    nearest_neighbours,
-    principal_components,
-    spread_labels,
-    surest_of_each_class,
-)
+from improved_gan.kernels.neighbours import nearest_neighbours
+from improved_gan.techniques import spread_labels, surest_of_each_class
 
 DIGITS = load_digits()
 # Grey values are whole numbers: a little noise leaves no two distances equal, so that the neighbours are one set.
@@ -54,36 +47,37 @@ def test_agrees_with_the_closed_form_in_float64() -> None:
     np.testing.assert_allclose(ours.numpy(), theirs, atol=2e-4)
 
 
-def test_neighbours_are_those_of_scikit_learn() -> None:
-    positions, distances = nearest_neighbours(POINTS, 6)
-    theirs, indices = NearestNeighbors(n_neighbors=7).fit(POINTS.numpy()).kneighbors()
-    del indices
-    np.testing.assert_allclose(distances.sqrt().numpy(), theirs[:, :6], atol=2e-3)
-    assert not bool((positions == torch.arange(len(POINTS))[:, None]).any())
-    own = (POINTS[:, None] - POINTS[positions]).square().sum(2)
-    torch.testing.assert_close(own, distances, atol=1e-4, rtol=1e-4)
-
-
-@pytest.mark.parametrize("number", [2, 63, 64, 65, 129])
-def test_neighbours_at_awkward_sizes(number: int) -> None:
-    points = POINTS[:number]
-    for num in {1, min(5, number - 1)}:
-        _, distances = nearest_neighbours(points, num)
-        exact = torch.cdist(points.double(), points.double()).square().fill_diagonal_(torch.inf)
-        torch.testing.assert_close(distances.double(), exact.topk(num, largest=False).values, atol=1e-4, rtol=1e-4)
-
-
-def test_components_are_those_of_scikit_learn_up_to_sign() -> None:
-    ours, theirs = principal_components(POINTS, 8), PCA(8, svd_solver="full").fit_transform(POINTS.double().numpy())
-    np.testing.assert_allclose(np.abs(ours.numpy()), np.abs(theirs), atol=1e-3)
-
-
 def test_better_than_the_nearest_labelled_example() -> None:
     labels = few_labels()
     known = labels >= 0
     nearest = labels[known][torch.cdist(POINTS, POINTS[known]).argmin(1)]
     spread = spread_labels(POINTS, labels).argmax(1)
     assert (spread != CLASSES).float().mean() < 0.7 * (nearest != CLASSES).float().mean()
+
+
+def test_neighbours_may_be_given() -> None:
+    """Those of the inputs give the same answer; others make the inputs' values irrelevant."""
+    labels, neighbours = few_labels(), nearest_neighbours(POINTS, 9)
+    expected = spread_labels(POINTS, labels, num_neighbours=9, num_components=64)
+    torch.testing.assert_close(spread_labels(POINTS, labels, neighbours=neighbours), expected, atol=1e-4, rtol=0)
+    given = spread_labels(torch.full_like(POINTS, torch.nan), labels, neighbours=neighbours, num_neighbours=-1)
+    assert torch.equal(given, spread_labels(POINTS, labels, neighbours=neighbours))
+
+
+@pytest.mark.parametrize(
+    ("neighbours", "message"),
+    [
+        ((torch.zeros(3, 1).long(), torch.zeros(3, 1)), r"\(4, k\) each"),
+        ((torch.zeros(4, 2).long(), torch.zeros(4, 1)), r"\(4, k\) each"),
+        ((torch.zeros(4, 0).long(), torch.zeros(4, 0)), r"\(4, k\) each"),
+        ((torch.full((4, 1), 4), torch.zeros(4, 1)), "at positions 0..3"),
+        ((torch.full((4, 1), -1), torch.zeros(4, 1)), "at positions 0..3"),
+        ((torch.zeros(4, 1).long(), torch.full((4, 1), torch.nan)), "not negative"),
+    ],
+)
+def test_bad_neighbours(neighbours: tuple[torch.Tensor, torch.Tensor], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        spread_labels(torch.zeros(4, 1), torch.tensor([0, 1, -1, -1]), neighbours=neighbours)
 
 
 def test_the_order_of_the_pixels_does_not_matter() -> None:
@@ -144,23 +138,6 @@ def test_bad_input(change: dict[str, object], message: str) -> None:
 def test_share_out_of_range() -> None:
     with pytest.raises(ValueError, match="share"):
         surest_of_each_class(torch.ones(2, 2), 0.0)
-
-
-def test_components_of_wide_examples_are_those_of_the_singular_value_decomposition() -> None:
-    wide = torch.randn(30, 5000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    ours = principal_components(wide.float(), 8).double()
-    left, values, _ = np.linalg.svd((wide - wide.mean(0)).numpy(), full_matrices=False)
-    np.testing.assert_allclose(np.abs(ours.numpy()), np.abs(left[:, :8] * values[:8]), rtol=2e-3, atol=2e-2)
-    assert principal_components(wide.float(), 64).shape == (30, 29)  # what thirty examples span
-
-
-@pytest.mark.parametrize("width", [64, 5000])
-def test_parts_of_the_rows_give_what_the_whole_gives(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    points = torch.cat([POINTS[:90], POINTS.new_zeros(90, width - 64)], 1)
-    whole = principal_components(points, 5)
-    monkeypatch.setattr(label_spreading, "_NUMBERS", 7 * width)
-    parts = principal_components(points.view(90, 2, -1), 5)
-    torch.testing.assert_close(parts.abs(), whole.abs(), atol=1e-5, rtol=1e-4)
 
 
 def test_pixels_as_bytes_give_the_graph_of_pixels_between_0_and_1() -> None:

@@ -1,7 +1,7 @@
 """The C++ kernels of this room: compiled once with the machine's own compiler, kept in the user's cache.
 
 What uses them has a path in PyTorch operations too, so a missing compiler costs speed and nothing else. What is
-compiled is named by a hash of the source, the compiler and the processor: another version or machine compiles anew.
+compiled is named by a hash of the sources, the compiler and the processor: another version or machine compiles anew.
 `IMPROVED_GAN_NATIVE=0` turns them off.
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 
 __all__ = ["library", "why_not"]
 
-_SOURCE = Path(__file__).with_name("dense.cpp")
+_SOURCES = sorted(Path(__file__).parent.glob("*.cpp"))
 _FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
 # Tried in turn: GCC on x86, any compiler with OpenMP, one without.
 _EXTRA_FLAGS = (("-fopenmp", "-mprefer-vector-width=512"), ("-fopenmp",), ())
@@ -50,9 +50,14 @@ def _load() -> tuple[ctypes.CDLL | None, str]:
 def _compiled(compiler: str) -> Path:
     """The file of the compiled kernels, made now if it is not in the cache."""
     version = subprocess.run([compiler, "--version"], capture_output=True, check=True, timeout=_TIMEOUT_SECONDS).stdout
-    parts = (_SOURCE.read_bytes(), version, repr((_FLAGS, _EXTRA_FLAGS)).encode(), _processor())
+    parts = (
+        *(source.read_bytes() for source in _SOURCES),
+        version,
+        repr((_FLAGS, _EXTRA_FLAGS)).encode(),
+        _processor(),
+    )
     digest = hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
-    kept = _cache_folder() / f"dense-{digest}.so"
+    kept = _cache_folder() / f"kernels-{digest}.so"
     if not kept.is_file():
         with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
             made = Path(folder) / kept.name
@@ -63,7 +68,7 @@ def _compiled(compiler: str) -> Path:
 
 def _compile(compiler: str, out: Path) -> None:
     for extra in _EXTRA_FLAGS:
-        command = [compiler, *_FLAGS, *extra, str(_SOURCE), "-o", str(out)]
+        command = [compiler, *_FLAGS, *extra, *map(str, _SOURCES), "-o", str(out)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False)
         if done.returncode == 0:
             return

@@ -24,9 +24,10 @@ from improved_gan.models.convolutional import OUTPUT_DEVIATION, started
 from improved_gan.models.interface import Discriminator, Judgement
 from improved_gan.techniques import GaussianNoise, data_dependent_init_
 
-__all__ = ["PixelLayout", "PlacedDiscriminator"]
+__all__ = ["PixelLayout", "PlacedDiscriminator", "laid_out"]
 
 _SLOPE = 0.1  # of the leaky ReLU
+_ROWS = 4096
 _FEWEST = 4  # pixels that a value is taken from
 _BESIDE = 1.2  # cells: a value is taken from no pixel that is farther
 _MOST = torch.tensor([0.01, 0.99])  # of the pixels
@@ -92,6 +93,26 @@ class PixelLayout(nn.Module):
         for near, weight in zip(self.near, self.weights, strict=True):
             laid = laid + flat.index_select(2, near) * weight.to(flat.dtype)
         return laid.reshape(images.shape)
+
+
+def laid_out(images: Tensor, positions: Tensor) -> Tensor:
+    """Images with their pixels put where they lie, a part at a time.
+
+    Args:
+        images: (N, C, H, W) of a real dtype; whole numbers are rounded.
+        positions: (H * W, 2), see `PixelLayout.place_`.
+
+    Returns:
+        (N, C, H, W) of the same dtype, on the images' device.
+
+    Raises:
+        ValueError: positions of another number, or fewer than four that are finite.
+    """
+    layout = PixelLayout(*images.shape[2:])
+    layout.place_(positions)
+    layout.to(images.device)
+    parts = (layout(some.float()) for some in torch.split(images, _ROWS))
+    return torch.cat([(part if images.is_floating_point() else part.round()).to(images.dtype) for part in parts])
 
 
 class PlacedDiscriminator(Discriminator):

@@ -97,7 +97,9 @@ class Experiment:
         recipe = self.recipe
         guesses: GuessSource | None = state.guesses if isinstance(state.guesses, RenewedGuesses) else None
         if recipe.guessing is not None and guesses is None:
-            guesses = recipe.guessing.guesses(self.data.train, self.split, epochs=recipe.epochs)
+            guesses = recipe.guessing.guesses(
+                self.data.train, self.split, epochs=recipe.epochs, positions=self.positions
+            )
         return Batches(
             self.data.train,
             self.split,
@@ -181,6 +183,7 @@ class Experiment:
             epochs=self.recipe.epochs,
             batch_size=self.recipe.batch_size,
             discriminator=lambda: state.average.averaged(state.discriminator),
+            positions=self.positions,
         )
 
     def _networks(self) -> tuple[Generator, Discriminator]:

@@ -1,9 +1,9 @@
 """Guessed labels for the beginning of a run, or of each of its rounds: spread from the few true ones over a graph.
 
-In the first round neighbours are near in the images; in later ones in hidden layers of the discriminator, whose
-neighbours agree better (Iscen et al., 2019, "Label propagation for deep semi-supervised learning", who renew guesses
-every epoch). Guesses rest in the second part of each round, so that what was learnt from them by heart is forgotten
-before the next are made.
+In the first round neighbours are near in the images, in pixels or when these may move a little; in later ones in hidden
+layers of the discriminator, whose neighbours agree better (Iscen et al., 2019, "Label propagation for deep
+semi-supervised learning", who renew guesses every epoch). Guesses may rest in the second part of each round, so that
+what was learnt from them by heart is forgotten before the next are made.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from improved_gan.data import Guesses, LabelledImages, LabelSplit
 from improved_gan.data.dataset import unit_range
 from improved_gan.distributed import alone, from_main
-from improved_gan.models import Discriminator
-from improved_gan.techniques import spread_labels, surest_of_each_class
+from improved_gan.models import Discriminator, laid_out
+from improved_gan.techniques import deformation_neighbours, spread_labels, surest_of_each_class
 
 __all__ = ["Guessing", "RenewedGuesses"]
 
@@ -39,6 +39,8 @@ class Guessing:
         later_share: `share` from the second round on; None for the same.
         layers: which hidden layers of the discriminator, counted from 0, make the graph then, each scaled to length 1;
             the last one in place of those that it has not.
+        reach: how far pixels may move where neighbours are looked for in the images, see
+            `techniques.deformation_neighbours`; None: among principal components, which know no places.
 
     Raises:
         ValueError: a number out of its range.
@@ -52,6 +54,7 @@ class Guessing:
     rounds: int = field(default=1, metadata={"later": True})
     later_share: float | None = field(default=None, metadata={"later": True})
     layers: tuple[int, ...] = field(default=(1, 2), metadata={"later": True})
+    reach: int | None = field(default=None, metadata={"later": True})
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "num_neighbours", "num_components", "rounds"):
@@ -61,27 +64,45 @@ class Guessing:
             value = getattr(self, name)
             if value is not None and not 0 < value <= 1:
                 raise ValueError(f"{name} must lie in 0 < {name} <= 1; got {value}")
+        if self.reach is not None and self.reach < 0:
+            raise ValueError(f"reach must not be negative; got {self.reach}")
         if not self.layers or min(self.layers) < 0:
             raise ValueError(f"layers must be one or more, counted from 0; got {self.layers}")
         object.__setattr__(self, "layers", tuple(self.layers))  # a list means the same
 
-    def guesses(self, data: LabelledImages, split: LabelSplit, *, epochs: int) -> Guesses:
-        """Spread the labels of the split over the training images; no other label is read."""
+    def guesses(
+        self, data: LabelledImages, split: LabelSplit, *, epochs: int, positions: Tensor | None = None
+    ) -> Guesses:
+        """Spread the labels of the split over the training images; no other label is read.
+
+        Args:
+            data: the training images.
+            split: which of them have labels.
+            epochs: of the run.
+            positions: (H * W, 2) where their pixels lie; None: in rows and columns.
+        """
         rows, labels = _known(data, split)
-        places, classes = self.spread(_images(data, rows), labels)
+        places, classes = self.spread(_images(data, rows), labels, positions)
         return Guesses(rows[places], classes, self.batch_size, self.num_epochs(epochs))
 
-    def spread(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def spread(self, images: Tensor, labels: Tensor, positions: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Guess the classes of images, as in the first round.
 
         Args:
-            images: (N, ...) of a real dtype; their scale does not matter.
+            images: (N, ...) of a real dtype, with `reach` (N, C, H, W); their scale does not matter.
             labels: (N,) int64 classes, -1 where there is no label.
+            positions: (H * W, 2) where pixels lie, for `reach`; None: in rows and columns.
 
         Returns:
             (M,) places of the surest share of each class among the images, and (M,) their classes, int64.
         """
-        return self._surest(images, labels, self.num_components, _ALPHA, self.share)
+        neighbours = None
+        if self.reach is not None:
+            number = min(self.num_neighbours, len(images) - 1)
+            neighbours = deformation_neighbours(
+                images if positions is None else laid_out(images, positions), number, reach=self.reach
+            )
+        return self._surest(images, labels, self.num_components, _ALPHA, self.share, neighbours)
 
     def spread_over_layers(self, layers: Sequence[Tensor], labels: Tensor) -> tuple[Tensor, Tensor]:
         """The same as in the later rounds.
@@ -95,7 +116,13 @@ class Guessing:
         return self._surest(beside, labels, num_components, _LATER_ALPHA, share)
 
     def _surest(
-        self, points: Tensor, labels: Tensor, num_components: int, alpha: float, share: float
+        self,
+        points: Tensor,
+        labels: Tensor,
+        num_components: int,
+        alpha: float,
+        share: float,
+        neighbours: tuple[Tensor, Tensor] | None = None,
     ) -> tuple[Tensor, Tensor]:
         probabilities = spread_labels(
             points,
@@ -103,6 +130,7 @@ class Guessing:
             num_neighbours=min(self.num_neighbours, len(points) - 1),
             num_components=num_components,
             alpha=alpha,
+            neighbours=neighbours,
         )
         probabilities = from_main(probabilities)  # the same in all processes, to the last bit
         surest = surest_of_each_class(probabilities, share)
@@ -138,6 +166,7 @@ class RenewedGuesses(nn.Module):
         epochs: of the run.
         batch_size: of the unlabelled images in a step.
         discriminator: gives the network whose layers make the graph, as it is when it is asked for.
+        positions: (H * W, 2) where pixels lie; None: in rows and columns.
     """
 
     round: Tensor
@@ -152,10 +181,11 @@ class RenewedGuesses(nn.Module):
         epochs: int,
         batch_size: int,
         discriminator: Callable[[], nn.Module],
+        positions: Tensor | None = None,
     ) -> None:
         super().__init__()
         self._guessing, self._data, self._split, self._epochs = guessing, data, split, epochs
-        self._batch_size, self._discriminator = batch_size, discriminator
+        self._batch_size, self._discriminator, self._positions = batch_size, discriminator, positions
         self.register_buffer("round", torch.tensor(-1))
         self.register_buffer("classes", torch.full((len(data),), -1, dtype=torch.int16))  # -1: no guess
 
@@ -177,7 +207,7 @@ class RenewedGuesses(nn.Module):
     def _renew(self, number: int) -> None:
         rows, labels = _known(self._data, self._split)
         if number == 0:
-            places, classes = self._guessing.spread(_images(self._data, rows), labels)
+            places, classes = self._guessing.spread(_images(self._data, rows), labels, self._positions)
         else:
             layers = self._layers(rows)
             if not all(bool(layer.isfinite().all()) for layer in layers):

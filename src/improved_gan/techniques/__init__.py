@@ -8,6 +8,7 @@ from improved_gan.techniques.adversarial import (
 from improved_gan.techniques.feature_matching import feature_matching_loss
 from improved_gan.techniques.gaussian_noise import GaussianNoise
 from improved_gan.techniques.historical_averaging import HistoricalAverage
+from improved_gan.techniques.image_deformation_model import deformation_distance, deformation_neighbours
 from improved_gan.techniques.label_smoothing import (
     divergence_discriminator_loss,
     divergence_generator_loss,
@@ -49,6 +50,8 @@ __all__ = [
     "conditional_entropy",
     "convert_virtual_batch_norm",
     "data_dependent_init_",
+    "deformation_distance",
+    "deformation_neighbours",
     "divergence_discriminator_loss",
     "divergence_generator_loss",
     "feature_matching_loss",

@@ -12,17 +12,14 @@ Source: Zhou et al., 2004, "Learning with local and global consistency", equatio
 and Lafferty, 2003, section 4; the scale of the weights from the k-th neighbour as in Zelnik-Manor and Perona, 2004.
 """
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor
 
+from improved_gan.kernels.neighbours import nearest_neighbours, parts_of, principal_components
+
 __all__ = ["spread_labels", "surest_of_each_class"]
 
-_ROWS, _GROUP = 500, 64
 _STEPS, _TOLERANCE = 60, 1e-6
-_MOST = 4096
-_NUMBERS = 2**22  # that are turned into float32 at a time
 
 
 @torch.no_grad()
@@ -33,6 +30,7 @@ def spread_labels(
     num_neighbours: int = 10,
     num_components: int = 64,
     alpha: float = 0.99,
+    neighbours: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor:
     """Class probabilities of every example from the labels of a few.
 
@@ -45,6 +43,8 @@ def spread_labels(
         num_neighbours: k of the graph, 1 <= k < N.
         num_components: how many principal components measure the distance; all A where there are no more.
         alpha: how far labels spread, 0 < alpha < 1.
+        neighbours: (N, k) int64 positions and (N, k) squared distances of neighbours found otherwise, nearest first,
+            such as `deformation_neighbours` finds; the inputs and both numbers then say nothing more.
 
     Returns:
         (N, K) float64, rows sum to 1; uniform where no label can be reached.
@@ -58,9 +58,11 @@ def spread_labels(
     >>> spread_labels(points, torch.tensor([0, -1, -1, 1, -1, -1]), num_neighbours=2).argmax(1)
     tensor([0, 0, 0, 1, 1, 1])
     """
-    _check(inputs, labels, num_neighbours, alpha)
-    points = principal_components(inputs, num_components)
-    graph = _graph(*nearest_neighbours(points, num_neighbours))
+    _check_labels(inputs, labels, alpha)
+    if neighbours is None:
+        _check_inputs(inputs, num_neighbours)
+        neighbours = nearest_neighbours(principal_components(inputs, num_components), num_neighbours)
+    graph = _graph(*_checked(*neighbours, len(labels)))
     known = labels >= 0
     start = torch.zeros(len(labels), int(labels.max()) + 1, dtype=torch.float64, device=inputs.device)
     start[known, labels[known]] = 1
@@ -103,77 +105,6 @@ def surest_of_each_class(probabilities: Tensor, share: float) -> Tensor:
     return torch.cat(taken).sort().values
 
 
-@torch.no_grad()
-def principal_components(inputs: Tensor, num: int) -> Tensor:
-    """(N, A...) examples -> (N, min(num, A)) coordinates along the directions of largest variance, the largest first.
-
-    The examples, of any real dtype, are turned into float32 a part at a time, so a set that is mapped from a file is
-    never held whole. Where A is above 4,096 the directions are those of at most 4,096 of the examples, evenly spaced,
-    and no more than these span.
-
-    >>> principal_components(torch.tensor([[0.0, 0.0], [3.0, 0.1]]), 1).shape
-    torch.Size([2, 1])
-    """
-    mean = sum((some.double().sum(0) for some in _rows(inputs)), torch.zeros(())) / len(inputs)
-
-    def centred(some: Tensor) -> Tensor:
-        return some.float() - mean.float()
-
-    if mean.numel() > _MOST:  # a covariance too large to hold: the directions of some examples do
-        some = centred(inputs[:: -(-len(inputs) // _MOST)].flatten(1))
-        variances, weights = (found.flip(-1)[..., :num] for found in torch.linalg.eigh((some @ some.T).double()))
-        kept = variances > 1e-6 * variances[0]  # float32 products
-        directions = some.T @ (weights[:, kept] / variances[kept].sqrt()).float()
-    else:
-        products = (centred(some).T @ centred(some) for some in _rows(inputs))
-        covariance = sum((product.double() for product in products), torch.zeros(()))
-        directions = torch.linalg.eigh(covariance).eigenvectors.flip(1)[:, :num].float()
-    return torch.cat([centred(some) @ directions for some in _rows(inputs)])
-
-
-@torch.no_grad()
-def nearest_neighbours(points: Tensor, num: int) -> tuple[Tensor, Tensor]:
-    """The nearest other points of each point, by squared Euclidean distance.
-
-    Distances are never held for more than a few hundred points at once, and the smallest are looked for only in the
-    groups of columns that hold the smallest minima, which is several times faster than a partial sort of whole rows.
-
-    Args:
-        points: (N, A) float32.
-        num: k, 1 <= k < N.
-
-    Returns:
-        (N, k) int64 positions and (N, k) squared distances, nearest first.
-
-    >>> nearest_neighbours(torch.tensor([[0.0], [1.0], [3.0]]), 1)[0].flatten()
-    tensor([1, 0, 1])
-    """
-    number = len(points)
-    groups = -(-number // _GROUP)
-    squares = points.square().sum(1)
-    columns = torch.nn.functional.pad(squares, (0, groups * _GROUP - number), value=torch.inf)
-    transposed = torch.nn.functional.pad(points, (0, 0, 0, groups * _GROUP - number)).T.contiguous()
-    positions, distances = [], []
-    for first in range(0, number, _ROWS):
-        own = torch.arange(first, min(first + _ROWS, number), device=points.device)
-        # Without the point's own square, the same along a row: the order does not change.
-        table = torch.addmm(columns, points[own], transposed, alpha=-2)
-        table[own - first, own] = torch.inf
-        table = table.view(len(own), groups, _GROUP)
-        best = table.amin(2).topk(min(num, groups), largest=False).indices
-        some = table.gather(1, best[:, :, None].expand(-1, -1, _GROUP)).flatten(1)
-        values, places = some.topk(num, largest=False)
-        positions.append(best.gather(1, places // _GROUP) * _GROUP + places % _GROUP)
-        distances.append((values + squares[own, None]).clamp_min_(0))
-    return torch.cat(positions), torch.cat(distances)
-
-
-def _rows(inputs: Tensor) -> Iterator[Tensor]:
-    """Parts of the examples, (n, A) each, that together hold all rows in order."""
-    num = max(1, _NUMBERS // max(1, inputs[0].numel()))
-    return (some.flatten(1) for some in torch.split(inputs, num))
-
-
 def _graph(neighbours: Tensor, distances: Tensor) -> Tensor:
     """(N, N) sparse S, float64."""
     number, num = neighbours.shape
@@ -211,19 +142,31 @@ def _solve(graph: Tensor, start: Tensor, alpha: float) -> Tensor:
     return solution
 
 
-def _check(inputs: Tensor, labels: Tensor, num_neighbours: int, alpha: float) -> None:
+def _check_labels(inputs: Tensor, labels: Tensor, alpha: float) -> None:
     if inputs.dim() < 2 or labels.shape != inputs.shape[:1]:
         raise ValueError(
             f"inputs must be (N, A...) and labels (N,); got {tuple(inputs.shape)} and {tuple(labels.shape)}"
         )
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha must lie in 0 < alpha < 1; got {alpha}")
+    present = labels[labels >= 0].unique()  # type: ignore[no-untyped-call]
+    if not len(present) or len(present) <= int(present.max()):
+        raise ValueError("every class 0..K-1 needs at least one label; -1 stands for no label")
+
+
+def _check_inputs(inputs: Tensor, num_neighbours: int) -> None:
     if not 1 <= num_neighbours < len(inputs):
         raise ValueError(
             f"num_neighbours must lie in 1..{len(inputs) - 1} for {len(inputs)} examples; got {num_neighbours}"
         )
-    if not 0 < alpha < 1:
-        raise ValueError(f"alpha must lie in 0 < alpha < 1; got {alpha}")
-    if inputs.is_floating_point() and not all(bool(some.isfinite().all()) for some in _rows(inputs)):
+    if inputs.is_floating_point() and not all(bool(some.isfinite().all()) for some in parts_of(inputs)):
         raise ValueError("inputs must be finite; some are NaN or infinite")
-    present = labels[labels >= 0].unique()  # type: ignore[no-untyped-call]
-    if not len(present) or len(present) <= int(present.max()):
-        raise ValueError("every class 0..K-1 needs at least one label; -1 stands for no label")
+
+
+def _checked(positions: Tensor, distances: Tensor, number: int) -> tuple[Tensor, Tensor]:
+    if positions.dim() != 2 or positions.shape != distances.shape or len(positions) != number or not positions.numel():
+        got = f"{tuple(positions.shape)} and {tuple(distances.shape)}"
+        raise ValueError(f"neighbours must be positions and distances, ({number}, k) each; got {got}")
+    if int(positions.min()) < 0 or int(positions.max()) >= number or not bool((distances >= 0).all()):
+        raise ValueError(f"neighbours must be at positions 0..{number - 1}, at distances that are not negative")
+    return positions, distances
