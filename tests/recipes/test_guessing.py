@@ -6,12 +6,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from improved_gan.data import LabelledImages, LabelSplit, load_digits
+from improved_gan.data import Guesses, LabelledImages, LabelSplit, load_digits
 from improved_gan.models import Discriminator, Judgement
 from improved_gan.recipes.digits import digits
 from improved_gan.recipes.experiment import Experiment
 from improved_gan.recipes.guessing import Guessing, RenewedGuesses
 from improved_gan.recipes.recipe import described
+from improved_gan.techniques import grid_positions
 from improved_gan.training.loop import take_steps
 from improved_gan.training.state import TrainingState
 
@@ -204,3 +205,27 @@ def test_what_came_later_is_told_only_where_it_is_used() -> None:
 def test_numbers_out_of_range_are_refused(setting: str, value: object) -> None:
     with pytest.raises(ValueError, match=rf"{setting} must .*; got {re.escape(str(value))}"):
         Guessing(**{setting: value})  # type: ignore[arg-type]
+
+
+def test_with_a_reach_the_guesses_are_better_and_no_more_depend_on_the_order_of_the_pixels() -> None:
+    data = load_digits().train
+    split = LabelSplit.draw(data.labels, 50, seed=1)
+    plain = Guessing(share=1.0).guesses(data, split, epochs=2)
+    moved = Guessing(share=1.0, reach=1).guesses(data, split, epochs=2, positions=grid_positions(8, 8))
+
+    def wrong(guesses: Guesses) -> float:
+        return (guesses.classes != data.labels[guesses.indices]).float().mean().item()
+
+    assert wrong(moved) < 0.9 * wrong(plain)
+    order = torch.randperm(64, generator=torch.Generator().manual_seed(0))
+    shuffled = LabelledImages(data.images.flatten(1)[:, order].reshape(data.images.shape), data.labels)
+    same = Guessing(share=1.0, reach=1).guesses(shuffled, split, epochs=2, positions=grid_positions(8, 8)[order])
+    assert torch.equal(same.indices, moved.indices)
+    assert torch.equal(same.classes, moved.classes)
+    lost = Guessing(share=1.0, reach=1).guesses(shuffled, split, epochs=2)
+    assert wrong(lost) > 1.5 * wrong(moved)
+
+
+def test_a_negative_reach_is_refused() -> None:
+    with pytest.raises(ValueError, match="reach"):
+        Guessing(reach=-1)

@@ -38,8 +38,8 @@ def test_with_very_few_labels_the_generator_has_two_turns() -> None:
 def test_our_own_recipes_are_permutation_invariant_and_compared_with_the_same_figure(recipe: Recipe) -> None:
     assert recipe.paper == mnist().paper
     assert recipe.load_data is mnist().load_data
-    if recipe.guessing is not None:
-        assert recipe.guessing.duration <= 0.5  # wrong guesses are forgotten
+    if recipe.guessing is not None and recipe.guessing.reach is None:
+        assert recipe.guessing.duration <= 0.5  # many guesses by pixels are wrong, and are forgotten
     images = torch.rand(3, 1, 28, 28)
     discriminator = recipe.discriminator().eval()
     order = torch.randperm(784)

@@ -9,7 +9,6 @@ Source: Keysers, Deselaers, Gollan and Ney, 2007, "Deformation models for image 
 """
 
 import ctypes
-from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -50,17 +49,17 @@ class WarpedDistance:
 
     def __init__(self, gradients: Tensor, reach: int) -> None:
         self._reach, self._size = reach, gradients.shape[1:]
-        self._native = gradients.device.type == "cpu" and native.library() is not None
         self._gradients = gradients.float().contiguous()
-        self._boxes = _boxes(gradients) if self._native else None
+        self._kernel = _kernel() if gradients.device.type == "cpu" else None
+        self._boxes = _boxes(gradients) if self._kernel is not None else None
 
     def __call__(self, first: Tensor, second: Tensor) -> Tensor:
         """(P,) and (P,) int64 positions of images -> (P,) float32, >= 0; not the same with both exchanged."""
-        if self._boxes is not None:
+        if self._kernel is not None and self._boxes is not None:
             first, second = first.contiguous(), second.contiguous()
             out = torch.empty(len(first))
             tensors = (self._gradients, self._boxes, first, second, out)
-            _kernel()(*(tensor.data_ptr() for tensor in tensors), len(first), *self._size, self._reach)
+            self._kernel(*(tensor.data_ptr() for tensor in tensors), len(first), *self._size, self._reach)
             return out
         pairs = _PAIRS if first.device.type == "cpu" else max(_PAIRS, _NUMBERS // self._gradients[0].numel())
         parts = zip(torch.split(first, pairs), torch.split(second, pairs), strict=True)
@@ -111,10 +110,10 @@ def _boxes(gradients: Tensor) -> Tensor:
     return torch.stack(edges, 1).contiguous()
 
 
-@cache
-def _kernel() -> "ctypes._NamedFuncPointer":
+def _kernel() -> "ctypes._NamedFuncPointer | None":
     found = native.library()
-    assert found is not None, native.why_not()
+    if found is None:
+        return None
     function = found.deformation_distances
     function.argtypes, function.restype = [ctypes.c_void_p] * 5 + [ctypes.c_int64] * 5, None
     return function
