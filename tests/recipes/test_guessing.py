@@ -1,20 +1,12 @@
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 from improved_gan.data import Guesses, LabelledImages, LabelSplit, load_digits
-from improved_gan.models import Discriminator, Judgement
-from improved_gan.recipes.digits import digits
-from improved_gan.recipes.experiment import Experiment
-from improved_gan.recipes.guessing import Guessing, RenewedGuesses
+from improved_gan.recipes.guessing import Guessing
 from improved_gan.recipes.recipe import described
 from improved_gan.techniques import grid_positions
-from improved_gan.training.loop import take_steps
-from improved_gan.training.state import TrainingState
 
 
 def test_guesses_are_mostly_right_and_as_many_as_asked() -> None:
@@ -49,87 +41,6 @@ def test_what_no_label_reaches_is_no_guess() -> None:
     assert (places < 20).all()
 
 
-class Oracle(Discriminator):
-    """Its hidden layers know the class of each image, which its first pixel tells, and more that is of no use."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.zeros(1))
-
-    def forward(self, images: torch.Tensor) -> Judgement:
-        raise AssertionError("only its layers are asked for")
-
-    def hidden_layers(self, images: torch.Tensor) -> list[torch.Tensor]:
-        classes = (images[:, 0, 0, 0] * 255).round().long()
-        noise = torch.rand(len(images), 3, generator=torch.Generator().manual_seed(len(images)))
-        return [1e3 * noise, torch.full((len(images), 2, 2, 2), 7.0), 5 * F.one_hot(classes, 3) + 0.1 * noise]
-
-
-def marked() -> tuple[LabelledImages, LabelSplit]:
-    """300 images of noise whose first pixel is the class."""
-    images = torch.randint(0, 256, (300, 1, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    images[:, 0, 0, 0] = torch.arange(300) % 3
-    data = LabelledImages(images, torch.arange(300) % 3)
-    return data, LabelSplit.draw(data.labels, 9, seed=1)
-
-
-def renewed(guessing: Guessing, discriminator: Callable[[], Discriminator]) -> RenewedGuesses:
-    return RenewedGuesses(guessing, *marked(), epochs=8, batch_size=60, discriminator=discriminator)
-
-
-ROUNDS = Guessing(batch_size=5, share=0.5, duration=0.5, rounds=2, later_share=0.9)
-
-
-def test_the_second_round_asks_the_layers_of_the_discriminator() -> None:
-    data, split = marked()
-    asked = []
-    source = renewed(ROUNDS, lambda: asked.append(1) or Oracle())  # type: ignore[func-returns-value]
-    first = source.at(0)
-    expected = replace(ROUNDS, rounds=1).guesses(data, split, epochs=8)
-    assert first is not None
-    assert torch.equal(first.indices, expected.indices)
-    assert torch.equal(first.classes, expected.classes)
-    assert source.at(1) is not None
-    assert [source.at(epoch) for epoch in (2, 3)] == [None, None]
-    assert not asked
-    for epoch in (4, 5):
-        second = source.at(epoch)
-        assert second is not None
-        assert torch.equal(second.classes, data.labels[second.indices])
-        assert 0.8 * 300 < len(second.indices) <= 0.9 * 300
-        assert second.batch_size == 5
-    assert [source.at(epoch) for epoch in (6, 7)] == [None, None]
-    assert len(asked) == 1
-
-
-@pytest.mark.parametrize(
-    ("layers", "right"), [((2,), True), ((1, 2), True), ((7,), True), ((0, 1, 2), True), ((0, 1), False), ((0,), False)]
-)
-def test_only_the_layers_that_are_named_have_a_part(layers: tuple[int, ...], right: bool) -> None:
-    """Only the last of three is of use; each counts the same, however large it is."""
-    data, _ = marked()
-    guesses = renewed(replace(ROUNDS, layers=layers), Oracle).at(4)
-    assert guesses is not None
-    wrong = (guesses.classes != data.labels[guesses.indices]).float().mean().item()
-    assert (wrong == 0) if right else (wrong > 0.3)
-
-
-def test_guesses_are_saved_and_go_on_without_being_made_again() -> None:
-    def never() -> Discriminator:
-        raise AssertionError("guesses are made again")
-
-    source, later = renewed(ROUNDS, Oracle), renewed(ROUNDS, never)
-    wanted = source.at(5)
-    later.load_state_dict(source.state_dict())
-    got = later.at(5)
-    assert wanted is not None
-    assert got is not None
-    assert torch.equal(got.indices, wanted.indices)
-    assert torch.equal(got.classes, wanted.classes)
-    with pytest.raises(AssertionError, match="made again"):
-        renewed(ROUNDS, never).at(5)
-
-
 @pytest.mark.parametrize(("epochs", "rounds", "duration"), [(24, 4, 0.5), (7, 3, 0.4), (2, 4, 1.0), (1, 4, 0.1)])
 def test_every_round_that_has_an_epoch_sees_its_guesses_first(epochs: int, rounds: int, duration: float) -> None:
     guessing = Guessing(rounds=rounds, duration=duration)
@@ -138,57 +49,6 @@ def test_every_round_that_has_an_epoch_sees_its_guesses_first(epochs: int, round
     assert seen[0] == 0
     assert told == sorted(told)
     assert set(told) == set(range(min(rounds, epochs)))
-
-
-class Across(Oracle):
-    """Its layers hold the number of images in the batch."""
-
-    independent_rows = False
-
-    def hidden_layers(self, images: torch.Tensor) -> list[torch.Tensor]:
-        assert len(images) == 60
-        return super().hidden_layers(images)
-
-
-def test_a_network_that_looks_across_the_batch_sees_batches_as_in_training() -> None:
-    data, _ = marked()
-    guesses = renewed(ROUNDS, Across).at(4)
-    assert guesses is not None
-    assert torch.equal(guesses.classes, data.labels[guesses.indices])
-
-
-def test_a_network_that_diverged_leaves_its_guesses_as_they_are() -> None:
-    class Diverged(Oracle):
-        def hidden_layers(self, images: torch.Tensor) -> list[torch.Tensor]:
-            return [layer * torch.nan for layer in super().hidden_layers(images)]
-
-    source = renewed(ROUNDS, Diverged)
-    first, second = source.at(0), source.at(4)
-    assert first is not None
-    assert second is not None
-    assert torch.equal(first.indices, second.indices)
-    assert torch.equal(first.classes, second.classes)
-
-
-def test_a_run_of_several_rounds_goes_on_to_the_last_bit() -> None:
-    torch.set_num_threads(1)
-    recipe = replace(digits(), epochs=4, guessing=Guessing(10, rounds=2, duration=0.8, num_components=32))
-    experiment = Experiment.prepare(recipe, seed=1, split_seed=1, data_folder=None, device="cpu")
-
-    def states(state: TrainingState) -> Iterator[dict[str, torch.Tensor]]:
-        steps = take_steps(state, experiment.batches(state), recipe.objective, experiment.schedule())
-        yield from ({name: value.clone() for name, value in state.tensors().items()} for _ in steps)
-
-    whole = list(states(experiment.start()))
-    per_epoch = len(whole) // 4
-    assert not torch.equal(whole[0]["guesses.classes"], whole[-1]["guesses.classes"])
-    for done in (per_epoch // 2, 2 * per_epoch, 2 * per_epoch + 3):  # in a round, between two, in the second
-        state = experiment.start()
-        state.load(whole[done - 1])
-        rest = list(states(state))
-        assert len(rest) == len(whole) - done
-        for name, value in whole[-1].items():
-            assert name == "progress.seconds" or torch.equal(rest[-1][name], value), name
 
 
 def test_what_came_later_is_told_only_where_it_is_used() -> None:

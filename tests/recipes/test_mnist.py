@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from improved_gan.models import PlacedDiscriminator
-from improved_gan.recipes import Recipe, mnist, mnist_best, mnist_fast
+from improved_gan.recipes import Recipe, mnist, mnist_best, mnist_fast, mnist_game
 from improved_gan.techniques import grid_positions
 
 
@@ -30,11 +30,11 @@ def test_another_budget_is_not_in_the_paper() -> None:
 
 
 def test_with_very_few_labels_the_generator_has_two_turns() -> None:
-    assert [mnist_best(labels).generator_steps for labels in (20, 50, None)] == [2, 1, 1]
+    assert [mnist_game(labels).generator_steps for labels in (20, 50, None)] == [2, 1, 1]
     assert mnist(20).generator_steps == 1  # as released
 
 
-@pytest.mark.parametrize("recipe", [mnist_fast(), mnist_best()], ids=lambda recipe: recipe.name)
+@pytest.mark.parametrize("recipe", [mnist_fast(), mnist_best(), mnist_game()], ids=lambda recipe: recipe.name)
 def test_our_own_recipes_are_permutation_invariant_and_compared_with_the_same_figure(recipe: Recipe) -> None:
     assert recipe.paper == mnist().paper
     assert recipe.load_data is mnist().load_data

@@ -7,7 +7,7 @@ from improved_gan.recipes.cifar10 import cifar10, cifar10_labels_alone, cifar10_
 from improved_gan.recipes.digits import digits, digits_labels_alone
 from improved_gan.recipes.folder import folder
 from improved_gan.recipes.imagenet import imagenet_128
-from improved_gan.recipes.mnist import mnist, mnist_best, mnist_fast
+from improved_gan.recipes.mnist import mnist, mnist_best, mnist_fast, mnist_game
 from improved_gan.recipes.mnist_pictures import mnist_classifier, mnist_pictures
 from improved_gan.recipes.recipe import Recipe, RecipeError
 from improved_gan.recipes.svhn import svhn, svhn_pictures
@@ -28,6 +28,7 @@ __all__ = [
     "mnist_best",
     "mnist_classifier",
     "mnist_fast",
+    "mnist_game",
     "mnist_pictures",
     "svhn",
     "svhn_pictures",
@@ -40,6 +41,7 @@ RECIPES: dict[str, Callable[[int | None], Recipe]] = {
     "mnist": mnist,
     "mnist-fast": mnist_fast,
     "mnist-best": mnist_best,
+    "mnist-game": mnist_game,
     "mnist-pictures": mnist_pictures,
     "mnist-classifier": mnist_classifier,
     "cifar10": cifar10,
@@ -57,6 +59,7 @@ LABEL_CHOICES: dict[str, tuple[int | None, ...]] = dict.fromkeys(RECIPES, (None,
     "mnist": _MNIST,
     "mnist-fast": _MNIST,
     "mnist-best": _MNIST,
+    "mnist-game": _MNIST,
     "cifar10": (1000, 2000, 4000, 8000),
     "svhn": (500, 1000, 2000),
 }

@@ -17,10 +17,11 @@ from improved_gan.data.dataset import unit_range
 from improved_gan.distributed import alone, rank, world_size
 from improved_gan.models import Discriminator, Generator
 from improved_gan.recipes.evaluation import wrong_images
-from improved_gan.recipes.guessing import Guessing, RenewedGuesses
+from improved_gan.recipes.guessing import Guessing
 from improved_gan.recipes.precision import settled
 from improved_gan.recipes.preparation import check_data, draw_split
 from improved_gan.recipes.recipe import PRECISIONS, Recipe, RecipeError
+from improved_gan.recipes.renewed_guesses import RenewedGuesses
 from improved_gan.recipes.sharing import check_share, sum_over_processes, take_from_main
 from improved_gan.techniques import RandomDeformations, WeightAverage
 from improved_gan.training import Objective, Optimizers

@@ -6,22 +6,20 @@ semi-supervised learning", who renew guesses every epoch). Guesses may rest in t
 what was learnt from them by heart is forgotten before the next are made.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from improved_gan.data import Guesses, LabelledImages, LabelSplit
-from improved_gan.data.dataset import unit_range
-from improved_gan.distributed import alone, from_main
-from improved_gan.models import Discriminator, laid_out
+from improved_gan.distributed import from_main
+from improved_gan.models import laid_out
 from improved_gan.techniques import deformation_neighbours, spread_labels, surest_of_each_class
 
-__all__ = ["Guessing", "RenewedGuesses"]
+__all__ = ["Guessing", "images_at", "known_labels"]
 
-_ROWS = 1000
 _ALPHA, _LATER_ALPHA = 0.99, 0.999  # neighbours in layers are more alike, so labels may go farther
 
 
@@ -33,14 +31,16 @@ class Guessing:
         batch_size: how many images with a guessed class a step sees.
         share: of the training images, the surest of each class, 0 < share <= 1.
         duration: share of the run, or of each round, from its start, that sees them, 0 < duration <= 1.
-        num_neighbours, num_components: see `techniques.spread_labels`; so many components for each layer.
+        num_neighbours: of the graphs, see `techniques.spread_labels`.
+        num_components: see there; so many for each layer.
         rounds: equal parts of the run; labels are spread anew at the beginning of each, from the second on over layers
             of the discriminator (with averaged weights).
         later_share: `share` from the second round on; None for the same.
         layers: which hidden layers of the discriminator, counted from 0, make the graph then, each scaled to length 1;
             the last one in place of those that it has not.
         reach: how far pixels may move where neighbours are looked for in the images, see
-            `techniques.deformation_neighbours`; None: among principal components, which know no places.
+            `techniques.deformation_neighbours`; None: among principal components, which know no places. Later
+            rounds then take the mean of both graphs' probabilities.
 
     Raises:
         ValueError: a number out of its range.
@@ -81,12 +81,20 @@ class Guessing:
             epochs: of the run.
             positions: (H * W, 2) where their pixels lie; None: in rows and columns.
         """
-        rows, labels = _known(data, split)
-        places, classes = self.spread(_images(data, rows), labels, positions)
+        rows, labels = known_labels(data, split)
+        places, classes = self.spread(images_at(data, rows), labels, positions)
         return Guesses(rows[places], classes, self.batch_size, self.num_epochs(epochs))
 
     def spread(self, images: Tensor, labels: Tensor, positions: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Guess the classes of images, as in the first round.
+
+        Returns:
+            (M,) places of the surest share of each class among the images, and (M,) their classes, int64.
+        """
+        return self.surest(self.answers(images, labels, positions), self.share)
+
+    def answers(self, images: Tensor, labels: Tensor, positions: Tensor | None = None) -> Tensor:
+        """The graph of the first round.
 
         Args:
             images: (N, ...) of a real dtype, with `reach` (N, C, H, W); their scale does not matter.
@@ -94,47 +102,46 @@ class Guessing:
             positions: (H * W, 2) where pixels lie, for `reach`; None: in rows and columns.
 
         Returns:
-            (M,) places of the surest share of each class among the images, and (M,) their classes, int64.
+            (N, K) float64 class probabilities.
         """
-        neighbours = None
+        number, neighbours = min(self.num_neighbours, len(images) - 1), None
         if self.reach is not None:
-            number = min(self.num_neighbours, len(images) - 1)
-            neighbours = deformation_neighbours(
-                images if positions is None else laid_out(images, positions), number, reach=self.reach
-            )
-        return self._surest(images, labels, self.num_components, _ALPHA, self.share, neighbours)
+            placed = images if positions is None else laid_out(images, positions)
+            neighbours = deformation_neighbours(placed, number, reach=self.reach)
+        found = spread_labels(
+            images,
+            labels,
+            num_neighbours=number,
+            num_components=self.num_components,
+            alpha=_ALPHA,
+            neighbours=neighbours,
+        )
+        return from_main(found)  # the same in all processes, to the last bit
 
-    def spread_over_layers(self, layers: Sequence[Tensor], labels: Tensor) -> tuple[Tensor, Tensor]:
-        """The same as in the later rounds.
+    def answers_over_layers(self, layers: Sequence[Tensor], labels: Tensor) -> Tensor:
+        """The graph of a later round.
 
         Args:
             layers: of the discriminator, (N, A_i) each.
             labels: (N,) int64 classes, -1 where there is no label.
-        """
-        beside = torch.cat([F.normalize(layer) for layer in layers], 1)
-        num_components, share = len(layers) * self.num_components, self.later_share or self.share
-        return self._surest(beside, labels, num_components, _LATER_ALPHA, share)
 
-    def _surest(
-        self,
-        points: Tensor,
-        labels: Tensor,
-        num_components: int,
-        alpha: float,
-        share: float,
-        neighbours: tuple[Tensor, Tensor] | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        probabilities = spread_labels(
-            points,
+        Returns:
+            (N, K) float64 class probabilities.
+        """
+        found = spread_labels(
+            torch.cat([F.normalize(layer) for layer in layers], 1),
             labels,
-            num_neighbours=min(self.num_neighbours, len(points) - 1),
-            num_components=num_components,
-            alpha=alpha,
-            neighbours=neighbours,
+            num_neighbours=min(self.num_neighbours, len(labels) - 1),
+            num_components=len(layers) * self.num_components,
+            alpha=_LATER_ALPHA,
         )
-        probabilities = from_main(probabilities)  # the same in all processes, to the last bit
-        surest = surest_of_each_class(probabilities, share)
-        return surest, probabilities.argmax(1)[surest]
+        return from_main(found)
+
+    @staticmethod
+    def surest(probabilities: Tensor, share: float) -> tuple[Tensor, Tensor]:
+        """(M,) places of the surest share of each class and (M,) their classes, from (N, K) probabilities."""
+        places = surest_of_each_class(probabilities, share)
+        return places, probabilities.argmax(1)[places]
 
     def num_epochs(self, epochs: int) -> int:
         """How many epochs of a run, or of each of its rounds, see the guesses."""
@@ -152,97 +159,7 @@ class Guessing:
         return latest if epoch - starts[latest] < self.num_epochs(epochs) else None
 
 
-class RenewedGuesses(nn.Module):
-    """The guesses of a run with several rounds; a `GuessSource`.
-
-    What is guessed at present stands in buffers, so that it is saved with the run and a later start goes on with it.
-
-    Where the discriminator's layers are not finite the guesses stay as they are.
-
-    Args:
-        guessing: how.
-        data: the training images; only the labels of the split are read.
-        split: which images have labels.
-        epochs: of the run.
-        batch_size: of the unlabelled images in a step.
-        discriminator: gives the network whose layers make the graph, as it is when it is asked for.
-        positions: (H * W, 2) where pixels lie; None: in rows and columns.
-    """
-
-    round: Tensor
-    classes: Tensor
-
-    def __init__(
-        self,
-        guessing: Guessing,
-        data: LabelledImages,
-        split: LabelSplit,
-        *,
-        epochs: int,
-        batch_size: int,
-        discriminator: Callable[[], nn.Module],
-        positions: Tensor | None = None,
-    ) -> None:
-        super().__init__()
-        self._guessing, self._data, self._split, self._epochs = guessing, data, split, epochs
-        self._batch_size, self._discriminator, self._positions = batch_size, discriminator, positions
-        self.register_buffer("round", torch.tensor(-1))
-        self.register_buffer("classes", torch.full((len(data),), -1, dtype=torch.int16))  # -1: no guess
-
-    @property
-    def batch_size(self) -> int:
-        """How many guessed images a step sees."""
-        return self._guessing.batch_size
-
-    def at(self, epoch: int) -> Guesses | None:
-        """The guesses of an epoch; its round's are made when it is first asked for."""
-        number = self._guessing.round_at(epoch, self._epochs)
-        if number is None:
-            return None
-        if number != int(self.round):
-            self._renew(number)
-        rows = (self.classes >= 0).nonzero().flatten()
-        return Guesses(rows, self.classes[rows].long(), self.batch_size, self._epochs)
-
-    def _renew(self, number: int) -> None:
-        rows, labels = _known(self._data, self._split)
-        if number == 0:
-            places, classes = self._guessing.spread(_images(self._data, rows), labels, self._positions)
-        else:
-            layers = self._layers(rows)
-            if not all(bool(layer.isfinite().all()) for layer in layers):
-                return  # a run that diverged, beside others that did not: it keeps the guesses that it has
-            places, classes = self._guessing.spread_over_layers(layers, labels.to(layers[0].device))
-        self.classes.fill_(-1)
-        self.classes[rows[places.cpu()]] = classes.cpu().to(self.classes.dtype)
-        self.round.fill_(number)
-
-    @torch.no_grad()
-    def _layers(self, rows: Tensor) -> list[Tensor]:
-        """The layers that make the graph, (N, A_i) float32 each.
-
-        A network that looks across the batch sees batches as in training, in a fixed random order.
-        """
-        network = self._discriminator().eval()
-        assert isinstance(network, Discriminator)
-        device, single = next(network.parameters()).device, network.independent_rows
-        order = (
-            torch.arange(len(rows)) if single else torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))
-        )
-
-        def of(some: Tensor) -> list[Tensor]:
-            images = unit_range(self._data.images[some].to(device))
-            layers = network.hidden_layers(images) or [images]
-            chosen = sorted({min(index, len(layers) - 1) for index in self._guessing.layers})
-            return [layers[index].flatten(1).float() for index in chosen]
-
-        with alone():
-            parts = [of(some) for some in torch.split(rows[order], _ROWS if single else self._batch_size)]
-        back = order.argsort().to(device)
-        return [torch.cat(layer)[back] for layer in zip(*parts, strict=True)]
-
-
-def _known(data: LabelledImages, split: LabelSplit) -> tuple[Tensor, Tensor]:
+def known_labels(data: LabelledImages, split: LabelSplit) -> tuple[Tensor, Tensor]:
     """(N,) positions that training may see, and (N,) their classes, -1 for those without a label in the split."""
     labels = torch.full((len(data),), -1)
     labels[list(split.indices)] = torch.tensor(split.labels)
@@ -250,6 +167,6 @@ def _known(data: LabelledImages, split: LabelSplit) -> tuple[Tensor, Tensor]:
     return rows, labels[rows]
 
 
-def _images(data: LabelledImages, rows: Tensor) -> Tensor:
+def images_at(data: LabelledImages, rows: Tensor) -> Tensor:
     """The images at these ascending positions; all of them as they are, perhaps mapped from a file."""
     return data.images if len(rows) == len(data) else data.images[rows]

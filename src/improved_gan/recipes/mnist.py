@@ -1,8 +1,8 @@
-"""MNIST from 20, 50, 100 or 200 labels: the first table of the paper (section 6.1), and two recipes of ours.
+"""MNIST from 20, 50, 100 or 200 labels: the first table of the paper (section 6.1), and three recipes of ours.
 
-`mnist` has the released settings, `mnist-best` plays the same game in less time. `mnist-fast` spreads labels over
-a graph of neighbours, again and again, and has new forms of the digits in place of a game. All see images as vectors
-in any order: where pixels lie is learnt, where it is used. Settings were chosen on training images (docs/results.md).
+`mnist` has the released settings, `mnist-game` plays the same game in less time. `mnist-fast` and `mnist-best` spread
+labels over a graph of digits that bend into each other, and learn these with no game. All see images as vectors in any
+order: where pixels lie is learnt, where it is used. Settings were chosen on training images (docs/results.md).
 """
 
 from dataclasses import replace
@@ -17,7 +17,7 @@ from improved_gan.recipes.recipe import AUTO, Recipe
 from improved_gan.techniques import feature_matching_loss
 from improved_gan.training import Regularised, SemiSupervised
 
-__all__ = ["mnist", "mnist_best", "mnist_fast"]
+__all__ = ["mnist", "mnist_best", "mnist_fast", "mnist_game"]
 
 # Wrong of 10,000 test images, mean and deviation over ten label subsets (paper, table 1).
 _PAPER = {20: "1677 ± 452", 50: "221 ± 136", 100: "93 ± 6.5", 200: "90 ± 4.2"}
@@ -27,7 +27,7 @@ def mnist(labels: int | None = None) -> Recipe:
     """Semi-supervised MNIST, permutation-invariant: dense networks, feature matching, 300 epochs at a constant rate.
 
     Measured (docs/results.md): 100 wrong with 100 labels after 99 epochs in bfloat16, seed 1, an hour on one core. With
-    20 labels the discriminator wins within two epochs, in float32 too; `mnist-best` and `--generator-steps 2` do not.
+    20 labels the discriminator wins within two epochs, in float32 too; `mnist-game` and `--generator-steps 2` do not.
 
     Args:
         labels: the budget; default 100. The paper has 20, 50, 100 and 200.
@@ -81,6 +81,27 @@ def mnist_fast(labels: int | None = None) -> Recipe:
 
 
 def mnist_best(labels: int | None = None) -> Recipe:
+    """`mnist-fast` twice: after eight epochs labels are spread anew, over what the network has learnt as well.
+
+    The second guesses are the mean of two graphs, that of digits whose pixels may move and that of the last hidden
+    layer; on training images they were wrong 6 to 9% less often than the first.
+
+    Args:
+        labels: the budget; default 100.
+    """
+    first = mnist_fast(labels)
+    assert first.guessing is not None
+    return replace(
+        first,
+        name="mnist-best",
+        summary="MNIST in a quarter of an hour of one core: mnist-fast with a second round; no pictures",
+        epochs=16,
+        guessing=replace(first.guessing, rounds=2),
+        sample_every=16,
+    )
+
+
+def mnist_game(labels: int | None = None) -> Recipe:
     """The game of `mnist` in 120 epochs, the last 48 ever slower: half an hour a model on two cores, two at once.
 
     Measured (docs/results.md): 92, 97 and 131 wrong with 100 labels, splits and seeds 1 to 3, 68 to 79 minutes on one
@@ -92,7 +113,7 @@ def mnist_best(labels: int | None = None) -> Recipe:
     """
     return replace(
         mnist(labels),
-        name="mnist-best",
+        name="mnist-game",
         summary="MNIST in half an hour on two cores: the game of mnist, shorter, at a falling rate",
         epochs=120,
         generator_steps=2 if labels is not None and labels < 50 else 1,
