@@ -32,6 +32,7 @@ TECHNIQUES = (
     "gaussian_noise",
     "weight_averaging",
     "label_spreading",
+    "image_deformation_model",
     "virtual_adversarial",
     "random_deformations",
 )
@@ -40,6 +41,7 @@ WITHOUT = {
     "semi_supervised": "gaussian_noise",
     "weight_averaging": "semi_supervised",
     "label_spreading": "semi_supervised",
+    "image_deformation_model": "semi_supervised",
     "virtual_adversarial": "semi_supervised",
     "random_deformations": "semi_supervised",
 }
