@@ -1,4 +1,4 @@
-"""The classifying DCGAN with labels spread among digits that bend a little (docs/techniques/image_deformation_model.md)."""
+"""The classifying DCGAN with labels spread among digits that bend (docs/techniques/image_deformation_model.md)."""
 
 from dataclasses import replace
 

@@ -42,6 +42,14 @@ def test_missing_kernels_are_told_where_they_would_help(tmp_path: Path, monkeypa
     told = "without compiled kernels, so about half as fast as could be: no C++ compiler found"
     assert told in go(out=tmp_path / "run", precision="bfloat16", dry_run=True)
     assert told not in go(out=tmp_path / "run", precision="float32", dry_run=True)
+    recipe = tmp_path / "bent.py"
+    recipe.write_text(
+        "from dataclasses import replace\nfrom improved_gan.recipes import digits\n"
+        "from improved_gan.recipes.guessing import Guessing\n"
+        "def recipe(labels=None):\n    return replace(digits(labels), name='bent', guessing=Guessing(reach=1))\n"
+    )
+    text = go(out=tmp_path / "run", recipe=str(recipe), precision="float32", dry_run=True)
+    assert "ten times as long until labels are spread: no C++ compiler found" in text
 
 
 def test_a_complete_run_is_told_so_and_not_touched(tmp_path: Path) -> None:

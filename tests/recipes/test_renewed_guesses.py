@@ -170,3 +170,27 @@ def test_with_a_reach_the_mean_of_both_graphs_counts() -> None:
     later.load_state_dict(source.state_dict())
     assert torch.equal(later.first_answers, source.first_answers)  # type: ignore[arg-type]
     assert "first_answers" not in renewed(ROUNDS, Oracle).state_dict()
+
+
+def test_guesses_with_a_reach_are_saved_with_one_round_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take long: a run that goes on does not make them again."""
+    recipe = replace(digits(), epochs=2, guessing=Guessing(10, reach=1))
+    experiment = Experiment.prepare(recipe, seed=1, split_seed=1, data_folder=None, device="cpu")
+    state = experiment.start()
+    next(iter(take_steps(state, experiment.batches(state), recipe.objective, experiment.schedule())))
+    saved = state.tensors()
+    assert (saved["guesses.classes"] >= 0).any()
+    assert "guesses.first_answers" not in saved
+    later = experiment.start()
+    later.load(saved)
+
+    def again(*_: object) -> torch.Tensor:
+        raise AssertionError("guesses are made again")
+
+    monkeypatch.setattr(Guessing, "answers", again)
+    assert isinstance(later.guesses, RenewedGuesses)
+    assert later.guesses.at(0) is not None
+    fresh = experiment.start().guesses
+    assert isinstance(fresh, RenewedGuesses)
+    with pytest.raises(AssertionError, match="made again"):
+        fresh.at(0)

@@ -94,7 +94,7 @@ class Experiment:
         return () if fixed else ("epochs",)
 
     def batches(self, state: TrainingState) -> Batches:
-        """The batches of this run; guesses that are renewed come from its state."""
+        """The batches of this run; guesses that are saved come from its state."""
         recipe = self.recipe
         guesses: GuessSource | None = state.guesses if isinstance(state.guesses, RenewedGuesses) else None
         if recipe.guessing is not None and guesses is None:
@@ -164,7 +164,7 @@ class Experiment:
         if self.recipe.generator_average_decay is not None:
             state.generator_average = WeightAverage(generator, self.recipe.generator_average_decay)
             after_each_step(optimizers.generator, state.generator_average.update)
-        if self.recipe.guessing is not None and self.recipe.guessing.rounds > 1:
+        if self.recipe.guessing is not None and self.recipe.guessing.saved:
             state.guesses = self._renewed_guesses(self.recipe.guessing, state)
         if self.recipe.historical_weight:
             state.histories = Histories(optimizers)

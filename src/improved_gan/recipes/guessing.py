@@ -70,6 +70,11 @@ class Guessing:
             raise ValueError(f"layers must be one or more, counted from 0; got {self.layers}")
         object.__setattr__(self, "layers", tuple(self.layers))  # a list means the same
 
+    @property
+    def saved(self) -> bool:
+        """Whether guesses are saved with the run, since they are made anew or take long; see `RenewedGuesses`."""
+        return self.rounds > 1 or self.reach is not None
+
     def guesses(
         self, data: LabelledImages, split: LabelSplit, *, epochs: int, positions: Tensor | None = None
     ) -> Guesses:

@@ -1,4 +1,4 @@
-"""Guesses that are made anew at the beginning of each round of a run, see `Guessing`."""
+"""Guesses that are made at the beginning of each round of a run, and saved with it, see `Guessing`."""
 
 from collections.abc import Callable
 
@@ -53,8 +53,9 @@ class RenewedGuesses(nn.Module):
         self._batch_size, self._discriminator, self._positions = batch_size, discriminator, positions
         self.register_buffer("round", torch.tensor(-1))
         self.register_buffer("classes", torch.full((len(data),), -1, dtype=torch.int16))  # -1: no guess
-        shape = (len(data), max(split.labels) + 1)
-        self.register_buffer("first_answers", None if guessing.reach is None else torch.zeros(shape))
+        mixed = guessing.reach is not None and guessing.rounds > 1
+        answers = torch.zeros(len(data), max(split.labels) + 1) if mixed else None
+        self.register_buffer("first_answers", answers)
 
     @property
     def batch_size(self) -> int:
