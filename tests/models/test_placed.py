@@ -5,7 +5,7 @@ import torch
 from scipy.interpolate import RegularGridInterpolator
 
 from improved_gan.data import LabelledImages, LabelSplit, load_digits
-from improved_gan.models import DenseGenerator, PlacedDiscriminator
+from improved_gan.models import DenseGenerator, PlacedDiscriminator, placed_images
 from improved_gan.models.placed import PixelLayout
 from improved_gan.recipes.deforming import Deforming
 from improved_gan.recipes.digits import digits
@@ -183,3 +183,14 @@ def test_a_run_learns_where_pixels_lie_and_tells_its_discriminator() -> None:
     assert any("layout.near" in name for name in saved)
     state.load(saved)
     assert torch.equal(state.discriminator.layout.near, second.discriminator.layout.near)
+
+
+def test_images_are_placed_as_the_layout_does_and_keep_their_dtype() -> None:
+    order = torch.randperm(63, generator=torch.Generator().manual_seed(0))
+    images = torch.randint(0, 256, (5, 2, 9, 7), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    shuffled = images.flatten(2)[:, :, order].reshape(images.shape)
+    placed = placed_images(shuffled, grid_positions(9, 7)[order])
+    assert torch.equal(placed, images)
+    assert placed_images(shuffled.double(), grid_positions(9, 7)[order]).dtype == torch.float64
+    with pytest.raises(ValueError, match=r"\(N, C, H, W\)"):
+        placed_images(shuffled[0], grid_positions(9, 7))

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -41,7 +42,9 @@ def test_what_no_label_reaches_is_no_guess() -> None:
     assert (places < 20).all()
 
 
-@pytest.mark.parametrize(("epochs", "rounds", "duration"), [(24, 4, 0.5), (7, 3, 0.4), (2, 4, 1.0), (1, 4, 0.1)])
+@pytest.mark.parametrize(
+    ("epochs", "rounds", "duration"), [(24, 4, 0.5), (9, 2, 1.0), (7, 3, 0.4), (2, 4, 1.0), (1, 4, 0.1)]
+)
 def test_every_round_that_has_an_epoch_sees_its_guesses_first(epochs: int, rounds: int, duration: float) -> None:
     guessing = Guessing(rounds=rounds, duration=duration)
     seen = [guessing.round_at(epoch, epochs) for epoch in range(epochs)]
@@ -49,6 +52,7 @@ def test_every_round_that_has_an_epoch_sees_its_guesses_first(epochs: int, round
     assert seen[0] == 0
     assert told == sorted(told)
     assert set(told) == set(range(min(rounds, epochs)))
+    assert None not in [replace(guessing, duration=1.0).round_at(epoch, epochs) for epoch in range(epochs)]
 
 
 def test_what_came_later_is_told_only_where_it_is_used() -> None:

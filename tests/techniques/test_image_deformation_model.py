@@ -40,7 +40,7 @@ def test_labels_spread_over_them() -> None:
 def test_scale_and_dtype_do_not_matter_to_neighbours() -> None:
     images = DIGITS[:100]
     expected, _ = deformation_neighbours(images, 3)
-    for same in (images.to(torch.uint8), 7 * images.double(), images.half()):
+    for same in (images.to(torch.uint8), 7 * images.double(), images.half(), 1e34 * images, 1e-30 * images):
         assert (deformation_neighbours(same, 3)[0] == expected).float().mean() > 0.99
 
 
@@ -72,6 +72,7 @@ def test_equal_and_blank_images_are_at_no_distance() -> None:
         ({"num": 5}, r"1\.\.4"),
         ({"num": 0}, r"1\.\.4"),
         ({"reach": -1}, "negative"),
+        ({"reach": 1.0}, "whole"),
     ],
 )
 def test_bad_input(change: dict[str, object], message: str) -> None:

@@ -70,9 +70,11 @@ def test_neighbours_may_be_given() -> None:
         ((torch.zeros(3, 1).long(), torch.zeros(3, 1)), r"\(4, k\) each"),
         ((torch.zeros(4, 2).long(), torch.zeros(4, 1)), r"\(4, k\) each"),
         ((torch.zeros(4, 0).long(), torch.zeros(4, 0)), r"\(4, k\) each"),
-        ((torch.full((4, 1), 4), torch.zeros(4, 1)), "at positions 0..3"),
-        ((torch.full((4, 1), -1), torch.zeros(4, 1)), "at positions 0..3"),
+        ((torch.full((4, 1), 4), torch.zeros(4, 1)), "whole positions 0..3"),
+        ((torch.full((4, 1), -1), torch.zeros(4, 1)), "whole positions 0..3"),
+        ((torch.zeros(4, 1), torch.zeros(4, 1)), "whole positions"),
         ((torch.zeros(4, 1).long(), torch.full((4, 1), torch.nan)), "not negative"),
+        ((torch.zeros(4, 1).long(), torch.full((4, 1), torch.inf)), "finite"),
     ],
 )
 def test_bad_neighbours(neighbours: tuple[torch.Tensor, torch.Tensor], message: str) -> None:

@@ -82,17 +82,17 @@ def announce_run(experiment: Experiment, out: Path, console: Console, *, models:
         f"{recipe.epochs} epochs of {experiment.steps_per_epoch} steps, {recipe.precision} on "
         f"{experiment.device}, {torch.get_num_threads()} threads{_how(recipe)}; {where} {out}",
     )
-    if experiment.device.type == "cpu" and (slower := _slower_without_kernels(recipe)) and (why := native.why_not()):
+    if (slower := _slower_without_kernels(recipe, experiment.device)) and (why := native.why_not()):
         say(console, f"without compiled kernels, so {slower}: {why}")
     for line in expectation(recipe, packaged_record(recipe.name)):
         say(console, line)
 
 
-def _slower_without_kernels(recipe: Recipe) -> str:
+def _slower_without_kernels(recipe: Recipe, device: torch.device) -> str:
     """What the compiled kernels are for in this recipe; empty where for nothing."""
-    if recipe.precision == "bfloat16" and not recipe.channels_last:  # the dense pair
+    if device.type == "cpu" and recipe.precision == "bfloat16" and not recipe.channels_last:  # the dense pair
         return "about half as fast as could be"
-    if recipe.guessing is not None and recipe.guessing.reach is not None:
+    if recipe.guessing is not None and recipe.guessing.reach is not None:  # on the CPU, wherever training is
         return "it takes some ten times as long until labels are spread"
     return ""
 

@@ -57,9 +57,14 @@ def neighbour_descent(distance: Distance, start: Tensor, num: int, *, rounds: in
 
 
 def _both_ways(near: Tensor) -> Tensor:
-    """(N, k) neighbours -> (N, k + _NEAR) them and examples that they are neighbours of; -1 where there are fewer."""
+    """(N, k) neighbours -> (N, k + _NEAR) them and some of those that have them; -1 where there are fewer.
+
+    Some at random: the nearest are mostly neighbours themselves, and the first in the data may be all of one kind.
+    """
     number, num = near.shape
-    to, order = near.flatten().sort(stable=True)
+    mixed = torch.randperm(near.numel(), generator=torch.Generator().manual_seed(number)).to(near.device)
+    to, order = near.flatten()[mixed].sort(stable=True)
+    order = mixed[order]
     by = torch.arange(number, device=near.device).repeat_interleave(num)[order]
     by, to = by[to >= 0], to[to >= 0]
     place = torch.arange(len(to), device=near.device) - torch.searchsorted(to, to)

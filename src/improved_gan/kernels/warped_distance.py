@@ -24,7 +24,9 @@ _SMOOTH = (1.0, 2.0, 1.0)
 
 
 def sobel_gradients(images: Tensor) -> Tensor:
-    """(N, C, H, W) float images -> (N, 2 C, H, W) their slopes to the right and down, a unit a pixel; 0 around them.
+    """(N, C, H, W) float images -> (N, 2 C, H, W) their slopes to the right and down, a unit a pixel.
+
+    Outside images are 0: a stroke that ends at the border has an end there.
 
     >>> sobel_gradients(torch.tensor([[[[0.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 0.0]]]]))[0, 0, 1]
     tensor([0.0000, 0.2500, 0.0000])
@@ -48,7 +50,8 @@ class WarpedDistance:
     """
 
     def __init__(self, gradients: Tensor, reach: int) -> None:
-        self._reach, self._size = reach, gradients.shape[1:]
+        self._size = gradients.shape[1:]
+        self._reach = min(reach, max(self._size[1:]))  # farther there is nothing
         self._gradients = gradients.float().contiguous()
         self._kernel = _kernel() if gradients.device.type == "cpu" else None
         self._boxes = _boxes(gradients) if self._kernel is not None else None

@@ -6,7 +6,7 @@ from improved_gan.models.dense import DenseDiscriminator, DenseGenerator
 from improved_gan.models.imagenet import ImageNetDiscriminator
 from improved_gan.models.imagenet_generator import ImageNetGenerator
 from improved_gan.models.interface import Discriminator, Generator, Judgement, judge_together
-from improved_gan.models.placed import PlacedDiscriminator, laid_out
+from improved_gan.models.placed import PlacedDiscriminator, placed_images
 
 __all__ = [
     "ConvolutionalDiscriminator",
@@ -21,5 +21,5 @@ __all__ = [
     "PlacedDiscriminator",
     "ReferenceGenerator",
     "judge_together",
-    "laid_out",
+    "placed_images",
 ]

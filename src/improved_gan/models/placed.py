@@ -24,7 +24,7 @@ from improved_gan.models.convolutional import OUTPUT_DEVIATION, started
 from improved_gan.models.interface import Discriminator, Judgement
 from improved_gan.techniques import GaussianNoise, data_dependent_init_
 
-__all__ = ["PixelLayout", "PlacedDiscriminator", "laid_out"]
+__all__ = ["PixelLayout", "PlacedDiscriminator", "placed_images"]
 
 _SLOPE = 0.1  # of the leaky ReLU
 _ROWS = 4096
@@ -95,7 +95,7 @@ class PixelLayout(nn.Module):
         return laid.reshape(images.shape)
 
 
-def laid_out(images: Tensor, positions: Tensor) -> Tensor:
+def placed_images(images: Tensor, positions: Tensor) -> Tensor:
     """Images with their pixels put where they lie, a part at a time.
 
     Args:
@@ -106,13 +106,18 @@ def laid_out(images: Tensor, positions: Tensor) -> Tensor:
         (N, C, H, W) of the same dtype, on the images' device.
 
     Raises:
-        ValueError: positions of another number, or fewer than four that are finite.
+        ValueError: images of another shape, positions of another number, or fewer than four that are finite.
     """
-    layout = PixelLayout(*images.shape[2:])
+    if images.dim() != 4:
+        raise ValueError(f"images must be (N, C, H, W); got {tuple(images.shape)}")
+    layout = PixelLayout(images.shape[2], images.shape[3])
     layout.place_(positions)
     layout.to(images.device)
-    parts = (layout(some.float()) for some in torch.split(images, _ROWS))
-    return torch.cat([(part if images.is_floating_point() else part.round()).to(images.dtype) for part in parts])
+    placed = torch.empty_like(images, memory_format=torch.contiguous_format)
+    for into, some in zip(torch.split(placed, _ROWS), torch.split(images, _ROWS), strict=True):
+        part = layout(some.float())
+        into.copy_(part if images.is_floating_point() else part.round())
+    return placed
 
 
 class PlacedDiscriminator(Discriminator):

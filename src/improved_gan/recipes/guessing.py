@@ -15,8 +15,8 @@ from torch import Tensor
 
 from improved_gan.data import Guesses, LabelledImages, LabelSplit
 from improved_gan.distributed import from_main
-from improved_gan.models import laid_out
-from improved_gan.techniques import deformation_neighbours, spread_labels, surest_of_each_class
+from improved_gan.recipes.bent_neighbours import bent_neighbours
+from improved_gan.techniques import spread_labels, surest_of_each_class
 
 __all__ = ["Guessing", "images_at", "known_labels"]
 
@@ -29,7 +29,8 @@ class Guessing:
 
     Args:
         batch_size: how many images with a guessed class a step sees.
-        share: of the training images, the surest of each class, 0 < share <= 1.
+        share: of the training images, the surest of each class, 0 < share <= 1; of N images and K classes at most
+            share * N / K of each.
         duration: share of the run, or of each round, from its start, that sees them, 0 < duration <= 1.
         num_neighbours: of the graphs, see `techniques.spread_labels`.
         num_components: see there; so many for each layer.
@@ -111,8 +112,7 @@ class Guessing:
         """
         number, neighbours = min(self.num_neighbours, len(images) - 1), None
         if self.reach is not None:
-            placed = images if positions is None else laid_out(images, positions)
-            neighbours = deformation_neighbours(placed, number, reach=self.reach)
+            neighbours = bent_neighbours(images, positions, number, self.reach)
         found = spread_labels(
             images,
             labels,
@@ -149,7 +149,7 @@ class Guessing:
         return places, probabilities.argmax(1)[places]
 
     def num_epochs(self, epochs: int) -> int:
-        """How many epochs of a run, or of each of its rounds, see the guesses."""
+        """How many epochs of a run, or about how many of each of its rounds, see the guesses."""
         return max(1, round(self.duration * epochs / min(self.rounds, epochs)))
 
     def round_at(self, epoch: int, epochs: int) -> int | None:
@@ -161,7 +161,8 @@ class Guessing:
         rounds = min(self.rounds, epochs)
         starts = [round(number * epochs / rounds) for number in range(rounds)]
         latest = max(number for number, start in enumerate(starts) if start <= epoch)
-        return latest if epoch - starts[latest] < self.num_epochs(epochs) else None
+        length = [*starts, epochs][latest + 1] - starts[latest]
+        return latest if epoch - starts[latest] < max(1, round(self.duration * length)) else None
 
 
 def known_labels(data: LabelledImages, split: LabelSplit) -> tuple[Tensor, Tensor]:

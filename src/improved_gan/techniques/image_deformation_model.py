@@ -64,7 +64,7 @@ def deformation_neighbours(images: Tensor, num: int, *, reach: int = 2) -> tuple
     """The nearest other images of each, when pixels may move; for `spread_labels(..., neighbours=...)`.
 
     60,000 digits of 28x28 take a minute or two of a core with the compiled kernels and some ten minutes without;
-    memory grows with N * C * H * W.
+    memory grows with N * C * H * W: 16 bytes for each number, the slopes and what is compared first.
 
     Args:
         images: (N, C, H, W) of a real dtype; their scale does not matter.
@@ -87,10 +87,15 @@ def deformation_neighbours(images: Tensor, num: int, *, reach: int = 2) -> tuple
     _check(images, reach)
     if not 1 <= num < len(images):
         raise ValueError(f"num must lie in 1..{len(images) - 1} for {len(images)} images; got {num}")
-    gradients = torch.cat([sobel_gradients(some.float()) for some in torch.split(images, _ROWS)])
+    brightest = max(float(some.abs().amax()) for some in torch.split(images.detach(), _ROWS)) or 1.0
+    number, channels, height, width = images.shape
+    gradients = torch.empty(number, 2 * channels, height, width, device=images.device)
+    for into, some in zip(torch.split(gradients, _ROWS), torch.split(images, _ROWS), strict=True):
+        into.copy_(sobel_gradients((some.double() / brightest).float()))
     points = principal_components(torch.cat([_blurred(some) for some in torch.split(gradients, _ROWS)]), _COMPONENTS)
-    start, _ = nearest_neighbours(points, min(max(_START, num), len(images) - 1))
-    return neighbour_descent(WarpedDistance(gradients, reach), start, num)
+    start, _ = nearest_neighbours(points, min(max(_START, num), number - 1))
+    found, distances = neighbour_descent(WarpedDistance(gradients, reach), start, num)
+    return found, distances * brightest**2
 
 
 def _blurred(gradients: Tensor) -> Tensor:
@@ -104,7 +109,7 @@ def _blurred(gradients: Tensor) -> Tensor:
 def _check(images: Tensor, reach: int) -> None:
     if images.dim() != 4 or not images.numel():
         raise ValueError(f"images must be (N, C, H, W), none of them 0; got {tuple(images.shape)}")
-    if reach < 0:
-        raise ValueError(f"reach must not be negative; got {reach}")
+    if not isinstance(reach, int) or reach < 0:
+        raise ValueError(f"reach must be a whole number, not negative; got {reach}")
     if images.is_floating_point() and not bool(images.isfinite().all()):
         raise ValueError("images must be finite; some are NaN or infinite")

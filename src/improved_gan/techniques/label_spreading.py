@@ -62,7 +62,7 @@ def spread_labels(
     if neighbours is None:
         _check_inputs(inputs, num_neighbours)
         neighbours = nearest_neighbours(principal_components(inputs, num_components), num_neighbours)
-    graph = _graph(*_checked(*neighbours, len(labels)))
+    graph = _graph(*_checked(*neighbours, labels))
     known = labels >= 0
     start = torch.zeros(len(labels), int(labels.max()) + 1, dtype=torch.float64, device=inputs.device)
     start[known, labels[known]] = 1
@@ -108,7 +108,8 @@ def surest_of_each_class(probabilities: Tensor, share: float) -> Tensor:
 def _graph(neighbours: Tensor, distances: Tensor) -> Tensor:
     """(N, N) sparse S, float64."""
     number, num = neighbours.shape
-    weights = torch.exp(-4 * distances.double() / distances[:, -1:].double().clamp_min(1e-12))
+    farthest = distances.double().amax(1, keepdim=True)
+    weights = torch.exp(-4 * distances.double() / farthest.clamp_min(1e-12))
     rows = torch.arange(number, device=neighbours.device).repeat_interleave(num)
     there = torch.stack([rows, neighbours.flatten()])
     # The larger of both directions: a pair's key is the same from either end.
@@ -163,10 +164,14 @@ def _check_inputs(inputs: Tensor, num_neighbours: int) -> None:
         raise ValueError("inputs must be finite; some are NaN or infinite")
 
 
-def _checked(positions: Tensor, distances: Tensor, number: int) -> tuple[Tensor, Tensor]:
+def _checked(positions: Tensor, distances: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """The neighbours, on the device of the labels."""
+    number = len(labels)
     if positions.dim() != 2 or positions.shape != distances.shape or len(positions) != number or not positions.numel():
         got = f"{tuple(positions.shape)} and {tuple(distances.shape)}"
         raise ValueError(f"neighbours must be positions and distances, ({number}, k) each; got {got}")
-    if int(positions.min()) < 0 or int(positions.max()) >= number or not bool((distances >= 0).all()):
-        raise ValueError(f"neighbours must be at positions 0..{number - 1}, at distances that are not negative")
-    return positions, distances
+    if positions.is_floating_point() or int(positions.min()) < 0 or int(positions.max()) >= number:
+        raise ValueError(f"neighbours must be at whole positions 0..{number - 1}; got {positions.dtype}")
+    if not bool((distances.isfinite() & (distances >= 0)).all()):
+        raise ValueError("neighbours must be at finite distances that are not negative")
+    return positions.to(labels.device).long(), distances.to(labels.device)
