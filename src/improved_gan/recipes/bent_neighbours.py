@@ -44,5 +44,5 @@ def bent_neighbours(images: Tensor, positions: Tensor | None, num: int, reach: i
 def _digest(values: Tensor) -> str:
     digest = hashlib.sha256(repr((tuple(values.shape), values.dtype)).encode())
     for part in torch.split(values, _PART):
-        digest.update(part.contiguous().cpu().view(torch.uint8).numpy())
+        digest.update(part.contiguous().cpu().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
