@@ -58,6 +58,8 @@ def mnist_fast(labels: int | None = None) -> Recipe:
     all forms of a digit. Where pixels lie is learnt from the images first, so that both depend as little on the pixels'
     order as dense layers.
 
+    Measured (docs/results.md): 76 ± 13 wrong with 100 labels over ten splits, six to seven minutes on one of two cores.
+
     Args:
         labels: the budget; default 100.
     """
