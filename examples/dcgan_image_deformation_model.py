@@ -1,33 +1,14 @@
-"""The classifying DCGAN with labels spread among digits that bend (docs/techniques/image_deformation_model.md)."""
-
-from dataclasses import replace
-
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+"""The DCGAN of label spreading with neighbours that bend (docs/techniques/image_deformation_model.md)."""
 
 import dcgan
+import dcgan_label_spreading
 import dcgan_semi_supervised
-from improved_gan.techniques import deformation_neighbours, spread_labels, surest_of_each_class
+from improved_gan.techniques import deformation_neighbours
 
 
 def make_gan() -> dcgan.Gan:
-    images, labels = (values[:1297] for values in dcgan.digits())
-    order = torch.randperm(1297, generator=torch.Generator().manual_seed(0))
-    chosen = torch.cat([order[labels[order] == label][:5] for label in range(10)])
-    known = torch.full_like(labels, -1)
-    known[chosen] = labels[chosen]
-    probabilities = spread_labels(images, known, neighbours=deformation_neighbours(images, 10, reach=1))
-    surest = surest_of_each_class(probabilities, share=0.7)
-    guesses = probabilities.argmax(1)[surest]
-    gan = dcgan_semi_supervised.make_gan()
-
-    def discriminator_loss(discriminator: nn.Sequential, real: Tensor, generated: Tensor) -> Tensor:
-        some = torch.randint(len(surest), (50,))
-        guessed = F.cross_entropy(discriminator(images[surest[some]]), guesses[some])
-        return gan.discriminator_loss(discriminator, real, generated) + guessed
-
-    return replace(gan, discriminator_loss=discriminator_loss)
+    images = dcgan.digits()[0][:1297]
+    return dcgan_label_spreading.make_gan(deformation_neighbours(images, 10, reach=1))
 
 
 if __name__ == "__main__":

@@ -11,13 +11,13 @@ import dcgan_semi_supervised
 from improved_gan.techniques import spread_labels, surest_of_each_class
 
 
-def make_gan() -> dcgan.Gan:
+def make_gan(neighbours: tuple[Tensor, Tensor] | None = None) -> dcgan.Gan:
     images, labels = (values[:1297] for values in dcgan.digits())
     order = torch.randperm(1297, generator=torch.Generator().manual_seed(0))
     chosen = torch.cat([order[labels[order] == label][:5] for label in range(10)])
     known = torch.full_like(labels, -1)
     known[chosen] = labels[chosen]
-    probabilities = spread_labels(images, known)
+    probabilities = spread_labels(images, known, neighbours=neighbours)
     surest = surest_of_each_class(probabilities, share=0.7)
     guesses = probabilities.argmax(1)[surest]
     gan = dcgan_semi_supervised.make_gan()
