@@ -88,6 +88,8 @@ def mnist_best(labels: int | None = None) -> Recipe:
     The second guesses are the mean of two graphs, that of digits whose pixels may move and that of the last hidden
     layer; on training images they were wrong 6 to 9% less often than the first.
 
+    Measured (docs/results.md): 70 ± 11 wrong with 100 labels over ten splits, eight to ten minutes on one of two cores.
+
     Args:
         labels: the budget; default 100.
     """
