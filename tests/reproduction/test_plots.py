@@ -1,12 +1,14 @@
 import builtins
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from improved_gan.reproduction.plan import RunOptions, make_plan
-from improved_gan.reproduction.plots import curve, draw_curves, draw_logs, draw_table
+from improved_gan.reproduction.plots import _logarithmic, curve, draw_curves, draw_logs, draw_table
 from improved_gan.reproduction.results import collect
 from tests.reproduction.jobs import fill, plan
 
@@ -63,3 +65,15 @@ def test_a_run_without_a_game_has_no_empty_panels(tmp_path: Path) -> None:
             sizes.append(picture.size)
     assert sizes[0][0] == pytest.approx(sizes[1][0], abs=2)
     assert sizes[0][1] == pytest.approx(sizes[1][1] / 2, abs=2)
+
+
+@pytest.mark.parametrize(("errors", "few"), [((1.6, 0.7), 3), ((3.1, 0.6), 4), ((0.9, 0.004), 6)])
+def test_a_logarithmic_axis_has_enough_numbers_to_be_read_as_one(errors: tuple[float, float], few: int) -> None:
+    figure = Figure()
+    axes = figure.subplots()
+    axes.plot([1, 2], errors)
+    _logarithmic(axes)
+    low, high = axes.get_ylim()
+    shown = [tick for tick in axes.get_yticks() if low <= tick <= high]
+    assert few <= len(shown) <= 9
+    assert len({round(after / before, 3) for before, after in pairwise(shown)}) > 1  # unequal: it is no linear axis
