@@ -130,7 +130,7 @@ def _label(axes: Axes, title: str, x: str, y: str) -> None:
 
 
 def _logarithmic(axes: Axes) -> None:
-    """A logarithmic axis with plain numbers at 1, 2 and 5 of each decade; at more where it is hardly longer than one."""
+    """A logarithmic axis with plain numbers at 1, 2 and 5 of each decade; at more where it is hardly longer."""
     from matplotlib.ticker import LogLocator, NullLocator
 
     axes.set_yscale("log")
