@@ -148,7 +148,7 @@ def test_two_tabs_and_a_browser_that_keeps_nothing(browser, tmp_path: Path) -> N
     context = browser.new_context(**DESKTOP)
     first, second = open_page(context, path), open_page(context, path)
     first.keyboard.press("1")
-    second.wait_for_function("document.getElementById('count').textContent === '1 of 3 done'")
+    second.wait_for_function("() => document.getElementById('count').textContent === '1 of 3 done'")
     context.close()
     context = browser.new_context(**DESKTOP)
     context.add_init_script("Storage.prototype.setItem = () => { throw new Error('full'); }")
@@ -166,6 +166,6 @@ def test_copied_labels_are_those_of_the_file(browser, tmp_path: Path) -> None:
     page = open_page(context, path)
     page.keyboard.press("1")
     page.click("#copy")
-    page.wait_for_function("document.getElementById('copy').textContent === 'Copied'")
+    page.wait_for_function("() => document.getElementById('copy').textContent === 'Copied'")
     assert page.evaluate("navigator.clipboard.readText()") == 'file,label\n"a,b",cat\n'
     context.close()
