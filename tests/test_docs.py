@@ -44,11 +44,102 @@ def test_the_page_names_no_option_that_does_not_exist() -> None:
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page)) <= known | {"--help", "--version"}
 
 
+def prose(text: str) -> list[str]:
+    """The lines of a page that are not in a fenced block of code; those are left empty, so that line numbers stay."""
+    lines, fence = [], ""
+    for line in text.splitlines():
+        mark = re.match(r" {0,3}(```+|~~~+)", line)
+        if not fence:
+            fence = mark[1] if mark else ""
+            lines.append("" if mark else line)
+        else:
+            fence = "" if mark and mark[1].startswith(fence) and line.strip() == mark[1] else fence
+            lines.append("")
+    return lines
+
+
+def anchors(text: str) -> set[str]:
+    """What links within a page may name: its headings by GitHub's rules, and the ids that are written in HTML.
+
+    A heading's words in small letters, without marks and punctuation but for - and _, blanks as hyphens; headings that
+    are alike are counted: same, same-1, same-2.
+    """
+    lines = prose(text)
+    found = set(re.findall(r'<\w+ (?:id|name)="([^"]+)"', "\n".join(lines)))
+    seen: dict[str, int] = {}
+    for heading in (match[1] for line in lines if (match := re.match(r" {0,3}#{1,6}\s+(.*?)(?:\s+#+)?\s*$", line))):
+        words = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower()  # of a link its text
+        slug = re.sub(r"[^\w\- ]", "", words).replace(" ", "-")
+        while slug in seen:
+            seen[slug] += 1
+            slug = f"{slug}-{seen[slug]}"
+        seen[slug] = 0
+    return found | set(seen)
+
+
+def broken_links(page: Path, text: str) -> list[str]:
+    """Links of a page to files that are not there, and to headings that their page has not."""
+    broken = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", "\n".join(prose(text))):
+        if re.match(r"https?:|mailto:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = page.parent / path if path else page
+        if not file.exists():
+            broken.append(target)
+        elif anchor and file.suffix == ".md":
+            broken += [target] * (anchor not in anchors(file.read_text() if path else text))
+    return broken
+
+
+def headless_tables(text: str) -> list[int]:
+    """Numbers of the lines that begin a table and have no line of dashes under them: rows cut off by a blank line."""
+    lines = ["", *prose(text), ""]
+    return [
+        number
+        for number in range(1, len(lines) - 1)
+        if lines[number].startswith("|")
+        and not lines[number - 1].startswith("|")
+        and not re.fullmatch(r"\|(\s*:?-+:?\s*\|)+\s*", lines[number + 1])
+    ]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)]+)\)", page.read_text()):
-        if not target.startswith(("http:", "https:", "#")):
-            assert (page.parent / target.split("#")[0]).exists(), target
+    assert broken_links(page, page.read_text()) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_tables_are_whole(page: Path) -> None:
+    assert headless_tables(page.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "broken"),
+    [
+        ("# A `b_c`, d's (e)!\n\n[to it](#a-b_c-ds-e)", []),
+        ("# Same\n\n# Same\n\n[first](#same) [second](#same-1)", []),
+        ("# Same\n\n[second](#same-1)", ["#same-1"]),
+        ("```\n# no heading\n[no link](nowhere.md)\n```\n\n[to it](#no-heading)", ["#no-heading"]),
+        ('<a id="here"></a> [to it](#here) [elsewhere](#there)', ["#there"]),
+        ("[a file](docs/nowhere.md) [a page](https://example.org/#any)", ["docs/nowhere.md"]),
+        ("[a heading](docs/results.md#theory) [none](docs/results.md#nowhere)", ["docs/results.md#nowhere"]),
+    ],
+)
+def test_broken_links_are_found(text: str, broken: list[str]) -> None:
+    assert broken_links(ROOT / "README.md", text) == broken
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("| a | b |\n|---|:-:|\n| 1 | 2 |\n\n| c |\n|---|\n| 3 |", []),
+        ("| a | b |\n|---|---|\n| 1 | 2 |\n\n| 3 | 4 |\n| 5 | 6 |", [5]),
+        ("| a |\n\n```\n| code |\n```", [1]),
+    ],
+)
+def test_tables_that_are_cut_are_found(text: str, lines: list[int]) -> None:
+    assert headless_tables(text) == lines
 
 
 def test_the_map_points_to_files_that_exist_and_names_every_technique() -> None:

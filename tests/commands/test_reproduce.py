@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from improved_gan.commands import reproduce
 from improved_gan.commands.reproduce import ReproduceOptions, run_reproduction
 from improved_gan.data import DataError
 from improved_gan.recipes import RECIPES
@@ -50,6 +51,21 @@ def test_from_nothing_to_the_table_and_not_twice(stand_in: None, tmp_path: Path)
     assert more.count("begins") == 1
 
 
+def test_a_command_that_dies_leaves_the_table_of_the_runs_that_had_ended(stand_in, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(reproduce, "_report", lambda *_: pytest.fail("as if the power had gone"))
+    with pytest.raises(pytest.fail.Exception):
+        go(tmp_path, models=2, ensemble=2, splits=1, jobs=2)
+    one, ensemble = json.loads((tmp_path / "table.json").read_text())["cells"]
+    assert len(one["single_values"]) == 2
+    assert ensemble["note"] == "computed at the end"
+    assert "| 50 labels | 1 | - | 100 | 1/1 | - | 1.0 |" in (tmp_path / "table.md").read_text()
+
+
+def test_how_long_it_will_take_is_said_where_such_runs_are_recorded(stand_in: None, tmp_path: Path) -> None:
+    assert "in all, as recorded runs took" in go(tmp_path / "known", runs=RunOptions())
+    assert "in all" not in go(tmp_path / "unknown")
+
+
 def test_a_failed_run_is_shown_and_does_not_stop_the_others(stand_in: None, tmp_path: Path) -> None:
     text = go(tmp_path, splits=13, jobs=13)
     assert "warning: digits-50/split-13-seed-13 failed and the others go on: D is not finite" in text
@@ -81,6 +97,7 @@ def test_without_a_recipe_the_papers_table_is_shown_and_nothing_written(
             "lacks train-images",
         ),
         ({"runs": RunOptions(epochs=1, device="abacus")}, RunError, "try --device cpu"),
+        ({"table": "ablations", "recipe": None, "splits": 1}, DataError, "Inception"),
         ({"labels": [50, 55]}, DataError, "55 labels cannot be shared evenly by 10 classes"),
         ({"scheduler": "tcp://127.0.0.1:9"}, RunError, "no dask scheduler answers"),
     ],

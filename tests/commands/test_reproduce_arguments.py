@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 from improved_gan.cli import app
 from improved_gan.commands import reproduce as command
 from improved_gan.commands.reproduce import ReproduceOptions
+from improved_gan.reproduction.plan import RunOptions
 
 
 @pytest.mark.parametrize(
@@ -13,6 +14,7 @@ from improved_gan.commands.reproduce import ReproduceOptions
     [
         ["mnist", "--labels", "20", "100", "50"],
         ["--labels", "20", "100", "50", "mnist"],
+        ["mnist", "--labels=20", "100", "50"],
         ["mnist", "--labels", "20", "--labels", "100", "50", "--splits", "3"],
     ],
 )
@@ -29,15 +31,37 @@ def test_every_option_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[ReproduceOptions] = []
     monkeypatch.setattr(command, "run_reproduction", lambda options, console: seen.append(options) or [])
     words = "--recipe digits --seeds 3 --ensemble 3 --epochs 4 --data d --out o --jobs 2 --threads 1 --device cpu"
-    words += " --precision bfloat16 --save-every 5 --scheduler tcp://h:1 -n"
+    words += " --precision bfloat16 --save-every 5 --score-with inception --scheduler tcp://h:1 -n"
     assert CliRunner().invoke(app, ["reproduce", *words.split()]).exit_code == 0
     one = seen[0]
     assert (one.recipe, one.models, one.ensemble, one.out, one.jobs, one.threads) == ("digits", 3, 3, Path("o"), 2, 1)
     assert (one.scheduler, one.dry_run) == ("tcp://h:1", True)
     runs = one.runs
-    assert (runs.epochs, runs.precision, runs.data, runs.device, runs.save_every) == (
-        *(4, "bfloat16", Path("d"), "cpu", 5.0),
-    )
+    assert runs == RunOptions(4, "bfloat16", Path("d"), "cpu", 5.0, "inception")
+
+
+@pytest.mark.parametrize(
+    ("words", "models", "ensemble"),
+    [([], 1, 10), (["--seeds", "4"], 4, 10), (["--ensemble", "3"], 3, 3), (["--seeds", "4", "--ensemble", "3"], 4, 3)],
+)
+def test_an_ensemble_that_is_asked_for_has_its_models(words, models: int, ensemble: int, monkeypatch) -> None:
+    seen: list[ReproduceOptions] = []
+    monkeypatch.setattr(command, "run_reproduction", lambda options, console: seen.append(options) or [])
+    assert CliRunner().invoke(app, ["reproduce", "mnist", *words]).exit_code == 0
+    assert (seen[0].models, seen[0].ensemble) == (models, ensemble)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--seeds", "2", "--ensemble", "3"], "an ensemble of 3 needs as many models"),
+        (["--record", "a.json", "--dry-run"], "--dry-run writes nothing"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(words: list[str], message: str) -> None:
+    done = CliRunner().invoke(app, ["reproduce", "--recipe", "digits", *words], env={"COLUMNS": "200"})
+    assert done.exit_code == 2
+    assert message in done.output
 
 
 def test_neither_table_nor_recipe_is_wrong_usage() -> None:

@@ -18,7 +18,8 @@ def test_elsewhere_a_line_when_a_run_begins_ends_fails_and_now_and_then(tmp_path
     jobs, console = [job(tmp_path, split=split) for split in (1, 2, 3)], screen(terminal=False)
     fill(jobs[0], wrong=7)
     fill(jobs[1], wrong=8, epoch=1)
-    with Display(jobs, console) as shown:
+    ended = []
+    with Display(jobs, console, after_each=lambda: ended.append(len(ended))) as shown:
         shown.watch(jobs[1:])
         monkeypatch.setattr(display, "_LOOK", 0)
         monkeypatch.setattr(display, "_LINE", 0)
@@ -26,6 +27,7 @@ def test_elsewhere_a_line_when_a_run_begins_ends_fails_and_now_and_then(tmp_path
         jobs[2].beside("failed.json").write_text(json.dumps({"message": "out of luck"}))
         shown.ended(Outcome(jobs[2], "failed", "out of luck"))
         shown.ended(Outcome(jobs[0], "done"))
+    assert ended == [0, 1]
     assert console.file.getvalue().splitlines() == [
         "digits-50/split-2-seed-2 goes on after epoch 1",
         "digits-50/split-3-seed-3 begins",

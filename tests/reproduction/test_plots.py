@@ -1,5 +1,6 @@
 import builtins
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from improved_gan.reproduction.plan import RunOptions, make_plan
-from improved_gan.reproduction.plots import _logarithmic, curve, draw_curves, draw_logs, draw_table
+from improved_gan.reproduction.plots import _logarithmic, _title, curve, draw_curves, draw_logs, draw_table
 from improved_gan.reproduction.results import collect
 from tests.reproduction.jobs import fill, plan
 
@@ -28,6 +29,8 @@ def test_pictures_of_a_table_that_is_half_done(tmp_path: Path) -> None:
     cells = collect(whole, lambda jobs: (0, 1))
     for path in (draw_table(whole, cells, tmp_path / "t.png"), draw_curves(whole, tmp_path / "c.png")):
         assert path.read_bytes().startswith(PNG)
+    assert [_title(cell) for cell in cells] == ["50 labels\none model\n1/3 splits", "50 labels\n2 averaged\n0/3 splits"]
+    assert _title(replace(cells[0], splits=1)) == "50 labels\none model"
 
 
 def test_pictures_of_nothing_and_of_the_paper_alone(tmp_path: Path) -> None:

@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from improved_gan.recipes import RECIPES, digits
-from improved_gan.reproduction.records import SHARES, expectation, make_record, packaged_record, write_record
+from improved_gan.reproduction.records import (
+    SHARES,
+    expectation,
+    expected_seconds,
+    make_record,
+    packaged_record,
+    write_record,
+)
 from improved_gan.reproduction.runs import last_report
 from improved_gan.training.errors import RunError
 from tests.reproduction.jobs import fill, plan
@@ -65,6 +72,8 @@ def test_nothing_is_said_of_what_was_not_recorded(tmp_path: Path, change: dict) 
     assert expectation(replace(recipe, precision="bfloat16", report_every=1), record)
     assert expectation(replace(recipe, **change), record) == []
     assert expectation(recipe, None) == []
+    assert expected_seconds(recipe, record) == pytest.approx(300)
+    assert expected_seconds(replace(recipe, **change), record) is None
 
 
 def test_a_share_that_no_report_is_near_is_left_out(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from improved_gan.recipes import RECIPES
 from improved_gan.reproduction.plan import Job
 from improved_gan.reproduction.results import NO_RECIPE, collect
 from improved_gan.reproduction.tables import TABLES
+from improved_gan.reproduction.writing import notes
 from improved_gan.training.errors import RunError
 from tests.reproduction.jobs import fill, plan
 
@@ -22,6 +23,7 @@ def test_one_model_a_split(tmp_path: Path) -> None:
     third = whole.all_jobs()[2]
     third.beside("failed.json").write_text(json.dumps({"message": "diverged"}))
     one, ensemble = collect(whole, no_ensemble)
+    assert one.begun == {}
     assert one.values == {1: 20, 2: 30}
     assert one.finished == "2/3, 1 failed"
     assert (one.ours.mean, one.ours.deviation) == (25, pytest.approx(50**0.5))
@@ -32,17 +34,26 @@ def test_one_model_a_split(tmp_path: Path) -> None:
     assert ensemble.note == "needs 2 models a split, there are 1 (--seeds)"
 
 
-def test_several_models_a_split_count_once_all_are_there(tmp_path: Path) -> None:
+def test_a_split_has_the_value_of_its_first_model_however_many_there_are(tmp_path: Path) -> None:
     whole = plan(tmp_path, models=2, splits=2)
     for one, wrong in zip(whole.all_jobs()[:3], (20, 30, 24), strict=True):  # split 2 lacks its second model
         fill(one, wrong=wrong)
     asked = []
     one, ensemble = collect(whole, lambda jobs: (asked.append([job.name for job in jobs]) or 18, 500))
-    assert one.values == {1: 22}
+    assert one.values == {1: 20, 2: 30}
+    assert (one.minutes_of(2), ensemble.minutes_of(1)) == (1.0, 2.0)
     assert one.single == {"split-1-seed-1": 20, "split-2-seed-2": 30, "split-1-seed-1001": 24}
     assert asked == [["split-1-seed-1", "split-1-seed-1001"]]
     assert ensemble.values == {1: 18}
     assert ensemble.minutes == {"split-1": 2.0}
+
+
+def test_a_run_that_has_begun_says_how_far_it_is(tmp_path: Path) -> None:
+    whole = plan(tmp_path)
+    fill(whole.all_jobs()[1], wrong=20, epoch=1)
+    one, _ = collect(whole, no_ensemble)
+    assert (one.values, one.begun, one.finished) == ({}, {"split-2-seed-2": 1}, "0/3")
+    assert "50 labels, not finished: split-2-seed-2 at epoch 1" in notes(whole, [one])
 
 
 def test_an_ensemble_that_cannot_be_loaded_says_why(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from improved_gan.reproduction import running
+from improved_gan.reproduction.provenance import commit
 from improved_gan.reproduction.running import Outcome, machine, num_cores, run_job
 from improved_gan.reproduction.runs import look
 from improved_gan.training.run_folder import RunFolder
@@ -27,7 +28,16 @@ def test_a_run_to_its_end_with_its_threads(tmp_path: Path) -> None:
     assert run_job(one, threads=3, stop=never) == Outcome(one, "done")
     assert look(one).state == "done"
     assert one.beside("log").read_text() == "threads 3 3\n"
-    assert json.loads(one.beside("machine.json").read_text()) == machine(3, None)
+    assert json.loads(one.beside("machine.json").read_text()) == {**machine(3, None), "commits": [commit()]}
+
+
+def test_the_commits_of_every_start_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = job(tmp_path, epochs=6)
+    for name, stop in (("a", lambda: look(one).epoch >= 2), ("b", lambda: look(one).epoch >= 4), ("b", never)):
+        monkeypatch.setattr(running, "commit", lambda name=name: name)
+        run_job(one, threads=1, stop=stop)
+    assert look(one).state == "done"
+    assert json.loads(one.beside("machine.json").read_text())["commits"] == ["a", "b"]
 
 
 def test_a_run_that_is_done_is_not_started(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def with_20_labels(plan: Plan) -> list[Cell]:
     row, values = plan.table.rows[0], {1: 1125.0, 2: 2230.0, 3: 1677.0, 5: 1204.0, 6: 2150.0, 8: 1420.0, 9: 1933.0}
     single = {f"split-{split}-seed-{split}": wrong for split, wrong in values.items()}
     one = Cell(row, 1, values, single, dict.fromkeys(single, 1234.5), 10, {"a": "lost", "b": "lost"})
-    return [one, Cell(row, 10, values, {}, {"split-1": 12345.6}, 10, {})]
+    return [one, Cell(row, 10, values, {}, {f"split-{split}": 12345.6 for split in values}, 10, {})]
 
 
 def test_figures_of_20_labels_are_whole_at_80_columns_and_elsewhere_at_any_width(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_the_page_is_a_table_with_notes_and_pictures(tmp_path: Path) -> None:
     plan = mnist_plan(tmp_path)
     page = as_markdown(plan, cells(plan), pictures=["curves.png"])
     assert "| 100 labels | 1 | 93 ± 6.5 | 94 ± 3.6 | 3/10, 1 failed | +0.34 | 30.0 |" in page
-    assert "- 100 labels, one, by split: 1: 90, 2: 97, 4: 95\n" in page
+    assert "- 100 labels, one, by split: 1: 90 (30.0 min), 2: 97 (30.0 min), 4: 95 (30.0 min)\n" in page
     assert "- 100 labels, split-3-seed-3 failed: lost\n" in page
     assert "- 100 labels, 10 averaged: needs 10 models a split" in page
     assert page.endswith("![curves.png](curves.png)\n")
@@ -73,6 +73,19 @@ def test_json_holds_everything(tmp_path: Path) -> None:
     assert one["minutes"]["split-4-seed-4"] == 30
     assert one["failed"] == {"split-3-seed-3": "lost"}
     assert ensemble["z"] is None
+
+
+def test_all_models_are_summed_up_beside_the_first_of_each_split(tmp_path: Path) -> None:
+    plan = mnist_plan(tmp_path, models=2)
+    assert "100 labels, one, over all 3 models: 94 ± 3.6" in notes(plan, cells(plan))
+    assert not any("over all" in note for note in notes(mnist_plan(tmp_path), cells(plan)))
+
+
+def test_unlike_deviations_are_told(tmp_path: Path) -> None:
+    plan = make_plan(
+        "ablations", recipe=None, labels=[], splits=1, models=1, ensemble=10, out=tmp_path, options=RunOptions()
+    )
+    assert any("ten parts of its 50,000 samples, ours over runs" in note for note in notes(plan, []))
 
 
 def test_one_clear_line_for_recipes_that_are_not_there_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

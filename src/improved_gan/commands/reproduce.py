@@ -2,14 +2,15 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 
 import torch
 from rich.console import Console
 
-from improved_gan.data import Dataset, LabelSplit
+from improved_gan.commands.scoring import choose_network
+from improved_gan.data import DataError, Dataset, LabelSplit
 from improved_gan.recipes.registry import find_recipe
 from improved_gan.recipes.trained import choose_device
 from improved_gan.reproduction.cluster import ClusterPool
@@ -19,11 +20,12 @@ from improved_gan.reproduction.orchestrate import run_all
 from improved_gan.reproduction.plan import Job, Plan, RunOptions, make_plan
 from improved_gan.reproduction.plots import draw_curves, draw_table
 from improved_gan.reproduction.pools import LocalPool, Pool
-from improved_gan.reproduction.records import write_record
+from improved_gan.reproduction.records import expected_seconds, packaged_record, readable_duration, write_record
 from improved_gan.reproduction.results import Cell, collect
 from improved_gan.reproduction.runs import look
 from improved_gan.reproduction.writing import as_json, as_markdown, notes, print_table
 from improved_gan.training.checkpoints import write_atomically
+from improved_gan.training.errors import RunError
 from improved_gan.training.interruption import listen_for_signals
 from improved_gan.training.reporting import say, warn
 
@@ -69,20 +71,19 @@ def run_reproduction(options: ReproduceOptions, console: Console) -> list[Cell]:
         models=options.models,
         ensemble=options.ensemble,
         out=out.absolute(),
-        options=RunOptions(
-            runs.epochs, runs.precision, runs.data and runs.data.absolute(), runs.device, runs.save_every
-        ),
+        options=replace(runs, data=runs.data and runs.data.absolute()),
     )
     jobs = plan.common_jobs(convolutions=bool(options.together)) if _together(options) else plan.all_jobs()
     missing = [job for job in jobs if look(job).state != "done"]
     say(console, f"{plan.table.title}: {len(missing)} of {len(jobs)} runs to do{_of(jobs)}; run folders in {out}")
     pool = None
     if missing and not options.dry_run:
-        _check_data(missing, options.runs.data)
+        _check(missing, options, console)
         pool = _pool(len(jobs), options, console)
+        _announce(missing, pool.num_slots, console)
     try:
         if pool is not None:
-            _compute(jobs, missing, pool, console)
+            _compute(jobs, missing, pool, console, lambda: _write(plan, collect(plan, _later), _out(options), []))
     finally:  # from here on there may be something to show
         cells = _report(plan, options, console)
     if options.record is not None and not options.dry_run:
@@ -109,18 +110,42 @@ def _out(options: ReproduceOptions) -> Path:
     return options.out or Path("runs") / f"reproduce-{name}"
 
 
-def _check_data(missing: list[Job], folder: Path | None) -> None:
-    """Data that is missing and budgets that do not fit are told once and before any run; a download is made once."""
+def _check(missing: list[Job], options: ReproduceOptions, console: Console) -> None:
+    """Data that is missing and budgets that do not fit are told once and before any run; a download is made once.
+
+    So is a network that is to score the samples: without it weeks of training would end without a figure.
+    """
+    folder, scored_by = options.runs.data, options.runs.score_with
     recipes = [
         find_recipe(name, labels=labels) for name, labels in dict.fromkeys((job.recipe, job.labels) for job in missing)
     ]
+    if any(recipe.score_samples for recipe in recipes) and options.scheduler is None:
+        classifier = None if scored_by in (None, "inception") else scored_by
+        try:
+            choose_network(classifier, weights=None, precision="float32", device="cpu", console=console)
+        except DataError as error:
+            raise DataError(
+                f"nothing could score the samples (Inception, or what --score-with names): {error}"
+            ) from error
     classes = {load: load(folder).train.labels for load in dict.fromkeys(recipe.load_data for recipe in recipes)}
     for recipe in recipes:
         LabelSplit.draw(classes[recipe.load_data], recipe.num_labels, seed=1, include_labelled=recipe.include_labelled)
 
 
-def _compute(jobs: list[Job], missing: list[Job], pool: Pool, console: Console) -> None:
-    with listen_for_signals() as stop, Display(jobs, console) as display:
+def _announce(missing: list[Job], num_slots: int, console: Console) -> None:
+    """How long it will take, where such runs are recorded; what they have done already is not counted."""
+    seconds = []
+    for job in missing:
+        recipe = replace(find_recipe(job.recipe, labels=job.labels), epochs=job.epochs)
+        if (whole := expected_seconds(recipe, packaged_record(recipe.name))) is None:
+            return
+        seconds.append(whole * job.models * (1 - look(job).epoch / job.epochs))
+    in_all = readable_duration(sum(seconds) / min(num_slots, len(seconds)))
+    say(console, f"some {in_all} in all, as recorded runs took (on a CPU, one thread each)")
+
+
+def _compute(jobs: list[Job], missing: list[Job], pool: Pool, console: Console, write: Callable[[], object]) -> None:
+    with listen_for_signals() as stop, Display(jobs, console, after_each=write) as display:
         run_all(missing, pool, watcher=display, stop=stop)
 
 
@@ -147,10 +172,21 @@ def _report(plan: Plan, options: ReproduceOptions, console: Console) -> list[Cel
         return cells
     out = _out(options)
     pictures = _draw(plan, cells, out, console)
-    write_atomically(out / "table.json", (json.dumps(as_json(plan, cells), indent=1) + "\n").encode())
-    write_atomically(out / "table.md", as_markdown(plan, cells, pictures=[path.name for path in pictures]).encode())
-    say(console, f"written: {', '.join(map(str, (out / 'table.md', out / 'table.json', *pictures)))}")
+    written = _write(plan, cells, out, pictures)
+    say(console, f"written: {', '.join(map(str, (*written, *pictures)))}")
     return cells
+
+
+def _write(plan: Plan, cells: list[Cell], out: Path, pictures: list[Path]) -> tuple[Path, Path]:
+    """The table's files; after each run as well, so that they are there however the command ends."""
+    page, content = out / "table.md", out / "table.json"
+    write_atomically(content, (json.dumps(as_json(plan, cells), indent=1) + "\n").encode())
+    write_atomically(page, as_markdown(plan, cells, pictures=[path.name for path in pictures]).encode())
+    return page, content
+
+
+def _later(jobs: list[Job]) -> tuple[int, int]:
+    raise RunError("computed at the end")
 
 
 def _draw(plan: Plan, cells: list[Cell], out: Path, console: Console) -> list[Path]:

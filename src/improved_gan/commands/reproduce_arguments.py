@@ -21,6 +21,10 @@ TogetherOption = Annotated[
 RecordOption = Annotated[
     Path | None, typer.Option(help="Write what to expect of these runs (time, error) into this JSON file.")
 ]
+SeedsOption = Annotated[int | None, typer.Option(help="Models of each split; default: 1, or --ensemble.", min=1)]
+EnsembleOption = Annotated[
+    int | None, typer.Option(help="Models of a split that are averaged; default: 10, where there are --seeds.", min=2)
+]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", "-n", help="Show the table as far as it is, start nothing.")]
 
 
@@ -31,7 +35,7 @@ class ManyLabels(TyperCommand):
         """Name the option again before each further number."""
         given: list[str] = []
         for word in args:
-            if word.isdigit() and len(given) >= 2 and given[-2] == "--labels":
+            if word.isdigit() and (given[-2:-1] == ["--labels"] or (given[-1:] and given[-1].startswith("--labels="))):
                 given.append("--labels")
             given.append(word)
         return super().parse_args(ctx, given)
@@ -42,8 +46,8 @@ def reproduce(
     recipe: RecipeOption = None,
     labels: Annotated[list[int] | None, typer.Option(help="Label budgets; default: all of the table.")] = None,
     splits: Annotated[int, typer.Option(help="Label splits of each budget.", min=1)] = 10,
-    seeds: Annotated[int, typer.Option(help="Models of each split; an ensemble needs as many.", min=1)] = 1,
-    ensemble: Annotated[int, typer.Option(help="Models of a split that are averaged.", min=2)] = 10,
+    seeds: SeedsOption = None,
+    ensemble: EnsembleOption = None,
     epochs: Annotated[int | None, typer.Option(help="Length of each run; default: the recipe's.", min=1)] = None,
     data: DataOption = None,
     out: Annotated[Path | None, typer.Option(help="Folder of all runs; default: runs/reproduce-TABLE.")] = None,
@@ -52,6 +56,7 @@ def reproduce(
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ...; default: the GPUs in turn.")] = None,
     precision: Annotated[str | None, typer.Option(help="As for `train`; default: the recipe's.")] = None,
     save_every: Annotated[float, typer.Option(help="Seconds between checkpoints.", min=0)] = 60.0,
+    score_with: Annotated[str | None, typer.Option(help="Scores samples, as for `train`.")] = None,
     scheduler: SchedulerOption = None,
     together: TogetherOption = None,
     record: RecordOption = None,
@@ -72,24 +77,33 @@ def reproduce(
         raise typer.BadParameter(
             "name a table (mnist, cifar10, svhn, ablations) or give a --recipe", param_hint="TABLE"
         )
-    cells = run_reproduction(
-        ReproduceOptions(
-            table=table,
-            recipe=recipe,
-            labels=labels or [],
-            splits=splits,
-            models=seeds,
-            ensemble=ensemble,
-            out=out,
-            jobs=jobs,
-            threads=threads,
-            scheduler=scheduler,
-            record=record,
-            dry_run=dry_run,
-            together=together,
-            runs=RunOptions(epochs=epochs, precision=precision, data=data, device=device, save_every=save_every),
-        ),
-        Console(),
+    _refuse_contradictions(seeds, ensemble, record, dry_run=dry_run)
+    runs = RunOptions(epochs, precision, data, device, save_every, score_with)
+    asked = ReproduceOptions(
+        table=table,
+        recipe=recipe,
+        labels=labels or [],
+        splits=splits,
+        models=seeds or ensemble or 1,
+        ensemble=ensemble or 10,
+        out=out,
+        jobs=jobs,
+        threads=threads,
+        scheduler=scheduler,
+        record=record,
+        dry_run=dry_run,
+        together=together,
+        runs=runs,
     )
-    if any(cell.failures for cell in cells):
+    if any(cell.failures for cell in run_reproduction(asked, Console())):
         raise typer.Exit(1)
+
+
+def _refuse_contradictions(seeds: int | None, ensemble: int | None, record: Path | None, *, dry_run: bool) -> None:
+    if seeds is not None and ensemble is not None and seeds < ensemble:
+        raise typer.BadParameter(
+            f"an ensemble of {ensemble} needs as many models a split: leave out --seeds {seeds}",
+            param_hint="--ensemble",
+        )
+    if record is not None and dry_run:
+        raise typer.BadParameter("--dry-run writes nothing: leave out one of the two", param_hint="--record")

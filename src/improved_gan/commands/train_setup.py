@@ -84,7 +84,8 @@ def announce_run(experiment: Experiment, out: Path, console: Console, *, models:
     )
     if (slower := _slower_without_kernels(recipe, experiment.device)) and (why := native.why_not()):
         say(console, f"without compiled kernels, so {slower}: {why}")
-    for line in expectation(recipe, packaged_record(recipe.name)):
+    unknown = ["what to expect is not known: no run of this recipe, with so many labels and epochs, is recorded"]
+    for line in expectation(recipe, packaged_record(recipe.name)) or unknown:
         say(console, line)
 
 

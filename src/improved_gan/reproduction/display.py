@@ -1,7 +1,7 @@
 """How far all runs of a table are: bars on a terminal, elsewhere a line when a run begins, ends, or now and then."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -22,9 +22,13 @@ class Display:
     Args:
         jobs: every run of the table, done or not.
         console: where to print.
+        after_each: called when a run has ended.
     """
 
-    def __init__(self, jobs: Iterable[Job], console: Console) -> None:
+    def __init__(
+        self, jobs: Iterable[Job], console: Console, *, after_each: Callable[[], object] = lambda: None
+    ) -> None:
+        self._after_each = after_each
         self._epochs = {job: look(job).epoch for job in jobs}
         self._console = console
         columns = (
@@ -74,6 +78,7 @@ class Display:
             warn(self._console, f"{name} failed and the others go on: {outcome.message}")
         else:
             say(self._console, f"{name} {outcome.how}: {summary(run.report) if run.report else 'no report'}")
+        self._after_each()
 
     def _begin(self, job: Job) -> None:
         name = f"{job.group.name}/{job.name}"

@@ -34,7 +34,7 @@ def run_all(
     stop: StopRequest,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[Outcome]:
-    """Compute every run that is not done yet; a failed one is tried once more and does not stop the others.
+    """Compute every run that is not done yet, also one that failed under an earlier command; none stops the others.
 
     Args:
         jobs: the runs, in the order in which they shall begin.

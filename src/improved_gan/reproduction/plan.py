@@ -40,6 +40,7 @@ class RunOptions:
     data: Path | None = None
     device: str | None = None
     save_every: float = 60.0
+    score_with: str | None = None
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class Job:
         if self.models > 1:
             words += ["--models", self.models]
         given = {"--epochs": options.epochs, "--precision": options.precision, "--data": options.data}
-        for name, value in {**given, "--device": device or options.device}.items():
+        for name, value in {**given, "--score-with": options.score_with, "--device": device or options.device}.items():
             words += [] if value is None else [name, value]
         return [str(word) for word in words]
 

@@ -48,14 +48,19 @@ def draw_table(plan: Plan, cells: Sequence[Cell], path: Path) -> Path:
             axes.plot([place + 0.3] * len(values), values, ".", color=_COLOURS[1], alpha=0.6, label="single splits")
     if plan.table.measure.lower_is_better and any(cell.ours or cell.paper for cell in cells):
         _logarithmic(axes)
-    titles = [f"{cell.row.title}\n{'one model' if cell.models == 1 else f'{cell.models} averaged'}" for cell in cells]
-    axes.set_xticks(range(len(cells)), titles)
+    axes.set_xticks(range(len(cells)), [_title(cell) for cell in cells])
     axes.set_xlim(-0.5, len(cells) - 0.5)
     _label(axes, plan.table.title, "", plan.table.measure.name)
     handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))  # one entry a kind
     if handles:
         axes.legend(handles.values(), handles.keys(), frameon=False, fontsize=9)
     return _write(figure, path)
+
+
+def _title(cell: Cell) -> str:
+    """Under a cell: its name, and how far it is where that is not all the way."""
+    missing = f"\n{cell.finished} splits" if cell.failures or len(cell.values) < cell.splits else ""
+    return f"{cell.row.title}\n{'one model' if cell.models == 1 else f'{cell.models} averaged'}{missing}"
 
 
 def draw_curves(plan: Plan, path: Path) -> Path:

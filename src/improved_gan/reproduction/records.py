@@ -19,7 +19,15 @@ from improved_gan.training.checkpoints import write_atomically
 from improved_gan.training.errors import RunError
 from improved_gan.training.run_folder import RunFolder
 
-__all__ = ["SHARES", "expectation", "make_record", "packaged_record", "write_record"]
+__all__ = [
+    "SHARES",
+    "expectation",
+    "expected_seconds",
+    "make_record",
+    "packaged_record",
+    "readable_duration",
+    "write_record",
+]
 
 SHARES = (0.1, 0.3, 1.0)  # of a run's length
 _NEAR = 0.05  # of its length: how far from a share the nearest report may be
@@ -43,11 +51,12 @@ def expectation(recipe: Recipe, record: dict[str, Any] | None) -> list[str]:
         recipe: what is about to be trained.
         record: see `make_record`; `packaged_record(recipe.name)` for the one that comes with the package.
     """
-    budget = (record or {}).get("budgets", {}).get(str(recipe.num_labels))
-    if budget is None or budget["epochs"] != recipe.epochs or not _same_values(budget["values"], recipe):
+    budget = _fitting(recipe, record)
+    if budget is None:
         return []
     points = [
-        f"{point['share']:.0%} (epoch {point['epoch']}) {_duration(point['seconds'])}, error {_errors(point['error'])}"
+        f"{point['share']:.0%} (epoch {point['epoch']}) {readable_duration(point['seconds'])}, "
+        f"error {_errors(point['error'])}"
         for point in budget["points"]
     ]
     made_on = (
@@ -56,6 +65,12 @@ def expectation(recipe: Recipe, record: dict[str, Any] | None) -> list[str]:
     num = budget["runs"]
     whose = f"{num} recorded runs, mean and range" if num > 1 else "one recorded run"
     return [f"expected at {'; '.join(points)}", f"({whose}, on that machine: {made_on})"]
+
+
+def expected_seconds(recipe: Recipe, record: dict[str, Any] | None) -> float | None:
+    """How long one whole run took where it was recorded; None where there is no record of it."""
+    budget = _fitting(recipe, record)
+    return None if budget is None else budget["seconds_per_step"] * budget["steps"]
 
 
 def packaged_record(recipe: str) -> dict[str, Any] | None:
@@ -166,6 +181,13 @@ def _made_on(done: Sequence[Run]) -> dict[str, Any]:
     }
 
 
+def _fitting(recipe: Recipe, record: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What a record says of this budget, where it was made with these settings and this length."""
+    budget: dict[str, Any] | None = (record or {}).get("budgets", {}).get(str(recipe.num_labels))
+    fits = budget is not None and budget["epochs"] == recipe.epochs and _same_values(budget["values"], recipe)
+    return budget if fits else None
+
+
 def _same_values(recorded: dict[str, Any], recipe: Recipe) -> bool:
     """Whether the recipe still is what was recorded; a setting that is newer than the record does not count."""
     now = json.loads(json.dumps(recipe.as_dict()))
@@ -177,10 +199,10 @@ def _errors(error: dict[str, float]) -> str:
     return f"{mean:.2%}" if low == high else f"{mean:.2%} ({100 * low:.2f}-{high:.2%})"
 
 
-def _duration(seconds: float) -> str:
+def readable_duration(seconds: float) -> str:
     """A time in one unit.
 
-    >>> _duration(40), _duration(250), _duration(9000)
+    >>> readable_duration(40), readable_duration(250), readable_duration(9000)
     ('40 s', '4.2 min', '2.5 h')
     """
     if seconds < 120:

@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from improved_gan.recipes.recipe import RecipeError
-from improved_gan.reproduction.plan import Job, Plan
+from improved_gan.reproduction.plan import Job, Plan, run_name, training_seed
 from improved_gan.reproduction.runs import Run, look
 from improved_gan.reproduction.statistics import Difference, figure, welch
 from improved_gan.reproduction.tables import Figure, Measure, Row
@@ -25,12 +25,13 @@ class Cell:
     Args:
         row: of the paper's table.
         models: how many models make one value: 1, or the size of the ensemble.
-        values: one for each finished split, by its number: the mean over its models, or its ensemble's.
+        values: one for each finished split, by its number: that of its first model, as in the paper, or its ensemble's.
         single: every single value, by split and training seed; empty for an ensemble.
-        minutes: of training, by the same; they leave out evaluation.
+        minutes: of training, by the same, of an ensemble by split; they leave out evaluation.
         splits: how many splits were asked for.
         failures: what failed runs said, by name.
         note: why there is no value, where there is none.
+        begun: epochs so far of runs that are neither finished nor failed, by name.
     """
 
     row: Row
@@ -41,6 +42,7 @@ class Cell:
     splits: int
     failures: dict[str, str]
     note: str = ""
+    begun: dict[str, int] = field(default_factory=dict)
 
     @property
     def paper(self) -> Figure | None:
@@ -64,6 +66,10 @@ class Cell:
         """How many splits are finished and how many runs failed: "7/10, 2 failed"."""
         return f"{len(self.values)}/{self.splits}" + (f", {len(self.failures)} failed" if self.failures else "")
 
+    def minutes_of(self, split: int) -> float:
+        """How long the value of a finished split took to train; for an ensemble, all of its models together."""
+        return self.minutes[run_name(split, training_seed(split, 1)) if self.models == 1 else f"split-{split}"]
+
 
 def collect(plan: Plan, ensemble_of: EnsembleOf) -> list[Cell]:
     """Two cells a row: one model, and the ensemble."""
@@ -84,16 +90,14 @@ def _one_model(row: Row, runs: list[Run], plan: Plan) -> Cell:
     measure = plan.table.measure
     done = [run for run in runs if run.state == "done" and measure.log_name in run.report]
     single = {run.job.name: _value(run, measure) for run in done}
-    by_split: dict[int, list[float]] = {}
-    for run in done:
-        by_split.setdefault(run.job.split, []).append(single[run.job.name])
-    # A split counts when all its models are there; until then the mean would mix unlike splits.
-    values = {split: math.fsum(some) / len(some) for split, some in by_split.items() if len(some) == plan.models}
+    # The paper's figure is over subsets, one model each: further models of a split are for its ensemble.
+    values = {run.job.split: single[run.job.name] for run in done if run.job.model == 1}
     minutes = {run.job.name: float(run.report["seconds"]) / 60 for run in done}
     failures = {run.job.name: run.failure for run in runs if run.state == "failed"}
     lacks = any(run.state == "done" for run in runs) and not done
     note = f"the runs report no {measure.log_name}" if lacks else ""
-    return Cell(row, 1, dict(sorted(values.items())), single, minutes, plan.splits, failures, note)
+    begun = {run.job.name: run.epoch for run in runs if run.state == "part"}
+    return Cell(row, 1, dict(sorted(values.items())), single, minutes, plan.splits, failures, note, begun)
 
 
 def _ensemble(row: Row, runs: list[Run], plan: Plan, ensemble_of: EnsembleOf) -> Cell:

@@ -7,8 +7,9 @@ from rich.console import Console
 from rich.table import Table
 
 from improved_gan.reproduction.plan import Plan
+from improved_gan.reproduction.provenance import made_by
 from improved_gan.reproduction.results import NO_RECIPE, Cell
-from improved_gan.reproduction.statistics import FORMULA
+from improved_gan.reproduction.statistics import FORMULA, figure
 from improved_gan.reproduction.tables import Figure, Measure
 
 __all__ = ["as_json", "as_markdown", "as_text", "notes", "print_table"]
@@ -56,6 +57,7 @@ def as_json(plan: Plan, cells: list[Cell]) -> dict[str, Any]:
         "splits": plan.splits,
         "models_per_split": plan.models,
         "formula": FORMULA,
+        **made_by(plan),
         "cells": [_cell_as_json(cell) for cell in cells],
     }
 
@@ -67,8 +69,11 @@ def notes(plan: Plan, cells: list[Cell]) -> list[str]:
         f"ours: mean ± deviation (n - 1) over finished label splits; {FORMULA}",
         "minutes: the training that one value took, on average; without the looks at test images",
     ]
-    if any(cell.models == 1 and cell.single for cell in cells) and plan.models > 1:
-        said.append(f"one model: a split's value is the mean of its {plan.models} models, which narrows the deviation")
+    if plan.table.note:
+        said.append(plan.table.note)
+    if plan.models > 1:
+        said.append("one model: a split's value is that of its first model, with the seed of the split")
+        said += [text for cell in cells if (text := _all_models(cell, plan.table.measure))]
     if any(cell.models > 1 for cell in cells):
         said.append(f"{plan.ensemble} models: their class probabilities averaged, all trained on the same label split")
     missing = list(dict.fromkeys(cell.row.recipe for cell in cells if cell.note == NO_RECIPE))
@@ -78,6 +83,8 @@ def notes(plan: Plan, cells: list[Cell]) -> list[str]:
         said.append(f"{'; '.join(_name(cell) for cell in cells if cell.note == note)}: {note}")
     for cell in cells:
         said += [f"{cell.row.title}, {name} failed: {message}" for name, message in cell.failures.items()]
+        begun = [f"{name} at epoch {epoch}" for name, epoch in cell.begun.items()]
+        said += [f"{cell.row.title}, not finished: {', '.join(begun)}"] if begun else []
     return said
 
 
@@ -92,9 +99,18 @@ def _words(cell: Cell, measure: Measure) -> list[str]:
 
 
 def _single_values(cell: Cell, measure: Measure) -> str:
-    """Every split's value by its number."""
-    values = (f"{split}: {value:.{_decimals(value, measure)}f}" for split, value in cell.values.items())
+    """Every split's value and minutes by its number."""
+    values = (
+        f"{split}: {value:.{_decimals(value, measure)}f} ({cell.minutes_of(split):.1f} min)"
+        for split, value in cell.values.items()
+    )
     return f"{_name(cell)}, by split: {', '.join(values)}" if cell.values else ""
+
+
+def _all_models(cell: Cell, measure: Measure) -> str:
+    """Mean and deviation over every single model."""
+    every = figure(list(cell.single.values()))
+    return f"{_name(cell)}, over all {every.num} models: {_figure(every, measure.decimals)}" if every else ""
 
 
 def _name(cell: Cell) -> str:
@@ -139,6 +155,7 @@ def _cell_as_json(cell: Cell) -> dict[str, Any]:
         "single_values": cell.single,
         "minutes": {name: round(value, 3) for name, value in cell.minutes.items()},
         "failed": cell.failures,
+        "begun": cell.begun,
         "note": cell.note,
     }
 

@@ -1,7 +1,7 @@
 """Few labels without a game: virtual adversarial training, with guessed labels at the beginning.
 
 After the paper: the discriminator is trained as a classifier that may not change its mind near any image and shall be
-sure of it. On the dense networks of MNIST this learns many times faster than the game (docs/results.md).
+sure of it. On the dense networks of MNIST this learns many times faster than the game (docs/tried.md).
 """
 
 from dataclasses import dataclass, field
