@@ -70,17 +70,15 @@ def anchors(text: str) -> set[str]:
     for heading in (match[1] for line in lines if (match := re.match(r" {0,3}#{1,6}\s+(.*?)(?:\s+#+)?\s*$", line))):
         words = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower()  # of a link its text
         slug = re.sub(r"[^\w\- ]", "", words).replace(" ", "-")
-        while slug in seen:
-            seen[slug] += 1
-            slug = f"{slug}-{seen[slug]}"
-        seen[slug] = 0
-    return found | set(seen)
+        found.add(f"{slug}-{seen[slug]}" if slug in seen else slug)
+        seen[slug] = seen.get(slug, 0) + 1
+    return found
 
 
 def broken_links(page: Path, text: str) -> list[str]:
     """Links of a page to files that are not there, and to headings that their page has not."""
     broken = []
-    for target in re.findall(r"\]\(([^)\s]+)\)", "\n".join(prose(text))):
+    for target in re.findall(r"\]\(([^)\s]+)[^)]*\)", "\n".join(prose(text))):
         if re.match(r"https?:|mailto:", target):
             continue
         path, _, anchor = target.partition("#")

@@ -11,12 +11,16 @@ from functools import partial
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from improved_gan.data import Dataset, load_digits
 from improved_gan.data.dataset import LabelledImages
-from improved_gan.models import DenseDiscriminator, DenseGenerator, Generator
+from improved_gan.models import DenseDiscriminator, DenseGenerator, Generator, PlacedDiscriminator
 from improved_gan.recipes import Recipe, digits
+from improved_gan.recipes.deforming import Deforming
+from improved_gan.recipes.guessing import Guessing
+from improved_gan.training import Regularised
 
 NUM_STEPS, BATCH = 20, 100
 
@@ -56,6 +60,31 @@ def golden_recipe() -> Recipe:
         sample_every=NUM_STEPS,
         num_start_images=BATCH,
     )
+
+
+def golden_recipe_of_guesses() -> Recipe:
+    """What `mnist-best` is made of: learnt positions, convolutions, guesses of two rounds, forms of digits; no game.
+
+    It draws noise, forms and guessed rows, so its log also moves when these are drawn in another order.
+    """
+    return replace(
+        golden_recipe(),
+        name="golden-guesses",
+        load_data=_framed_digits,
+        generator=partial(ListedLatents, image_shape=(1, 10, 10), latent_size=10),
+        discriminator=partial(PlacedDiscriminator, image_shape=(1, 10, 10), num_classes=10),
+        objective=Regularised(adversarial_weight=0.0, entropy_weight=0.1, balance_weight=0.1),
+        labelled_batch_size=20,
+        guessing=Guessing(batch_size=30, share=0.9, duration=1.0, num_neighbours=4, reach=1, rounds=2),
+        deforming=Deforming(rotation=0.1, stretch=0.05, slant=0.1, shift=0.5, bend=0.3, learn_positions=True),
+    )
+
+
+def _framed_digits(folder: Path | None) -> Dataset:
+    """The same within a black frame: the convolutions want nine pixels a side."""
+    data = _some_digits(folder)
+    train, test = (LabelledImages(F.pad(one.images, (1, 1, 1, 1)), one.labels) for one in (data.train, data.test))
+    return replace(data, train=train, test=test)
 
 
 def _some_digits(folder: Path | None) -> Dataset:
