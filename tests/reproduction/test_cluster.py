@@ -1,6 +1,7 @@
 """A real scheduler and two real workers, each a process, on the loopback interface."""
 
 import importlib
+import json
 import signal
 import subprocess
 import sys
@@ -77,6 +78,18 @@ def test_a_stop_saves_and_a_killed_workers_run_goes_on_elsewhere(workers, tmp_pa
     assert one.beside("log").read_text().count("continuing at step") == 2  # after the stop, and after the kill
     epochs = [report["epoch"] for report in RunFolder(one.folder).read_log()]
     assert epochs == list(range(10, 61, 10))
+
+
+@pytest.mark.slow
+def test_the_command_spreads_a_table_over_the_workers(workers, tmp_path: Path) -> None:
+    words = ["reproduce", "--recipe", "digits", "--splits", "2", "--epochs", "1", "--out", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "improved_gan", *words, "--scheduler", str(workers[0]), "--device", "cpu"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "on the cluster at" in done.stdout
+    cell = json.loads((tmp_path / "out" / "table.json").read_text())["cells"][0]
+    assert list(cell["values"]) == ["1", "2"]
+    assert all(0 < wrong < 500 for wrong in cell["values"].values())
 
 
 @pytest.mark.slow
