@@ -28,7 +28,7 @@ def load_shuffled(folder: Path | None) -> Dataset:
     order = torch.randperm(SIDE * SIDE, generator=torch.Generator().manual_seed(2016))
     data = load_mnist(folder)
     train, test = (
-        LabelledImages(one.images.flatten(1)[:, order].unflatten(1, (1, SIDE, SIDE)), one.labels)
+        LabelledImages(one.images.flatten(1)[:, order].reshape(-1, 1, SIDE, SIDE), one.labels)
         for one in (data.train, data.test)
     )
     return replace(data, train=train, test=test)

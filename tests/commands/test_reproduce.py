@@ -12,9 +12,10 @@ from rich.console import Console
 from improved_gan.commands import reproduce
 from improved_gan.commands.reproduce import ReproduceOptions, run_reproduction
 from improved_gan.data import DataError
-from improved_gan.recipes import RECIPES
+from improved_gan.data.download import without_downloads
+from improved_gan.recipes import RECIPES, RecipeError
 from improved_gan.reproduction import cluster, pools, running
-from improved_gan.reproduction.plan import RunOptions
+from improved_gan.reproduction.plan import Plan, RunOptions
 from improved_gan.training.errors import RunError
 from tests.reproduction.jobs import STAND_IN
 
@@ -53,17 +54,43 @@ def test_from_nothing_to_the_table_and_not_twice(stand_in: None, tmp_path: Path)
 
 def test_a_command_that_dies_leaves_the_table_of_the_runs_that_had_ended(stand_in, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(reproduce, "_report", lambda *_: pytest.fail("as if the power had gone"))
+    monkeypatch.setattr(reproduce, "known_ensemble", lambda jobs: None)
     with pytest.raises(pytest.fail.Exception):
         go(tmp_path, models=2, ensemble=2, splits=1, jobs=2)
     one, ensemble = json.loads((tmp_path / "table.json").read_text())["cells"]
     assert len(one["single_values"]) == 2
-    assert ensemble["note"] == "computed at the end"
+    assert ensemble["note"] == "computed when the command ends"
     assert "| 50 labels | 1 | - | 100 | 1/1 | - | 1.0 |" in (tmp_path / "table.md").read_text()
 
 
-def test_how_long_it_will_take_is_said_where_such_runs_are_recorded(stand_in: None, tmp_path: Path) -> None:
-    assert "in all, as recorded runs took" in go(tmp_path / "known", runs=RunOptions())
-    assert "in all" not in go(tmp_path / "unknown")
+def test_a_table_that_cannot_be_written_in_between_stops_no_run(stand_in, tmp_path: Path, monkeypatch) -> None:
+    write, failures = reproduce._write, [OSError("no space left on device")]
+
+    def write_later(*words):
+        if failures:
+            raise failures.pop()
+        return write(*words)
+
+    monkeypatch.setattr(reproduce, "_write", write_later)
+    text = go(tmp_path, splits=3, jobs=1)
+    assert "could not be written after this run, and the runs go on: no space left on device" in text
+    assert list(json.loads((tmp_path / "table.json").read_text())["cells"][0]["values"]) == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "models", "ensemble"),
+    [({}, 1, 10), ({"models": 4}, 4, 10), ({"ensemble": 3}, 3, 3), ({"models": 4, "ensemble": 3}, 4, 3)],
+)
+def test_an_ensemble_that_is_asked_for_has_its_models(asked, models: int, ensemble: int, tmp_path, monkeypatch) -> None:
+    seen: list[Plan] = []
+    monkeypatch.setattr(reproduce, "_report", lambda plan, *_: seen.append(plan))
+    go(tmp_path, dry_run=True, **asked)
+    assert (seen[0].models, seen[0].ensemble) == (models, ensemble)
+
+
+def test_a_table_of_scores_has_no_ensembles(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="table ablations has no ensembles: leave out --ensemble"):
+        go(tmp_path, table="ablations", recipe=None, ensemble=2, dry_run=True)
 
 
 def test_a_failed_run_is_shown_and_does_not_stop_the_others(stand_in: None, tmp_path: Path) -> None:
@@ -97,7 +124,8 @@ def test_without_a_recipe_the_papers_table_is_shown_and_nothing_written(
             "lacks train-images",
         ),
         ({"runs": RunOptions(epochs=1, device="abacus")}, RunError, "try --device cpu"),
-        ({"table": "ablations", "recipe": None, "splits": 1}, DataError, "Inception"),
+        ({"table": "ablations", "recipe": None, "splits": 1}, DataError, "scored by Inception, whose weights are not"),
+        ({"runs": RunOptions(score_with="nothing")}, DataError, "--score-with nothing is none of: inception, a run"),
         ({"labels": [50, 55]}, DataError, "55 labels cannot be shared evenly by 10 classes"),
         ({"scheduler": "tcp://127.0.0.1:9"}, RunError, "no dask scheduler answers"),
     ],
@@ -106,8 +134,10 @@ def test_what_is_wrong_for_all_runs_is_told_once_before_any(
     stand_in: None, tmp_path: Path, monkeypatch, changes: dict, error: type[Exception], message: str
 ) -> None:
     monkeypatch.setattr(cluster, "_TIMEOUT", 0.5)
+    for cache in ("IMPROVED_GAN_CACHE", "TORCH_HOME"):
+        monkeypatch.setenv(cache, str(tmp_path / "cache"))
     screen = io.StringIO()
-    with pytest.raises(error, match=message):
+    with without_downloads(), pytest.raises(error, match=message):
         go(tmp_path / "out", screen, **changes)
     assert not (tmp_path / "out").exists()
     assert len(screen.getvalue().splitlines()) == 1  # how many runs there are to do; no empty table

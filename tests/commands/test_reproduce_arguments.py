@@ -41,17 +41,6 @@ def test_every_option_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "models", "ensemble"),
-    [([], 1, 10), (["--seeds", "4"], 4, 10), (["--ensemble", "3"], 3, 3), (["--seeds", "4", "--ensemble", "3"], 4, 3)],
-)
-def test_an_ensemble_that_is_asked_for_has_its_models(words, models: int, ensemble: int, monkeypatch) -> None:
-    seen: list[ReproduceOptions] = []
-    monkeypatch.setattr(command, "run_reproduction", lambda options, console: seen.append(options) or [])
-    assert CliRunner().invoke(app, ["reproduce", "mnist", *words]).exit_code == 0
-    assert (seen[0].models, seen[0].ensemble) == (models, ensemble)
-
-
-@pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--seeds", "2", "--ensemble", "3"], "an ensemble of 3 needs as many models"),

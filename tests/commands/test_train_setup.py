@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from improved_gan.commands.train_setup import TrainOptions, keep_copy, prepare, say_end
+from improved_gan.commands.train_setup import TrainOptions, announce_run, keep_copy, prepare, say_end
 from improved_gan.recipes import digits
 from improved_gan.training.processes import Processes
 from improved_gan.training.run_folder import RunFolder
@@ -32,6 +32,15 @@ def test_the_split_has_the_seed_of_the_training_unless_told(
     options = TrainOptions("digits", seed=7, split_seed=split_seed, device="cpu")
     experiment = prepare(digits(20), options, tmp_path / "run", Processes())
     assert (experiment.seed, experiment.split.seed, len(experiment.split.indices)) == (7, expected, 20)
+
+
+@pytest.mark.parametrize(("labels", "known"), [(50, True), (20, False)])
+def test_what_to_expect_is_said_or_that_it_is_not_known(labels: int, known: bool, tmp_path: Path) -> None:
+    screen, shown = console()
+    options = TrainOptions("digits", device="cpu")
+    announce_run(prepare(digits(labels), options, tmp_path, Processes()), tmp_path, shown)
+    assert ("expected at 10% (epoch 20)" in screen.getvalue()) == known
+    assert ("what to expect is not known" in screen.getvalue()) != known
 
 
 def test_the_end_is_told_by_the_last_report(tmp_path: Path) -> None:

@@ -26,12 +26,13 @@ def test_table_1_has_a_run_for_each_budget_split_and_model(tmp_path: Path) -> No
 
 
 def test_a_job_is_the_command_line_of_train(tmp_path: Path) -> None:
-    options = RunOptions(epochs=7, precision="bfloat16", data=Path("/data"))
+    options = RunOptions(epochs=7, precision="bfloat16", data=Path("/data"), score_with="inception")
     job = of_table("mnist", tmp_path, labels=[100], options=options).all_jobs()[1]
     assert job.arguments(threads=3, device="cpu") == [
         *["train", "mnist", "--labels", "100", "--seed", "2", "--split-seed", "2"],
         *["--out", str(tmp_path / "mnist-100" / "split-2-seed-2"), "--threads", "3", "--save-every", "60.0"],
-        *["--epochs", "7", "--precision", "bfloat16", "--data", "/data", "--device", "cpu"],
+        *["--epochs", "7", "--precision", "bfloat16", "--data", "/data", "--score-with", "inception"],
+        *["--device", "cpu"],
     ]
 
 
@@ -99,6 +100,8 @@ def test_models_of_a_split_are_one_job_where_their_game_can_be_mapped(tmp_path: 
     assert (
         of_table("mnist", tmp_path, labels=[100]).common_jobs() == of_table("mnist", tmp_path, labels=[100]).all_jobs()
     )
+    scored = of_table("mnist", tmp_path, labels=[100], models=3, options=RunOptions(score_with="inception"))
+    assert {job.models for job in scored.common_jobs()} == {1}
     cifar10 = of_table("cifar10", tmp_path, models=2)
     assert {job.models for job in cifar10.common_jobs()} == {2}
     assert {job.models for job in cifar10.common_jobs(convolutions=False)} == {1}

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from improved_gan.reproduction.provenance import commit, made_by
+from improved_gan.reproduction.provenance import commit, made_by, note_start
+from improved_gan.reproduction.writing import as_json
 from tests.reproduction.jobs import fill, plan
 
 
@@ -22,7 +23,6 @@ def repository(tmp_path: Path):
     (tmp_path / "other" / "__init__.py").write_text("")
     git("add", "own")
     git("commit", "-q", "-m", "first")
-    commit.cache_clear()
     return tmp_path, git
 
 
@@ -31,7 +31,6 @@ def test_the_commit_of_the_package_and_whether_it_has_changed(repository) -> Non
     head = git("rev-parse", "HEAD")
     assert commit(folder / "own") == head
     (folder / "own" / "__init__.py").write_text("changed")
-    commit.cache_clear()
     assert commit(folder / "own") == f"{head} + changes"
 
 
@@ -45,13 +44,46 @@ def test_every_run_that_has_begun_says_what_it_was_made_on(tmp_path: Path, monke
     whole = plan(tmp_path)
     first, second, _ = whole.all_jobs()
     fill(first, wrong=3)
-    first.beside("machine.json").write_text(json.dumps({"machine": "abacus", "threads": 2, "commits": ["c0ffee"]}))
+    first.beside("machine.json").write_text(json.dumps({"machine": "abacus", "threads": 2, "starts": [None]}))
     fill(second, wrong=4)
-    monkeypatch.setattr("sys.argv", ["anything", "reproduce", "--out", "a b"])
-    about = made_by(whole)
+    monkeypatch.setattr("sys.argv", ["pytest", "-q"])
+    assert made_by(whole)["command"] is None
+    monkeypatch.setattr("sys.argv", ["/usr/bin/improved-gan", "reproduce", "--out", "a b"])
+    about = as_json(whole, [])
+    assert (about["version"], about["commit"]) == ("0.1.0", commit())
     assert about["command"] == "improved-gan reproduce --out 'a b'"
     assert about["runs"]["digits-50/split-1-seed-1"] == {
-        **{"machine": "abacus", "threads": 2, "commits": ["c0ffee"], "version": "0.1.0", "seed": 1, "split_seed": 1},
+        **{"machine": "abacus", "threads": 2, "starts": [None], "version": "0.1.0", "seed": 1, "split_seed": 1},
         "precision": json.loads((first.folder / "recipe.json").read_text())["settings"]["values"]["precision"],
     }
     assert list(about["runs"]) == ["digits-50/split-1-seed-1", "digits-50/split-2-seed-2"]
+
+
+@pytest.mark.parametrize("content", ["[]", "null", "{", '{"settings": []}', '{"settings": {"values": {}}}'])
+def test_notes_that_are_damaged_are_nothing_and_stop_nothing(content: str, tmp_path: Path) -> None:
+    whole = plan(tmp_path)
+    first = whole.all_jobs()[0]
+    fill(first, wrong=3)
+    first.beside("machine.json").write_text(content)
+    (first.folder / "recipe.json").write_text(content)
+    runs = made_by(whole)["runs"]
+    assert set(runs) <= {"digits-50/split-1-seed-1"}
+    assert all(about["version"] is None for about in runs.values())
+
+
+@pytest.mark.parametrize(
+    ("before", "begun", "earlier"),
+    [
+        (None, False, []),
+        (None, True, [None]),
+        ('{"machine": "of an earlier version"}', True, [None]),
+        ('{"starts": null}', True, [None]),
+        ('{"starts": [{"commit": "a"}]}', True, [{"commit": "a"}]),
+    ],
+)
+def test_a_start_that_nobody_noted_is_not_claimed(before, begun: bool, earlier: list, tmp_path: Path) -> None:
+    file = tmp_path / "machine.json"
+    if before is not None:
+        file.write_text(before)
+    noted = note_start(file, {"threads": 2}, begun=begun)
+    assert noted == {"threads": 2, "starts": [*earlier, {"threads": 2, "commit": commit()}]}

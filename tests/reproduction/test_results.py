@@ -56,6 +56,14 @@ def test_a_run_that_has_begun_says_how_far_it_is(tmp_path: Path) -> None:
     assert "50 labels, not finished: split-2-seed-2 at epoch 1" in notes(whole, [one])
 
 
+def test_an_ensemble_that_is_left_for_later_keeps_those_that_are_known(tmp_path: Path) -> None:
+    whole = plan(tmp_path, models=2, splits=2)
+    for one in whole.all_jobs():
+        fill(one, wrong=20)
+    _, ensemble = collect(whole, lambda jobs: (18, 500) if jobs[0].split == 1 else None)
+    assert (ensemble.values, ensemble.finished, ensemble.note) == ({1: 18}, "1/2", "computed when the command ends")
+
+
 def test_an_ensemble_that_cannot_be_loaded_says_why(tmp_path: Path) -> None:
     whole = plan(tmp_path, models=2, splits=1)
     for one in whole.all_jobs():

@@ -1,5 +1,6 @@
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ def cells(plan: Plan) -> list[Cell]:
     row = plan.table.rows[0]
     single = {f"split-{split}-seed-{split}": wrong for split, wrong in ((1, 90.0), (2, 97.0), (4, 95.0))}
     one = Cell(row, 1, {1: 90.0, 2: 97.0, 4: 95.0}, single, dict.fromkeys(single, 30.0), 10, {"split-3-seed-3": "lost"})
+    one = replace(one, begun={"split-5-seed-5": 7})
     return [one, Cell(row, 10, {}, {}, {}, 10, {}, "needs 10 models a split, there are 1 (--seeds)")]
 
 
@@ -72,6 +74,7 @@ def test_json_holds_everything(tmp_path: Path) -> None:
     assert (one["splits_finished"], one["splits"]) == (3, 10)
     assert one["minutes"]["split-4-seed-4"] == 30
     assert one["failed"] == {"split-3-seed-3": "lost"}
+    assert one["begun"] == {"split-5-seed-5": 7}
     assert ensemble["z"] is None
 
 

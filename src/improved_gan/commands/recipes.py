@@ -1,15 +1,15 @@
 """`improved-gan train --list`: the recipes with the paper's figures beside."""
 
+import textwrap
+
 from rich.console import Console
-from rich.markup import escape
-from rich.padding import Padding
 
 from improved_gan.recipes import LABEL_CHOICES, RECIPES
 from improved_gan.training.reporting import say
 
 __all__ = ["list_all"]
 
-_INDENT = 4
+_INDENT = "    "
 
 
 def list_all(console: Console) -> None:
@@ -19,7 +19,14 @@ def list_all(console: Console) -> None:
         recipes = [build(labels) for labels in LABEL_CHOICES.get(name, (None,))]
         console.print()
         console.print(f"[bold]{name}[/bold], {recipes[0].epochs} epochs", highlight=False)
-        console.print(Padding(escape(recipes[0].summary), (0, 0, 0, _INDENT)), highlight=False)
+        _print(recipes[0].summary, console)
         for recipe in recipes:
             budget = "all labels" if recipe.labels_as_given else f"{recipe.num_labels} labels"
-            console.print(Padding(f"{budget}: {escape(recipe.paper)}", (0, 0, 0, _INDENT)), highlight=False)
+            _print(f"{budget}: {recipe.paper}", console)
+
+
+def _print(text: str, console: Console) -> None:
+    for line in textwrap.wrap(
+        text, console.width, initial_indent=_INDENT, subsequent_indent=_INDENT, break_on_hyphens=False
+    ):
+        say(console, line)

@@ -9,23 +9,23 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from improved_gan.commands.scoring import choose_network
-from improved_gan.data import DataError, Dataset, LabelSplit
+from improved_gan.commands.reproduce_checks import announce, check
+from improved_gan.data import Dataset
+from improved_gan.recipes.recipe import RecipeError
 from improved_gan.recipes.registry import find_recipe
 from improved_gan.recipes.trained import choose_device
 from improved_gan.reproduction.cluster import ClusterPool
 from improved_gan.reproduction.display import Display
-from improved_gan.reproduction.ensembles import ensemble_wrong
+from improved_gan.reproduction.ensembles import ensemble_wrong, known_ensemble
 from improved_gan.reproduction.orchestrate import run_all
 from improved_gan.reproduction.plan import Job, Plan, RunOptions, make_plan
 from improved_gan.reproduction.plots import draw_curves, draw_table
 from improved_gan.reproduction.pools import LocalPool, Pool
-from improved_gan.reproduction.records import expected_seconds, packaged_record, readable_duration, write_record
+from improved_gan.reproduction.records import write_record
 from improved_gan.reproduction.results import Cell, collect
 from improved_gan.reproduction.runs import look
 from improved_gan.reproduction.writing import as_json, as_markdown, notes, print_table
 from improved_gan.training.checkpoints import write_atomically
-from improved_gan.training.errors import RunError
 from improved_gan.training.interruption import listen_for_signals
 from improved_gan.training.reporting import say, warn
 
@@ -40,8 +40,8 @@ class ReproduceOptions:
     recipe: str | None = None
     labels: list[int] = field(default_factory=list)
     splits: int = 10
-    models: int = 1
-    ensemble: int = 10
+    models: int | None = None
+    ensemble: int | None = None
     out: Path | None = None
     jobs: int | None = None
     threads: int | None = None
@@ -68,22 +68,24 @@ def run_reproduction(options: ReproduceOptions, console: Console) -> list[Cell]:
         recipe=options.recipe,
         labels=options.labels,
         splits=options.splits,
-        models=options.models,
-        ensemble=options.ensemble,
+        models=options.models or options.ensemble or 1,
+        ensemble=options.ensemble or 10,
         out=out.absolute(),
-        options=replace(runs, data=runs.data and runs.data.absolute()),
+        options=replace(runs, data=runs.data and runs.data.absolute(), score_with=_absolute(runs.score_with)),
     )
+    if options.ensemble is not None and not plan.table.measure.lower_is_better:
+        raise RecipeError(f"table {plan.table.name} has no ensembles: leave out --ensemble")
     jobs = plan.common_jobs(convolutions=bool(options.together)) if _together(options) else plan.all_jobs()
     missing = [job for job in jobs if look(job).state != "done"]
     say(console, f"{plan.table.title}: {len(missing)} of {len(jobs)} runs to do{_of(jobs)}; run folders in {out}")
     pool = None
     if missing and not options.dry_run:
-        _check(missing, options, console)
+        check(plan, missing, console)
         pool = _pool(len(jobs), options, console)
-        _announce(missing, pool.num_slots, console)
+        announce(missing, pool.num_slots, console)
     try:
         if pool is not None:
-            _compute(jobs, missing, pool, console, lambda: _write(plan, collect(plan, _later), _out(options), []))
+            _compute(jobs, missing, pool, console, partial(_write_so_far, plan, out, console))
     finally:  # from here on there may be something to show
         cells = _report(plan, options, console)
     if options.record is not None and not options.dry_run:
@@ -105,43 +107,15 @@ def _of(jobs: list[Job]) -> str:
     return f", {most} models in each" if most > 1 else ""
 
 
+def _absolute(network: str | None) -> str | None:
+    """A run folder that scores samples is found from wherever a run is computed."""
+    is_folder = network is not None and (Path(network) / "recipe.json").is_file()
+    return str(Path(network).absolute()) if network is not None and is_folder else network
+
+
 def _out(options: ReproduceOptions) -> Path:
     name = Path(options.recipe).stem if options.recipe else options.table
     return options.out or Path("runs") / f"reproduce-{name}"
-
-
-def _check(missing: list[Job], options: ReproduceOptions, console: Console) -> None:
-    """Data that is missing and budgets that do not fit are told once and before any run; a download is made once.
-
-    So is a network that is to score the samples: without it weeks of training would end without a figure.
-    """
-    folder, scored_by = options.runs.data, options.runs.score_with
-    recipes = [
-        find_recipe(name, labels=labels) for name, labels in dict.fromkeys((job.recipe, job.labels) for job in missing)
-    ]
-    if any(recipe.score_samples for recipe in recipes) and options.scheduler is None:
-        classifier = None if scored_by in (None, "inception") else scored_by
-        try:
-            choose_network(classifier, weights=None, precision="float32", device="cpu", console=console)
-        except DataError as error:
-            raise DataError(
-                f"nothing could score the samples (Inception, or what --score-with names): {error}"
-            ) from error
-    classes = {load: load(folder).train.labels for load in dict.fromkeys(recipe.load_data for recipe in recipes)}
-    for recipe in recipes:
-        LabelSplit.draw(classes[recipe.load_data], recipe.num_labels, seed=1, include_labelled=recipe.include_labelled)
-
-
-def _announce(missing: list[Job], num_slots: int, console: Console) -> None:
-    """How long it will take, where such runs are recorded; what they have done already is not counted."""
-    seconds = []
-    for job in missing:
-        recipe = replace(find_recipe(job.recipe, labels=job.labels), epochs=job.epochs)
-        if (whole := expected_seconds(recipe, packaged_record(recipe.name))) is None:
-            return
-        seconds.append(whole * job.models * (1 - look(job).epoch / job.epochs))
-    in_all = readable_duration(sum(seconds) / min(num_slots, len(seconds)))
-    say(console, f"some {in_all} in all, as recorded runs took (on a CPU, one thread each)")
 
 
 def _compute(jobs: list[Job], missing: list[Job], pool: Pool, console: Console, write: Callable[[], object]) -> None:
@@ -164,7 +138,7 @@ def _pool(num_runs: int, options: ReproduceOptions, console: Console) -> Pool:
 
 def _report(plan: Plan, options: ReproduceOptions, console: Console) -> list[Cell]:
     """Show the table, and write it where there is anything to write."""
-    cells = collect(plan, _ensemble_of(options, console))
+    cells = collect(plan, known_ensemble if options.dry_run else _ensemble_of(options, console))
     print_table(plan, cells, console)
     for note in notes(plan, cells):
         say(console, note)
@@ -185,8 +159,13 @@ def _write(plan: Plan, cells: list[Cell], out: Path, pictures: list[Path]) -> tu
     return page, content
 
 
-def _later(jobs: list[Job]) -> tuple[int, int]:
-    raise RunError("computed at the end")
+def _write_so_far(plan: Plan, out: Path, console: Console) -> None:
+    """Without new ensembles and pictures, which take their time; what goes wrong here stops no run."""
+    try:
+        pictures = [path for path in (out / "table.png", out / "curves.png") if path.exists()]
+        _write(plan, collect(plan, known_ensemble), out, pictures)
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        warn(console, f"the table could not be written after this run, and the runs go on: {error}")
 
 
 def _draw(plan: Plan, cells: list[Cell], out: Path, console: Console) -> list[Path]:

@@ -19,7 +19,7 @@ from improved_gan.reproduction.plan import Job
 from improved_gan.training.checkpoints import newest_checkpoint, write_atomically
 from improved_gan.training.run_folder import RunFolder
 
-__all__ = ["average_probabilities", "ensemble_wrong"]
+__all__ = ["average_probabilities", "ensemble_wrong", "known_ensemble"]
 
 _BATCH = 1000
 
@@ -40,16 +40,20 @@ def ensemble_wrong(
     Raises:
         RunError: a run cannot be loaded.
     """
-    members = {job.name: _identity(job.folder) for job in jobs}
-    kept = jobs[0].group / f"ensemble-split-{jobs[0].split}-of-{len(jobs)}.json"
-    if (known := _read(kept)).get("members") == members:
-        return int(known["wrong"]), int(known["of"])
-    test = load_data().test
+    if (known := known_ensemble(jobs)) is not None:
+        return known
+    members, test = _members(jobs), load_data().test
     probabilities = average_probabilities([job.folder for job in jobs], test, device=device, warn=warn)
     wrong = int((probabilities.argmax(1) != test.labels).sum())
     content = {"members": members, "wrong": wrong, "of": len(test)}
-    write_atomically(kept, json.dumps(content, indent=1).encode())
+    write_atomically(_kept(jobs), json.dumps(content, indent=1).encode())
     return wrong, len(test)
+
+
+def known_ensemble(jobs: Sequence[Job]) -> tuple[int, int] | None:
+    """The same where it has been computed before; None where it has not, or for other members or checkpoints."""
+    known = _read(_kept(jobs))
+    return (int(known["wrong"]), int(known["of"])) if known.get("members") == _members(jobs) else None
 
 
 @torch.no_grad()
@@ -66,6 +70,14 @@ def average_probabilities(
         ]
         total = total + torch.cat(parts)
     return total / len(folders)
+
+
+def _members(jobs: Sequence[Job]) -> dict[str, Any]:
+    return {job.name: _identity(job.folder) for job in jobs}
+
+
+def _kept(jobs: Sequence[Job]) -> Path:
+    return jobs[0].group / f"ensemble-split-{jobs[0].split}-of-{len(jobs)}.json"
 
 
 def _identity(folder: Path) -> dict[str, Any]:

@@ -236,7 +236,7 @@ def _jobs(row: Row, *, splits: int, models: int, out: Path, options: RunOptions)
 
 def _can_be_mapped(job: Job, convolutions: bool) -> bool:
     recipe = find_recipe(job.recipe, labels=job.labels)
-    if recipe.compile or recipe.score_samples:
+    if recipe.compile or recipe.score_samples or job.options.score_with:
         return False
     networks = (recipe.generator(), recipe.discriminator())
     if not convolutions and any(isinstance(one, _ConvNd) for network in networks for one in network.modules()):

@@ -1,10 +1,10 @@
 """Where a table comes from: the command, the version and commit of the code, and what each run was made on."""
 
 import json
+import os
 import shlex
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +12,41 @@ import improved_gan
 from improved_gan.reproduction.plan import Job, Plan
 from improved_gan.training.run_folder import RunFolder
 
-__all__ = ["commit", "made_by"]
+__all__ = ["commit", "made_by", "note_start"]
+
+_PACKAGE = Path(improved_gan.__file__).parent
+_PROGRAMS = ("improved-gan", "__main__.py")
 
 
 def made_by(plan: Plan) -> dict[str, Any]:
-    """The last command, and by run machine, threads, device, commits at its starts, version, precision and seeds."""
-    runs = {f"{job.group.name}/{job.name}": about for job in plan.all_jobs() if (about := _about(job))}
+    """The last command (None where Python called), version and commit, and what each run that has begun was made on.
+
+    That is, by run: machine, cores, threads and device of its last start, all starts, version, precision and seeds.
+    """
+    by_name = Path(sys.argv[0]).name in _PROGRAMS
     return {
-        "command": shlex.join(["improved-gan", *sys.argv[1:]]),
+        "command": shlex.join(["improved-gan", *sys.argv[1:]]) if by_name else None,
         "version": improved_gan.__version__,
         "commit": commit(),
-        "runs": runs,
+        "runs": {f"{job.group.name}/{job.name}": about for job in plan.all_jobs() if (about := _about(job))},
     }
 
 
-@cache
-def commit(folder: Path = Path(improved_gan.__file__).parent) -> str | None:
-    """The commit of the code that runs, "+ changes" where files differ from it; None where it is not under git.
+def note_start(file: Path, made_on: dict[str, Any], *, begun: bool) -> dict[str, Any]:
+    """What stands beside a run folder when a run starts: what it is made on now, and every start of it.
+
+    Args:
+        file: what was noted before.
+        made_on: machine, threads, device.
+        begun: whether the run has reports already: a start that nobody noted counts as null.
+    """
+    before = _read(file).get("starts")
+    starts = before if isinstance(before, list) else [None] * begun
+    return {**made_on, "starts": [*starts, {**made_on, "commit": commit()}]}
+
+
+def commit(folder: Path = _PACKAGE) -> str | None:
+    """The commit of the code on disk, "+ changes" where files differ from it; None where it is not under git.
 
     Args:
         folder: of the package.
@@ -42,24 +60,29 @@ def commit(folder: Path = Path(improved_gan.__file__).parent) -> str | None:
 
 
 def _git(folder: Path, *words: str) -> str:
-    done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=20, check=True)
+    command, quiet = ["git", "-C", str(folder), *words], {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True, env=quiet)
     return done.stdout.strip()
 
 
 def _about(job: Job) -> dict[str, Any]:
     """Of one run; empty where it has not begun."""
-    try:
-        settings = RunFolder(job.folder).recipe()["settings"]
-    except (FileNotFoundError, ValueError, KeyError):
+    settings = _read(RunFolder(job.folder).recipe_file).get("settings")
+    if not isinstance(settings, dict):
         return {}
-    try:
-        noted = json.loads(job.beside("machine.json").read_text())
-    except (FileNotFoundError, ValueError):
-        noted = {}
     return {
-        **noted,
-        "version": settings["improved_gan"],
-        "precision": settings["values"].get("precision"),
+        **_read(job.beside("machine.json")),
+        "version": settings.get("improved_gan"),
+        "precision": settings.get("values", {}).get("precision"),
         "seed": job.seed,
         "split_seed": job.split,
     }
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """What a JSON file holds; nothing where it is missing, damaged or of another kind."""
+    try:
+        content = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -59,18 +59,15 @@ def expectation(recipe: Recipe, record: dict[str, Any] | None) -> list[str]:
         f"error {_errors(point['error'])}"
         for point in budget["points"]
     ]
-    made_on = (
-        f"{budget['threads']} thread{'s' * (budget['threads'] != 1)} of {budget['machine']}, {budget['precision']}"
-    )
-    num = budget["runs"]
+    made_on, num = _recorded_on(budget), budget["runs"]
     whose = f"{num} recorded runs, mean and range" if num > 1 else "one recorded run"
     return [f"expected at {'; '.join(points)}", f"({whose}, on that machine: {made_on})"]
 
 
-def expected_seconds(recipe: Recipe, record: dict[str, Any] | None) -> float | None:
-    """How long one whole run took where it was recorded; None where there is no record of it."""
+def expected_seconds(recipe: Recipe, record: dict[str, Any] | None) -> tuple[float, str] | None:
+    """How long one whole run took where it was recorded, and on what; None where there is no record of it."""
     budget = _fitting(recipe, record)
-    return None if budget is None else budget["seconds_per_step"] * budget["steps"]
+    return None if budget is None else (budget["seconds_per_step"] * budget["steps"], _recorded_on(budget))
 
 
 def packaged_record(recipe: str) -> dict[str, Any] | None:
@@ -179,6 +176,10 @@ def _made_on(done: Sequence[Run]) -> dict[str, Any]:
         "precision": settings["values"]["precision"],
         "version": settings["improved_gan"],
     }
+
+
+def _recorded_on(budget: dict[str, Any]) -> str:
+    return f"{budget['threads']} thread{'s' * (budget['threads'] != 1)} of {budget['machine']}, {budget['precision']}"
 
 
 def _fitting(recipe: Recipe, record: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -14,8 +14,8 @@ from improved_gan.training.errors import RunError
 __all__ = ["NO_RECIPE", "Cell", "EnsembleOf", "collect"]
 
 NO_RECIPE = "no recipe yet"
-# The ensemble of these runs: wrong test images, of how many.
-EnsembleOf = Callable[[list[Job]], tuple[int, int]]
+# The ensemble of these runs: wrong test images, of how many; None where that is left for later.
+EnsembleOf = Callable[[list[Job]], tuple[int, int] | None]
 
 
 @dataclass(frozen=True)
@@ -105,19 +105,23 @@ def _ensemble(row: Row, runs: list[Run], plan: Plan, ensemble_of: EnsembleOf) ->
     empty = Cell(row, plan.ensemble, {}, {}, {}, plan.splits, {})
     if plan.models < plan.ensemble:
         return replace(empty, note=f"needs {plan.ensemble} models a split, there are {plan.models} (--seeds)")
-    values, minutes = {}, {}
+    values, minutes, later = {}, {}, False
     for split in range(1, plan.splits + 1):
         members = [run for run in runs if run.job.split == split and run.job.model <= plan.ensemble]
         if any(run.state != "done" for run in members):
             continue
         try:
-            wrong, total = ensemble_of([run.job for run in members])
+            answer = ensemble_of([run.job for run in members])
         except (RunError, RecipeError) as error:
             return replace(empty, note=str(error))
+        if answer is None:
+            later = True
+            continue
+        wrong, total = answer
         measured = {"test/wrong": wrong, "test/error": wrong / total}
         values[split] = measured[plan.table.measure.log_name] * plan.table.measure.factor
         minutes[f"split-{split}"] = math.fsum(float(run.report["seconds"]) for run in members) / 60
-    return replace(empty, values=values, minutes=minutes)
+    return replace(empty, values=values, minutes=minutes, note="computed when the command ends" if later else "")
 
 
 def _value(run: Run, measure: Measure) -> float:

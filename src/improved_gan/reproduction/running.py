@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from improved_gan.reproduction.plan import Job
-from improved_gan.reproduction.provenance import commit
+from improved_gan.reproduction.provenance import note_start
 from improved_gan.reproduction.runs import is_locked, look
 from improved_gan.training.checkpoints import write_atomically
 
@@ -54,9 +54,12 @@ def run_job(
     if look(job).state == "done":
         return Outcome(job, "done")
     job.group.mkdir(parents=True, exist_ok=True)
+    made_on = machine(threads, device)
     for one in job.single():
         one.beside("failed.json").unlink(missing_ok=True)
-        _note(one.beside("machine.json"), machine(threads, device))
+        if (run := look(one)).state != "done":  # several models in one: others may be done
+            noted = note_start(one.beside("machine.json"), made_on, begun=bool(run.report))
+            write_atomically(one.beside("machine.json"), json.dumps(noted, indent=1).encode(), durable=False)
     with job.beside("log").open("ab") as said:
         code = _wait(_start(job, threads, device, said.fileno()), stop)
     return _outcome(job, code, stopped=stop())
@@ -78,16 +81,6 @@ def failed(job: Job, message: str, *, code: int | None = None) -> Outcome:
 def machine(threads: int, device: str | None) -> dict[str, str | int | None]:
     """What a run was made on."""
     return {"machine": _processor(), "cores": num_cores(), "threads": threads, "device": device}
-
-
-def _note(file: Path, made_on: dict[str, str | int | None]) -> None:
-    """What the run is made on, and the commits of the code at every start of it."""
-    try:
-        before = json.loads(file.read_text()).get("commits", [])
-    except (FileNotFoundError, ValueError):
-        before = []
-    commits = list(dict.fromkeys([*before, commit()]))
-    write_atomically(file, json.dumps({**made_on, "commits": commits}, indent=1).encode(), durable=False)
 
 
 def _start(job: Job, threads: int, device: str | None, said: int) -> "subprocess.Popen[bytes]":

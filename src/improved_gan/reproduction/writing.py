@@ -72,7 +72,7 @@ def notes(plan: Plan, cells: list[Cell]) -> list[str]:
     if plan.table.note:
         said.append(plan.table.note)
     if plan.models > 1:
-        said.append("one model: a split's value is that of its first model, with the seed of the split")
+        said.append("one model: a split's value is that of its first model")
         said += [text for cell in cells if (text := _all_models(cell, plan.table.measure))]
     if any(cell.models > 1 for cell in cells):
         said.append(f"{plan.ensemble} models: their class probabilities averaged, all trained on the same label split")
@@ -95,7 +95,8 @@ def _words(cell: Cell, measure: Measure) -> list[str]:
         return [*words, cell.note, "-", "-", "-"]
     words += [_figure(ours, measure.decimals) if ours else "-", cell.finished]
     words += [f"{difference.z:+.2f}" if difference else "-"]
-    return [*words, f"{sum(cell.minutes.values()) / len(cell.minutes):.1f}" if cell.minutes else "-"]
+    minutes = [cell.minutes_of(split) for split in cell.values]
+    return [*words, f"{sum(minutes) / len(minutes):.1f}" if minutes else "-"]
 
 
 def _single_values(cell: Cell, measure: Measure) -> str:

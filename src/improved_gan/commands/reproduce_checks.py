@@ -1,0 +1,89 @@
+"""Before `improved-gan reproduce` starts its runs: what would fail in each of them, and how long they will take."""
+
+from dataclasses import replace
+
+import torch
+from rich.console import Console
+
+from improved_gan.commands.scoring import choose_network
+from improved_gan.data import DataError, LabelSplit
+from improved_gan.recipes.registry import find_recipe
+from improved_gan.reproduction.plan import Job, Plan
+from improved_gan.reproduction.records import expected_seconds, packaged_record, readable_duration
+from improved_gan.reproduction.runs import look
+from improved_gan.training.reporting import say
+
+__all__ = ["announce", "check", "time_in_all"]
+
+
+def check(plan: Plan, missing: list[Job], console: Console) -> None:
+    """Data that is missing and budgets that do not fit are told once and before any run; a download is made once.
+
+    So is a network that is to score the samples: without it weeks of training would end without a figure.
+
+    Args:
+        plan: the table.
+        missing: its runs that are to be computed, at least one.
+        console: told of damaged checkpoints that were passed over.
+
+    Raises:
+        DataError: the data, the labels or the network.
+    """
+    options = missing[0].options
+    if options.score_with is not None or plan.table.measure.log_name.startswith("samples/"):
+        _check_network(options.score_with, console)
+    recipes = [
+        find_recipe(name, labels=labels) for name, labels in dict.fromkeys((job.recipe, job.labels) for job in missing)
+    ]
+    loads = dict.fromkeys(recipe.load_data for recipe in recipes)
+    classes = {load: load(options.data).train.labels for load in loads}
+    for recipe in recipes:
+        LabelSplit.draw(classes[recipe.load_data], recipe.num_labels, seed=1, include_labelled=recipe.include_labelled)
+
+
+def _check_network(name: str | None, console: Console) -> None:
+    classifier = None if name in (None, "inception") else name
+    try:
+        choose_network(classifier, weights=None, precision="float32", device="cpu", console=console)
+    except DataError as error:
+        if classifier is not None:
+            raise DataError(f"--score-with {name} is none of: inception, a run folder, module:function") from error
+        raise DataError(
+            "the samples are to be scored by Inception, whose weights are not at hand; see docs/metrics, or name "
+            "another network: --score-with, a run folder or module:function"
+        ) from error
+
+
+def announce(missing: list[Job], num_slots: int, console: Console) -> None:
+    """How long it will take, where such runs are recorded; what they have done already is not counted."""
+    expected = [_expected(job) for job in missing]
+    known = [one for one in expected if one is not None]
+    if len(known) == len(expected):
+        on_what = " and ".join(dict.fromkeys(machine for _, machine in known))
+        in_all = readable_duration(time_in_all([seconds for seconds, _ in known], num_slots))
+        say(console, f"some {in_all} in all, as such runs took on {on_what}")
+
+
+def time_in_all(seconds: list[float], num_slots: int) -> float:
+    """How long runs take that begin one after the other, each as soon as a slot is free.
+
+    >>> time_in_all([65, 65, 65], 2)
+    130
+    """
+    ends = [0.0] * num_slots
+    for one in seconds:
+        ends[ends.index(min(ends))] += one
+    return max(ends)
+
+
+def _expected(job: Job) -> tuple[float, str] | None:
+    """Seconds that a run still takes, and where that was measured; None where nobody knows."""
+    device = job.options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    recipe = replace(find_recipe(job.recipe, labels=job.labels), epochs=job.epochs)
+    expected = expected_seconds(recipe, packaged_record(recipe.name))
+    if expected is None or device != "cpu" or job.models > 1:
+        return None
+    seconds, machine = expected
+    if job.options.precision not in (None, "auto") and not machine.endswith(job.options.precision or ""):
+        return None
+    return seconds * (1 - look(job).epoch / job.epochs), machine

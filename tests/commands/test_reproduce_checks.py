@@ -1,0 +1,44 @@
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from improved_gan.commands import reproduce_checks
+from improved_gan.commands.reproduce_checks import announce, time_in_all
+from improved_gan.reproduction.plan import RunOptions
+from improved_gan.reproduction.records import packaged_record, readable_duration
+from tests.reproduction.jobs import fill, plan
+
+
+def said(out: Path, *, slots: int, done: int = 0, **options: object) -> str:
+    whole = plan(out, epochs=200, options=RunOptions(**{"device": "cpu", **options}))
+    for one in whole.all_jobs()[:done]:
+        fill(one, wrong=9, epoch=100)
+    screen = io.StringIO()
+    announce(whole.all_jobs(), slots, Console(file=screen, width=200))
+    return screen.getvalue()
+
+
+def test_runs_that_do_not_share_slots_evenly() -> None:
+    assert time_in_all([5.0, 1.0, 1.0, 1.0], 2) == 5.0
+    assert time_in_all([1.0] * 3, 8) == 1.0
+    assert time_in_all([1.0] * 10, 4) == 3.0
+
+
+def test_the_time_that_recorded_runs_took_is_said(tmp_path: Path) -> None:
+    budget = packaged_record("digits")["budgets"]["50"]
+    one = budget["seconds_per_step"] * budget["steps"]
+    on = f"{budget['threads']} thread of {budget['machine']}, {budget['precision']}"
+    assert said(tmp_path / "a", slots=2) == f"some {readable_duration(2 * one)} in all, as such runs took on {on}\n"
+    assert said(tmp_path / "b", slots=1, done=2).startswith(f"some {readable_duration(2 * one)} in all")
+
+
+@pytest.mark.parametrize("options", [{"device": "cuda"}, {"precision": "bfloat16"}])
+def test_what_was_not_recorded_like_that_is_not_guessed(options: dict[str, str], tmp_path: Path) -> None:
+    assert said(tmp_path, slots=2, **options) == ""
+
+
+def test_without_a_record_nothing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reproduce_checks, "packaged_record", lambda name: None)
+    assert said(tmp_path, slots=2) == ""
