@@ -16,6 +16,7 @@ from torch import Tensor
 from improved_gan.data.dataset import Dataset, LabelledImages, unit_range
 from improved_gan.recipes.trained import load_trained
 from improved_gan.reproduction.plan import Job
+from improved_gan.reproduction.runs import read_note
 from improved_gan.training.checkpoints import newest_checkpoint, write_atomically
 from improved_gan.training.run_folder import RunFolder
 
@@ -52,7 +53,7 @@ def ensemble_wrong(
 
 def known_ensemble(jobs: Sequence[Job]) -> tuple[int, int] | None:
     """The same where it has been computed before; None where it has not, or for other members or checkpoints."""
-    known = _read(_kept(jobs))
+    known = read_note(_kept(jobs))
     return (int(known["wrong"]), int(known["of"])) if known.get("members") == _members(jobs) else None
 
 
@@ -91,11 +92,3 @@ def _identity(folder: Path) -> dict[str, Any]:
         "bytes": about.st_size,
         "written": about.st_mtime_ns,
     }
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text())
-    except (FileNotFoundError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}

@@ -1,6 +1,5 @@
 """Where a table comes from: the command, the version and commit of the code, and what each run was made on."""
 
-import json
 import os
 import shlex
 import subprocess
@@ -10,6 +9,7 @@ from typing import Any
 
 import improved_gan
 from improved_gan.reproduction.plan import Job, Plan
+from improved_gan.reproduction.runs import read_note
 from improved_gan.training.run_folder import RunFolder
 
 __all__ = ["commit", "made_by", "note_start"]
@@ -40,7 +40,7 @@ def note_start(file: Path, made_on: dict[str, Any], *, begun: bool) -> dict[str,
         made_on: machine, threads, device.
         begun: whether the run has reports already: a start that nobody noted counts as null.
     """
-    before = _read(file).get("starts")
+    before = read_note(file).get("starts")
     starts = before if isinstance(before, list) else [None] * begun
     return {**made_on, "starts": [*starts, {**made_on, "commit": commit()}]}
 
@@ -67,22 +67,13 @@ def _git(folder: Path, *words: str) -> str:
 
 def _about(job: Job) -> dict[str, Any]:
     """Of one run; empty where it has not begun."""
-    settings = _read(RunFolder(job.folder).recipe_file).get("settings")
+    settings = read_note(RunFolder(job.folder).recipe_file).get("settings")
     if not isinstance(settings, dict):
         return {}
     return {
-        **_read(job.beside("machine.json")),
+        **read_note(job.beside("machine.json")),
         "version": settings.get("improved_gan"),
         "precision": settings.get("values", {}).get("precision"),
         "seed": job.seed,
         "split_seed": job.split,
     }
-
-
-def _read(file: Path) -> dict[str, Any]:
-    """What a JSON file holds; nothing where it is missing, damaged or of another kind."""
-    try:
-        content = json.loads(file.read_text())
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}

@@ -10,7 +10,7 @@ from improved_gan.reproduction.plan import Job
 from improved_gan.training.checkpoints import newest_checkpoint
 from improved_gan.training.run_folder import RunFolder
 
-__all__ = ["Run", "is_locked", "last_report", "look"]
+__all__ = ["Run", "is_locked", "last_report", "look", "read_note"]
 
 _TAIL = 1 << 16  # bytes; a report has one or two thousand
 
@@ -79,6 +79,15 @@ def last_report(log: Path) -> dict[str, Any]:
         if isinstance(report, dict):
             return report
     return {}
+
+
+def read_note(file: Path) -> dict[str, Any]:
+    """What a JSON file beside a run holds; nothing where it is missing, damaged or of another kind."""
+    try:
+        content = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _complete(job: Job, report: dict[str, Any]) -> bool:
