@@ -29,13 +29,13 @@ from improved_gan.training.processes import Processes, joined, own_device
 from improved_gan.training.run_folder import RunFolder
 from improved_gan.training.state import own_random_stream
 from tests.golden.recipes import golden_recipe
-from tests.golden.test_steps import KEPT, differences, run
+from tests.golden.test_steps import differences, kept_log, run
 from tests.ranks import TwoRanks
 
 
 def test_two_ranks_make_the_golden_log_of_one_process(two_ranks: TwoRanks, tmp_path: Path) -> None:
     """Batches, latents, data-dependent start, batch norm, feature means, both losses, averaging and evaluation."""
-    kept = json.loads(KEPT.read_text())
+    kept = kept_log("golden")
     logs = two_ranks(run, golden_recipe(), tmp_path / "run")
     for log in logs:  # rank 0 wrote it, both read it
         found = differences(log, kept)

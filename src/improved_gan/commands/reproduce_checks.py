@@ -68,7 +68,7 @@ def time_in_all(seconds: list[float], num_slots: int) -> float:
     """How long runs take that begin one after the other, each as soon as a slot is free.
 
     >>> time_in_all([65, 65, 65], 2)
-    130
+    130.0
     """
     ends = [0.0] * num_slots
     for one in seconds:
