@@ -1,7 +1,6 @@
 """A run in two processes: the golden log of one, ends of all kinds, and checkpoints that move between numbers."""
 
 import io
-import json
 import os
 import signal
 import subprocess
