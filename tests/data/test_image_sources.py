@@ -36,7 +36,15 @@ def test_links_are_followed_and_loops_end(tmp_path: Path) -> None:
     (folder / "linked").symlink_to(tmp_path / "elsewhere")
     (folder / "broken.png").symlink_to(tmp_path / "nowhere.png")
     (folder / "one.png").symlink_to(folder / "000.png")
-    assert list(contents(open_images(folder))) == ["000.png", "001.png", "linked/far.png", "one.png"]
+    source = open_images(folder)
+    assert source.names == ("000.png", "001.png", "broken.png", "linked/far.png", "one.png")
+    assert source.notices == (
+        "left out: 1 links that lead nowhere; 1 links to folders that are read under another name (loop)",
+    )
+    reads = dict(source.stream())
+    assert reads["one.png"]() == png(picture(0))
+    with pytest.raises(DataError, match=r"it is a link that leads nowhere \(.*nowhere\.png\)"):
+        reads["broken.png"]()
 
 
 def pack_tar(path: Path, folder: Path, mode: str) -> None:
@@ -84,7 +92,7 @@ def test_a_folder_of_shards(tmp_path: Path) -> None:
 def test_what_cannot_be_opened(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"there is no .*nowhere: give a folder of images or an archive"):
         open_images(tmp_path / "nowhere")
-    with pytest.raises(DataError, match=r"holds no images \(\.bmp"):
+    with pytest.raises(DataError, match=r"holds no images \(\.apng, "):
         open_images(tmp_path)
     (tmp_path / "a.png").write_bytes(png(picture(0)))
     with pytest.raises(DataError, match=r"a\.png is neither a folder nor an archive"):

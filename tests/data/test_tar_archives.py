@@ -7,6 +7,7 @@ import pytest
 
 from improved_gan.data import DataError, image_sources
 from improved_gan.data.image_sources import open_images
+from improved_gan.data.left_out import LeftOut
 from improved_gan.data.tar_archives import TarIndex
 from tests.pictures import picture, png
 
@@ -51,7 +52,7 @@ def test_links_are_images_too(tmp_path: Path, name: str, mode: str) -> None:
 
 
 def test_the_index_says_where_each_image_lies(tmp_path: Path) -> None:
-    index = TarIndex.of(pack(tmp_path / "a.tar", "w", FILES), lambda name: name.endswith("3.png"))
+    index = TarIndex.of(pack(tmp_path / "a.tar", "w", FILES), lambda name, _: name.endswith("3.png"), LeftOut())
     raw = (tmp_path / "a.tar").read_bytes()
     assert index.names == ["003.png"]
     assert raw[index.places[0] : index.places[0] + index.sizes[0]] == FILES["003.png"]

@@ -138,7 +138,7 @@ def _assemble(
         size=size,
         bad=bad,
         num_copies=duplicates_of(hashes[train_rows]),
-        notices=(*labelling.notices, *notices, *conflicts, *more),
+        notices=(*scan.notices, *labelling.notices, *notices, *conflicts, *more),
         decoded=decoded,
         workers=options.workers,
     )

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from improved_gan.data.dataset import DataError
 from improved_gan.data.folder_layout import Layout, layout_of
-from improved_gan.data.labels_file import read_labels
-from improved_gan.data.webdataset_labels import labels_beside
+from improved_gan.data.labels_file import read_labels_file
+from improved_gan.data.unknown_labels import only_known
+from improved_gan.data.webdataset_labels import read_labels_beside
 
 __all__ = ["Labelling", "read_labelling"]
 
@@ -62,21 +63,32 @@ def read_labelling(
     if not use_labels:
         return Labelling("no labels, as asked for", (), np.full(len(names), -1), layout.parts)
     folders = {name: one for name, one in zip(names, layout.classes, strict=True) if one is not None}
-    if labels is not None:
-        own, source = read_labels(labels, all_names, path), f"labels file {labels}"
-    else:
-        own, source = labels_beside(path, names), "labels beside the images"
+    own, source, notices = _own_labels(path, names, all_names, labels)
     if own:
-        found, source, notices = _with_folders(own, folders, source, holds_unlabelled=layout.has_unlabelled)
+        found, source, more = _with_folders(path, own, folders, source, holds_unlabelled=layout.has_unlabelled)
     else:
-        found, source, notices = folders, "class folders", ()
         if len(set(folders.values())) == 1 and len(folders) == len(names):
             only = next(iter(folders.values()))
             notice = f"all images lie in one folder, {only}, so there are no classes: training on pictures alone"
-            return Labelling("one folder", (), np.full(len(names), -1), layout.parts, (notice,))
+            alone = (*notices, notice)
+            return Labelling("one folder", (), np.full(len(names), -1), layout.parts, alone)
+        source = "class folders"
+        found, more = only_known(folders, f"{path}, class folders")
+    notices += more
     if not found:
-        return Labelling("no labels", (), np.full(len(names), -1), layout.parts)
-    return _checked(path, source, found, names, layout, notices, from_folders=found is folders)
+        return Labelling("no labels", (), np.full(len(names), -1), layout.parts, notices)
+    return _checked(path, source, found, names, layout, notices, from_folders=not own)
+
+
+def _own_labels(
+    path: Path, names: Sequence[str], all_names: Sequence[str], labels: Path | None
+) -> tuple[dict[str, str], str, tuple[str, ...]]:
+    """The images' own labels: labels, source, notices."""
+    if labels is not None:
+        own, notices = read_labels_file(labels, all_names, path)
+        return own, f"labels file {labels}", notices
+    own, notices = read_labels_beside(path, names)
+    return own, "labels beside the images", notices
 
 
 def _checked(
@@ -95,7 +107,10 @@ def _checked(
     others = {found[name] for name, part in zip(names, layout.parts, strict=True) if part != "train" and name in found}
     if len(train) < 2:
         only = f"only one class, {next(iter(train))}" if train else "no labels for training images"
-        raise DataError(f"{path} has {only} ({source}): a classifier needs two classes, or {_WITHOUT}")
+        raise DataError(
+            f"{path} has {only} ({source}; -1 and empty labels say that none is known): a classifier needs two "
+            f"classes, or {_WITHOUT}"
+        )
     if unknown := sorted(others - train.keys()):
         raise DataError(
             f"{path} has classes in its validation or test part that no training image has: {_some(unknown)}"
@@ -109,13 +124,16 @@ def _checked(
     if few:
         notices += (f"{len(few)} classes have a single label ({_some(few)}), so none of them is held out",)
     classes = tuple(sorted(train, key=_natural))
+    spellings = Counter(name.casefold() for name in classes)
+    if alike := [name for name in classes if spellings[name.casefold()] > 1]:
+        notices += (f"classes that differ in capitals only are kept apart: {_some(alike)}",)
     number = {name: place for place, name in enumerate(classes)}
     labels = np.asarray([number[found[name]] if name in found else -1 for name in names], dtype=np.int64)
     return Labelling(source, classes, labels, layout.parts, notices)
 
 
 def _with_folders(
-    own: dict[str, str], folders: dict[str, str], source: str, *, holds_unlabelled: bool
+    path: Path, own: dict[str, str], folders: dict[str, str], source: str, *, holds_unlabelled: bool
 ) -> tuple[dict[str, str], str, tuple[str, ...]]:
     """The images' own labels on top of those of their class folders: labels, source, notices."""
     classes, rest = set(folders.values()), folders.keys() - own.keys()
@@ -127,6 +145,7 @@ def _with_folders(
             f"{len(rest)} images lie in folders that are not taken for classes, as no label has their name ({named})"
         )
         return own, source, (notice,)
+    folders, notices = only_known(folders, f"{path}, class folders")
     wrong = [name for name, label in own.items() if folders.get(name, label) != label]
     if wrong:
         listed = _some([f"{name}: {own[name]}" for name in wrong])
@@ -134,7 +153,7 @@ def _with_folders(
             f"{len(wrong)} labels disagree with the class folder that the image lies in ({listed}): move these images "
             "to the folder of their class, or correct or take out their labels"
         )
-    return folders | own, f"{source} and class folders" if rest else source, ()
+    return folders | own, f"{source} and class folders" if rest else source, notices
 
 
 def _natural(name: str) -> tuple[int, int, str]:

@@ -7,7 +7,7 @@
 
 A folder that holds everything else is passed over (`photos/cat/1.jpg`), and so are the names of archives. `train`
 beside folders of other names is a part only if it holds folders itself: `bus/1.jpg`, `train/2.jpg` are two classes.
-Spaces around the name of a class folder do not count, as they do not in a labels file.
+Spaces around the name of a class folder do not count, as they do not in a labels file, and accents are composed.
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from improved_gan.data.image_sources import is_archive
+from improved_gan.data.unknown_labels import plain_label
 
 __all__ = ["PARTS", "Layout", "layout_of"]
 
@@ -63,7 +64,7 @@ def layout_of(names: Sequence[str]) -> Layout:
         part = PARTS.get(folder[0].lower(), "train") if folder and has_parts else "train"
         inside = folder[1:] if folder and has_parts and folder[0].lower() in PARTS else folder
         parts.append(part)
-        name = inside[0].strip() if inside else ""
+        name = plain_label(inside[0]) if inside else ""
         is_class = bool(name) and name.lower() not in _UNLABELLED
         has_unlabelled = has_unlabelled or name.lower() in _UNLABELLED
         classes.append(name if is_class else None)

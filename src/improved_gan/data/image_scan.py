@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from improved_gan.data.counting import counting
 from improved_gan.data.dataset import DataError
+from improved_gan.data.image_pages import further_pages, pages_notice
 from improved_gan.data.image_sources import ImageSource
 from improved_gan.data.images import Header, read_header
 from improved_gan.data.in_order import in_chunks, in_order
@@ -16,6 +17,8 @@ from improved_gan.data.in_order import in_chunks, in_order
 __all__ = ["Scan", "scan_images"]
 
 _CHUNK = 64
+
+_Found = tuple[bytes, Header, int]
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Scan:
         sizes: (N, 2) width and height.
         colour: (N,) whether each has colour.
         bad: what is wrong with each of the others, by name.
+        further: pages or frames beyond the first of each file that has some, by name.
     """
 
     source: ImageSource
@@ -37,6 +41,7 @@ class Scan:
     sizes: NDArray[np.int64]
     colour: NDArray[np.bool_]
     bad: dict[str, str] = field(default_factory=dict)
+    further: dict[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -54,6 +59,11 @@ class Scan:
         shorter: NDArray[np.int64] = self.sizes.min(1, initial=2**31)
         return shorter
 
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What was not read: files beside the images, and further pages."""
+        return (*self.source.notices, *pages_notice(self.further))
+
     def digest(self) -> str:
         """SHA-256 over the content of all images in their order."""
         return hashlib.sha256(self.hashes.tobytes()).hexdigest()
@@ -69,7 +79,7 @@ def scan_images(source: ImageSource, *, workers: int) -> Scan:
     Raises:
         DataError: an archive that is damaged as a whole.
     """
-    rows, hashes, headers, bad = [], [], [], {}
+    rows, hashes, headers, bad, further = [], [], [], {}, {}
     with counting("looking at", total=len(source)) as advance:
         place = 0
         for chunk in in_order(_look, in_chunks(source.stream(), _CHUNK), workers=workers):
@@ -80,6 +90,8 @@ def scan_images(source: ImageSource, *, workers: int) -> Scan:
                     rows.append(place)
                     hashes.append(found[0])
                     headers.append(found[1])
+                    if found[2]:
+                        further[name] = found[2]
                 place += 1
             advance(len(chunk))
     return Scan(
@@ -89,18 +101,19 @@ def scan_images(source: ImageSource, *, workers: int) -> Scan:
         sizes=np.asarray([(one.width, one.height) for one in headers], dtype=np.int64).reshape(-1, 2),
         colour=np.asarray([one.colour for one in headers], dtype=np.bool_),
         bad=bad,
+        further=further,
     )
 
 
-def _look(chunk: list[tuple[str, Callable[[], bytes]]]) -> list[tuple[str, tuple[bytes, Header] | str]]:
-    """Hash and header of each image, or what is wrong with it."""
+def _look(chunk: list[tuple[str, Callable[[], bytes]]]) -> list[tuple[str, _Found | str]]:
+    """Hash, header and further pages of each image, or what is wrong with it."""
     return [(name, _look_at(read)) for name, read in chunk]
 
 
-def _look_at(read: Callable[[], bytes]) -> tuple[bytes, Header] | str:
+def _look_at(read: Callable[[], bytes]) -> _Found | str:
     try:
         content = read()
-        return hashlib.sha256(content).digest(), read_header(content, "it")
+        return hashlib.sha256(content).digest(), read_header(content, "it"), further_pages(content)
     except (DataError, OSError) as error:
         return _reason(error)
 

@@ -5,16 +5,19 @@ A folder and an archive of it give the same images in the same order, whatever t
 """
 
 import errno
-import os
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath
 
 from improved_gan.data.dataset import DataError
-from improved_gan.data.images import IMAGE_SUFFIXES
+from improved_gan.data.file_names import plain_name
+from improved_gan.data.folder_walk import walk
+from improved_gan.data.image_endings import IMAGE_SUFFIXES, holds_an_image
+from improved_gan.data.left_out import LeftOut, is_leftover
 from improved_gan.data.tar_archives import TarIndex
+from improved_gan.data.zip_archives import open_zip
 
 __all__ = ["MAX_BYTES", "ImageSource", "Read", "is_archive", "open_files", "open_images"]
 
@@ -23,7 +26,7 @@ MAX_BYTES = 2**28  # of one image file: 89 million pixels in colour, uncompresse
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2")
 
 Read = Callable[[], bytes]
-Wanted = Callable[[str], bool]  # of a name
+Wanted = Callable[[str, Read], bool]  # of a plain name, and what reads its first bytes
 Contents = Callable[[], Iterator[tuple[str, bytes | Exception]]]
 
 
@@ -33,14 +36,16 @@ class ImageSource:
 
     Attributes:
         path: what the user named.
-        names: of the images, as they lie in the folder or archive.
+        names: of the images, relative to the folder or archive, with slashes.
         stream: gives (name, a function that reads the bytes) for each image in the order of `names`. The functions of
             one stream may be called from several threads, before the stream has moved on by more than a few hundred.
+        notices: what was left out, and which folders hold no image: for every command to tell.
     """
 
     path: Path
     names: tuple[str, ...]
     stream: Callable[[], Iterator[tuple[str, Read]]]
+    notices: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -49,18 +54,21 @@ class ImageSource:
 def open_images(path: Path) -> ImageSource:
     """All images of a folder and those below it, or of an archive, or of all archives of a folder without images.
 
-    Links are followed; a folder that is reached twice, as in a loop of links, is read once.
+    Links are followed; a folder that is reached twice, as in a loop of links, is read once. Hidden folders and those
+    that programs leave behind are left out. A link that leads nowhere is an image that cannot be read. Files without an
+    ending are read if their first bytes are those of an image.
 
     Raises:
-        DataError: there is no such path, it holds no image, or the archive cannot be read.
+        DataError: there is no such path, it holds no image, or a folder or the archive cannot be read.
     """
-    source = _open(path, _is_image)
+    source = _open(path, is_image)
     if not len(source):
-        raise DataError(f"{path} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
+        others = "".join(f"; {line}" for line in source.notices)
+        raise DataError(f"{path} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}){others}")
     return source
 
 
-def open_files(path: Path, wanted: Wanted) -> Iterator[tuple[str, Read]]:
+def open_files(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, Read]]:
     """Files of other kinds that lie among the images, by name, as `ImageSource.stream` gives images.
 
     Args:
@@ -70,30 +78,57 @@ def open_files(path: Path, wanted: Wanted) -> Iterator[tuple[str, Read]]:
     Raises:
         DataError: as `open_images`, but for files that are not there.
     """
-    return _open(path, wanted).stream()
+    return _open(path, lambda name, _: wanted(name) and not is_leftover(name)).stream()
 
 
 def _open(path: Path, wanted: Wanted) -> ImageSource:
+    left_out = LeftOut()
     if path.is_file() and is_archive(path.name):
-        return _open_archive(path, wanted)
+        return _open_archive(path, wanted, left_out)
     if not path.is_dir():
         kinds = ", ".join(_ARCHIVES)
         is_what = f"{path} is neither a folder nor an archive" if path.exists() else f"there is no {path}"
         raise DataError(f"{is_what}: give a folder of images or an archive of them ({kinds})")
-    files = sorted(_walk(path))
-    names = tuple(name for name in files if wanted(name))
-    archives = [name for name in files if is_archive(name)]
-    if not archives or any(_is_image(name) for name in files):
-        return ImageSource(path, names, lambda: ((name, lambda name=name: _read(path / name)) for name in names))  # type: ignore[misc]
-    parts = [_open_archive(path / name, wanted) for name in archives]
-    joined = tuple(f"{archive}/{name}" for archive, part in zip(archives, parts, strict=True) for name in part.names)
+    return _open_folder(path, wanted, left_out)
+
+
+def _open_folder(path: Path, wanted: Wanted, left_out: LeftOut) -> ImageSource:
+    files = sorted((plain_name(str(file.relative_to(path))), file) for file in walk(path, left_out))
+    archives = [(name, file) for name, file in files if is_archive(name) and not is_leftover(name)]
+    if not archives or any(is_image(name, partial(_beginning, file)) for name, file in files):
+        chosen = [(name, file) for name, file in files if _is_chosen(name, file, wanted, left_out)]
+        names = tuple(name for name, _ in chosen)
+        return ImageSource(
+            path, names, lambda: ((name, partial(_read, file)) for name, file in chosen), left_out.lines()
+        )
+    for name, file in files:
+        if is_archive(name):
+            left_out.note_used(name)
+        else:
+            _is_chosen(name, file, lambda *_: False, left_out)
+    return _joined(path, [(name, _open_archive(file, wanted, left_out)) for name, file in archives], left_out)
+
+
+def _is_chosen(name: str, file: Path, wanted: Wanted, left_out: LeftOut) -> bool:
+    """Whether a file is wanted; it is counted where it is not."""
+    chosen = wanted(name, partial(_beginning, file))
+    if not chosen and file.is_symlink() and not file.exists():
+        left_out.note_dead_link()
+    else:
+        left_out.note(name, is_image=chosen, is_image_name=_ending(name) in IMAGE_SUFFIXES)
+    return chosen
+
+
+def _joined(path: Path, parts: list[tuple[str, ImageSource]], left_out: LeftOut) -> ImageSource:
+    """The archives of a folder, one after another."""
 
     def stream() -> Iterator[tuple[str, Read]]:
-        for archive, part in zip(archives, parts, strict=True):
+        for archive, part in parts:
             for name, read in part.stream():
                 yield f"{archive}/{name}", read
 
-    return ImageSource(path, joined, stream)
+    names = tuple(f"{archive}/{name}" for archive, part in parts for name in part.names)
+    return ImageSource(path, names, stream, left_out.lines())
 
 
 def is_archive(name: str) -> bool:
@@ -101,28 +136,34 @@ def is_archive(name: str) -> bool:
     return name.lower().endswith(_ARCHIVES)
 
 
-def _is_image(name: str) -> bool:
-    file = Path(name)
-    return file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith("._")  # left by macOS's archiver
+def is_image(name: str, beginning: Callable[[], bytes]) -> bool:
+    """Whether a file is to be read as an image: by its ending, without one by its first bytes; never one left over.
+
+    Args:
+        name: plain.
+        beginning: reads the first 32 bytes.
+    """
+    ending = _ending(name)
+    if is_leftover(name) or (ending and ending not in IMAGE_SUFFIXES):
+        return False
+    return bool(ending) or holds_an_image(beginning())
 
 
-def _walk(folder: Path) -> Iterator[str]:
-    """Every file below the folder, relative to it; each real folder once."""
-    seen = set()
-    for here, below, files in os.walk(folder, followlinks=True):
-        status = Path(here).stat()
-        if (status.st_dev, status.st_ino) in seen:
-            below.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        below.sort()
-        for file in files:
-            whole = Path(here) / file
-            if whole.is_file():
-                yield str(whole.relative_to(folder))
+def _ending(name: str) -> str:
+    return PurePosixPath(name).suffix.lower()
+
+
+def _beginning(file: Path) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(32)
+    except OSError:  # it cannot be told what it is
+        return b""
 
 
 def _read(file: Path) -> bytes:
+    if file.is_symlink() and not file.exists():
+        raise DataError(f"it is a link that leads nowhere ({file.readlink()})")
     _check_size(file.stat().st_size)
     return file.read_bytes()
 
@@ -132,16 +173,17 @@ def _check_size(size: int) -> None:
         raise DataError(f"it has {size:,} bytes, at most {MAX_BYTES:,} are read")
 
 
-def _open_archive(path: Path, wanted: Wanted) -> ImageSource:
+def _open_archive(path: Path, wanted: Wanted, left_out: LeftOut) -> ImageSource:
     with _reading(path):
-        names, contents = _open_zip(path, wanted) if path.name.lower().endswith(".zip") else _open_tar(path, wanted)
+        is_zip = path.name.lower().endswith(".zip")
+        names, contents = open_zip(path, wanted, left_out, _check_size) if is_zip else _open_tar(path, wanted, left_out)
 
     def stream() -> Iterator[tuple[str, Read]]:
         with _reading(path):
             for name, content in contents():
                 yield name, lambda content=content: _given(content)  # type: ignore[misc]
 
-    return ImageSource(path, names, stream)
+    return ImageSource(path, names, stream, left_out.lines())
 
 
 @contextmanager
@@ -159,34 +201,8 @@ def _reading(path: Path) -> Iterator[None]:
         raise DataError(f"{path} cannot be read as an archive ({reason}): copy or download it again") from error
 
 
-def _open_zip(path: Path, wanted: Wanted) -> tuple[tuple[str, ...], Contents]:
-    def contents() -> Iterator[tuple[str, bytes | Exception]]:
-        with zipfile.ZipFile(path) as archive:
-            for one in _entries(archive, wanted):
-                yield one.filename, _whole(archive, one)
-
-    with zipfile.ZipFile(path) as archive:
-        return tuple(one.filename for one in _entries(archive, wanted)), contents
-
-
-def _entries(archive: zipfile.ZipFile, wanted: Wanted) -> list[zipfile.ZipInfo]:
-    images = (one for one in archive.infolist() if not one.is_dir() and wanted(one.filename))
-    return sorted(images, key=lambda one: one.filename)
-
-
-def _whole(archive: zipfile.ZipFile, one: zipfile.ZipInfo) -> bytes | Exception:
-    """The bytes, or what is wrong with this one image: the others may be whole."""
-    try:
-        _check_size(one.file_size)
-        return archive.read(one)
-    except MemoryError:
-        raise
-    except Exception as error:  # as in `_reading`; RuntimeError: a password is needed
-        return error
-
-
-def _open_tar(path: Path, wanted: Wanted) -> tuple[tuple[str, ...], Contents]:
-    index = TarIndex.of(path, wanted)
+def _open_tar(path: Path, wanted: Wanted, left_out: LeftOut) -> tuple[tuple[str, ...], Contents]:
+    index = TarIndex.of(path, wanted, left_out)
     return tuple(index.names), lambda: index.stream(_check_size)
 
 

@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from improved_gan.data.dataset import DataError
+from improved_gan.data.image_endings import IMAGE_SUFFIXES
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -26,7 +27,6 @@ __all__ = [
     "read_image",
 ]
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
 _ORIENTATION = 0x0112  # EXIF
 _MODES = {1: ("L", ("L", "1")), 3: ("RGB", ("RGB",))}
 _UPRIGHT = {  # by EXIF's orientation

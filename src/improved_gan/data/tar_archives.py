@@ -13,7 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Self
 
+from improved_gan.data.file_names import plain_name
+from improved_gan.data.left_out import LeftOut
+
 __all__ = ["TarIndex"]
+
+_BEGINNING = 32
+
+Wanted = Callable[[str, Callable[[], bytes]], bool]
 
 _SPARSE, _BROKEN_LINK = -1, -2  # in place of a size
 _PROBLEMS = {
@@ -52,8 +59,13 @@ class TarIndex:
     sizes: "array[int]" = field(default_factory=lambda: array("q"))
 
     @classmethod
-    def of(cls, path: Path, is_image: Callable[[str], bool]) -> Self:
+    def of(cls, path: Path, wanted: Wanted, left_out: LeftOut) -> Self:
         """Read every header, and compressed archives to their end, so that check sums are compared.
+
+        Args:
+            path: of the archive.
+            wanted: tells from its plain name, and a function that reads its first bytes, whether an entry is meant.
+            left_out: counts the others.
 
         Raises:
             TarError, OSError, EOFError, zlib.error, LZMAError: cut, damaged, or something else.
@@ -62,11 +74,12 @@ class TarIndex:
         with tarfile.open(path, tarinfo=_Entry) as archive:
             while (one := archive.next()) is not None:
                 archive.members.clear()  # type: ignore[attr-defined]  # it would remember a kilobyte an entry
-                if not is_image(one.name) or not (one.isfile() or one.islnk() or one.issym()):
+                name = plain_name(one.name)
+                if not _is_meant(archive, one, name, wanted, left_out):
                     continue
                 if not one.isfile():
                     links[len(index.names)] = _target(one)
-                index.names.append(one.name)
+                index.names.append(name)
                 index.places.append(one.offset_data)
                 index.sizes.append(_SPARSE if one.issparse() else one.size if one.isfile() else _BROKEN_LINK)
             _read_to_the_end(archive)
@@ -102,10 +115,28 @@ class TarIndex:
                 yield name, _content(file, place, size, check_size)
 
 
+def _is_meant(archive: tarfile.TarFile, one: tarfile.TarInfo, name: str, wanted: Wanted, left_out: LeftOut) -> bool:
+    """Whether an entry is wanted; it is counted where it is not."""
+    if one.isdir():
+        left_out.note_folder(name)
+        return False
+    if not (one.isfile() or one.islnk() or one.issym()):
+        left_out.note_no_file()
+        return False
+    meant = wanted(name, lambda: _beginning(archive, one))
+    left_out.note(name, is_image=meant)
+    return meant
+
+
+def _beginning(archive: tarfile.TarFile, one: tarfile.TarInfo) -> bytes:
+    file = archive.extractfile(one) if one.isfile() and not one.issparse() else None
+    return b"" if file is None else file.read(_BEGINNING)
+
+
 def _target(link: tarfile.TarInfo) -> str:
     """A hard link names its target from the archive's top, a symbolic one from its own folder."""
-    start = "" if link.islnk() else posixpath.dirname(link.name)
-    return posixpath.normpath(posixpath.join(start, link.linkname))
+    start = "" if link.islnk() else posixpath.dirname(plain_name(link.name))
+    return posixpath.normpath(posixpath.join(start, plain_name(link.linkname)))
 
 
 def _read_to_the_end(archive: tarfile.TarFile) -> None:

@@ -1,0 +1,86 @@
+"""Images of a zip archive in order of name, read without unpacking; a damaged entry spoils only itself."""
+
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from improved_gan.data.file_names import zip_name
+from improved_gan.data.left_out import LeftOut
+
+__all__ = ["open_zip"]
+
+_BEGINNING = 32
+
+Wanted = Callable[[str, Callable[[], bytes]], bool]
+
+
+def open_zip(
+    path: Path, wanted: Wanted, left_out: LeftOut, check_size: Callable[[int], None]
+) -> tuple[tuple[str, ...], Callable[[], Iterator[tuple[str, bytes | Exception]]]]:
+    """Names of the wanted entries, and a function that gives name and content of each, or what is wrong with it.
+
+    Args:
+        path: of the archive.
+        wanted: tells from its plain name, and a function that reads its first bytes, whether an entry is meant.
+        left_out: counts the others.
+        check_size: raises for a size that is not to be read.
+
+    Raises:
+        BadZipFile, OSError and others: damaged as a whole.
+    """
+    with zipfile.ZipFile(path) as archive:
+        entries = [(zip_name(one), place) for place, one in enumerate(archive.infolist())]
+        chosen = [
+            (name, place) for name, place in entries if _is_wanted(archive, archive.infolist()[place], name, wanted)
+        ]
+        _count(archive, entries, {place for _, place in chosen}, left_out)
+    chosen.sort()
+    names = tuple(name for name, _ in chosen)
+    places = [place for _, place in chosen]
+
+    def contents() -> Iterator[tuple[str, bytes | Exception]]:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+            for name, place in zip(names, places, strict=True):
+                if place >= len(entries) or zip_name(entries[place]) != name:
+                    raise zipfile.BadZipFile("it has changed since it was opened")
+                yield name, _whole(archive, entries[place], check_size)
+
+    return names, contents
+
+
+def _is_wanted(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str, wanted: Wanted) -> bool:
+    return not _is_folder(entry) and wanted(name, lambda: _beginning(archive, entry))
+
+
+def _is_folder(entry: zipfile.ZipInfo) -> bool:
+    return entry.filename.endswith(("/", "\\"))  # a program that writes backslashes does so for folders, too
+
+
+def _count(archive: zipfile.ZipFile, entries: list[tuple[str, int]], chosen: set[int], left_out: LeftOut) -> None:
+    for name, place in entries:
+        if _is_folder(archive.infolist()[place]):
+            left_out.note_folder(name.rstrip("/"))
+        else:
+            left_out.note(name, is_image=place in chosen)
+
+
+def _beginning(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    try:
+        with archive.open(entry) as file:
+            return file.read(_BEGINNING)
+    except MemoryError:
+        raise
+    except Exception:  # damaged, or a password is needed: what it is cannot be told
+        return b""
+
+
+def _whole(archive: zipfile.ZipFile, one: zipfile.ZipInfo, check_size: Callable[[int], None]) -> bytes | Exception:
+    """The bytes, or what is wrong with this one image: the others may be whole."""
+    try:
+        check_size(one.file_size)
+        return archive.read(one)
+    except MemoryError:
+        raise
+    except Exception as error:  # decompressors raise errors of a dozen kinds; RuntimeError: a password is needed
+        return error
