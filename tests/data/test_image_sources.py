@@ -39,7 +39,7 @@ def test_links_are_followed_and_loops_end(tmp_path: Path) -> None:
     source = open_images(folder)
     assert source.names == ("000.png", "001.png", "broken.png", "linked/far.png", "one.png")
     assert source.notices == (
-        "left out: 1 links that lead nowhere; 1 links to folders that are read under another name (loop)",
+        "left out: 1 links that lead nowhere; 1 folders that are read under another name, too (loop)",
     )
     reads = dict(source.stream())
     assert reads["one.png"]() == png(picture(0))

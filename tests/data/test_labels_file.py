@@ -54,7 +54,10 @@ def test_names_relative_to_the_labels_file_and_absolute(tmp_path: Path) -> None:
         ("a.jpg,cat\nx.jpg,cat\n", r"has labels for 1 files that are not among the images .* \(x.jpg\): correct or"),
         ("a.jpg,cat\na.jpg,dog\n", r"gives two labels to 1 files \(a.jpg \(cat, dog\)\): keep one"),
         ("a.jpg,cat\n./a.jpg,dog\n", "gives two labels to 1 files"),
-        ("a,b,c\na.jpg,cat,1\n", r"its first row \(a,b,c\) is not recognised .* call the column of images one of file,"),
+        (
+            "a,b,c\na.jpg,cat,1\n",
+            r"its first row \(a,b,c\) is not recognised .* call the column of images one of file,",
+        ),
         ("filename,diagnosis\na.jpg,cat\n", r"its first row \(filename,diagnosis\) is not recognised as a header"),
         ("bild,klasse\na.jpg,cat\nb.jpg,dog\n", r"its first row \(bild,klasse\) .* and that of labels one of label,"),
         ("file,label\na.jpg\n", "line 2: 1 columns, so the label is missing"),

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from improved_gan.commands.review import ReviewOptions, write_review
 from improved_gan.data.dataset import DataError, unit_range
+from improved_gan.data.image_pages import further_pages, pages_notice
 from improved_gan.data.image_sources import Read
 from improved_gan.data.in_order import in_chunks, in_order, num_workers
 from improved_gan.data.recorded_folder import recorded_path
@@ -38,6 +39,7 @@ class _Read:
 
     known: int = 0
     changed: int = 0
+    further: dict[str, int] = field(default_factory=dict)  # pages beyond the first, by file
     good: list[tuple[str, str, Tensor]] = field(default_factory=list)  # file, sha256, (C, H, W) uint8
     bad: list[tuple[str, str]] = field(default_factory=list)
 
@@ -69,6 +71,8 @@ def run_classification(
     trained = load_trained(run, device=choose_device(device), warn=partial(warn, console))
     _check_classes(trained, run, console)
     found = ImageList(images, root=None if review is None else recorded_path(run))
+    for line in found.notices:
+        warn(console, line)
     decode = decoder_of(trained, fit=fit, invert=invert)
     try:
         with Predictions(out, _columns(trained), _identity(trained, fit=fit, invert=invert)) as predictions:
@@ -78,6 +82,8 @@ def run_classification(
         raise RunError(f"could not write {out}: {error.strerror or error}") from error
     if not finished.rows:
         raise DataError(f"none of the {len(found)} images could be read, so nothing was written")
+    for line in pages_notice(work.further):
+        warn(console, line)
     _tell(finished, work, out, console)
     if review is not None:
         write_review(trained, found, out, review, decode, console)
@@ -135,6 +141,7 @@ class _Classification:
         self.trained, self.images, self.predictions, self.console = trained, images, predictions, console
         self.decode = decode
         self.bad: set[str] = set()
+        self.further: dict[str, int] = {}
         self.known = self.changed = self.judged = 0
         self.stop = StopRequest()
 
@@ -155,6 +162,7 @@ class _Classification:
             advance(read.known + len(read.good) + len(read.bad))
             self.known, self.changed = self.known + read.known, self.changed + read.changed
             self._report(read.bad)
+            self.further |= read.further
             waiting += read.good
             while len(waiting) >= _BATCH:
                 yield waiting[:_BATCH]
@@ -170,10 +178,12 @@ class _Classification:
 
     def _read(self, some: list[tuple[str, Read]]) -> _Read:
         known = changed = 0
-        good, bad = [], []
+        further, good, bad = dict[str, int](), [], []
         for file, read in some:
             try:
                 content = read()
+                if num := further_pages(content):
+                    further[file] = num
                 digest = hashlib.sha256(content).hexdigest()
                 state = self.predictions.state(file, digest)
                 if state == "known":
@@ -185,7 +195,7 @@ class _Classification:
                 bad.append((file, str(error)))
             except OSError as error:
                 bad.append((file, f"{file} cannot be read: {error.strerror or error}"))
-        return _Read(known, changed, good, bad)
+        return _Read(known, changed, further, good, bad)
 
     def _report(self, bad: list[tuple[str, str]]) -> None:
         for file, reason in bad:

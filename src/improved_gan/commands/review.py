@@ -59,13 +59,16 @@ def write_review(
         pool = [pool[place] for place in farthest_first(features, options.num)]
     pictures = _collect(images, pool, lambda file, content: picture_of(content, file))
     shown = [ReviewImage(images.within(one.file), one, pictures[one.file]) for one in pool if one.file in pictures]
-    page = review_page(shown, trained.class_names, labels=labels, next_command=_next_command(images))
+    command = _next_command(images)
+    page = review_page(shown, trained.class_names, labels=labels, next_command=command)
     path = out.with_suffix(".review.html")
     write_atomically(path, page.encode())
     how = "least certain, far from each other" if options.diverse else "least certain"
     say(
         console, f"{len(shown)} images to label, the {how}: open {path} in a browser ({max(1, len(page) // 1000):,} kB)"
     )
+    how_on = f"go on with: {command}" if command else "to train on them, put the images into one folder or archive"
+    say(console, f"when they are labelled, download labels.csv from the page, and {how_on}")
     return path
 
 

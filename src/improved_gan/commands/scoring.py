@@ -129,6 +129,8 @@ def open_pictures(
         trained = load_trained(path, device=device, warn=partial(warn, console))
         return _samples(path, trained, network, num=num or _DEFAULT_SAMPLES, seed=seed)
     source = open_images(path)
+    for line in source.notices:
+        warn(console, f"{path}: {line}")
 
     def decode(content: bytes) -> tuple[Tensor, tuple[str, ...]]:
         return decode_image(content, "", channels=network.channels, size=network.size)

@@ -88,7 +88,8 @@ class LeftOut:
         self._no_files += 1
 
     def note_twice(self, folder: str) -> None:
-        """A link to a folder that is read under another name."""
+        """A folder that is read under another name: one of the two is a link."""
+        self._folders.discard(folder)
         self._twice.append(folder)
 
     def lines(self) -> tuple[str, ...]:
@@ -110,7 +111,7 @@ class LeftOut:
         }
         parts += [f"{num} {what}" for what, num in counts.items() if num]
         if self._twice:
-            parts.append(f"{len(self._twice)} links to folders that are read under another name ({_some(self._twice)})")
+            parts.append(f"{len(self._twice)} folders that are read under another name, too ({_some(self._twice)})")
         advice = ": to use them, convert them to PNG, JPEG or TIFF" if self.endings else ""
         return f"left out: {'; '.join(parts)}{advice}" if parts else ""
 

@@ -46,6 +46,11 @@ class ImageList:
             if {below + name for name in source.names} <= set(names):
                 self.labels_root, self.labels_names, self._below = root, names, below
 
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What was left out of each folder or archive."""
+        return tuple(f"{source.path}: {line}" for _, source in self.parts for line in source.notices)
+
     def __len__(self) -> int:
         return sum(len(source) for _, source in self.parts)
 
