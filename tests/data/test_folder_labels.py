@@ -92,3 +92,48 @@ def test_labels_that_cannot_be_used(tmp_path: Path, names: list[str], labels: st
         file.write_text(labels)
     with pytest.raises(DataError, match=message):
         read(tmp_path / "images", make(tmp_path / "images", names), file)
+
+
+TWO = ["cat/a.png", "cat/b.png", "dog/c.png", "dog/d.png"]
+
+
+@pytest.mark.parametrize("folder", ["NaN", "None", "NULL", "?", "-1", "-1.0", "NA"])
+def test_class_folders_follow_the_rule_of_all_labels(tmp_path: Path, folder: str) -> None:
+    found = read(tmp_path, make(tmp_path, [*TWO, f"{folder}/e.png"]))
+    assert found.class_names == ("cat", "dog")
+    assert sorted(found.labels.tolist()) == [-1, 0, 0, 1, 1]
+    assert len(found.notices) == (not folder.startswith("-1"))
+
+
+@pytest.mark.parametrize("folder", ["unknown", "no label", "none", "not labelled"])
+def test_class_folders_that_may_be_no_class_are_asked_about(tmp_path: Path, folder: str) -> None:
+    with pytest.raises(DataError, match=f"class folders: the label '{folder}' may be a class .* unlabelled"):
+        read(tmp_path, make(tmp_path, [*TWO, f"{folder}/e.png"]))
+
+
+def test_folders_that_say_nothing_may_have_any_name(tmp_path: Path) -> None:
+    names = make(tmp_path / "images", ["unknown/a.png", "unknown/b.png", "none/c.png", "none/d.png"])
+    (tmp_path / "labels.csv").write_text("unknown/a.png,cat\nunknown/b.png,dog\nnone/c.png,cat\nnone/d.png,dog\n")
+    assert read(tmp_path / "images", names, tmp_path / "labels.csv").class_names == ("cat", "dog")
+
+
+def test_minus_one_beside_a_single_class_is_explained(tmp_path: Path) -> None:
+    names = make(tmp_path / "images", ["a.png", "b.png"])
+    (tmp_path / "labels.csv").write_text("a.png,1\nb.png,-1\n")
+    with pytest.raises(DataError, match=r"only one class, 1 \(.*; -1 and empty labels say that none is known\)"):
+        read(tmp_path / "images", names, tmp_path / "labels.csv")
+
+
+def test_accents_composed_or_not_are_one_class_and_capitals_are_told(tmp_path: Path) -> None:
+    names = ["cafe\u0301/a.png", "caf\u00e9/b.png", "dog/c.png", "dog/d.png", "Dog/e.png", "Dog/f.png"]
+    found = read(tmp_path, make(tmp_path, names))
+    assert found.class_names == ("Dog", "caf\u00e9", "dog")
+    assert found.notices == ("classes that differ in capitals only are kept apart: Dog, dog",)
+
+
+def test_notices_of_the_labels_file_reach_the_labelling(tmp_path: Path) -> None:
+    names = make(tmp_path / "images", ["a.png", "b.png", "c.png", "d.png", "e.png"])
+    (tmp_path / "labels.csv").write_text("a.png,1.0\nb.png,1.0\nc.png,0.0\nd.png,0.0\ne.png,NaN\n")
+    found = read(tmp_path / "images", names, tmp_path / "labels.csv")
+    assert (found.class_names, found.labels.tolist()) == (("0", "1"), [1, 1, 0, 0, -1])
+    assert "the label 'NaN' taken as no label known" in found.notices[0]

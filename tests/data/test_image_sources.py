@@ -135,3 +135,75 @@ def test_huge_files_and_entries_are_refused_unread(tmp_path: Path, monkeypatch: 
         ((_, read),) = open_images(tmp_path / name).stream()
         with pytest.raises(DataError, match=r"it has 1,001 bytes, at most 1,000 are read"):
             read()
+
+
+def packed(folder: Path, kind: str) -> Path:
+    """The folder itself, or an archive of it, folders included."""
+    path = folder.with_suffix(f".{kind}")
+    if kind == "folder":
+        return folder
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for file in sorted(folder.rglob("*")):
+                archive.write(file, str(file.relative_to(folder)))
+        return path
+    with tarfile.open(path, "w:gz" if kind == "tar.gz" else "w") as archive:
+        archive.add(folder, ".")  # names begin with ./
+    return path
+
+
+KINDS = pytest.mark.parametrize("kind", ["folder", "zip", "tar", "tar.gz"])
+
+
+@KINDS
+def test_leftovers_and_other_endings_by_one_rule_in_folders_and_archives(tmp_path: Path, kind: str) -> None:
+    root = folder_of(tmp_path / "photos" / "cat", 2).parent
+    for name in (".ipynb_checkpoints/a.png", "cat/@eaDir/000.png/T.jpg", "__MACOSX/cat/._000.png",
+                 "cat/.thumbnails/1.jpg", "cat/._000.png", "cat/1.HEIC", "cat/2.nd2", "labels.csv",
+                 "cat/readme"):  # fmt: skip
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"x")
+    (root / "bird").mkdir()
+    (root / "cat" / "noending").write_bytes(png(picture(7)))
+    (root / "cat" / "3.jfif").write_bytes(b"jpeg")
+    source = open_images(packed(root, kind))
+    found = contents(source)
+    assert list(found) == ["cat/000.png", "cat/001.png", "cat/3.jfif", "cat/noending"]
+    assert found["cat/noending"] == png(picture(7))
+    first, second = source.notices
+    assert first.startswith(
+        "left out: 3 files that are not read as images (1 .heic, 1 .nd2, 1 without an ending); 4 fol"
+    )
+    assert all(one in first for one in (".ipynb_checkpoints", "@eaDir", "__MACOSX", ".thumbnails"))
+    assert second == "no image lies in 1 of the folders: bird"
+
+
+@KINDS
+def test_backslashes_are_slashes_in_folders_and_archives(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "photos").mkdir()
+    for name in ("set\\cat\\1.png", "set\\dog\\2.png"):
+        (tmp_path / "photos" / name).write_bytes(name.encode())
+    found = contents(open_images(packed(tmp_path / "photos", kind)))
+    assert found == {"set/cat/1.png": b"set\\cat\\1.png", "set/dog/2.png": b"set\\dog\\2.png"}
+
+
+def test_archives_beside_images_are_told_and_a_folder_of_archives_tells_for_all(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "a", 1)
+    (folder / "notes.heic").write_bytes(b"x")
+    (tmp_path / "shards").mkdir()
+    for number in range(2):
+        packed(folder, "zip").rename(tmp_path / "shards" / f"{number}.zip")
+    (tmp_path / "shards" / "more.avi").touch()
+    source = open_images(tmp_path / "shards")
+    assert source.names == ("0.zip/000.png", "1.zip/000.png")
+    assert source.notices[0].startswith("left out: 3 files that are not read as images (2 .heic, 1 .avi)")
+    (tmp_path / "shards" / "1.png").write_bytes(b"x")
+    source = open_images(tmp_path / "shards")
+    assert source.names == ("1.png",)
+    assert "(2 .zip, 1 .avi)" in source.notices[0]
+
+
+def test_a_folder_without_images_says_what_it_holds(tmp_path: Path) -> None:
+    (tmp_path / "1.HEIC").touch()
+    with pytest.raises(DataError, match=r"holds no images .*; left out: 1 files .* \(1 \.heic\).*convert them to PNG"):
+        open_images(tmp_path)

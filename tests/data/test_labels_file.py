@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from improved_gan.data import DataError
-from improved_gan.data.labels_file import read_labels
+from improved_gan.data.labels_file import read_labels, read_labels_file
 
 NAMES = ("a.jpg", "b, c.jpg", "sub/d.jpg", "e.jpg")
 
@@ -73,3 +73,44 @@ def test_what_cannot_be_used_is_told(tmp_path: Path, content: str | bytes, messa
 def test_no_such_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none.csv cannot be read: No such file"):
         read_labels(tmp_path / "none.csv", NAMES, tmp_path)
+
+
+@pytest.mark.parametrize("word", ["NaN", "nan", "None", "NULL", "N/A", "?", "<NA>"])
+def test_missing_values_in_words_give_no_label_and_a_notice(tmp_path: Path, word: str) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text(f"file,label\na.jpg,cat\nsub/d.jpg,{word}\ne.jpg,{word}\n")
+    labels, (notice,) = read_labels_file(path, NAMES, tmp_path / "images")
+    assert labels == {"a.jpg": "cat"}
+    assert f"labels.csv: 2 labels '{word}' taken as no label known" in notice
+
+
+@pytest.mark.parametrize("word", ["", "-1", "-1.0", " -1 "])
+def test_minus_one_and_nothing_give_no_label_without_a_word(tmp_path: Path, word: str) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text(f"file,label\na.jpg,cat\ne.jpg,{word}\n")
+    assert read_labels_file(path, NAMES, tmp_path / "images") == ({"a.jpg": "cat"}, ())
+
+
+@pytest.mark.parametrize("word", ["unknown", "no label", "none", "Unlabelled", "-"])
+def test_words_that_may_be_a_class_are_asked_about(tmp_path: Path, word: str) -> None:
+    with pytest.raises(
+        DataError, match=rf"labels\.csv: the label '{word}' may be a class .* if it is a class, rename it"
+    ):
+        read(tmp_path, f"a.jpg,cat\ne.jpg,{word}\n")
+
+
+def test_integers_that_a_table_wrote_as_floats(tmp_path: Path) -> None:
+    assert read(tmp_path, "a.jpg,1.0\ne.jpg,0.0\nsub/d.jpg,nan\n") == {"a.jpg": "1", "e.jpg": "0"}
+
+
+def test_names_and_labels_in_other_spellings(tmp_path: Path) -> None:
+    path, names = tmp_path / "labels.csv", ("Caf\u00e9/A.JPG", "x/b.jpg")
+    path.write_text("cafe\u0301\\a.jpg,cafe\u0301\nX\\B.jpg,dog\n", encoding="utf-8")
+    assert read_labels(path, names, tmp_path / "images") == {"Caf\u00e9/A.JPG": "caf\u00e9", "x/b.jpg": "dog"}
+    path.write_text("A.jpg,cat\n")
+    with pytest.raises(
+        DataError, match=r"several that differ in capitals or accents only \(A\.jpg\): write these names as"
+    ):
+        read_labels(path, ("a.jpg", "a.JPG"), tmp_path / "images")
+    path.write_text("a.jpg,cat\na.JPG,dog\n")
+    assert read_labels(path, ("a.jpg", "a.JPG"), tmp_path / "images") == {"a.jpg": "cat", "a.JPG": "dog"}

@@ -12,7 +12,7 @@ from improved_gan.data.download import cache_folder
 from improved_gan.data.folder import FolderOptions, OwnImages, load_folder
 from improved_gan.data.in_order import num_workers
 from improved_gan.data.recorded_folder import HEADER as _HEADER
-from improved_gan.data.recorded_folder import IMAGES_FILE
+from improved_gan.data.recorded_folder import IMAGES_FILE, read_listing
 from improved_gan.data.recorded_folder import REPORT_FILE as _REPORT_FILE
 from improved_gan.recipes.recipe import RecipeError
 from improved_gan.training.checkpoints import write_atomically
@@ -114,8 +114,7 @@ def check_unchanged(run: Path, own: OwnImages) -> None:
     file = run / IMAGES_FILE
     if not file.is_file():
         return
-    with file.open(newline="", encoding="utf-8", errors="surrogateescape") as text:
-        before = {row[0]: row[3] for row in csv.reader(text) if len(row) == len(_HEADER) and row != _HEADER}
+    before = {row[0]: row[3] for row in read_listing(file)}
     now = {name: digest for name, _, _, digest in own.rows}
     if sorted(before.values()) == sorted(now.values()) and list(before.values()) == list(now.values()):
         return

@@ -2,14 +2,17 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from improved_gan.data.dataset import DataError
 from improved_gan.data.file_names import plain_name
 from improved_gan.data.left_out import LeftOut, is_leftover
 
 __all__ = ["walk"]
+
+_Found = TypeVar("_Found")
 
 
 def walk(folder: Path, left_out: LeftOut) -> Iterator[Path]:
@@ -22,41 +25,48 @@ def walk(folder: Path, left_out: LeftOut) -> Iterator[Path]:
     Raises:
         DataError: a folder below that cannot be opened.
     """
-    seen = set()
-    for here, below, files in os.walk(folder, followlinks=True, onerror=_refuse):
-        status = Path(here).stat()
-        name = _within(folder, Path(here))
+    seen, waiting = set[tuple[int, int]](), [""]  # `os.walk` calls itself for each level, and stops at a thousand
+    while waiting:
+        name = waiting.pop()
+        here = folder / name
+        status = _opened(here.stat, here)
         if (status.st_dev, status.st_ino) in seen:
-            below.clear()
-            left_out.note_twice(name)
+            left_out.note_twice(plain_name(name))
             continue
         seen.add((status.st_dev, status.st_ino))
-        for one in below:
-            left_out.note_folder(f"{name}/{one}" if name else one)
-        below[:] = sorted(one for one in below if not is_leftover(one))
-        for file in files:
-            whole = Path(here) / file
-            if _is_file(whole):
-                yield whole
+        below = []
+        for entry in _opened(lambda here=here: list(os.scandir(here)), here):  # type: ignore[misc]
+            inside = f"{name}/{entry.name}" if name else entry.name
+            if _is_folder(entry):
+                left_out.note_folder(plain_name(inside))
+                below += [] if is_leftover(entry.name) else [inside]
+            elif _is_file(entry):
+                yield folder / inside
             else:
                 left_out.note_no_file()
+        waiting += sorted(below, reverse=True)
 
 
-def _within(folder: Path, below: Path) -> str:
-    return "" if below == folder else plain_name(str(below.relative_to(folder)))
+def _opened(look: Callable[[], _Found], folder: Path) -> _Found:
+    try:
+        return look()
+    except OSError as error:
+        shown = str(folder) if len(str(folder)) < 200 else f"{str(folder)[:200]} ..."
+        raise DataError(
+            f"the folder {shown} cannot be opened ({error.strerror}): give the right to read it, or move it away"
+        ) from error
 
 
-def _is_file(path: Path) -> bool:
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
     """A file, or a link that leads nowhere: pipes and devices would wait for ever."""
     try:
-        return stat.S_ISREG(path.stat().st_mode)
+        return stat.S_ISREG(entry.stat().st_mode)
     except OSError:
         return True  # reading it says what is wrong
-
-
-def _refuse(error: OSError) -> None:
-    name = str(error.filename)
-    shown = name if len(name) < 200 else f"{name[:200]} ..."
-    raise DataError(
-        f"the folder {shown} cannot be opened ({error.strerror}): give the right to read it, or move it away"
-    ) from error

@@ -71,7 +71,7 @@ class LeftOut:
         """A folder, which may be empty."""
         leftover = _first_leftover(name)
         if leftover is None:
-            self._folders.add(name)
+            self._folders.add("" if name == "." else name)  # a tar names the folder that it holds
         else:
             self._hidden[leftover] = None
 

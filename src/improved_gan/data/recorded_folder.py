@@ -6,6 +6,7 @@ images lay, their size), so that neither the labels file nor the share of valida
 
 import csv
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,15 +17,19 @@ from torch import Tensor
 from improved_gan.data.dataset import DataError, Dataset, LabelledImages
 from improved_gan.data.decoded_cache import decode_images
 from improved_gan.data.download import cache_folder
+from improved_gan.data.file_names import NameTable
 from improved_gan.data.image_scan import Scan, scan_images
+from improved_gan.data.image_sizes import SIZES
 from improved_gan.data.image_sources import open_images
 from improved_gan.data.in_order import num_workers
 
-__all__ = ["HEADER", "IMAGES_FILE", "REPORT_FILE", "load_recorded", "recorded_path"]
+__all__ = ["HEADER", "IMAGES_FILE", "REPORT_FILE", "load_recorded", "read_listing", "recorded_path"]
 
 IMAGES_FILE = "images.csv"
 REPORT_FILE = "images.json"
 HEADER = ["file", "part", "label", "sha256"]
+_PARTS = ("train", "validation", "test", "unused")
+_DAMAGED = (ValueError, KeyError, TypeError, RecursionError)  # what a file of JSON that is not ours raises
 
 
 def load_recorded(images: Path | None, *, run: Path, class_names: Sequence[str]) -> Dataset:
@@ -49,8 +54,7 @@ def load_recorded(images: Path | None, *, run: Path, class_names: Sequence[str])
     # Where an image of the scan lies among those that could be decoded.
     decodable = np.setdiff1d(np.arange(len(scan)), np.fromiter(decoded.bad, dtype=np.int64))
     places = np.searchsorted(decodable, places)
-    codes = {name: code for code, name in enumerate(class_names)}
-    labels = torch.tensor([codes.get(row[2], -1) for row in rows])
+    labels = _labels(rows, class_names, run)
     parts = np.array([row[1] for row in rows])
     kind = "test" if "test" in parts else "validation"
     training = np.flatnonzero(parts == "train")
@@ -70,41 +74,90 @@ def load_recorded(images: Path | None, *, run: Path, class_names: Sequence[str])
 def recorded_path(run: Path) -> Path | None:
     """Where the images of a run lay when it began; None where it was trained on something else, or does not say it."""
     try:
-        return Path(json.loads((run / REPORT_FILE).read_text(encoding="utf-8", errors="surrogateescape"))["path"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return _report(run)[0]
+    except (OSError, *_DAMAGED):
         return None
+
+
+def read_listing(file: Path) -> list[list[str]]:
+    """The rows of an `images.csv`: file, part, label, SHA-256.
+
+    Raises:
+        DataError: it cannot be read, or a row is damaged.
+    """
+    try:
+        with file.open(newline="", encoding="utf-8", errors="surrogateescape") as text:
+            rows = [row for row in csv.reader(text) if row and row != HEADER]
+    except (OSError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{file} cannot be read ({reason}): put a copy of it back, or train the run again") from error
+    for row in rows:
+        if len(row) != len(HEADER) or row[1] not in _PARTS:
+            shown = ",".join(row)[:80].encode(errors="backslashreplace").decode()
+            raise DataError(f"{file} is damaged ({shown}): put a copy of it back, or train the run again")
+    return rows
 
 
 def _read(run: Path) -> tuple[list[list[str]], Path, int]:
     """The rows, where the images lay, and the pixels of a side."""
     try:
-        with (run / IMAGES_FILE).open(newline="", encoding="utf-8", errors="surrogateescape") as text:
-            rows = [row for row in csv.reader(text) if len(row) == len(HEADER) and row != HEADER]
-        report = json.loads((run / REPORT_FILE).read_text(encoding="utf-8", errors="surrogateescape"))
-        path, size = Path(report["path"]), int(report["size"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{run} does not say which images it was trained on ({error}): train it again") from error
+        path, size = _report(run)
+    except (OSError, *_DAMAGED) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else error
+        raise DataError(f"{run} does not say which images it was trained on ({reason}): train it again") from error
+    rows = read_listing(run / IMAGES_FILE)
     if not any(row[1] == "train" for row in rows):
         raise DataError(f"{run / IMAGES_FILE} names no training image: train the run again")
     return rows, path, size
 
 
+def _report(run: Path) -> tuple[Path, int]:
+    """Path and size of `images.json`."""
+    report = json.loads((run / REPORT_FILE).read_text(encoding="utf-8", errors="surrogateescape"))
+    path, size = report["path"], report["size"]
+    if not isinstance(path, str) or "\0" in path or not path:
+        raise ValueError(f"its path is {path!r:.80}")
+    if not isinstance(size, int) or size not in SIZES:
+        raise ValueError(f"its size is {size!r:.80}")
+    return Path(path), size
+
+
+def _labels(rows: list[list[str]], class_names: Sequence[str], run: Path) -> Tensor:
+    """(N,) classes, -1 for none."""
+    codes = {"": -1} | {name: code for code, name in enumerate(class_names)}
+    if strange := sorted({row[2] for row in rows} - codes.keys()):
+        shown = ", ".join(strange[:3]).encode(errors="backslashreplace").decode()
+        raise DataError(
+            f"{run / IMAGES_FILE} has labels that are no class of the run ({shown:.80}): put a copy of it back, or "
+            "train the run again"
+        )
+    return torch.tensor([codes[row[2]] for row in rows])
+
+
 def _places(rows: list[list[str]], scan: Scan, images: Path, run: Path) -> np.ndarray:
     """(N,) where each recorded image lies in the scan; images that are new since are passed over."""
-    now = {name: place for place, name in enumerate(scan.names)}
-    gone = [row[0] for row in rows if row[0] not in now]
-    changed = [row[0] for row in rows if row[0] in now and scan.hashes[now[row[0]]].tobytes().hex() != row[3]]
+    now = defaultdict[str, list[int]](list)  # several entries of an archive may have one name
+    for place, name in enumerate(scan.names):
+        now[name].append(place)
+    names = NameTable(now)
+    places, changed, gone = [], [], []
+    for name, _, _, digest in rows:
+        candidates = now[found] if (found := names.find(name)) is not None else []
+        same = [place for place in candidates if scan.hashes[place].tobytes().hex() == digest]
+        places += same[:1]
+        if not same:
+            (changed if candidates else gone).append(name)
     if gone or changed:
-        found = ", ".join(
-            f"{len(names)} {word} ({names[0]}{' ...' if len(names) > 1 else ''})"
-            for word, names in (("changed", changed), ("gone", gone))
-            if names
+        listed = ", ".join(
+            f"{len(some)} {word} ({some[0]}{' ...' if len(some) > 1 else ''})"
+            for word, some in (("changed", changed), ("gone", gone))
+            if some
         )
         raise DataError(
-            f"the images in {images} are not those that {run} was trained on: {found}: put them back, or name the "
+            f"the images in {images} are not those that {run} was trained on: {listed}: put them back, or name the "
             "right folder with --data"
         )
-    return np.array([now[row[0]] for row in rows])
+    return np.array(places)
 
 
 def _some(images: Tensor, places: np.ndarray) -> Tensor:

@@ -202,7 +202,7 @@ def _card_in(path: Path) -> dict[str, Any] | None:
     """What is in OUT.json; None where it is not there or no card."""
     try:
         card = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return None
     return card if isinstance(card, dict) and {"identity", "sha256"} <= card.keys() else None
 

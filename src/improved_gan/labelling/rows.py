@@ -57,7 +57,7 @@ def whole_rows(path: Path, start: int, num_fields: int) -> tuple[list["array[int
                 fields = fields_of(row)
                 if len(fields) != num_fields or b"\0" in row:  # what a machine that stops may leave
                     break
-                values = (_key(fields[0]), int(fields[-1][:16], 16), place, len(row))
+                values = (_key(fields[0]), int.from_bytes(bytes.fromhex(fields[-1])[:8]), place, len(row))
             except (ValueError, csv.Error, StopIteration):
                 break
             for column, value in zip(columns, values, strict=True):
