@@ -95,7 +95,7 @@ def test_what_one_file_says(tmp_path: Path, file: str, content: str, label: str 
 def test_a_json_label_that_is_no_class_is_told(tmp_path: Path, value: str) -> None:
     found, notices = beside(tmp_path, {"a.png": "", "a.json": f'{{"label": {value}}}'})
     assert found == {}
-    assert notices == ("1 .json labels are neither text nor whole numbers: not used (" + f"{tmp_path}: a.json)",)
+    assert notices == (f"1 .json label not used, neither text nor a whole number: {tmp_path}: a.json",)
 
 
 def test_what_may_be_a_class_is_asked_about_here_too(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_spellings_of_names_and_files_that_belong_to_no_image(tmp_path: Path) ->
         tmp_path, {"IMG_1.JPG": "", "img_1.cls": "cat", "cafe\u0301.png": "", "caf\u00e9.cls": "dog", "z.cls": "5"}
     )
     assert found == {"IMG_1.JPG": "cat", "cafe\u0301.png": "dog"}
-    assert notices == ("1 .cls files belong to no image (z.cls)",)
+    assert notices == ("1 .cls file without an image: z.cls",)
 
 
 def test_deeply_nested_json_is_an_error_in_words(tmp_path: Path) -> None:

@@ -18,11 +18,11 @@ from improved_gan.data.folder_layout import Layout, layout_of
 from improved_gan.data.labels_file import read_labels_file
 from improved_gan.data.unknown_labels import only_known
 from improved_gan.data.webdataset_labels import read_labels_beside
+from improved_gan.data.wording import listed
 
 __all__ = ["Labelling", "read_labelling"]
 
 _WITHOUT = "to train on pictures alone: --labels 0"
-_LISTED = 5
 
 
 @dataclass(frozen=True)
@@ -113,20 +113,20 @@ def _checked(
         )
     if unknown := sorted(others - train.keys()):
         raise DataError(
-            f"{path} has classes in its validation or test part that no training image has: {_some(unknown)}"
+            f"{path} has classes in its validation or test part that no training image has: {listed(unknown)}"
         )
     few = sorted(name for name, num in train.items() if num < 2)
     if few and from_folders:
         raise DataError(
             f"{len(few)} of {len(train)} class folders in {path} have only one image that can be read "
-            f"({_some(few)}): add images, remove these folders, or, {_WITHOUT}"
+            f"({listed(few)}): add images, remove these folders, or, {_WITHOUT}"
         )
     if few:
-        notices += (f"{len(few)} classes have a single label ({_some(few)}), so none of them is held out",)
+        notices += (f"{len(few)} classes have a single label ({listed(few)}), so none of them is held out",)
     classes = tuple(sorted(train, key=_natural))
     spellings = Counter(name.casefold() for name in classes)
     if alike := [name for name in classes if spellings[name.casefold()] > 1]:
-        notices += (f"classes that differ in capitals only are kept apart: {_some(alike)}",)
+        notices += (f"classes that differ in capitals only are kept apart: {listed(alike)}",)
     number = {name: place for place, name in enumerate(classes)}
     labels = np.asarray([number[found[name]] if name in found else -1 for name in names], dtype=np.int64)
     return Labelling(source, classes, labels, layout.parts, notices)
@@ -140,7 +140,7 @@ def _with_folders(
     if not (holds_unlabelled or classes & set(own.values())):
         if not rest:
             return own, source, ()
-        named = _some(sorted(classes))
+        named = listed(sorted(classes))
         notice = (
             f"{len(rest)} images lie in folders that are not taken for classes, as no label has their name ({named})"
         )
@@ -148,9 +148,9 @@ def _with_folders(
     folders, notices = only_known(folders, f"{path}, class folders")
     wrong = [name for name, label in own.items() if folders.get(name, label) != label]
     if wrong:
-        listed = _some([f"{name}: {own[name]}" for name in wrong])
         raise DataError(
-            f"{len(wrong)} labels disagree with the class folder that the image lies in ({listed}): move these images "
+            f"{len(wrong)} labels disagree with the class folder that the image lies in "
+            f"({listed([f'{name}: {own[name]}' for name in wrong])}): move these images "
             "to the folder of their class, or correct or take out their labels"
         )
     return folders | own, f"{source} and class folders" if rest else source, notices
@@ -159,8 +159,3 @@ def _with_folders(
 def _natural(name: str) -> tuple[int, int, str]:
     """Numbers by size, before words."""
     return (0, int(name), name) if name.isascii() and name.isdigit() else (1, 0, name)
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(names[:_LISTED]) + more

@@ -16,6 +16,7 @@ from improved_gan.data.dataset import DataError
 from improved_gan.data.file_names import NameTable
 from improved_gan.data.image_endings import IMAGE_SUFFIXES
 from improved_gan.data.unknown_labels import is_unknown, label_notices, only_known, plain_label
+from improved_gan.data.wording import listed
 
 __all__ = ["read_labels", "read_labels_file"]
 
@@ -23,7 +24,6 @@ _FILE_COLUMNS = (
     "file", "filename", "file_name", "path", "filepath", "file_path", "image", "image_path", "image_name", "name"
 )  # fmt: skip
 _LABEL_COLUMNS = ("label", "labels", "class", "classes", "class_name", "category", "target", "y")
-_LISTED = 5  # names in an error
 
 
 def read_labels(path: Path, names: Sequence[str], folder: Path) -> dict[str, str]:
@@ -161,22 +161,17 @@ def _refuse(
     if ambiguous:
         raise DataError(
             f"{path} has labels for {len(ambiguous)} files of which {folder} has several that differ in capitals or "
-            f"accents only ({_some(ambiguous)}): write these names as they are on the disk"
+            f"accents only ({listed(ambiguous)}): write these names as they are on the disk"
         )
     if len(unknown) == num_rows and num_rows:
         raise DataError(
-            f"none of the {num_rows} files that {path} names is an image in {folder} ({_some(unknown)}): write names "
+            f"none of the {num_rows} files that {path} names is an image in {folder} ({listed(unknown)}): write names "
             "relative to that folder, or to the labels file"
         )
     if unknown:
         raise DataError(
-            f"{path} has labels for {len(unknown)} files that are not among the images in {folder} ({_some(unknown)}): "
-            "correct or remove these rows"
+            f"{path} has labels for {len(unknown)} files that are not among the images in {folder} ("
+            f"{listed(unknown)}): correct or remove these rows"
         )
     if twice:
-        raise DataError(f"{path} gives two labels to {len(Counter(twice))} files ({_some(twice)}): keep one of each")
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(names[:_LISTED]) + more
+        raise DataError(f"{path} gives two labels to {len(Counter(twice))} files ({listed(twice)}): keep one of each")

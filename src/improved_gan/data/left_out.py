@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
+from improved_gan.data.wording import counted, listed
+
 __all__ = ["LeftOut", "is_leftover"]
 
 _LEFTOVERS = frozenset({  # folders, in small letters; those that begin with a point need no entry
@@ -20,7 +22,6 @@ _TEXTS = frozenset({  # never images: labels, notes, programs
     ".cls", ".csv", ".db", ".htm", ".html", ".ini", ".ipynb", ".json", ".jsonl", ".log", ".md", ".md5", ".py", ".rst",
     ".sh", ".sha256", ".toml", ".tsv", ".txt", ".xml", ".yaml", ".yml",
 })  # fmt: skip
-_LISTED = 5
 
 
 def is_leftover(name: str) -> bool:
@@ -99,27 +100,29 @@ class LeftOut:
     def _left_out(self) -> str:
         parts = []
         if self.endings:
-            listed = ", ".join(f"{num} {ending or 'without an ending'}" for ending, num in self.endings.most_common())
-            parts.append(f"{sum(self.endings.values())} files that are not read as images ({listed})")
+            by_ending = [f"{num} {ending or 'without an ending'}" for ending, num in self.endings.most_common()]
+            parts.append(f"{counted(sum(self.endings.values()), 'file')} not read as images ({listed(by_ending)})")
         if self._hidden:
             names = dict.fromkeys(one.rpartition("/")[2] for one in self._hidden)
-            parts.append(f"{len(self._hidden)} folders that are hidden or left by programs ({_some(list(names))})")
-        counts = {
-            "hidden image files": self._hidden_files,
-            "links that lead nowhere": self._dead_links,
-            "pipes, sockets or devices": self._no_files,
-        }
-        parts += [f"{num} {what}" for what, num in counts.items() if num]
+            num = counted(len(self._hidden), "folder")
+            parts.append(f"{num} hidden or left by programs ({listed(list(names))})")
         if self._twice:
-            parts.append(f"{len(self._twice)} folders that are read under another name, too ({_some(self._twice)})")
-        advice = ": to use them, convert them to PNG, JPEG or TIFF" if self.endings else ""
+            num = counted(len(self._twice), "folder")
+            parts.append(f"{num} read under another name, too ({listed(self._twice)})")
+        counts = {
+            "hidden image": self._hidden_files,
+            "dead link": self._dead_links,
+            "pipe or device": self._no_files,
+        }
+        parts += [counted(num, what) for what, num in counts.items() if num]
+        advice = ": to use these files, convert them to PNG, JPEG or TIFF" if self.endings else ""
         return f"left out: {'; '.join(parts)}{advice}" if parts else ""
 
     def _empty(self) -> str:
         filled = _with_those_above(self._with_images)
         empty = _with_those_above(self._folders) - filled
         top = sorted(one for one in empty if one.rpartition("/")[0] not in empty)
-        return f"no image lies in {len(top)} of the folders: {_some(top)}" if top else ""
+        return f"no image lies in {counted(len(top), 'folder')}: {listed(top)}" if top else ""
 
 
 def _with_those_above(folders: Iterable[str]) -> set[str]:
@@ -139,7 +142,3 @@ def _first_leftover(name: str) -> str | None:
         if (part[:1] == "." and part not in (".", "..")) or part.lower() in _LEFTOVERS:
             return "/".join(parts[: place + 1])
     return None
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")

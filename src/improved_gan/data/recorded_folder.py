@@ -6,6 +6,7 @@ images lay, their size), so that neither the labels file nor the share of valida
 
 import csv
 import json
+import os
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from improved_gan.data.image_scan import Scan, scan_images
 from improved_gan.data.image_sizes import SIZES
 from improved_gan.data.image_sources import open_images
 from improved_gan.data.in_order import num_workers
+from improved_gan.data.wording import shortened
 
 __all__ = ["HEADER", "IMAGES_FILE", "REPORT_FILE", "load_recorded", "read_listing", "recorded_path"]
 
@@ -45,8 +47,10 @@ def load_recorded(images: Path | None, *, run: Path, class_names: Sequence[str])
     """
     rows, path, size = _read(run)
     images = path if images is None else images
-    if not images.exists():
-        raise DataError(f"the images of {run} lay in {images}, which is not there: name the folder with --data")
+    if not os.path.exists(images):  # noqa: PTH110  (no error where the path cannot be one)
+        raise DataError(
+            f"the images of {run} lay in {shortened(str(images))}, which is not there: name the folder with --data"
+        )
     scan = scan_images(open_images(images), workers=num_workers())
     places = _places(rows, scan, images, run)
     folder = cache_folder() / "decoded"
@@ -142,19 +146,19 @@ def _places(rows: list[list[str]], scan: Scan, images: Path, run: Path) -> np.nd
     names = NameTable(now)
     places, changed, gone = [], [], []
     for name, _, _, digest in rows:
-        candidates = now[found] if (found := names.find(name)) is not None else []
+        candidates = now[known] if (known := names.find(name)) is not None else []
         same = [place for place in candidates if scan.hashes[place].tobytes().hex() == digest]
         places += same[:1]
         if not same:
             (changed if candidates else gone).append(name)
     if gone or changed:
-        listed = ", ".join(
-            f"{len(some)} {word} ({some[0]}{' ...' if len(some) > 1 else ''})"
+        found = ", ".join(
+            f"{len(some)} {word} ({shortened(some[0])}{' ...' if len(some) > 1 else ''})"
             for word, some in (("changed", changed), ("gone", gone))
             if some
         )
         raise DataError(
-            f"the images in {images} are not those that {run} was trained on: {listed}: put them back, or name the "
+            f"the images in {images} are not those that {run} was trained on: {found}: put them back, or name the "
             "right folder with --data"
         )
     return np.array(places)

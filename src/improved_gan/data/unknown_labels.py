@@ -12,12 +12,13 @@ stand: a program wrote them. The same words in another case, and the words that 
 
 import unicodedata
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping
 from enum import Enum
 from numbers import Number
 from typing import TypeVar
 
 from improved_gan.data.dataset import DataError
+from improved_gan.data.wording import listed
 
 __all__ = ["Reading", "is_unknown", "label_notices", "only_known", "plain_label", "reading_of", "refuse_doubtful"]
 
@@ -31,7 +32,6 @@ _DOUBTFUL = frozenset({
     "unclassified", "undefined", "unknown", "unlabeled", "unlabelled", "without label",
     *(one.casefold() for one in _MISSING),
 })  # fmt: skip
-_LISTED = 5
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -164,9 +164,4 @@ def _is_whole(label: str) -> bool:
 
 def _counted(labels: Mapping[str, int]) -> str:
     named = [f"{num} labels '{label}'" if num > 1 else f"the label '{label}'" for label, num in labels.items()]
-    return _some(named)
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(names[:_LISTED]) + more
+    return listed(named)

@@ -14,13 +14,13 @@ from improved_gan.data.dataset import DataError
 from improved_gan.data.file_names import NameTable, stem_of
 from improved_gan.data.image_sources import open_files
 from improved_gan.data.unknown_labels import is_unknown, only_known
+from improved_gan.data.wording import counted, listed
 
 __all__ = ["labels_beside", "read_labels_beside"]
 
 _SUFFIXES = (".cls", ".json", ".txt")  # the first that gives a label counts
 _JSON_KEYS = ("label", "cls", "class", "class_name")
 _LONGEST_NAME = 100
-_LISTED = 5
 
 
 def labels_beside(path: Path, names: Sequence[str]) -> dict[str, str]:
@@ -92,10 +92,12 @@ class _Unused:
     def notices(self) -> tuple[str, ...]:
         found = []
         if self.without_image:
-            found.append(f"{len(self.without_image)} .cls files belong to no image ({_some(self.without_image)})")
+            found.append(
+                f"{counted(len(self.without_image), '.cls file')} without an image: {listed(self.without_image)}"
+            )
         if self.no_class:
-            listed = _some(self.no_class)
-            found.append(f"{len(self.no_class)} .json labels are neither text nor whole numbers: not used ({listed})")
+            num = counted(len(self.no_class), ".json label")
+            found.append(f"{num} not used, neither text nor a whole number: {listed(self.no_class)}")
         return tuple(found)
 
 
@@ -133,10 +135,6 @@ def _as_text(label: object) -> str | None:
     if isinstance(label, float) and (label.is_integer() or label != label):
         return "NaN" if label != label else str(int(label))
     return str(label) if isinstance(label, (str, int)) else None
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
 
 
 def _are_captions(texts: dict[str, str]) -> bool:
