@@ -144,7 +144,7 @@ def _places(rows: list[list[str]], scan: Scan, images: Path, run: Path) -> np.nd
     for place, name in enumerate(scan.names):
         now[name].append(place)
     names = NameTable(now)
-    places, changed, gone = [], [], []
+    places, changed, gone = list[int](), list[str](), list[str]()
     for name, _, _, digest in rows:
         candidates = now[known] if (known := names.find(name)) is not None else []
         same = [place for place in candidates if scan.hashes[place].tobytes().hex() == digest]
