@@ -77,6 +77,18 @@ def test_bad_images_among_good_ones_are_reported_and_the_others_done(
     assert (failures, len(rows)) == (1, 29)
 
 
+def test_what_is_not_read_is_said(trained_run: Path, images: Path, tmp_path: Path) -> None:
+    (images / "x.HEIC").touch()
+    (images / "dead.png").symlink_to(tmp_path / "nowhere")
+    first = Image.open(images / "00.png")
+    first.save(images / "pages.tif", save_all=True, append_images=[first, first])
+    failures, text, rows = go(trained_run, images, out=tmp_path / "out.csv")
+    assert (failures, len(rows)) == (1, 31)
+    assert "left out: 1 file not read as images (1 .heic)" in text.replace("\n", " ")
+    assert f"skipped: {images}/dead.png it is a link that leads nowhere" in text
+    assert f"1 files hold 2 further pages or frames ({images}/pages.tif: 2)" in text
+
+
 def test_names_with_brackets_are_reported_as_they_are(trained_run: Path, images: Path, tmp_path: Path) -> None:
     (images / "x[").mkdir()
     for name in ("photo[final].png", "x[/y].png"):

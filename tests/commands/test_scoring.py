@@ -57,6 +57,16 @@ def test_what_is_no_classifier(tmp_path: Path) -> None:
         choose(None, tmp_path / "none.pth")
 
 
+def test_what_is_left_out_of_a_folder_is_said(tmp_path: Path) -> None:
+    (folder_of(tmp_path / "a", 2) / "x.HEIC").touch()
+    (tmp_path / "a" / "empty").mkdir()
+    screen = io.StringIO()
+    console = Console(file=screen, width=500)
+    open_pictures(tmp_path / "a", quick_network(), num=None, seed=0, device="cpu", console=console)
+    assert f"warning: {tmp_path / 'a'}: left out: 1 file not read as images (1 .heic)" in screen.getvalue()
+    assert "no image lies in 1 folder: empty" in screen.getvalue()
+
+
 def test_a_part_of_the_pictures(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "a", 6)
     part = open_pictures(folder, quick_network(), num=None, seed=0, device="cpu", console=CONSOLE).only({4, 1})

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from rich.console import Console
 
 from improved_gan.commands.train import TrainOptions, run_training
@@ -66,6 +67,25 @@ def test_a_dry_run_reports_and_writes_nothing(images: Path, tmp_path: Path) -> N
     run_training(TrainOptions(**{**vars(chosen), "dry_run": True}), console)
     assert "12 labelled and 0 unlabelled training images, 4 validation images" in console.export_text()
     assert not (tmp_path / "run").exists()
+
+
+def test_what_is_not_read_is_said(images: Path, tmp_path: Path) -> None:
+    (images / "cat" / "x.HEIC").touch()
+    (images / "bird").mkdir()
+    (images / "cat" / "dead.png").symlink_to(tmp_path / "nowhere")
+    page = Image.new("RGB", (40, 40))
+    page.save(images / "cat" / "pages.tif", save_all=True, append_images=[page, page])
+    chosen = options(images, tmp_path / "run")
+    console = Console(width=500, record=True, file=io.StringIO())
+    run_training(TrainOptions(**{**vars(chosen), "dry_run": True}), console)
+    text = console.export_text()
+    for line in (
+        "left out: 1 file not read as images (1 .heic): to use these files, convert them",
+        "no image lies in 1 folder: bird",
+        "1 files hold 2 further pages or frames (cat/pages.tif: 2): only the first",
+        "1 files cannot be used and are left out: cat/dead.png is a link that leads nowhere",
+    ):
+        assert f"warning: {line}" in text
 
 
 def test_bad_use(images: Path, tmp_path: Path) -> None:

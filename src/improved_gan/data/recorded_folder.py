@@ -106,6 +106,8 @@ def _read(run: Path) -> tuple[list[list[str]], Path, int]:
     """The rows, where the images lay, and the pixels of a side."""
     try:
         path, size = _report(run)
+        if not isinstance(size, int) or size not in SIZES:
+            raise ValueError(f"its size is {size!r:.80}")
     except (OSError, *_DAMAGED) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else error
         raise DataError(f"{run} does not say which images it was trained on ({reason}): train it again") from error
@@ -115,15 +117,13 @@ def _read(run: Path) -> tuple[list[list[str]], Path, int]:
     return rows, path, size
 
 
-def _report(run: Path) -> tuple[Path, int]:
+def _report(run: Path) -> tuple[Path, object]:
     """Path and size of `images.json`."""
     report = json.loads((run / REPORT_FILE).read_text(encoding="utf-8", errors="surrogateescape"))
-    path, size = report["path"], report["size"]
+    path = report["path"]
     if not isinstance(path, str) or "\0" in path or not path:
         raise ValueError(f"its path is {path!r:.80}")
-    if not isinstance(size, int) or size not in SIZES:
-        raise ValueError(f"its size is {size!r:.80}")
-    return Path(path), size
+    return Path(path), report.get("size")
 
 
 def _labels(rows: list[list[str]], class_names: Sequence[str], run: Path) -> Tensor:
