@@ -7,6 +7,7 @@ import pytest
 
 from improved_gan.data import DataError
 from improved_gan.labelling.predictions import Finished, Predictions
+from tests.mutations import mutations
 
 COLUMNS = ["file", "label", "sha256"]
 
@@ -140,3 +141,26 @@ def test_a_stop_between_card_and_file_loses_no_row_of_the_part(tmp_path: Path, m
         predictions.append([row("a")])
         predictions.finish("ab", without=())
     assert read(tmp_path) == [COLUMNS, row("a"), row("b")]
+
+
+@pytest.mark.parametrize("damaged", ["p.csv", "p.csv.json", "p.csv.part"])
+def test_damaged_files_are_told_or_their_rows_made_again(tmp_path: Path, damaged: str) -> None:
+    write(tmp_path, row("a"), row('b, "c"'))
+    with open_at(tmp_path, 2) as predictions:
+        predictions.append([row("a"), row('b, "c"')])
+    contents = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    outcomes = set()
+    for number, content in enumerate(mutations(contents[damaged], seed=7)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        for name, whole in contents.items():
+            (folder / name).write_bytes(content if name == damaged else whole)
+        try:
+            with open_at(folder, 2) as predictions:
+                outcomes.add(predictions.num_kept)
+                predictions.append([row("a"), row('b, "c"')])
+                predictions.finish(["a", 'b, "c"'], without=())
+            assert read(folder) == [COLUMNS, row("a"), row('b, "c"')]
+        except DataError:
+            outcomes.add(-1)
+    assert outcomes == {-1} if damaged == "p.csv" else len(outcomes) > 1  # OUT itself is never replaced when changed
