@@ -1,12 +1,7 @@
-import fcntl
 import json
-import subprocess
-import sys
 from pathlib import Path
 
-from improved_gan.reproduction import runs
-from improved_gan.reproduction.runs import is_locked, last_report, look
-from improved_gan.training.run_folder import RunFolder
+from improved_gan.reproduction.runs import last_report, look
 from tests.reproduction.jobs import fill, job
 
 
@@ -34,32 +29,6 @@ def test_the_last_whole_report_counts(tmp_path: Path) -> None:
     assert last_report(log) == {}
     log.write_text('{"epoch": 1}\n' + json.dumps({"epoch": 2, "note": "x" * 70_000}) + '\n{"epoch": 3}\n{"epo')
     assert last_report(log) == {"epoch": 3}
-
-
-def test_a_lock_is_seen_and_left_as_it_is(tmp_path: Path) -> None:
-    assert not is_locked(tmp_path / "nowhere")
-    with RunFolder(tmp_path).locked():
-        assert is_locked(tmp_path)
-    assert not is_locked(tmp_path)
-    with RunFolder(tmp_path).locked():
-        pass
-
-
-def test_a_lock_is_seen_where_flock_is_made_of_record_locks(tmp_path: Path, monkeypatch) -> None:
-    """As over NFS: a shared lock then needs a file that is open for reading."""
-    monkeypatch.setattr(runs.fcntl, "flock", fcntl.lockf)
-    lock = tmp_path / ".lock"
-    lock.touch()
-    assert not is_locked(tmp_path)
-    words = "import fcntl, sys; file = open(sys.argv[1], 'a'); fcntl.lockf(file, fcntl.LOCK_EX); print(1, flush=True)"
-    other = subprocess.Popen(
-        [sys.executable, "-c", f"{words}; sys.stdin.read()", str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert other.stdout is not None
-    other.stdout.readline()
-    assert is_locked(tmp_path)
-    other.communicate()
-    assert not is_locked(tmp_path)
 
 
 def test_of_several_models_the_one_that_is_least_far_counts(tmp_path: Path) -> None:

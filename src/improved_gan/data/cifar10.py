@@ -36,6 +36,7 @@ CIFAR10_MIRRORS = ("https://www.cs.toronto.edu/~kriz/",)
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 _BINARY = "cifar-10-binary.tar.gz"  # what is downloaded: bytes and nothing else
+_LARGEST_DOWNLOAD = 1 << 28  # bytes; it has 170 MB
 _UNPACKED = ("", "cifar-10-batches-py", "cifar-10-batches-bin")
 _REMEDY = (
     "the folder with CIFAR-10's archive (python or binary version), with one of them unpacked, or with train/cat/*.jpg"
@@ -215,5 +216,6 @@ def _downloaded(archives: Mapping[str, str], mirrors: Sequence[str]) -> Path:
         target,
         check=partial(check_md5, md5=archives[_BINARY]),
         remedy=f"or give {_REMEDY}: --data DIR",
+        largest=_LARGEST_DOWNLOAD,
     )
     return target

@@ -37,6 +37,7 @@ MNIST_MIRRORS = (
 )
 
 _LARGEST = 1 << 28  # bytes that are unpacked at most; the training images have 47 MB
+_LARGEST_DOWNLOAD = 1 << 25  # bytes; they have 10 MB compressed
 
 
 def load_mnist(
@@ -135,5 +136,6 @@ def _downloaded(files: Mapping[str, str], mirrors: Sequence[str]) -> Path:
                 folder / f"{name}.gz",
                 check=partial(read_idx, md5=md5),
                 remedy="or give the folder that holds the four MNIST files: --data DIR",
+                largest=_LARGEST_DOWNLOAD,
             )
     return folder

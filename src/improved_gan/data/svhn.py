@@ -22,6 +22,7 @@ SVHN_FILES = {  # MD5 of the files, training images first
     "train_32x32.mat": "e26dedcc434d2e4c54c9b2d4a06d8373",
     "test_32x32.mat": "eb5a983be6a315427106f1b164d9cef3",
 }
+_LARGEST_DOWNLOAD = 1 << 28  # bytes; the training images have 182 MB
 SVHN_MIRRORS = ("http://ufldl.stanford.edu/housenumbers/",)
 
 
@@ -112,5 +113,6 @@ def _downloaded(files: Mapping[str, str], mirrors: Sequence[str]) -> Path:
             folder / name,
             check=partial(check_md5, md5=files[name]),
             remedy=f"or give the folder that holds {' and '.join(files)}: --data DIR",
+            largest=_LARGEST_DOWNLOAD,
         )
     return folder

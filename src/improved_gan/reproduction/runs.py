@@ -1,6 +1,5 @@
 """What a run folder says about its run: how far it is, what it measured, whether it failed."""
 
-import fcntl
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from improved_gan.reproduction.plan import Job
 from improved_gan.training.checkpoints import newest_checkpoint
 from improved_gan.training.run_folder import RunFolder
 
-__all__ = ["Run", "is_locked", "last_report", "look", "read_note"]
+__all__ = ["Run", "last_report", "look", "read_note"]
 
 _TAIL = 1 << 16  # bytes; a report has one or two thousand
 
@@ -49,18 +48,6 @@ def look(job: Job) -> Run:
     if failure:
         return Run(job, "failed", report, failure)
     return Run(job, "part" if job.folder.exists() else "waiting", report)
-
-
-def is_locked(folder: Path) -> bool:
-    """Whether a process is training in a run folder at this moment, on this machine or on one that shares it."""
-    try:
-        with (folder / ".lock").open("r+") as file:  # over NFS a shared lock needs a file that can be read
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
 
 
 def last_report(log: Path) -> dict[str, Any]:
