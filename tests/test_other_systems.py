@@ -15,7 +15,8 @@ for module in pkgutil.walk_packages(improved_gan.__path__, "improved_gan."):
         importlib.import_module(module.name)
 assert "fcntl" not in sys.modules
 from improved_gan.cli import main
-sys.argv = ["improved-gan", "train", "digits", "--epochs", "1", "--threads", "1", "--device", "cpu", "--out", sys.argv[1]]
+words = "train digits --epochs 1 --threads 1 --device cpu --out"
+sys.argv = ["improved-gan", *words.split(), sys.argv[1]]
 for start in range(2):
     try:
         main()

@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 from improved_gan.reproduction.runs import last_report, look
+from tests.data.mutations import mutations
 from tests.reproduction.jobs import fill, job
 
 
@@ -27,8 +28,26 @@ def test_a_run_made_longer_is_no_longer_done(tmp_path: Path) -> None:
 def test_the_last_whole_report_counts(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
     assert last_report(log) == {}
-    log.write_text('{"epoch": 1}\n' + json.dumps({"epoch": 2, "note": "x" * 70_000}) + '\n{"epoch": 3}\n{"epo')
-    assert last_report(log) == {"epoch": 3}
+    long = json.dumps({"epoch": 2, "step": 2, "note": "x" * 70_000})
+    log.write_text('{"epoch": 1, "step": 1}\n' + long + '\n{"epoch": 3, "step": 3}\n{"epo')
+    assert last_report(log) == {"epoch": 3, "step": 3}
+    log.write_text('{"epoch": 1, "step": 1}\n{"epoch": "x", "step": 1}\n{"epoch": 2}\n[1]\n' + "[" * 60_000)
+    assert last_report(log) == {"epoch": 1, "step": 1}
+
+
+def test_any_wrong_byte_in_a_runs_files_is_a_state(tmp_path: Path) -> None:
+    one = job(tmp_path)
+    fill(one, wrong=9)
+    log, states = one.folder / "log.jsonl", set()
+    for damaged in mutations(log.read_bytes(), 200):
+        log.write_bytes(damaged)
+        states.add(look(one).state)
+    assert states == {"done", "part"}
+    log.unlink()
+    for damaged in mutations(b'{"code": 1, "message": "diverged"}', 200):
+        one.beside("failed.json").write_bytes(damaged)
+        run = look(one)
+        assert (run.state, "\n" in run.failure) in (("failed", False), ("part", False))
 
 
 def test_of_several_models_the_one_that_is_least_far_counts(tmp_path: Path) -> None:
