@@ -164,7 +164,7 @@ def _point(logs: Sequence[Sequence[dict[str, Any]]], share: float, epochs: int) 
 
 def _made_on(done: Sequence[Run]) -> dict[str, Any]:
     """The machine, as noted beside the run folders; several are all named."""
-    noted = []
+    noted: list[dict[str, Any]] = []
     for run in done:
         note = read_note(run.job.beside("machine.json"))
         threads = note.get("threads")
