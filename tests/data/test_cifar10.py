@@ -12,6 +12,7 @@ from PIL import Image
 
 from improved_gan.data import DataError, load_cifar10
 from improved_gan.data.cifar10 import CIFAR10_ARCHIVES, CIFAR10_CLASSES
+from improved_gan.data.cifar10_batches import PYTHON_FILES
 from tests.data.served import served
 
 FILES = [f"data_batch_{number}" for number in range(1, 6)] + ["test_batch"]
@@ -54,6 +55,10 @@ def packed(folder: Path) -> tuple[dict[str, str], dict[str, Path]]:
     return sums, paths
 
 
+def sums_of(folder: Path) -> dict[str, str]:
+    return {name: hashlib.md5((folder / name).read_bytes()).hexdigest() for name in FILES}
+
+
 def check(data) -> None:
     expected = [batch(number) for number in range(6)]
     pixels = np.concatenate([pixels for pixels, _ in expected]).reshape(-1, 3, 32, 32)
@@ -68,8 +73,9 @@ def test_archives_and_unpacked_folders_of_both_versions(tmp_path: Path) -> None:
     for kind in ("python", "binary"):
         check(load_cifar10(paths[kind], archives=sums))
     check(load_cifar10(tmp_path, archives=sums))
+    files = sums_of(tmp_path / "unpacked" / "cifar-10-batches-py")
     for folder in (tmp_path / "unpacked", *(tmp_path / "unpacked").iterdir()):
-        check(load_cifar10(folder, archives=sums))
+        check(load_cifar10(folder, files=files, num_images=10))
     renamed = paths["python"].rename(tmp_path / "my copy.tar.gz")
     check(load_cifar10(renamed, archives=sums))
 
@@ -82,6 +88,30 @@ def test_an_altered_archive_is_refused_before_it_is_read(tmp_path: Path) -> None
     paths["binary"].write_bytes(content[: len(content) // 2])
     with pytest.raises(DataError, match=r"MD5 .* is published|cut short or damaged"):
         load_cifar10(paths["binary"], archives=sums)
+
+
+def test_an_unpacked_copy_is_compared_with_the_published_sums(tmp_path: Path) -> None:
+    folder = unpacked(tmp_path, "python")
+    with pytest.raises(
+        DataError, match=rf"data_batch_1 has MD5 .* {PYTHON_FILES['data_batch_1']} is published.*unpack"
+    ):
+        load_cifar10(folder)
+    files = sums_of(folder)
+    check(load_cifar10(folder, files=files, num_images=10))
+    pixels, labels = batch(3)  # the same images, written by another version of the format
+    (folder / "data_batch_4").write_bytes(pickle.dumps({"data": pixels, "labels": labels}, protocol=4))
+    with pytest.raises(
+        DataError, match=r"data_batch_4 has MD5 .*written anew; unpack the published archive.*train/CLASS"
+    ):
+        load_cifar10(folder, files=files, num_images=10)
+
+
+def test_an_unpacked_binary_version_must_be_complete(tmp_path: Path) -> None:
+    folder = unpacked(tmp_path, "binary")
+    content = (folder / "test_batch.bin").read_bytes()
+    (folder / "test_batch.bin").write_bytes(content[:-3073])
+    with pytest.raises(DataError, match=r"test_batch.bin holds 9 images, where 10 are published: unpack it again"):
+        load_cifar10(folder, num_images=10)
 
 
 def test_a_download_is_checked_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

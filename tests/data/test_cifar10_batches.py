@@ -65,7 +65,11 @@ def test_no_code_of_a_pickle_is_run(tmp_path: Path) -> None:
         (pickled()[:-500], "is no batch of CIFAR-10"),
         (b"", "is no batch of CIFAR-10"),
         (pickle.dumps([1, 2]), r"holds no data of \(N, 3072\) uint8"),
-        (pickled(data=PIXELS.reshape(7, -1).astype(float)), r"holds no data of \(N, 3072\) uint8"),
+        (pickled(data=PIXELS.reshape(7, -1).astype(float)), "only uint8 arrays are read"),
+        (pickled(data=PIXELS), r"holds no data of \(N, 3072\) uint8"),
+        (pickled(data=PIXELS.tobytes()), r"holds no data of \(N, 3072\) uint8"),
+        (pickled(labels=[2**40] * 7), "holds no list of labels"),
+        (pickled(labels=[True] * 7), "holds no list of labels"),
         (pickled(labels="abc"), "holds no list of labels"),
         (pickled(labels=LABELS[:-1]), "class from 0 to 9 for each of its 7 images; it has 6"),
         (pickled(labels=[10] * 7), "from 0 to 10"),
@@ -74,6 +78,13 @@ def test_no_code_of_a_pickle_is_run(tmp_path: Path) -> None:
 def test_bad_pickles(content: bytes, message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_python_batch(content, "p")
+
+
+def test_a_dtype_that_points_elsewhere_is_refused() -> None:
+    """A dtype's state can say that a byte string holds objects: NumPy would follow the pointers in it."""
+    lying = b"cnumpy\ndtype\n(X\x02\x00\x00\x00V8tR(K\x03X\x01\x00\x00\x00|N(X\x01\x00\x00\x00at}K\x08K\x01K\x00tb"
+    with pytest.raises(DataError, match="only uint8 arrays are read"):
+        read_python_batch(b"\x80\x02" + lying + b".", "p")
 
 
 def test_bad_binaries() -> None:

@@ -1,4 +1,3 @@
-import fcntl
 import json
 import shutil
 import threading
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 
 from improved_gan.data import DataError, decoded_cache
 from improved_gan.data.decoded_cache import Decoded, decode_images
@@ -111,15 +111,14 @@ def test_another_process_is_waited_for(folder: Path, tmp_path: Path, capsys: pyt
     file = decode(folder, tmp_path / "cache").file
     assert file is not None
     hidden = file.rename(tmp_path / "hidden")
-    with file.with_suffix(".lock").open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(file.with_suffix(".lock")) as lock:
         found = []
         thread = threading.Thread(target=lambda: found.append(decode(folder, tmp_path / "cache")))
         thread.start()
         while "waiting for another process" not in capsys.readouterr().err:
             time.sleep(0.01)
         hidden.rename(file)  # the other one has finished
-        fcntl.flock(lock, fcntl.LOCK_UN)
+        lock.release()
         thread.join()
     assert found[0].made == 0
 

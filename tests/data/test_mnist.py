@@ -10,6 +10,7 @@ import torch
 
 from improved_gan.data import DataError, load_mnist
 from improved_gan.data.mnist import MNIST_FILES, read_idx
+from tests.data.mutations import mutations
 
 
 def idx(values: np.ndarray) -> bytes:
@@ -115,3 +116,26 @@ def test_a_file_without_a_sum_to_check(tmp_path: Path) -> None:
     (tmp_path / "values").write_bytes(idx(np.arange(6).reshape(2, 3)))
     assert read_idx(tmp_path / "values").tolist() == [[0, 1, 2], [3, 4, 5]]
     assert len(MNIST_FILES) == 4
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_damaged_files_are_one_line_or_bytes(tmp_path: Path, suffix: str) -> None:
+    content, path, found = idx(np.arange(200).reshape(5, 8, 5)), tmp_path / f"images{suffix}", []
+    for damaged in mutations(gzip.compress(content) if suffix else content, 300):
+        path.write_bytes(damaged)
+        try:
+            found.append(str(read_idx(path).shape))
+        except DataError as error:
+            found.append(str(error))
+    assert not any("\n" in one for one in found)
+    assert sum("get it again" in one for one in found) > 100
+
+
+def test_more_dimensions_than_an_array_can_have_and_a_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "many").write_bytes(bytes([0, 0, 8, 70]) + bytes(4 * 70))
+    with pytest.raises(DataError, match="is not an idx file of bytes"):
+        read_idx(tmp_path / "many")
+    monkeypatch.setattr("improved_gan.data.mnist._LARGEST", 1000)  # what is unpacked at most
+    (tmp_path / "bomb.gz").write_bytes(gzip.compress(idx(np.zeros((100, 28, 28)))))
+    with pytest.raises(DataError, match="78400 bytes are promised, 984 are there"):
+        read_idx(tmp_path / "bomb.gz")

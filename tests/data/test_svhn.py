@@ -9,6 +9,7 @@ import scipy.io
 
 from improved_gan.data import DataError, load_svhn
 from improved_gan.data.svhn import SVHN_FILES, read_svhn
+from tests.data.mutations import mutations
 from tests.data.served import served
 
 
@@ -66,7 +67,7 @@ def test_a_wrong_download_never_gets_its_name(
         pytest.raises(DataError, match=r"could not download train_32x32.mat .*is published.*--data DIR"),
     ):
         load_svhn(files=dict.fromkeys(SVHN_FILES, "0" * 32), mirrors=[address])
-    assert list((tmp_path / "cache" / "svhn").iterdir()) == []
+    assert [path.name for path in (tmp_path / "cache" / "svhn").iterdir()] == [".train_32x32.mat.lock"]
 
 
 def test_bad_files_are_told_apart(small: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
@@ -92,3 +93,16 @@ def test_bad_files_are_told_apart(small: tuple[Path, dict[str, str]], tmp_path: 
     (folder / "test_32x32.mat").unlink()
     with pytest.raises(DataError, match=r"lacks test_32x32.mat: name the folder"):
         load_svhn(folder, files=files)
+
+
+def test_damaged_files_are_one_line_or_images(tmp_path: Path) -> None:
+    path, found = tmp_path / "train_32x32.mat", []
+    scipy.io.savemat(path, {"X": np.zeros((32, 32, 3, 2), np.uint8), "y": np.array([[1], [10]])})
+    for damaged in mutations(path.read_bytes(), 300):
+        path.write_bytes(damaged)
+        try:
+            found.append(str(len(read_svhn(path))))
+        except DataError as error:
+            found.append(str(error))
+    assert not any("\n" in one for one in found)
+    assert sum("again" in one for one in found) > 50

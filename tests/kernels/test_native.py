@@ -55,3 +55,10 @@ def test_a_cache_that_others_can_write_is_not_loaded(tmp_path: Path) -> None:
     said = ask(XDG_CACHE_HOME=str(tmp_path))
     assert said.startswith("False | ")
     assert "can be written by others" in said
+
+
+def test_a_system_without_user_numbers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Windows: the rights of the user's own home folder decide."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delattr(os, "getuid", raising=False)
+    assert native._cache_folder().is_dir()

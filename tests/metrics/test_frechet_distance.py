@@ -100,3 +100,42 @@ def test_an_unknown_number_of_images_gives_a_distance_but_no_merging() -> None:
         known.merge(unknown)
     with pytest.raises(MetricError, match="cannot take more"):
         unknown.update(torch.randn(5, 3))
+
+
+ONE = FeatureStatistics.of(torch.randn(200, 16, generator=torch.Generator().manual_seed(0)))
+
+
+@pytest.mark.parametrize(
+    ("sigma", "message"),
+    [
+        (-torch.eye(16), "no negative eigenvalue; this one has -1 "),
+        (ONE.covariance.triu(), "differs from its transpose"),
+        (ONE.covariance - 2 * torch.eye(16), "no negative eigenvalue"),
+        (ONE.covariance - 1.01 * torch.linalg.eigvalsh(ONE.covariance)[0] * torch.eye(16), "no negative eigenvalue"),
+        (torch.full((16, 16), torch.nan), "must be finite"),
+        (1e200 * torch.eye(16), "must be finite"),
+    ],
+)
+def test_a_matrix_that_is_no_covariance(sigma: Tensor, message: str) -> None:
+    with pytest.raises(MetricError, match=message):
+        FeatureStatistics.from_moments(None, ONE.mean, sigma)
+
+
+def test_what_rounding_in_float32_leaves_is_a_covariance() -> None:
+    """Fewer images than features: eigenvalues of 0, some of them below it after rounding."""
+    features = torch.randn(20, 64, generator=torch.Generator().manual_seed(1))
+    exact = FeatureStatistics.of(features)
+    centred = features - features.mean(0)
+    rounded = (centred.T @ (centred / 19)).float()
+    assert torch.linalg.eigvalsh(rounded.double())[0] < 0
+    found = FeatureStatistics.from_moments(20, features.mean(0), rounded)
+    assert found.covariance.equal(found.covariance.T)
+    assert frechet_distance(exact, found) < 1e-4
+    zero = FeatureStatistics.from_moments(2, torch.zeros(3), torch.zeros(3, 3))
+    assert frechet_distance(zero, zero) == 0.0
+
+
+@pytest.mark.parametrize("count", [-1, 2**60])
+def test_a_number_of_images_that_cannot_be(count: int) -> None:
+    with pytest.raises(MetricError, match="number of images must lie in"):
+        FeatureStatistics.from_moments(count, torch.zeros(3), torch.eye(3))

@@ -152,3 +152,20 @@ def test_a_classifier_that_fails_is_told_in_one_line(
     with pytest.raises(MetricError, match=message) as caught:
         own_network(spec)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["float32", "float16", "bfloat16"])
+def test_probabilities_are_not_taken_for_logits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    (tmp_path / f"probable_{kind}.py").write_text(
+        "import torch\ndef net(images):\n"
+        f"    return (images.float().flatten(1)[:, :10] / 9).softmax(1).to(torch.{kind})\n"
+        "def pair(images):\n    return images.float().flatten(1)[:, :7], net(images)\n"
+        "def logits(images):\n    return net(images).float().log()\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    for name in ("net", "pair"):
+        spec = f"probable_{kind}:{name}"
+        with pytest.raises(MetricError, match=f"the rows of {spec} sum to 1: they are probabilities; return logits$"):
+            own_network(spec)
+    if kind == "float32":
+        assert own_network(f"probable_{kind}:logits").channels == 3  # logarithms of probabilities are logits

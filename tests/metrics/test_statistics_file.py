@@ -8,6 +8,7 @@ import torch
 
 from improved_gan.metrics import FeatureStatistics, MetricError
 from improved_gan.metrics.statistics_file import read_statistics, statistics_bytes
+from tests.data.mutations import mutations
 from tests.pictures import quick_network
 
 STATISTICS = FeatureStatistics.of(torch.rand(20, 4))
@@ -96,3 +97,24 @@ def test_bad_files(tmp_path: Path) -> None:
     np.savez(file, mu=np.full(3, np.nan), sigma=np.eye(3))
     with pytest.raises(MetricError, match="finite"):
         read_statistics(file, quick_network())
+
+
+def test_any_wrong_byte_is_one_line_or_the_same_statistics(tmp_path: Path) -> None:
+    content, file, refused = statistics_bytes(STATISTICS, quick_network()), tmp_path / "s.npz", 0
+    for damaged in mutations(content, 300, front=200):
+        file.write_bytes(damaged)
+        try:
+            found, _ = read_statistics(file, quick_network())
+        except MetricError as error:
+            refused += 1
+            assert str(error).isprintable(), error  # noqa: PT017
+        else:
+            assert found.mean.equal(STATISTICS.mean)
+            assert found.covariance.equal(STATISTICS.covariance)
+    assert refused > 100
+
+
+def test_arrays_of_objects_are_never_unpickled(tmp_path: Path) -> None:
+    np.savez(tmp_path / "s.npz", mu=np.array([Path("x")], dtype=object), sigma=np.eye(1))
+    with pytest.raises(MetricError, match="cannot be read as a statistics file: Object arrays cannot be loaded"):
+        read_statistics(tmp_path / "s.npz", quick_network())

@@ -13,7 +13,7 @@ import pytest
 
 from improved_gan.reproduction import cluster
 from improved_gan.reproduction.cluster import ClusterPool
-from improved_gan.reproduction.runs import is_locked, look
+from improved_gan.reproduction.runs import look
 from improved_gan.training.errors import RunError
 from improved_gan.training.run_folder import RunFolder
 from tests.reproduction.jobs import job
@@ -59,7 +59,7 @@ def test_a_stop_saves_and_a_killed_workers_run_goes_on_elsewhere(workers, tmp_pa
     until(lambda: look(one).epoch >= 10)
     pool.stop()
     assert look(one).state == "part"
-    assert not is_locked(one.folder)
+    assert not RunFolder(one.folder).is_locked()
     assert list((one.folder / "checkpoints").iterdir())
 
     pool = ClusterPool(str(address), out=tmp_path / "out", threads=None, device="cpu")
@@ -122,7 +122,7 @@ def test_a_run_that_dask_gives_up_is_kept_as_failed_and_a_lost_scheduler_is_one_
     assert look(one).failure.startswith("TypeError on the cluster: divmod expected 2 arg")
     monkeypatch.undo()
     pool.submit(other)
-    until(lambda: is_locked(other.folder))
+    until(lambda: RunFolder(other.folder).is_locked())
     processes[0].kill()
     with pytest.raises(RunError, match=r"lost the scheduler at .*: every run saves; the same command goes on"):
         until(lambda: pool.finished() or pool.num_slots == 0)
@@ -130,7 +130,7 @@ def test_a_run_that_dask_gives_up_is_kept_as_failed_and_a_lost_scheduler_is_one_
         pool.stop()
     assert look(other).state != "failed"
     assert not caplog.records
-    until(lambda: not is_locked(other.folder))
+    until(lambda: not RunFolder(other.folder).is_locked())
 
 
 def _only_here(path: str) -> tuple[str, bool]:

@@ -1,12 +1,8 @@
-import fcntl
 import json
-import subprocess
-import sys
 from pathlib import Path
 
-from improved_gan.reproduction import runs
-from improved_gan.reproduction.runs import is_locked, last_report, look
-from improved_gan.training.run_folder import RunFolder
+from improved_gan.reproduction.runs import last_report, look
+from tests.data.mutations import mutations
 from tests.reproduction.jobs import fill, job
 
 
@@ -32,34 +28,26 @@ def test_a_run_made_longer_is_no_longer_done(tmp_path: Path) -> None:
 def test_the_last_whole_report_counts(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
     assert last_report(log) == {}
-    log.write_text('{"epoch": 1}\n' + json.dumps({"epoch": 2, "note": "x" * 70_000}) + '\n{"epoch": 3}\n{"epo')
-    assert last_report(log) == {"epoch": 3}
+    long = json.dumps({"epoch": 2, "step": 2, "note": "x" * 70_000})
+    log.write_text('{"epoch": 1, "step": 1}\n' + long + '\n{"epoch": 3, "step": 3}\n{"epo')
+    assert last_report(log) == {"epoch": 3, "step": 3}
+    log.write_text('{"epoch": 1, "step": 1}\n{"epoch": "x", "step": 1}\n{"epoch": 2}\n[1]\n' + "[" * 60_000)
+    assert last_report(log) == {"epoch": 1, "step": 1}
 
 
-def test_a_lock_is_seen_and_left_as_it_is(tmp_path: Path) -> None:
-    assert not is_locked(tmp_path / "nowhere")
-    with RunFolder(tmp_path).locked():
-        assert is_locked(tmp_path)
-    assert not is_locked(tmp_path)
-    with RunFolder(tmp_path).locked():
-        pass
-
-
-def test_a_lock_is_seen_where_flock_is_made_of_record_locks(tmp_path: Path, monkeypatch) -> None:
-    """As over NFS: a shared lock then needs a file that is open for reading."""
-    monkeypatch.setattr(runs.fcntl, "flock", fcntl.lockf)
-    lock = tmp_path / ".lock"
-    lock.touch()
-    assert not is_locked(tmp_path)
-    words = "import fcntl, sys; file = open(sys.argv[1], 'a'); fcntl.lockf(file, fcntl.LOCK_EX); print(1, flush=True)"
-    other = subprocess.Popen(
-        [sys.executable, "-c", f"{words}; sys.stdin.read()", str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert other.stdout is not None
-    other.stdout.readline()
-    assert is_locked(tmp_path)
-    other.communicate()
-    assert not is_locked(tmp_path)
+def test_any_wrong_byte_in_a_runs_files_is_a_state(tmp_path: Path) -> None:
+    one = job(tmp_path)
+    fill(one, wrong=9)
+    log, states = one.folder / "log.jsonl", set()
+    for damaged in mutations(log.read_bytes(), 200):
+        log.write_bytes(damaged)
+        states.add(look(one).state)
+    assert states == {"done", "part"}
+    log.unlink()
+    for damaged in mutations(b'{"code": 1, "message": "diverged"}', 200):
+        one.beside("failed.json").write_bytes(damaged)
+        run = look(one)
+        assert (run.state, "\n" in run.failure) in (("failed", False), ("part", False))
 
 
 def test_of_several_models_the_one_that_is_least_far_counts(tmp_path: Path) -> None:

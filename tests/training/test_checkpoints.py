@@ -116,3 +116,11 @@ def test_atomic_write_replaces(tmp_path: Path) -> None:
         write_atomically(tmp_path / "file", content)
         assert (tmp_path / "file").read_bytes() == content
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_system_that_opens_no_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Windows has no O_DIRECTORY and refuses to open a folder; the file is written all the same."""
+    monkeypatch.delattr(os, "O_DIRECTORY", raising=False)
+    monkeypatch.setattr(os, "open", None)
+    write_atomically(tmp_path / "file", b"content")
+    assert (tmp_path / "file").read_bytes() == b"content"

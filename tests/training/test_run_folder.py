@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -98,3 +100,30 @@ def test_a_run_says_its_precision(tmp_path: Path) -> None:
     assert folder.precision() == "bfloat16"
     RunFolder(tmp_path / "older").claim({"recipe": "digits"})
     assert RunFolder(tmp_path / "older").precision() is None
+
+
+def test_a_lock_is_seen_and_left_as_it_is(tmp_path: Path) -> None:
+    assert not RunFolder(tmp_path / "nowhere").is_locked()
+    with RunFolder(tmp_path).locked():
+        assert RunFolder(tmp_path).is_locked()
+    assert not RunFolder(tmp_path).is_locked()
+    with RunFolder(tmp_path).locked():
+        pass
+
+
+def test_a_lock_is_seen_where_flock_is_made_of_record_locks(tmp_path: Path, monkeypatch) -> None:
+    """As over NFS: a shared lock then needs a file that is open for reading."""
+    fcntl = pytest.importorskip("fcntl")
+    monkeypatch.setattr(fcntl, "flock", fcntl.lockf)
+    lock = tmp_path / ".lock"
+    lock.touch()
+    assert not RunFolder(tmp_path).is_locked()
+    words = "import fcntl, sys; file = open(sys.argv[1], 'a'); fcntl.lockf(file, fcntl.LOCK_EX); print(1, flush=True)"
+    other = subprocess.Popen(
+        [sys.executable, "-c", f"{words}; sys.stdin.read()", str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert other.stdout is not None
+    other.stdout.readline()
+    assert RunFolder(tmp_path).is_locked()
+    other.communicate()
+    assert not RunFolder(tmp_path).is_locked()

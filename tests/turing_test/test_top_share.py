@@ -6,6 +6,7 @@ import pytest
 
 from improved_gan.turing_test.errors import TuringTestError
 from improved_gan.turing_test.top_share import image_scores, read_scores, top_files
+from tests.data.mutations import mutations
 
 
 def test_the_mean_of_the_parts_is_the_log_of_the_inception_score() -> None:
@@ -40,3 +41,43 @@ def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "s.csv").write_text(text)
     with pytest.raises(TuringTestError):
         read_scores(tmp_path / "s.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("s.json", b'{"x.png": 1' + b"0" * 400 + b"}"),
+        ("s.json", b"[" * 100_000),
+        ("s.json", b'{"x.png": null}'),
+        ("s.json", b"7"),
+        ("s.csv", b"file,score\n" + b"x" * 200_000 + b",1\n"),
+        ("s.csv", b"score,file\n1\n"),
+        ("s.csv", b"file,score\n\xff,1\n"),
+    ],
+)
+def test_what_breaks_a_reader_is_one_line(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(TuringTestError) as error:
+        read_scores(tmp_path / name)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("s.csv", b"file,score\nx.png,1.5\ny.png,2\n"),
+        ("s.csv", b'file,label,p(cat),p(dog)\n"x.png",cat,1,0\ny.png,dog,0,1\n'),
+        ("s.json", b'[{"file": "x.png", "score": 3}, {"file": "y.png", "score": -1e3}]'),
+        ("s.json", b'{"x.png": 3, "y.png": 0.5}'),
+    ],
+)
+def test_any_wrong_byte_is_one_line_or_scores(tmp_path: Path, name: str, content: bytes) -> None:
+    told = []
+    for damaged in mutations(content, 300):
+        (tmp_path / name).write_bytes(damaged)
+        try:
+            top_files([Path("x.png")], read_scores(tmp_path / name), 1.0)
+        except TuringTestError as error:
+            told.append(str(error))
+    assert not any("\n" in one for one in told)
+    assert len(told) > 30

@@ -69,7 +69,7 @@ def run_export(
         write(program, portable, card, temporary)
         _complete(card, portable, temporary, out, differences=largest_differences(portable, answer_of(temporary)))
         card["checked_in"] = "onnxruntime" if format_ == "onnx" else "torch.export, loaded again"
-        with temporary.open("rb") as file:
+        with temporary.open("r+b") as file:  # Windows flushes only what is open for writing
             os.fsync(file.fileno())
         temporary.replace(out)
     finally:

@@ -1,11 +1,13 @@
 """CIFAR-10: 50,000 training and 10,000 test pictures of ten classes, 32x32 in colour (Krizhevsky, 2009).
 
-Read from the published archives (python or binary version, with their MD5 sums), from either of them unpacked, or from
-image files in class folders (`train/cat/0000.jpg`, `test/...`; a folder or an archive of it). Looked for in the folder
-given, in IMPROVED_GAN_DATA (the folder itself or its subfolder `cifar10`), then in the cache, into which the binary
-version is downloaded. Decoded image files are kept in the cache.
+Read from the published archives (python or binary version), from either of them unpacked, or from image files in class
+folders (`train/cat/0000.jpg`, `test/...`; a folder or an archive of it). The archives and the python version's unpacked
+files must carry the published MD5 sums; the binary version's unpacked files, for which no sums are known, must hold
+10,000 images each. Looked for in the folder given, in IMPROVED_GAN_DATA (the folder itself or its subfolder `cifar10`),
+then in the cache, into which the binary version is downloaded. Decoded image files are kept in the cache.
 """
 
+import hashlib
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -34,6 +36,7 @@ CIFAR10_MIRRORS = ("https://www.cs.toronto.edu/~kriz/",)
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 _BINARY = "cifar-10-binary.tar.gz"  # what is downloaded: bytes and nothing else
+_LARGEST_DOWNLOAD = 1 << 28  # bytes; it has 170 MB
 _UNPACKED = ("", "cifar-10-batches-py", "cifar-10-batches-bin")
 _REMEDY = (
     "the folder with CIFAR-10's archive (python or binary version), with one of them unpacked, or with train/cat/*.jpg"
@@ -41,7 +44,7 @@ _REMEDY = (
 
 _Reader = Callable[[bytes, object], LabelledImages]
 _READERS: tuple[tuple[tuple[str, ...], _Reader], ...] = (
-    (PYTHON_FILES, read_python_batch),
+    (tuple(PYTHON_FILES), read_python_batch),
     (BINARY_FILES, read_binary_batch),
 )
 
@@ -50,6 +53,8 @@ def load_cifar10(
     folder: Path | None = None,
     *,
     archives: Mapping[str, str] = CIFAR10_ARCHIVES,
+    files: Mapping[str, str] = PYTHON_FILES,
+    num_images: int = 10_000,
     mirrors: Sequence[str] = CIFAR10_MIRRORS,
 ) -> Dataset:
     """CIFAR-10 from a folder or archive, from IMPROVED_GAN_DATA, from the cache, or from a mirror into the cache.
@@ -57,6 +62,8 @@ def load_cifar10(
     Args:
         folder: what the module's docstring lists, or None to look in the other places.
         archives: names and MD5 of the python and the binary version.
+        files: names and MD5 of the python version's files when unpacked, test images last.
+        num_images: in each of these.
         mirrors: addresses of folders that hold the binary version.
 
     Returns:
@@ -68,24 +75,27 @@ def load_cifar10(
 
     Source: A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009.
     """
+    look = partial(_found, archives=archives, files=files, num_images=num_images)
     if folder is not None:
-        load = _found(folder, archives)
+        load = look(folder)
         if load is None:
             state = "holds no CIFAR-10" if folder.exists() else "does not exist"
             raise DataError(f"{folder} {state}: give {_REMEDY}")
     else:
-        load = first_that_holds("cifar10", lambda place: _found(place, archives))
+        load = first_that_holds("cifar10", look)
     return load() if load is not None else _from_archive(_downloaded(archives, mirrors), archives)
 
 
-def _found(place: Path, archives: Mapping[str, str]) -> Callable[[], Dataset] | None:
+def _found(
+    place: Path, *, archives: Mapping[str, str], files: Mapping[str, str], num_images: int
+) -> Callable[[], Dataset] | None:
     """How to load what lies there, or None."""
     if place.is_file():
         return partial(_from_archive, place, archives)
     for below in (place / name for name in _UNPACKED):
-        for files, read in _READERS:
-            if (below / files[0]).is_file():
-                return partial(_from_folder, below, files, read)
+        for names, read in _READERS:
+            if (below / names[0]).is_file():
+                return partial(_from_folder, below, names, read, sums=files, num_images=num_images)
     for name in archives:
         if (place / name).is_file():
             return partial(_from_archive, place / name, archives)
@@ -96,13 +106,30 @@ def _found(place: Path, archives: Mapping[str, str]) -> Callable[[], Dataset] | 
     return partial(_from_images, packed[0]) if packed else None
 
 
-def _from_folder(folder: Path, files: Sequence[str], read: _Reader) -> Dataset:
-    if missing := [name for name in files if not (folder / name).is_file()]:
+def _from_folder(
+    folder: Path, names: Sequence[str], read: _Reader, *, sums: Mapping[str, str], num_images: int
+) -> Dataset:
+    if missing := [name for name in names if not (folder / name).is_file()]:
         raise DataError(f"{folder} lacks {', '.join(missing)}: unpack the archive again")
     try:
-        return _joined([read((folder / name).read_bytes(), folder / name) for name in files])
+        return _joined([_checked(folder / name, read, sums.get(name), num_images) for name in names])
     except OSError as error:
         raise DataError(f"{error.filename} cannot be read ({error.strerror}): unpack the archive again") from error
+
+
+def _checked(path: Path, read: _Reader, md5: str | None, num_images: int) -> LabelledImages:
+    """One unpacked file, compared with what is published before anything in it is read."""
+    content = path.read_bytes()
+    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if md5 is not None and found != md5:
+        raise DataError(
+            f"{path} has MD5 {found}, where {md5} is published: it is damaged, or a copy that was written anew; unpack "
+            "the published archive again, or give its pictures as train/CLASS/*.png and test/CLASS/*.png"
+        )
+    batch = read(content, path)
+    if len(batch) != num_images:
+        raise DataError(f"{path} holds {len(batch):,} images, where {num_images:,} are published: unpack it again")
+    return batch
 
 
 def _from_archive(path: Path, archives: Mapping[str, str]) -> Dataset:
@@ -189,5 +216,6 @@ def _downloaded(archives: Mapping[str, str], mirrors: Sequence[str]) -> Path:
         target,
         check=partial(check_md5, md5=archives[_BINARY]),
         remedy=f"or give {_REMEDY}: --data DIR",
+        largest=_LARGEST_DOWNLOAD,
     )
     return target

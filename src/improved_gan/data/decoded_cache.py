@@ -7,16 +7,13 @@ was stopped, and gets its name when it is whole. It may be deleted at any time.
     KEY.u8     (N, C, S, S) uint8        KEY.json   how many, and what was wrong with those that could not be decoded
 """
 
-import fcntl
 import hashlib
 import json
 import os
 import shutil
-import sys
 import time
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -29,6 +26,7 @@ from improved_gan.data.counting import counting
 from improved_gan.data.dataset import DataError
 from improved_gan.data.decoding import decode_rows
 from improved_gan.data.image_scan import Scan
+from improved_gan.data.waiting_lock import waiting_lock
 
 __all__ = ["SMALL", "Decoded", "decode_images"]
 
@@ -80,7 +78,8 @@ def decode_images(scan: Scan, *, channels: int, size: int, folder: Path, workers
     started, made = time.perf_counter(), 0
     if not _is_whole(file):
         _make_folder(folder)
-        with _locked(folder / f"{key}.lock", file):
+        busy = f"waiting for another process that decodes the same images into {file}"
+        with waiting_lock(folder / f"{key}.lock", busy=busy):
             if not _is_whole(file):
                 made = _write(scan, shape, file, workers)
     note = json.loads(_note(file).read_text())
@@ -201,18 +200,6 @@ def _make_folder(folder: Path) -> None:
         raise DataError(
             f"cannot make {folder} for the decoded images ({error.strerror}): give a folder: --data-cache DIR"
         ) from error
-
-
-@contextmanager
-def _locked(lock: Path, file: Path) -> Iterator[None]:
-    """One process decodes, others wait for it and say so."""
-    with lock.open("a") as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            sys.stderr.write(f"waiting for another process that decodes the same images into {file}\n")
-            fcntl.flock(held, fcntl.LOCK_EX)
-        yield
 
 
 def _check_room(file: Path, num_bytes: int) -> None:

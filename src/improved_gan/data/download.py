@@ -1,7 +1,12 @@
-"""Files from the first mirror that answers: resumed where they stopped, checked, and moved into place whole."""
+"""Files from the first mirror that answers: resumed where they stopped, checked, and moved into place whole.
+
+One process at a time fetches a file, the others wait for it; a reply that is malformed, larger than the file can be, or
+a web page is one line with the mirror's address.
+"""
 
 import http.client
 import os
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
@@ -12,11 +17,13 @@ from pathlib import Path
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from improved_gan.data.dataset import DataError
+from improved_gan.data.waiting_lock import waiting_lock
 
 __all__ = ["cache_folder", "download", "without_downloads"]
 
 _CHUNK = 1 << 16
 _TIMEOUT = 20  # seconds without a byte
+_LARGEST = 1 << 30  # bytes
 _ALLOWED = ContextVar("downloads are allowed", default=True)
 
 
@@ -43,17 +50,21 @@ def without_downloads() -> Iterator[None]:
         _ALLOWED.reset(token)
 
 
-def download(urls: Sequence[str], target: Path, *, check: Callable[[Path], object], remedy: str) -> None:
+def download(
+    urls: Sequence[str], target: Path, *, check: Callable[[Path], object], remedy: str, largest: int = _LARGEST
+) -> None:
     """Fetch `target` from the first of `urls` that gives a file which passes the check.
 
     What has arrived is kept beside the target as `name.part` and continued by the next call; the target appears only
-    when it is whole and checked.
+    when it is whole and checked. Of several processes one fetches; the others wait and find the file.
 
     Args:
         urls: the same file on several mirrors, tried in order.
-        target: where it shall lie; its folder is made.
+        target: where it shall lie; its folder is made. A file that lies there already is fetched anew unless it passes
+            the check.
         check: raises DataError for a wrong file.
         remedy: what else the user can do; ends the error's line.
+        largest: bytes; a mirror that sends more is not listened to.
 
     Raises:
         DataError: no mirror gave a file that passes; one line with each reason and the remedy.
@@ -64,28 +75,63 @@ def download(urls: Sequence[str], target: Path, *, check: Callable[[Path], objec
         )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        busy = f"waiting for another process that downloads {target.name}"
+        with waiting_lock(target.with_name(f".{target.name}.lock"), busy=busy):
+            if not _passes(target, check):
+                _from_first(urls, target, check, remedy, largest)
     except OSError as error:
-        raise DataError(f"cannot make {target.parent} ({error.strerror}): set IMPROVED_GAN_CACHE, {remedy}") from error
+        reason = error.strerror or str(error)
+        raise DataError(f"cannot write into {target.parent} ({reason}): set IMPROVED_GAN_CACHE, {remedy}") from error
+
+
+def _passes(path: Path, check: Callable[[Path], object]) -> bool:
+    if not path.is_file():
+        return False
+    try:
+        check(path)
+    except DataError:
+        return False
+    return True
+
+
+def _from_first(urls: Sequence[str], target: Path, check: Callable[[Path], object], remedy: str, largest: int) -> None:
     part = target.with_name(f"{target.name.removesuffix('.gz')}.part.gz")
     reasons = []
     for url in urls:
-        try:
-            _fetch(url, part)
-            check(part)
-        except DataError as error:
-            part.unlink(missing_ok=True)
-            reasons.append(f"{url}: {error}")
-        except (OSError, http.client.HTTPException) as error:
-            reasons.append(f"{url}: {getattr(error, 'reason', None) or error or type(error).__name__}")
-        else:
+        begun = part.exists()
+        reason = _tried(url, part, check, largest)
+        if reason and begun and not part.exists():
+            reason = _tried(url, part, check, largest)  # what an earlier call had left was wrong: from the start
+        if not reason:
             part.replace(target)
             return
+        reasons.append(f"{url}: {reason}")
     raise DataError(
         f"could not download {target.name} ({'; '.join(reasons)}): check the network and try again, {remedy}"
     )
 
 
-def _fetch(url: str, part: Path) -> None:
+def _tried(url: str, part: Path, check: Callable[[Path], object], largest: int) -> str:
+    """Fetch into `part` and check it; why that failed, in one line, or nothing. A wrong part is dropped."""
+    try:
+        _fetch(url, part, largest)
+        check(part)
+    except DataError as error:
+        part.unlink(missing_ok=True)
+        return _line(error)
+    except (OSError, ValueError, http.client.HTTPException) as error:  # ValueError: of addresses in a redirection
+        told = error if isinstance(error, urllib.error.HTTPError) else getattr(error, "reason", None) or error
+        return _line(told)
+    return ""
+
+
+def _line(reason: object) -> str:
+    """A server's words may hold anything."""
+    text = " ".join(str(reason).split()) or type(reason).__name__
+    return "".join(one if one.isprintable() else "?" for one in text)[:300]
+
+
+def _fetch(url: str, part: Path, largest: int) -> None:
     """Add what is missing to `part`; a server that does not know ranges sends it all anew."""
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
@@ -97,18 +143,57 @@ def _fetch(url: str, part: Path) -> None:
                 return  # nothing is missing: the check decides
             raise
     with response:
-        resumed = response.status == http.client.PARTIAL_CONTENT
-        length = response.headers.get("Content-Length")
-        total = None if length is None else int(length) + (have if resumed else 0)
-        with part.open("ab" if resumed else "wb") as file, _progress() as progress:
-            task = progress.add_task(url.rsplit("/", 1)[-1], total=total, completed=have if resumed else 0)
-            while chunk := response.read(_CHUNK):
+        start, total = _announced(response, have)
+        if total is not None and total > largest:
+            raise DataError(f"it announces {total:,} bytes, where at most {largest:,} are expected")
+        with part.open("ab" if start else "wb") as file, _progress() as progress:
+            task = progress.add_task(url.rsplit("/", 1)[-1], total=total, completed=start)
+            for chunk in _chunks(response):
                 file.write(chunk)
                 progress.advance(task, len(chunk))
+                if file.tell() > largest:
+                    raise DataError(f"it sends more than the {largest:,} bytes that are expected at most")
             file.flush()
             os.fsync(file.fileno())
         if total is not None and part.stat().st_size < total:
             raise ConnectionError(f"the connection ended after {part.stat().st_size} of {total} bytes")
+
+
+def _chunks(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    """What arrives, also before a reply in chunks breaks off."""
+    try:
+        while chunk := response.read1(_CHUNK):
+            yield chunk
+    except (http.client.IncompleteRead, ValueError) as error:  # ValueError: a chunk's length that is no number
+        raise ConnectionError(f"the connection ended within a chunk ({_line(error)})") from error
+
+
+def _announced(response: http.client.HTTPResponse, have: int) -> tuple[int, int | None]:
+    """Where the content that comes belongs, and how long the whole file is, as far as the reply says.
+
+    Raises:
+        DataError: another part of the file than was asked for, numbers that are none, or a web page.
+    """
+    kind = response.headers.get_content_type()
+    if kind in ("text/html", "application/xhtml+xml"):
+        raise DataError(
+            f"it answers with a web page ({kind}), not with the file: is there a proxy or a log-in between?"
+        )
+    length = response.headers.get("Content-Length")
+    if length is not None and not _is_number(length):
+        raise DataError(f"its Content-Length is no number: {_line(length)[:60]!r}")
+    num_bytes = None if length is None else int(length)
+    if response.status != http.client.PARTIAL_CONTENT:
+        return 0, num_bytes
+    place = response.headers.get("Content-Range", f"bytes {have}-")  # some leave it out: the check decides
+    found = re.match(r"bytes (\d{1,18})-", place.strip())
+    if found is None or int(found[1]) != have:
+        raise DataError(f"it answers with {_line(place)[:60]!r}, where the bytes from {have} on were asked for")
+    return have, None if num_bytes is None else num_bytes + have
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 18
 
 
 def _progress() -> Progress:

@@ -13,6 +13,7 @@ __all__ = ["FILE_NAME", "SHA256", "URLS", "load_weights", "sha256_of"]
 
 FILE_NAME = "weights-inception-2015-12-05-6726825d.pth"
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+_LARGEST_DOWNLOAD = 1 << 28  # bytes; it has 96 MB
 URLS = (f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{FILE_NAME}",)
 
 
@@ -36,7 +37,7 @@ def load_weights(path: Path | None = None, *, urls: tuple[str, ...] = URLS) -> t
         if place.is_file() and sha256_of(place) == SHA256:
             return _tensors(place), SHA256
     remedy = f"or put the file into {target.parent}, or name it with --weights, or score with a --classifier of yours"
-    download(urls, target, check=_check, remedy=remedy)
+    download(urls, target, check=_check, remedy=remedy, largest=_LARGEST_DOWNLOAD)
     return _tensors(target), SHA256
 
 

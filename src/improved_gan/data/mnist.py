@@ -7,6 +7,7 @@ sums, whatever compressed it.
 
 import gzip
 import hashlib
+import math
 import os
 import struct
 import zlib
@@ -34,6 +35,9 @@ MNIST_MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 )
+
+_LARGEST = 1 << 28  # bytes that are unpacked at most; the training images have 47 MB
+_LARGEST_DOWNLOAD = 1 << 25  # bytes; they have 10 MB compressed
 
 
 def load_mnist(
@@ -78,20 +82,21 @@ def read_idx(path: Path, *, md5: str | None = None) -> Tensor:
         DataError: unreadable, truncated, not an idx file of bytes, or another sum than `md5`.
     """
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            content = file.read(_LARGEST)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(
             f"{path} cannot be read ({error}): it is damaged or cut short: delete it and get it again"
         ) from error
-    if content[:3] != b"\0\0\x08" or len(content) < 4 + 4 * content[3]:
+    if content[:3] != b"\0\0\x08" or len(content) < 4 or content[3] > 4 or len(content) < 4 + 4 * content[3]:
         raise DataError(
             f"{path} is not an idx file of bytes (it starts with {content[:4].hex(' ')}): delete it and get it again"
         )
     shape = struct.unpack_from(f">{content[3]}I", content, 4)
     values = np.frombuffer(content, np.uint8, offset=4 + 4 * content[3])
-    if values.size != np.prod(shape, dtype=np.int64):
+    if values.size != math.prod(shape):
         raise DataError(
-            f"{path} is truncated: {np.prod(shape)} bytes are promised, {values.size} are there: "
+            f"{path} is truncated: {math.prod(shape)} bytes are promised, {values.size} are there: "
             "delete it and get it again"
         )
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()
@@ -131,5 +136,6 @@ def _downloaded(files: Mapping[str, str], mirrors: Sequence[str]) -> Path:
                 folder / f"{name}.gz",
                 check=partial(read_idx, md5=md5),
                 remedy="or give the folder that holds the four MNIST files: --data DIR",
+                largest=_LARGEST_DOWNLOAD,
             )
     return folder

@@ -7,7 +7,6 @@ into which it is downloaded. The files are MATLAB 5: `X` (32, 32, 3, N) uint8 an
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ import torch
 from improved_gan.data.dataset import DataError, Dataset, LabelledImages
 from improved_gan.data.download import cache_folder, download
 from improved_gan.data.found_files import check_md5, first_that_holds
+from improved_gan.data.matlab_file import MatlabError, read_matlab
 
 __all__ = ["SVHN_FILES", "SVHN_MIRRORS", "load_svhn", "read_svhn"]
 
@@ -22,6 +22,7 @@ SVHN_FILES = {  # MD5 of the files, training images first
     "train_32x32.mat": "e26dedcc434d2e4c54c9b2d4a06d8373",
     "test_32x32.mat": "eb5a983be6a315427106f1b164d9cef3",
 }
+_LARGEST_DOWNLOAD = 1 << 28  # bytes; the training images have 182 MB
 SVHN_MIRRORS = ("http://ufldl.stanford.edu/housenumbers/",)
 
 
@@ -64,7 +65,7 @@ def read_svhn(path: Path, *, md5: str | None = None) -> LabelledImages:
     if md5 is not None:
         check_md5(path, md5)
     content = _matlab(path)
-    images, labels = np.asarray(content["X"]), np.asarray(content["y"]).reshape(-1)
+    images, labels = content["X"], content["y"].reshape(-1, order="F")
     if images.ndim != 4 or images.shape[:3] != (32, 32, 3) or images.dtype != np.uint8:
         raise DataError(
             f"{path}: X must be (32, 32, 3, N) uint8; it is {images.shape} {images.dtype}: take the cropped digits "
@@ -79,15 +80,11 @@ def read_svhn(path: Path, *, md5: str | None = None) -> LabelledImages:
     return LabelledImages(rows, torch.from_numpy(labels.astype(np.int64) % 10))
 
 
-def _matlab(path: Path) -> Mapping[str, Any]:
-    import scipy.io  # 0.2 s to import: only who uses SVHN pays for it
-
+def _matlab(path: Path) -> Mapping[str, np.ndarray]:
     try:
-        content: dict[str, Any] = scipy.io.loadmat(path, variable_names=("X", "y"))
-    except MemoryError:
-        raise
-    except Exception as error:  # damaged files raise a dozen kinds
-        reason = " ".join(str(error).split()) or type(error).__name__
+        content = read_matlab(path.read_bytes(), ("X", "y"))
+    except (OSError, MatlabError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise DataError(f"{path} cannot be read as a MATLAB 5 file ({reason}): delete it and get it again") from error
     if missing := [name for name in ("X", "y") if name not in content]:
         raise DataError(f"{path} holds no {' and no '.join(missing)}: take train_32x32.mat and test_32x32.mat of SVHN")
@@ -116,5 +113,6 @@ def _downloaded(files: Mapping[str, str], mirrors: Sequence[str]) -> Path:
             folder / name,
             check=partial(check_md5, md5=files[name]),
             remedy=f"or give the folder that holds {' and '.join(files)}: --data DIR",
+            largest=_LARGEST_DOWNLOAD,
         )
     return folder

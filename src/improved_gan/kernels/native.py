@@ -80,7 +80,8 @@ def _cache_folder() -> Path:
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = root / "improved-gan" / "native"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if folder.stat().st_uid != os.getuid() or folder.stat().st_mode & 0o022:
+    user = getattr(os, "getuid", None)  # none on Windows, where the rights of the user's home decide
+    if user is not None and (folder.stat().st_uid != user() or folder.stat().st_mode & 0o022):
         raise OSError(f"{folder} can be written by others: chmod 700 it, or set XDG_CACHE_HOME")
     return folder
 

@@ -4,13 +4,13 @@
     OUT.json   what made it: run, step, options, and the SHA-256 of OUT, so that a file changed by hand is noticed
                (and that of the OUT before, should the machine stop between the two)
     OUT.part   while the work lasts: one line that says what makes it, then rows as they are made
+    .OUT.lock  empty; locked while a process writes the others
 
 Each row ends with the SHA-256 of the image's content. A row is used again for as long as the image and what makes the
 predictions are the same; so the same command goes on where it stopped, and does only what is new or has changed.
 Only files that were written here, and are as they were written, are ever replaced.
 """
 
-import fcntl
 import hashlib
 import json
 from array import array
@@ -22,6 +22,8 @@ from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
+
+from filelock import FileLock, Timeout
 
 from improved_gan.data.dataset import DataError
 from improved_gan.labelling.rows import RowTable, csv_row, fields_of, whole_rows
@@ -42,7 +44,7 @@ class Finished:
 
 
 class Predictions:
-    """Rows of predictions on disk; a context manager that holds OUT.part for itself.
+    """Rows of predictions on disk; a context manager that keeps other processes away.
 
     Args:
         out: the CSV file.
@@ -59,13 +61,21 @@ class Predictions:
         self.part, self.card = out.with_name(f"{out.name}.part"), out.with_name(f"{out.name}.json")
         self._header = csv_row(self.columns)
         out.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(out.with_name(f".{out.name}.lock"))
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise DataError(f"another process is writing {out}: wait for it, or give another --out") from error
+        try:
+            self._open()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _open(self) -> None:
+        """What there is so far."""
         self._file: BinaryIO = self.part.open("a+b")
         self._num_new = self.part.stat().st_size  # nothing yet: an empty one is dropped at the end
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self._file.close()
-            raise DataError(f"another process is writing {out}: wait for it, or give another --out") from error
         try:
             self._digest = self._refuse_foreign()
         except DataError:
@@ -85,9 +95,10 @@ class Predictions:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._file.close()  # first: Windows drops no file that is open
         if not self._num_new:
             self.part.unlink(missing_ok=True)
-        self._file.close()
+        self._lock.release()
 
     def state(self, file: str, digest: str) -> str:
         """Whether an image with this content is `known`, `changed` or `new`."""
@@ -195,6 +206,7 @@ class Predictions:
                 "labels": dict(labels), "entropy": "nats", "identity": self.identity}  # fmt: skip
         write_atomically(self.card, json.dumps(card, indent=1).encode())
         temporary.replace(self.out)
+        self._file.close()
         self.part.unlink()
 
 

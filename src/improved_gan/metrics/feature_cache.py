@@ -2,13 +2,13 @@
 
 Pictures are taken in chunks of 32. A chunk's key is a SHA-256 of its files' bytes and the network's identity, so that
 nothing depends on a name or a date, a run that was stopped goes on, and a folder that has grown costs only what is new.
-Files are written whole or not at all; one that is damaged is made again.
+Files are written whole or not at all, with a checksum; one that is damaged is made again.
 """
 
+import hashlib
 import io
 import json
 import os
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,13 +61,12 @@ class FeatureCache:
         """The chunk, or None where it is not there or damaged."""
         try:
             with safetensors.safe_open(self._chunk(key), framework="pt") as file:
-                notes = json.loads(file.metadata()["notes"])
+                said = file.metadata() or {}
                 features, logits = file.get_tensor("features"), file.get_tensor("logits")
-        except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError):
+            notes = said["notes"]
+            return _chunk_of(features, logits, notes) if said["sha256"] == _digest(features, logits, notes) else None
+        except (OSError, safetensors.SafetensorError, KeyError):
             return None
-        bad = {int(place): reason for place, reason in notes["bad"].items()}
-        shape = tuple(notes.get("shape", ()))
-        return ChunkFeatures(features, logits, tuple(notes["good"]), bad, notes["conversions"], shape)
 
     def require(self, key: str) -> ChunkFeatures:
         """The chunk.
@@ -84,9 +83,11 @@ class FeatureCache:
 
     def save(self, key: str, chunk: ChunkFeatures) -> None:
         """Write a chunk whole."""
-        notes = {"good": chunk.good, "bad": chunk.bad, "conversions": chunk.conversions, "shape": chunk.shape}
+        content = {"good": chunk.good, "bad": chunk.bad, "conversions": chunk.conversions, "shape": chunk.shape}
+        notes = json.dumps(content)
         tensors = {"features": chunk.features.contiguous(), "logits": chunk.logits.clone().contiguous()}
-        self._write(self._chunk(key), safetensors.torch.save(tensors, {"notes": json.dumps(notes)}))
+        said = {"notes": notes, "sha256": _digest(chunk.features, chunk.logits, notes)}
+        self._write(self._chunk(key), safetensors.torch.save(tensors, said))
 
     def load_statistics(self, key: str) -> FeatureStatistics | None:
         """Mean and covariance of a set of chunks, or None."""
@@ -94,7 +95,9 @@ class FeatureCache:
             with self._statistics(key).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 mean, covariance = torch.from_numpy(file["mean"]), torch.from_numpy(file["covariance"])
                 return FeatureStatistics.from_moments(int(file["count"]), mean, covariance)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        except MemoryError:
+            raise
+        except Exception:  # a damaged file fails in zipfile, zlib, or NumPy's parser, each in its own way
             return None
 
     def save_statistics(self, key: str, statistics: FeatureStatistics) -> None:
@@ -117,3 +120,19 @@ class FeatureCache:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _digest(features: Tensor, logits: Tensor, notes: str) -> str:
+    """SHA-256 of a chunk: a byte that has changed on the disk would be another number without a word."""
+    digest = hashlib.sha256(notes.encode())
+    for tensor in (features, logits):
+        digest.update(f" {tensor.dtype} {tuple(tensor.shape)} ".encode())
+        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _chunk_of(features: Tensor, logits: Tensor, text: str) -> ChunkFeatures:
+    """What `save` was given; the text is as it was written, which the digest has shown."""
+    notes = json.loads(text)
+    bad = {int(place): reason for place, reason in notes["bad"].items()}
+    return ChunkFeatures(features, logits, tuple(notes["good"]), bad, notes["conversions"], tuple(notes["shape"]))

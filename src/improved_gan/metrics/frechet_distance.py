@@ -17,6 +17,9 @@ from improved_gan.metrics.errors import MetricError
 
 __all__ = ["FeatureStatistics", "feature_frechet_distance", "frechet_distance"]
 
+_LARGEST = 1e70  # features beyond it are no features, and their products may leave float64
+_MOST_IMAGES = 2**53
+_ROUNDING = 1e-5  # of a covariance's largest entry: what sums in float32 leave
 _FULL_RANK = 1e-10  # smallest over largest squared pivot of Cholesky, below which eigenvectors decide on the rank
 
 
@@ -51,17 +54,22 @@ class FeatureStatistics:
         """From what a file holds: N (None: the file does not say), (A,) and (A, A).
 
         Raises:
-            MetricError: shapes that do not fit, or numbers that are not finite.
+            MetricError: shapes that do not fit, numbers that are not finite or absurdly large, N below 0, or a matrix
+                that is no covariance: not symmetric, or negative in some direction, by more than rounding in float32.
         """
         if mean.dim() != 1 or covariance.shape != (len(mean), len(mean)):
             raise MetricError(
                 f"mean and covariance must be (A,) and (A, A); got {tuple(mean.shape)} and {tuple(covariance.shape)}"
             )
-        if not (mean.isfinite().all() and covariance.isfinite().all()):
-            raise MetricError("mean and covariance must be finite: make the statistics again")
+        if count is not None and not 0 <= count <= _MOST_IMAGES:
+            raise MetricError(f"the number of images must lie in 0..2^53; got {str(count)[:40]}")
+        if not (mean.abs().le(_LARGEST).all() and covariance.abs().le(_LARGEST**2).all()):
+            raise MetricError(
+                "mean and covariance must be finite (and below 1e70 and 1e140): make the statistics again"
+            )
         statistics = cls(len(mean))
         statistics.count, statistics.mean = count, mean.double()
-        statistics._scatter = covariance.double() * statistics._divisor
+        statistics._scatter = _covariance(covariance.double()) * statistics._divisor
         return statistics
 
     @property
@@ -173,13 +181,34 @@ def _root(covariance: Tensor) -> Tensor:
     return root
 
 
+def _covariance(matrix: Tensor) -> Tensor:
+    """(A, A), made exactly symmetric, after a look at whether it can be a covariance at all."""
+    scale = float(matrix.abs().max()) if matrix.numel() else 0.0
+    asymmetry = float((matrix - matrix.T).abs().max()) if matrix.numel() else 0.0
+    if asymmetry > _ROUNDING * scale:
+        raise MetricError(
+            f"a covariance is symmetric; this one differs from its transpose by {asymmetry:.3g} (largest entry "
+            f"{scale:.3g}): the file is damaged or holds another matrix; make the statistics again"
+        )
+    symmetric = (matrix + matrix.T) / 2
+    allowed = torch.full((len(matrix),), _ROUNDING * scale, dtype=torch.float64)
+    if scale and int(torch.linalg.cholesky_ex(symmetric + allowed.diag()).info):
+        smallest = float(torch.linalg.eigvalsh(symmetric)[0])
+        raise MetricError(
+            f"a covariance has no negative eigenvalue; this one has {smallest:.3g} (largest entry {scale:.3g}): the "
+            "file is damaged or holds another matrix; make the statistics again"
+        )
+    return symmetric
+
+
 def _checked(features: Tensor) -> Tensor:
     if features.dim() != 2 or features.shape[1] == 0:
         raise MetricError(f"features must be (N, A), one row an image; got {tuple(features.shape)}")
-    bad = ~features.isfinite().all(1)
+    bad = ~(features.abs() <= _LARGEST).all(1)
     if bad.any():
         raise MetricError(
-            f"{int(bad.sum())} of {len(bad)} rows hold NaN or infinity: the network fails on these images"
+            f"{int(bad.sum())} of {len(bad)} rows hold NaN or infinity (or above 1e70): the network fails on these "
+            "images"
         )
     return features.detach().double()
 

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from improved_gan.metrics.errors import MetricError
 from improved_gan.metrics.inception import Inception2015, Outputs, prepare
 
-__all__ = ["ScoringNetwork", "digest_of", "inception_network"]
+__all__ = ["ScoringNetwork", "check_logits", "digest_of", "inception_network"]
+
+_ROW_SUM_TOLERANCE = 1e-2  # probabilities in half precision sum to 1 only so far
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,28 @@ class ScoringNetwork:
     def as_dict(self) -> dict[str, str]:
         """For the score card."""
         return {"name": self.name, "sha256": self.digest, "resize": self.resize, "precision": self.precision}
+
+
+def check_logits(logits: Tensor, name: str) -> None:
+    """Whether what a network gives can be logits: a softmax of probabilities makes every network look unsure.
+
+    Args:
+        logits: (N, K).
+        name: of the network.
+
+    Raises:
+        MetricError: no row has a negative number, and all of them sum to 1.
+
+    >>> check_logits(torch.tensor([[2.0, -1.0]]), "mine:net")
+    >>> check_logits(torch.tensor([[0.25, 0.75]]), "a:b")
+    Traceback (most recent call last):
+    improved_gan.metrics.errors.MetricError: the rows of a:b sum to 1: they are probabilities; return logits
+    """
+    if not len(logits) or logits.shape[1] < 2:
+        return
+    rows = logits.detach().double()
+    if bool((rows >= 0).all() and ((rows.sum(1) - 1).abs() <= _ROW_SUM_TOLERANCE).all()):
+        raise MetricError(f"the rows of {name} sum to 1: they are probabilities; return logits")
 
 
 def digest_of(state: Mapping[str, Tensor]) -> str:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from improved_gan.metrics.errors import MetricError
 from improved_gan.metrics.feature_cache import CHUNK
 from improved_gan.metrics.inception import Outputs
-from improved_gan.metrics.network import ScoringNetwork, digest_of
+from improved_gan.metrics.network import ScoringNetwork, check_logits, digest_of
 
 __all__ = ["own_network"]
 
@@ -35,7 +35,8 @@ def own_network(spec: str) -> ScoringNetwork:
     `image_shape`, (C, H, W), says which pictures it takes; without it pictures come in colour and must have one size.
 
     Raises:
-        MetricError: no such module or name, no callable, or one that fails or gives no logits for noise pictures.
+        MetricError: no such module or name, no callable, or one that fails or gives no logits (or
+            probabilities in their place) for noise pictures.
     """
     module, function = _found(spec)
     channels, size = _image_shape(spec, function)
@@ -99,9 +100,12 @@ def _probe(run: Callable[[Tensor], Outputs], spec: str, channels: int, size: tup
         for height, width in sizes:
             noise = np.random.RandomState(0).randint(0, 256, (CHUNK, channels, height, width)).astype(np.uint8)
             try:
-                return _fingerprint(run(torch.from_numpy(noise)))
+                outputs = run(torch.from_numpy(noise))
             except MetricError as error:
                 problem = problem or error
+            else:
+                check_logits(outputs.logits, spec)  # here only: few rows of real logits might sum to 1 by chance
+                return _fingerprint(outputs)
     finally:
         torch.set_num_threads(threads)
     advice = "" if size is not None else "; if it takes one kind of pictures only, give it an image_shape = (C, H, W)"

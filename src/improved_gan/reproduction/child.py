@@ -28,10 +28,18 @@ def stop_at_end_of(pipe: int, stop: Callable[[], None]) -> threading.Thread:
     return thread
 
 
+def _ask_to_stop() -> None:
+    """SIGTERM to this process; on Windows `os.kill` would end it at once, so the handler is called within."""
+    if os.name == "nt":
+        signal.raise_signal(signal.SIGTERM)
+    else:
+        os.kill(os.getpid(), signal.SIGTERM)  # wakes the main thread from whatever it waits for
+
+
 def _main() -> None:
     # A process group of its own has no terminal to be interrupted from; one signal, from the thread, is all it gets.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    stop_at_end_of(sys.stdin.fileno(), lambda: os.kill(os.getpid(), signal.SIGTERM))
+    stop_at_end_of(sys.stdin.fileno(), _ask_to_stop)
     runpy.run_module("improved_gan", run_name="__main__", alter_sys=True)
 
 

@@ -54,7 +54,9 @@ def ensemble_wrong(
 def known_ensemble(jobs: Sequence[Job]) -> tuple[int, int] | None:
     """The same where it has been computed before; None where it has not, or for other members or checkpoints."""
     known = read_note(_kept(jobs))
-    return (int(known["wrong"]), int(known["of"])) if known.get("members") == _members(jobs) else None
+    wrong, num = known.get("wrong"), known.get("of")
+    fits = known.get("members") == _members(jobs) and isinstance(wrong, int) and isinstance(num, int)
+    return (int(wrong), int(num)) if fits else None  # type: ignore[arg-type]
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ from typing import Any
 from improved_gan.recipes import Recipe
 from improved_gan.recipes.registry import find_recipe
 from improved_gan.reproduction.plan import Plan
-from improved_gan.reproduction.runs import Run, look
+from improved_gan.reproduction.runs import Run, look, read_note
 from improved_gan.training.checkpoints import write_atomically
 from improved_gan.training.errors import RunError
 from improved_gan.training.run_folder import RunFolder
@@ -92,9 +92,11 @@ def write_record(plan: Plan, file: Path) -> list[str]:
     try:
         known = json.loads(file.read_text())
         budgets = known["budgets"] if known["recipe"] == made["recipe"] else None
+        if budgets is not None and not all(name.isdecimal() for name in dict(budgets)):
+            raise ValueError("its budgets are no numbers of labels")
     except FileNotFoundError:
         budgets = {}
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RunError(f"{file} is no record of runs ({error}): give another --record") from error
     if budgets is None:
         raise RunError(f"{file} is the record of recipe {known['recipe']}, not {made['recipe']}: give another --record")
@@ -162,12 +164,17 @@ def _point(logs: Sequence[Sequence[dict[str, Any]]], share: float, epochs: int) 
 
 def _made_on(done: Sequence[Run]) -> dict[str, Any]:
     """The machine, as noted beside the run folders; several are all named."""
-    noted = []
+    noted: list[dict[str, Any]] = []
     for run in done:
-        try:
-            noted.append(json.loads(run.job.beside("machine.json").read_text()))
-        except (FileNotFoundError, ValueError):
-            noted.append({"machine": "a machine that was not noted", "threads": 1, "device": None})
+        note = read_note(run.job.beside("machine.json"))
+        threads = note.get("threads")
+        noted.append(
+            {
+                "machine": str(note.get("machine", "a machine that was not noted")),
+                "threads": threads if type(threads) is int else 1,
+                "device": note.get("device"),
+            }
+        )
     settings = RunFolder(done[0].job.folder).recipe()["settings"]
     machines = sorted({one["device"] if str(one["device"]).startswith("cuda") else one["machine"] for one in noted})
     return {

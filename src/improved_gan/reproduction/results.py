@@ -88,7 +88,7 @@ def collect(plan: Plan, ensemble_of: EnsembleOf) -> list[Cell]:
 
 def _one_model(row: Row, runs: list[Run], plan: Plan) -> Cell:
     measure = plan.table.measure
-    done = [run for run in runs if run.state == "done" and measure.log_name in run.report]
+    done = [run for run in runs if run.state == "done" and isinstance(run.report.get(measure.log_name), int | float)]
     single = {run.job.name: _value(run, measure) for run in done}
     # The paper's figure is over subsets, one model each: further models of a split are for its ensemble.
     values = {run.job.split: single[run.job.name] for run in done if run.job.model == 1}

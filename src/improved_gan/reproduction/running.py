@@ -12,8 +12,9 @@ from pathlib import Path
 
 from improved_gan.reproduction.plan import Job
 from improved_gan.reproduction.provenance import note_start
-from improved_gan.reproduction.runs import is_locked, look
+from improved_gan.reproduction.runs import look
 from improved_gan.training.checkpoints import write_atomically
+from improved_gan.training.run_folder import RunFolder
 
 __all__ = ["Outcome", "failed", "machine", "num_cores", "run_job"]
 
@@ -45,7 +46,7 @@ def run_job(
         stop: asked ten times a second; when it says yes, the run saves and ends.
     """
     deadline = time.monotonic() + patience
-    while any(is_locked(one.folder) for one in job.single()):
+    while any(RunFolder(one.folder).is_locked() for one in job.single()):
         if stop():
             return Outcome(job, "stopped")
         if time.monotonic() >= deadline:

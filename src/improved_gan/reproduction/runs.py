@@ -1,6 +1,5 @@
 """What a run folder says about its run: how far it is, what it measured, whether it failed."""
 
-import fcntl
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from improved_gan.reproduction.plan import Job
 from improved_gan.training.checkpoints import newest_checkpoint
 from improved_gan.training.run_folder import RunFolder
 
-__all__ = ["Run", "is_locked", "last_report", "look", "read_note"]
+__all__ = ["Run", "last_report", "look", "read_note"]
 
 _TAIL = 1 << 16  # bytes; a report has one or two thousand
 
@@ -51,20 +50,8 @@ def look(job: Job) -> Run:
     return Run(job, "part" if job.folder.exists() else "waiting", report)
 
 
-def is_locked(folder: Path) -> bool:
-    """Whether a process is training in a run folder at this moment, on this machine or on one that shares it."""
-    try:
-        with (folder / ".lock").open("r+") as file:  # over NFS a shared lock needs a file that can be read
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
-
-
 def last_report(log: Path) -> dict[str, Any]:
-    """The last whole line of a log.jsonl; empty where there is none."""
+    """The last whole report of a log.jsonl; empty where there is none."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, file.seek(0, 2) - _TAIL))
@@ -74,33 +61,36 @@ def last_report(log: Path) -> dict[str, Any]:
     for line in reversed(lines):
         try:
             report = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue  # cut short by a crash, or the first line of the tail
-        if isinstance(report, dict):
+        if isinstance(report, dict) and all(_is_number(report.get(name)) for name in ("epoch", "step")):
             return report
     return {}
+
+
+def _is_number(value: object) -> bool:
+    """A whole number that counts something."""
+    return type(value) is int and 0 <= value < 2**53
 
 
 def read_note(file: Path) -> dict[str, Any]:
     """What a JSON file beside a run holds; nothing where it is missing, damaged or of another kind."""
     try:
         content = json.loads(file.read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 
 
 def _complete(job: Job, report: dict[str, Any]) -> bool:
     """The last epoch is reported, and the checkpoint after it is there."""
-    if not report or report["epoch"] < job.epochs:
+    if not report or report["epoch"] < job.epochs or not isinstance(report.get("seconds"), int | float):
         return False
     return newest_checkpoint(RunFolder(job.folder).checkpoints) == f"step-{report['step']:08d}.safetensors"
 
 
 def _failure(job: Job) -> str:
-    try:
-        return str(json.loads(job.beside("failed.json").read_text())["message"])
-    except FileNotFoundError:
+    file = job.beside("failed.json")
+    if not file.exists():
         return ""
-    except (ValueError, KeyError):
-        return f"failed; see {job.beside('log')}"
+    return " ".join(str(read_note(file).get("message", f"failed; see {job.beside('log')}")).split())

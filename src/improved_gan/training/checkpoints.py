@@ -68,13 +68,20 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> Non
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    if not durable:
+    if durable:
+        _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """The new name, too, must survive a power cut; Windows opens no folders and has no such call."""
+    directory = getattr(os, "O_DIRECTORY", None)
+    if directory is None:
         return
-    folder = os.open(path.parent, os.O_RDONLY)
+    opened = os.open(folder, os.O_RDONLY | directory)
     try:
-        os.fsync(folder)  # the new name, too, must survive a power cut
+        os.fsync(opened)
     finally:
-        os.close(folder)
+        os.close(opened)
 
 
 def load_newest(folder: Path, *, fingerprint: str, warn: Callable[[str], None]) -> dict[str, Tensor] | None:

@@ -3,7 +3,6 @@
 recipe.json holds all that is needed to build the run again; its fingerprint ties the checkpoints to it.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -12,11 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from improved_gan.training.checkpoints import write_atomically
 from improved_gan.training.errors import RunError
 
 __all__ = ["TEXTS", "RunFolder"]
 
+_PATIENCE = 0.5  # seconds: whoever only looks whether the folder is locked holds the lock for a moment
 TEXTS = ("summary", "paper")  # values of a recipe that say what it is and change nothing
 
 
@@ -118,14 +120,25 @@ class RunFolder:
             RunError: another one does.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise RunError(
-                    f"another process is training in {self.path}: wait for it, or give another --out"
-                ) from error
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=_PATIENCE)
+        except Timeout as error:
+            raise RunError(f"another process is training in {self.path}: wait for it, or give another --out") from error
+        try:
             yield
+        finally:
+            lock.release()
+
+    def is_locked(self) -> bool:
+        """Whether a process is training here at this moment, on this machine or on one that shares the folder."""
+        if not (self.path / ".lock").exists():
+            return False
+        try:
+            with FileLock(self.path / ".lock").acquire(timeout=0):
+                return False
+        except Timeout:
+            return True
 
     def append_log(self, line: Mapping[str, Any]) -> None:
         """Add one report to log.jsonl."""

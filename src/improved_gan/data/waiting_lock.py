@@ -1,0 +1,37 @@
+"""One process works while the others wait for it and say so."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+__all__ = ["waiting_lock"]
+
+_POLL = 0.1  # seconds
+
+
+@contextmanager
+def waiting_lock(path: Path, *, busy: str) -> Iterator[None]:
+    """Hold a lock file; where another process holds it, say `busy` on stderr and wait. The file stays behind.
+
+    Args:
+        path: of the lock file; its folder must be there.
+        busy: one line.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder, waiting_lock(Path(folder) / ".lock", busy="waiting"):
+    ...     print("alone")
+    alone
+    """
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        sys.stderr.write(f"{busy}\n")
+        lock.acquire(poll_interval=_POLL)
+    try:
+        yield
+    finally:
+        lock.release()
