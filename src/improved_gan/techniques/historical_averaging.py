@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from improved_gan.kernels.precision import precise
+
 __all__ = ["HistoricalAverage"]
 
 
@@ -51,13 +53,13 @@ class HistoricalAverage(nn.Module):
             raise ValueError("there are no parameters to follow; got an empty list (or a spent iterator)")
         self.register_buffer("num_updates", torch.zeros((), dtype=torch.int64, device=self._followed[0].device))
         for index, parameter in enumerate(self._followed):
-            value = _precise(parameter.detach()).clone()
+            value = precise(parameter.detach()).clone()
             self.register_buffer(f"mean_{index}", value)
             self.register_buffer(f"remainder_{index}", torch.zeros_like(value))
 
     def penalty(self) -> Tensor:
         """|| theta - mean ||^2, a scalar in the parameters' dtype (float32 or better); 0 before the first update."""
-        differences = torch._foreach_sub([_precise(p) for p in self._followed], self._buffers_of("mean"))
+        differences = torch._foreach_sub([precise(p) for p in self._followed], self._buffers_of("mean"))
         torch._foreach_sub_(differences, self._buffers_of("remainder"))
         squares: Tensor = _SumOfSquares.apply(*differences)  # type: ignore[no-untyped-call]
         return squares * (self.num_updates > 0)
@@ -67,7 +69,7 @@ class HistoricalAverage(nn.Module):
         """Take the parameters as they are now into the mean: call it once, after each step of the optimiser."""
         self.num_updates += 1
         means, remainders = self._buffers_of("mean"), self._buffers_of("remainder")
-        steps = torch._foreach_sub([_precise(p.detach()) for p in self._followed], means)
+        steps = torch._foreach_sub([precise(p.detach()) for p in self._followed], means)
         torch._foreach_sub_(steps, remainders)
         torch._foreach_div_(steps, self.num_updates.to(steps[0].dtype))
         # The step joins the remainder, their sum joins the mean, and what rounding cuts off is the new remainder.
@@ -109,7 +111,3 @@ class _SumOfSquares(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
         return tuple(torch._foreach_mul(ctx.saved_tensors, 2 * gradient))
-
-
-def _precise(values: Tensor) -> Tensor:
-    return values.to(torch.promote_types(values.dtype, torch.float32))
