@@ -78,8 +78,12 @@ def network_inputs(
         TypeError: what is no tensor.
         ValueError: no inputs, or numbers of rows that differ.
     """
-    named = dict(positional) if isinstance(positional, Mapping) else {}
-    ordered = () if named else (positional,) if isinstance(positional, Tensor) else tuple(positional)
+    named: dict[str, Tensor] = {}
+    ordered: tuple[Tensor, ...] = ()
+    if isinstance(positional, Mapping):
+        named = dict(positional)
+    else:
+        ordered = (positional,) if isinstance(positional, Tensor) else tuple(positional)
     inputs = NetworkInputs(ordered, {**named, **(keywords or {})})
     for one in inputs.tensors():
         if not isinstance(one, Tensor):

@@ -31,6 +31,7 @@ class HistoricalAverage(nn.Module):
         parameters: the player's parameters, as for an optimiser; they are not registered here.
 
     Raises:
+        TypeError: a module, a single tensor, or what holds no tensors.
         ValueError: no parameters.
 
     Source: paper, section 3.3.
@@ -48,7 +49,7 @@ class HistoricalAverage(nn.Module):
 
     def __init__(self, parameters: Iterable[Tensor]) -> None:
         super().__init__()
-        self._followed = list(parameters)  # a list hides them from this module's parameters
+        self._followed = _listed(parameters)  # a list hides them from this module's parameters
         if not self._followed:
             raise ValueError("there are no parameters to follow; got an empty list (or a spent iterator)")
         self.register_buffer("num_updates", torch.zeros((), dtype=torch.int64, device=self._followed[0].device))
@@ -98,6 +99,26 @@ class HistoricalAverage(nn.Module):
     def extra_repr(self) -> str:
         """The number of parameters, for printing."""
         return f"{sum(parameter.numel() for parameter in self._followed)} numbers"
+
+
+def _listed(parameters: Iterable[Tensor]) -> list[Tensor]:
+    """All of them; what looks like parameters but is not would be followed in silence, row by row or layer by layer."""
+    if isinstance(parameters, nn.Module) and not isinstance(parameters, nn.ParameterList):
+        raise TypeError(
+            f"HistoricalAverage takes parameters, as HistoricalAverage(network.parameters()); got "
+            f"{type(parameters).__name__}. The module itself is what WeightAverage takes."
+        )
+    if isinstance(parameters, Tensor):
+        raise TypeError(
+            f"HistoricalAverage takes a list of tensors; got one of {tuple(parameters.shape)}: put it into []"
+        )
+    followed = list(parameters)
+    if other := next((one for one in followed if not isinstance(one, Tensor)), None):
+        raise TypeError(
+            f"HistoricalAverage takes parameters, as HistoricalAverage(network.parameters()); got "
+            f"{type(other).__name__} among them"
+        )
+    return followed
 
 
 class _SumOfSquares(torch.autograd.Function):

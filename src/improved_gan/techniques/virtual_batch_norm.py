@@ -13,6 +13,8 @@ live batch, with gradient. In eval mode its statistics are kept, and an image do
 Use, in the generator only: `generator = ReferenceBatch(convert_virtual_batch_norm(generator), reference_latents)`.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -26,7 +28,7 @@ __all__ = ["VirtualBatchNorm", "convert_virtual_batch_norm"]
 _NO_REFERENCE = (
     "VirtualBatchNorm has no reference batch: put the network into ReferenceBatch(...), and call that, not the network"
 )
-_CONVERTIBLE = (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm)
+_CONVERTIBLE = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
 class VirtualBatchNorm(nn.Module):
@@ -147,7 +149,7 @@ class VirtualBatchNorm(nn.Module):
 
 
 def convert_virtual_batch_norm(network: nn.Module) -> nn.Module:
-    """Replace every BatchNorm1d, BatchNorm2d and SyncBatchNorm by VirtualBatchNorm, as `SyncBatchNorm` converts.
+    """Replace every BatchNorm1d and BatchNorm2d by VirtualBatchNorm, in the manner of `SyncBatchNorm`'s conversion.
 
     Args:
         network: any module; changed in place. Scales and shifts stay the same parameters, running statistics go.
@@ -156,7 +158,7 @@ def convert_virtual_batch_norm(network: nn.Module) -> nn.Module:
         The same network, or a new layer where `network` itself is a BatchNorm. Source: paper, section 3.5.
 
     Raises:
-        ValueError: no batch norm in the network, or one of another kind.
+        ValueError: no batch norm in the network, or one of another kind, `SyncBatchNorm` among them.
 
     >>> convert_virtual_batch_norm(nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4)))[1]
     VirtualBatchNorm(4, eps=1e-05, affine=True)
@@ -177,10 +179,8 @@ def _check_norms(network: nn.Module) -> None:
     layers = list(network.modules())
     norms = [one for one in layers if isinstance(one, _BatchNorm)]
     if others := sorted({type(one).__name__ for one in norms if not isinstance(one, _CONVERTIBLE)}):
-        names = ", ".join(kind.__name__ for kind in _CONVERTIBLE)
         raise ValueError(
-            f"convert_virtual_batch_norm takes {names}; got {', '.join(others)}: put one of those in its place first "
-            f"(a lazy layer becomes one in its first pass)"
+            f"convert_virtual_batch_norm takes BatchNorm1d and BatchNorm2d; got {', '.join(others)}. {_remedy(others)}"
         )
     if not norms and not any(isinstance(one, VirtualBatchNorm) for one in layers):
         similar = sorted({type(one).__name__ for one in layers if "Norm" in type(one).__name__})
@@ -189,6 +189,16 @@ def _check_norms(network: nn.Module) -> None:
             f"{type(network).__name__} has no batch norm to convert{found}: put VirtualBatchNorm(C) where you want it, "
             f"or leave the network as it is"
         )
+
+
+def _remedy(names: Sequence[str]) -> str:
+    if "SyncBatchNorm" in names:
+        return (
+            "Convert before SyncBatchNorm.convert_sync_batchnorm: a reference batch needs nothing of other processes."
+        )
+    if any(name.startswith("Lazy") for name in names):
+        return "Run the network on a batch first: a lazy layer becomes one of those."
+    return "Put one of those, or VirtualBatchNorm(C), in its place first."
 
 
 def _converted(norm: _BatchNorm) -> VirtualBatchNorm:

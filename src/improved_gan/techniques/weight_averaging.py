@@ -37,6 +37,7 @@ class WeightAverage(nn.Module):
         every: take the parameters at each `every`-th update only.
 
     Raises:
+        TypeError: no module, such as the parameters alone.
         ValueError: decay or every out of range, unknown variant, or nothing to average.
 
     Source: the released experiments, a += 0.0001 (p - a) each step; bias correction as in Kingma & Ba, 2015.
@@ -52,8 +53,13 @@ class WeightAverage(nn.Module):
 
     def __init__(self, module: nn.Module, decay: float = 0.9999, *, variant: str = "corrected", every: int = 1) -> None:
         super().__init__()
-        if not 0 <= decay < 1:
-            raise ValueError(f"decay must lie in 0 <= decay < 1; got {decay}")
+        if not isinstance(module, nn.Module):
+            raise TypeError(
+                f"WeightAverage takes the module, then decay, as WeightAverage(network, 0.9999); got "
+                f"{type(module).__name__}. The parameters alone are what HistoricalAverage takes."
+            )
+        if isinstance(decay, (nn.Module, Tensor)) or not 0 <= decay < 1:
+            raise ValueError(f"decay must be a number, 0 <= decay < 1; got {decay}")
         if variant not in ("corrected", "released"):
             raise ValueError(f"variant must be 'corrected' or 'released'; got {variant!r}")
         if every < 1:
@@ -85,7 +91,10 @@ class WeightAverage(nn.Module):
         Raises:
             RuntimeError: no update has been made yet.
             ValueError: the module's parameters are not those that are followed.
+        TypeError: no module.
         """
+        if not isinstance(module, nn.Module):
+            raise TypeError(f"averaged takes the module that is followed; got {type(module).__name__}")
         num_taken = int(self.num_updates) // self.every
         if num_taken == 0:
             raise RuntimeError(
