@@ -15,7 +15,8 @@ class Conditional(nn.Module):
         self.shifts, self.network = nn.Embedding(10, dcgan.LATENTS), dcgan.make_generator()
 
     def forward(self, latents: Tensor, classes: Tensor) -> Tensor:
-        return self.network(latents + self.shifts(classes))
+        images: Tensor = self.network(latents + self.shifts(classes))
+        return images
 
 
 class WithDrawnClasses(nn.Module):
@@ -26,7 +27,8 @@ class WithDrawnClasses(nn.Module):
         self.generator = generator
 
     def forward(self, latents: Tensor) -> Tensor:
-        return self.generator(latents, torch.arange(len(latents)) % 10)
+        images: Tensor = self.generator(latents, torch.arange(len(latents)) % 10)
+        return images
 
 
 def make_gan() -> dcgan.Gan:
