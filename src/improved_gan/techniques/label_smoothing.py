@@ -46,6 +46,7 @@ def smoothed_discriminator_loss(
 
     Source: paper, section 3.4.
 
+    >>> import torch
     >>> smoothed_discriminator_loss(torch.zeros(4), torch.zeros(4))
     tensor(1.3863)
     """
@@ -72,6 +73,7 @@ def smoothed_unsupervised_loss(
 
     Source: paper, sections 3.4 and 5.
 
+    >>> import torch
     >>> smoothed_unsupervised_loss(torch.zeros(4, 1), torch.zeros(4, 1))
     tensor(1.3863)
     """
@@ -104,6 +106,7 @@ def divergence_discriminator_loss(
 
     Source: released ImageNet experiment.
 
+    >>> import torch
     >>> divergence_discriminator_loss(torch.logit(torch.full((4,), 0.75)), torch.full((4,), -100.0)).abs() < 1e-6
     tensor(True)
     """
@@ -126,6 +129,7 @@ def divergence_generator_loss(generated_logits: Tensor, *, positive_target: floa
 
     Source: released ImageNet experiment.
 
+    >>> import torch
     >>> divergence_generator_loss(torch.logit(torch.full((4,), 0.375))).abs() < 1e-6
     tensor(True)
     """
