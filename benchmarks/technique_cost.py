@@ -27,6 +27,7 @@ TECHNIQUES = (
     "historical_averaging",
     "label_smoothing",
     "virtual_batch_norm",
+    "reference_batch",
     "semi_supervised",
     "weight_norm",
     "gaussian_noise",

@@ -196,7 +196,74 @@ def loss_of_logits(call: Call, oracle: Callable[..., Any], *, logits: int) -> Me
     )
 
 
+LINE = 0.1 * draw(7, 1, 4)  # probabilities far from 0 and 1: in bfloat16 those do not change at all
+
+
+def direction_of_a_line(images: Tensor) -> Tensor:
+    """Absolute values, for either sign will do: with two classes and one line of logits there is one direction."""
+    weight = torch.cat([LINE, -LINE]).to(images)
+    logits = images @ weight.T
+    return t.virtual_adversarial_direction(lambda x: x @ weight.T, images, logits, probe=8.0).abs()
+
+
+def virtual_adversarial_loss(images: Tensor, directions: Tensor) -> Tensor:
+    """Of a fixed linear classifier; the directions are given, for the search for them draws numbers."""
+    weight = draw(3, 3, 4).to(images)
+    return t.virtual_adversarial_loss(lambda x: x @ weight.T, images, radius=0.5, direction=directions)
+
+
+def virtual_adversarial_oracle(_: object, images: np.ndarray, directions: np.ndarray) -> float:
+    weight = numbers(draw(3, 3, 4))
+    return losses.divergence_of_classes(images @ weight.T, (images + 0.5 * directions) @ weight.T)
+
+
 MEMBERS: dict[str, Member] = {
+    "virtual_adversarial_loss": Member(
+        build=function(virtual_adversarial_loss),
+        inputs=two(4),
+        shape=scalar,
+        oracle=virtual_adversarial_oracle,
+        wrong=((draw(0, 5, 3), draw(1, 5, 3)), r"5x3 and 4x3"),
+        empty=r"empty batch.*\(0, 3\)",
+        learns=(1,),  # in the images it is not differentiated as it is written: the clean logits are constants
+        compiles="never",
+        reads_values=True,
+    ),
+    "virtual_adversarial_direction": Member(
+        build=function(direction_of_a_line),
+        inputs=rows(4),
+        shape=lambda n: (n, 4),
+        oracle=lambda _, x: np.abs(np.ones((len(x), 1)) * numbers(LINE) / np.linalg.norm(numbers(LINE))),
+        wrong=((draw(0, 5, 3),), r"5x3 and 4x2"),
+        empty=r"empty batch.*\(0, 2\)",
+        learns=(),
+        compiles="never",
+    ),
+    "answer_divergence": Member(
+        build=function(lambda first, second: t.answer_divergence(first, second)),
+        inputs=two(3),
+        shape=scalar,
+        oracle=lambda _, x, y: losses.divergence_of_classes(x, y),
+        wrong=((draw(0, 5, 3), draw(0, 5, 4)), r"\(5, 3\), \(5, 4\)"),
+        empty=r"empty batch.*\(0, 3\)",
+        learns=(1,),
+    ),
+    "conditional_entropy": Member(
+        build=function(t.conditional_entropy),
+        inputs=rows(3),
+        shape=scalar,
+        oracle=lambda _, x: losses.entropy(losses.probabilities(x)).mean(),
+        wrong=((draw(0, 5, 3, 2),), r"\(N, K\).*\(5, 3, 2\)"),
+        empty=r"empty batch.*\(0, 3\)",
+    ),
+    "marginal_entropy": Member(
+        build=function(t.marginal_entropy),
+        inputs=rows(3),
+        shape=scalar,
+        oracle=lambda _, x: losses.entropy(losses.probabilities(x).mean(0)),
+        wrong=((draw(0, 5, 3, 2),), r"\(N, K\).*\(5, 3, 2\)"),
+        empty=r"empty batch.*\(0, 3\)",
+    ),
     "adversarial_discriminator_loss": loss_of_logits(t.adversarial_discriminator_loss, losses.discriminator, logits=2),
     "non_saturating_generator_loss": loss_of_logits(
         t.non_saturating_generator_loss, lambda g: losses.cross_entropy(g, 1), logits=1

@@ -1,15 +1,17 @@
 """One battery over all techniques: what each of them promises, whatever it computes. Members are in members.py."""
 
 import copy
+import re
 import warnings
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from improved_gan import distributed, techniques
-from improved_gan.techniques import image_deformation_model, label_spreading, random_deformations, virtual_adversarial
+from improved_gan.techniques import image_deformation_model, label_spreading, random_deformations
 from tests.contracts.members import MEMBERS, Call, Member
 from tests.ranks import WORLD_SIZE, TwoRanks
 
@@ -37,8 +39,8 @@ def converted(member: Member, call: Call, **target: object) -> tuple[Call, tuple
 def test_every_public_name_is_a_member() -> None:
     covered = {name.split("-")[0].split(".")[0] for name in MEMBERS}
     helpers = {"two_sided_similarity", "convert_virtual_batch_norm"}  # through the members that are built with them
-    # Not terms of a batch: three work on a whole data set or on images, one calls the network itself.
-    modules = (image_deformation_model, label_spreading, random_deformations, virtual_adversarial)
+    # Not terms of a batch: they work on a whole data set or on images.
+    modules = (image_deformation_model, label_spreading, random_deformations)
     elsewhere = {name for module in modules for name in module.__all__}
     assert set(techniques.__all__) - helpers - elsewhere <= covered
 
@@ -70,6 +72,67 @@ def test_dtype_moves(member: Member, dtype: torch.dtype) -> None:
     assert output.dtype in (dtype, torch.float32)
     tolerance = 1e-4 if dtype == torch.float32 else 0.2
     torch.testing.assert_close(output.double(), expected, rtol=tolerance, atol=tolerance)
+
+
+def test_double_precision_stays_double_precision(member: Member) -> None:
+    call, inputs = built(member), member.inputs(N)
+    for index in member.learns:
+        inputs[index].requires_grad_()
+    output = call(*inputs)
+    assert output.dtype == torch.float64
+    if member.learns:
+        gradients = torch.autograd.grad(output.sum(), [inputs[index] for index in member.learns])
+        assert {gradient.dtype for gradient in gradients} == {torch.float64}
+    # Not only the name: a number that went through float32 on its way has lost half of its digits.
+    assert not torch.equal(output, output.float().double())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_summed_in_float32(member: Member, dtype: torch.dtype) -> None:
+    """Of many rows: a sum in half precision would stop growing at 2,048 (float16) or 256 (bfloat16)."""
+    if member.shape(N) != ():
+        pytest.skip("no number of the batch as a whole; rounding of rows is in test_dtype_moves")
+    if not member.batched:
+        pytest.skip("is of no batch")
+    call = built(member)
+    inputs = [x.to(dtype) if x.is_floating_point() else x for x in member.inputs(3000)]
+    output = call(*inputs)
+    assert output.dtype == torch.float32
+    precise = call(*(x.double() if x.is_floating_point() else x for x in inputs))
+    rounded_on_the_way = "virtual_adversarial" in call.__name__  # by the classifier, which is the caller's
+    torch.testing.assert_close(output.double(), precise, rtol=0.02 if rounded_on_the_way else 1e-5, atol=1e-6)
+
+
+def test_modes_are_kept(member: Member) -> None:
+    call = built(member)
+    if not isinstance(call, nn.Module):
+        pytest.skip("a function has no mode")
+    modules = [module for name, module in call.named_modules() if name]
+    for module in modules[-1:]:
+        module.training = not module.training  # one that is frozen, or the only one that is not
+    before = [module.training for module in call.modules()]
+    call(*member.inputs(N))
+    assert [module.training for module in call.modules()] == before
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_checkpointing_changes_no_gradient(member: Member, reentrant: bool) -> None:
+    """Also of a pass that is run again after another one, in between, of another batch."""
+    if not member.learns:
+        pytest.skip("has no gradient")
+    call, results = built(member), []
+    for again in (False, True):
+        inputs = member.inputs(N)
+        for index in member.learns:
+            inputs[index].requires_grad_()
+        output = checkpoint(call, *inputs, use_reentrant=reentrant) if again else call(*inputs)
+        call(*(2 * x if x.is_floating_point() else x for x in member.inputs(N)))
+        parameters = [p for p in call.parameters() if p.requires_grad] if isinstance(call, nn.Module) else []
+        for parameter in parameters:
+            parameter.grad = None
+        output.sin().sum().backward()
+        results.append([inputs[index].grad for index in member.learns] + [p.grad for p in parameters])
+    torch.testing.assert_close(*results)
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -143,6 +206,20 @@ def test_wrong_shape_is_answered_with_both_shapes(member: Member) -> None:
     inputs, pattern = member.wrong
     with pytest.raises((ValueError, RuntimeError, TypeError), match=pattern):
         built(member)(*inputs)
+
+
+LOSSES_OF_LOGITS = [name for name, one in MEMBERS.items() if one.wrong[1] == r"\(N,\).*\(5, 3\)"]
+
+
+@pytest.mark.parametrize("shape", [(5, 1), (5, 1, 1, 1), (5, 1, 4, 4), ()])
+@pytest.mark.parametrize("name", LOSSES_OF_LOGITS)
+def test_logits_of_another_form_are_answered_with_the_remedy(name: str, shape: tuple[int, ...]) -> None:
+    call, good = built(MEMBERS[name]), MEMBERS[name].inputs(5)
+    assert len(LOSSES_OF_LOGITS) == 6
+    for index in range(len(good)):  # each argument by itself, so that none broadcasts in silence
+        inputs = [torch.zeros(shape) if place == index else one for place, one in enumerate(good)]
+        with pytest.raises(ValueError, match=rf"got {re.escape(str(shape))}\. .*_logits\.(flatten\(\)|reshape\(1\))"):
+            call(*inputs)
 
 
 def step(name: str) -> tuple[Tensor, list[Tensor], list[Tensor | None]]:

@@ -1,8 +1,11 @@
 """The hand-written pass against autograd in float64 through the plain formula."""
 
+from functools import partial
+
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.utils.checkpoint import checkpoint
 
 from improved_gan.kernels import native
 from improved_gan.kernels.noisy_stack import Layer
@@ -45,3 +48,20 @@ def test_values_gradients_and_running_statistics() -> None:
     products = latents64.detach() @ tensors64[0].t()
     torch.testing.assert_close(hidden[0].running_mean.double(), 0.1 * products.mean(0).detach(), rtol=0.02, atol=1e-3)
     torch.testing.assert_close(hidden[0].running_var.double(), 0.9 + 0.1 * products.var(0).detach(), rtol=0.02, atol=0)
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_a_pass_that_is_run_again_moves_no_statistics(reentrant: bool) -> None:
+    found = []
+    for again in (False, True):
+        tensors = make_tensors(torch.float32)
+        hidden = [
+            BatchNormLayer(tensors[i], tensors[i + 1], torch.zeros(n), torch.ones(n)) for i, n in ((0, 32), (2, 24))
+        ]
+        latents = torch.rand(60, 20, generator=torch.Generator().manual_seed(1)).requires_grad_()
+
+        stack = partial(softplus_stack, hidden=hidden, output=Layer(*tensors[4:]), eps=1e-6)
+        output = checkpoint(stack, latents, use_reentrant=reentrant) if again else stack(latents)
+        output.sin().sum().backward()
+        found.append([latents.grad, *(one.grad for one in tensors), hidden[0].running_mean, hidden[1].running_var])
+    torch.testing.assert_close(*found)

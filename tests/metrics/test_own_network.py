@@ -169,3 +169,14 @@ def test_probabilities_are_not_taken_for_logits(tmp_path: Path, monkeypatch: pyt
             own_network(spec)
     if kind == "float32":
         assert own_network(f"probable_{kind}:logits").channels == 3  # logarithms of probabilities are logits
+
+
+def test_the_users_network_is_judged_in_evaluation_mode_and_keeps_its_own(own: Path) -> None:
+    own_network("my_network:net")
+    net = sys.modules["my_network"].net  # type: ignore[attr-defined]
+    seen: list[bool] = []
+    net.layer.register_forward_pre_hook(lambda module, _: seen.append(module.training))
+    net.flatten.eval()
+    own_network("my_network:net").run(torch.zeros(2, 1, 4, 5, dtype=torch.uint8))
+    assert set(seen) == {False}
+    assert [module.training for module in net.modules()] == [True, False, True]

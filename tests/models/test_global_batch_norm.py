@@ -1,8 +1,10 @@
 import copy
 
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from improved_gan import distributed
 from improved_gan.models.global_batch_norm import GlobalBatchNorm, batch_norm, convert_global_batch_norm
@@ -58,3 +60,38 @@ def test_alone_it_is_pytorchs_own() -> None:
     assert torch.equal(
         batch_norm(IMAGES, None, None, None, None, True, 0.1, 1e-5), F.batch_norm(IMAGES, None, None, training=True)
     )
+
+
+def checkpointed(again: bool | None) -> tuple[list[Tensor], dict[str, Tensor]]:
+    """Gradients and state after one pass, in passes that are run again or not."""
+    made = convert_global_batch_norm(network())
+    images = IMAGES[distributed.rank() :: distributed.world_size()].clone().requires_grad_()
+    output = made(images) if again is None else checkpoint(made, images, use_reentrant=again)
+    output.sin().sum().backward()
+    return [images.grad, *(p.grad for p in made.parameters())], dict(made.state_dict())  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_a_pass_that_is_run_again_moves_no_statistics(reentrant: bool, two_ranks: TwoRanks) -> None:
+    for ours, expected in zip(two_ranks(checkpointed, reentrant), two_ranks(checkpointed, None), strict=True):
+        torch.testing.assert_close(ours, expected)
+        assert int(ours[1]["1.num_batches_tracked"]) == 1
+
+
+def in_half(momentum: float | None) -> tuple[Tensor, torch.dtype]:
+    """The running mean after 600 batches of ones and 600 of threes, in half precision."""
+    made = convert_global_batch_norm(nn.Sequential(nn.BatchNorm1d(2, momentum=momentum)).half()).half()
+    for value in (1.0, 3.0):
+        for _ in range(600):
+            made(torch.full((4, 2), value, dtype=torch.float16))
+    return made[0].running_mean, made.eval()(torch.ones(4, 2).half()).dtype
+
+
+@pytest.mark.parametrize(("momentum", "expected"), [(None, 2.0), (0.001, 1 * 0.5486 * 0.4514 + 3 * 0.4514)])
+def test_running_statistics_of_half_precision_networks(
+    momentum: float | None, expected: float, two_ranks: TwoRanks
+) -> None:
+    for mean, dtype in two_ranks(in_half, momentum):
+        assert mean.dtype == torch.float32
+        assert mean.tolist() == pytest.approx([expected] * 2, rel=2e-3)
+        assert dtype == torch.float16

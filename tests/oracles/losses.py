@@ -52,3 +52,21 @@ def divergence(logits: ArrayLike, target: float) -> float:
     certain = sides > 0
     terms = sides[certain, None] * (np.log(sides[certain])[:, None] - logarithms[certain])
     return float(terms.sum(0).mean())
+
+
+def probabilities(logits: ArrayLike) -> np.ndarray:
+    """(N, K) the softmax over K classes."""
+    logits = np.asarray(logits, np.float64)
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+def entropy(p: np.ndarray) -> np.ndarray:
+    """-sum p log p over the last axis, 0 log 0 = 0."""
+    return -(p * np.log(np.where(p > 0, p, 1))).sum(-1)
+
+
+def divergence_of_classes(logits: ArrayLike, others: ArrayLike) -> float:
+    """The mean over rows of KL(p || q) = sum p (log p - log q)."""
+    p, q = probabilities(logits), probabilities(others)
+    return float((p * (np.log(p) - np.log(q))).sum(1).mean())

@@ -123,3 +123,16 @@ def test_the_penalty_compiles_in_one_graph() -> None:
 def test_no_parameters() -> None:
     with pytest.raises(ValueError, match="no parameters to follow"):
         HistoricalAverage([])
+
+
+def test_swapped_arguments_are_answered_with_the_remedy() -> None:
+    network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    with pytest.raises(TypeError, match=r"HistoricalAverage\(network\.parameters\(\)\); got Sequential.*WeightAverage"):
+        HistoricalAverage(network)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"got one of \(2, 2\): put it into \[\]"):
+        HistoricalAverage(network[0].weight)
+    with pytest.raises(TypeError, match="got tuple among them"):
+        HistoricalAverage(network.named_parameters())  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="got str among them"):
+        HistoricalAverage(network.state_dict())  # type: ignore[arg-type]
+    assert len(HistoricalAverage(nn.ParameterList(network.parameters())).means()) == 4

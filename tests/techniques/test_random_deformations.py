@@ -217,3 +217,14 @@ def test_no_images_and_no_state() -> None:
     deform = RandomDeformations(GRID)
     assert deform(torch.rand(0, 1, SIDE, SIDE)).shape == (0, 1, SIDE, SIDE)
     assert deform.state_dict() == {}
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_images_are_interpolated_in_float32(dtype: torch.dtype, fields: torch.Tensor) -> None:
+    deform = RandomDeformations(GRID)
+    images = fields[:20].flatten(1).to(dtype)
+    expected = deform(images.double(), random())
+    found = deform(images, random())
+    assert found.dtype == dtype
+    assert torch.equal(found, deform(images.float(), random()).to(dtype))  # one rounding, at the end
+    torch.testing.assert_close(found.double(), expected, rtol=torch.finfo(dtype).eps, atol=1e-6)

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from improved_gan import distributed
 from improved_gan.techniques.virtual_adversarial import (
     answer_divergence,
     conditional_entropy,
@@ -12,6 +13,7 @@ from improved_gan.techniques.virtual_adversarial import (
     virtual_adversarial_direction,
     virtual_adversarial_loss,
 )
+from tests.ranks import TwoRanks
 
 
 def network(seed: int = 0) -> nn.Module:
@@ -103,3 +105,34 @@ def test_answer_divergence_is_the_mean_divergence_and_its_first_side_a_constant(
     assert others.grad is not None
     expected_gradient = (others.softmax(1) - logits.softmax(1)).detach() / 6
     torch.testing.assert_close(others.grad, expected_gradient, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_directions_in_half_precision(dtype: torch.dtype) -> None:
+    """Of length 1 also where squares would overflow (300^2 > 65,504), and 0 where nothing changes anything."""
+    weight = torch.zeros(2, 500, dtype=dtype)
+    weight[0], weight[1] = 0.02, -0.02
+    images = torch.zeros(3, 500, dtype=dtype)
+    found = virtual_adversarial_direction(lambda x: x @ weight.T, images, images @ weight.T, probe=300.0)
+    assert found.dtype == dtype
+    assert found.float().norm(dim=1).sub(1).abs().max() < 0.01
+    nothing = virtual_adversarial_direction(lambda x: x @ (0 * weight.T), images, images @ weight.T)
+    assert nothing.eq(0).all()
+
+
+def entropy_of_rank() -> tuple[torch.Tensor, torch.Tensor]:
+    """Of uneven parts, and this rank's gradient."""
+    rows = torch.randn(6, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    own = slice(0, 6) if distributed.world_size() == 1 else (slice(0, 2), slice(2, 6))[distributed.rank()]
+    logits = rows[own].requires_grad_()
+    value = marginal_entropy(logits)
+    value.backward()
+    return value.detach(), logits.grad
+
+
+def test_the_mean_answer_is_that_of_all_ranks(two_ranks: TwoRanks) -> None:
+    value, gradient = entropy_of_rank()
+    halves = two_ranks(entropy_of_rank)
+    for ours, _ in halves:
+        torch.testing.assert_close(ours, value)
+    torch.testing.assert_close(torch.cat([half for _, half in halves]) / 2, gradient)

@@ -201,4 +201,43 @@ def test_bad_use(wrapped: ReferenceBatch) -> None:
     norm = VirtualBatchNorm(4)
     with pytest.raises(RuntimeError, match="ran twice"):
         ReferenceBatch(nn.Sequential(norm, norm), torch.randn(4, 4)).eval()(torch.zeros(2, 4))
-    assert norm.reference_rows == 0
+    assert norm.reference_rows is None
+
+
+class Block(nn.Module):
+    def __init__(self, norm: nn.Module) -> None:
+        super().__init__()
+        self.norm = norm
+
+
+@pytest.mark.parametrize(
+    ("norm", "told"),
+    [
+        (nn.SyncBatchNorm(3), r"got SyncBatchNorm\. Convert before SyncBatchNorm\.convert_sync_batchnorm"),
+        (nn.BatchNorm3d(3), r"got BatchNorm3d\. Put one of those, or VirtualBatchNorm\(C\)"),
+        (nn.LazyBatchNorm2d(), r"got LazyBatchNorm2d\. Run the network on a batch first"),
+        (
+            nn.InstanceNorm2d(3),
+            r"ModuleList has no batch norm to convert \(it has InstanceNorm2d\): put VirtualBatchNorm",
+        ),
+        (nn.ReLU(), "ModuleList has no batch norm to convert: put VirtualBatchNorm"),
+    ],
+)
+def test_what_cannot_be_converted_is_told_with_the_remedy(norm: nn.Module, told: str) -> None:
+    network = nn.ModuleList([Block(norm)])
+    if isinstance(norm, (nn.SyncBatchNorm, nn.BatchNorm3d)):
+        network.append(nn.BatchNorm1d(3))
+    with pytest.raises(ValueError, match=told):
+        convert_virtual_batch_norm(network)
+    assert network[0].norm is norm
+    assert all(not isinstance(layer, VirtualBatchNorm) for layer in network.modules())  # nothing is half done
+
+
+def test_subclasses_are_converted_and_a_second_conversion_changes_nothing() -> None:
+    class Own(nn.BatchNorm1d):
+        pass
+
+    network = convert_virtual_batch_norm(nn.Sequential(Own(3)))
+    assert type(network[0]) is VirtualBatchNorm
+    layer = network[0]
+    assert convert_virtual_batch_norm(network)[0] is layer

@@ -96,3 +96,42 @@ def test_bad_use() -> None:
     average.update()
     with pytest.raises(ValueError, match="lacks averaged parameters"):
         average.averaged(nn.Sequential(nn.Linear(2, 2)))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("moved", [True, False])
+def test_half_precision_parameters_are_averaged_in_float32(dtype: torch.dtype, moved: bool) -> None:
+    network = nn.Linear(4, 4)
+    average = WeightAverage(network, 0.9999) if moved else None
+    network.to(dtype)
+    average = average.to(dtype) if average is not None else WeightAverage(network, 0.9999)
+    nn.init.ones_(network.weight)
+    for _ in range(2000):
+        average.update()
+    assert average.average_0.dtype == torch.float32
+    averaged = average.averaged(network).weight
+    assert averaged.dtype == dtype
+    assert averaged.float().sub(1).abs().max() < 1e-3
+
+
+def test_a_move_to_double_precision_is_taken_and_one_to_another_device() -> None:
+    average = WeightAverage(nn.Linear(2, 2)).double()
+    assert average.average_0.dtype == torch.float64
+    assert average.half().average_0.dtype == torch.float64
+    moved = average.to("meta")
+    assert {buffer.device.type for buffer in moved.buffers()} == {"meta"}
+    assert moved.num_updates.dtype == torch.int64
+
+
+def test_swapped_arguments_are_answered_with_the_remedy() -> None:
+    network = nn.Linear(2, 2)
+    with pytest.raises(TypeError, match=r"WeightAverage\(network, 0\.9999\); got generator.*HistoricalAverage"):
+        WeightAverage(network.parameters())  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"takes the module, then decay.*got float"):
+        WeightAverage(0.999, network)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="decay must be a number"):
+        WeightAverage(network, network)  # type: ignore[arg-type]
+    average = WeightAverage(network)
+    average.update()
+    with pytest.raises(TypeError, match=r"averaged takes the module.*got generator"):
+        average.averaged(network.parameters())  # type: ignore[arg-type]

@@ -7,7 +7,9 @@ from torch import Tensor, nn
 
 from improved_gan.models import Discriminator, Generator, Judgement
 from improved_gan.techniques import feature_matching_loss
-from improved_gan.training import Adversarial, SemiSupervised
+from improved_gan.training import Adversarial, Objective, SemiSupervised
+from improved_gan.training.objectives import LabelsAlone
+from improved_gan.training.regularised import Regularised
 from tests.oracles import losses
 
 
@@ -19,6 +21,7 @@ class Images:
     fresh_images: Tensor
     guessed_images: Tensor | None = None
     guesses: Tensor | None = None
+    deform: None = None
 
 
 class Identity(Generator):
@@ -129,3 +132,20 @@ def test_each_player_gets_gradients_of_its_own_terms_only(batch: Images, objecti
     assert discriminator.layer.weight.grad is not None
     sum(objective.generator_terms(generator, discriminator, batch).losses.values()).backward()
     assert generator.scale.grad is not None
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [SemiSupervised(), Adversarial(supervised_weight=1.0, matching_weight=1.0), LabelsAlone(), Regularised()],
+    ids=lambda one: type(one).__name__,
+)
+def test_losses_of_double_precision_stay_in_it(batch: Images, objective: Objective) -> None:
+    guessed = replace(batch, guessed_images=torch.randn(3, 1, 2, 2).double(), guesses=torch.tensor([2, 0, 1]))
+    generator, discriminator = Identity().double(), Pixels()
+    for terms in (
+        objective.discriminator_terms(generator, discriminator, guessed),
+        objective.generator_terms(generator, discriminator, guessed),
+    ):
+        for name, value in terms.losses.items():
+            assert value.dtype == torch.float64, name
+            assert value.detach() != value.detach().float().double(), name

@@ -11,6 +11,7 @@ from torch import Tensor
 from improved_gan.estimator.batches import ArrayBatches, Examples
 from improved_gan.estimator.choice import Choice
 from improved_gan.estimator.progress import Fit, Progress, Validation
+from improved_gan.modes import to_training_
 from improved_gan.recipes.recipe import PRECISIONS, Recipe
 from improved_gan.techniques import WeightAverage
 from improved_gan.training import Optimizers
@@ -115,7 +116,9 @@ def _start(
         order = np.random.default_rng(seed).permutation(len(examples))[: recipe.num_start_images]
         discriminator.start_(examples.take(order).cpu())
         generator.start_(recipe.num_start_images)
-    players = [player.to(device).train() for player in (discriminator, generator)]
+    players = [player.to(device) for player in (discriminator, generator)]
+    for player in players:
+        to_training_(player)  # what a recipe has frozen stays so
     if recipe.channels_last:
         for player in players:
             player.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

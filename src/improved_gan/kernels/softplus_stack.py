@@ -16,6 +16,7 @@ from torch.autograd.function import once_differentiable
 
 from improved_gan.kernels import dense_operations as operations
 from improved_gan.kernels.noisy_stack import Layer, NormalisedWeight
+from improved_gan.kernels.recomputation import in_backward
 
 __all__ = ["BatchNormLayer", "CastWeights", "cast_weights", "softplus_stack"]
 
@@ -88,11 +89,12 @@ class _SoftplusStack(torch.autograd.Function):
         *parameters: Tensor,
     ) -> Tensor:
         values, saved = latents.to(torch.bfloat16), []
+        momentum = 0.0 if in_backward() else _MOMENTUM  # a pass that is run again has moved the statistics already
         for index, (running_mean, running_var) in enumerate(running):
             weight, shift = weights.hidden[index], parameters[2 * index + 1]
             products = F.linear(values, weight)
             active, mean, inverse = operations.batch_norm_softplus(
-                products, shift, running_mean, running_var, momentum=_MOMENTUM, eps=eps
+                products, shift, running_mean, running_var, momentum=momentum, eps=eps
             )
             saved += [values, weight, products, shift, mean, inverse]
             values = active

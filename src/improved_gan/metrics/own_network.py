@@ -10,6 +10,7 @@ import hashlib
 import importlib
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,6 +23,7 @@ from improved_gan.metrics.errors import MetricError
 from improved_gan.metrics.feature_cache import CHUNK
 from improved_gan.metrics.inception import Outputs
 from improved_gan.metrics.network import ScoringNetwork, check_logits, digest_of
+from improved_gan.modes import in_mode
 
 __all__ = ["own_network"]
 
@@ -40,13 +42,12 @@ def own_network(spec: str) -> ScoringNetwork:
     """
     module, function = _found(spec)
     channels, size = _image_shape(spec, function)
-    if isinstance(function, nn.Module):
-        function.eval()
 
     @torch.no_grad()
     def run(pictures: Tensor) -> Outputs:
         try:
-            result = function(pictures)
+            with in_mode(function, training=False) if isinstance(function, nn.Module) else nullcontext():
+                result = function(pictures)
         except Exception as error:
             raise MetricError(f"{spec} fails on pictures {tuple(pictures.shape)}: {_line(error)}") from error
         return _outputs(result, spec, len(pictures))

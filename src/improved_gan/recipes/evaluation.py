@@ -6,6 +6,7 @@ from torch import nn
 
 from improved_gan.data.dataset import LabelledImages, unit_range
 from improved_gan.distributed import alone
+from improved_gan.modes import in_mode
 
 __all__ = ["wrong_images"]
 
@@ -25,16 +26,14 @@ def wrong_images(
 
     A discriminator that looks across the batch judges batches as in training: of `batch_size`, in a fixed random order.
     The last one is filled up with rows from the start of that order, which do not count a second time.
+    Afterwards each module is in its own mode again.
     """
-    was_training = discriminator.training
-    discriminator.eval()
     single = getattr(discriminator, "independent_rows", True)
     order = torch.arange(len(images)) if single else torch.from_numpy(np.random.RandomState(0).permutation(len(images)))
     wrong, (first, step) = 0, share
-    with alone():
+    with alone(), in_mode(discriminator, training=False):
         for own in torch.split(order, _EVALUATION_BATCH if single else batch_size)[first::step]:
             rows = own if single else torch.cat([own, order.repeat(-(-batch_size // len(order)))])[:batch_size]
             predicted = discriminator(unit_range(images.images[rows].to(device))).logits.argmax(1).cpu()
             wrong += int((predicted[: len(own)] != images.labels[own]).sum())
-    discriminator.train(was_training)
     return wrong

@@ -16,6 +16,7 @@ from improved_gan.data import Batches, Dataset, GuessSource, LabelSplit
 from improved_gan.data.dataset import unit_range
 from improved_gan.distributed import alone, rank, world_size
 from improved_gan.models import Discriminator, Generator
+from improved_gan.modes import to_training_
 from improved_gan.recipes.evaluation import wrong_images
 from improved_gan.recipes.guessing import Guessing
 from improved_gan.recipes.precision import settled
@@ -198,7 +199,7 @@ class Experiment:
             discriminator.start_(unit_range(self.data.train.images[order]))
             generator.start_(self.recipe.num_start_images)
         for network in (generator, discriminator):
-            network.to(self.device).train()
+            to_training_(network.to(self.device))  # what a recipe has frozen stays so
             if self.recipe.channels_last:
                 network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return generator, discriminator

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from improved_gan.models.interface import Generator
+from improved_gan.modes import in_mode
 from improved_gan.training.sampling import to_uint8
 
 __all__ = ["PATHS", "latent_path", "linear", "path_for", "spherical", "walk"]
@@ -80,9 +81,5 @@ def latent_path(generator: Generator, *, path: str, walks: int, steps: int, seed
 @torch.no_grad()
 def walk(generator: Generator, latents: Tensor, *, device: torch.device | str, batch: int = 64) -> Tensor:
     """Images (N, C, H, W) uint8 of latents (N, Z), in evaluation mode, on the CPU."""
-    was_training = generator.training
-    generator.eval()
-    try:
+    with in_mode(generator, training=False):
         return torch.cat([to_uint8(generator(some.to(device))) for some in torch.split(latents, batch)])
-    finally:
-        generator.train(was_training)

@@ -25,6 +25,7 @@ from improved_gan.techniques.minibatch_discrimination import (
     two_sided_similarity,
 )
 from improved_gan.techniques.random_deformations import RandomDeformations, grid_positions, pixel_positions
+from improved_gan.techniques.reference_batch import ReferenceBatch
 from improved_gan.techniques.semi_supervised import real_logit, semi_supervised_losses
 from improved_gan.techniques.virtual_adversarial import (
     answer_divergence,
@@ -33,7 +34,7 @@ from improved_gan.techniques.virtual_adversarial import (
     virtual_adversarial_direction,
     virtual_adversarial_loss,
 )
-from improved_gan.techniques.virtual_batch_norm import ReferenceBatch, VirtualBatchNorm, convert_virtual_batch_norm
+from improved_gan.techniques.virtual_batch_norm import VirtualBatchNorm, convert_virtual_batch_norm
 from improved_gan.techniques.weight_averaging import WeightAverage
 from improved_gan.techniques.weight_norm import data_dependent_init_, weight_norm
 

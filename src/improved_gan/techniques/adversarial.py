@@ -10,9 +10,10 @@ softplus(l) is computed as -log_sigmoid(-l): nothing overflows or becomes log 0,
 nothing is cut off (PyTorch's own softplus is the identity above 20).
 """
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from improved_gan.kernels.logits import one_logit_an_example
 
 __all__ = ["adversarial_discriminator_loss", "minimax_generator_loss", "non_saturating_generator_loss"]
 
@@ -32,10 +33,12 @@ def adversarial_discriminator_loss(real_logits: Tensor, generated_logits: Tensor
 
     Source: paper, section 2.
 
+    >>> import torch
     >>> adversarial_discriminator_loss(torch.zeros(4), torch.zeros(4))
     tensor(1.3863)
     """
-    real, generated = _checked(real_logits, "real_logits"), _checked(generated_logits, "generated_logits")
+    real = one_logit_an_example(real_logits, "real_logits")
+    generated = one_logit_an_example(generated_logits, "generated_logits")
     return -F.logsigmoid(real).mean() - F.logsigmoid(-generated).mean()
 
 
@@ -53,10 +56,11 @@ def non_saturating_generator_loss(generated_logits: Tensor) -> Tensor:
 
     Source: Goodfellow et al., 2014, section 3.
 
+    >>> import torch
     >>> non_saturating_generator_loss(torch.zeros(4))
     tensor(0.6931)
     """
-    return -F.logsigmoid(_checked(generated_logits, "generated_logits")).mean()
+    return -F.logsigmoid(one_logit_an_example(generated_logits, "generated_logits")).mean()
 
 
 def minimax_generator_loss(generated_logits: Tensor) -> Tensor:
@@ -75,17 +79,8 @@ def minimax_generator_loss(generated_logits: Tensor) -> Tensor:
 
     Source: paper, section 2.
 
+    >>> import torch
     >>> minimax_generator_loss(torch.zeros(4))
     tensor(-0.6931)
     """
-    return F.logsigmoid(-_checked(generated_logits, "generated_logits")).mean()
-
-
-def _checked(logits: Tensor, name: str) -> Tensor:
-    """One logit an example, at least one example; float32 or better, so that means of half precision hold."""
-    if logits.dim() != 1 or logits.numel() == 0:
-        raise ValueError(
-            f"{name} must have shape (N,) with N >= 1, one logit an example; got {tuple(logits.shape)}. "
-            f"For class logits (N, K) take real_logit(logits) first."
-        )
-    return logits.to(torch.promote_types(logits.dtype, torch.float32))
+    return F.logsigmoid(-one_logit_an_example(generated_logits, "generated_logits")).mean()

@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from improved_gan.kernels.precision import precise
+
 __all__ = ["HistoricalAverage"]
 
 
@@ -29,6 +31,7 @@ class HistoricalAverage(nn.Module):
         parameters: the player's parameters, as for an optimiser; they are not registered here.
 
     Raises:
+        TypeError: a module, a single tensor, or what holds no tensors.
         ValueError: no parameters.
 
     Source: paper, section 3.3.
@@ -46,18 +49,18 @@ class HistoricalAverage(nn.Module):
 
     def __init__(self, parameters: Iterable[Tensor]) -> None:
         super().__init__()
-        self._followed = list(parameters)  # a list hides them from this module's parameters
+        self._followed = _listed(parameters)  # a list hides them from this module's parameters
         if not self._followed:
             raise ValueError("there are no parameters to follow; got an empty list (or a spent iterator)")
         self.register_buffer("num_updates", torch.zeros((), dtype=torch.int64, device=self._followed[0].device))
         for index, parameter in enumerate(self._followed):
-            value = _precise(parameter.detach()).clone()
+            value = precise(parameter.detach()).clone()
             self.register_buffer(f"mean_{index}", value)
             self.register_buffer(f"remainder_{index}", torch.zeros_like(value))
 
     def penalty(self) -> Tensor:
         """|| theta - mean ||^2, a scalar in the parameters' dtype (float32 or better); 0 before the first update."""
-        differences = torch._foreach_sub([_precise(p) for p in self._followed], self._buffers_of("mean"))
+        differences = torch._foreach_sub([precise(p) for p in self._followed], self._buffers_of("mean"))
         torch._foreach_sub_(differences, self._buffers_of("remainder"))
         squares: Tensor = _SumOfSquares.apply(*differences)  # type: ignore[no-untyped-call]
         return squares * (self.num_updates > 0)
@@ -67,7 +70,7 @@ class HistoricalAverage(nn.Module):
         """Take the parameters as they are now into the mean: call it once, after each step of the optimiser."""
         self.num_updates += 1
         means, remainders = self._buffers_of("mean"), self._buffers_of("remainder")
-        steps = torch._foreach_sub([_precise(p.detach()) for p in self._followed], means)
+        steps = torch._foreach_sub([precise(p.detach()) for p in self._followed], means)
         torch._foreach_sub_(steps, remainders)
         torch._foreach_div_(steps, self.num_updates.to(steps[0].dtype))
         # The step joins the remainder, their sum joins the mean, and what rounding cuts off is the new remainder.
@@ -98,6 +101,26 @@ class HistoricalAverage(nn.Module):
         return f"{sum(parameter.numel() for parameter in self._followed)} numbers"
 
 
+def _listed(parameters: Iterable[Tensor]) -> list[Tensor]:
+    """All of them; what looks like parameters but is not would be followed in silence, row by row or layer by layer."""
+    if isinstance(parameters, nn.Module) and not isinstance(parameters, nn.ParameterList):
+        raise TypeError(
+            f"HistoricalAverage takes parameters, as HistoricalAverage(network.parameters()); got "
+            f"{type(parameters).__name__}. The module itself is what WeightAverage takes."
+        )
+    if isinstance(parameters, Tensor):
+        raise TypeError(
+            f"HistoricalAverage takes a list of tensors; got one of {tuple(parameters.shape)}: put it into []"
+        )
+    followed = list(parameters)
+    if other := next((one for one in followed if not isinstance(one, Tensor)), None):
+        raise TypeError(
+            f"HistoricalAverage takes parameters, as HistoricalAverage(network.parameters()); got "
+            f"{type(other).__name__} among them"
+        )
+    return followed
+
+
 class _SumOfSquares(torch.autograd.Function):
     """Over all tensors, with one product for each in the backward pass."""
 
@@ -109,7 +132,3 @@ class _SumOfSquares(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
         return tuple(torch._foreach_mul(ctx.saved_tensors, 2 * gradient))
-
-
-def _precise(values: Tensor) -> Tensor:
-    return values.to(torch.promote_types(values.dtype, torch.float32))

@@ -14,9 +14,11 @@ G's target stays 1 (`non_saturating_generator_loss`).
 
 import math
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from improved_gan.kernels.logits import one_logit_an_example
+from improved_gan.kernels.precision import precise
 
 __all__ = [
     "divergence_discriminator_loss",
@@ -44,10 +46,12 @@ def smoothed_discriminator_loss(
 
     Source: paper, section 3.4.
 
+    >>> import torch
     >>> smoothed_discriminator_loss(torch.zeros(4), torch.zeros(4))
     tensor(1.3863)
     """
-    real, generated = _checked(real_logits, "real_logits"), _checked(generated_logits, "generated_logits")
+    real = one_logit_an_example(real_logits, "real_logits")
+    generated = one_logit_an_example(generated_logits, "generated_logits")
     return _cross_entropy(real, _target(positive_target)) - F.logsigmoid(-generated).mean()
 
 
@@ -69,6 +73,7 @@ def smoothed_unsupervised_loss(
 
     Source: paper, sections 3.4 and 5.
 
+    >>> import torch
     >>> smoothed_unsupervised_loss(torch.zeros(4, 1), torch.zeros(4, 1))
     tensor(1.3863)
     """
@@ -77,7 +82,7 @@ def smoothed_unsupervised_loss(
         raise ValueError(
             f"the two batches of logits must be (N, K) and (M, K), not empty; got {shapes[0]}, {shapes[1]}"
         )
-    real, generated = (_precise(logits).logsumexp(1) for logits in (unlabelled_logits, generated_logits))
+    real, generated = (precise(logits).logsumexp(1) for logits in (unlabelled_logits, generated_logits))
     return smoothed_discriminator_loss(real, generated, positive_target=positive_target)
 
 
@@ -101,6 +106,7 @@ def divergence_discriminator_loss(
 
     Source: released ImageNet experiment.
 
+    >>> import torch
     >>> divergence_discriminator_loss(torch.logit(torch.full((4,), 0.75)), torch.full((4,), -100.0)).abs() < 1e-6
     tensor(True)
     """
@@ -123,11 +129,12 @@ def divergence_generator_loss(generated_logits: Tensor, *, positive_target: floa
 
     Source: released ImageNet experiment.
 
+    >>> import torch
     >>> divergence_generator_loss(torch.logit(torch.full((4,), 0.375))).abs() < 1e-6
     tensor(True)
     """
     target = _target(positive_target) / 2
-    return _cross_entropy(_checked(generated_logits, "generated_logits"), target) - _entropy(target)
+    return _cross_entropy(one_logit_an_example(generated_logits, "generated_logits"), target) - _entropy(target)
 
 
 def _cross_entropy(logits: Tensor, target: float) -> Tensor:
@@ -144,14 +151,3 @@ def _target(positive_target: float) -> float:
     if not 0 < positive_target <= 1:
         raise ValueError(f"positive_target must lie in 0 < alpha <= 1; got {positive_target}")
     return positive_target
-
-
-def _precise(logits: Tensor) -> Tensor:
-    return logits.to(torch.promote_types(logits.dtype, torch.float32))
-
-
-def _checked(logits: Tensor, name: str) -> Tensor:
-    """One logit an example, at least one example; float32 or better, so that means of half precision hold."""
-    if logits.dim() != 1 or logits.numel() == 0:
-        raise ValueError(f"{name} must have shape (N,) with N >= 1, one logit an example; got {tuple(logits.shape)}")
-    return _precise(logits)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from improved_gan.distributed import batch_sizes, gather_with_gradient, rank, world_size
 from improved_gan.kernels.l1_similarity import l1_similarity
+from improved_gan.kernels.precision import at_least_float32, precise
 
 __all__ = ["MinibatchDiscrimination", "minibatch_similarity", "two_sided_similarity"]
 
@@ -53,8 +54,7 @@ def minibatch_similarity(
         raise ValueError(
             "include_self=False needs the example's own batch; with `others` there is no self to leave out"
         )
-    precision = torch.promote_types(projections.dtype, torch.float32)
-    rows, columns = projections.to(precision), None if others is None else others.to(precision)
+    rows, columns = precise(projections), None if others is None else others.to(at_least_float32(projections.dtype))
     first = 0
     if across_ranks and world_size() > 1:
         own = rows if columns is None else columns
@@ -188,7 +188,7 @@ class MinibatchDiscrimination(nn.Module):
         """
         if self.log_weight_scale is None or self.bias is None:
             return
-        projections = self.project(features).to(torch.promote_types(features.dtype, torch.float32))
+        projections = precise(self.project(features))
         everyone = gather_with_gradient(projections) if self.across_ranks else projections
         if len(everyone) < 2:
             raise ValueError(f"the start needs a batch of at least 2 examples; got features {tuple(features.shape)}")

@@ -26,6 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from improved_gan.kernels.pixel_layout import NEAREST, laid_out, paths_between
+from improved_gan.kernels.precision import precise
 from improved_gan.kernels.scattered import CELLS, interpolation_table
 
 __all__ = ["RandomDeformations", "grid_positions", "pixel_positions"]
@@ -189,12 +190,12 @@ class RandomDeformations(nn.Module):
             cells = self._cells(*(moves.to(self.places) for moves in self._moves(len(images), generator)))
         deformed = flat.clone()
         for channel in range(flat.shape[1]):
-            source = flat[:, channel, self.pixels]
+            source = precise(flat[:, channel, self.pixels])
             total = torch.zeros_like(source)
             for near, weight in zip(self.near, self.weights, strict=True):
                 there = source.gather(1, near.index_select(0, cells).view_as(source))
                 total.addcmul_(there, weight.index_select(0, cells).view_as(source).to(source.dtype))
-            deformed[:, channel, self.pixels] = total
+            deformed[:, channel, self.pixels] = total.to(flat.dtype)
         return deformed.reshape(images.shape)
 
     def _moves(self, number: int, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from improved_gan.kernels.logits import class_logits as checked_class_logits
 from improved_gan.kernels.plain import is_plain
+from improved_gan.kernels.precision import precise
 
 __all__ = ["real_logit", "semi_supervised_losses"]
 
@@ -35,9 +37,7 @@ def real_logit(class_logits: Tensor) -> Tensor:
     >>> real_logit(torch.zeros(2, 10))
     tensor([2.3026, 2.3026])
     """
-    if class_logits.dim() != 2 or class_logits.shape[1] == 0:
-        raise ValueError(f"class_logits must have shape (N, K) with K >= 1; got {tuple(class_logits.shape)}")
-    return class_logits.to(torch.promote_types(class_logits.dtype, torch.float32)).logsumexp(1)
+    return checked_class_logits(class_logits, "class_logits").logsumexp(1)
 
 
 def semi_supervised_losses(
@@ -67,8 +67,7 @@ def semi_supervised_losses(
     [0.0, 1.3863]
     """
     _check(labelled_logits, labels, unlabelled_logits, generated_logits)
-    precision = torch.promote_types(labelled_logits.dtype, torch.float32)
-    supervised = F.cross_entropy(labelled_logits.to(precision), labels)
+    supervised = F.cross_entropy(precise(labelled_logits), labels)
     # -log D(x) = -log_sigmoid(L) = softplus(-L) and -log(1 - D(G(z))) = -log_sigmoid(-L) = softplus(L).
     unlabelled = -F.logsigmoid(real_logit(unlabelled_logits)).mean()
     generated = -F.logsigmoid(-real_logit(generated_logits)).mean()

@@ -18,6 +18,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from improved_gan.distributed import global_mean
+from improved_gan.kernels.logits import class_logits
+from improved_gan.kernels.precision import precise
+
 __all__ = [
     "answer_divergence",
     "conditional_entropy",
@@ -76,10 +80,10 @@ def virtual_adversarial_loss(
         logits: (N, K) at the images, where the caller has them.
 
     Returns:
-        () float32, in nats, >= 0.
+        () in nats, >= 0; float32, or float64 where logits are.
 
     Raises:
-        ValueError: a radius that is negative or of another shape.
+        ValueError: a radius that is negative or of another shape, or no images.
 
     Source: Miyato et al., 2018, equations 5-8.
 
@@ -108,7 +112,10 @@ def answer_divergence(logits: Tensor, others: Tensor) -> Tensor:
         others: (N, K) for their other forms, such as `RandomDeformations` makes.
 
     Returns:
-        () float32, in nats, >= 0.
+        () in nats, >= 0; float32, or float64 where logits are.
+
+    Raises:
+        ValueError: shapes that differ or are not (N, K), or an empty batch.
 
     Source: Miyato et al., 2018, equation 5, with a given form in place of the worst one.
 
@@ -125,14 +132,17 @@ def conditional_entropy(logits: Tensor) -> Tensor:
         logits: (N, K).
 
     Returns:
-        () float32, 0..log K.
+        () 0..log K; float32, or float64 where logits are.
+
+    Raises:
+        ValueError: logits of another shape, or an empty batch.
 
     Source: Grandvalet and Bengio, 2005, equation 6.
 
     >>> conditional_entropy(torch.zeros(1, 4)).exp()
     tensor(4.)
     """
-    logs = logits.float().log_softmax(1)
+    logs = _checked(logits).log_softmax(1)
     return -(logs.exp() * logs).sum(1).mean()
 
 
@@ -140,13 +150,16 @@ def marginal_entropy(logits: Tensor) -> Tensor:
     """The entropy of the mean class probabilities of a batch, in nats: large where no class is forgotten.
 
     Where sure answers are asked for, a class may swallow another whose images look alike; this term, subtracted, says
-    no. It assumes classes of about the same size, and a batch of many images a class.
+    no. It assumes classes of about the same size, and a batch of many images a class. The batch is that of all ranks.
 
     Args:
         logits: (N, K).
 
     Returns:
-        () float32, 0..log K.
+        () 0..log K; float32, or float64 where logits are.
+
+    Raises:
+        ValueError: logits of another shape, or an empty batch.
 
     Source: Krause, Perona and Gomes, 2010, "Discriminative clustering by regularized information maximization",
     equation 4; with virtual adversarial training, Hu et al., 2017.
@@ -154,19 +167,28 @@ def marginal_entropy(logits: Tensor) -> Tensor:
     >>> marginal_entropy(torch.tensor([[50.0, 0.0], [0.0, 50.0]])).exp()
     tensor(2.)
     """
-    mean = logits.float().softmax(1).mean(0)
+    mean = global_mean(_checked(logits).softmax(1))
     entropy: Tensor = -torch.special.xlogy(mean, mean).sum()
     return entropy
 
 
 def _divergence(logits: Tensor, others: Tensor) -> Tensor:
     """(N,) KL between the distributions of two sets of logits."""
-    logs, other_logs = logits.float().log_softmax(1), others.float().log_softmax(1)
+    if logits.shape != others.shape:
+        raise ValueError(f"logits must come in pairs of one shape; got {tuple(logits.shape)}, {tuple(others.shape)}")
+    logs, other_logs = _checked(logits).log_softmax(1), _checked(others).log_softmax(1)
     return (logs.exp() * (logs - other_logs)).sum(1)
 
 
+def _checked(logits: Tensor) -> Tensor:
+    """(N, K) logits with N >= 1, in float32 or better."""
+    if len(logits) == 0:
+        raise ValueError(f"the mean of an empty batch is undefined; got logits of shape {tuple(logits.shape)}")
+    return class_logits(logits, "logits")
+
+
 def _unit(vectors: Tensor) -> Tensor:
-    """Each row scaled to length 1; rows of zeros stay."""
-    lengths = vectors.flatten(1).norm(dim=1).reshape(-1, *[1] * (vectors.dim() - 1))
+    """Each row scaled to length 1; rows of zeros stay. In half precision a length would overflow, and 1e-12 be 0."""
+    lengths = precise(vectors).flatten(1).norm(dim=1).reshape(-1, *[1] * (vectors.dim() - 1))
     units: Tensor = vectors / lengths.clamp_min(1e-12)
-    return units
+    return units.to(vectors.dtype)

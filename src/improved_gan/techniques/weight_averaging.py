@@ -11,10 +11,13 @@ Use: `average.update()` after each step of the optimiser, `average.averaged(netw
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from improved_gan.kernels.precision import at_least_float32
 
 __all__ = ["WeightAverage"]
 
@@ -23,7 +26,9 @@ class WeightAverage(nn.Module):
     """Keeps an exponential average of a module's learnt parameters.
 
     Parameters that do not learn (`requires_grad=False`) and buffers are not averaged: `averaged` takes them from
-    the module as they stand. The average and the number of updates are buffers: saved, moved and loaded with it.
+    the module as they stand. The average and the number of updates are buffers: saved, moved and loaded with it. The
+    average is in float32 or better, whatever dtype the parameters have and this module is moved to: in half precision
+    a step of (1 - decay) would be rounded away.
 
     Args:
         module: the network to follow; it is not registered as a child.
@@ -32,6 +37,7 @@ class WeightAverage(nn.Module):
         every: take the parameters at each `every`-th update only.
 
     Raises:
+        TypeError: no module, such as the parameters alone.
         ValueError: decay or every out of range, unknown variant, or nothing to average.
 
     Source: the released experiments, a += 0.0001 (p - a) each step; bias correction as in Kingma & Ba, 2015.
@@ -47,8 +53,13 @@ class WeightAverage(nn.Module):
 
     def __init__(self, module: nn.Module, decay: float = 0.9999, *, variant: str = "corrected", every: int = 1) -> None:
         super().__init__()
-        if not 0 <= decay < 1:
-            raise ValueError(f"decay must lie in 0 <= decay < 1; got {decay}")
+        if not isinstance(module, nn.Module):
+            raise TypeError(
+                f"WeightAverage takes the module, then decay, as WeightAverage(network, 0.9999); got "
+                f"{type(module).__name__}. The parameters alone are what HistoricalAverage takes."
+            )
+        if isinstance(decay, (nn.Module, Tensor)) or not 0 <= decay < 1:
+            raise ValueError(f"decay must be a number, 0 <= decay < 1; got {decay}")
         if variant not in ("corrected", "released"):
             raise ValueError(f"variant must be 'corrected' or 'released'; got {variant!r}")
         if every < 1:
@@ -61,15 +72,17 @@ class WeightAverage(nn.Module):
         self._followed: Sequence[Tensor] = list(learnt.values())  # a list hides them from this module's parameters
         self.register_buffer("num_updates", torch.zeros((), dtype=torch.int64))
         for index, parameter in enumerate(self._followed):
-            self.register_buffer(f"average_{index}", torch.zeros_like(parameter.detach()))
+            zeros = torch.zeros_like(parameter.detach(), dtype=at_least_float32(parameter.dtype))
+            self.register_buffer(f"average_{index}", zeros)
 
     @torch.no_grad()
     def update(self) -> None:
         """Take the followed parameters as they are now into the average."""
         self.num_updates += 1
         if self.num_updates % self.every == 0:
-            followed = [parameter.detach() for parameter in self._followed]
-            torch._foreach_lerp_(self._averages(), followed, 1 - self.decay**self.every)
+            averages = self._averages()
+            followed = [p.detach().to(a.dtype) for p, a in zip(self._followed, averages, strict=True)]
+            torch._foreach_lerp_(averages, followed, 1 - self.decay**self.every)
 
     @torch.no_grad()
     def averaged(self, module: nn.Module) -> nn.Module:
@@ -78,7 +91,10 @@ class WeightAverage(nn.Module):
         Raises:
             RuntimeError: no update has been made yet.
             ValueError: the module's parameters are not those that are followed.
+        TypeError: no module.
         """
+        if not isinstance(module, nn.Module):
+            raise TypeError(f"averaged takes the module that is followed; got {type(module).__name__}")
         num_taken = int(self.num_updates) // self.every
         if num_taken == 0:
             raise RuntimeError(
@@ -96,6 +112,16 @@ class WeightAverage(nn.Module):
 
     def _averages(self) -> list[Tensor]:
         return [self.get_buffer(f"average_{index}") for index in range(len(self._names))]
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
+        """Moves as any module does, and keeps its numbers where they would become less precise than float32."""
+        before = dict(self.named_buffers())
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        for name, buffer in before.items():
+            moved = self.get_buffer(name)
+            if buffer.is_floating_point() and moved.dtype != at_least_float32(moved.dtype):
+                setattr(self, name, buffer.to(moved.device))
+        return self
 
     def extra_repr(self) -> str:
         """The settings, for printing."""

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
 from improved_gan.distributed import global_mean
+from improved_gan.modes import in_mode
 
 __all__ = ["data_dependent_init_", "weight_norm"]
 
@@ -81,7 +82,8 @@ def data_dependent_init_(network: nn.Module, batch: Tensor, *, std: float | Mapp
     Layers with a method `start_from_batch_` are started in their turn, from their own input.
 
     One pass in training mode (noise and dropout on); each layer is normalised before the next one sees its output.
-    A layer without bias gets its deviation only. Buffers and the mode come back as they were. Autocast is off.
+    A layer without bias gets its deviation only. Parts that are frozen (in eval mode while the network trains) stay so.
+    Buffers and the mode of each module come back as they were. Autocast is off.
 
     Args:
         network: any module with layers that went through `weight_norm`; changed in place.
@@ -110,17 +112,16 @@ def data_dependent_init_(network: nn.Module, batch: Tensor, *, std: float | Mapp
     pending = {*layers, *others}
     hooks = [layer.register_forward_hook(_starter(name, wanted[name], pending)) for name, layer in layers.items()]
     hooks += [layer.register_forward_pre_hook(_other_starter(name, pending)) for name, layer in others.items()]
-    was_training, buffers = network.training, {name: buffer.clone() for name, buffer in network.named_buffers()}
-    try:
-        with torch.autocast(batch.device.type, enabled=False):
-            network.train()(batch)
-    finally:
-        torch.clear_autocast_cache()  # else a surrounding autocast would go on with the parameters as they were
-        for hook in hooks:
-            hook.remove()
-        network.train(was_training)
-        for name, buffer in network.named_buffers():
-            buffer.copy_(buffers[name])
+    buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
+    with torch.autocast(batch.device.type, enabled=False), in_mode(network, training=True):
+        try:
+            network(batch)
+        finally:
+            torch.clear_autocast_cache()  # else a surrounding autocast would go on with the parameters as they were
+            for hook in hooks:
+                hook.remove()
+            for name, buffer in network.named_buffers():
+                buffer.copy_(buffers[name])
     if pending:
         raise ValueError(f"these layers did not run on the batch: {sorted(pending)}")
 

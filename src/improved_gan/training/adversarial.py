@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from improved_gan.kernels.precision import precise
 from improved_gan.models.interface import Discriminator, Generator, Judgement, judge_together
 from improved_gan.techniques import (
     adversarial_discriminator_loss,
@@ -54,7 +55,7 @@ class Adversarial(Objective):
         losses = {"adversarial": self.adversarial_weight * self.discriminator_loss(real_logits, generated_logits)}
         monitors = _monitors(real_logits.detach(), generated_logits.detach(), real, generated)
         for judgement in labelled:  # one, or none
-            losses["supervised"] = self.supervised_weight * F.cross_entropy(judgement.logits.float(), batch.labels)
+            losses["supervised"] = self.supervised_weight * F.cross_entropy(precise(judgement.logits), batch.labels)
             monitors["labelled_error"] = error_share(judgement.logits, batch.labels)
         return Terms(losses, monitors)
 
@@ -95,7 +96,7 @@ def _monitors(
     The distances are between the features of neighbouring rows of a batch, whose order is random; the distance of the
     two means is in units of the real one. Over several ranks they are each rank's own, and the log has their mean.
     """
-    of_real, of_generated = (one.features.flatten(1).float() for one in (real, generated))
+    of_real, of_generated = (precise(one.features.flatten(1)) for one in (real, generated))
     real_distance, generated_distance = _distance_of_neighbours(of_real), _distance_of_neighbours(of_generated)
     apart = torch.linalg.vector_norm(of_real.mean(0) - of_generated.mean(0))
     return {

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from improved_gan.kernels.precision import precise
 from improved_gan.models.interface import Discriminator, Generator, judge_together
 from improved_gan.techniques import feature_matching_loss, real_logit, semi_supervised_losses
 
@@ -106,7 +107,7 @@ class SemiSupervised(Objective):
             "unsupervised": self.unsupervised_weight * unsupervised,
         }
         if guessed and batch.guesses is not None:
-            losses["guessed"] = self.supervised_weight * F.cross_entropy(guessed[0].float(), batch.guesses)
+            losses["guessed"] = self.supervised_weight * F.cross_entropy(precise(guessed[0]), batch.guesses)
         return Terms(
             losses=losses,
             monitors={
@@ -132,7 +133,7 @@ class LabelsAlone(Objective):
     def discriminator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
         """L_supervised of section 5."""
         logits = discriminator(batch.labelled_images).logits
-        loss = F.cross_entropy(logits.float(), batch.labels)
+        loss = F.cross_entropy(precise(logits), batch.labels)
         return Terms(losses={"supervised": loss}, monitors={"labelled_error": error_share(logits, batch.labels)})
 
     def generator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from improved_gan.kernels.precision import precise
 from improved_gan.models.interface import Discriminator, Generator, frozen, judge_together
 from improved_gan.techniques import (
     answer_divergence,
@@ -54,14 +55,14 @@ class Regularised(Objective):
         judged += [] if batch.guessed_images is None else [batch.guessed_images]
         labelled, *answers = (judgement.logits for judgement in judge_together(discriminator, judged))
         guessed = answers.pop() if batch.guessed_images is not None else None
-        losses = {"supervised": F.cross_entropy(labelled.float(), batch.labels)}
+        losses = {"supervised": F.cross_entropy(precise(labelled), batch.labels)}
         for name, answer in zip(forms, answers, strict=False):
             weight = self.adversarial_weight if name == "virtual_adversarial" else self.deformed_weight
             losses[name] = weight * answer_divergence(clean, answer)
         losses["entropy"] = self.entropy_weight * torch.stack([conditional_entropy(one) for one in answers]).sum()
         losses["balance"] = -self.balance_weight * marginal_entropy(torch.cat(answers))
         if guessed is not None and batch.guesses is not None:
-            losses["guessed"] = self.guessed_weight * F.cross_entropy(guessed.float(), batch.guesses)
+            losses["guessed"] = self.guessed_weight * F.cross_entropy(precise(guessed), batch.guesses)
         error = (labelled.detach().argmax(1) != batch.labels).float().mean()
         return Terms(losses=losses, monitors={"labelled_error": error})
 

@@ -9,7 +9,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from improved_gan.kernels.precision import precise
 from improved_gan.models.interface import Generator
+from improved_gan.modes import in_mode
 from improved_gan.techniques import WeightAverage
 from improved_gan.training.checkpoints import write_atomically
 
@@ -23,7 +25,7 @@ _SETTLING_BATCHES, _SETTLING_SIZE = 50, 100  # running statistics forget 0.9 a b
 def sample(generator: Generator, num: int, *, seed: int) -> Tensor:
     """Images from latents that depend on the seed alone, made in evaluation mode.
 
-    The global random state and the generator's mode stay as they are.
+    The global random state and the mode of each of the generator's modules stay as they are.
 
     Args:
         generator: any generator.
@@ -35,31 +37,25 @@ def sample(generator: Generator, num: int, *, seed: int) -> Tensor:
     """
     source = torch.Generator().manual_seed(seed)
     latents = generator.draw_latents(num, source=source)
-    was_training = generator.training
-    generator.eval()
-    try:
+    with in_mode(generator, training=False):
         return torch.cat([to_uint8(generator(chunk)) for chunk in torch.split(latents, _CHUNK)])
-    finally:
-        generator.train(was_training)
 
 
 @torch.no_grad()
 def averaged_generator(generator: Generator, average: WeightAverage) -> Generator:
     """A copy with averaged weights, whose batch norm statistics, if it has any, are those of these weights.
 
-    The global random state stays as it is.
+    The global random state stays as it is. Batch norm that is frozen (in evaluation mode while the generator trains)
+    keeps its statistics.
     """
     result = average.averaged(generator)
     assert isinstance(result, Generator)
     if not any(name.endswith("running_mean") for name, _ in result.named_buffers()):
         return result
     source = torch.Generator().manual_seed(0)
-    was_training = result.training
-    result.train()
-    with torch.random.fork_rng():
+    with in_mode(result, training=True), torch.random.fork_rng():
         for _ in range(_SETTLING_BATCHES):
             result(result.draw_latents(_SETTLING_SIZE, source=source))
-    result.train(was_training)
     return result
 
 
@@ -69,7 +65,7 @@ def to_uint8(images: Tensor) -> Tensor:
     >>> to_uint8(torch.tensor([0.0, 0.5, 1.0]))
     tensor([  0, 128, 255], dtype=torch.uint8)
     """
-    return images.detach().float().mul(255).round().clamp(0, 255).to("cpu", torch.uint8)
+    return precise(images.detach()).mul(255).round().clamp(0, 255).to("cpu", torch.uint8)
 
 
 def grid(images: Tensor, *, columns: int | None = None, pixel_size: int | None = None, gap: int = 2) -> Tensor:

@@ -1,0 +1,41 @@
+"""A conditional DCGAN with virtual batch normalization (paper, section 3.5; docs/techniques/reference_batch.md)."""
+
+import torch
+from torch import Tensor, nn
+
+import dcgan
+from improved_gan.techniques import ReferenceBatch, convert_virtual_batch_norm
+
+
+class Conditional(nn.Module):
+    """Latents and classes, two inputs, to images: each class shifts the latents."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shifts, self.network = nn.Embedding(10, dcgan.LATENTS), dcgan.make_generator()
+
+    def forward(self, latents: Tensor, classes: Tensor) -> Tensor:
+        images: Tensor = self.network(latents + self.shifts(classes))
+        return images
+
+
+class WithDrawnClasses(nn.Module):
+    """What the example's training loop calls with latents alone."""
+
+    def __init__(self, generator: nn.Module) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def forward(self, latents: Tensor) -> Tensor:
+        images: Tensor = self.generator(latents, torch.arange(len(latents)) % 10)
+        return images
+
+
+def make_gan() -> dcgan.Gan:
+    network = convert_virtual_batch_norm(Conditional())
+    reference = torch.randn(dcgan.BATCH, dcgan.LATENTS), torch.arange(dcgan.BATCH) % 10  # drawn once; saved with it
+    return dcgan.Gan(WithDrawnClasses(ReferenceBatch(network, reference)))
+
+
+if __name__ == "__main__":
+    dcgan.main(make_gan)

@@ -1,0 +1,152 @@
+"""The reference batch of virtual batch normalization (paper, section 3.5), run together with the live batch.
+
+    training     one pass of [reference, live batch]; the output of the reference's rows is dropped
+    evaluation   the reference's statistics are kept, and an image does not depend on its neighbours
+
+A conditional generator has several inputs, and the reference has as many: its own latents and its own labels.
+
+Use: `generator = ReferenceBatch(convert_virtual_batch_norm(generator), (reference_latents, reference_labels))`.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from improved_gan.distributed import from_main
+from improved_gan.kernels.network_inputs import NetworkInputs, network_inputs
+
+__all__ = ["ReferenceBatch"]
+
+
+@runtime_checkable
+class _FollowsReference(Protocol):
+    """A layer that is told where the reference is: `VirtualBatchNorm`."""
+
+    def begin_reference(self, num_rows: int, *, keep: bool = False) -> None: ...
+
+    def end_reference(self) -> None: ...
+
+
+class ReferenceBatch(nn.Module):
+    """Runs a network with virtual batch normalization together with its reference batch.
+
+    Training: reference and live batch in one pass; gradients flow through the reference statistics. Eval mode: the
+    statistics are computed when first needed and again whenever a parameter or buffer of the network has changed, and
+    the batch runs in blocks of a fixed number of rows, so that one image alone comes out bit for bit as in a batch.
+
+    Args:
+        network: takes one or several inputs (N, ...) and returns (N, ...), with VirtualBatchNorm layers in it, each
+            used once in a pass.
+        reference: input of the network, (n, ...) with n >= 2, drawn once: latents for a generator. A tuple where it
+            takes several inputs (latents, labels), a dictionary where it takes them by keyword. Buffers: saved, moved
+            and loaded with the network. On several ranks all take those of rank 0.
+        keywords: further inputs of the reference, which the network takes by keyword.
+        rows_at_once: size of the blocks in eval mode; None runs the batch whole, equal but for rounding.
+
+    Raises:
+        ValueError: no VirtualBatchNorm in the network, fewer than two examples or rows_at_once. When called: inputs
+            that differ from the reference in number, name, shape or dtype.
+        TypeError: an input, or the network's output, that is no tensor.
+
+    Shape: (N, ...), as many and under the same names as the reference's -> what the network makes of it, (N, ...).
+
+    Source: paper, section 3.5. A change that PyTorch does not count (through `parameter.data`) needs `refresh()`.
+
+    >>> from improved_gan.techniques import VirtualBatchNorm
+    >>> network = nn.Sequential(nn.Linear(3, 4), VirtualBatchNorm(4))
+    >>> generator = ReferenceBatch(network, torch.randn(16, 3)).eval()
+    >>> latents = torch.randn(8, 3)
+    >>> torch.equal(generator(latents)[:1], generator(latents[:1]))
+    True
+    """
+
+    reference: Tensor  # where there is one alone; else reference_0, ..., reference_NAME
+
+    def __init__(
+        self,
+        network: nn.Module,
+        reference: Tensor | Sequence[Tensor] | Mapping[str, Tensor],
+        *,
+        keywords: Mapping[str, Tensor] | None = None,
+        rows_at_once: int | None = 16,
+    ) -> None:
+        super().__init__()
+        _leave_the_check_out_of_compiled_graphs()
+        if not any(isinstance(layer, _FollowsReference) for layer in network.modules()):
+            raise ValueError("the network has no VirtualBatchNorm: apply convert_virtual_batch_norm(network) first")
+        inputs = network_inputs(reference, keywords)
+        if len(inputs) < 2:
+            shapes = ", ".join(str(tuple(one.shape)) for one in inputs.tensors())
+            raise ValueError(f"reference must be (n, ...) with n >= 2 examples; got {shapes}")
+        if rows_at_once is not None and rows_at_once < 2:
+            raise ValueError(f"rows_at_once must be at least 2 (one row is rounded differently); got {rows_at_once}")
+        self.network, self.rows_at_once = network, rows_at_once
+        alone = len(inputs.positional) == 1 and not inputs.keywords
+        self._places = ["reference"] if alone else [f"reference_{index}" for index in range(len(inputs.positional))]
+        self._names = {name: f"reference_{name}" for name in inputs.keywords}
+        for name, values in zip([*self._places, *self._names.values()], inputs.tensors(), strict=True):
+            self.register_buffer(name, from_main(values).clone())
+        self._kept_for: list[object] = []  # what the kept statistics follow from
+
+    def forward(self, *inputs: Tensor, **keywords: Tensor) -> Tensor:
+        """The network's output (N, ...) for its inputs (N, ...); the reference's own output is not returned."""
+        live, reference = network_inputs(inputs, keywords), self._reference()
+        if live.kind() != reference.kind():
+            raise ValueError(f"inputs must be as the reference, {reference.describe('N')}; got {live.describe()}")
+        if self.training:
+            return self._run(reference.then(live), len(reference))[len(reference) :]
+        self._refresh_if_stale()
+        size = self.rows_at_once or max(1, len(live))
+        outputs = [self._run(live.block(i, size, reference), 0) for i in range(0, max(1, len(live)), size)]
+        return torch.cat(outputs)[: len(live)]
+
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """Compute the kept statistics now, with the network's present weights and mode."""
+        reference = self._reference()
+        self._run(reference, len(reference), keep=True)
+        self._kept_for = self._state()
+
+    def _refresh_if_stale(self) -> None:
+        state = self._state()
+        pairs = zip(state, self._kept_for, strict=False)
+        if len(state) != len(self._kept_for) or any(a is not b and (isinstance(a, Tensor) or a != b) for a, b in pairs):
+            self.refresh()
+
+    def _state(self) -> list[object]:
+        """All that the statistics follow from: tensors and how often each was changed in place, and autocast."""
+        others = [module for module in self.network.modules() if not isinstance(module, _FollowsReference)]
+        buffers = [buffer for module in others for buffer in module.buffers(recurse=False)]
+        references = self._reference().tensors()
+        tensors: list[Tensor] = [*references, *self.network.parameters(), *buffers]
+        versions: list[object] = [(None if t.is_inference() else t._version, t.dtype, t.device) for t in tensors]
+        device = references[0].device.type
+        autocast = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+        return [*tensors, *versions, torch.get_autocast_dtype(device) if autocast else None]
+
+    def _reference(self) -> NetworkInputs:
+        keywords = {name: self.get_buffer(buffer) for name, buffer in self._names.items()}
+        return NetworkInputs(tuple(self.get_buffer(name) for name in self._places), keywords)
+
+    def _run(self, inputs: NetworkInputs, num_reference: int, *, keep: bool = False) -> Tensor:
+        """A pass whose first rows are the reference; 0: with the statistics that are kept."""
+        layers = [layer for layer in self.network.modules() if isinstance(layer, _FollowsReference)]
+        for layer in layers:
+            layer.begin_reference(num_reference, keep=keep)
+        try:
+            output = inputs.call(self.network)
+        finally:
+            for layer in layers:
+                layer.end_reference()
+        if not isinstance(output, Tensor):
+            raise TypeError(f"the network must return one tensor (N, ...); got {type(output).__name__}")
+        return output
+
+
+@cache  # and not a decorator, which would import the compiler, two seconds, with this file
+def _leave_the_check_out_of_compiled_graphs() -> None:
+    ReferenceBatch._refresh_if_stale = torch.compiler.disable(ReferenceBatch._refresh_if_stale)  # type: ignore
