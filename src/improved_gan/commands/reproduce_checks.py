@@ -31,7 +31,7 @@ def check(plan: Plan, missing: list[Job], console: Console) -> None:
     """
     options = missing[0].options
     if options.score_with is not None or plan.table.measure.log_name.startswith("samples/"):
-        _check_network(options.score_with, console)
+        _check_network(options.score_with, console, trust=options.trust)
     recipes = [
         find_recipe(name, labels=labels) for name, labels in dict.fromkeys((job.recipe, job.labels) for job in missing)
     ]
@@ -41,10 +41,10 @@ def check(plan: Plan, missing: list[Job], console: Console) -> None:
         LabelSplit.draw(classes[recipe.load_data], recipe.num_labels, seed=1, include_labelled=recipe.include_labelled)
 
 
-def _check_network(name: str | None, console: Console) -> None:
+def _check_network(name: str | None, console: Console, *, trust: bool) -> None:
     classifier = None if name in (None, "inception") else name
     try:
-        choose_network(classifier, weights=None, precision="float32", device="cpu", console=console)
+        choose_network(classifier, weights=None, precision="float32", device="cpu", console=console, trust=trust)
     except DataError as error:
         if classifier is not None:
             raise DataError(f"--score-with {name} is none of: inception, a run folder, module:function") from error

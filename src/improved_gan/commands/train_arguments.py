@@ -18,6 +18,7 @@ from improved_gan.commands.folder_options import (
     Workers,
 )
 from improved_gan.commands.train_options import ChannelsLast, Compile, DataFolder, GeneratorSteps, MicroBatch, Precision
+from improved_gan.commands.trust import TrustOption
 
 __all__ = ["train"]
 
@@ -51,6 +52,7 @@ def train(
     score_with: ScoreWith = None,
     score_every: Annotated[int, typer.Option(help="Epochs between scores; 0: at the end alone.", min=0)] = 0,
     score_num: Annotated[int | None, typer.Option(help="How many samples are scored; default: 10,000.", min=1)] = None,
+    trust: TrustOption = False,
     models: Models = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done, and stop.")] = False,
     images: Images = None,

@@ -16,7 +16,6 @@ from improved_gan.commands.train_setup import TrainOptions, announce_run, keep_c
 from improved_gan.distributed import world_size
 from improved_gan.recipes.experiment import Experiment
 from improved_gan.recipes.recipe import Recipe, RecipeError
-from improved_gan.recipes.trained import OWN_RECIPE
 from improved_gan.reproduction.plan import run_name, training_seed
 from improved_gan.training.errors import DivergedError
 from improved_gan.training.interruption import listen_for_signals
@@ -142,7 +141,7 @@ def _train(models: list[_Model], schedule: Schedule, options: TrainOptions, cons
     total = schedule.epochs * batches[0].steps_per_epoch
     if options.recipe.endswith(".py"):
         for model in models:
-            keep_copy(Path(options.recipe), model.folder.path / OWN_RECIPE, console)
+            keep_copy(Path(options.recipe), model.folder, console)
     how = "already complete"
     if any(model.state.step < total or model.state.num_summed for model in models):
         how = "done"

@@ -40,6 +40,7 @@ class RunRecord:
         reports: the log in order of epochs; numbers that are not finite are left out.
         damaged_lines: of the log, passed over.
         pictures: the grid of samples after each epoch that has one.
+        code_sha256: of the recipe file that the run was made from; None for a built-in recipe.
     """
 
     path: Path
@@ -48,6 +49,7 @@ class RunRecord:
     reports: tuple[dict[str, Any], ...]
     damaged_lines: int
     pictures: dict[int, Path]
+    code_sha256: str | None = None
 
     @property
     def last(self) -> dict[str, Any]:
@@ -125,13 +127,21 @@ def read_run(path: Path, *, name: str | None = None) -> RunRecord:
         RunError: no run folder, or one whose recipe.json was changed.
     """
     folder = RunFolder(path)
-    settings = folder.recipe()["settings"]
+    stored = folder.recipe()
     reports, damaged = _read_log(folder.log_file)
     pictures = {}
     for file in sorted(folder.samples.glob("epoch-*.png")):
         if match := re.fullmatch(r"epoch-(\d+)\.png", file.name):
             pictures[int(match[1])] = file
-    return RunRecord(path, name or path.resolve().name, settings, reports, damaged, dict(sorted(pictures.items())))
+    return RunRecord(
+        path,
+        name or path.resolve().name,
+        stored["settings"],
+        reports,
+        damaged,
+        dict(sorted(pictures.items())),
+        stored.get("code_sha256"),
+    )
 
 
 def _read_log(path: Path) -> tuple[tuple[dict[str, Any], ...], int]:

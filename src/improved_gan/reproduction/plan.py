@@ -41,6 +41,7 @@ class RunOptions:
     device: str | None = None
     save_every: float = 60.0
     score_with: str | None = None
+    trust: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ class Job:
         given = {"--epochs": options.epochs, "--precision": options.precision, "--data": options.data}
         for name, value in {**given, "--score-with": options.score_with, "--device": device or options.device}.items():
             words += [] if value is None else [name, value]
-        return [str(word) for word in words]
+        return [str(word) for word in words] + ["--trust"] * options.trust
 
 
 @dataclass(frozen=True)

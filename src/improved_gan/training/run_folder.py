@@ -30,6 +30,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.recipe_file = path / "recipe.json"
+        self.code_file = path / "recipe.py"  # a copy of the user's recipe file, where the run came from one
         self.log_file = path / "log.jsonl"
         self.checkpoints = path / "checkpoints"
         self.samples = path / "samples"
@@ -49,7 +50,18 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         for left_over in (*self.path.glob(".*.tmp"), *self.checkpoints.glob(".*.tmp")):
             left_over.unlink()  # of a process that was killed while it wrote
-        self._write(self._with_texts_as_they_were(json.loads(json.dumps(settings))), extendable)
+        code_sha256 = self.recipe().get("code_sha256") if self.recipe_file.exists() else None
+        self._write(self._with_texts_as_they_were(json.loads(json.dumps(settings))), extendable, code_sha256)
+
+    def keep_code(self, content: bytes) -> None:
+        """Keep the recipe file that the run is made from, and its SHA-256 in recipe.json: only that is ever executed.
+
+        Raises:
+            RunError: recipe.json cannot be read.
+        """
+        stored = self.recipe()
+        write_atomically(self.code_file, content)
+        self._write(stored["settings"], tuple(stored["extendable"]), hashlib.sha256(content).hexdigest())
 
     def check(self, settings: dict[str, Any], *, extendable: tuple[str, ...] = ()) -> None:
         """Whether `claim` would be granted; nothing is written.
@@ -153,12 +165,12 @@ class RunFolder:
         kept = [line for line in self.read_log() if line["step"] <= step]
         write_atomically(self.log_file, "".join(json.dumps(line) + "\n" for line in kept).encode())
 
-    def _write(self, settings: dict[str, Any], extendable: tuple[str, ...]) -> None:
+    def _write(self, settings: dict[str, Any], extendable: tuple[str, ...], code_sha256: str | None) -> None:
         content = {
             "fingerprint": _fingerprint(settings, extendable),
             "extendable": list(extendable),
             "settings": settings,
-        }
+        } | ({} if code_sha256 is None else {"code_sha256": code_sha256})
         write_atomically(self.recipe_file, json.dumps(content, indent=1).encode())
 
 
