@@ -83,9 +83,7 @@ def run_export(
         temporary.replace(out)
     finally:
         temporary.unlink(missing_ok=True)
-    write_atomically(out.with_suffix(".card.json"), json.dumps(card, indent=1).encode())
-    write_atomically(out.with_suffix(".card.md"), markdown(card).encode())
-    _tell(card, out, console)
+    _finish(card, out, console)
     return card
 
 
@@ -109,7 +107,10 @@ def _complete(
     card["largest_difference"] = differences
 
 
-def _tell(card: dict[str, Any], out: Path, console: Console) -> None:
+def _finish(card: dict[str, Any], out: Path, console: Console) -> None:
+    """Write the card, and say what was made."""
+    write_atomically(out.with_suffix(".card.json"), json.dumps(card, indent=1).encode())
+    write_atomically(out.with_suffix(".card.md"), markdown(card).encode())
     names = ", ".join(one["name"] for one in card["outputs"])
     say(console, f"{card['what']} in {out}: {card['input']['name']} {tuple(card['input']['shape'])} -> {names}")
     largest = max(card["largest_difference"].values())

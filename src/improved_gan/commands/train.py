@@ -9,6 +9,7 @@ import torch
 from rich.console import Console
 
 from improved_gan.commands.sample_scores import Score, sample_scores
+from improved_gan.commands.train_cost import place, tell_cost
 from improved_gan.commands.train_folder import announce, check_unchanged, keep_listing, look_at
 from improved_gan.commands.train_models import train_models
 from improved_gan.commands.train_setup import TrainOptions, announce_run, keep_copy, prepare, resume, say_end
@@ -85,6 +86,7 @@ def train_recipe(
             trust=trust_or_ask(console, trust=options.trust),
         )
     if options.dry_run:
+        tell_cost(experiment, console)
         console.print("dry run: nothing was trained or written")
         return out
     state = experiment.start(warn=partial(warn, console))
@@ -131,7 +133,8 @@ def _train(
         say_end(folder, console, "already complete")
         return
     events = folder.tensorboard if rank() == 0 else None
-    reporter = Reporter(events, total_steps=total_steps, first_step=state.step, console=console)
+    where = place(experiment.device)
+    reporter = Reporter(events, total_steps=total_steps, first_step=state.step, console=console, where=where)
     with listen_for_signals() as stop, processes.telling(), reporter:
         train(
             state,

@@ -79,7 +79,7 @@ def train(
     run = Run(state, schedule, folder, fingerprint, evaluate, reporter, score)
     run.make_up_for_report(batches)
     for epoch, batch in take_steps(state, batches, objective, schedule):
-        reporter.advance()
+        reporter.advance(state.means)
         # The report first: a checkpoint of an epoch's last step stands after it, so that no resume can miss it.
         if state.step % batches.steps_per_epoch == 0:
             run.close_epoch(epoch + 1, batch)
