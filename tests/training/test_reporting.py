@@ -1,4 +1,5 @@
 import io
+import itertools
 from pathlib import Path
 
 import torch
@@ -95,7 +96,7 @@ def test_without_a_terminal_there_is_a_line_at_least_each_minute() -> None:
     lines = made(7.0, 30)
     assert lines[1] == ("step 8/2000  D supervised 0.5000  G feature matching 2.0000  about 3.9 hours left")
     steps = [0, *(int(line.split("/")[0].removeprefix("step ")) for line in lines[1:])]
-    assert all((later - earlier) * 7.0 <= 60 for earlier, later in zip(steps, steps[1:], strict=False))
+    assert all((later - earlier) * 7.0 <= 60 for earlier, later in itertools.pairwise(steps))
     assert (30 - steps[-1]) * 7.0 <= 60
     assert len(steps) - 1 <= 210 / 49  # and not more of them than that takes
 

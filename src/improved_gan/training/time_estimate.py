@@ -34,7 +34,7 @@ class StepTimer:
     def __init__(self, total_steps: int, *, first_step: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
         self.done, self.total = first_step, total_steps
         self._clock, self._made = clock, 0
-        self._began = self._now = clock()
+        self._began = self.now = clock()  # `now`: when the last step ended
         self._marks: deque[tuple[int, float]] = deque()  # steps done, and when; a second apart
 
     def step(self) -> None:
@@ -44,7 +44,7 @@ class StepTimer:
         self._made += 1
         if not self._marks and self._made < _WARM_UP_STEPS and now - self._began < _WARM_UP_SECONDS:
             return
-        self._now = now
+        self.now = now
         if not self._marks or now - self._marks[-1][1] >= 1.0:
             self._marks.append((self.done, now))
         while len(self._marks) > 2 and now - self._marks[0][1] > _WINDOW:
@@ -55,7 +55,7 @@ class StepTimer:
         if not self._marks:
             return None
         first, began = self._marks[0]
-        steps, seconds = self.done - first, self._now - began
+        steps, seconds = self.done - first, self.now - began
         enough = steps >= _MEASURED_STEPS and seconds >= _MEASURED_SECONDS
         return seconds / steps if enough or (steps and seconds >= _WARM_UP_SECONDS) else None
 
