@@ -32,8 +32,9 @@ def test_a_run_made_longer_is_no_longer_done(tmp_path: Path) -> None:
 def test_the_last_whole_report_counts(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
     assert last_report(log) == {}
-    log.write_text('{"epoch": 1}\n' + json.dumps({"epoch": 2, "note": "x" * 70_000}) + '\n{"epoch": 3}\n{"epo')
-    assert last_report(log) == {"epoch": 3}
+    one, two, three = ({"epoch": epoch, "step": 12 * epoch} for epoch in (1, 2, 3))
+    log.write_text("\n".join(map(json.dumps, (one, {**two, "note": "x" * 70_000}, three))) + '\n{"epo')
+    assert last_report(log) == three
 
 
 def test_a_lock_is_seen_and_left_as_it_is(tmp_path: Path) -> None:

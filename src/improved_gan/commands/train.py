@@ -48,8 +48,9 @@ def run_training(options: TrainOptions, console: Console) -> Path:
             announce(own, console)
             recipe = _changed(folder_recipe(own.dataset, num_labels=options.labels), options)
             return train_recipe(recipe, options, console, own=own, processes=processes)
+        recipe = _recipe(options)  # first: an unknown name is told as such
         options.own.refuse(options.recipe)
-        return train_recipe(_recipe(options), options, console, processes=processes)
+        return train_recipe(recipe, options, console, processes=processes)
 
 
 def train_recipe(

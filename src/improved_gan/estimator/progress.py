@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from improved_gan.estimator.choice import Choice
 from improved_gan.estimator.member import Member
 from improved_gan.recipes.recipe import Recipe
-from improved_gan.training import alarms
+from improved_gan.training.alarms import Setting, check
 from improved_gan.training.errors import DivergedError
 from improved_gan.training.reporting import cost, say
 from improved_gan.training.state import TrainingState
@@ -140,19 +140,28 @@ class Progress:
     def _report(self, epochs: int) -> None:
         if names := self.state.not_finite():
             raise DivergedError(
-                f"{', '.join(names)} is not finite after epoch {epochs}: training has diverged. Try a smaller "
-                "learning_rate, or precision='float32'"
+                f"{', '.join(names)} is not finite after epoch {epochs}: training has diverged. Try "
+                + " or ".join(["a smaller learning_rate", "precision='float32'"][: 1 + (not self._setting().float32)])
             )
         line = {"epoch": epochs, "seconds": round(self.state.seconds, 3), **self.state.take_means()}
         if self.validation is not None:
             line |= self._validate(self.validation)
         self.history.append(line)
-        self.alarms = [alarm.message for alarm in alarms.check(line)]
+        self.alarms = [alarm.message for alarm in check(line, step=self.state.step, setting=self._setting())]
         reports = math.ceil(self.recipe.epochs / self.recipe.report_every)
         if self.verbose and (self.verbose > 1 or len(self.history) % max(1, reports // 10) == 0):
             self._say(self._words(line))
             for message in self.alarms:
                 say(Console(file=sys.stdout), f"warning: {message}")
+
+    def _setting(self) -> Setting:
+        """What the training does already, and what a user of `fit` cannot change."""
+        return Setting(
+            generator_steps=None,
+            adam_epsilon=1e-4,  # set by the recipe
+            float32=self.recipe.precision == "float32",
+            checkpoints=False,
+        )
 
     def _validate(self, validation: Validation) -> dict[str, float]:
         score = validation.judge(self.state.average.averaged(self.state.discriminator))
@@ -175,7 +184,8 @@ class Progress:
         seconds = line["seconds"] * self.members  # those of a member are its share
         left = seconds * (total - done) / done
         which = f"model {self.number}  " if self.members > 1 else ""
-        return f"{which}epoch {done}/{total}  {_shown(line)}  {seconds:.0f} s{f', about {in_words(left)} left' if left else ''}"
+        rest = f", about {in_words(left)} left" if left else ""
+        return f"{which}epoch {done}/{total}  {_shown(line)}  {seconds:.0f} s{rest}"
 
 
 def _shown(line: Mapping[str, float]) -> str:

@@ -11,7 +11,7 @@ import torch
 from improved_gan.models import Discriminator, Generator
 from improved_gan.recipes.folder import folder_again
 from improved_gan.recipes.own_code import Trust, code_of_run
-from improved_gan.recipes.recipe import Recipe, RecipeError
+from improved_gan.recipes.recipe import Recipe
 from improved_gan.recipes.registry import built_in, from_code
 from improved_gan.techniques import WeightAverage
 from improved_gan.training.checkpoints import load_newest
@@ -59,7 +59,7 @@ def load_trained(path: Path, *, device: str = "cpu", warn: Callable[[str], None]
         RunError: no run folder, no checkpoint, one that does not fit, or code that is not trusted.
     """
     folder = RunFolder(path)
-    stored = folder.recipe()
+    stored = folder.trained_recipe()
     settings = stored["settings"]
     recipe = recipe_of_run(path, settings, code_sha256=stored.get("code_sha256"), trust=trust)
     # What the command line changed counts too; everything else must be as it was.
@@ -85,11 +85,11 @@ def load_trained(path: Path, *, device: str = "cpu", warn: Callable[[str], None]
             generator_average = WeightAverage(generator, recipe.generator_average_decay)
             generator_average.load_state_dict(below(tensors, "generator_average"))
             generator = averaged_generator(generator, generator_average)
-    except (RuntimeError, RecipeError) as error:
+        step = int(tensors["progress.step"])
+    except (RuntimeError, KeyError, ValueError, TypeError) as error:
         raise RunError(f"the checkpoint in {path} does not fit the networks of its recipe: {error}") from error
     averaged = average.averaged(discriminator)
     assert isinstance(averaged, Discriminator)
-    step = int(tensors["progress.step"])
     return Trained(generator.to(device).eval(), averaged.to(device).eval(), settings, step)
 
 

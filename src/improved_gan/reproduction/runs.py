@@ -8,6 +8,7 @@ from typing import Any
 
 from improved_gan.reproduction.plan import Job
 from improved_gan.training.checkpoints import newest_checkpoint
+from improved_gan.training.report_line import read_report_line
 from improved_gan.training.run_folder import RunFolder
 
 __all__ = ["Run", "is_locked", "last_report", "look", "read_note"]
@@ -69,14 +70,11 @@ def last_report(log: Path) -> dict[str, Any]:
         with log.open("rb") as file:
             file.seek(max(0, file.seek(0, 2) - _TAIL))
             lines = file.read().splitlines()
-    except FileNotFoundError:
+    except OSError:
         return {}
     for line in reversed(lines):
-        try:
-            report = json.loads(line)
-        except ValueError:
-            continue  # cut short by a crash, or the first line of the tail
-        if isinstance(report, dict):
+        report = read_report_line(line)
+        if report is not None:  # else cut short by a crash, or the first line of the tail
             return report
     return {}
 
@@ -85,7 +83,7 @@ def read_note(file: Path) -> dict[str, Any]:
     """What a JSON file beside a run holds; nothing where it is missing, damaged or of another kind."""
     try:
         content = json.loads(file.read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 
@@ -102,5 +100,5 @@ def _failure(job: Job) -> str:
         return str(json.loads(job.beside("failed.json").read_text())["message"])
     except FileNotFoundError:
         return ""
-    except (ValueError, KeyError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return f"failed; see {job.beside('log')}"

@@ -141,10 +141,10 @@ def summary(line: Mapping[str, Any]) -> str:
     >>> summary({"epoch": 3, "epochs": 10, "test/error": 0.0123, "test/wrong": 123, "discriminator/supervised": 0.01})
     'epoch 3/10  test error 1.23% (123 wrong)  D supervised 0.0100'
     """
-    parts = [f"epoch {line['epoch']}/{line['epochs']}"]
+    parts = [f"epoch {line['epoch']}/{line.get('epochs', '?')}"]
     for kind in ("test", "validation"):
         if f"{kind}/error" in line:
-            parts.append(f"{kind} error {line[f'{kind}/error']:.2%} ({line[f'{kind}/wrong']} wrong)")
+            parts.append(f"{kind} error {line[f'{kind}/error']:.2%} ({line.get(f'{kind}/wrong', '?')} wrong)")
     return "  ".join(part for part in (*parts, _losses(line)) if part)
 
 

@@ -7,13 +7,15 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from improved_gan.training.checkpoints import write_atomically
 from improved_gan.training.errors import RunError
+from improved_gan.training.nearby_runs import no_run
+from improved_gan.training.report_line import read_report_line
 
 __all__ = ["TEXTS", "RunFolder"]
 
@@ -103,12 +105,31 @@ class RunFolder:
         Raises:
             RunError: it is missing or cannot be read.
         """
+        if not self.recipe_file.is_file():
+            raise RunError(no_run(self.path))
         try:
-            stored: dict[str, Any] = json.loads(self.recipe_file.read_text())
-            if stored["fingerprint"] != _fingerprint(stored["settings"], tuple(stored["extendable"])):
-                raise RunError(f"{self.recipe_file} was changed after the run began: restore it, or start a new run")
-        except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
-            raise RunError(f"{self.path} is no run folder: recipe.json cannot be read ({error})") from error
+            stored: dict[str, Any] = json.loads(self.recipe_file.read_text(encoding="utf-8"))
+            fingerprint = _fingerprint(stored["settings"], tuple(stored["extendable"]))
+        except (OSError, LookupError, TypeError, AttributeError, ValueError, RecursionError) as error:
+            problem = f"{type(error).__name__}: {error}"
+            raise RunError(f"{self.path} is no run folder: recipe.json cannot be read ({problem})") from error
+        if stored.get("fingerprint") != fingerprint or not isinstance(stored.get("code_sha256", ""), str):
+            raise RunError(f"{self.recipe_file} was changed after the run began: restore it, or start a new run")
+        return stored
+
+    def trained_recipe(self) -> dict[str, Any]:
+        """The same of a run of a recipe, whose settings are looked through: others can be relied upon to be there.
+
+        Raises:
+            RunError: it is missing, cannot be read, or lacks a setting.
+        """
+        stored = self.recipe()
+        problems = [name for name, fits in _SETTINGS.items() if not fits(stored["settings"].get(name))]
+        if problems:
+            raise RunError(
+                f"{self.recipe_file} does not describe a run ({', '.join(problems)} missing or of another kind): "
+                "restore it, or start a new run"
+            )
         return stored
 
     def precision(self) -> str | None:
@@ -150,15 +171,8 @@ class RunFolder:
         """Every report so far; a line that a crash cut short or damaged is passed over."""
         if not self.log_file.exists():
             return []
-        lines = []
-        for text in self.log_file.read_bytes().splitlines():
-            try:
-                line = json.loads(text)
-            except ValueError:  # also of bytes that are no UTF-8
-                continue
-            if isinstance(line, dict):
-                lines.append(line)
-        return lines
+        lines = map(read_report_line, self.log_file.read_bytes().splitlines())
+        return [line for line in lines if line is not None]
 
     def rewind_log(self, step: int) -> None:
         """Drop reports from after `step`: they will be made again."""
@@ -172,6 +186,27 @@ class RunFolder:
             "settings": settings,
         } | ({} if code_sha256 is None else {"code_sha256": code_sha256})
         write_atomically(self.recipe_file, json.dumps(content, indent=1).encode())
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_split(value: Any) -> bool:
+    return isinstance(value, dict) and all(_is_number(value.get(key)) for key in ("seed", "num_labels", "num_images"))
+
+
+_SETTINGS: dict[str, Callable[[Any], bool]] = {
+    "recipe": lambda value: isinstance(value, str),
+    "seed": _is_number,
+    "epochs": lambda value: _is_number(value) and value > 0,
+    "values": lambda value: isinstance(value, dict) and isinstance(value.get("precision"), str),
+    "label_split": _is_split,
+    "class_names": lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value),
+    "image_shape": lambda value: (
+        isinstance(value, list) and len(value) == 3 and all(_is_number(one) and 0 < one < 1 << 16 for one in value)
+    ),
+}
 
 
 def _fingerprint(settings: Mapping[str, Any], extendable: tuple[str, ...]) -> str:
