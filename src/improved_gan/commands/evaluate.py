@@ -75,10 +75,11 @@ def run_evaluation(options: EvaluateOptions, console: Console) -> dict[str, Any]
     device = choose_device(options.device)
     quiet = console if rank() == 0 else Console(quiet=True)
     trust = trust_or_ask(quiet, trust=options.trust)
-    asked = {"device": device, "console": quiet, "trust": trust}
-    choose = partial(choose_network, options.classifier, weights=options.weights, **asked)
+    choose = partial(
+        choose_network, options.classifier, weights=options.weights, device=device, console=quiet, trust=trust
+    )
     network = choose(precision=options.precision)
-    open_ = partial(open_pictures, seed=options.seed, **asked)
+    open_ = partial(open_pictures, seed=options.seed, device=device, console=quiet, trust=trust)
     pictures = _subset(open_(options.source, network, num=options.num), options.num)
     if "is" in names and len(pictures) < options.splits:
         raise MetricError(f"{options.splits} splits need at least {options.splits} images; got {len(pictures)}")

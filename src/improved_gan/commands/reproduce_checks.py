@@ -1,6 +1,7 @@
 """Before `improved-gan reproduce` starts its runs: what would fail in each of them, and how long they will take."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from rich.console import Console
@@ -11,6 +12,7 @@ from improved_gan.recipes.registry import find_recipe
 from improved_gan.reproduction.plan import Job, Plan
 from improved_gan.reproduction.records import expected_seconds, packaged_record, readable_duration
 from improved_gan.reproduction.runs import look
+from improved_gan.training.nearby_runs import did_you_mean
 from improved_gan.training.reporting import say
 
 __all__ = ["announce", "check", "time_in_all"]
@@ -47,7 +49,10 @@ def _check_network(name: str | None, console: Console, *, trust: bool) -> None:
         choose_network(classifier, weights=None, precision="float32", device="cpu", console=console, trust=trust)
     except DataError as error:
         if classifier is not None:
-            raise DataError(f"--score-with {name} is none of: inception, a run folder, module:function") from error
+            near = did_you_mean(Path(classifier))
+            raise DataError(
+                f"--score-with {name} is none of: inception, a run folder, module:function{near}"
+            ) from error
         raise DataError(
             "the samples are to be scored by Inception, whose weights are not at hand; see docs/metrics, or name "
             "another network: --score-with, a run folder or module:function"

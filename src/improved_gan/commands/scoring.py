@@ -21,6 +21,7 @@ from improved_gan.metrics.network import ScoringNetwork, digest_of, inception_ne
 from improved_gan.metrics.own_network import own_network
 from improved_gan.recipes.own_code import Trust
 from improved_gan.recipes.trained import Trained, load_trained
+from improved_gan.training.nearby_runs import did_you_mean
 from improved_gan.training.reporting import warn
 from improved_gan.training.sampling import to_uint8
 
@@ -83,7 +84,8 @@ def choose_network(
         return _run_network(trained, device)
     if ":" in classifier:
         return own_network(classifier)
-    raise DataError(f"{classifier} is neither a run folder nor module:function: --classifier wants one of them")
+    near = did_you_mean(Path(classifier))
+    raise DataError(f"{classifier} is neither a run folder nor module:function: --classifier wants one of them{near}")
 
 
 def check_precision(
@@ -143,6 +145,8 @@ def open_pictures(
     if (path / "recipe.json").is_file():
         trained = load_trained(path, device=device, warn=partial(warn, console), trust=trust)
         return _samples(path, trained, network, num=num or _DEFAULT_SAMPLES, seed=seed)
+    if not path.exists() and (near := did_you_mean(path)):
+        raise DataError(f"there is no {path}: neither images nor a run{near}")
     source = open_images(path)
 
     def decode(content: bytes) -> tuple[Tensor, tuple[str, ...]]:

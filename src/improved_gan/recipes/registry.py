@@ -42,10 +42,19 @@ def built_in(name: str, *, labels: int | None = None) -> Recipe:
         RecipeError: no such recipe; the nearest names are given.
     """
     if name not in RECIPES:
+        if Path(name).is_dir():
+            raise RecipeError(_a_folder(Path(name)))
         nearest = difflib.get_close_matches(name, RECIPES, n=3, cutoff=0.6)
         hint = f"did you mean {' or '.join(nearest)}?" if nearest else f"there are {', '.join(RECIPES)}."
         raise RecipeError(f"no recipe is called {name!r}: {hint} A file of your own is given by its path (*.py)")
     return RECIPES[name](labels)
+
+
+def _a_folder(path: Path) -> str:
+    """What was meant where a folder stands in the place of a recipe."""
+    if (path / "recipe.json").is_file():
+        return f"{path} is a run folder, no recipe: to go on with it give its own command, train RECIPE --out {path}"
+    return f"{path} is a folder, no recipe: to train on the images in it, train folder --images {path}"
 
 
 def from_code(content: bytes, path: Path, *, labels: int | None) -> Recipe:
