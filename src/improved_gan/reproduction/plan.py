@@ -97,8 +97,7 @@ class Job:
         words = ["train", self.recipe, "--labels", self.labels, "--seed", self.seed, "--split-seed", self.split]
         words += ["--out", self.folder if self.models == 1 else self.group]
         words += ["--threads", threads, "--save-every", options.save_every]
-        if self.models > 1:
-            words += ["--models", self.models]
+        words += ["--models", self.models] if self.models > 1 else []
         given = {"--epochs": options.epochs, "--precision": options.precision, "--data": options.data}
         for name, value in {**given, "--score-with": options.score_with, "--device": device or options.device}.items():
             words += [] if value is None else [name, value]
