@@ -8,11 +8,35 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["SemiSupervisedGANClassifier", "__version__"]
 
+_ROOMS = (  # sub-packages that one works with in Python
+    "data",
+    "estimator",
+    "export",
+    "kernels",
+    "labelling",
+    "metrics",
+    "models",
+    "recipes",
+    "reports",
+    "reproduction",
+    "techniques",
+    "theory",
+    "training",
+    "turing_test",
+)
+
 
 def __getattr__(name: str) -> Any:
-    """Import the estimator, and with it torch and scikit-learn, only where it is used."""
-    if name == "SemiSupervisedGANClassifier":
-        from improved_gan.estimator import SemiSupervisedGANClassifier
+    """Import the estimator and the sub-packages, and with them torch and scikit-learn, only where they are used."""
+    from importlib import import_module
 
-        return SemiSupervisedGANClassifier
+    if name == "SemiSupervisedGANClassifier":
+        return import_module("improved_gan.estimator").SemiSupervisedGANClassifier
+    if name in _ROOMS:
+        return import_module(f"improved_gan.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """What there is, imported already or not."""
+    return sorted({*(name for name in globals() if name.startswith("_")), *__all__, *_ROOMS})

@@ -17,7 +17,7 @@ from improved_gan.commands.export_options import export
 from improved_gan.commands.report_options import report
 from improved_gan.commands.reproduce_arguments import ManyLabels, reproduce
 from improved_gan.commands.sample_options import sample
-from improved_gan.commands.train_arguments import train
+from improved_gan.commands.train_arguments import OneRecipe, train
 from improved_gan.commands.turing_test import app as turing_test_app
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def start(
     """Options of every command; `version` is dealt with before any command runs."""
 
 
-app.command()(train)
+app.command(cls=OneRecipe)(train)
 
 
 @app.command()

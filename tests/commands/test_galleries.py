@@ -18,7 +18,9 @@ from improved_gan.training.errors import RunError
 def go(run: Path, out: Path, *, num: int | None = None, seed: int = 0, **words: object) -> str:
     screen = io.StringIO()
     console = Console(file=screen, width=300)
-    run_sampling(run, num=num, out=out, seed=seed, device="cpu", console=console, galleries=Galleries(**words))
+    run_sampling(
+        run, num=num, out=out, seed=seed, device="cpu", console=console, galleries=Galleries(**words), trust=True
+    )
     return screen.getvalue()
 
 
@@ -39,7 +41,7 @@ def test_all_galleries_are_the_same_for_a_seed_and_small(small_runs: dict[str, P
 
 
 def test_the_walk_is_the_generators(small_runs: dict[str, Path], tmp_path: Path) -> None:
-    trained = load_trained(small_runs["first"], warn=pytest.fail)
+    trained = load_trained(small_runs["first"], warn=pytest.fail, trust=True)
     for path in ("linear", "spherical"):
         draw_walks(trained, tmp_path / path, path=path, seed=5)
         latents = latent_path(trained.generator, path=path, walks=8, steps=10, seed=5)
@@ -84,7 +86,7 @@ def test_bad_input_is_told_before_anything_is_written(
 
 
 def test_other_data_is_refused(small_runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise DataError("not the run's")
 
     monkeypatch.setattr("improved_gan.commands.sample.find_data", refuse)

@@ -1,3 +1,4 @@
+import hashlib
 import io
 from pathlib import Path
 
@@ -17,11 +18,13 @@ def console() -> tuple[io.StringIO, Console]:
 
 def test_a_recipe_file_that_changed_is_kept_anew_with_a_warning(tmp_path: Path) -> None:
     screen, shown = console()
-    file, kept = tmp_path / "mine.py", tmp_path / "kept.py"
+    file, folder = tmp_path / "mine.py", RunFolder(tmp_path / "run")
+    folder.claim({"recipe": "mine"})
     for text, warnings in (("a", 0), ("a", 0), ("b", 1)):
         file.write_text(text)
-        keep_copy(file, kept, shown)
-        assert kept.read_text() == text
+        keep_copy(file, folder, shown)
+        assert folder.code_file.read_text() == text
+        assert folder.recipe()["code_sha256"] == hashlib.sha256(text.encode()).hexdigest()
         assert screen.getvalue().count("has changed since the run began") == warnings
 
 

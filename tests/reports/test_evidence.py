@@ -31,7 +31,7 @@ def run(small_runs: dict[str, Path], tmp_path: Path) -> Path:
 
 
 def look(record: RunRecord, data: Path | None = None) -> evidence.Evidence:
-    return gather(record, data_folder=data, device="cpu", say=lambda _: None, warn=pytest.fail)
+    return gather(record, data_folder=data, device="cpu", say=lambda _: None, warn=pytest.fail, trust=True)
 
 
 def test_the_classifier_is_the_one_whose_error_the_log_tells(run: Path) -> None:
@@ -72,7 +72,7 @@ def test_nothing_is_downloaded(run: Path, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("IMPROVED_GAN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: pytest.fail("it reached for the network"))
     with pytest.raises(DataError, match="downloads nothing: give the folder that holds the four MNIST files: --data"):
-        find_data(read_run(run), None)
+        find_data(read_run(run), None, trust=True)
 
 
 def test_other_data_than_the_runs_is_refused(run: Path) -> None:
@@ -83,7 +83,7 @@ def test_other_data_than_the_runs_is_refused(run: Path) -> None:
         record = read_run(run)
         changed = RunRecord(record.path, record.name, settings, record.reports, 0, record.pictures)
         with pytest.raises(DataError, match=r"not what .* was trained on"):
-            find_data(changed, None)
+            find_data(changed, None, trust=True)
 
 
 def test_test_images_without_labels_are_left_out_and_many_are_thinned(
@@ -93,7 +93,7 @@ def test_test_images_without_labels_are_left_out_and_many_are_thinned(
     labels = digits.test.labels.clone()
     labels[:100] = -1
     partly = Dataset("digits", digits.class_names, digits.train, LabelledImages(digits.test.images, labels))
-    monkeypatch.setattr(evidence, "find_data", lambda *_: partly)
+    monkeypatch.setattr(evidence, "find_data", lambda *_, **__: partly)
     monkeypatch.setattr(evidence, "_MOST_JUDGED", 50)
     found = look(read_run(run))
     assert found.judged.num_test == 400

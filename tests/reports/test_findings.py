@@ -46,7 +46,7 @@ def test_nothing_found_is_none() -> None:
 
 def test_neighbours_show_the_nearest_samples_first(small_runs: dict[str, Path]) -> None:
     evidence = gather(
-        read_run(small_runs["first"]), data_folder=None, device="cpu", say=lambda _: None, warn=pytest.fail
+        read_run(small_runs["first"]), data_folder=None, device="cpu", say=lambda _: None, warn=pytest.fail, trust=True
     )
     found = neighbour_findings(evidence)
     assert len(found["rows"]) == 12

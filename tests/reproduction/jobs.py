@@ -52,13 +52,15 @@ def fill(one: Job, *, wrong: int, epoch: int = 2, checkpoint: bool = True) -> No
         "recipe": "digits",
         "seed": one.seed,
         "epochs": one.epochs,
-        "label_split": {"seed": one.split, "num_labels": 50},
+        "label_split": {"seed": one.split, "num_labels": 50, "num_images": 1297},
+        "class_names": list("0123456789"),
+        "image_shape": [1, 8, 8],
         "values": values,
         "improved_gan": "0.1.0",
     }
     from improved_gan.training.run_folder import RunFolder
 
-    RunFolder(one.folder)._write(settings, ())
+    RunFolder(one.folder)._write(settings, (), None)
     for number in range(1, epoch + 1):
         report = {"epoch": number, "epochs": one.epochs, "step": 12 * number, "seconds": 30.0 * number}
         report |= {"test/wrong": wrong, "test/error": wrong / 500, "discriminator/supervised": 0.1 * number}

@@ -28,11 +28,11 @@ def test_a_run_made_longer_is_no_longer_done(tmp_path: Path) -> None:
 def test_the_last_whole_report_counts(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
     assert last_report(log) == {}
-    long = json.dumps({"epoch": 2, "step": 2, "note": "x" * 70_000})
-    log.write_text('{"epoch": 1, "step": 1}\n' + long + '\n{"epoch": 3, "step": 3}\n{"epo')
-    assert last_report(log) == {"epoch": 3, "step": 3}
-    log.write_text('{"epoch": 1, "step": 1}\n{"epoch": "x", "step": 1}\n{"epoch": 2}\n[1]\n' + "[" * 60_000)
-    assert last_report(log) == {"epoch": 1, "step": 1}
+    one, two, three = ({"epoch": epoch, "step": 12 * epoch} for epoch in (1, 2, 3))
+    log.write_text("\n".join(map(json.dumps, (one, {**two, "note": "x" * 70_000}, three))) + '\n{"epo')
+    assert last_report(log) == three
+    log.write_text(json.dumps(one) + '\n{"epoch": "x", "step": 1}\n{"epoch": 2}\n[1]\n' + "[" * 60_000)
+    assert last_report(log) == one
 
 
 def test_any_wrong_byte_in_a_runs_files_is_a_state(tmp_path: Path) -> None:

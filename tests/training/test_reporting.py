@@ -1,4 +1,5 @@
 import io
+import itertools
 from pathlib import Path
 
 import torch
@@ -62,3 +63,55 @@ def test_events_have_every_number_under_its_name(tmp_path: Path) -> None:
 
 def test_summary_leaves_monitors_out() -> None:
     assert "probability" not in summary(LINE)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def made(seconds: float, num: int, *, terminal: bool = False, reports: int = 0) -> list[str]:
+    """What a reporter says of that many steps of so many seconds, with a report after each `reports` of them."""
+    screen, clock = io.StringIO(), Clock()
+    console = Console(file=screen, width=200, force_terminal=terminal)
+    with Reporter(None, total_steps=2000, first_step=0, console=console, clock=clock) as reporter:
+        for step in range(1, num + 1):
+            clock.now += seconds
+            reporter.advance(lambda: {"discriminator/supervised": 0.5, "generator/feature_matching": 2.0})
+            if reports and step % reports == 0:
+                reporter.report({**LINE, "step": step, "alarms": []})
+    return screen.getvalue().splitlines()
+
+
+def test_the_first_steps_tell_the_cost() -> None:
+    assert made(1.0, 8)[0] == "about 33 minutes on this processor (1.0 s a step)"
+    assert any("about 33 minutes on this processor" in line for line in made(1.0, 8, terminal=True))
+    assert made(0.002, 2000) == []  # over before anybody asks
+
+
+def test_without_a_terminal_there_is_a_line_at_least_each_minute() -> None:
+    lines = made(7.0, 30)
+    assert lines[1] == ("step 8/2000  D supervised 0.5000  G feature matching 2.0000  about 3.9 hours left")
+    steps = [0, *(int(line.split("/")[0].removeprefix("step ")) for line in lines[1:])]
+    assert all((later - earlier) * 7.0 <= 60 for earlier, later in itertools.pairwise(steps))
+    assert (30 - steps[-1]) * 7.0 <= 60
+    assert len(steps) - 1 <= 210 / 49  # and not more of them than that takes
+
+
+def test_reports_count_as_lines_and_say_how_long() -> None:
+    lines = made(7.0, 30, reports=5)
+    assert [line.split("  ")[0] for line in lines if not line.startswith("about")] == ["epoch 2/10"] * 6
+    assert lines[-1].endswith("about 3.8 hours left")
+
+
+def test_steps_in_common_show_the_losses_of_the_last_report() -> None:
+    screen, clock = io.StringIO(), Clock()
+    with Reporter(None, total_steps=99, first_step=0, console=Console(file=screen, width=200), clock=clock) as reporter:
+        reporter.report({**LINE, "alarms": []})
+        for _ in range(20):
+            clock.now += 5.0
+            reporter.advance()
+    assert "step 11/99  D supervised 0.2500  G feature matching 1.5000  about 7 minutes left" in screen.getvalue()

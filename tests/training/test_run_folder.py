@@ -85,7 +85,7 @@ def test_the_log_rewinds_to_a_step_and_survives_a_torn_line(tmp_path: Path) -> N
     folder = claim(tmp_path)
     assert folder.read_log() == []
     for step in (10, 20, 30):
-        folder.append_log({"step": step})
+        folder.append_log({"epoch": step // 10, "step": step})
     with folder.log_file.open("ab") as file:
         file.write(b'\xff\xfe\x00\nnull\n{"step": 4')  # damaged, and cut short
     assert [line["step"] for line in folder.read_log()] == [10, 20, 30]

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 
 from improved_gan.commands.review import ReviewOptions, write_review
+from improved_gan.commands.trust import trust_or_ask
 from improved_gan.data.dataset import DataError, unit_range
 from improved_gan.data.image_pages import further_pages, pages_notice
 from improved_gan.data.image_sources import Read
@@ -55,6 +56,7 @@ def run_classification(
     console: Console,
     workers: int | None = None,
     review: ReviewOptions | None = None,
+    trust: bool = False,
 ) -> int:
     """Classify every image that can be read, a row each; a stopped run goes on, a finished one does only what is new.
 
@@ -68,7 +70,8 @@ def run_classification(
         DataError, RunError: no such images or run, or no image could be read; `out` is not touched.
         InterruptedRunError: stopped; the same command goes on.
     """
-    trained = load_trained(run, device=choose_device(device), warn=partial(warn, console))
+    trusted = trust_or_ask(console, trust=trust)
+    trained = load_trained(run, device=choose_device(device), warn=partial(warn, console), trust=trusted)
     _check_classes(trained, run, console)
     found = ImageList(images, root=None if review is None else recorded_path(run))
     for line in found.notices:

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from improved_gan.commands.trust import TrustOption
+
 __all__ = ["classify"]
 
 
@@ -26,6 +28,7 @@ def classify(
         Path | None, typer.Option(help="Earlier labels.csv: its images are not shown, its rows are kept.")
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Threads that decode images; default: up to 4.", min=1)] = None,
+    trust: TrustOption = False,
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda, cuda:1 ...; default: a GPU where there is one.")
     ] = None,
@@ -46,6 +49,15 @@ def classify(
 
     page = None if review is None else ReviewOptions(review, diverse, labels)
     if run_classification(
-        run, images, out=out, fit=fit, invert=invert, device=device, console=Console(), workers=workers, review=page
+        run,
+        images,
+        out=out,
+        fit=fit,
+        invert=invert,
+        device=device,
+        console=Console(),
+        workers=workers,
+        review=page,
+        trust=trust,
     ):
         raise typer.Exit(1)

@@ -19,6 +19,7 @@ from improved_gan import __version__
 from improved_gan.commands.feature_job import Job, bad_images, good_names
 from improved_gan.commands.score_card import show
 from improved_gan.commands.scoring import Pictures, check_precision, choose_network, open_pictures
+from improved_gan.commands.trust import trust_or_ask
 from improved_gan.data.download import cache_folder
 from improved_gan.distributed import rank, world_size
 from improved_gan.metrics import FeatureStatistics, MetricError
@@ -56,6 +57,7 @@ class EvaluateOptions:
     cache: Path | None = None
     device: str | None = None
     threads: int | None = None
+    trust: bool = False
 
 
 def run_evaluation(options: EvaluateOptions, console: Console) -> dict[str, Any]:
@@ -72,9 +74,12 @@ def run_evaluation(options: EvaluateOptions, console: Console) -> dict[str, Any]
         torch.set_num_threads(options.threads)
     device = choose_device(options.device)
     quiet = console if rank() == 0 else Console(quiet=True)
-    choose = partial(choose_network, options.classifier, weights=options.weights, device=device, console=quiet)
+    trust = trust_or_ask(quiet, trust=options.trust)
+    choose = partial(
+        choose_network, options.classifier, weights=options.weights, device=device, console=quiet, trust=trust
+    )
     network = choose(precision=options.precision)
-    open_ = partial(open_pictures, seed=options.seed, device=device, console=quiet)
+    open_ = partial(open_pictures, seed=options.seed, device=device, console=quiet, trust=trust)
     pictures = _subset(open_(options.source, network, num=options.num), options.num)
     if "is" in names and len(pictures) < options.splits:
         raise MetricError(f"{options.splits} splits need at least {options.splits} images; got {len(pictures)}")

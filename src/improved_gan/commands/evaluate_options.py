@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from improved_gan.commands.trust import TrustOption
+
 __all__ = ["evaluate"]
 
 
@@ -45,6 +47,7 @@ def evaluate(
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda, cuda:1 ...; default: a GPU where there is one.")
     ] = None,
+    trust: TrustOption = False,
     threads: Annotated[int | None, typer.Option(help="CPU threads; default: PyTorch's choice.", min=1)] = None,
 ) -> None:
     """Score images: Inception score, FID, KID, precision and recall, copies of training images, distinct samples.

@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
+from improved_gan.commands.trust import trust_or_ask
 from improved_gan.export.card import card_of, markdown, versions
 from improved_gan.export.checking import largest_differences
 from improved_gan.export.errors import ExportError
@@ -25,7 +26,15 @@ __all__ = ["run_export"]
 
 
 def run_export(
-    run: Path, *, what: str, format_: str, out: Path, layout: str, unfinished: bool, console: Console
+    run: Path,
+    *,
+    what: str,
+    format_: str,
+    out: Path,
+    layout: str,
+    unfinished: bool,
+    console: Console,
+    trust: bool = False,
 ) -> dict[str, Any]:
     """Write OUT, checked against the run's own network, and OUT's card as .card.json and .card.md.
 
@@ -41,7 +50,7 @@ def run_export(
     suffix, write, answer_of = FORMATS[format_]
     if out.suffix != suffix:
         raise ExportError(f"a file of format {format_} ends in {suffix}: give --out {out.with_suffix(suffix).name}")
-    trained = load_trained(run, warn=partial(warn, console))
+    trained = load_trained(run, warn=partial(warn, console), trust=trust_or_ask(console, trust=trust))
     log = _finished_log(run, trained, unfinished=unfinished)
     portable = make_portable(
         what,
@@ -74,9 +83,7 @@ def run_export(
         temporary.replace(out)
     finally:
         temporary.unlink(missing_ok=True)
-    write_atomically(out.with_suffix(".card.json"), json.dumps(card, indent=1).encode())
-    write_atomically(out.with_suffix(".card.md"), markdown(card).encode())
-    _tell(card, out, console)
+    _finish(card, out, console)
     return card
 
 
@@ -100,7 +107,10 @@ def _complete(
     card["largest_difference"] = differences
 
 
-def _tell(card: dict[str, Any], out: Path, console: Console) -> None:
+def _finish(card: dict[str, Any], out: Path, console: Console) -> None:
+    """Write the card, and say what was made."""
+    write_atomically(out.with_suffix(".card.json"), json.dumps(card, indent=1).encode())
+    write_atomically(out.with_suffix(".card.md"), markdown(card).encode())
     names = ", ".join(one["name"] for one in card["outputs"])
     say(console, f"{card['what']} in {out}: {card['input']['name']} {tuple(card['input']['shape'])} -> {names}")
     largest = max(card["largest_difference"].values())

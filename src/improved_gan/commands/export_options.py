@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from improved_gan.commands.trust import TrustOption
+
 __all__ = ["export"]
 
 
@@ -18,6 +20,7 @@ def export(
     layout: Annotated[
         str, typer.Option(help="Of images: nhwc (N, H, W, C), as Pillow and NumPy have them, or nchw.")
     ] = "nhwc",
+    trust: TrustOption = False,
     unfinished: Annotated[bool, typer.Option("--unfinished", help="Export a run that is not finished.")] = False,
 ) -> None:
     """Write a trained network as a file that needs none of this package, checked against it, with a model card.
@@ -30,4 +33,13 @@ def export(
 
     from improved_gan.commands.export import run_export
 
-    run_export(run, what=what, format_=format_, out=out, layout=layout, unfinished=unfinished, console=Console())
+    run_export(
+        run,
+        what=what,
+        format_=format_,
+        out=out,
+        layout=layout,
+        unfinished=unfinished,
+        console=Console(),
+        trust=trust,
+    )

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from PIL import Image
 
+from improved_gan.data import Dataset
 from improved_gan.recipes.trained import Trained
 from improved_gan.reports import film, walks
 from improved_gan.reports.beside_real import draw, rows_by_class
-from improved_gan.reports.evidence import find_data
 from improved_gan.reports.pictures import as_array, as_png, shrunk, within
 from improved_gan.reports.run_record import RunRecord
 from improved_gan.training.checkpoints import write_atomically
@@ -71,15 +71,10 @@ def draw_film(run: RunRecord, out: Path, *, warn: Callable[[str], None]) -> str:
     )
 
 
-def draw_nearest(run: RunRecord, trained: Trained, out: Path, *, data: Path | None, seed: int, device: str) -> str:
-    """Write `nearest.png` (at most 2 MB): for each class samples, each beside the nearest real images of the class.
-
-    Raises:
-        DataError: the data is not at hand, or not the run's.
-    """
-    found = find_data(run, data)
+def draw_nearest(run: RunRecord, trained: Trained, out: Path, *, data: Dataset, seed: int, device: str) -> str:
+    """Write `nearest.png` (at most 2 MB): for each class samples, each beside the nearest real images of the class."""
     classifier = trained.discriminator if run.learnt_classes and len(trained.class_names) > 1 else None
-    rows = rows_by_class(sample(trained.generator, _POOL, seed=seed), classifier, found, device=device)
+    rows = rows_by_class(sample(trained.generator, _POOL, seed=seed), classifier, data, device=device)
     _write(out / "nearest.png", draw(rows, trained.image_shape))
     kind = "of their class " if classifier else ""
     return f"samples beside the nearest real images {kind}in {out / 'nearest.png'} (seed {seed}, by pixels)"

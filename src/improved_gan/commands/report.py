@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
+from improved_gan.commands.trust import trust_or_ask
 from improved_gan.recipes.trained import choose_device
 from improved_gan.reports.evidence import gather
 from improved_gan.reports.page import Shown, render
@@ -30,6 +31,7 @@ class ReportOptions:
     folder_only: bool = False
     device: str | None = None
     threads: int | None = None
+    trust: bool = False
 
 
 def run_report(options: ReportOptions, console: Console) -> None:
@@ -45,12 +47,17 @@ def run_report(options: ReportOptions, console: Console) -> None:
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     device = choose_device(options.device)
-    shown = []
+    shown, trust = [], trust_or_ask(console, trust=options.trust)
     for run in read_runs(options.runs):
         evidence = None
         if not options.folder_only:
             evidence = gather(
-                run, data_folder=options.data, device=device, say=partial(say, console), warn=partial(warn, console)
+                run,
+                data_folder=options.data,
+                device=device,
+                say=partial(say, console),
+                warn=partial(warn, console),
+                trust=trust,
             )
             for reason in dict.fromkeys(evidence.missing.values()):
                 say(console, f"{run.name}: without all its parts: {reason}")

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from improved_gan.commands.trust import TrustOption
+
 __all__ = ["report"]
 
 
@@ -21,6 +23,7 @@ def report(
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda, cuda:1 ...; default: a GPU where there is one.")
     ] = None,
+    trust: TrustOption = False,
     threads: Annotated[int | None, typer.Option(help="CPU threads; default: PyTorch's choice.", min=1)] = None,
 ) -> None:
     """Write one HTML file about runs, finished or not: samples over time, curves, the classifier, copies, settings.

@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 from typer.core import TyperCommand
 
+from improved_gan.commands.trust import TrustOption
+
 __all__ = ["ManyLabels", "reproduce"]
 
 
@@ -57,6 +59,7 @@ def reproduce(
     precision: Annotated[str | None, typer.Option(help="As for `train`; default: the recipe's.")] = None,
     save_every: Annotated[float, typer.Option(help="Seconds between checkpoints.", min=0)] = 60.0,
     score_with: Annotated[str | None, typer.Option(help="Scores samples, as for `train`.")] = None,
+    trust: TrustOption = False,
     scheduler: SchedulerOption = None,
     together: TogetherOption = None,
     record: RecordOption = None,
@@ -78,7 +81,7 @@ def reproduce(
             "name a table (mnist, cifar10, svhn, ablations) or give a --recipe", param_hint="TABLE"
         )
     _refuse_contradictions(seeds, ensemble, record, dry_run=dry_run)
-    runs = RunOptions(epochs, precision, data, device, save_every, score_with)
+    runs = RunOptions(epochs, precision, data, device, save_every, score_with, trust)
     asked = ReproduceOptions(
         table=table,
         recipe=recipe,

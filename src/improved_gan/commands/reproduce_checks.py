@@ -1,6 +1,7 @@
 """Before `improved-gan reproduce` starts its runs: what would fail in each of them, and how long they will take."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from rich.console import Console
@@ -11,6 +12,7 @@ from improved_gan.recipes.registry import find_recipe
 from improved_gan.reproduction.plan import Job, Plan
 from improved_gan.reproduction.records import expected_seconds, packaged_record, readable_duration
 from improved_gan.reproduction.runs import look
+from improved_gan.training.nearby_runs import did_you_mean
 from improved_gan.training.reporting import say
 
 __all__ = ["announce", "check", "time_in_all"]
@@ -31,7 +33,7 @@ def check(plan: Plan, missing: list[Job], console: Console) -> None:
     """
     options = missing[0].options
     if options.score_with is not None or plan.table.measure.log_name.startswith("samples/"):
-        _check_network(options.score_with, console)
+        _check_network(options.score_with, console, trust=options.trust)
     recipes = [
         find_recipe(name, labels=labels) for name, labels in dict.fromkeys((job.recipe, job.labels) for job in missing)
     ]
@@ -41,13 +43,16 @@ def check(plan: Plan, missing: list[Job], console: Console) -> None:
         LabelSplit.draw(classes[recipe.load_data], recipe.num_labels, seed=1, include_labelled=recipe.include_labelled)
 
 
-def _check_network(name: str | None, console: Console) -> None:
+def _check_network(name: str | None, console: Console, *, trust: bool) -> None:
     classifier = None if name in (None, "inception") else name
     try:
-        choose_network(classifier, weights=None, precision="float32", device="cpu", console=console)
+        choose_network(classifier, weights=None, precision="float32", device="cpu", console=console, trust=trust)
     except DataError as error:
         if classifier is not None:
-            raise DataError(f"--score-with {name} is none of: inception, a run folder, module:function") from error
+            near = did_you_mean(Path(classifier))
+            raise DataError(
+                f"--score-with {name} is none of: inception, a run folder, module:function{near}"
+            ) from error
         raise DataError(
             "the samples are to be scored by Inception, whose weights are not at hand; see docs/metrics, or name "
             "another network: --score-with, a run folder or module:function"

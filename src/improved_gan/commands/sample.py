@@ -7,6 +7,8 @@ from pathlib import Path
 from rich.console import Console
 
 from improved_gan.commands.galleries import PATH_CHOICES, draw_film, draw_nearest, draw_walks
+from improved_gan.commands.trust import trust_or_ask
+from improved_gan.recipes.own_code import Trust
 from improved_gan.recipes.trained import Trained, choose_device, load_trained
 from improved_gan.reports.evidence import find_data
 from improved_gan.reports.film import frames
@@ -54,6 +56,7 @@ def run_sampling(
     device: str | None,
     console: Console,
     galleries: Galleries = Galleries(),
+    trust: bool = False,
 ) -> None:
     """Write `num` images 00000.png ... into `out/images`, and `out/grid.png` of the first 400; then the galleries.
 
@@ -65,6 +68,7 @@ def run_sampling(
         device: where the generator runs.
         console: where to print.
         galleries: see there.
+        trust: execute the recipe file that the run keeps, where it was made from one.
 
     Raises:
         RunError: no trained run, no samples for a film, or `out` holds something already; nothing is written.
@@ -73,22 +77,23 @@ def run_sampling(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunError(f"{out} is there and not empty: samples of several runs would mix; give another --out")
     num = num if num is not None or galleries.wanted else _DEFAULT_NUM
-    _check(run, galleries, console)
+    trusted = trust_or_ask(console, trust=trust)
+    _check(run, galleries, trusted)
     chosen = choose_device(device)
     if num or galleries.interpolate or galleries.nearest:  # a film needs no networks
-        trained = load_trained(run, device=chosen, warn=partial(warn, console))
+        trained = load_trained(run, device=chosen, warn=partial(warn, console), trust=trusted)
         if num:
             _write_images(trained, num, out, seed, console)
         if galleries.interpolate:
             say(console, draw_walks(trained, out, path=galleries.path, seed=seed))
         if galleries.nearest:
-            record = read_run(run)
-            say(console, draw_nearest(record, trained, out, data=galleries.data, seed=seed, device=chosen))
+            data = find_data(read_run(run), galleries.data, trust=trusted)
+            say(console, draw_nearest(read_run(run), trained, out, data=data, seed=seed, device=chosen))
     if galleries.film:
         say(console, draw_film(read_run(run), out, warn=partial(warn, console)))
 
 
-def _check(run: Path, galleries: Galleries, console: Console) -> None:
+def _check(run: Path, galleries: Galleries, trust: Trust) -> None:
     """What is asked for fits, before anything is written."""
     if galleries.data is not None and not galleries.nearest:
         raise RunError("--data is for --nearest alone: give both or none")
@@ -99,7 +104,7 @@ def _check(run: Path, galleries: Galleries, console: Console) -> None:
     if galleries.film:
         frames(read_run(run), warn=lambda _: None)
     if galleries.nearest:
-        find_data(read_run(run), galleries.data)
+        find_data(read_run(run), galleries.data, trust=trust)
 
 
 def _write_images(trained: Trained, num: int, out: Path, seed: int, console: Console) -> None:

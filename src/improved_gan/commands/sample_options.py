@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from improved_gan.commands.trust import TrustOption
+
 __all__ = ["sample"]
 
 
@@ -30,6 +32,7 @@ def sample(
     data: Annotated[
         Path | None, typer.Option(help="Folder with the data, for --nearest; nothing is downloaded.")
     ] = None,
+    trust: TrustOption = False,
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda, cuda:1 ...; default: a GPU where there is one.")
     ] = None,
@@ -43,4 +46,4 @@ def sample(
     from improved_gan.commands.sample import Galleries, run_sampling
 
     galleries = Galleries(interpolate=interpolate, film=film, nearest=nearest, path=path, data=data)
-    run_sampling(run, num=num, out=out, seed=seed, device=device, console=Console(), galleries=galleries)
+    run_sampling(run, num=num, out=out, seed=seed, device=device, console=Console(), galleries=galleries, trust=trust)

@@ -18,6 +18,7 @@ from improved_gan.metrics.inception import Outputs
 from improved_gan.metrics.network import ScoringNetwork
 from improved_gan.models import Generator
 from improved_gan.recipes.experiment import Experiment
+from improved_gan.recipes.own_code import Trust
 from improved_gan.training.reporting import say, warn
 from improved_gan.training.sampling import sample
 
@@ -70,7 +71,13 @@ class SampleScores:
 
 
 def sample_scores(
-    experiment: Experiment, network: str | None, *, num: int | None, every: int, console: Console
+    experiment: Experiment,
+    network: str | None,
+    *,
+    num: int | None,
+    every: int,
+    console: Console,
+    trust: Trust = False,
 ) -> SampleScores | None:
     """What scores the samples of this run; None where nothing is asked for.
 
@@ -88,7 +95,9 @@ def sample_scores(
     classifier = None if network in (None, "inception") else network
     device = str(experiment.device)
     try:
-        chosen = choose_network(classifier, weights=None, precision="float32", device=device, console=console)
+        chosen = choose_network(
+            classifier, weights=None, precision="float32", device=device, console=console, trust=trust
+        )
     except DataError as error:
         if network is not None:
             raise

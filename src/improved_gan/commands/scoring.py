@@ -19,7 +19,9 @@ from improved_gan.metrics.extraction import Decode, Read
 from improved_gan.metrics.inception import Outputs
 from improved_gan.metrics.network import ScoringNetwork, digest_of, inception_network
 from improved_gan.metrics.own_network import own_network
+from improved_gan.recipes.own_code import Trust
 from improved_gan.recipes.trained import Trained, load_trained
+from improved_gan.training.nearby_runs import did_you_mean
 from improved_gan.training.reporting import warn
 from improved_gan.training.sampling import to_uint8
 
@@ -61,7 +63,13 @@ class Pictures:
 
 
 def choose_network(
-    classifier: str | None, *, weights: Path | None, precision: str, device: str, console: Console
+    classifier: str | None,
+    *,
+    weights: Path | None,
+    precision: str,
+    device: str,
+    console: Console,
+    trust: Trust = False,
 ) -> ScoringNetwork:
     """The 2015 network, a run of ours, or the user's callable.
 
@@ -72,10 +80,12 @@ def choose_network(
         state, digest = load_weights(weights)
         return inception_network(state, digest, precision=precision, device=device)
     if (Path(classifier) / "recipe.json").is_file():
-        return _run_network(load_trained(Path(classifier), device=device, warn=partial(warn, console)), device)
+        trained = load_trained(Path(classifier), device=device, warn=partial(warn, console), trust=trust)
+        return _run_network(trained, device)
     if ":" in classifier:
         return own_network(classifier)
-    raise DataError(f"{classifier} is neither a run folder nor module:function: --classifier wants one of them")
+    near = did_you_mean(Path(classifier))
+    raise DataError(f"{classifier} is neither a run folder nor module:function: --classifier wants one of them{near}")
 
 
 def check_precision(
@@ -118,7 +128,14 @@ def _run_network(trained: Trained, device: str) -> ScoringNetwork:
 
 
 def open_pictures(
-    path: Path, network: ScoringNetwork, *, num: int | None, seed: int, device: str, console: Console
+    path: Path,
+    network: ScoringNetwork,
+    *,
+    num: int | None,
+    seed: int,
+    device: str,
+    console: Console,
+    trust: Trust = False,
 ) -> Pictures:
     """The images of a folder or archive, or samples of a run's generator.
 
@@ -126,8 +143,10 @@ def open_pictures(
         DataError, RunError: there is no such path, or nothing in it.
     """
     if (path / "recipe.json").is_file():
-        trained = load_trained(path, device=device, warn=partial(warn, console))
+        trained = load_trained(path, device=device, warn=partial(warn, console), trust=trust)
         return _samples(path, trained, network, num=num or _DEFAULT_SAMPLES, seed=seed)
+    if not path.exists() and (near := did_you_mean(path)):
+        raise DataError(f"there is no {path}: neither images nor a run{near}")
     source = open_images(path)
     for line in source.notices:
         warn(console, f"{path}: {line}")

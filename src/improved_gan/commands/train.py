@@ -9,16 +9,17 @@ import torch
 from rich.console import Console
 
 from improved_gan.commands.sample_scores import Score, sample_scores
+from improved_gan.commands.train_cost import place, tell_cost
 from improved_gan.commands.train_folder import announce, check_unchanged, keep_listing, look_at
 from improved_gan.commands.train_models import train_models
 from improved_gan.commands.train_setup import TrainOptions, announce_run, keep_copy, prepare, resume, say_end
+from improved_gan.commands.trust import trust_or_ask
 from improved_gan.data.folder import OwnImages
 from improved_gan.distributed import rank
 from improved_gan.recipes.experiment import Experiment
 from improved_gan.recipes.folder import folder_recipe
 from improved_gan.recipes.recipe import Recipe, RecipeError
 from improved_gan.recipes.registry import find_recipe
-from improved_gan.recipes.trained import OWN_RECIPE
 from improved_gan.training.interruption import listen_for_signals
 from improved_gan.training.loop import train
 from improved_gan.training.processes import Processes, joined
@@ -47,8 +48,9 @@ def run_training(options: TrainOptions, console: Console) -> Path:
             announce(own, console)
             recipe = _changed(folder_recipe(own.dataset, num_labels=options.labels), options)
             return train_recipe(recipe, options, console, own=own, processes=processes)
+        recipe = _recipe(options)  # first: an unknown name is told as such
         options.own.refuse(options.recipe)
-        return train_recipe(_recipe(options), options, console, processes=processes)
+        return train_recipe(recipe, options, console, processes=processes)
 
 
 def train_recipe(
@@ -77,9 +79,15 @@ def train_recipe(
             check_unchanged(out, own)
         folder.check(experiment.settings(), extendable=experiment.extendable())
         score = sample_scores(
-            experiment, options.score_with, num=options.score_num, every=options.score_every, console=console
+            experiment,
+            options.score_with,
+            num=options.score_num,
+            every=options.score_every,
+            console=console,
+            trust=trust_or_ask(console, trust=options.trust),
         )
     if options.dry_run:
+        tell_cost(experiment, console)
         console.print("dry run: nothing was trained or written")
         return out
     state = experiment.start(warn=partial(warn, console))
@@ -121,12 +129,13 @@ def _train(
     total_steps = schedule.epochs * batches.steps_per_epoch
     resume(state, folder, fingerprint, console, processes)
     if options.recipe.endswith(".py") and rank() == 0:
-        keep_copy(Path(options.recipe), folder.path / OWN_RECIPE, console)
+        keep_copy(Path(options.recipe), folder, console)
     if state.step >= total_steps and not state.num_summed:  # else its last report is owed
         say_end(folder, console, "already complete")
         return
     events = folder.tensorboard if rank() == 0 else None
-    reporter = Reporter(events, total_steps=total_steps, first_step=state.step, console=console)
+    where = place(experiment.device)
+    reporter = Reporter(events, total_steps=total_steps, first_step=state.step, console=console, where=where)
     with listen_for_signals() as stop, processes.telling(), reporter:
         train(
             state,

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.core import TyperCommand
 
 from improved_gan.commands.folder_options import (
     DataCache,
@@ -18,10 +19,32 @@ from improved_gan.commands.folder_options import (
     Workers,
 )
 from improved_gan.commands.train_options import ChannelsLast, Compile, DataFolder, GeneratorSteps, MicroBatch, Precision
+from improved_gan.commands.trust import TrustOption
 
-__all__ = ["train"]
+__all__ = ["OneRecipe", "train"]
 
 MAX_SEED = 2**32 - 1  # what NumPy takes
+
+
+class OneRecipe(TyperCommand):
+    """Says which option was meant where a folder or a labels file is given as one more word."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """Words after the recipe are refused with the remedy.
+
+        Raises:
+            RecipeError: there are some.
+        """
+        ctx.allow_extra_args = True
+        super().parse_args(ctx, args)
+        if ctx.args:
+            from improved_gan.recipes.recipe import RecipeError
+
+            recipe, first = ctx.params.get("recipe"), ctx.args[0]
+            option = "--labels" if Path(first).suffix.lower() in (".csv", ".tsv") else "--images"
+            remedy = f"say {option} {first}" if recipe == "folder" else "train takes one recipe at a time"
+            raise RecipeError(f"{' '.join(ctx.args)} after the recipe {recipe}: {remedy}")
+        return ctx.args
 
 
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ...; default: a GPU where there is one.")]
@@ -51,6 +74,7 @@ def train(
     score_with: ScoreWith = None,
     score_every: Annotated[int, typer.Option(help="Epochs between scores; 0: at the end alone.", min=0)] = 0,
     score_num: Annotated[int | None, typer.Option(help="How many samples are scored; default: 10,000.", min=1)] = None,
+    trust: TrustOption = False,
     models: Models = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done, and stop.")] = False,
     images: Images = None,

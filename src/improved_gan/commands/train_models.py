@@ -3,6 +3,7 @@
 Their seeds and the names of their folders are those of `improved-gan reproduce`, which goes on with them as its own.
 """
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,11 +13,11 @@ from rich.console import Console
 from torch import Tensor
 
 from improved_gan.commands.train_arguments import MAX_SEED
+from improved_gan.commands.train_cost import place, tell_cost_of
 from improved_gan.commands.train_setup import TrainOptions, announce_run, keep_copy, prepare, resume, say_end
 from improved_gan.distributed import world_size
 from improved_gan.recipes.experiment import Experiment
 from improved_gan.recipes.recipe import Recipe, RecipeError
-from improved_gan.recipes.trained import OWN_RECIPE
 from improved_gan.reproduction.plan import run_name, training_seed
 from improved_gan.training.errors import DivergedError
 from improved_gan.training.interruption import listen_for_signals
@@ -61,8 +62,9 @@ def train_models(recipe: Recipe, options: TrainOptions, console: Console) -> Pat
     for experiment, folder in zip(experiments, folders, strict=True):
         folder.check(experiment.settings(), extendable=experiment.extendable())
     schedule = first.schedule(save_every_seconds=options.save_every)
-    _try_one_step(first, schedule, options)
+    step = _try_one_step(first, schedule, options)
     if options.dry_run:
+        tell_cost_of(step, schedule.epochs * first.steps_per_epoch, first.device, console)
         console.print("dry run: nothing was trained or written")
         return out
     models = [_Model(one, folder, one.start()) for one, folder in zip(experiments, folders, strict=True)]
@@ -89,17 +91,23 @@ def _check_options(recipe: Recipe, options: TrainOptions) -> None:
         raise _refusal(options, reason)
 
 
-def _try_one_step(first: Experiment, schedule: Schedule, options: TrainOptions) -> None:
-    """Two models, as they start, make one step: what cannot be mapped is told before anything is written."""
-    states = [first.start() for _ in range(2)]
+def _try_one_step(first: Experiment, schedule: Schedule, options: TrainOptions) -> Callable[[], object]:
+    """All models, as they start, make one step: what cannot be mapped is told before anything is written.
+
+    Returns:
+        What makes such a step again.
+    """
+    states = [first.start() for _ in range(options.models if options.dry_run else 2)]
     objective = first.objective(states[0])
     if reason := why_apart(states, objective, schedule):
         raise _refusal(options, reason)
     batch = next(first.batches(states[0]).epoch(0))
     try:
-        Together(states, objective, schedule).step([batch, batch])
+        together = Together(states, objective, schedule)
+        together.step([batch] * len(states))
     except RuntimeError as error:  # vmap's, or a GPU without memory
         raise _refusal(options, str(error).strip().splitlines()[0]) from error
+    return lambda: together.step([batch] * len(states))
 
 
 def _refusal(options: TrainOptions, reason: str) -> RecipeError:
@@ -142,7 +150,7 @@ def _train(models: list[_Model], schedule: Schedule, options: TrainOptions, cons
     total = schedule.epochs * batches[0].steps_per_epoch
     if options.recipe.endswith(".py"):
         for model in models:
-            keep_copy(Path(options.recipe), model.folder.path / OWN_RECIPE, console)
+            keep_copy(Path(options.recipe), model.folder, console)
     how = "already complete"
     if any(model.state.step < total or model.state.num_summed for model in models):
         how = "done"
@@ -173,7 +181,13 @@ def _train(models: list[_Model], schedule: Schedule, options: TrainOptions, cons
 
 
 def _reporter(model: _Model, total_steps: int, console: Console) -> Reporter:
-    return Reporter(model.folder.tensorboard, total_steps=total_steps, first_step=model.state.step, console=console)
+    return Reporter(
+        model.folder.tensorboard,
+        total_steps=total_steps,
+        first_step=model.state.step,
+        console=console,
+        where=place(model.experiment.device),
+    )
 
 
 def _fingerprint(model: _Model) -> str:

@@ -1,5 +1,6 @@
 """What is said and read before the first step of a run, and after the last: the same for one model and for several."""
 
+import hashlib
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from improved_gan.recipes.recipe import Recipe
 from improved_gan.recipes.sharing import check_share
 from improved_gan.recipes.trained import choose_device
 from improved_gan.reproduction.records import expectation, packaged_record
-from improved_gan.training.checkpoints import load_newest, write_atomically
+from improved_gan.training.checkpoints import load_newest
 from improved_gan.training.errors import RunError
 from improved_gan.training.processes import Processes, own_device
 from improved_gan.training.reporting import say, summary, warn
@@ -48,6 +49,7 @@ class TrainOptions:
     score_with: str | None = None
     score_every: int = 0
     score_num: int | None = None
+    trust: bool = False
     models: int = 1
     dry_run: bool = False
     own: ImageOptions = field(default_factory=ImageOptions)
@@ -126,12 +128,12 @@ def resume(state: TrainingState, folder: RunFolder, fingerprint: str, console: C
         folder.rewind_log(state.step)
 
 
-def keep_copy(file: Path, kept: Path, console: Console) -> None:
+def keep_copy(file: Path, folder: RunFolder, console: Console) -> None:
     """Keep the user's recipe file with the run; its values are compared elsewhere, its code only here."""
-    text = file.read_bytes()
-    if kept.is_file() and kept.read_bytes() != text:
+    text, before = file.read_bytes(), folder.recipe().get("code_sha256")
+    if before not in (None, hashlib.sha256(text).hexdigest()):
         warn(console, f"{file} has changed since the run began; its values are the same, so the run goes on with it")
-    write_atomically(kept, text)
+    folder.keep_code(text)
 
 
 def say_end(folder: RunFolder, console: Console, how: str) -> None:

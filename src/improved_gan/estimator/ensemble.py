@@ -1,5 +1,6 @@
 """The members of an ensemble: one plan, several seeds, one after the other or several at a time."""
 
+import math
 import sys
 from collections.abc import Set
 from dataclasses import dataclass, replace
@@ -7,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, effective_n_jobs
 from rich.console import Console
 from torch import Tensor
 
@@ -18,7 +19,7 @@ from improved_gan.estimator.choice import Choice, choose
 from improved_gan.estimator.fitting import Fitting
 from improved_gan.estimator.inputs import InputFormat
 from improved_gan.estimator.labels import KnownLabels, hold_out
-from improved_gan.estimator.progress import Fit, Validation
+from improved_gan.estimator.progress import Cost, Fit, Validation
 from improved_gan.estimator.scaling import ColumnScale
 from improved_gan.estimator.settings import Settings
 from improved_gan.recipes.guessing import Guessing
@@ -46,6 +47,7 @@ class Task:
     validation: np.ndarray
     trained: frozenset[str]  # keys of all examples whose labels were trained on; empty without a warm start
     guesses: Guesses | None = None  # classes that the labels were spread to
+    in_turn: int = 1  # as long as so many members is what `fit` takes; 0 where another member tells it
 
     @classmethod
     def plan(
@@ -154,11 +156,10 @@ def fit_members(
     if _train_together(task, n_jobs):
         return _fit_together(task, seeds, before or [None] * len(seeds))
     states = [None if state is None else {name: value.numpy() for name, value in state.items()} for _, state in jobs]
-    return list(
-        Parallel(n_jobs=n_jobs)(
-            delayed(_fit_from_arrays)(task, seed, state) for seed, state in zip(seeds, states, strict=True)
-        )
-    )
+    in_turn = math.ceil(len(jobs) / effective_n_jobs(n_jobs))
+    tasks = [replace(task, in_turn=0 if number else in_turn) for number in range(len(jobs))]
+    each = zip(tasks, seeds, states, strict=True)
+    return list(Parallel(n_jobs=n_jobs)(delayed(_fit_from_arrays)(*words) for words in each))
 
 
 def check_same(
@@ -219,6 +220,7 @@ def _fitting(task: Task, examples: Examples, steps_per_epoch: int) -> Fitting:
         settings.device,
         keep_state=settings.warm_start,
         verbose=settings.verbose,
+        cost=Cost(task.in_turn, default=settings.epochs is None),
     )
 
 

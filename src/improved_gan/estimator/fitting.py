@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from improved_gan.estimator.batches import ArrayBatches, Examples
 from improved_gan.estimator.choice import Choice
-from improved_gan.estimator.progress import Fit, Progress, Validation
+from improved_gan.estimator.progress import Cost, Fit, Progress, Validation
 from improved_gan.modes import to_training_
 from improved_gan.recipes.recipe import PRECISIONS, Recipe
 from improved_gan.techniques import WeightAverage
@@ -18,6 +18,7 @@ from improved_gan.training import Optimizers
 from improved_gan.training.loop import take_steps
 from improved_gan.training.schedule import Schedule
 from improved_gan.training.state import TrainingState
+from improved_gan.training.time_estimate import StepTimer
 from improved_gan.training.together import Together, take_steps_together, why_apart
 
 __all__ = ["Fitting"]
@@ -37,6 +38,7 @@ class Fitting:
         device: where to train.
         keep_state: whether a later fit may go on from this one.
         verbose: 0 silent, 1 ten reports, 2 every report.
+        cost: what is told of the time that it takes.
     """
 
     choice: Choice
@@ -46,6 +48,7 @@ class Fitting:
     device: str
     keep_state: bool = False
     verbose: int = 0
+    cost: Cost = field(default_factory=Cost)
 
     def one(self, batches: ArrayBatches, seed: int, before: _State) -> Fit:
         """Train one member; the seed decides all that is random.
@@ -55,8 +58,9 @@ class Fitting:
         """
         with _own_random_state(seed, self.device):
             state = _start(self.recipe, self.examples, seed, self.device, before)
-            progress = self._progress(state)
+            progress = self._progress(state, batches.steps_per_epoch)
             for epoch, _ in take_steps(state, batches, self.recipe.objective, self._schedule()):
+                progress.stepped()
                 if state.step % batches.steps_per_epoch == 0 and progress.due(epoch + 1):
                     progress.report(epoch + 1)
                     if progress.fit is not None:
@@ -78,10 +82,14 @@ class Fitting:
                 states.append(_start(self.recipe, self.examples, seed, self.device, state_before))
         if why_apart(states, self.recipe.objective, self._schedule()):
             return [self.one(*parts) for parts in zip(batches, seeds, before, strict=True)]
-        members = [self._progress(state, number + 1, len(states)) for number, state in enumerate(states)]
+        members = [
+            self._progress(state, batches[0].steps_per_epoch, number + 1, len(states))
+            for number, state in enumerate(states)
+        ]
         with _own_random_state(seeds[0], self.device):
             together = Together(states, self.recipe.objective, self._schedule())
             for epoch, _ in take_steps_together(together, batches, self._schedule()):
+                members[0].stepped()
                 if together.step_number % batches[0].steps_per_epoch or not members[0].due(epoch + 1):
                     continue
                 together.share_out()
@@ -92,9 +100,10 @@ class Fitting:
                     break
         return [member.ended() for member in members]
 
-    def _progress(self, state: TrainingState, number: int = 1, members: int = 1) -> Progress:
+    def _progress(self, state: TrainingState, steps_per_epoch: int, number: int = 1, members: int = 1) -> Progress:
+        timer = StepTimer(self.recipe.epochs * steps_per_epoch)
         settings = (self.validation, self.device, self.verbose, self.keep_state)
-        return Progress(self.choice, self.recipe, state, *settings, number, members)
+        return Progress(self.choice, self.recipe, state, *settings, number, members, timer=timer, cost=self.cost)
 
     def _schedule(self) -> Schedule:
         recipe = self.recipe

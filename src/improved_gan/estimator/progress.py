@@ -2,6 +2,8 @@
 
 import math
 import sys
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -12,12 +14,30 @@ from torch import Tensor, nn
 from improved_gan.estimator.choice import Choice
 from improved_gan.estimator.member import Member
 from improved_gan.recipes.recipe import Recipe
-from improved_gan.training import alarms
+from improved_gan.training.alarms import Setting, check
 from improved_gan.training.errors import DivergedError
-from improved_gan.training.reporting import say
+from improved_gan.training.reporting import cost, say
 from improved_gan.training.state import TrainingState
+from improved_gan.training.time_estimate import StepTimer, in_words
 
-__all__ = ["Fit", "Progress", "Validation"]
+__all__ = ["Cost", "Fit", "Progress", "Validation"]
+
+_LONG = 600.0  # seconds: a `fit` whose length nobody chose warns beyond it
+_QUIET = 60.0  # seconds without a line, at most
+_NAMES = {
+    "validation/error": "validation error",
+    "discriminator/supervised": "labelled loss",
+    "discriminator/unsupervised": "real-or-generated loss",
+    "generator/feature_matching": "feature distance",
+}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of a whole `fit`: so many members' time; `default` where the user did not say how long it shall be."""
+
+    in_turn: int = 1
+    default: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,6 +84,40 @@ class Progress:
     best: tuple[tuple[float, float], dict[str, Tensor]] | None = None
     checks_since: int = 0
     fit: Fit | None = None
+    timer: StepTimer = field(default_factory=lambda: StepTimer(0))
+    cost: Cost = field(default_factory=Cost)
+    told_at: float | None = None  # when something was said last; None before the cost is known
+
+    def stepped(self) -> None:
+        """One step was made: the first ones tell what all will cost, and later there is a line each minute."""
+        self.timer.step()
+        each = self.timer.seconds_per_step()
+        if each is None:
+            return
+        if self.told_at is None:
+            self.told_at = self.timer.now
+            self._tell_cost(each)
+        elif self.verbose and self.timer.now - self.told_at + each >= _QUIET:
+            shown = [f"step {self.timer.done}/{self.timer.total}", _shown(self.state.means())]
+            self._say("  ".join([*filter(None, shown), f"about {in_words(self.timer.seconds_left() or 0.0)} left"]))
+
+    def _tell_cost(self, each: float) -> None:
+        where = "this GPU" if self.device.startswith("cuda") else "this processor"
+        seconds = each * self.timer.total * self.cost.in_turn
+        if not self.cost.in_turn:
+            return
+        if self.verbose:
+            self._say(cost(seconds, each, where))
+        if self.cost.default and seconds > _LONG:
+            warnings.warn(
+                f"fit will take {cost(seconds, each, where)}: {self.recipe.epochs} epochs is the default for so many "
+                "examples; give epochs= for a shorter training, or verbose=1 to see how far it is",
+                stacklevel=2,
+            )
+
+    def _say(self, text: str) -> None:
+        self.told_at = None if self.told_at is None else self.timer.now
+        say(Console(file=sys.stdout), text)
 
     def due(self, epochs: int) -> bool:
         """Whether a report is to be made after that many epochs."""
@@ -86,19 +140,28 @@ class Progress:
     def _report(self, epochs: int) -> None:
         if names := self.state.not_finite():
             raise DivergedError(
-                f"{', '.join(names)} is not finite after epoch {epochs}: training has diverged. Try a smaller "
-                "learning_rate, or precision='float32'"
+                f"{', '.join(names)} is not finite after epoch {epochs}: training has diverged. Try "
+                + " or ".join(["a smaller learning_rate", "precision='float32'"][: 1 + (not self._setting().float32)])
             )
         line = {"epoch": epochs, "seconds": round(self.state.seconds, 3), **self.state.take_means()}
         if self.validation is not None:
             line |= self._validate(self.validation)
         self.history.append(line)
-        self.alarms = [alarm.message for alarm in alarms.check(line)]
+        self.alarms = [alarm.message for alarm in check(line, step=self.state.step, setting=self._setting())]
         reports = math.ceil(self.recipe.epochs / self.recipe.report_every)
         if self.verbose and (self.verbose > 1 or len(self.history) % max(1, reports // 10) == 0):
-            say(Console(file=sys.stdout), self._words(line))
+            self._say(self._words(line))
             for message in self.alarms:
                 say(Console(file=sys.stdout), f"warning: {message}")
+
+    def _setting(self) -> Setting:
+        """What the training does already, and what a user of `fit` cannot change."""
+        return Setting(
+            generator_steps=None,
+            adam_epsilon=1e-4,  # set by the recipe
+            float32=self.recipe.precision == "float32",
+            checkpoints=False,
+        )
 
     def _validate(self, validation: Validation) -> dict[str, float]:
         score = validation.judge(self.state.average.averaged(self.state.discriminator))
@@ -120,15 +183,13 @@ class Progress:
         total, done = self.recipe.epochs, int(line["epoch"])
         seconds = line["seconds"] * self.members  # those of a member are its share
         left = seconds * (total - done) / done
-        names = {
-            "validation/error": "validation error",
-            "discriminator/supervised": "labelled loss",
-            "discriminator/unsupervised": "real-or-generated loss",
-            "generator/feature_matching": "feature distance",
-        }
-        shown = "  ".join(f"{word} {line[name]:.4f}" for name, word in names.items() if name in line)
         which = f"model {self.number}  " if self.members > 1 else ""
-        return f"{which}epoch {done}/{total}  {shown}  {seconds:.0f} s, about {left:.0f} s left"
+        rest = f", about {in_words(left)} left" if left else ""
+        return f"{which}epoch {done}/{total}  {_shown(line)}  {seconds:.0f} s{rest}"
+
+
+def _shown(line: Mapping[str, float]) -> str:
+    return "  ".join(f"{word} {line[name]:.4f}" for name, word in _NAMES.items() if name in line)
 
 
 def _copies(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -1,15 +1,15 @@
 """Recipes by name, or from a Python file of one's own."""
 
 import difflib
-import importlib.util
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 from improved_gan.recipes import RECIPES
 from improved_gan.recipes.recipe import Recipe, RecipeError
 
-__all__ = ["find_recipe", "from_file"]
+__all__ = ["built_in", "find_recipe", "from_code"]
 
 _OWN_MODULE = "improved_gan_own_recipe"
 
@@ -27,42 +27,62 @@ def find_recipe(name: str, *, labels: int | None = None) -> Recipe:
     >>> find_recipe("mnist", labels=20).paper
     '1677 ± 452 of 10,000 wrong'
     """
-    recipe = from_file(Path(name), labels) if name.endswith(".py") else _by_name(name)(labels)
-    if not isinstance(recipe, Recipe):
-        raise RecipeError(f"{name} gave {type(recipe).__name__} where a Recipe was expected")
-    return recipe
+    if not name.endswith(".py"):
+        return built_in(name, labels=labels)
+    path = Path(name)
+    if not path.is_file():
+        raise RecipeError(f"there is no recipe file {path}")
+    return from_code(path.read_bytes(), path, labels=labels)
 
 
-def _by_name(name: str) -> Callable[[int | None], Recipe]:
+def built_in(name: str, *, labels: int | None = None) -> Recipe:
+    """The recipe of that name; no file is looked at, whatever the name.
+
+    Raises:
+        RecipeError: no such recipe; the nearest names are given.
+    """
     if name not in RECIPES:
+        if Path(name).is_dir():
+            raise RecipeError(_a_folder(Path(name)))
         nearest = difflib.get_close_matches(name, RECIPES, n=3, cutoff=0.6)
         hint = f"did you mean {' or '.join(nearest)}?" if nearest else f"there are {', '.join(RECIPES)}."
         raise RecipeError(f"no recipe is called {name!r}: {hint} A file of your own is given by its path (*.py)")
-    return RECIPES[name]
+    return RECIPES[name](labels)
 
 
-def from_file(path: Path, labels: int | None) -> object:
-    """What `recipe(labels)` of that file returns; the file is executed.
+def _a_folder(path: Path) -> str:
+    """What was meant where a folder stands in the place of a recipe."""
+    if (path / "recipe.json").is_file():
+        return f"{path} is a run folder, no recipe: to go on with it give its own command, train RECIPE --out {path}"
+    return f"{path} is a folder, no recipe: to train on the images in it, train folder --images {path}"
+
+
+def from_code(content: bytes, path: Path, *, labels: int | None) -> Recipe:
+    """What `recipe(labels)` of a recipe file returns; the content is executed.
+
+    Args:
+        content: of the file, as it was read (and looked at) once.
+        path: of the file, for its errors.
+        labels: the budget; None for the recipe's own.
 
     Raises:
-        RecipeError: no such file, or one that cannot be run or has no such function.
+        RecipeError: it cannot be run, has no such function, or the function returns no Recipe.
     """
-    if not path.is_file():
-        raise RecipeError(f"there is no recipe file {path}")
     # One name for every such file: what it defines is then called the same wherever the file lies.
-    spec = importlib.util.spec_from_file_location(_OWN_MODULE, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    module = ModuleType(_OWN_MODULE)
+    module.__file__ = str(path)
     sys.modules[_OWN_MODULE] = module  # dataclasses look their module up there
     try:
-        spec.loader.exec_module(module)
+        exec(compile(content, str(path), "exec"), module.__dict__)
     except Exception as error:
         raise RecipeError(f"{path} cannot be run: {type(error).__name__}: {error}") from error
     build: Callable[[int | None], object] | None = getattr(module, "recipe", None)
     if not callable(build):
         raise RecipeError(f"{path} defines no function `recipe(labels=None)` that returns a Recipe")
     try:
-        return build(labels)
+        recipe = build(labels)
     except Exception as error:
         raise RecipeError(f"recipe(labels={labels}) in {path} failed: {type(error).__name__}: {error}") from error
+    if not isinstance(recipe, Recipe):
+        raise RecipeError(f"{path} gave {type(recipe).__name__} where a Recipe was expected")
+    return recipe

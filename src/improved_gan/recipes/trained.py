@@ -10,8 +10,9 @@ import torch
 
 from improved_gan.models import Discriminator, Generator
 from improved_gan.recipes.folder import folder_again
-from improved_gan.recipes.recipe import Recipe, RecipeError
-from improved_gan.recipes.registry import find_recipe
+from improved_gan.recipes.own_code import Trust, code_of_run
+from improved_gan.recipes.recipe import Recipe
+from improved_gan.recipes.registry import built_in, from_code
 from improved_gan.techniques import WeightAverage
 from improved_gan.training.checkpoints import load_newest
 from improved_gan.training.errors import RunError
@@ -19,9 +20,7 @@ from improved_gan.training.run_folder import TEXTS, RunFolder
 from improved_gan.training.sampling import averaged_generator
 from improved_gan.training.state import below
 
-__all__ = ["OWN_RECIPE", "Trained", "choose_device", "load_trained", "recipe_of_run"]
-
-OWN_RECIPE = "recipe.py"  # the copy of a user's recipe file that a run folder keeps
+__all__ = ["Trained", "choose_device", "load_trained", "recipe_of_run"]
 
 
 @dataclass(frozen=True)
@@ -44,24 +43,25 @@ class Trained:
         return tuple(self.settings["image_shape"])
 
 
-def load_trained(path: Path, *, device: str = "cpu", warn: Callable[[str], None]) -> Trained:
+def load_trained(path: Path, *, device: str = "cpu", warn: Callable[[str], None], trust: Trust = False) -> Trained:
     """Build the networks of a run folder and fill them from its newest whole checkpoint.
 
-    A run that was made from a recipe file of its own keeps a copy of it, which is executed here: load only runs that
-    you trust.
+    A run that was made from a recipe file keeps a copy of it, which is executed here only if `trust` says so
+    (`recipes.own_code` has the rule).
 
     Args:
         path: the run folder.
         device: where the networks shall live.
         warn: told of damaged checkpoints that were passed over.
+        trust: whether to execute the copy of a recipe file in the folder.
 
     Raises:
-        RunError: no run folder, no checkpoint, or one that does not fit.
+        RunError: no run folder, no checkpoint, one that does not fit, or code that is not trusted.
     """
     folder = RunFolder(path)
-    stored = folder.recipe()
+    stored = folder.trained_recipe()
     settings = stored["settings"]
-    recipe = recipe_of_run(path, settings)
+    recipe = recipe_of_run(path, settings, code_sha256=stored.get("code_sha256"), trust=trust)
     # What the command line changed counts too; everything else must be as it was.
     values = settings["values"]
     recipe = replace(
@@ -85,29 +85,36 @@ def load_trained(path: Path, *, device: str = "cpu", warn: Callable[[str], None]
             generator_average = WeightAverage(generator, recipe.generator_average_decay)
             generator_average.load_state_dict(below(tensors, "generator_average"))
             generator = averaged_generator(generator, generator_average)
-    except (RuntimeError, RecipeError) as error:
+        step = int(tensors["progress.step"])
+    except (RuntimeError, KeyError, ValueError, TypeError) as error:
         raise RunError(f"the checkpoint in {path} does not fit the networks of its recipe: {error}") from error
     averaged = average.averaged(discriminator)
     assert isinstance(averaged, Discriminator)
-    step = int(tensors["progress.step"])
     return Trained(generator.to(device).eval(), averaged.to(device).eval(), settings, step)
 
 
-def recipe_of_run(path: Path, settings: Mapping[str, Any]) -> Recipe:
-    """The recipe that a run was made from: the copy of its own file, which is executed, or the one of that name.
+def recipe_of_run(
+    path: Path, settings: Mapping[str, Any], *, code_sha256: str | None = None, trust: Trust = False
+) -> Recipe:
+    """The recipe that a run was made from: the copy of its own file, which is executed, or the built-in of that name.
 
     Args:
         path: the run folder.
         settings: of its recipe.json.
+        code_sha256: of its recipe.json too; None for a run of a built-in recipe.
+        trust: whether to execute the copy.
 
     Raises:
+        RunError: code that is missing, changed or not trusted.
         RecipeError: no such recipe, or a file that gives none.
     """
-    own = path / OWN_RECIPE
-    source = str(own) if own.is_file() else Path(settings["recipe"]).stem  # a name, never a path from the file
-    if source == "folder":
+    labels = settings["label_split"]["num_labels"]
+    code = code_of_run(path, code_sha256, trust)
+    if code is not None:
+        return from_code(code, RunFolder(path).code_file, labels=labels)
+    if settings["recipe"] == "folder":
         return folder_again(dict(settings), run=path)
-    return find_recipe(source, labels=settings["label_split"]["num_labels"])
+    return built_in(settings["recipe"], labels=labels)
 
 
 def choose_device(name: str | None) -> str:

@@ -12,6 +12,7 @@ from improved_gan.data import DataError, Dataset
 from improved_gan.data.dataset import LabelledImages, unit_range
 from improved_gan.data.download import without_downloads
 from improved_gan.models import Discriminator
+from improved_gan.recipes.own_code import Trust
 from improved_gan.recipes.recipe import RecipeError
 from improved_gan.recipes.trained import Trained, load_trained, recipe_of_run
 from improved_gan.reports.neighbours import Memory, memory
@@ -57,25 +58,32 @@ class Evidence:
 
 
 def gather(
-    run: RunRecord, *, data_folder: Path | None, device: str, say: Callable[[str], None], warn: Callable[[str], None]
+    run: RunRecord,
+    *,
+    data_folder: Path | None,
+    device: str,
+    say: Callable[[str], None],
+    warn: Callable[[str], None],
+    trust: Trust = False,
 ) -> Evidence:
     """Load networks and data as far as they are to be had, judge the test images, compare samples.
 
     Args:
-        run: whose folder holds the networks. A run from a recipe file of its own has that file executed.
+        run: whose folder holds the networks.
         data_folder: as `train` takes it; None looks where `train` does, but downloads nothing.
         device: where the networks shall run.
         say: told what takes time.
         warn: told of damaged checkpoints.
+        trust: whether to execute the recipe file that the run keeps; where it is not, that is what is missing.
     """
     try:
-        trained = load_trained(run.path, device=device, warn=warn)
+        trained = load_trained(run.path, device=device, warn=warn, trust=trust)
     except (RunError, RecipeError) as error:
         return Evidence(None, None, None, None, None, dict.fromkeys(("classifier", "neighbours"), str(error)))
     samples = sample(trained.generator, _MOST_COMPARED, seed=_SEED)
     try:
-        data = _without_held_out(find_data(run, data_folder))
-    except (DataError, RecipeError) as error:
+        data = _without_held_out(find_data(run, data_folder, trust=trust))
+    except (DataError, RunError, RecipeError) as error:
         missing = dict.fromkeys(("classifier", "neighbours"), f"the data is not at hand: {error}")
         return Evidence(trained.step, None, samples, None, None, missing)
     missing = {}
@@ -92,14 +100,16 @@ def gather(
     return Evidence(trained.step, judged, samples, memory(samples, data.train.images, unseen), data, missing)
 
 
-def find_data(run: RunRecord, folder: Path | None) -> Dataset:
+def find_data(run: RunRecord, folder: Path | None, *, trust: Trust = False) -> Dataset:
     """The data that the run was trained on; nothing is downloaded.
 
     Raises:
         DataError: not at hand, or not the data of this run.
+        RunError: the run's own code says where the data is, and `trust` does not let it be executed.
     """
     with without_downloads():
-        data = recipe_of_run(run.path, run.settings).load_data(folder)
+        recipe = recipe_of_run(run.path, run.settings, code_sha256=run.code_sha256, trust=trust)
+        data = recipe.load_data(folder)
     split = run.settings.get("label_split")
     same = tuple(data.image_shape) == run.image_shape
     if same and isinstance(split, dict):

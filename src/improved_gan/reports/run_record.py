@@ -3,7 +3,6 @@
 Unfinished runs, runs without a checkpoint and logs with damaged lines are all described as far as they go.
 """
 
-import json
 import math
 import re
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from improved_gan.training.report_line import read_report_line
 from improved_gan.training.run_folder import RunFolder
 
 __all__ = ["AlarmSpan", "RunRecord", "read_run", "read_runs"]
@@ -40,6 +40,7 @@ class RunRecord:
         reports: the log in order of epochs; numbers that are not finite are left out.
         damaged_lines: of the log, passed over.
         pictures: the grid of samples after each epoch that has one.
+        code_sha256: of the recipe file that the run was made from; None for a built-in recipe.
     """
 
     path: Path
@@ -48,6 +49,7 @@ class RunRecord:
     reports: tuple[dict[str, Any], ...]
     damaged_lines: int
     pictures: dict[int, Path]
+    code_sha256: str | None = None
 
     @property
     def last(self) -> dict[str, Any]:
@@ -125,13 +127,21 @@ def read_run(path: Path, *, name: str | None = None) -> RunRecord:
         RunError: no run folder, or one whose recipe.json was changed.
     """
     folder = RunFolder(path)
-    settings = folder.recipe()["settings"]
+    stored = folder.trained_recipe()
     reports, damaged = _read_log(folder.log_file)
     pictures = {}
     for file in sorted(folder.samples.glob("epoch-*.png")):
         if match := re.fullmatch(r"epoch-(\d+)\.png", file.name):
             pictures[int(match[1])] = file
-    return RunRecord(path, name or path.resolve().name, settings, reports, damaged, dict(sorted(pictures.items())))
+    return RunRecord(
+        path,
+        name or path.resolve().name,
+        stored["settings"],
+        reports,
+        damaged,
+        dict(sorted(pictures.items())),
+        stored.get("code_sha256"),
+    )
 
 
 def _read_log(path: Path) -> tuple[tuple[dict[str, Any], ...], int]:
@@ -142,32 +152,20 @@ def _read_log(path: Path) -> tuple[tuple[dict[str, Any], ...], int]:
     for text in path.read_bytes().splitlines():
         if not text.strip():
             continue
-        try:
-            report = _cleaned(json.loads(text))
-        except ValueError:  # no JSON, no UTF-8
-            report = None
+        report = read_report_line(text)
         if report is None:
             damaged += 1
         else:
-            reports[report["epoch"]] = report
+            reports[report["epoch"]] = _cleaned(report)
     return tuple(report for _, report in sorted(reports.items())), damaged
 
 
-def _cleaned(line: Any) -> dict[str, Any] | None:
-    """Its finite numbers and its alarms; None where it is no report."""
-    if not isinstance(line, dict):
-        return None
+def _cleaned(report: dict[str, Any]) -> dict[str, Any]:
+    """Its finite numbers and its alarms."""
     numbers = {
         name: value
-        for name, value in line.items()
+        for name, value in report.items()
         if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     }
-    if not (isinstance(numbers.get("epoch"), int) and isinstance(numbers.get("step"), int)):
-        return None
-    alarms = line.get("alarms")
-    told = [
-        {"name": str(alarm.get("name", "")), "message": str(alarm.get("message", ""))}
-        for alarm in (alarms if isinstance(alarms, list) else [])
-        if isinstance(alarm, dict)
-    ]
+    told = [{"name": alarm["name"], "message": alarm["message"]} for alarm in report.get("alarms", [])]
     return {**numbers, "alarms": told}

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from improved_gan.data.dataset import Dataset, LabelledImages, unit_range
+from improved_gan.recipes.own_code import Trust, is_file_of
 from improved_gan.recipes.trained import load_trained
 from improved_gan.reproduction.plan import Job
 from improved_gan.reproduction.runs import read_note
@@ -44,7 +45,10 @@ def ensemble_wrong(
     if (known := known_ensemble(jobs)) is not None:
         return known
     members, test = _members(jobs), load_data().test
-    probabilities = average_probabilities([job.folder for job in jobs], test, device=device, warn=warn)
+    # Copies of the file that the user has named in this very command need no further yes.
+    trust = jobs[0].options.trust or is_file_of(jobs[0].recipe)
+    folders = [job.folder for job in jobs]
+    probabilities = average_probabilities(folders, test, device=device, warn=warn, trust=trust)
     wrong = int((probabilities.argmax(1) != test.labels).sum())
     content = {"members": members, "wrong": wrong, "of": len(test)}
     write_atomically(_kept(jobs), json.dumps(content, indent=1).encode())
@@ -61,12 +65,17 @@ def known_ensemble(jobs: Sequence[Job]) -> tuple[int, int] | None:
 
 @torch.no_grad()
 def average_probabilities(
-    folders: Sequence[Path], images: LabelledImages, *, device: str, warn: Callable[[str], None]
+    folders: Sequence[Path],
+    images: LabelledImages,
+    *,
+    device: str,
+    warn: Callable[[str], None],
+    trust: Trust = False,
 ) -> Tensor:
     """(N, K) float64, the mean over the runs of softmax(logits) of each image, with averaged weights."""
     total = torch.zeros(())
     for folder in folders:  # one after the other: ten discriminators need not fit at once
-        discriminator = load_trained(folder, device=device, warn=warn).discriminator
+        discriminator = load_trained(folder, device=device, warn=warn, trust=trust).discriminator
         parts = [
             discriminator(unit_range(some.to(device))).logits.double().softmax(1).cpu()
             for some in torch.split(images.images, _BATCH)

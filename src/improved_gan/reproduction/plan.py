@@ -41,6 +41,7 @@ class RunOptions:
     device: str | None = None
     save_every: float = 60.0
     score_with: str | None = None
+    trust: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,12 +97,11 @@ class Job:
         words = ["train", self.recipe, "--labels", self.labels, "--seed", self.seed, "--split-seed", self.split]
         words += ["--out", self.folder if self.models == 1 else self.group]
         words += ["--threads", threads, "--save-every", options.save_every]
-        if self.models > 1:
-            words += ["--models", self.models]
+        words += ["--models", self.models] if self.models > 1 else []
         given = {"--epochs": options.epochs, "--precision": options.precision, "--data": options.data}
         for name, value in {**given, "--score-with": options.score_with, "--device": device or options.device}.items():
             words += [] if value is None else [name, value]
-        return [str(word) for word in words]
+        return [str(word) for word in words] + ["--trust"] * options.trust
 
 
 @dataclass(frozen=True)

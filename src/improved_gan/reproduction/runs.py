@@ -7,6 +7,7 @@ from typing import Any
 
 from improved_gan.reproduction.plan import Job
 from improved_gan.training.checkpoints import newest_checkpoint
+from improved_gan.training.report_line import read_report_line
 from improved_gan.training.run_folder import RunFolder
 
 __all__ = ["Run", "last_report", "look", "read_note"]
@@ -56,21 +57,13 @@ def last_report(log: Path) -> dict[str, Any]:
         with log.open("rb") as file:
             file.seek(max(0, file.seek(0, 2) - _TAIL))
             lines = file.read().splitlines()
-    except FileNotFoundError:
+    except OSError:
         return {}
     for line in reversed(lines):
-        try:
-            report = json.loads(line)
-        except (ValueError, RecursionError):
-            continue  # cut short by a crash, or the first line of the tail
-        if isinstance(report, dict) and all(_is_number(report.get(name)) for name in ("epoch", "step")):
+        report = read_report_line(line)
+        if report is not None:  # else cut short by a crash, or the first line of the tail
             return report
     return {}
-
-
-def _is_number(value: object) -> bool:
-    """A whole number that counts something."""
-    return type(value) is int and 0 <= value < 2**53
 
 
 def read_note(file: Path) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def check_same_run(path: Path, recipe: Recipe, *, seed: int, split_seed: int) ->
     folder = RunFolder(path)
     if not folder.recipe_file.exists():
         return
-    settings = folder.recipe()["settings"]
+    settings = folder.trained_recipe()["settings"]
     if recipe.precision == AUTO:  # a run that goes on keeps what its machine decided
         recipe = replace(recipe, precision=folder.precision() or AUTO)
     here = json.loads(json.dumps(recipe.as_dict()))

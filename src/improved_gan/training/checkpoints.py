@@ -117,8 +117,8 @@ def load_checkpoint(path: Path, *, fingerprint: str) -> dict[str, Tensor]:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dictionary)
-    except (OSError, safetensors.SafetensorError) as error:
-        raise DamagedError(str(error)) from error
+    except Exception as error:  # whatever the reader makes of wrong bytes, the file is not whole
+        raise DamagedError(f"{type(error).__name__}: {error}") from error
     if metadata.get("sha256") != _digest(tensors, metadata.get("fingerprint", "")):
         raise DamagedError("its content does not match its checksum")
     if metadata.get("fingerprint") != fingerprint:

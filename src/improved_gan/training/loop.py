@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor, nn
 
 from improved_gan.distributed import alone, gather_with_gradient, largest, rank
@@ -79,7 +80,7 @@ def train(
     run = Run(state, schedule, folder, fingerprint, evaluate, reporter, score)
     run.make_up_for_report(batches)
     for epoch, batch in take_steps(state, batches, objective, schedule):
-        reporter.advance()
+        reporter.advance(state.means)
         # The report first: a checkpoint of an epoch's last step stands after it, so that no resume can miss it.
         if state.step % batches.steps_per_epoch == 0:
             run.close_epoch(epoch + 1, batch)
@@ -200,7 +201,8 @@ class Run:
         if scored and self.score is not None:
             with alone():
                 line |= self.score(self.state.sampling_generator())
-        line["alarms"] = [{"name": alarm.name, "message": alarm.message} for alarm in alarms.check(line)]
+        found = alarms.check(line, step=self.state.step, setting=self._setting())
+        line["alarms"] = [{"name": alarm.name, "message": alarm.message} for alarm in found]
         return line
 
     def _spreads(self, real: Tensor) -> dict[str, float]:
@@ -228,7 +230,14 @@ class Run:
 
     def _check_finite(self) -> None:
         if names := self.state.not_finite():
-            raise DivergedError(alarms.not_finite(names, self.state.step, self._last_checkpoint))
+            last = self._last_checkpoint
+            raise DivergedError(alarms.not_finite(names, self.state.step, last, setting=self._setting()))
+
+    def _setting(self) -> alarms.Setting:
+        """What the run does already."""
+        schedule, epsilon = self.schedule, self.state.optimizers.discriminator.defaults.get("eps", 1e-8)
+        compares = not self.state.discriminator.independent_rows
+        return alarms.Setting(compares, schedule.generator_steps, epsilon, schedule.precision == torch.float32)
 
 
 def _spread(images: Tensor) -> float:

@@ -1,7 +1,8 @@
-"""What a run shows: a progress bar on a terminal, a line a report elsewhere, and TensorBoard events."""
+"""What a run shows: a bar on a terminal, elsewhere a line a report and at least one a minute; TensorBoard events."""
 
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,12 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor
 
-__all__ = ["Reporter", "say", "summary", "warn"]
+from improved_gan.training.time_estimate import StepTimer, in_words
+
+__all__ = ["Reporter", "cost", "say", "summary", "warn"]
+
+_QUIET = 60.0  # seconds without a line, at most, where there is no terminal
+_WORTH_TELLING = 5.0  # seconds: of a run that takes less nobody asks how long
 
 
 class Reporter:
@@ -21,10 +27,23 @@ class Reporter:
         total_steps: length of the whole run.
         first_step: where this start begins; events after it are shown anew.
         console: where to print.
+        where: the steps are made: "this processor", "this GPU".
+        clock: seconds that never run back.
     """
 
-    def __init__(self, tensorboard: Path | None, *, total_steps: int, first_step: int, console: Console) -> None:
-        self._console = console
+    def __init__(
+        self,
+        tensorboard: Path | None,
+        *,
+        total_steps: int,
+        first_step: int,
+        console: Console,
+        where: str = "this processor",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._console, self._where, self._clock = console, where, clock
+        self._timer = StepTimer(total_steps, first_step=first_step, clock=clock)
+        self._last_line, self._cost_told, self._losses = clock(), False, ""
         self._events = None if tensorboard is None else _event_writer(tensorboard, first_step)
         columns = (
             TextColumn("{task.fields[summary]}"),
@@ -48,15 +67,42 @@ class Reporter:
         if self._events is not None:
             self._events.close()
 
-    def advance(self) -> None:
-        """One step was made."""
+    def advance(self, means: Callable[[], Mapping[str, float]] | None = None) -> None:
+        """One step was made.
+
+        Args:
+            means: the terms by `player/name`, asked for only where a line is due; None shows those of the last report.
+        """
         self._progress.advance(self._task)
+        self._timer.step()
+        each = self._timer.seconds_per_step()
+        if each is None:
+            return
+        if not self._cost_told:
+            self._cost_told = True
+            left = self._timer.seconds_left() or 0.0
+            if left >= _WORTH_TELLING:
+                say(self._console, cost(left, each, self._where))
+        # A step may take long itself, so the line comes before the minute is over.
+        if not self._console.is_terminal and self._clock() - self._last_line + each >= _QUIET:
+            self._losses = self._losses if means is None else _losses(means())
+            parts = [f"step {self._timer.done}/{self._timer.total}", self._losses, self._left()]
+            self._line("  ".join(part for part in parts if part))
+
+    def _left(self) -> str:
+        left = self._timer.seconds_left()
+        return f"about {in_words(left)} left" if left else ""
+
+    def _line(self, text: str) -> None:
+        self._last_line = self._clock()
+        say(self._console, text)
 
     def report(self, line: Mapping[str, Any]) -> None:
         """Show one line of the log."""
         self._progress.update(self._task, summary=summary(line))
         if not self._console.is_terminal:
-            say(self._console, summary(line))
+            self._losses = _losses(line)
+            self._line("  ".join(part for part in (summary(line), self._left()) if part))
         for name, value in line.items():
             if "/" in name and self._events is not None:
                 self._events.add_scalar(name, value, line["step"])
@@ -95,10 +141,25 @@ def summary(line: Mapping[str, Any]) -> str:
     >>> summary({"epoch": 3, "epochs": 10, "test/error": 0.0123, "test/wrong": 123, "discriminator/supervised": 0.01})
     'epoch 3/10  test error 1.23% (123 wrong)  D supervised 0.0100'
     """
-    parts = [f"epoch {line['epoch']}/{line['epochs']}"]
+    parts = [f"epoch {line['epoch']}/{line.get('epochs', '?')}"]
     for kind in ("test", "validation"):
         if f"{kind}/error" in line:
-            parts.append(f"{kind} error {line[f'{kind}/error']:.2%} ({line[f'{kind}/wrong']} wrong)")
+            parts.append(f"{kind} error {line[f'{kind}/error']:.2%} ({line.get(f'{kind}/wrong', '?')} wrong)")
+    return "  ".join(part for part in (*parts, _losses(line)) if part)
+
+
+def cost(seconds: float, each: float, where: str) -> str:
+    """What a training will cost.
+
+    >>> cost(21_600, 0.12, "this processor")
+    'about 6 hours on this processor (120 ms a step)'
+    """
+    step = f"{each:.1f} s" if each >= 1 else f"{1000 * each:.0f} ms" if each >= 0.01 else f"{1000 * each:.1f} ms"
+    return f"about {in_words(seconds)} on {where} ({step} a step)"
+
+
+def _losses(line: Mapping[str, Any]) -> str:
+    """What the players minimise."""
     short = {"discriminator": "D", "generator": "G"}
     monitors = (
         "labelled_error",
@@ -109,8 +170,9 @@ def summary(line: Mapping[str, Any]) -> str:
         "generated_distance",
         "feature_distance",
     )
+    shown = []
     for name, value in line.items():
         player, _, term = name.partition("/")
         if player in short and term not in monitors:
-            parts.append(f"{short[player]} {term.replace('_', ' ')} {value:.4f}")
-    return "  ".join(parts)
+            shown.append(f"{short[player]} {term.replace('_', ' ')} {value:.4f}")
+    return "  ".join(shown)

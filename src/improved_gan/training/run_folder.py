@@ -6,7 +6,7 @@ recipe.json holds all that is needed to build the run again; its fingerprint tie
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from filelock import FileLock, Timeout
 
 from improved_gan.training.checkpoints import write_atomically
 from improved_gan.training.errors import RunError
+from improved_gan.training.nearby_runs import no_run
+from improved_gan.training.report_line import read_report_line
 
 __all__ = ["TEXTS", "RunFolder"]
 
@@ -32,6 +34,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.recipe_file = path / "recipe.json"
+        self.code_file = path / "recipe.py"  # a copy of the user's recipe file, where the run came from one
         self.log_file = path / "log.jsonl"
         self.checkpoints = path / "checkpoints"
         self.samples = path / "samples"
@@ -51,7 +54,18 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         for left_over in (*self.path.glob(".*.tmp"), *self.checkpoints.glob(".*.tmp")):
             left_over.unlink()  # of a process that was killed while it wrote
-        self._write(self._with_texts_as_they_were(json.loads(json.dumps(settings))), extendable)
+        code_sha256 = self.recipe().get("code_sha256") if self.recipe_file.exists() else None
+        self._write(self._with_texts_as_they_were(json.loads(json.dumps(settings))), extendable, code_sha256)
+
+    def keep_code(self, content: bytes) -> None:
+        """Keep the recipe file that the run is made from, and its SHA-256 in recipe.json: only that is ever executed.
+
+        Raises:
+            RunError: recipe.json cannot be read.
+        """
+        stored = self.recipe()
+        write_atomically(self.code_file, content)
+        self._write(stored["settings"], tuple(stored["extendable"]), hashlib.sha256(content).hexdigest())
 
     def check(self, settings: dict[str, Any], *, extendable: tuple[str, ...] = ()) -> None:
         """Whether `claim` would be granted; nothing is written.
@@ -93,12 +107,31 @@ class RunFolder:
         Raises:
             RunError: it is missing or cannot be read.
         """
+        if not self.recipe_file.is_file():
+            raise RunError(no_run(self.path))
         try:
-            stored: dict[str, Any] = json.loads(self.recipe_file.read_text())
-            if stored["fingerprint"] != _fingerprint(stored["settings"], tuple(stored["extendable"])):
-                raise RunError(f"{self.recipe_file} was changed after the run began: restore it, or start a new run")
-        except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
-            raise RunError(f"{self.path} is no run folder: recipe.json cannot be read ({error})") from error
+            stored: dict[str, Any] = json.loads(self.recipe_file.read_text(encoding="utf-8"))
+            fingerprint = _fingerprint(stored["settings"], tuple(stored["extendable"]))
+        except (OSError, LookupError, TypeError, AttributeError, ValueError, RecursionError) as error:
+            problem = f"{type(error).__name__}: {error}"
+            raise RunError(f"{self.path} is no run folder: recipe.json cannot be read ({problem})") from error
+        if stored.get("fingerprint") != fingerprint or not isinstance(stored.get("code_sha256", ""), str):
+            raise RunError(f"{self.recipe_file} was changed after the run began: restore it, or start a new run")
+        return stored
+
+    def trained_recipe(self) -> dict[str, Any]:
+        """The same of a run of a recipe, whose settings are looked through: others can be relied upon to be there.
+
+        Raises:
+            RunError: it is missing, cannot be read, or lacks a setting.
+        """
+        stored = self.recipe()
+        problems = [name for name, fits in _SETTINGS.items() if not fits(stored["settings"].get(name))]
+        if problems:
+            raise RunError(
+                f"{self.recipe_file} does not describe a run ({', '.join(problems)} missing or of another kind): "
+                "restore it, or start a new run"
+            )
         return stored
 
     def precision(self) -> str | None:
@@ -151,28 +184,42 @@ class RunFolder:
         """Every report so far; a line that a crash cut short or damaged is passed over."""
         if not self.log_file.exists():
             return []
-        lines = []
-        for text in self.log_file.read_bytes().splitlines():
-            try:
-                line = json.loads(text)
-            except ValueError:  # also of bytes that are no UTF-8
-                continue
-            if isinstance(line, dict):
-                lines.append(line)
-        return lines
+        lines = map(read_report_line, self.log_file.read_bytes().splitlines())
+        return [line for line in lines if line is not None]
 
     def rewind_log(self, step: int) -> None:
         """Drop reports from after `step`: they will be made again."""
         kept = [line for line in self.read_log() if line["step"] <= step]
         write_atomically(self.log_file, "".join(json.dumps(line) + "\n" for line in kept).encode())
 
-    def _write(self, settings: dict[str, Any], extendable: tuple[str, ...]) -> None:
+    def _write(self, settings: dict[str, Any], extendable: tuple[str, ...], code_sha256: str | None) -> None:
         content = {
             "fingerprint": _fingerprint(settings, extendable),
             "extendable": list(extendable),
             "settings": settings,
-        }
+        } | ({} if code_sha256 is None else {"code_sha256": code_sha256})
         write_atomically(self.recipe_file, json.dumps(content, indent=1).encode())
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_split(value: Any) -> bool:
+    return isinstance(value, dict) and all(_is_number(value.get(key)) for key in ("seed", "num_labels", "num_images"))
+
+
+_SETTINGS: dict[str, Callable[[Any], bool]] = {
+    "recipe": lambda value: isinstance(value, str),
+    "seed": _is_number,
+    "epochs": lambda value: _is_number(value) and value > 0,
+    "values": lambda value: isinstance(value, dict) and isinstance(value.get("precision"), str),
+    "label_split": _is_split,
+    "class_names": lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value),
+    "image_shape": lambda value: (
+        isinstance(value, list) and len(value) == 3 and all(_is_number(one) and 0 < one < 1 << 16 for one in value)
+    ),
+}
 
 
 def _fingerprint(settings: Mapping[str, Any], extendable: tuple[str, ...]) -> str:

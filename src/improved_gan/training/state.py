@@ -50,9 +50,13 @@ class TrainingState:
             else:
                 self.totals[name] = value.double()  # a copy: terms come in float32
 
+    def means(self) -> dict[str, float]:
+        """The mean of each term since the last report; the sums stay as they are."""
+        return {name: total.item() / self.num_summed for name, total in self.totals.items()}
+
     def take_means(self) -> dict[str, float]:
         """The mean of each term since the last call; starts the next sums."""
-        means = {name: total.item() / self.num_summed for name, total in self.totals.items()}
+        means = self.means()
         self.totals, self.num_summed = {}, 0
         return means
 

@@ -1,0 +1,65 @@
+"""The code that a run folder holds, `recipe.py`, and the one rule by which it is executed.
+
+A run that was made from a recipe file keeps a copy of it, and recipe.json its SHA-256. Whoever can write into a run
+folder (a download, a shared disk) can put any program there, so the copy is executed only where its content has that
+SHA-256 and the user said yes to it; a run of a built-in recipe records none, so nothing in its folder is ever executed.
+What is executed is the content that was hashed, not the file read again nor a compiled copy in `__pycache__`.
+"""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+from improved_gan.training.errors import RunError
+from improved_gan.training.run_folder import RunFolder
+
+__all__ = ["Trust", "code_of_run", "is_file_of"]
+
+Trust = bool | Callable[[Path, str], bool]  # whether to execute this file, whose SHA-256 is the second argument
+
+
+def code_of_run(run: Path, recorded: str | None, trust: Trust) -> bytes | None:
+    """The content of a run's `recipe.py`, which the caller may execute; None for a run of a built-in recipe.
+
+    Args:
+        run: the run folder.
+        recorded: SHA-256 in its recipe.json; None where the run was made from a built-in recipe.
+        trust: whether the user trusts it, or what is asked.
+
+    Raises:
+        RunError: it is missing, is not what was recorded, or is not trusted.
+    """
+    if recorded is None:
+        return None
+    file = RunFolder(run).code_file
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise RunError(
+            f"{run} was made from a recipe file, whose copy {file.name} cannot be read ({error.strerror}): restore it, "
+            "or run its train command again"
+        ) from error
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != recorded:
+        raise RunError(
+            f"{file} is not the recipe file that the run was made from (SHA-256 {digest[:12]}, recorded "
+            f"{recorded[:12]}), so it is not executed: restore it, or run its train command again"
+        )
+    if not (trust(file, digest) if callable(trust) else trust):
+        raise RunError(
+            f"{run} was made from a recipe file of its own, and to load it is to execute its copy {file} (SHA-256 "
+            f"{digest[:12]}): read that file, and give --trust (trust=True in Python) if you trust it"
+        )
+    return content
+
+
+def is_file_of(source: str) -> Trust:
+    """Trust in copies of a recipe file that the user has named in the same command, and in nothing else.
+
+    >>> is_file_of("digits")
+    False
+    """
+    if not source.endswith(".py"):
+        return False
+    named = hashlib.sha256(Path(source).read_bytes()).hexdigest()
+    return lambda _, digest: digest == named

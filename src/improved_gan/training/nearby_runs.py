@@ -1,0 +1,58 @@
+"""What to say where a path is no run folder: the runs that may have been meant."""
+
+import difflib
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+__all__ = ["did_you_mean", "no_run"]
+
+_SHOWN, _LOOKED_AT = 3, 10_000
+
+
+def no_run(path: Path) -> str:
+    """Why a path is no run folder, and which may have been meant."""
+    if path.is_dir():
+        reason = "it holds no recipe.json"
+    else:
+        reason = "it is a file" if path.exists() else "there is no such folder"
+    return f"{path} is no run folder: {reason}{did_you_mean(path)}"
+
+
+def did_you_mean(path: Path) -> str:
+    """The runs with names like it, around it or below it, to be put after a message; empty where there are none."""
+    found = [str(one) for one in _candidates(path)]
+    return f"; did you mean {' or '.join(found)}?" if found else ""
+
+
+def _candidates(path: Path) -> list[Path]:
+    above = [one for one in path.parents[:2] if _is_run(one)]
+    if above:  # its checkpoints, its samples
+        return above[:1]
+    below = list(islice((run for one in _entries(path) for run in _runs_at(one)), _SHOWN))
+    if below:
+        return below
+    around = {one.name: one for one in _entries(path.parent) if _is_run(one)}
+    return [around[name] for name in difflib.get_close_matches(path.name, around, n=_SHOWN, cutoff=0.6)]
+
+
+def _runs_at(folder: Path) -> Iterator[Path]:
+    """The folder itself, or those in it."""
+    if _is_run(folder):
+        yield folder
+    else:
+        yield from (one for one in _entries(folder) if _is_run(one))
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(islice(folder.iterdir(), _LOOKED_AT))
+    except OSError:  # not there, not a folder, not to be read
+        return []
+
+
+def _is_run(folder: Path) -> bool:
+    try:
+        return (folder / "recipe.json").is_file()
+    except OSError:
+        return False

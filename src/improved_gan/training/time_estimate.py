@@ -1,0 +1,86 @@
+"""How long a training will take, told from the steps that it has made: by `train`, `train --dry-run` and `fit` alike.
+
+The first steps are slower (memory is asked for, kernels are chosen), so they do not count; and of a long run only the
+last minutes count, since the machine may have become busier or less busy since it began.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+__all__ = ["StepTimer", "in_words"]
+
+_WARM_UP_STEPS, _WARM_UP_SECONDS = 3, 10.0  # which is over first
+_MEASURED_STEPS, _MEASURED_SECONDS = 5, 1.0  # both are needed, or one step of ten seconds
+_WINDOW = 300.0  # seconds
+
+
+class StepTimer:
+    """Asks a clock after each step, and tells how long the others will take.
+
+    Args:
+        total_steps: of the whole run.
+        first_step: how many were made before this start.
+        clock: seconds that never run back.
+
+    >>> clock = iter(range(100))  # a second a step
+    >>> timer = StepTimer(1000, clock=lambda: next(clock))
+    >>> for _ in range(10):
+    ...     timer.step()
+    >>> timer.seconds_left(), in_words(timer.seconds_left())
+    (990.0, '16 minutes')
+    """
+
+    def __init__(self, total_steps: int, *, first_step: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
+        self.done, self.total = first_step, total_steps
+        self._clock, self._made = clock, 0
+        self._began = self.now = clock()  # `now`: when the last step ended
+        self._marks: deque[tuple[int, float]] = deque()  # steps done, and when; a second apart
+
+    def step(self) -> None:
+        """One more step was made."""
+        now = self._clock()
+        self.done += 1
+        self._made += 1
+        if not self._marks and self._made < _WARM_UP_STEPS and now - self._began < _WARM_UP_SECONDS:
+            return
+        self.now = now
+        if not self._marks or now - self._marks[-1][1] >= 1.0:
+            self._marks.append((self.done, now))
+        while len(self._marks) > 2 and now - self._marks[0][1] > _WINDOW:
+            self._marks.popleft()
+
+    def seconds_per_step(self) -> float | None:
+        """Of late, with all that happens between steps; None where too few were made to say it."""
+        if not self._marks:
+            return None
+        first, began = self._marks[0]
+        steps, seconds = self.done - first, self.now - began
+        enough = steps >= _MEASURED_STEPS and seconds >= _MEASURED_SECONDS
+        return seconds / steps if enough or (steps and seconds >= _WARM_UP_SECONDS) else None
+
+    def seconds_left(self) -> float | None:
+        """Until the last step; None where that cannot be said yet."""
+        each = self.seconds_per_step()
+        return None if each is None else each * (self.total - self.done)
+
+    def seconds_in_all(self) -> float | None:
+        """Of a run that makes all steps at this pace; None where that cannot be said yet."""
+        each = self.seconds_per_step()
+        return None if each is None else each * self.total
+
+
+def in_words(seconds: float) -> str:
+    """A time as one says it, in the unit that fits.
+
+    >>> [in_words(one) for one in (2, 47, 600, 21_700, 5_400, 400_000)]
+    ['2 seconds', '47 seconds', '10 minutes', '6 hours', '1.5 hours', '4.6 days']
+    """
+    if seconds < 90:
+        num = max(1, round(seconds))
+        return f"{num} second{'s' * (num != 1)}"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} minutes"
+    number, unit = (seconds / 3600, "hours") if seconds < 36 * 3600 else (seconds / 86400, "days")
+    text = f"{number:.0f}" if number >= 10 else f"{number:.1f}".removesuffix(".0")
+    return f"{text} {unit}"

@@ -1,0 +1,24 @@
+"""The package itself: what it shows, and that it is there at once."""
+
+import subprocess
+import sys
+
+import improved_gan
+
+
+def test_dir_names_the_rooms_and_each_can_be_had() -> None:
+    names = [name for name in dir(improved_gan) if not name.startswith("_")]
+    assert {"SemiSupervisedGANClassifier", "techniques", "models", "training", "estimator"} <= set(names)
+    for name in names:
+        assert getattr(improved_gan, name).__name__.rpartition(".")[2] == name
+
+
+def test_the_import_waits_for_nothing() -> None:
+    program = (
+        "import sys, improved_gan; dir(improved_gan); "
+        "sys.exit(bool({'torch', 'numpy', 'sklearn', 'rich', 'typer'} & set(sys.modules)))"  # a second in all
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+    program = "import improved_gan; improved_gan.techniques.feature_matching_loss; improved_gan.nothing"
+    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
+    assert "module 'improved_gan' has no attribute 'nothing'" in done.stderr
