@@ -22,48 +22,15 @@ from improved_gan.data.dataset import DataError
 __all__ = ["Reading", "is_unknown", "label_notices", "only_known", "plain_label", "reading_of", "refuse_doubtful"]
 
 _UNKNOWN = frozenset({"", "-1"})
-_MISSING = frozenset(  # pandas' STR_NA_VALUES
-    [
-        "#N/A",
-        "#N/A N/A",
-        "#NA",
-        "-1.#IND",
-        "-1.#QNAN",
-        "-NaN",
-        "-nan",
-        "1.#IND",
-        "1.#QNAN",
-        "<NA>",
-        "N/A",
-        "NA",
-        "NULL",
-        "NaN",
-        "None",
-        "n/a",
-        "nan",
-        "null",
-    ]
-) | {"?", "NaT", "pd.NA"}
-_DOUBTFUL = frozenset(one.casefold() for one in _MISSING) | frozenset(
-    [
-        "-",
-        "--",
-        "n.a.",
-        "no class",
-        "no label",
-        "no_label",
-        "nolabel",
-        "not available",
-        "not labeled",
-        "not labelled",
-        "unclassified",
-        "undefined",
-        "unknown",
-        "unlabeled",
-        "unlabelled",
-        "without label",
-    ]
-)
+_MISSING = frozenset({  # those of pandas.read_csv, and a few
+    "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA", "NULL",
+    "NaN", "None", "n/a", "nan", "null", "?", "NaT", "pd.NA",
+})  # fmt: skip
+_DOUBTFUL = frozenset({
+    "-", "--", "n.a.", "no class", "no label", "no_label", "nolabel", "not available", "not labeled", "not labelled",
+    "unclassified", "undefined", "unknown", "unlabeled", "unlabelled", "without label",
+    *(one.casefold() for one in _MISSING),
+})  # fmt: skip
 _LISTED = 5
 
 Key = TypeVar("Key", bound=Hashable)
