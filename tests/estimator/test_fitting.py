@@ -168,7 +168,7 @@ def test_a_fit_beside_others_gives_what_it_gives_alone(few, settings) -> None:
     assert torch.equal(torch.cat(drawn.result()), stream)
 
 
-@pytest.mark.parametrize("backend", ["threading", "loky"])
+@pytest.mark.parametrize("backend", ["threading", pytest.param("loky", marks=pytest.mark.slow)])
 def test_cross_validation_of_ensembles_in_parallel_gives_what_it_gives_serially(few, backend) -> None:
     images, y = few.images[:60], np.where(np.arange(60) < 40, few.truth[:60], -1)
     model = SemiSupervisedGANClassifier(epochs=2, n_models=2, n_jobs=2, random_state=0, device="cpu")
