@@ -27,7 +27,7 @@ _State = dict[str, Tensor] | None  # of an earlier fit, to go on from
 
 @dataclass(frozen=True)
 class Fitting:
-    """What the members have in common. Nothing of a fit is shared with other threads, nor drawn from the global random state.
+    """What the members have in common. A fit shares nothing with other threads, nor with the global random state.
 
     Args:
         choice: the networks.

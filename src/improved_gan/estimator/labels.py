@@ -176,13 +176,15 @@ def _hashable(one: Any) -> Any:
 def _remedy(y: Any, text: str | bytes, readings: dict[Any, Reading]) -> str:
     """The line that writes -1 for `text`, for the form that y has."""
     classes = [one for one, reading in readings.items() if reading is Reading.CLASS]
-    if readings[text] is Reading.UNKNOWN and text.strip() and classes and all(map(_is_whole, classes)):
+    if classes and all(map(_is_whole, [text, *classes])):
         return "[int(one) for one in y]" if isinstance(y, (list, tuple)) else "y = y.astype(int)"
     if isinstance(y, (list, tuple)):
         return f"[-1 if one == {text!r} else one for one in y]"
     if type(y).__module__.startswith("pandas"):
         return f"y = y.astype(object).replace({text!r}, -1)"
-    convert = "" if getattr(y, "dtype", None) == object else "y = y.astype(object); "
+    if isinstance(text, bytes):
+        return f"y = y.astype(str).astype(object); y[y == {text.decode(errors='replace')!r}] = -1"
+    convert = "y = y.astype(object); " if y.dtype.kind == "U" else ""
     return f"{convert}y[y == {text!r}] = -1"
 
 
@@ -206,8 +208,8 @@ def _refuse_minus_one(classes: Sequence[Any]) -> None:
     strange = [one for one in classes if reading_of(one) is not Reading.CLASS]
     if strange:
         raise ValueError(
-            f"classes holds {strange[0]!r}, which says that no label is known: leave it out, or, if it is a class, give "
-            "it another name in classes and y"
+            f"classes holds {strange[0]!r}, which says that no label is known: leave it out, or, if it is a class, give it "
+            "another name in classes and y"
         )
 
 
