@@ -21,6 +21,7 @@ from improved_gan.estimator.labels import KnownLabels, hold_out
 from improved_gan.estimator.progress import Fit, Validation
 from improved_gan.estimator.scaling import ColumnScale
 from improved_gan.estimator.settings import Settings
+from improved_gan.estimator.weights import to_mean_one
 from improved_gan.recipes.guessing import Guessing
 from improved_gan.recipes.precision import settled
 from improved_gan.recipes.recipe import AUTO, Recipe
@@ -46,6 +47,7 @@ class Task:
     validation: np.ndarray
     trained: frozenset[str]  # keys of all examples whose labels were trained on; empty without a warm start
     guesses: Guesses | None = None  # classes that the labels were spread to
+    weights: np.ndarray | None = None  # (L,) how much each known label counts
 
     @classmethod
     def plan(
@@ -57,6 +59,7 @@ class Task:
         *,
         seed: int,
         trained: Set[str] = frozenset(),
+        weights: np.ndarray | None = None,
     ) -> "Task":
         """Choose networks, and divide the labels.
 
@@ -67,6 +70,7 @@ class Task:
             settings: of the user.
             seed: of the division.
             trained: keys of examples whose labels the fit before has trained on; they are not held out.
+            weights: (L,) how much each label counts; None for 1.
 
         Raises:
             ValueError: an unknown network, or too few labels to hold some out.
@@ -77,7 +81,7 @@ class Task:
         fraction = settings.validation_fraction
         training, validation = hold_out(known.codes, fraction, seed=seed, keys=keys, trained=trained)
         now = frozenset(keys[place] for place in training) if keys else frozenset()
-        return cls(parts, known, form, settings, choice, training, validation, now | trained)
+        return cls(parts, known, form, settings, choice, training, validation, now | trained, weights=weights)
 
     @property
     def num_examples(self) -> int:
@@ -236,6 +240,7 @@ def _batches(task: Task, examples: Examples, seed: int) -> ArrayBatches:
         seed=seed,
         device=settings.device,
         guesses=task.guesses,
+        weights=None if task.weights is None else to_mean_one(task.weights[task.training]),
     )
 
 
@@ -244,4 +249,7 @@ def _validation(task: Task, examples: Examples) -> Validation | None:
         return None
     known, settings = task.known, task.settings
     codes = torch.from_numpy(known.codes[task.validation]).to(settings.device)
-    return Validation(examples.take(known.rows[task.validation]), codes, settings.patience)
+    weights = None
+    if task.weights is not None:
+        weights = torch.from_numpy(to_mean_one(task.weights[task.validation])).float().to(settings.device)
+    return Validation(examples.take(known.rows[task.validation]), codes, settings.patience, weights)

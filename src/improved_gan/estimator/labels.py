@@ -208,8 +208,8 @@ def _refuse_minus_one(classes: Sequence[Any]) -> None:
     strange = [one for one in classes if reading_of(one) is not Reading.CLASS]
     if strange:
         raise ValueError(
-            f"classes holds {strange[0]!r}, which says that no label is known: leave it out, or, if it is a class, give it "
-            "another name in classes and y"
+            f"classes holds {strange[0]!r}, which says that no label is known: leave it out, or, if it is a class, "
+            "give it another name in classes and y"
         )
 
 
