@@ -25,7 +25,7 @@ ARROWS = {
     "recipes": {"training", "models", "data", "techniques", "distributed"},
     "reproduction": {"recipes", "training", "data"},
     "reports": {"reproduction", "recipes", "training", "models", "data", "techniques", "metrics"},
-    "estimator": {"recipes", "training", "models", "data", "techniques"},
+    "estimator": {"recipes", "training", "models", "data", "techniques", "kernels", "distributed"},
     "commands": {
         "reports",
         "distributed",
