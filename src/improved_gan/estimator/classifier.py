@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from scipy.special import logsumexp
@@ -14,11 +14,11 @@ from sklearn.utils.validation import check_is_fitted
 from improved_gan.estimator import storage
 from improved_gan.estimator.conventions import SemiSupervisedMixin
 from improved_gan.estimator.diagnosis import warn_at_chance
-from improved_gan.estimator.ensemble import Task, check_same, fit_members
+from improved_gan.estimator.ensemble import Task, fit_members
 from improved_gan.estimator.inputs import InputFormat, accept, warn_of_flat_images
 from improved_gan.estimator.labels import read_labels
 from improved_gan.estimator.member import Judged, Member
-from improved_gan.estimator.settings import Settings
+from improved_gan.estimator.settings import Settings, check_same
 from improved_gan.estimator.weights import label_weights, warn_of_imbalance
 
 __all__ = ["SemiSupervisedGANClassifier"]
@@ -44,8 +44,7 @@ class SemiSupervisedGANClassifier(SemiSupervisedMixin, BaseEstimator):  # type: 
         epochs: passes over the unlabelled examples; None takes about 1,500 steps, or 6,000 beyond 256 numbers each.
         batch_size: of each of the labelled, unlabelled and generated parts of a step.
         learning_rate: of both players, None for that of the recipe; it falls to 0 over the second half of the training.
-        class_weight: how much the labels of each class count in the supervised loss: None all alike, "balanced" as the
-            inverse of their number, or a dict of weights by class.
+        class_weight: of the labels in the supervised loss: None, "balanced", or a dict by class, as in scikit-learn.
         unlabelled_weight: of the real-or-generated loss. 0 trains the same network on the labelled examples alone.
         spread_labels: whether training begins with the labels spread over a graph of neighbours (Zhou et al., 2004).
         n_models: members of the ensemble; class probabilities are averaged.
@@ -129,22 +128,14 @@ class SemiSupervisedGANClassifier(SemiSupervisedMixin, BaseEstimator):  # type: 
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(
-        self,
-        X: Any,  # noqa: N803
-        y: Any,
-        *,
-        unlabelled: Any = None,
-        sample_weight: Any = None,
-    ) -> "SemiSupervisedGANClassifier":
+    def fit(self, X: Any, y: Any, *, unlabelled: Any = None, sample_weight: Any = None) -> Self:  # noqa: N803
         """Train.
 
         Args:
             X: (N, ...) examples.
             y: (N,) their classes, -1 where unknown; text with unknown labels as an array of objects.
             unlabelled: (M, ...) more examples, without labels.
-            sample_weight: (N,) how much the label of each example counts in the supervised loss, beside `class_weight`;
-                a label of weight 0 is taken for unknown. Those of examples without a label do not matter.
+            sample_weight: (N,) how much each label counts in the supervised loss, times `class_weight`; 0: unknown.
 
         Returns:
             itself.
@@ -159,8 +150,7 @@ class SemiSupervisedGANClassifier(SemiSupervisedMixin, BaseEstimator):  # type: 
         known = read_labels(y, classes=self.classes)
         check_consistent_length(parts[0], y)
         known, weights = label_weights(known, parts[0], self.class_weight, sample_weight)
-        if self.class_weight is None and sample_weight is None:
-            warn_of_imbalance(known)
+        warn_of_imbalance(known, self.class_weight, sample_weight)
         if unlabelled is not None:
             parts.append(accept(self, unlabelled, reset=False, name="unlabelled"))
         if again:
@@ -192,19 +182,6 @@ class SemiSupervisedGANClassifier(SemiSupervisedMixin, BaseEstimator):  # type: 
         """(N,) the most probable class of each example."""
         best: np.ndarray = self._log_probabilities(X).argmax(1)
         return np.asarray(self.classes_[best])
-
-    def decision_function(self, X: Any) -> np.ndarray:  # noqa: N803
-        """(N, K) log-probabilities of the classes; for two classes (N,), their difference: positive for the second."""
-        scores = self._log_probabilities(X)
-        return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
-
-    def transform(self, X: Any) -> np.ndarray:  # noqa: N803
-        """(N, A) features: the intermediate layer f(x) that the generator matches, of all members side by side."""
-        return np.concatenate([np.hstack([one.features for one in judged]) for judged in self._judge(X)])
-
-    def realness(self, X: Any) -> np.ndarray:  # noqa: N803
-        """(N,) log D/(1 - D): above 0 the discriminator takes an example for real; the mean over the members."""
-        return np.concatenate([np.mean([one.realness for one in judged], axis=0) for judged in self._judge(X)])
 
     def sample(self, n_samples: int = 1, *, random_state: Any = 0) -> np.ndarray:
         """(n_samples, ...) new examples from the generators, in the shape, range and type of X.

@@ -28,7 +28,7 @@ from improved_gan.recipes.recipe import AUTO, Recipe
 from improved_gan.training import LabelsAlone, SemiSupervised
 from improved_gan.training.reporting import say
 
-__all__ = ["Task", "check_same", "fit_members"]
+__all__ = ["Task", "fit_members"]
 
 _REPORTS = 40
 _GUESSED = 60  # examples with a guessed class a step, of 100
@@ -165,31 +165,6 @@ def fit_members(
     )
 
 
-def check_same(
-    parts: list[np.ndarray],
-    form: InputFormat,
-    states: list[dict[str, Tensor] | None],
-    classes: np.ndarray,
-    classes_before: np.ndarray,
-    settings: Settings,
-) -> None:
-    """Whether a warm start can go on from an earlier fit.
-
-    Raises:
-        ValueError: that fit kept no states, or examples, classes or the number of models have changed.
-    """
-    for part in parts:
-        form.check(part)
-    if None in states:
-        raise ValueError("warm_start=True goes on from a fit that was made with warm_start=True: set it before both")
-    if not np.array_equal(classes, classes_before) or settings.n_models != len(states):
-        raise ValueError(
-            f"warm_start=True goes on with classes {classes_before.tolist()} and {len(states)} models; got "
-            f"{classes.tolist()} and {settings.n_models}: set warm_start=False to begin anew, or name all classes with "
-            "classes="
-        )
-
-
 def _train_together(task: Task, n_jobs: int | None) -> bool:
     """A GPU is hardly busier with all small members than with one; CPU cores are, and so is a GPU with convolutions."""
     return task.settings.device.startswith("cuda") and n_jobs in (None, 1) and task.choice.network == "dense"
@@ -231,7 +206,7 @@ def _examples(task: Task) -> Examples:
 
 
 def _batches(task: Task, examples: Examples, seed: int) -> ArrayBatches:
-    settings, known = task.settings, task.known
+    settings, known, weights = task.settings, task.known, task.weights
     return ArrayBatches(
         examples,
         known.rows[task.training],
@@ -240,7 +215,7 @@ def _batches(task: Task, examples: Examples, seed: int) -> ArrayBatches:
         seed=seed,
         device=settings.device,
         guesses=task.guesses,
-        weights=None if task.weights is None else to_mean_one(task.weights[task.training]),
+        weights=None if weights is None else to_mean_one(weights[task.training]),
     )
 
 
@@ -249,7 +224,8 @@ def _validation(task: Task, examples: Examples) -> Validation | None:
         return None
     known, settings = task.known, task.settings
     codes = torch.from_numpy(known.codes[task.validation]).to(settings.device)
-    weights = None
-    if task.weights is not None:
-        weights = torch.from_numpy(to_mean_one(task.weights[task.validation])).float().to(settings.device)
-    return Validation(examples.take(known.rows[task.validation]), codes, settings.patience, weights)
+    images, weights = examples.take(known.rows[task.validation]), task.weights
+    if weights is None:
+        return Validation(images, codes, settings.patience)
+    scaled = torch.from_numpy(to_mean_one(weights[task.validation])).float().to(settings.device)
+    return Validation(images, codes, settings.patience, scaled)

@@ -67,11 +67,12 @@ def to_mean_one(weights: np.ndarray) -> np.ndarray:
     return weights * (len(weights) / weights.sum())
 
 
-def warn_of_imbalance(known: KnownLabels) -> None:
-    """Tell the caller of `fit`, who gave no weights, of a class with far fewer labels than another."""
+def warn_of_imbalance(known: KnownLabels, class_weight: Any = None, sample_weight: Any = None) -> None:
+    """Tell the caller of `fit`, unless he gave weights, of a class with far fewer labels than another."""
     counts = np.bincount(known.codes)
     most, least = int(counts.argmax()), int(counts.argmin())
-    if counts[most] >= _IMBALANCED * counts[least]:
+    unweighted = class_weight is None and sample_weight is None
+    if unweighted and counts[most] >= _IMBALANCED * counts[least]:
         common, rare = (known.classes[[one]].tolist()[0] for one in (most, least))
         warnings.warn(
             f"the labels are imbalanced: {counts[most]} of class {common!r} and {counts[least]} of class {rare!r}, "
