@@ -26,7 +26,7 @@ ARROWS = {
     "recipes": {"training", "models", "data", "techniques", "distributed", "modes"},
     "reproduction": {"recipes", "training", "data"},
     "reports": {"reproduction", "recipes", "training", "models", "data", "techniques", "metrics", "modes"},
-    "estimator": {"recipes", "training", "models", "data", "techniques", "modes"},
+    "estimator": {"recipes", "training", "models", "data", "techniques", "kernels", "distributed", "modes"},
     "commands": {
         "reports",
         "distributed",

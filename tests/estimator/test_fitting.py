@@ -1,10 +1,17 @@
 """Training members, one by one and together."""
 
+import copy
+import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
+import joblib
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
+from sklearn.model_selection import cross_val_score
 
 from improved_gan import SemiSupervisedGANClassifier
 from improved_gan.estimator import ensemble, fitting
@@ -117,3 +124,65 @@ def test_convolutions_have_their_channels_innermost(monkeypatch) -> None:
     assert wide
     assert all(one.is_contiguous(memory_format=torch.channels_last) for one in wide)
     assert not any(one.is_contiguous() for one in wide)
+
+
+THREADED = {
+    "dense": {"epochs": 6},
+    "bfloat16": {"epochs": 6, "precision": "bfloat16"},
+    "labels alone": {"epochs": 6, "unlabelled_weight": 0},
+    "ensemble": {"epochs": 3, "n_models": 2},
+    "kept": {"epochs": 3, "validation_fraction": 0.3, "warm_start": True, "spread_labels": True},
+}
+
+
+@pytest.mark.parametrize("settings", THREADED.values(), ids=THREADED)
+def test_a_fit_beside_others_gives_what_it_gives_alone(few, settings) -> None:
+    """Other threads fit, predict, copy, and draw from the global random state meanwhile; nobody disturbs anybody."""
+    images, y = few.images[:120], few.y[:120]
+
+    def fit(seed: int) -> np.ndarray:
+        model = SemiSupervisedGANClassifier(random_state=seed, device="cpu", **settings).fit(images, y)
+        if settings.get("warm_start"):
+            model.fit(images, y)
+        copies = (model, pickle.loads(pickle.dumps(model)), copy.deepcopy(model))
+        values = [np.append(one.predict_proba(images), one.sample(3)) for one in copies]
+        np.testing.assert_array_equal(values[1:], [values[0]] * 2)
+        return values[0]
+
+    alone, drawing = [fit(0), fit(1)], threading.Event()
+
+    def draw() -> list[torch.Tensor]:
+        drawn = []
+        while not drawing.is_set():
+            drawn.append(torch.rand(3))
+            drawing.wait(0.001)
+        return drawn
+
+    with ThreadPoolExecutor(3) as pool, torch.random.fork_rng():
+        torch.manual_seed(11)
+        drawn = pool.submit(draw)
+        fits = list(pool.map(fit, (0, 1)))
+        drawing.set()
+        np.testing.assert_array_equal(fits, alone)
+        stream = torch.rand(3 * len(drawn.result()), generator=torch.Generator().manual_seed(11))
+    assert torch.equal(torch.cat(drawn.result()), stream)
+
+
+@pytest.mark.parametrize("backend", ["threading", pytest.param("loky", marks=pytest.mark.slow)])
+def test_cross_validation_of_ensembles_in_parallel_gives_what_it_gives_serially(few, backend) -> None:
+    images, y = few.images[:60], np.where(np.arange(60) < 40, few.truth[:60], -1)
+    model = SemiSupervisedGANClassifier(epochs=2, n_models=2, n_jobs=2, random_state=0, device="cpu")
+    alone = cross_val_score(clone(model).set_params(n_jobs=None), images, y, cv=2, error_score="raise")
+    with joblib.parallel_config(backend):
+        beside = cross_val_score(model, images, y, cv=2, n_jobs=2, error_score="raise")
+    np.testing.assert_array_equal(beside, alone)
+
+
+def test_rebuilding_a_model_leaves_the_global_random_state(few, tmp_path) -> None:
+    model = SemiSupervisedGANClassifier(epochs=1, random_state=0, device="cpu").fit(few.images[:60], few.y[:60])
+    model.save(tmp_path / "kept")
+    before = torch.get_rng_state()
+    for again in (pickle.loads(pickle.dumps(model)), model.load(tmp_path / "kept"), copy.deepcopy(model)):
+        again.predict(few.images[:2])
+        again.sample(2)
+    assert torch.equal(torch.get_rng_state(), before)

@@ -1,6 +1,7 @@
 """Labels known and unknown."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -32,8 +33,17 @@ def test_what_is_known(y, rows, codes, classes) -> None:
         (None, "requires y to be passed"),
         ([-1, -1], "no known label"),
         ([2, -1, 2], r"one class only \(.*2.*label examples of another class"),
-        (np.array(["a", "-1", "b"]), "array of objects with the number -1"),
-        (np.array(["a", None, "b"], dtype=object), r"NaN or None in 1 rows \(the first is row 1\).*fillna\(-1\)"),
+        (
+            [1, -1, 1],
+            r"one class only.*another class. -1 means that no label.*-1/\+1.*np.where\(y == -1, 0, y\)",
+        ),
+        (np.array(["a", None, "b"], dtype=object), r"NA in 1 rows \(the first is row 1\).*fillna\(-1\)"),
+        (["a", None, "b"], "fillna"),
+        ([1, None, 2], "fillna"),
+        (pd.Series([1, None, 2], dtype="Int64"), "fillna"),
+        (pd.Series(["a", None, "b"], dtype="string"), "fillna"),
+        (pd.Series(["a", None, "b"], dtype="category"), "fillna"),
+        (pd.Series([1.0, None, 2.0]), "fillna"),
         (np.array(["a", float("nan")], dtype=object), "fillna"),
         ([1.0, np.nan], "Input y contains NaN"),
         ([0.5, 1.5], "Unknown label type"),
@@ -88,3 +98,48 @@ def test_what_was_trained_on_is_never_held_out() -> None:
         assert sorted([*training, *validation]) == list(range(20))
     with pytest.raises(ValueError, match="that the earlier fit has not trained on"):
         hold_out(codes, 0.2, seed=0, keys=keys, trained=set(keys))
+
+
+FORMS = {
+    "list": list,
+    "tuple": tuple,
+    "array of text": np.array,
+    "array of bytes": lambda y: np.array(y, dtype="S"),
+    "array of objects": lambda y: np.array(y, dtype=object),
+    "series": pd.Series,
+    "series of objects": lambda y: pd.Series(y, dtype=object),
+    "series of strings": lambda y: pd.Series(y, dtype="string"),
+    "categories": lambda y: pd.Series(y, dtype="category"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+@pytest.mark.parametrize("classes", [["red", "blue"], ["0", "1"]])
+@pytest.mark.parametrize("text", ["-1", "", "nan", "unknown", "-1.0"])
+def test_text_that_says_unknown_is_refused_in_every_form_and_the_remedy_works(form, classes, text) -> None:
+    y = form([classes[0], text, classes[1], text])
+    with pytest.raises(ValueError, match=r"in 2 rows, which (says|may say) that no label is known: write the") as told:
+        read_labels(y)
+    remedy = str(told.value).split("as by ")[1].split("; if it is a class")[0]
+    given = {"y": y}
+    if remedy.startswith("["):
+        given["y"] = eval(remedy, given)
+    else:
+        exec(remedy, given)
+    known = read_labels(given["y"])
+    assert known.rows.tolist() == [0, 2]
+    assert len(known.classes) == 2
+
+
+@pytest.mark.parametrize("classes", [[-1, 1], ["a", "-1"], ["a", ""], [-1.0, 0.0, 1.0]])
+def test_unknown_is_no_class_to_be_named(classes) -> None:
+    with pytest.raises(ValueError, match="says that no label is known: leave it out"):
+        read_labels([0, 1], classes=classes)
+
+
+@pytest.mark.parametrize(
+    "y", [pd.Series([3, 1, -1], dtype="Int64"), pd.Series(["b", "a", -1], dtype="category"), pd.Series(["b", "a"])]
+)
+def test_tables_with_known_labels_are_read(y) -> None:
+    assert read_labels(y).rows.tolist() == [0, 1]
+    assert read_labels(y).codes.tolist() == [1, 0]

@@ -75,6 +75,7 @@ class Batch:
     guessed_images: Tensor | None = None  # some with a guessed class, where the recipe has them
     guesses: Tensor | None = None  # (N,) int64
     deform: Callable[[Tensor], Tensor] | None = None  # gives images a new form, where the recipe has some
+    label_weights: Tensor | None = None  # (N,) how much each label counts, of mean 1 over all labels; None for 1
 
 
 class _Orders(NamedTuple):

@@ -67,6 +67,7 @@ class ArrayBatches:
         seed: decides every order.
         device: where batches come out.
         guesses: further examples for the classes, with guessed ones.
+        weights: (L,) how much each label counts, of mean 1; None for 1.
     """
 
     def __init__(
@@ -79,9 +80,11 @@ class ArrayBatches:
         seed: int,
         device: str,
         guesses: Guesses | None = None,
+        weights: np.ndarray | None = None,
     ) -> None:
         self._examples, self._labelled_rows, self._seed, self._guesses = examples, labelled_rows, seed, guesses
         self._codes = torch.from_numpy(codes).to(device)
+        self._weights = None if weights is None else torch.from_numpy(weights).float().to(device)
         self._batch_size = min(batch_size, len(examples))
         self._device = device
 
@@ -98,11 +101,13 @@ class ArrayBatches:
         guessed = None if guesses is None else self._repeated(epoch, 3, len(guesses.indices), guesses.batch_size)
         for step in range(first_step, self.steps_per_epoch):
             rows = slice(step * self._batch_size, (step + 1) * self._batch_size)
+            places = torch.from_numpy(labelled[rows]).to(self._device)
             batch = Batch(
                 labelled_images=self._examples.take(self._labelled_rows[labelled[rows]]),
-                labels=self._codes[torch.from_numpy(labelled[rows]).to(self._device)],
+                labels=self._codes[places],
                 unlabelled_images=self._examples.take(unlabelled[rows]),
                 fresh_images=self._examples.take(fresh[rows]),
+                label_weights=None if self._weights is None else self._weights[places],
             )
             if guessed is not None and guesses is not None:
                 some = guessed[step * guesses.batch_size : (step + 1) * guesses.batch_size]

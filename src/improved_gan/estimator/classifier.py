@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from scipy.special import logsumexp
@@ -13,11 +13,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from improved_gan.estimator import storage
 from improved_gan.estimator.conventions import SemiSupervisedMixin
-from improved_gan.estimator.ensemble import Task, check_same, fit_members
+from improved_gan.estimator.diagnosis import warn_at_chance
+from improved_gan.estimator.ensemble import Task, fit_members
 from improved_gan.estimator.inputs import InputFormat, accept, warn_of_flat_images
 from improved_gan.estimator.labels import read_labels
 from improved_gan.estimator.member import Judged, Member
-from improved_gan.estimator.settings import Settings
+from improved_gan.estimator.settings import Settings, check_same
+from improved_gan.estimator.weights import label_weights, warn_of_imbalance
 
 __all__ = ["SemiSupervisedGANClassifier"]
 
@@ -42,6 +44,7 @@ class SemiSupervisedGANClassifier(SemiSupervisedMixin, BaseEstimator):  # type: 
         epochs: passes over the unlabelled examples; None takes about 1,500 steps, or 6,000 beyond 256 numbers each.
         batch_size: of each of the labelled, unlabelled and generated parts of a step.
         learning_rate: of both players, None for that of the recipe; it falls to 0 over the second half of the training.
+        class_weight: of the labels in the supervised loss: None, "balanced", or a dict by class, as in scikit-learn.
         unlabelled_weight: of the real-or-generated loss. 0 trains the same network on the labelled examples alone.
         spread_labels: whether training begins with the labels spread over a graph of neighbours (Zhou et al., 2004).
         n_models: members of the ensemble; class probabilities are averaged.
@@ -91,6 +94,7 @@ class SemiSupervisedGANClassifier(SemiSupervisedMixin, BaseEstimator):  # type: 
         epochs: int | None = None,
         batch_size: int = 100,
         learning_rate: float | None = None,
+        class_weight: Any = None,
         unlabelled_weight: float = 0.5,
         spread_labels: bool = False,
         n_models: int = 1,
@@ -111,6 +115,7 @@ class SemiSupervisedGANClassifier(SemiSupervisedMixin, BaseEstimator):  # type: 
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.class_weight = class_weight
         self.unlabelled_weight = unlabelled_weight
         self.spread_labels = spread_labels
         self.n_models = n_models
@@ -123,13 +128,14 @@ class SemiSupervisedGANClassifier(SemiSupervisedMixin, BaseEstimator):  # type: 
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any, *, unlabelled: Any = None) -> "SemiSupervisedGANClassifier":  # noqa: N803
+    def fit(self, X: Any, y: Any, *, unlabelled: Any = None, sample_weight: Any = None) -> Self:  # noqa: N803
         """Train.
 
         Args:
             X: (N, ...) examples.
             y: (N,) their classes, -1 where unknown; text with unknown labels as an array of objects.
             unlabelled: (M, ...) more examples, without labels.
+            sample_weight: (N,) how much each label counts in the supervised loss, times `class_weight`; 0: unknown.
 
         Returns:
             itself.
@@ -143,6 +149,8 @@ class SemiSupervisedGANClassifier(SemiSupervisedMixin, BaseEstimator):  # type: 
         parts = [accept(self, X, reset=not again)]
         known = read_labels(y, classes=self.classes)
         check_consistent_length(parts[0], y)
+        known, weights = label_weights(known, parts[0], self.class_weight, sample_weight)
+        warn_of_imbalance(known, self.class_weight, sample_weight)
         if unlabelled is not None:
             parts.append(accept(self, unlabelled, reset=False, name="unlabelled"))
         if again:
@@ -154,10 +162,11 @@ class SemiSupervisedGANClassifier(SemiSupervisedMixin, BaseEstimator):  # type: 
         warn_of_flat_images(form)
         random = check_random_state(self.random_state)
         seeds = [int(seed) for seed in random.randint(2**31 - 1, size=settings.n_models)]
-        task = Task.plan(parts, known, form, settings, seed=seeds[0], trained=self._trained)
+        task = Task.plan(parts, known, form, settings, seed=seeds[0], trained=self._trained, weights=weights)
         if self.verbose:
             task.announce()
         fits = fit_members(task, seeds, before, n_jobs=self.n_jobs)
+        warn_at_chance(fits, known, task.num_examples // min(settings.batch_size, task.num_examples))
         self.classes_, self._format, self._trained = known.classes, form, task.trained
         self.members_ = [fit.member for fit in fits]
         self.history_, self.alarms_ = [fit.history for fit in fits], [fit.alarms for fit in fits]
@@ -173,19 +182,6 @@ class SemiSupervisedGANClassifier(SemiSupervisedMixin, BaseEstimator):  # type: 
         """(N,) the most probable class of each example."""
         best: np.ndarray = self._log_probabilities(X).argmax(1)
         return np.asarray(self.classes_[best])
-
-    def decision_function(self, X: Any) -> np.ndarray:  # noqa: N803
-        """(N, K) log-probabilities of the classes; for two classes (N,), their difference: positive for the second."""
-        scores = self._log_probabilities(X)
-        return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
-
-    def transform(self, X: Any) -> np.ndarray:  # noqa: N803
-        """(N, A) features: the intermediate layer f(x) that the generator matches, of all members side by side."""
-        return np.concatenate([np.hstack([one.features for one in judged]) for judged in self._judge(X)])
-
-    def realness(self, X: Any) -> np.ndarray:  # noqa: N803
-        """(N,) log D/(1 - D): above 0 the discriminator takes an example for real; the mean over the members."""
-        return np.concatenate([np.mean([one.realness for one in judged], axis=0) for judged in self._judge(X)])
 
     def sample(self, n_samples: int = 1, *, random_state: Any = 0) -> np.ndarray:
         """(n_samples, ...) new examples from the generators, in the shape, range and type of X.

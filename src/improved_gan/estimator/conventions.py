@@ -1,5 +1,7 @@
 """What scikit-learn expects of a classifier that is also a transformer, where its own mixins do not know of -1."""
 
+from abc import abstractmethod
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,7 @@ from sklearn.utils import _safe_indexing, check_consistent_length
 
 from improved_gan.estimator.arrays import as_array
 from improved_gan.estimator.labels import known_labels
-from improved_gan.estimator.member import Member
+from improved_gan.estimator.member import Judged, Member
 
 __all__ = ["SemiSupervisedMixin"]
 
@@ -19,7 +21,7 @@ class SemiSupervisedMixin(
     TransformerMixin,  # type: ignore[misc]
     ClassifierMixin,  # type: ignore[misc]
 ):
-    """A score that leaves out examples without a label, and names for the features."""
+    """A score that leaves out examples without a label, features with names, and log-probabilities."""
 
     members_: list[Member]
 
@@ -42,6 +44,27 @@ class SemiSupervisedMixin(
         weights = None if sample_weight is None else np.asarray(sample_weight)[rows]
         chosen = values if len(rows) == len(values) else _safe_indexing(values, rows)
         return float(accuracy_score(truth, self.predict(chosen), sample_weight=weights))
+
+    def decision_function(self, X: Any) -> np.ndarray:  # noqa: N803
+        """(N, K) log-probabilities of the classes; for two classes (N,), their difference: positive for the second."""
+        scores = self._log_probabilities(X)
+        return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
+
+    def transform(self, X: Any) -> np.ndarray:  # noqa: N803
+        """(N, A) features: the intermediate layer f(x) that the generator matches, of all members side by side."""
+        return np.concatenate([np.hstack([one.features for one in judged]) for judged in self._judge(X)])
+
+    def realness(self, X: Any) -> np.ndarray:  # noqa: N803
+        """(N,) log D/(1 - D): above 0 the discriminator takes an example for real; the mean over the members."""
+        return np.concatenate([np.mean([one.realness for one in judged], axis=0) for judged in self._judge(X)])
+
+    @abstractmethod
+    def _log_probabilities(self, X: Any) -> np.ndarray:  # noqa: N803
+        """(N, K) log of the mean probability."""
+
+    @abstractmethod
+    def _judge(self, X: Any) -> Iterator[list[Judged]]:  # noqa: N803
+        """What each member says, a piece of X at a time."""
 
     @property
     def _n_features_out(self) -> int:

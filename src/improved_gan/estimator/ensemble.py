@@ -22,13 +22,14 @@ from improved_gan.estimator.labels import KnownLabels, hold_out
 from improved_gan.estimator.progress import Cost, Fit, Validation
 from improved_gan.estimator.scaling import ColumnScale
 from improved_gan.estimator.settings import Settings
+from improved_gan.estimator.weights import to_mean_one
 from improved_gan.recipes.guessing import Guessing
 from improved_gan.recipes.precision import settled
 from improved_gan.recipes.recipe import AUTO, Recipe
 from improved_gan.training import LabelsAlone, SemiSupervised
 from improved_gan.training.reporting import say
 
-__all__ = ["Task", "check_same", "fit_members"]
+__all__ = ["Task", "fit_members"]
 
 _REPORTS = 40
 _GUESSED = 60  # examples with a guessed class a step, of 100
@@ -47,6 +48,7 @@ class Task:
     validation: np.ndarray
     trained: frozenset[str]  # keys of all examples whose labels were trained on; empty without a warm start
     guesses: Guesses | None = None  # classes that the labels were spread to
+    weights: np.ndarray | None = None  # (L,) how much each known label counts
     in_turn: int = 1  # as long as so many members is what `fit` takes; 0 where another member tells it
 
     @classmethod
@@ -59,6 +61,7 @@ class Task:
         *,
         seed: int,
         trained: Set[str] = frozenset(),
+        weights: np.ndarray | None = None,
     ) -> "Task":
         """Choose networks, and divide the labels.
 
@@ -69,6 +72,7 @@ class Task:
             settings: of the user.
             seed: of the division.
             trained: keys of examples whose labels the fit before has trained on; they are not held out.
+            weights: (L,) how much each label counts; None for 1.
 
         Raises:
             ValueError: an unknown network, or too few labels to hold some out.
@@ -79,7 +83,7 @@ class Task:
         fraction = settings.validation_fraction
         training, validation = hold_out(known.codes, fraction, seed=seed, keys=keys, trained=trained)
         now = frozenset(keys[place] for place in training) if keys else frozenset()
-        return cls(parts, known, form, settings, choice, training, validation, now | trained)
+        return cls(parts, known, form, settings, choice, training, validation, now | trained, weights=weights)
 
     @property
     def num_examples(self) -> int:
@@ -162,31 +166,6 @@ def fit_members(
     return list(Parallel(n_jobs=n_jobs)(delayed(_fit_from_arrays)(*words) for words in each))
 
 
-def check_same(
-    parts: list[np.ndarray],
-    form: InputFormat,
-    states: list[dict[str, Tensor] | None],
-    classes: np.ndarray,
-    classes_before: np.ndarray,
-    settings: Settings,
-) -> None:
-    """Whether a warm start can go on from an earlier fit.
-
-    Raises:
-        ValueError: that fit kept no states, or examples, classes or the number of models have changed.
-    """
-    for part in parts:
-        form.check(part)
-    if None in states:
-        raise ValueError("warm_start=True goes on from a fit that was made with warm_start=True: set it before both")
-    if not np.array_equal(classes, classes_before) or settings.n_models != len(states):
-        raise ValueError(
-            f"warm_start=True goes on with classes {classes_before.tolist()} and {len(states)} models; got "
-            f"{classes.tolist()} and {settings.n_models}: set warm_start=False to begin anew, or name all classes with "
-            "classes="
-        )
-
-
 def _train_together(task: Task, n_jobs: int | None) -> bool:
     """A GPU is hardly busier with all small members than with one; CPU cores are, and so is a GPU with convolutions."""
     return task.settings.device.startswith("cuda") and n_jobs in (None, 1) and task.choice.network == "dense"
@@ -229,7 +208,7 @@ def _examples(task: Task) -> Examples:
 
 
 def _batches(task: Task, examples: Examples, seed: int) -> ArrayBatches:
-    settings, known = task.settings, task.known
+    settings, known, weights = task.settings, task.known, task.weights
     return ArrayBatches(
         examples,
         known.rows[task.training],
@@ -238,6 +217,7 @@ def _batches(task: Task, examples: Examples, seed: int) -> ArrayBatches:
         seed=seed,
         device=settings.device,
         guesses=task.guesses,
+        weights=None if weights is None else to_mean_one(weights[task.training]),
     )
 
 
@@ -246,4 +226,8 @@ def _validation(task: Task, examples: Examples) -> Validation | None:
         return None
     known, settings = task.known, task.settings
     codes = torch.from_numpy(known.codes[task.validation]).to(settings.device)
-    return Validation(examples.take(known.rows[task.validation]), codes, settings.patience)
+    images, weights = examples.take(known.rows[task.validation]), task.weights
+    if weights is None:
+        return Validation(images, codes, settings.patience)
+    scaled = torch.from_numpy(to_mean_one(weights[task.validation])).float().to(settings.device)
+    return Validation(images, codes, settings.patience, scaled)

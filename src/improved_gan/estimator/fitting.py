@@ -1,16 +1,17 @@
 """Training members, one by one or all in one step each."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from improved_gan.distributed import alone
 from improved_gan.estimator.batches import ArrayBatches, Examples
 from improved_gan.estimator.choice import Choice
 from improved_gan.estimator.progress import Cost, Fit, Progress, Validation
+from improved_gan.kernels.random_source import own_random_numbers, own_where_none_is_named, seed_random_numbers
 from improved_gan.modes import to_training_
 from improved_gan.recipes.recipe import PRECISIONS, Recipe
 from improved_gan.techniques import WeightAverage
@@ -28,7 +29,7 @@ _State = dict[str, Tensor] | None  # of an earlier fit, to go on from
 
 @dataclass(frozen=True)
 class Fitting:
-    """What the members have in common; the global random state stays as it is.
+    """What the members have in common. A fit shares nothing with other threads, nor with the global random state.
 
     Args:
         choice: the networks.
@@ -56,7 +57,7 @@ class Fitting:
         Raises:
             DivergedError: a term is not finite.
         """
-        with _own_random_state(seed, self.device):
+        with alone(), own_random_numbers(seed, self.device):
             state = _start(self.recipe, self.examples, seed, self.device, before)
             progress = self._progress(state, batches.steps_per_epoch)
             for epoch, _ in take_steps(state, batches, self.recipe.objective, self._schedule()):
@@ -78,7 +79,7 @@ class Fitting:
         """
         states = []
         for seed, state_before in zip(seeds, before, strict=True):
-            with _own_random_state(seed, self.device):
+            with alone(), own_random_numbers(seed, self.device):
                 states.append(_start(self.recipe, self.examples, seed, self.device, state_before))
         if why_apart(states, self.recipe.objective, self._schedule()):
             return [self.one(*parts) for parts in zip(batches, seeds, before, strict=True)]
@@ -86,7 +87,7 @@ class Fitting:
             self._progress(state, batches[0].steps_per_epoch, number + 1, len(states))
             for number, state in enumerate(states)
         ]
-        with _own_random_state(seeds[0], self.device):
+        with alone(), own_random_numbers(seeds[0], self.device):
             together = Together(states, self.recipe.objective, self._schedule())
             for epoch, _ in take_steps_together(together, batches, self._schedule()):
                 members[0].stepped()
@@ -110,17 +111,11 @@ class Fitting:
         return Schedule(recipe.epochs, recipe.learning_rate, recipe.decay_share, precision=PRECISIONS[recipe.precision])
 
 
-@contextmanager
-def _own_random_state(seed: int, device: str) -> Iterator[None]:
-    with torch.random.fork_rng(devices=[torch.device(device)] if device.startswith("cuda") else []):
-        torch.manual_seed(seed)
-        yield
-
-
 def _start(
     recipe: Recipe, examples: Examples, seed: int, device: str, before: dict[str, Tensor] | None
 ) -> TrainingState:
-    generator, discriminator = recipe.generator(), recipe.discriminator()
+    with own_where_none_is_named():
+        generator, discriminator = recipe.generator(), recipe.discriminator()
     if before is None and recipe.num_start_images:
         order = np.random.default_rng(seed).permutation(len(examples))[: recipe.num_start_images]
         discriminator.start_(examples.take(order).cpu())
@@ -147,6 +142,6 @@ def _start(
     state = TrainingState(generator, discriminator, optimizers, average)
     if before is not None:
         state.load(before)
-        torch.manual_seed(seed)
+        seed_random_numbers(seed)
         state.step, state.seconds = 0, 0.0
     return state

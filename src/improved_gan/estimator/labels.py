@@ -1,15 +1,20 @@
 """What users bring as y: classes of any kind, and -1 where none is known.
 
 As in scikit-learn's semi-supervised classifiers, text with unknown labels comes as an array of objects, with the number
--1 among the strings.
+-1 among the strings. Whatever else says, or may say, that no label is known (`data.unknown_labels`: the text "-1", an
+empty string, None, NaN, NA, "unknown") is refused in every form and dtype, with what to write instead: in an array of
+labels it is more often a slip than meant.
 """
 
+from collections import Counter
 from collections.abc import Sequence, Set
 from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
+
+from improved_gan.data.unknown_labels import Reading, reading_of
 
 __all__ = ["KnownLabels", "hold_out", "known_labels", "read_labels"]
 
@@ -44,12 +49,16 @@ def read_labels(y: Any, *, classes: Sequence[Any] | None = None) -> KnownLabels:
     check_classification_targets(known)
     found = np.unique(known)
     if classes is not None:
+        _refuse_minus_one(classes)
         found = _check_classes(np.unique(_of_one_kind(classes, "classes")), found, len(rows))
     if len(found) < 2:
-        raise ValueError(
-            f"y holds one class only ({found[0]!r}), and a classifier needs two or more: "
-            "label examples of another class"
-        )
+        other = "label examples of another class"
+        if len(rows) < len(y):
+            other += (
+                ". -1 means that no label is known: where it is a class of its own, as in -1/+1, give it another name, "
+                "as by np.where(y == -1, 0, y)"
+            )
+        raise ValueError(f"y holds one class only ({found[0]!r}), and a classifier needs two or more: {other}")
     return KnownLabels(rows, np.searchsorted(found, known).astype(np.int64), found)
 
 
@@ -65,9 +74,14 @@ def known_labels(y: Any) -> tuple[np.ndarray, np.ndarray]:
             "-1 where none is known"
         )
     labels = column_or_1d(_as_given(y), warn=True)
-    if labels.dtype.kind == "f":
+    if labels.dtype.kind in "OUSmM":
+        _refuse_text(labels, y)
+        unknown = np.array([reading_of(one) is Reading.UNKNOWN for one in labels.tolist()], dtype=bool)
+    else:
+        _refuse_missing(np.flatnonzero(labels != labels))
         assert_all_finite(labels, input_name="y")
-    rows = np.flatnonzero(~_unknown(labels))
+        unknown = np.asarray(labels == _UNKNOWN)
+    rows = np.flatnonzero(~unknown)
     known = labels[rows]
     return rows, _of_one_kind(known, "y") if known.dtype == object else known
 
@@ -123,31 +137,80 @@ def _of_one_kind(labels: Any, name: str) -> np.ndarray:
 
 
 def _as_given(y: Any) -> Any:
-    """A list of strings with the number -1 among them stays that: NumPy would make it text."""
-    if isinstance(y, (list, tuple)) and any(isinstance(one, str) for one in y):
-        return np.array(y, dtype=object)
-    if type(y).__module__.split(".")[0] == "torch":
+    """A list with text or objects in it stays that, and so does a column of a table: NumPy would make it text."""
+    kind = type(y).__module__.split(".")[0]
+    if kind == "torch":
         return y.detach().cpu().numpy()
+    if isinstance(y, (list, tuple)) and any(one is None or isinstance(one, (str, bytes)) for one in y):
+        return np.array(y, dtype=object)
+    if kind in ("pandas", "polars") and getattr(y, "ndim", 1) == 1 and not isinstance(y.dtype, np.dtype):
+        return np.asarray(y, dtype=object)  # strings, categories, and numbers that may be missing
     return y
 
 
-def _unknown(labels: np.ndarray) -> np.ndarray:
-    if labels.dtype.kind in "US":
-        if np.isin(labels, np.array(["-1"], dtype=labels.dtype)).any():
-            raise ValueError(
-                "y is an array of text that holds '-1': make it an array of objects with the number -1 where no label "
-                "is known, as np.array(labels, dtype=object)"
-            )
-        return np.zeros(len(labels), dtype=bool)
-    if labels.dtype != object:
-        return np.asarray(labels == _UNKNOWN)
-    missing = [index for index, one in enumerate(labels) if one is None or (isinstance(one, float) and np.isnan(one))]
-    if missing:
+def _refuse_text(labels: np.ndarray, y: Any) -> None:
+    """Refuse what says, in text or as an object, that no label is known, or may say so; the number -1 alone does."""
+    values = labels.tolist()
+    readings = {one: reading_of(one) for one in {one for one in values if isinstance(one, (str, bytes))}}
+    missing = [
+        row
+        for row, one in enumerate(values)
+        if not isinstance(one, (str, bytes)) and reading_of(one) is Reading.MISSING
+    ]
+    _refuse_missing(np.array(missing, dtype=np.int64))
+    strange = Counter(one for one in values if readings.get(_hashable(one), Reading.CLASS) is not Reading.CLASS)
+    if not strange:
+        return
+    first, listed = next(iter(strange)), ", ".join(f"{one!r} in {num} rows" for one, num in list(strange.items())[:5])
+    says = "says" if readings[first] in (Reading.UNKNOWN, Reading.MISSING) else "may say"
+    raise ValueError(
+        f"y holds {listed}, which {says} that no label is known: write the number -1 there, as by "
+        f"{_remedy(y, first, readings)}; if it is a class, give it another name"
+    )
+
+
+def _hashable(one: Any) -> Any:
+    return one if isinstance(one, (str, bytes)) else None
+
+
+def _remedy(y: Any, text: str | bytes, readings: dict[Any, Reading]) -> str:
+    """The line that writes -1 for `text`, for the form that y has."""
+    classes = [one for one, reading in readings.items() if reading is Reading.CLASS]
+    if classes and all(map(_is_whole, [text, *classes])):
+        return "[int(one) for one in y]" if isinstance(y, (list, tuple)) else "y = y.astype(int)"
+    if isinstance(y, (list, tuple)):
+        return f"[-1 if one == {text!r} else one for one in y]"
+    if type(y).__module__.startswith("pandas"):
+        return f"y = y.astype(object).replace({text!r}, -1)"
+    if isinstance(text, bytes):
+        return f"y = y.astype(str).astype(object); y[y == {text.decode(errors='replace')!r}] = -1"
+    convert = "y = y.astype(object); " if y.dtype.kind == "U" else ""
+    return f"{convert}y[y == {text!r}] = -1"
+
+
+def _is_whole(text: str | bytes) -> bool:
+    try:
+        int(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _refuse_missing(rows: np.ndarray) -> None:
+    if len(rows):
         raise ValueError(
-            f"Input y contains NaN or None in {len(missing)} rows (the first is row {missing[0]}): write -1 where "
-            "no label is known, as with Series.fillna(-1)"
+            f"Input y contains NaN, None or NA in {len(rows)} rows (the first is row {rows[0]}): write -1 where no "
+            "label is known, as with Series.fillna(-1), or np.where(np.isnan(y), -1, y) for an array of numbers"
         )
-    return np.array([not isinstance(one, str) and one == _UNKNOWN for one in labels], dtype=bool)
+
+
+def _refuse_minus_one(classes: Sequence[Any]) -> None:
+    strange = [one for one in classes if reading_of(one) is not Reading.CLASS]
+    if strange:
+        raise ValueError(
+            f"classes holds {strange[0]!r}, which says that no label is known: leave it out, or, if it is a class, "
+            "give it another name in classes and y"
+        )
 
 
 def _check_classes(classes: np.ndarray, found: np.ndarray, num_labelled: int) -> np.ndarray:

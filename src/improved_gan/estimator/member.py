@@ -44,10 +44,11 @@ class Member:
         self.choice, self.tensors, self.state, self.device = choice, tensors, state, device
         precise = choice.network == "dense" and not device.startswith("cuda")
         self._precision = torch.float64 if precise else torch.float32
-        self._generator, self._classifier = choice.build_generator(), choice.build_discriminator()
+        with torch.device("meta"):  # nothing is drawn, so the global random state stays as it is
+            self._generator, self._classifier = choice.build_generator(), choice.build_discriminator()
         try:
-            self._generator.load_state_dict(below(tensors, "generator"))
-            self._classifier.load_state_dict(below(tensors, "classifier"))
+            self._generator.load_state_dict(below(tensors, "generator"), assign=True)
+            self._classifier.load_state_dict(below(tensors, "classifier"), assign=True)
         except RuntimeError as error:
             raise ValueError(f"these weights are not those of a {choice.describe()}: {error}") from error
         self._generator.eval().requires_grad_(False)

@@ -16,6 +16,7 @@ from improved_gan.estimator.member import Member
 from improved_gan.recipes.recipe import Recipe
 from improved_gan.training.alarms import Setting, check
 from improved_gan.training.errors import DivergedError
+from improved_gan.training.objectives import weighted_cross_entropy
 from improved_gan.training.reporting import cost, say
 from improved_gan.training.state import TrainingState
 from improved_gan.training.time_estimate import StepTimer, in_words
@@ -47,13 +48,16 @@ class Validation:
     images: Tensor  # (V, C, H, W)
     codes: Tensor  # (V,)
     patience: int
+    weights: Tensor | None = None  # (V,) of mean 1: how much each counts; None for 1
 
     @torch.no_grad()
     def judge(self, network: nn.Module) -> tuple[float, float]:
         """Error, and the mean cross entropy to tell equal errors apart."""
         logits = network.eval()(self.images).logits
-        error = (logits.argmax(1) != self.codes).float().mean().item()
-        return error, F.cross_entropy(logits, self.codes).item()
+        wrong = (logits.argmax(1) != self.codes).float()
+        if self.weights is None:
+            return wrong.mean().item(), F.cross_entropy(logits, self.codes).item()
+        return (self.weights * wrong).mean().item(), weighted_cross_entropy(logits, self.codes, self.weights).item()
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,14 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
+from improved_gan.estimator.inputs import InputFormat
 from improved_gan.recipes.recipe import AUTO, PRECISIONS
 
-__all__ = ["Settings"]
+__all__ = ["Settings", "check_same"]
 
 
 @dataclass(frozen=True)
@@ -91,3 +94,28 @@ def _find_device(name: str) -> str:
     if kind not in ("cpu", "cuda"):
         raise ValueError(f"device {name!r} is not supported: take 'cpu' or 'cuda'")
     return name
+
+
+def check_same(
+    parts: list[np.ndarray],
+    form: InputFormat,
+    states: list[dict[str, Tensor] | None],
+    classes: np.ndarray,
+    classes_before: np.ndarray,
+    settings: Settings,
+) -> None:
+    """Whether a warm start can go on from an earlier fit.
+
+    Raises:
+        ValueError: that fit kept no states, or examples, classes or the number of models have changed.
+    """
+    for part in parts:
+        form.check(part)
+    if None in states:
+        raise ValueError("warm_start=True goes on from a fit that was made with warm_start=True: set it before both")
+    if not np.array_equal(classes, classes_before) or settings.n_models != len(states):
+        raise ValueError(
+            f"warm_start=True goes on with classes {classes_before.tolist()} and {len(states)} models; got "
+            f"{classes.tolist()} and {settings.n_models}: set warm_start=False to begin anew, or name all classes with "
+            "classes="
+        )

@@ -60,7 +60,7 @@ def write(folder: Path, model: Any) -> None:
         "kind": _KIND,
         "improved_gan": __version__,
         "tensors_sha256": hashlib.sha256(content).hexdigest(),
-        "params": model.get_params(deep=False),
+        "params": _without_dict(model.get_params(deep=False)),
         "classes": {"dtype": model.classes_.dtype.str, "values": model.classes_.tolist()},
         "attributes": {name: getattr(model, name) for name in _ATTRIBUTES},
         "features": {name: getattr(model, name) for name in ("n_features_in_",) if hasattr(model, name)},
@@ -99,6 +99,17 @@ def read(folder: Path) -> Stored:
             f"{folder} was written by improved-gan {config.get('improved_gan')} and does not fit "
             f"version {__version__}, or is damaged: {error}"
         ) from error
+
+
+def _without_dict(params: dict[str, Any]) -> dict[str, Any]:
+    """Weights by class as pairs: the keys of a JSON object would all become text."""
+    weights = params["class_weight"]
+    return {**params, "class_weight": list(map(list, weights.items())) if isinstance(weights, dict) else weights}
+
+
+def _with_dict(params: dict[str, Any]) -> dict[str, Any]:
+    weights = params["class_weight"]
+    return {**params, "class_weight": dict(weights) if isinstance(weights, list) else weights}
 
 
 def _is_free(folder: Path) -> bool:
@@ -141,7 +152,7 @@ def _rebuilt(config: dict[str, Any], tensors: dict[str, Tensor]) -> Stored:
     attributes = {"classes_": classes, **config["attributes"], **config["features"]}
     if config["feature_names"]:
         attributes["feature_names_in_"] = np.array(config["feature_names"], dtype=object)
-    params = config["params"]
+    params = _with_dict(config["params"])
     if isinstance(params["value_range"], list):
         params["value_range"] = tuple(params["value_range"])
     return Stored(params, attributes, form, members, frozenset(config["trained"]))

@@ -3,14 +3,15 @@
     y_i = x_i m_i / (1 - p),   m_i = [u_i >= p],   u_i uniform over 2^16 steps of [0, 1)
 
 Four u come from each 64-bit random integer. p is therefore rounded to 2^-16, and the scale is that of the rounded p,
-so that E[y] = x up to the rounding of that scale. All randomness comes from PyTorch's own random state, so a resumed
-run draws the same.
+so that E[y] = x up to the rounding of that scale. All randomness comes from `kernels.random_source`, else PyTorch's own
+random state, so a resumed run draws the same.
 """
 
 import torch
 from torch import Tensor, nn
 
 from improved_gan.kernels.plain import is_plain
+from improved_gan.kernels.random_source import in_place_of_default, source
 
 __all__ = ["Dropout", "drop"]
 
@@ -33,7 +34,7 @@ def drop(values: Tensor, share: float) -> Tensor:
         raise ValueError(f"share must lie in 0 <= share < 1; got {share}")
     mask = torch.empty_like(values, requires_grad=False)
     count = values.numel()
-    words = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None)
+    words = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None, generator=source())
     kept = mask.as_strided((count,), (1,))  # in the order of memory, whatever that is
     torch.ge(words.view(torch.int16)[:count], steps - _STEPS // 2, out=kept)
     return values * mask.mul_(_STEPS / (_STEPS - steps))
@@ -51,5 +52,8 @@ class Dropout(nn.Dropout):
         simple = self.inplace or not self.training or not 0 < self.p < 1 - 1 / _STEPS
         plain = is_plain() or torch.compiler.is_compiling()
         if simple or plain or input.device.type != "cpu" or input.dtype not in _DTYPES:
-            return super().forward(input)
+            if source(input.device) is None or not self.training:
+                return super().forward(input)
+            with in_place_of_default(input.device):  # PyTorch's dropout names no generator
+                return super().forward(input)
         return drop(input, self.p)

@@ -5,7 +5,8 @@
 Within a draw the two slices never overlap, so its numbers are independent N(0, 1), as a fixed table allows. The same
 pair (a, b) comes back about once in 4e12 draws. Two draws whose slices overlap share half of their variance between
 numbers at different places; no number of a network meets the same neighbours twice. Drawing is 10 to 20 times as fast
-as `torch.randn`. All randomness comes from PyTorch's own random state, so a resumed run draws the same.
+as `torch.randn`. All randomness comes from `kernels.random_source`, else PyTorch's own random state, so a resumed run
+draws the same.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 from improved_gan.kernels.plain import is_plain
+from improved_gan.kernels.random_source import source
 
 __all__ = ["LARGEST", "add_normal", "draw_slices"]
 
@@ -26,7 +28,7 @@ def add_normal(values: Tensor, std: float) -> Tensor:
     """`values` + std e, e ~ N(0, 1) drawn anew; (N, ...) -> (N, ...), a new tensor of the same dtype."""
     elsewhere = values.device.type != "cpu" or is_plain()
     if elsewhere or values.dtype not in (torch.float32, torch.bfloat16) or values.numel() > LARGEST:
-        return torch.add(values, torch.randn_like(values), alpha=std)
+        return torch.add(values, _drawn_like(values), alpha=std)
     (first, second), *_ = draw_slices([values.numel()], values.dtype)
     noisy = torch.add(values, first.view(values.shape), alpha=std)
     return noisy.add_(second.view(values.shape), alpha=std)
@@ -37,15 +39,21 @@ def draw_slices(
 ) -> list[tuple[Tensor, Tensor]]:
     """For each count two slices (count,) whose sum is N(0, 1) noise: of the table on a CPU, else drawn."""
     if torch.device(device).type != "cpu" or max(counts) > LARGEST:
-        drawn = (torch.randn(2, count, dtype=dtype, device=device).mul_(0.5**0.5) for count in counts)
+        own = source(device)
+        drawn = (torch.randn(2, n, generator=own, dtype=dtype, device=device).mul_(0.5**0.5) for n in counts)
         return [(pair[0], pair[1]) for pair in drawn]
     table, half = _table(dtype), _LENGTH // 2
-    places = torch.randint(2**62, (2 * len(counts),)).tolist()
+    places = torch.randint(2**62, (2 * len(counts),), generator=source()).tolist()
     pairs = zip(counts, places[::2], places[1::2], strict=True)
     return [
         (table.narrow(0, a % (half - count), count), table.narrow(0, half + b % (half - count), count))
         for count, a, b in pairs
     ]
+
+
+def _drawn_like(values: Tensor) -> Tensor:
+    own = source(values.device)
+    return torch.randn_like(values) if own is None else torch.empty_like(values).normal_(generator=own)
 
 
 @cache

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from improved_gan.kernels.random_source import source as random_source
 from improved_gan.models.interface import Generator
 from improved_gan.techniques import ReferenceBatch, convert_virtual_batch_norm, data_dependent_init_, weight_norm
 
@@ -68,7 +69,7 @@ class ConvolutionalGenerator(Generator):
         device = self.dense.weight.device
         if source is not None:  # a source of its own lives on the CPU, so that every device draws the same latents
             return torch.rand(num, self.latent_size, generator=source).to(device)
-        return torch.rand(num, self.latent_size, device=device)
+        return torch.rand(num, self.latent_size, generator=random_source(device), device=device)
 
     def forward(self, latents: Tensor) -> Tensor:
         """Make one image a latent vector."""

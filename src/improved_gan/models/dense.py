@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from improved_gan.distributed import world_size
 from improved_gan.kernels.noisy_stack import Layer, NormalisedWeight, noisy_stack, normalised_weights
+from improved_gan.kernels.random_source import source as random_source
 from improved_gan.kernels.softplus_stack import CastWeights, cast_weights, softplus_stack
 from improved_gan.models.dense_layers import (
     BATCH_NORM_EPSILON,
@@ -188,7 +189,7 @@ class DenseGenerator(Generator):
         device = self.output.bias.device
         if source is not None:  # a source of its own lives on the CPU, so that every device draws the same latents
             return torch.rand(num, self.latent_size, generator=source).to(device)
-        return torch.rand(num, self.latent_size, device=device)
+        return torch.rand(num, self.latent_size, generator=random_source(device), device=device)
 
     def forward(self, latents: Tensor) -> Tensor:
         """Make one image a latent vector."""

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from improved_gan.kernels.random_source import source as random_source
 from improved_gan.models.convolutional_generator import from_tanh, smallest, upsampling
 from improved_gan.models.interface import Generator
 
@@ -76,7 +77,7 @@ class ImageNetGenerator(Generator):
         device = self.dense.weight.device
         if source is not None:  # a source of its own lives on the CPU, so that every device draws the same latents
             return (2 * torch.rand(num, self.num_latents, generator=source) - 1).to(device)
-        return 2 * torch.rand(num, self.num_latents, device=device) - 1
+        return 2 * torch.rand(num, self.num_latents, generator=random_source(device), device=device) - 1
 
     def forward(self, latents: Tensor) -> Tensor:
         """Make one image a latent vector."""

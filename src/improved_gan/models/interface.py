@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
+from improved_gan.models.fixed_weights import weights_computed_once
 from improved_gan.techniques import data_dependent_init_
 
 __all__ = ["Discriminator", "Generator", "Judgement", "frozen", "judge_together"]
@@ -92,7 +92,7 @@ class Discriminator(nn.Module, ABC):
     @contextmanager
     def fixed_weights(self) -> Iterator[None]:
         """While entered no parameter may change: what is computed from parameters alone is computed once."""
-        with parametrize.cached():
+        with weights_computed_once(self):
             yield
 
     @contextmanager

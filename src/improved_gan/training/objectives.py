@@ -25,6 +25,7 @@ __all__ = [
     "TrainingBatch",
     "error_share",
     "generate_for_discriminator",
+    "weighted_cross_entropy",
 ]
 
 
@@ -58,6 +59,10 @@ class TrainingBatch(Protocol):
     @property
     def deform(self) -> Callable[[Tensor], Tensor] | None:
         """Gives each of some images a new form that keeps its class, or None."""
+
+    @property
+    def label_weights(self) -> Tensor | None:
+        """(N,) how much each label counts, of mean 1 over all labels; None where all count the same."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,8 @@ class SemiSupervised(Objective):
             judged.append(batch.guessed_images)
         labelled, unlabelled, generated, *guessed = (one.logits for one in judge_together(discriminator, judged))
         supervised, unsupervised = semi_supervised_losses(labelled, batch.labels, unlabelled, generated)
+        if batch.label_weights is not None:
+            supervised = weighted_cross_entropy(labelled, batch.labels, batch.label_weights)
         losses = {
             "supervised": self.supervised_weight * supervised,
             "unsupervised": self.unsupervised_weight * unsupervised,
@@ -133,7 +140,10 @@ class LabelsAlone(Objective):
     def discriminator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
         """L_supervised of section 5."""
         logits = discriminator(batch.labelled_images).logits
-        loss = F.cross_entropy(precise(logits), batch.labels)
+        if batch.label_weights is None:
+            loss = F.cross_entropy(precise(logits), batch.labels)
+        else:
+            loss = weighted_cross_entropy(logits, batch.labels, batch.label_weights)
         return Terms(losses={"supervised": loss}, monitors={"labelled_error": error_share(logits, batch.labels)})
 
     def generator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
@@ -145,6 +155,20 @@ def generate_for_discriminator(generator: Generator, num: int) -> Tensor:
     """(num, C, H, W) images without a graph."""
     with torch.no_grad():
         return generator(generator.draw_latents(num))  # type: ignore[no-any-return]
+
+
+def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+    """L_supervised of section 5 where labels count differently: mean_i w_i (-log p(y_i | x_i, y < K+1)).
+
+    With weights of mean 1 over all labels its expectation over batches is sum_i w_i l_i / sum_i w_i.
+
+    Args:
+        logits: (N, K).
+        labels: (N,) int64.
+        weights: (N,).
+    """
+    losses = F.cross_entropy(precise(logits), labels, reduction="none")
+    return (weights * losses).mean()
 
 
 def _probabilities(real_logits: Tensor, generated_logits: Tensor) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from improved_gan.distributed import gather_with_gradient, rank, world_size
+from improved_gan.kernels.random_source import get_random_state, seed_random_numbers, set_random_state
 from improved_gan.models.interface import Discriminator, Generator
 from improved_gan.techniques import WeightAverage
 from improved_gan.training.sampling import averaged_generator
@@ -80,10 +81,10 @@ class TrainingState:
             "progress.step": torch.tensor(self.step),
             "progress.seconds": torch.tensor(self.seconds, dtype=torch.float64),
             "progress.num_summed": torch.tensor(self.num_summed),
-            **_of_ranks("random.cpu", torch.get_rng_state()),
+            **_of_ranks("random.cpu", get_random_state()),
         }
         if self._device.type == "cuda":
-            result |= _of_ranks("random.cuda", torch.cuda.get_rng_state(self._device))
+            result |= _of_ranks("random.cuda", get_random_state(self._device))
         result |= {f"totals.{name}": total for name, total in self.totals.items()}
         for prefix, module in self._modules().items():
             result |= {f"{prefix}.{name}": value for name, value in module.state_dict().items()}
@@ -114,9 +115,9 @@ class TrainingState:
         if f"random.cpu{own}" not in tensors:  # there were fewer ranks when it was saved
             own_random_stream(tensors["random.cpu"])
             return
-        torch.set_rng_state(tensors[f"random.cpu{own}"])
+        set_random_state(tensors[f"random.cpu{own}"])
         if self._device.type == "cuda" and f"random.cuda{own}" in tensors:
-            torch.cuda.set_rng_state(tensors[f"random.cuda{own}"], self._device)
+            set_random_state(tensors[f"random.cuda{own}"], self._device)
 
     @property
     def _device(self) -> torch.device:
@@ -143,9 +144,9 @@ def own_random_stream(common: Tensor) -> None:
         common: uint8, as `torch.get_rng_state()` gives it.
     """
     if rank() == 0:
-        torch.set_rng_state(common)
+        set_random_state(common)
         return
-    torch.manual_seed(_seed_of(common, rank()))
+    seed_random_numbers(_seed_of(common, rank()))
 
 
 def branched(tensors: dict[str, Tensor], number: int) -> dict[str, Tensor]:

@@ -176,6 +176,7 @@ class _Batch(NamedTuple):
     fresh_images: Tensor
     guessed_images: Tensor | None = None
     guesses: Tensor | None = None
+    label_weights: Tensor | None = None
 
     @property
     def deform(self) -> None:
