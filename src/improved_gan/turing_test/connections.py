@@ -20,7 +20,7 @@ HEAD_SECONDS = 10.0  # for the head of a request, counted from the connection or
 STALLED_SECONDS = 60.0  # for a client that stops reading its reply
 HEAD_BYTES = 65_536
 BACKLOG = 64  # connections that the event loop accepts in one go
-# What was accepted but not admitted is closed some rounds of the event loop later; database, log and pictures need files.
+# What was accepted but not admitted is closed some rounds of the event loop later; database and pictures need files.
 _SPARE = 4 * BACKLOG + 64
 _MOST = 2000
 _NO_LIMIT = 1024  # Windows tells no limit of files

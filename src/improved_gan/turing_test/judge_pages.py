@@ -14,6 +14,7 @@ from starlette.routing import Route
 from improved_gan.turing_test import beginning, judging
 from improved_gan.turing_test.answers import read_answer
 from improved_gan.turing_test.errors import OtherSessionError, StudyClosedError, TuringTestError
+from improved_gan.turing_test.forms import read_form
 from improved_gan.turing_test.security import may_write, visitor_of
 from improved_gan.turing_test.site import Site, set_cookie
 from improved_gan.turing_test.studies import OpenStudy
@@ -73,13 +74,13 @@ async def begin(request: Request) -> Response:
     study = await site.study(request.path_params["slug"])
     if study is None:
         return _nothing(site, request)
-    form = await request.form()
-    if not may_write(request, study, str(form.get("csrf", ""))):
+    form = await read_form(request)
+    if not may_write(request, study, form.get("csrf", "")):
         text = "Your browser did not send what shows that the form is ours. Please allow cookies and try again."
         return site.message(request, 403, "Please go back and try again", text)
     if not site.begins.allows(request.client.host if request.client else ""):
         return site.message(request, 429, "Many people are starting just now", "Please try again in a minute.")
-    given = str(form.get("participant", ""))
+    given = form.get("participant", "")
     participant = given if re.fullmatch(r"[A-Za-z0-9_-]{1,100}", given) else None
     visitor = visitor_of(request)
     try:
