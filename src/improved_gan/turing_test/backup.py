@@ -41,7 +41,7 @@ def back_up(db: str, out: Path) -> int:
         answers = _copy(path, part)
         part.replace(out)
         _keep_name(out.absolute().parent)
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, UnicodeDecodeError, OSError) as error:
         raise TuringTestError(f"the database {path} cannot be copied to {out}: {error}") from error
     finally:
         part.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError, StatementError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError, StatementError
 
 from improved_gan.turing_test.errors import TuringTestError, needs_extra
 from improved_gan.turing_test.ownership import check_ours, check_sqlite_file
@@ -68,11 +68,15 @@ def open_database(text: str, *, must_exist: bool = False) -> Engine:
         _check_file(path, must_exist=must_exist)
     try:
         engine = _engine(url)
-        with writing(engine) as connection:
-            _migrate(connection, url, must_exist=must_exist)
+        try:
+            with writing(engine) as connection:
+                _migrate(connection, url, must_exist=must_exist)
+        except BaseException:
+            engine.dispose()
+            raise
     except ModuleNotFoundError as error:
         raise needs_extra(error) from error
-    except (ArgumentError, NoSuchModuleError, SQLAlchemyError) as error:
+    except (SQLAlchemyError, UnicodeDecodeError) as error:
         raise TuringTestError(f"the database {url.render_as_string()} cannot be used: {_reason(error)}") from error
     return engine
 
@@ -115,6 +119,8 @@ def _engine(url: URL) -> Engine:
 
 
 def _url(text: str) -> URL:
+    if "://" not in text:
+        return URL.create("sqlite", database=text)  # not by way of an address: a file's name may hold ? # and %
     try:
         return make_url(database_url(text))
     except (ArgumentError, ValueError) as error:

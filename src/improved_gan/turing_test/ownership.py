@@ -36,7 +36,7 @@ def check_sqlite_file(path: Path, *, must_hold: bool) -> None:
         with closing(open_unchanged(path)) as connection:
             found = connection.execute("SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite!_%' ESCAPE '!'")
             names = [str(name) for (name,) in found]
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # the message of a damaged schema quotes its bytes
         raise TuringTestError(f"the database {path} cannot be used: {error}") from error
     check_ours(names, str(path), must_hold=must_hold)
 
