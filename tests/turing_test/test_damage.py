@@ -3,6 +3,7 @@
 import random
 import shutil
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -90,25 +91,44 @@ def mutate(whole: bytes, draw: random.Random) -> bytes:
     return bytes(data)
 
 
+def one_line(work: Callable[[Path], None], path: Path) -> str:
+    """What was said of the file; nothing if the work was done."""
+    try:
+        work(path)
+    except TuringTestError as error:
+        return str(error)
+    return ""
+
+
 @pytest.mark.parametrize("work", [report, serve, export, copy])
-def test_a_damaged_file_is_one_line(tmp_path: Path, whole: Path, work, num: int = MUTATIONS // 4) -> None:
-    draw, told, path = random.Random(f"{work.__name__} {num}"), 0, tmp_path / "s.db"
-    for _ in range(num):
+def test_a_damaged_file_is_one_line(tmp_path: Path, whole: Path, work: Callable[[Path], None]) -> None:
+    draw, told, path = random.Random(work.__name__), 0, tmp_path / "s.db"
+    for _ in range(MUTATIONS // 4):
         for one in tmp_path.iterdir():
             one.unlink()
         path.write_bytes(mutate(whole.read_bytes(), draw))
-        try:
-            work(path)
-        except TuringTestError as error:
-            assert "\n" not in str(error)
-            assert len(str(error)) < 600
-            told += 1
-    assert told > num // 10
+        said = one_line(work, path)
+        assert "\n" not in said
+        told += bool(said)
+    assert told > MUTATIONS // 40
 
 
-VALUES = ["x", -1, 2**62, 1e308, b"\xff\x00", None, "", "{}", "[]", "9999-99-99", "\ud800", "2026-01-01 00:00:00.000000"]
+VALUES = [
+    "x",
+    -1,
+    2**62,
+    1e308,
+    b"\xff\x00",
+    None,
+    "",
+    "{}",
+    "[]",
+    "9999-99-99",
+    "\ud800",
+    "2026-01-01 00:00:00.000000",
+]
 COLUMNS = {
-    "study": ["slug", "settings", "secret", "researcher_hash", "seed", "is_closed", "num_judges", "width", "created_at"],
+    "study": ["slug", "settings", "secret", "researcher_hash", "seed", "is_closed", "num_judges", "width"],
     "condition": ["name", "study_id"],
     "picture": ["number", "file", "condition_id", "png", "num_planned"],
     "judge": ["number", "arm", "position", "staircase", "started_at", "finished_at", "participant", "completion_code"],
@@ -136,11 +156,5 @@ def test_a_value_of_another_kind_in_any_column_is_one_line(tmp_path: Path, whole
                 continue
             finally:
                 connection.close()
-            work = draw.choice([report, serve, export])
-            try:
-                work(path)
-            except TuringTestError as error:
-                assert "\n" not in str(error)
-            except Exception as error:
-                error.add_note(f"{work.__name__}: {table}.{column} = {value!r}")
-                raise
+            said = one_line(draw.choice([report, serve, export]), path)
+            assert "\n" not in said, (table, column, value)

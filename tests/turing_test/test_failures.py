@@ -7,7 +7,23 @@ import pytest
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from starlette.testclient import TestClient
 
-ODD = ["\0", "a\0b", "\ud800", "9" * 5000, str(2**63), str(-(2**63)), "-1", "1e400", "nan", "inf", "𝟙", "'", "../x", " ", "x" * 3000]
+ODD = [
+    "\0",
+    "a\0b",
+    "\ud800",
+    "9" * 5000,
+    str(2**63),
+    str(-(2**63)),
+    "-1",
+    "1e400",
+    "nan",
+    "inf",
+    "𝟙",
+    "'",
+    "../x",
+    " ",
+    "x" * 3000,
+]
 
 
 def away(*_: object, **__: object) -> None:
@@ -70,7 +86,12 @@ def test_no_value_that_a_client_sends_is_an_error_of_ours(database: str, world) 
                     f"{here.base}/results/export/{path}", f"{here.base}?participant={path}", f"/{path}",
                     f"{here.base}/results?checks={path}&trials={path}&median={path}&answer={path}"):  # fmt: skip
             assert here.client.get(url).status_code < 500, url
-        for page, field in (("/begin", "participant"), ("/begin", "csrf"), ("/results/login", "token"), ("/results/switch", "to")):  # noqa: E501
+        for page, field in (
+            ("/begin", "participant"),
+            ("/begin", "csrf"),
+            ("/results/login", "token"),
+            ("/results/switch", "to"),
+        ):
             body = f"csrf={here.csrf_token.replace('=', '%3D')}&{field}={path}"
             headers = {"Content-Type": "application/x-www-form-urlencoded"}
             assert here.client.post(here.base + page, content=body, headers=headers).status_code < 500, (page, field)

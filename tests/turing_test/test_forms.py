@@ -4,7 +4,8 @@ FORM = "application/x-www-form-urlencoded"
 
 
 @pytest.mark.parametrize("kind", [
-    "multipart/form-data; boundary=x; charset=utf-7", "multipart/form-data", f"{FORM}; charset=no-such-charset", f"{FORM}; charset=utf-16",
+    "multipart/form-data; boundary=x; charset=utf-7", "multipart/form-data", f"{FORM}; charset=no-such-charset",
+    f"{FORM}; charset=utf-16",
     f"{FORM}; charset=idna", "text/plain", "x", "multipart/form-data; boundary=x; charset=raw_unicode_escape",
 ])  # fmt: skip
 @pytest.mark.parametrize("page", ["/begin", "/results/login"])

@@ -26,7 +26,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("must_exist", [True, False])
 @pytest.mark.parametrize("mode", ["DELETE", "WAL"])
 def test_another_programs_file_is_refused_and_left_as_it_was_to_the_byte(tmp_path, mode: str, must_exist: bool) -> None:
-    for number, statements in enumerate(((), ("create table study (x)",), ("create table alembic_version (x)", "create table a (x)"))):  # noqa: E501
+    for number, statements in enumerate(
+        ((), ("create table study (x)",), ("create table alembic_version (x)", "create table a (x)"))
+    ):
         path = tmp_path / f"{number}" / "a name?with#signs%20.sqlite"
         path.parent.mkdir()
         before = foreign(path, *statements, mode=mode)
