@@ -6,6 +6,7 @@ from PIL import Image
 
 from improved_gan.turing_test import judge_pages
 from improved_gan.turing_test.database import writing
+from improved_gan.turing_test.limits import RateLimiter
 from improved_gan.turing_test.studies import set_closed
 
 
@@ -120,8 +121,9 @@ def test_participant_numbers_of_recruiters(world, name: str) -> None:
 
 def test_a_judge_who_answers_like_a_machine_is_slowed_down(world) -> None:
     here = world(trials=200, practice=0, checks=0)
+    here.app.state.site.judges = RateLimiter(rate=1.0, burst=20)  # a slow machine must reach it, too
     here.begin()
-    codes = {here.answer(0, "real").status_code for _ in range(150)}
+    codes = {here.answer(0, "real").status_code for _ in range(60)}
     assert codes == {200, 429}
 
 

@@ -3,18 +3,20 @@
 A study's web part needs the `web` extra, so everything is imported when a command runs.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields
-from functools import wraps
-from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from improved_gan.commands.turing_test_actions import Folders
-    from improved_gan.turing_test.settings import StudySettings
+from improved_gan.commands.turing_test_options import (
+    Database,
+    Generated,
+    Real,
+    Seed,
+    StudyName,
+    StudyOptions,
+    with_options_of_a_study,
+)  # fmt: skip
 
 __all__ = ["app"]
 
@@ -25,95 +27,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Database = Annotated[str, typer.Option(help="A file (SQLite), or postgresql://USER:PASSWORD@HOST/NAME.")]
-StudyName = Annotated[str | None, typer.Option(help="Which study; needed where the database holds several.")]
-Real = Annotated[Path | None, typer.Option(help="Folder of real pictures.")]
-Generated = Annotated[
-    list[str] | None, typer.Option(help="Folder of generated pictures, or NAME=FOLDER; several models: several times.")
-]
-Design = Annotated[str, typer.Option(help="yes-no, two-alternative, timed or rating.")]
-Feedback = Annotated[str, typer.Option(help="Tell judges after each answer: both (two arms), always or never.")]
-Trials = Annotated[int, typer.Option(help="Answers of each judge that count.")]
-Practice = Annotated[int, typer.Option(help="Trials before those, not counted.")]
-Checks = Annotated[int, typer.Option(help="Attention checks among them: blatantly false pictures.")]
-Prevalence = Annotated[float, typer.Option(help="Share of generated pictures (not in two-alternative).")]
-BreakEvery = Annotated[int, typer.Option(help="Trials between offered breaks; 0: none.")]
-Exposure = Annotated[int | None, typer.Option(help="timed: fixed milliseconds; default: an adaptive staircase.")]
-Judges = Annotated[int | None, typer.Option(help="The study is full after so many judges; default: no limit.")]
-Pictures = Annotated[int, typer.Option(help="Pictures taken of each folder at most, at random.")]
-Size = Annotated[
-    int | None, typer.Option(help="Cut and scale all pictures to so many pixels; default: they are alike.")
-]
-Scores = Annotated[list[str] | None, typer.Option(help="NAME=FILE: scores of a model's pictures, CSV or JSON.")]
-Top = Annotated[list[str] | None, typer.Option(help="NAME=SHARE: show only the best-scoring share, as 0.01.")]
-Title = Annotated[str, typer.Option(help="Heading of the judges' pages.")]
-Consent = Annotated[Path | None, typer.Option(help="Text file with what judges agree to; default: a general text.")]
-Code = Annotated[str | None, typer.Option(help="One completion code for all (Prolific); default: one for each judge.")]
-ReturnUrl = Annotated[str | None, typer.Option(help="https address of the last page's link.")]
-Seed = Annotated[int, typer.Option(help="Decides which pictures are taken; trials are secret.", min=0, max=2**31 - 1)]
-
-
-@dataclass(frozen=True)
-class StudyOptions:
-    """The options of a study, with their names on the command line: what `serve` and `create` share."""
-
-    design: Design = "yes-no"
-    feedback: Feedback = "both"
-    trials: Trials = 50
-    practice: Practice = 4
-    checks: Checks = 3
-    prevalence: Prevalence = 0.5
-    break_every: BreakEvery = 25
-    exposure: Exposure = None
-    judges: Judges = None
-    pictures: Pictures = 500
-    size: Size = None
-    scores: Scores = None
-    top: Top = None
-    title: Title = "Real or generated?"
-    consent: Consent = None
-    completion_code: Code = None
-    return_url: ReturnUrl = None
-    seed: Seed = 0
-
-    def folders(self, real: Path | None, generated: list[str]) -> "Folders":
-        """The pictures."""
-        from improved_gan.commands.turing_test_actions import Folders
-
-        return Folders(real, generated, self.pictures, self.size, self.scores or [], self.top or [])
-
-    def settings(self) -> "StudySettings":
-        """All but the pictures.
-
-        Raises:
-            TuringTestError: a value that does not fit.
-        """
-        from improved_gan.commands.turing_test_actions import make_settings
-
-        of_pictures = ("pictures", "size", "scores", "top", "seed")
-        return make_settings(
-            **{one.name: getattr(self, one.name) for one in fields(self) if one.name not in of_pictures}
-        )
-
-
-def _with_options_of_a_study(command: Callable[..., None]) -> Callable[..., None]:
-    """A command with each option of a study in place of its parameter `study`; typer reads the signature."""
-    shared = fields(StudyOptions)
-
-    @wraps(command)
-    def with_options(**words: Any) -> None:
-        command(study=StudyOptions(**{one.name: words.pop(one.name) for one in shared}), **words)
-
-    own = [one for name, one in signature(command).parameters.items() if name != "study"]
-    options = [Parameter(one.name, Parameter.KEYWORD_ONLY, default=one.default, annotation=one.type) for one in shared]
-    parameters = [*own, *options]
-    with_options.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
-    with_options.__annotations__ = {one.name: one.annotation for one in parameters}
-    return with_options
-
 
 @app.command()
-@_with_options_of_a_study
+@with_options_of_a_study
 def serve(
     real: Real = None,
     generated: Generated = None,
@@ -143,7 +59,7 @@ def serve(
 
 
 @app.command()
-@_with_options_of_a_study
+@with_options_of_a_study
 def create(
     real: Annotated[Path, typer.Option(help="Folder of real pictures.")],
     generated: Annotated[list[str], typer.Option(help="Folder of generated pictures, or NAME=FOLDER; also several.")],
@@ -175,7 +91,7 @@ def report(
 
     Example: `improved-gan turing-test report --votes votes.csv`.
     """
-    from improved_gan.commands.turing_test_actions import run_report
+    from improved_gan.commands.turing_test_data import run_report
 
     rules = {"max_failed_checks": None if max_failed_checks < 0 else max_failed_checks, "min_median_ms": min_median_ms,
              "min_answer_ms": min_answer_ms, "min_trials": min_trials}  # fmt: skip
@@ -198,7 +114,7 @@ def export(
 
     Example: `improved-gan turing-test export --out data --pictures`.
     """
-    from improved_gan.commands.turing_test_actions import run_export
+    from improved_gan.commands.turing_test_data import run_export
 
     run_export(db, study, out=out, pictures=pictures, participants=participants)
 
@@ -212,7 +128,7 @@ def import_(
 
     Example: `improved-gan turing-test import data/study.json --db again.db`.
     """
-    from improved_gan.commands.turing_test_actions import run_import
+    from improved_gan.commands.turing_test_data import run_import
 
     run_import(db, file)
 
@@ -223,9 +139,23 @@ def token(db: Database = "turing-test.db", study: StudyName = None) -> None:
 
     Example: `improved-gan turing-test token --db study.db`.
     """
-    from improved_gan.commands.turing_test_actions import run_token
+    from improved_gan.commands.turing_test_data import run_token
 
     run_token(db, study)
+
+
+@app.command()
+def backup(
+    out: Annotated[Path, typer.Option(help="File to write; it must not be there yet.")],
+    db: Database = "turing-test.db",
+) -> None:
+    """Copy a study's database file completely, also while it is served; the copy is checked.
+
+    Example: `improved-gan turing-test backup --out copy.db`.
+    """
+    from improved_gan.commands.turing_test_data import run_backup
+
+    run_backup(db, out=out)
 
 
 @app.command()

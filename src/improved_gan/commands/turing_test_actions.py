@@ -1,30 +1,26 @@
 """What each command of `improved-gan turing-test` does: from words to the room `turing_test` and back to words."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from improved_gan.commands.turing_test_data import open_study_database
 from improved_gan.turing_test.chance import judges_needed
 from improved_gan.turing_test.errors import TuringTestError, needs_extra
-from improved_gan.turing_test.exclusions import Rules
 from improved_gan.turing_test.report import make_report
 from improved_gan.turing_test.report_text import report_text
 from improved_gan.turing_test.settings import CONSENT, StudySettings
 from improved_gan.turing_test.simulation import Population, coverage, simulate
-from improved_gan.turing_test.votes import read_votes, votes_to_csv
+from improved_gan.turing_test.votes import votes_to_csv
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from improved_gan.turing_test.studies import OpenStudy
 
-__all__ = [
-    "Folders", "make_settings", "run_create", "run_export", "run_import", "run_report", "run_serve", "run_simulate",
-    "run_token",
-]  # fmt: skip
+__all__ = ["Folders", "make_settings", "run_create", "run_serve", "run_simulate"]
 
 _MOST_LISTED = 10
 
@@ -62,10 +58,10 @@ def run_serve(
     """Make or take up a study, say where it is, and serve until it is stopped."""
     try:
         from improved_gan.turing_test.app import create_app
-        from improved_gan.turing_test.database import open_database
+        from improved_gan.turing_test.database import open_database, reading
         from improved_gan.turing_test.limits import Limits
         from improved_gan.turing_test.server import PUBLIC_WARNING, check_host, run_server
-        from improved_gan.turing_test.studies import list_studies
+        from improved_gan.turing_test.studies import find_study, list_studies
     except ModuleNotFoundError as error:
         raise needs_extra(error) from error
     if check_host(host, public=public):
@@ -77,8 +73,10 @@ def run_serve(
     address = f"http://{'[' + host + ']' if ':' in host else host}:{port}"
     if folders.real is None:
         engine = open_database(db, must_exist=True)
-        with engine.connect() as connection:
+        with reading(engine) as connection:
             studies = list(list_studies(connection))
+            for one in studies:
+                find_study(connection, one["slug"])  # a damaged one is told now, not to the judges
         if not studies:
             raise TuringTestError(f"{db} holds no study: make one with --real FOLDER --generated FOLDER")
         for one in studies:
@@ -92,16 +90,8 @@ def run_serve(
 
 def run_create(db: str, folders: Folders, settings: StudySettings, *, seed: int) -> None:
     """Make a study, and say what was made."""
-    _make(_open(db, must_exist=False), folders, settings, seed, "")
+    _make(open_study_database(db, must_exist=False), folders, settings, seed, "")
     typer.echo(f"serve it with: improved-gan turing-test serve --db {db}")
-
-
-def _open(db: str, *, must_exist: bool = True) -> "Engine":
-    try:
-        from improved_gan.turing_test.database import open_database
-    except ModuleNotFoundError as error:
-        raise needs_extra(error) from error
-    return open_database(db, must_exist=must_exist)
 
 
 def _make(engine: "Engine", folders: Folders, settings: StudySettings, seed: int, address: str) -> "OpenStudy":
@@ -159,63 +149,6 @@ def _number(word: str, option: str) -> float:
         return float(word)
     except ValueError:
         raise TuringTestError(f"{option} takes a number, not {word!r}") from None
-
-
-def run_report(db: str, study: str | None, *, votes: Path | None, rules: dict[str, Any], out: Path | None) -> None:
-    """Print the report of a database's study or of a table."""
-    if votes is not None:
-        table = read_votes(votes)
-    else:
-        engine = _open(db)
-        from improved_gan.turing_test.records import read_study_votes
-        from improved_gan.turing_test.studies import find_study
-
-        with engine.connect() as connection:
-            table = read_study_votes(connection, find_study(connection, study))
-    found = make_report(table, Rules(**rules))
-    typer.echo(report_text(found))
-    if out is not None:
-        out.write_text(json.dumps(found.to_dict(), indent=1) + "\n")
-        typer.echo(f"written: {out}")
-
-
-def run_export(db: str, study: str | None, *, out: Path, pictures: bool, participants: bool) -> None:
-    """Write the three files."""
-    engine = _open(db)
-    from improved_gan.turing_test.records import export_study, read_study_votes
-    from improved_gan.turing_test.studies import find_study
-
-    with engine.connect() as connection:
-        found = find_study(connection, study)
-        stored = export_study(connection, found, pictures=pictures, participants=participants)
-        table = read_study_votes(connection, found)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "votes.csv").write_text(votes_to_csv(table))
-    (out / "study.json").write_text(json.dumps(stored, indent=1) + "\n")
-    (out / "data_dictionary.json").write_text(json.dumps(stored["data_dictionary"], indent=1) + "\n")
-    typer.echo(f"{len(table)} answers of study {found.slug}: votes.csv, study.json and data_dictionary.json in {out}")
-
-
-def run_import(db: str, file: Path) -> None:
-    """Read an export into a database."""
-    engine = _open(db, must_exist=False)
-    from improved_gan.turing_test.database import writing
-    from improved_gan.turing_test.records import import_study
-
-    with writing(engine) as connection:
-        slug, token = import_study(connection, file)
-    typer.echo(f"study {slug} in {db}, closed; its results: improved-gan turing-test report --db {db} --study {slug}")
-    typer.echo(f"token:       {token}  (shown this once: keep it)")
-
-
-def run_token(db: str, study: str | None) -> None:
-    """Give a study another researcher's token."""
-    engine = _open(db)
-    from improved_gan.turing_test.studies import find_study, new_researcher_token
-
-    with engine.connect() as connection:
-        found = find_study(connection, study)
-    typer.echo(f"token:       {new_researcher_token(engine, found)}  (study {found.slug}; shown this once: keep it)")
 
 
 def run_simulate(

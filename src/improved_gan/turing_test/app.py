@@ -8,12 +8,13 @@ from sqlalchemy import Engine
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from improved_gan.turing_test import judge_pages, researcher_pages
+from improved_gan.turing_test.failures import HANDLERS, health
 from improved_gan.turing_test.limits import BodyLimit, Limits
 from improved_gan.turing_test.security import SecurityHeaders
 from improved_gan.turing_test.site import Site
@@ -54,10 +55,6 @@ async def _start(request: Request) -> Response:
     return site.message(request, 404, "Which study?", "Please use the link that you were given.")
 
 
-async def _health(_: Request) -> Response:
-    return JSONResponse({"status": "ok"})
-
-
 async def _robots(_: Request) -> Response:
     return PlainTextResponse("User-agent: *\nDisallow: /\n")
 
@@ -90,7 +87,7 @@ def create_app(engine: Engine, limits: Limits | None = None) -> Starlette:
     app = _Application(
         routes=[
             Route("/", _start),
-            Route("/health", _health),
+            Route("/health", health),
             Route("/robots.txt", _robots),
             Route("/favicon.ico", _favicon),
             Mount("/static", StaticFiles(directory=_STATIC)),
@@ -101,7 +98,7 @@ def create_app(engine: Engine, limits: Limits | None = None) -> Starlette:
             Middleware(_AddressLimit, site=site),
             Middleware(BodyLimit, most=_MOST_BYTES),
         ],
-        exception_handlers={404: _not_found, 500: _failed},
+        exception_handlers={404: _not_found, 500: _failed, **HANDLERS},
         lifespan=lifespan,
     )
     app.state.site = site

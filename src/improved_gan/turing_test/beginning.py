@@ -1,21 +1,37 @@
 """A judge begins: number, arm, all trials and their pictures, in the caller's transaction."""
 
-from datetime import UTC, datetime
+import itertools
+from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, insert, or_, select, update
 
 from improved_gan.turing_test.errors import StudyClosedError
 from improved_gan.turing_test.plan import CHECK, PlannedTrial, assign_arm, plan_trials
 from improved_gan.turing_test.staircase import Staircase
 from improved_gan.turing_test.studies import OpenStudy
 from improved_gan.turing_test.tables import Condition, Judge, Picture, Study, Trial
-from improved_gan.turing_test.tokens import hash_token, new_token
+from improved_gan.turing_test.tokens import hash_token, new_token, sign
 
-__all__ = ["begin"]
+__all__ = ["HELD_MINUTES", "begin", "places_taken"]
+
+HELD_MINUTES = 10  # for so long a session without an answer holds its place
 
 
-def begin(connection: Connection, study: OpenStudy, participant: str | None) -> str:
-    """A new judge, or the same one again where the recruiter's participant number is known.
+def places_taken(connection: Connection, study: OpenStudy) -> int:
+    """How many of the study's places are taken: judges who have answered, or have begun in the last minutes."""
+    since = datetime.now(UTC) - timedelta(minutes=HELD_MINUTES)
+    query = select(func.count(Judge.id)).where(Judge.study_id == study.id)
+    return connection.scalar(query.where(or_(Judge.position > 0, Judge.started_at > since))) or 0
+
+
+def begin(connection: Connection, study: OpenStudy, participant: str | None, visitor: str | None = None) -> str:
+    """A new judge; or the same one again where the participant number or the browser has a session.
+
+    Args:
+        connection: in a transaction that writes.
+        study: which.
+        participant: the recruiter's number of the participant, if known.
+        visitor: the random number of the browser (`security.visitor_of`): it has one unfinished session at a time.
 
     Returns:
         The token that the browser keeps; an earlier one of the same participant no longer works.
@@ -23,24 +39,42 @@ def begin(connection: Connection, study: OpenStudy, participant: str | None) -> 
     Raises:
         StudyClosedError: the study is closed, or has all the judges it wants.
     """
-    token = new_token()
-    known = select(Judge.id).where(Judge.study_id == study.id, Judge.participant == participant)
     # the row of the study is locked first, so two browsers that begin at once get different numbers
-    counted = update(Study).where(Study.id == study.id, Study.is_closed.is_(False))
-    row = connection.execute(counted.values(num_judges=Study.num_judges + 1).returning(Study.num_judges)).one_or_none()
-    if row is None:
+    locked = update(Study).where(Study.id == study.id, Study.is_closed.is_(False)).values(num_judges=Study.num_judges)
+    number = connection.execute(locked.returning(Study.num_judges)).scalar_one_or_none()
+    if number is None:
         raise StudyClosedError("this study is closed")
-    judge_id = connection.scalar(known) if participant is not None else None
-    full = study.settings.max_judges is not None and row.num_judges > study.settings.max_judges
-    if judge_id is not None or full:
-        connection.execute(update(Study).where(Study.id == study.id).values(num_judges=Study.num_judges - 1))
-    if judge_id is not None:
-        connection.execute(update(Judge).where(Judge.id == judge_id).values(token_hash=hash_token(token)))
-    elif full:
+    token, is_there = _token_of(connection, study, participant, visitor)
+    if is_there:
+        return token
+    if participant is not None:
+        known = (Judge.study_id == study.id, Judge.participant == participant)
+        if connection.execute(update(Judge).where(*known).values(token_hash=hash_token(token))).rowcount:
+            return token
+    if study.settings.max_judges is not None and places_taken(connection, study) >= study.settings.max_judges:
         raise StudyClosedError("this study has all the judges it needs")
-    else:
-        _insert_judge(connection, study, participant, token, row.num_judges - 1)
+    connection.execute(update(Study).where(Study.id == study.id).values(num_judges=number + 1))
+    _insert_judge(connection, study, participant, token, number)
     return token
+
+
+def _token_of(
+    connection: Connection, study: OpenStudy, participant: str | None, visitor: str | None
+) -> tuple[str, bool]:
+    """The token of this browser's session, and whether that session is there already and not finished.
+
+    Made from the browser's number, not drawn, so that a browser that begins twice, also at the same moment, asks for
+    the same session. After a finished session comes the next token of the row.
+    """
+    if visitor is None:
+        return new_token(), False
+    for k in itertools.count():
+        token = sign(study.secret, "judge", visitor, participant or "", k)
+        found = select(Judge.finished_at).where(Judge.study_id == study.id, Judge.token_hash == hash_token(token))
+        row = connection.execute(found).one_or_none()
+        if row is None or row.finished_at is None or participant is not None:
+            return token, row is not None
+    raise AssertionError
 
 
 def _insert_judge(connection: Connection, study: OpenStudy, participant: str | None, token: str, number: int) -> None:

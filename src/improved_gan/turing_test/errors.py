@@ -4,7 +4,13 @@ __all__ = ["OtherSessionError", "StudyClosedError", "TuringTestError", "needs_ex
 
 
 class TuringTestError(ValueError):
-    """Something that was asked for does not fit: the message says what was required, what came, what to do."""
+    """Something that was asked for does not fit: the message says what was required, what came, what to do.
+
+    It is one line, whatever a damaged file that it quotes may hold.
+    """
+
+    def __str__(self) -> str:
+        return " ".join(super().__str__().split())
 
 
 class StudyClosedError(TuringTestError):

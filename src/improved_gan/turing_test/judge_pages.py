@@ -6,6 +6,7 @@ import re
 import time
 from typing import Any
 
+from sqlalchemy import select
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -13,7 +14,8 @@ from starlette.routing import Route
 from improved_gan.turing_test import beginning, judging
 from improved_gan.turing_test.answers import read_answer
 from improved_gan.turing_test.errors import OtherSessionError, StudyClosedError, TuringTestError
-from improved_gan.turing_test.security import may_write
+from improved_gan.turing_test.forms import read_form
+from improved_gan.turing_test.security import may_write, visitor_of
 from improved_gan.turing_test.site import Site, set_cookie
 from improved_gan.turing_test.studies import OpenStudy
 from improved_gan.turing_test.tables import Study
@@ -57,12 +59,9 @@ async def consent(request: Request) -> Response:
     participant = participant_of(request)
     if judge is not None and participant is None:
         return RedirectResponse(f"/s/{study.slug}/judge", 303)
-    is_closed, count = await site.read(
-        lambda c: c.execute(
-            Study.__table__.select().with_only_columns(Study.is_closed, Study.num_judges).where(Study.id == study.id)
-        ).one()
-    )
-    full = study.settings.max_judges is not None and count >= study.settings.max_judges
+    is_closed = await site.read(lambda c: c.scalar(select(Study.is_closed).where(Study.id == study.id)))
+    most = study.settings.max_judges
+    full = most is not None and await site.read(lambda c: beginning.places_taken(c, study)) >= most
     if is_closed or (full and judge is None and participant is None):
         return site.message(request, 410, *_CLOSED)
     preview = request.query_params.get("assignmentId") == "ASSIGNMENT_ID_NOT_AVAILABLE"
@@ -75,16 +74,17 @@ async def begin(request: Request) -> Response:
     study = await site.study(request.path_params["slug"])
     if study is None:
         return _nothing(site, request)
-    form = await request.form()
-    if not may_write(request, study, str(form.get("csrf", ""))):
+    form = await read_form(request)
+    if not may_write(request, study, form.get("csrf", "")):
         text = "Your browser did not send what shows that the form is ours. Please allow cookies and try again."
         return site.message(request, 403, "Please go back and try again", text)
     if not site.begins.allows(request.client.host if request.client else ""):
         return site.message(request, 429, "Many people are starting just now", "Please try again in a minute.")
-    given = str(form.get("participant", ""))
+    given = form.get("participant", "")
     participant = given if re.fullmatch(r"[A-Za-z0-9_-]{1,100}", given) else None
+    visitor = visitor_of(request)
     try:
-        token = await site.write(lambda connection: beginning.begin(connection, study, participant))
+        token = await site.write(lambda connection: beginning.begin(connection, study, participant, visitor))
     except StudyClosedError:
         return site.message(request, 410, *_CLOSED)
     response = RedirectResponse(f"/s/{study.slug}/judge", 303)

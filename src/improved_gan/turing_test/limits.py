@@ -1,5 +1,6 @@
-"""How often and how much a client may ask: token buckets in memory, and a bound on the size of what it sends."""
+"""How often and how much a client may ask: token buckets in memory, and bounds on what it sends and how slowly."""
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -9,6 +10,9 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["BodyLimit", "Limits", "RateLimiter"]
+
+
+_MOST_DIGITS = 20  # of a number that a client sends; Python itself refuses to read one of 4,300
 
 
 @dataclass(frozen=True)
@@ -54,26 +58,25 @@ class BodyTooLargeError(Exception):
     """More was sent than is allowed."""
 
 
-class BodyLimit:
-    """Answers 413 to a body of more than `most` bytes, told beforehand or counted while it comes."""
+class BodyTooSlowError(Exception):
+    """The body did not come in time."""
 
-    def __init__(self, app: ASGIApp, *, most: int) -> None:
-        self._app, self._most = app, most
+
+class BodyLimit:
+    """Answers 413 to a body of more than `most` bytes, told beforehand or counted while it comes; 408 after `seconds`.
+
+    The seconds count the waiting for the body, all of its parts together.
+    """
+
+    def __init__(self, app: ASGIApp, *, most: int, seconds: float = 15.0) -> None:
+        self._app, self._most, self._seconds = app, most, seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, counting."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         told = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        received, began = 0, False
-
-        async def counted() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > self._most:
-                raise BodyTooLargeError
-            return message
+        began = False
 
         async def watched(message: Message) -> None:
             nonlocal began
@@ -81,12 +84,33 @@ class BodyLimit:
             await send(message)
 
         try:
-            if not told.isdigit() or int(told) > self._most:
+            if not told.isdigit() or len(told) > _MOST_DIGITS or int(told) > self._most:
                 raise BodyTooLargeError
-            await self._app(scope, counted, watched)
-        except BodyTooLargeError:
+            await self._app(scope, self._counted(receive), watched)
+        except (BodyTooLargeError, BodyTooSlowError) as error:
             if began:
                 raise
-            answer = PlainTextResponse("too large", status_code=413, headers={"Connection": "close"})
+            status, words = (413, "too large") if isinstance(error, BodyTooLargeError) else (408, "too slow")
+            answer = PlainTextResponse(words, status_code=status, headers={"Connection": "close"})
             await answer(scope, receive, send)
         return None
+
+    def _counted(self, receive: Receive) -> Receive:
+        received, until, is_complete = 0, time.monotonic() + self._seconds, False
+
+        async def counted() -> Message:
+            nonlocal received, is_complete
+            if is_complete:  # what comes now is that the client has gone, and that may take as long as the reply takes
+                return await receive()
+            try:
+                async with asyncio.timeout(until - time.monotonic()):
+                    message = await receive()
+            except TimeoutError:
+                raise BodyTooSlowError from None
+            received += len(message.get("body", b""))
+            is_complete = not message.get("more_body", False)
+            if received > self._most:
+                raise BodyTooLargeError
+            return message
+
+        return counted

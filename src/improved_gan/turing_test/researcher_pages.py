@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +15,7 @@ from starlette.routing import Route
 
 from improved_gan.turing_test.errors import TuringTestError
 from improved_gan.turing_test.exclusions import Rules
+from improved_gan.turing_test.forms import read_form
 from improved_gan.turing_test.plots import PLOTS, draw
 from improved_gan.turing_test.records import export_study, read_study_votes
 from improved_gan.turing_test.report import Report, make_report
@@ -51,10 +53,10 @@ async def login(request: Request) -> Response:
         return site.message(request, 404, "No such study", "Please check the address.")
     if not site.logins.allows(request.client.host if request.client else ""):
         return site.page(request, "login.html", study, 429, error="Too many tries: wait a minute.")
-    form = await request.form()
-    if not may_write(request, study, str(form.get("csrf", ""))):
+    form = await read_form(request)
+    if not may_write(request, study, form.get("csrf", "")):
         return site.page(request, "login.html", study, 403, error="Please allow cookies and try again.")
-    if not matches(hash_token(str(form.get("token", ""))), study.researcher_hash):
+    if not matches(hash_token(form.get("token", "")), study.researcher_hash):
         return site.page(request, "login.html", study, 403, error="That is not this study's token.")
     response = RedirectResponse(f"/s/{study.slug}/results", 303)
     token = sign(study.secret, "researcher", study.researcher_hash, visitor_of(request))
@@ -169,9 +171,11 @@ async def picture(request: Request) -> Response:
     site, study, allowed = await _allowed(request)
     if study is None or not allowed:
         return Response(status_code=403)
-    number = request.path_params["number"]
-    query = select(Picture.id).where(Picture.study_id == study.id, Picture.number == number)
-    picture_id = await site.read(lambda connection: connection.scalar(query)) if number < 2**31 else None
+    given = request.path_params["number"]  # as text: Python refuses to read a number of thousands of digits
+    picture_id = None
+    if re.fullmatch(r"[0-9]{1,9}", given):
+        query = select(Picture.id).where(Picture.study_id == study.id, Picture.number == int(given))
+        picture_id = await site.read(lambda connection: connection.scalar(query))
     if picture_id is None:
         return Response(status_code=404)
     return Response(
@@ -205,8 +209,8 @@ async def export(request: Request) -> Response:
 async def switch(request: Request) -> Response:
     """Close the study, or open it again."""
     site, study, allowed = await _allowed(request)
-    form = await request.form()
-    if study is None or not allowed or not may_write(request, study, str(form.get("csrf", ""))):
+    form = await read_form(request)
+    if study is None or not allowed or not may_write(request, study, form.get("csrf", "")):
         return Response(status_code=403)
     await site.write(lambda connection: set_closed(connection, study.id, closed=form.get("to") == "closed"))
     return RedirectResponse(f"/s/{study.slug}/results", 303)
@@ -218,6 +222,6 @@ ROUTES = [
     Route("/s/{slug}/results/live", live),
     Route("/s/{slug}/results/switch", switch, methods=["POST"]),
     Route("/s/{slug}/results/plot/{name}.svg", plot),
-    Route("/s/{slug}/results/picture/{number:int}.png", picture),
+    Route("/s/{slug}/results/picture/{number}.png", picture),
     Route("/s/{slug}/results/export/{name}", export),
 ]

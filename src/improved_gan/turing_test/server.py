@@ -6,7 +6,9 @@ import socket
 import uvicorn
 from starlette.applications import Starlette
 
+from improved_gan.turing_test.connections import BACKLOG, Connections, limited_protocol, most_connections
 from improved_gan.turing_test.errors import TuringTestError
+from improved_gan.turing_test.log_lines import log_lines_once
 
 __all__ = ["PUBLIC_WARNING", "check_host", "run_server"]
 
@@ -52,8 +54,12 @@ def run_server(app: Starlette, *, host: str, port: int) -> None:
         raise TuringTestError(
             f"cannot listen on {host}:{port}: {error.strerror or error}: give another --port"
         ) from error
+    most = most_connections()
     config = uvicorn.Config(
-        app, host=host, port=port, log_level="warning", access_log=False, server_header=False, http="auto",
-        timeout_graceful_shutdown=5, timeout_keep_alive=20, limit_concurrency=2000,
+        app, host=host, port=port, log_level="warning", access_log=False, server_header=False, ws="none",
+        loop="asyncio", backlog=BACKLOG,  # this loop accepts BACKLOG connections in one go, uvloop without a bound
+        http=limited_protocol(Connections(most, max(8, most // 4))),
+        timeout_graceful_shutdown=5, timeout_keep_alive=20,
     )  # fmt: skip
-    uvicorn.Server(config).run()
+    with log_lines_once():
+        uvicorn.Server(config).run()

@@ -1,6 +1,7 @@
 """What the pages share: database, writer, pictures in memory, templates, limits, cookies."""
 
 import asyncio
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -63,7 +64,9 @@ class Site:
         return await asyncio.wrap_future(self.writer.submit(job))
 
     async def study(self, slug: str) -> OpenStudy | None:
-        """The study of that name, kept after the first look."""
+        """The study of that name, kept after the first look; what can be no name does not reach the database."""
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", slug):
+            return None
         if slug not in self._studies:
             try:
                 self._studies[slug] = await self.read(lambda connection: find_study(connection, slug))

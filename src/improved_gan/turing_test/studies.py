@@ -169,6 +169,8 @@ def find_study(connection: Connection, slug: str | None = None) -> OpenStudy:
             f"the database holds {len(rows)} studies: choose one, --study {rows[0].slug} for instance"
         )
     row = rows[0]
+    if not isinstance(row.secret, bytes | bytearray | memoryview):
+        raise TuringTestError(f"the secret of study {row.slug} is not what was stored: the database is damaged")
     names = connection.scalars(select(Condition.name).where(Condition.study_id == row.id)).all()
     return OpenStudy(
         id=row.id,

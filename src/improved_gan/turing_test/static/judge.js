@@ -65,7 +65,7 @@ async function ask(path, options) {
   for (let wait = 500; ; wait = Math.min(2 * wait, 8000)) {
     try {
       const reply = await fetch(base + path, { ...options, cache: "no-store", credentials: "same-origin" });
-      if (reply.status !== 429 && reply.status < 500) {
+      if (![408, 429].includes(reply.status) && reply.status < 500) {
         document.getElementById("offline").hidden = true;
         return reply;
       }
