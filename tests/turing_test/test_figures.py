@@ -1,3 +1,8 @@
+import csv
+import os
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -129,3 +134,72 @@ def test_times_and_exposures() -> None:
     assert list(figures.by_exposure(votes)) == [100, 200, 300]
     assert figures.response_times(votes)["real"][1] == 514
     assert len(figures.thresholds(votes)) == 1
+
+
+STUDY = (
+    Path(os.environ.get("IMPROVED_GAN_DATA", "/nowhere")) / "human-votes" / "dgm-eval-cifar10-participants.csv"
+)
+
+
+@pytest.mark.skipif(not STUDY.is_file(), reason="needs human-votes/ in IMPROVED_GAN_DATA (Stein et al., 2023)")
+def test_a_published_study_in_which_each_judge_saw_one_of_thirteen_models() -> None:
+    """328 judges, 100 generated and 100 real pictures each: every model's accuracy is its own judges' mean."""
+    rows: list[dict[str, object]] = []
+    shares: dict[str, list[float]] = {}
+    with STUDY.open(newline="") as file:
+        for judge, one in enumerate(csv.DictReader(file)):
+            shares.setdefault(one["model"], []).append(float(one["num_correct"]) / 200)
+            for signal, name, wrong in ((1, one["model"], one["f_err_rt"]), (0, "real", one["r_err_rt"])):
+                right = 100 - round(100 * float(wrong))
+                rows += [{"judge": judge, "model": name, "signal": signal, "trial": k + 100 * signal,
+                          "response": signal if k < right else 1 - signal} for k in range(100)]  # fmt: skip
+    votes = votes_from_rows(rows)
+    assert len(votes.models()) == 13
+    for name in votes.models():
+        found = figures.model_figures(votes, name)
+        assert found.judges == len(shares[name])
+        assert found.signals == found.noises == 100 * found.judges
+        assert found.accuracy.value == pytest.approx(np.mean(shares[name]), abs=1e-12)
+        assert found.accuracy.contains(float(np.mean(shares[name])))
+    assert round(figures.model_figures(votes, "RESFLOW").accuracy.value, 3) == 0.912
+
+
+def judged_apart(seed: int = 0, judges: int = 12):
+    """Two models with judges of their own: those of `hard` are slow to say "generated", those of `easy` quick."""
+    easy = simulate(Population({"easy": 0.85}, criterion=-0.8), judges=judges, trials=40, seed=seed)
+    hard = simulate(Population({"hard": 0.6}, criterion=0.8), judges=judges, trials=40, seed=seed + 1000)
+    columns = vars(replace(hard, judge=hard.judge + judges))
+    return easy, hard, type(easy)(**{name: np.concatenate([one, columns[name]]) for name, one in vars(easy).items()})
+
+
+def test_other_models_judges_do_not_count_for_a_model() -> None:
+    easy, hard, votes = judged_apart()
+    for name, alone in (("easy", easy), ("hard", hard)):
+        assert figures.model_figures(votes, name) == figures.model_figures(alone, name)
+    ((_, found),) = figures.differences(votes).items()
+    assert found.value == pytest.approx(figures.accuracy(easy).value - figures.accuracy(hard).value)
+    times = figures.response_times(votes)
+    assert set(times) == {"easy", "hard", "real, judges of easy", "real, judges of hard"}
+    assert times["real, judges of easy"] == figures.response_times(easy)["real"]
+
+
+def test_a_judge_who_saw_every_model_counts_for_every_model() -> None:
+    real = int((VOTES.model == "real").sum())
+    assert [figures.model_figures(VOTES, name).noises for name in ("cifar", "mnist")] == [real, real]
+    assert set(figures.response_times(VOTES)) == {"real", "cifar", "mnist"}
+
+
+def test_the_difference_of_two_groups_of_judges_holds_the_truth() -> None:
+    truth = 0.85 - 0.6
+    people = [Population({"g": one}) for one in (0.85, 0.6)]
+    held = []
+    for seed in range(150):
+        first, second = (simulate(one, judges=4, trials=30, seed=2 * seed + k) for k, one in enumerate(people))
+        held.append(figures.difference(first, replace(second, judge=second.judge + 4)).contains(truth))
+    assert 0.9 < np.mean(held) <= 1
+
+
+def test_votes_about_unknown_pictures_are_about_no_picture() -> None:
+    rows = [{"judge": j, "signal": k % 2, "response": 1, "picture": -1 if k < 4 else k} for j in (0, 1) for k in range(6)]
+    found = figures.picture_figures(votes_from_rows(rows))
+    assert {one.picture for one in found} == {4, 5}

@@ -1,4 +1,5 @@
 import json
+import math
 
 from improved_gan.turing_test.exclusions import Rules
 from improved_gan.turing_test.report import make_report
@@ -30,3 +31,10 @@ def test_numbers_before_and_after_the_rules() -> None:
     report = make_report(votes, Rules())
     assert (report.judges_before, report.judges, report.votes_before, report.votes) == (10, 9, 200, 180)
     assert [one.judges for one in report.exclusions] == [0, 1, 0, 0]
+
+
+def test_votes_without_a_picture_say_nothing_about_agreement() -> None:
+    rows = [{"judge": j, "signal": k % 2, "response": (j + k) % 2} for j in range(4) for k in range(10)]
+    report = make_report(votes_from_rows(rows))
+    assert math.isnan(report.agreement)
+    assert report.pictures == []

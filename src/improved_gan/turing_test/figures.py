@@ -159,13 +159,19 @@ def _roc_area(votes: Votes) -> Estimate:
 
 
 def difference(first: Votes, second: Votes) -> Estimate:
-    """Accuracy of the first minus that of the second votes under the same judges, interval over those judges."""
+    """Accuracy of the first minus that of the second votes, interval over the judges of both.
+
+    A judge who gave votes of both kinds is drawn with both, so what the judge does in both cancels out. Where no judge
+    did, two groups are compared, and the smaller one says how many judges the spread is known from.
+    """
     judges = np.unique(np.concatenate([first.judge, second.judge]))
     table = np.zeros((len(judges), 8))
     for start, votes in ((0, first), (4, second)):
         table[np.searchsorted(judges, np.unique(votes.judge)), start : start + 4] = _counts(votes)
     right = _spread(accuracy_of_rates)
-    found = cluster_bootstrap(table, lambda sums: right(sums[..., :4]) - right(sums[..., 4:]))
+    groups = [len(np.unique(votes.judge)) for votes in (first, second)]
+    known = min(groups) if sum(groups) == len(judges) else len(judges)
+    found = cluster_bootstrap(table, lambda sums: right(sums[..., :4]) - right(sums[..., 4:]), known_from=known)
     return _or_none(found, _judges_agree(table[:, :4]) and _judges_agree(table[:, 4:]))
 
 
@@ -208,19 +214,34 @@ def thresholds(votes: Votes) -> list[float]:
 
 
 def response_times(votes: Votes) -> dict[str, tuple[float, float, float]]:
-    """Quartiles of the response time, in milliseconds, on real pictures and on each model's (pairs: by model)."""
+    """Quartiles of the response time, in milliseconds, on real pictures and on each model's (pairs: by model).
+
+    Where models had different judges, the real pictures have a row for the judges of each model: "real, judges of A".
+    """
+    real, models = votes.where(votes.model == REAL), votes.models()
+    parts = {name: votes.where(votes.model == name) for name in models}
+    judges_of = [set(votes.judge[votes.model == name].tolist()) for name in models]
+    if len(real) and any(one != judges_of[0] for one in judges_of):
+        shown = {name: votes.of_model(name) for name in models}
+        parts |= {f"{REAL}, judges of {name}": one.where(one.model == REAL) for name, one in shown.items()}
+    else:
+        parts = {REAL: real, **parts}
     found = {}
-    for name in np.unique(votes.model):
-        times = votes.response_ms[(votes.model == name) & ~np.isnan(votes.response_ms)]
+    for name, part in parts.items():
+        times = part.response_ms[~np.isnan(part.response_ms)]
         if len(times):
             low, middle, high = np.quantile(times, [0.25, 0.5, 0.75])
-            found[str(name)] = (float(low), float(middle), float(high))
+            found[name] = (float(low), float(middle), float(high))
     return found
 
 
 def picture_figures(votes: Votes) -> list[PictureFigures]:
-    """Each judged picture's votes, most often misjudged first; a picture's interval is Wilson's over its votes."""
-    own = [(int(p), str(m), bool(c)) for p, m, c in zip(votes.picture, votes.model, votes.correct, strict=True)]
+    """Each judged picture's votes, most often misjudged first; a picture's interval is Wilson's over its votes.
+
+    Votes whose picture is not known (an imported table without the column) are about no picture and are left out.
+    """
+    judged = zip(votes.picture, votes.model, votes.correct, strict=True)
+    own = [(int(p), str(m), bool(c)) for p, m, c in judged if p >= 0]
     own += [(int(p), REAL, bool(c)) for p, c in zip(votes.partner, votes.correct, strict=True) if p >= 0]
     tally: dict[tuple[int, str], list[int]] = {}
     for picture, model, right in own:

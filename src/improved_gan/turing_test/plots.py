@@ -85,10 +85,10 @@ def _learning(axes: "Axes", report: Report) -> None:
 
 
 def _response_times(axes: "Axes", report: Report) -> None:
-    names = sorted(report.response_times, key=lambda name: (name != "real", name))
+    names = sorted(report.response_times, key=lambda name: (not name.startswith("real"), name))
     for place, name in enumerate(names):
         low, middle, high = (one / 1000 for one in report.response_times[name])
-        colour = _GREY if name == "real" else _COLOURS[0]
+        colour = _GREY if name.startswith("real") else _COLOURS[0]
         axes.plot([low, high], [place, place], color=colour, linewidth=5, alpha=0.35, solid_capstyle="round")
         axes.plot([middle], [place], "o", color=colour)
     axes.set_yticks(range(len(names)), names)

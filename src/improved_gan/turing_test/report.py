@@ -105,6 +105,10 @@ def make_report(votes: Votes, rules: Rules | None = None) -> Report:
 
 
 def _agreement(votes: Votes) -> float:
-    """Krippendorff's alpha of what judges said about a picture; in pairs, whether the generated one was found."""
+    """Krippendorff's alpha of what judges said about a picture; in pairs, whether the generated one was found.
+
+    Votes whose picture is not known are left out: they would pass for votes about one and the same picture.
+    """
+    votes = votes.where(votes.picture >= 0)
     pairs = votes.design == "two_alternative"
     return krippendorff_alpha(votes.picture, np.where(pairs, votes.correct, votes.response))

@@ -82,8 +82,13 @@ class Votes:
         return sorted({str(name) for name in np.unique(self.model)} - {REAL})
 
     def of_model(self, name: str) -> "Votes":
-        """The votes that judge one generator: those on its pictures and, but for pairs, those on real ones."""
-        return self.where((self.model == name) | (self.model == REAL))
+        """The votes that judge one generator: those on its pictures and, but for pairs, its judges' votes on real ones.
+
+        What judges who never saw the generator said of real pictures is left out: each judge says "generated" more or
+        less readily, so a false alarm rate belongs to the judges whose hits it stands beside.
+        """
+        judges = self.judge[self.model == name]
+        return self.where((self.model == name) | ((self.model == REAL) & np.isin(self.judge, judges)))
 
 
 _DEFAULTS: dict[str, Any] = {
