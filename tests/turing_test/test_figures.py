@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from improved_gan.turing_test import figures
+from improved_gan.turing_test.counting import chance_by_judge
 from improved_gan.turing_test.simulation import Population, simulate
 from improved_gan.turing_test.votes import votes_from_rows
 
 PEOPLE = Population({"cifar": 0.787, "mnist": 0.56}, feedback_gain=1.0)
-VOTES = simulate(PEOPLE, judges=60, trials=100, seed=4)
+VOTES = simulate(PEOPLE, judges=60, trials=100, seed=5)
 
 
 def test_counts_of_a_model_by_plain_loops() -> None:
@@ -19,8 +20,12 @@ def test_counts_of_a_model_by_plain_loops() -> None:
     rows = list(zip(VOTES.model, VOTES.signal, VOTES.response, strict=True))
     assert found.hits == sum(m == "cifar" and r for m, s, r in rows)
     assert found.false_alarms == sum(m == "real" and r for m, s, r in rows)
-    assert (found.signals, found.noises) == (1500, 3000)
-    assert found.accuracy.value == pytest.approx((found.hits / 1500 + 1 - found.false_alarms / 3000) / 2)
+    assert (found.signals, found.noises) == (
+        sum(m == "cifar" for m, _, _ in rows),
+        sum(m == "real" for m, _, _ in rows),
+    )
+    accuracy = (found.hits / found.signals + 1 - found.false_alarms / found.noises) / 2
+    assert found.accuracy.value == pytest.approx(accuracy)
     assert found.roc_area is None
 
 
@@ -29,7 +34,8 @@ def test_the_difference_of_models_is_paired() -> None:
     assert names == ("cifar", "mnist")
     separate = [figures.model_figures(VOTES, name).accuracy for name in names]
     assert found.value == pytest.approx(separate[0].value - separate[1].value)
-    assert found.contains(0.787 - 0.56)
+    truth = [PEOPLE.true_accuracy(name, judges=60, trials=100) for name in names]
+    assert found.contains(truth[0] - truth[1])
     assert found.high - found.low < sum(one.high - one.low for one in separate)
 
 
@@ -46,6 +52,33 @@ def test_guessing_is_not_above_chance_and_the_p_value_is_uniform() -> None:
     assert 0.02 < np.mean(np.array(found) < 0.05) < 0.085
     assert np.mean(found) == pytest.approx(0.5, abs=0.06)
     assert figures.p_above_chance(VOTES) < 1e-6
+
+
+def counting(judges: int, trials: int, seed: int, *, fixed: bool):
+    """Votes of judges in the feedback arm who look at nothing and say the kind that they were told of less often."""
+    generator, rows = np.random.default_rng(seed), []
+    for judge in range(judges):
+        signals = generator.random(trials) < 0.5
+        if fixed:
+            signals = generator.permutation(np.arange(trials) % 2 == 0)
+        ahead = 0
+        for trial, signal in enumerate(signals.tolist()):
+            said = bool(generator.random() < 0.5) if ahead == 0 else ahead < 0
+            rows.append({"judge": judge, "arm": "feedback", "trial": trial, "signal": int(signal),
+                         "response": int(said), "prevalence": None if fixed else 0.5})  # fmt: skip
+            ahead += 1 if signal else -1
+    return votes_from_rows(rows)
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+def test_judges_who_only_count_are_not_above_chance(fixed: bool) -> None:
+    """With the chance level of the design the p-value is uniform; against 50% it finds counting in fixed numbers."""
+    tables = [counting(4, 30, seed, fixed=fixed) for seed in range(200)]
+    found = [figures.p_above_chance(one, chance=chance_by_judge(one)[0]) for one in tables]
+    assert np.mean(found) == pytest.approx(0.5, abs=0.09)
+    assert np.mean(np.array(found) < 0.05) < 0.1
+    if fixed:
+        assert np.mean([figures.p_above_chance(one) < 0.05 for one in tables]) > 0.4
 
 
 def test_all_right_has_an_interval_all_the_same() -> None:
@@ -136,9 +169,7 @@ def test_times_and_exposures() -> None:
     assert len(figures.thresholds(votes)) == 1
 
 
-STUDY = (
-    Path(os.environ.get("IMPROVED_GAN_DATA", "/nowhere")) / "human-votes" / "dgm-eval-cifar10-participants.csv"
-)
+STUDY = Path(os.environ.get("IMPROVED_GAN_DATA", "/nowhere")) / "human-votes" / "dgm-eval-cifar10-participants.csv"
 
 
 @pytest.mark.skipif(not STUDY.is_file(), reason="needs human-votes/ in IMPROVED_GAN_DATA (Stein et al., 2023)")
@@ -200,6 +231,8 @@ def test_the_difference_of_two_groups_of_judges_holds_the_truth() -> None:
 
 
 def test_votes_about_unknown_pictures_are_about_no_picture() -> None:
-    rows = [{"judge": j, "signal": k % 2, "response": 1, "picture": -1 if k < 4 else k} for j in (0, 1) for k in range(6)]
+    rows = [
+        {"judge": j, "signal": k % 2, "response": 1, "picture": -1 if k < 4 else k} for j in (0, 1) for k in range(6)
+    ]
     found = figures.picture_figures(votes_from_rows(rows))
     assert {one.picture for one in found} == {4, 5}

@@ -102,11 +102,18 @@ def accuracy(votes: Votes) -> Estimate:
     return _with_fallback(found, [(hits, signals), (noises - false_alarms, noises)])
 
 
-def p_above_chance(votes: Votes) -> float:
-    """One-sided p-value of the accuracy against 0.5 with judges as clusters (linearised, t with J - 1 degrees).
+def p_above_chance(votes: Votes, *, chance: float = 0.5) -> float:
+    """One-sided p-value of the accuracy against guessing with judges as clusters (linearised, t with J - 1 degrees).
 
-    Where all judges are right as often there is no spread to estimate, and the exact binomial test over votes stands
-    in; at unequal numbers over 4 / (1/signals + 1/noises) of them, which carry as much.
+    Where each trial was drawn with a known probability p (column `prevalence`), a judge j who guesses has
+    E[sum (s - p) (r - r')] = 0 over the trials, with signal s, response r and r' the mean response of the other judges,
+    whatever the judge makes of feedback; the test is of those sums. Where all judges are right as often there is no
+    spread to estimate, and the exact binomial test over votes stands in; at unequal numbers over
+    4 / (1/signals + 1/noises) of them, which carry as much.
+
+    Args:
+        votes: the table.
+        chance: the accuracy that is reached without looking (`counting.chance_by_judge`).
     """
     counts = _counts(votes)
     if len(counts) < 2 or min(counts.sum(0)[[1, 3]]) == 0:
@@ -118,8 +125,21 @@ def p_above_chance(votes: Votes) -> float:
     deviation = np.sqrt(len(counts) / (len(counts) - 1) * (influence**2).sum())
     if deviation < 1e-9:
         worth = int(4 * signals * noises / (signals + noises))
-        return above_chance(int(share * worth + 1e-9), worth)
-    return float(t.sf((share - 0.5) / deviation, len(counts) - 1))
+        return above_chance(int(share * worth + 1e-9), worth, chance=chance)
+    if chance == 0.5 and not np.isnan(votes.prevalence).any():
+        sums = _covariance_sums(votes)
+        return float(t.sf(sums.mean() / (sums.std(ddof=1) / np.sqrt(len(sums))), len(sums) - 1))
+    return float(t.sf((share - chance) / deviation, len(counts) - 1))
+
+
+def _covariance_sums(votes: Votes) -> Floats:
+    """(J,) for each judge the sum of (s - p) (r - r') over the trials, r' the mean response of all other judges."""
+    judges, judge = np.unique(votes.judge, return_inverse=True)
+    given = np.bincount(judge, minlength=len(judges))
+    said = np.bincount(judge, weights=votes.response, minlength=len(judges))
+    others = (said.sum() - said) / (given.sum() - given)
+    products = (votes.signal - votes.prevalence) * (votes.response - others[judge])
+    return np.bincount(judge, weights=products, minlength=len(judges))
 
 
 def model_figures(votes: Votes, model: str) -> ModelFigures:

@@ -41,7 +41,7 @@ def _vote_rows(connection: Connection, study: OpenStudy) -> list[dict[str, Any]]
         .where(Judge.study_id == study.id, Trial.answered_at.is_not(None))
         .order_by(Judge.number, Trial.number)
     )
-    rows = []
+    rows, probability = [], study.settings.signal_probability
     for row in connection.execute(query).mappings():
         pair, right = row["two"] is not None, row["signal"]  # the real one is on the right
         rows.append(
@@ -53,6 +53,7 @@ def _vote_rows(connection: Connection, study: OpenStudy) -> list[dict[str, Any]]
                 "picture": row["two"] if pair and not right else row["one"],
                 "partner": (row["two"] if right else row["one"]) if pair else -1,
                 "answered_at": _utc(row["answered_at"]),
+                "prevalence": None if row["kind"] == "check" else probability,
                 **{name: row[name] for name in ("kind", "model", "signal", "response", "rating")},
                 **{name: row[name] for name in ("response_ms", "exposure_ms", "shown_ms")},
             }

@@ -9,6 +9,7 @@ from improved_gan.turing_test.votes import DESIGNS
 
 __all__ = ["ARMS", "CONSENT", "StudySettings"]
 
+KINDS = ("independent", "fixed")
 ARMS = {"both": ("feedback", "no_feedback"), "always": ("feedback",), "never": ("no_feedback",)}
 
 CONSENT = (
@@ -30,7 +31,9 @@ class StudySettings:
         trials: that count, for each judge.
         practice: trials before those, not counted.
         checks: attention checks (a blatantly false picture) among the trials.
-        prevalence: share of generated pictures among the trials (not in two_alternative).
+        prevalence: probability that a trial shows a generated picture (not in two_alternative).
+        kinds: "independent": each trial's kind, or side, is drawn on its own, so that feedback tells nothing about the
+            trials that follow; "fixed": every session has the same numbers of each, as in studies made elsewhere.
         break_every: trials between offered breaks; 0: none.
         exposure_ms: timed: a fixed exposure; None: an adaptive staircase from 100 ms to 5 s.
         max_judges: the study is full after so many; None: no limit.
@@ -53,6 +56,7 @@ class StudySettings:
     practice: int = 4
     checks: int = 3
     prevalence: float = 0.5
+    kinds: str = "independent"
     break_every: int = 25
     exposure_ms: int | None = None
     max_judges: int | None = None
@@ -65,6 +69,8 @@ class StudySettings:
             raise TuringTestError(f"a design is one of {', '.join(DESIGNS)}, not {self.design!r}")
         if self.feedback not in ARMS:
             raise TuringTestError(f"feedback is one of {', '.join(ARMS)}, not {self.feedback!r}")
+        if self.kinds not in KINDS:
+            raise TuringTestError(f"kinds are {' or '.join(KINDS)}, not {self.kinds!r}")
         if not 1 <= self.trials <= 2000:
             raise TuringTestError(f"a judge answers 1 to 2000 trials, not {self.trials}")
         if not 0 < self.prevalence < 1:
@@ -94,6 +100,13 @@ class StudySettings:
         return self.design == "two_alternative"
 
     @property
+    def signal_probability(self) -> float | None:
+        """The probability that a trial has the signal, whatever came before it; None where numbers are fixed."""
+        if self.kinds == "fixed":
+            return None
+        return 0.5 if self.in_pairs else self.prevalence
+
+    @property
     def length(self) -> int:
         """Trials of a whole session, practice and checks included."""
         return self.practice + self.trials + self.checks
@@ -104,7 +117,7 @@ class StudySettings:
 
     @staticmethod
     def from_dict(stored: dict[str, Any]) -> "StudySettings":
-        """The settings that `to_dict` gave.
+        """The settings that `to_dict` gave; those that say nothing of `kinds` are of a study with fixed numbers.
 
         Raises:
             TuringTestError: an unknown name, or a value that does not fit.
@@ -113,6 +126,6 @@ class StudySettings:
         if unknown:
             raise TuringTestError(f"the stored settings hold unknown names {sorted(unknown)}: made by a newer version?")
         try:
-            return StudySettings(**stored)
+            return StudySettings(**{"kinds": "fixed", **stored})
         except TypeError as error:
             raise TuringTestError(f"the stored settings do not fit: {error}") from error

@@ -41,6 +41,7 @@ DATA_DICTIONARY = {
     "exposure_ms": "timed: milliseconds that the picture was to be shown; else empty",
     "shown_ms": "timed: milliseconds that it was shown, as measured in the browser; else empty",
     "answered_at": "when the answer was stored, UTC, ISO 8601; empty in simulated data",
+    "prevalence": "probability of signal 1 that this trial was drawn with, whatever came before it; empty: not drawn so",
 }
 
 
@@ -63,6 +64,7 @@ class Votes:
     exposure_ms: NDArray[np.float64]
     shown_ms: NDArray[np.float64]
     answered_at: NDArray[np.str_]
+    prevalence: NDArray[np.float64]
 
     def __len__(self) -> int:
         """Number of votes."""
@@ -94,13 +96,13 @@ class Votes:
 _DEFAULTS: dict[str, Any] = {
     "arm": "no_feedback", "design": "yes_no", "kind": "main", "trial": 0, "model": "generated", "picture": -1,
     "partner": -1, "rating": np.nan, "response_ms": np.nan, "exposure_ms": np.nan, "shown_ms": np.nan,
-    "answered_at": "",
+    "answered_at": "", "prevalence": np.nan,
 }  # fmt: skip
 _TYPES: dict[str, Any] = {
     "judge": np.int64, "trial": np.int64, "picture": np.int64, "partner": np.int64, "signal": np.bool_,
     "response": np.bool_, "rating": np.float64, "response_ms": np.float64, "exposure_ms": np.float64,
     "shown_ms": np.float64, "arm": np.str_, "design": np.str_, "kind": np.str_, "model": np.str_,
-    "answered_at": np.str_,
+    "answered_at": np.str_, "prevalence": np.float64,
 }  # fmt: skip
 
 
@@ -133,6 +135,9 @@ def votes_from_rows(rows: Iterable[Mapping[str, Any]]) -> Votes:
     if not np.isin(rating, np.arange(1, 7)).all():
         wrong = rating[~np.isin(rating, np.arange(1, 7))][0]
         raise TuringTestError(f"column 'rating' must hold whole numbers of 1 to 6 or be empty, not {wrong:g}")
+    prevalence = columns["prevalence"]
+    if ((prevalence < 0) | (prevalence > 1)).any():
+        raise TuringTestError("column 'prevalence' must hold probabilities, 0 to 1, or be empty")
     return Votes(**columns)
 
 
