@@ -76,13 +76,13 @@ async def begin(request: Request) -> Response:
     study = await site.study(request.path_params["slug"])
     if study is None:
         return _nothing(site, request)
-    form = await request.form()
-    if not may_write(request, study, str(form.get("csrf", ""))):
+    async with request.form() as form:  # closes what was uploaded
+        csrf, given = str(form.get("csrf", "")), form.get("participant", "")
+    if not may_write(request, study, csrf):
         text = "Your browser did not send what shows that the form is ours. Please allow cookies and try again."
         return site.message(request, 403, "Please go back and try again", text)
     if not site.begins.allows(request.client.host if request.client else ""):
         return site.message(request, 429, "Many people are starting just now", "Please try again in a minute.")
-    given = form.get("participant", "")
     try:
         if not isinstance(given, str):
             raise TuringTestError("its participant number is a file")
