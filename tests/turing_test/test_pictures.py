@@ -21,12 +21,18 @@ def test_links_out_of_the_folder_and_odd_files_are_refused(tmp_path: Path) -> No
     (folder / "linked").symlink_to(outside)
     (folder / "broken.png").symlink_to("nowhere.png")
     (folder / "inside.png").symlink_to("a.png")
+    (folder / "@eaDir").mkdir()
+    (folder / ".hidden").mkdir()
+    for place in ("@eaDir", ".hidden"):
+        Image.new("RGB", (4, 4)).save(folder / place / "thumbnail.png")
     (folder / "notes.txt").write_text("x")
     os.mkfifo(folder / "pipe.png")
     found, refused = find_files(folder)
-    assert [path.name for path in found] == ["a.png", "inside.png"]
+    assert [path.name for path in found] == ["a.png"]
     reasons = {one.file: one.reason for one in refused}
     assert reasons["link.png"] == reasons["linked"] == "a link that leads out of the folder"
+    assert reasons["inside.png"] == "a link to a.png, which is used already"
+    assert reasons["@eaDir"] == reasons[".hidden"] == "hidden, or a folder of thumbnails: not looked into"
     assert reasons["broken.png"] == "a broken link"
     assert reasons["pipe.png"] == "no regular file"
     assert "no picture by its name" in reasons["notes.txt"]

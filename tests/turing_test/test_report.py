@@ -37,7 +37,7 @@ def test_numbers_before_and_after_the_rules() -> None:
 
 
 def test_fixed_numbers_with_feedback_are_told_and_their_chance_is_what_counting_gives() -> None:
-    rows = [{"judge": j, "arm": arm, "trial": k, "signal": k % 2, "response": (j + k) % 3 == 0 and 1 or 0}
+    rows = [{"judge": j, "arm": arm, "trial": k, "signal": k % 2, "response": int((j + k) % 3 == 0)}
             for arm, judges in (("feedback", range(3)), ("no_feedback", range(3, 6)))
             for j in judges for k in range(50)]  # fmt: skip
     report = make_report(votes_from_rows(rows))

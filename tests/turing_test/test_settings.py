@@ -19,8 +19,8 @@ def test_settings_can_be_stored() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"design": "x"}, {"kinds": "x"}, {"feedback": "x"}, {"trials": 0}, {"prevalence": 1.0}, {"practice": -1}, {"exposure_ms": 200},
-     {"design": "timed", "exposure_ms": 50}, {"max_judges": 0}, {"return_url": "http://a"}, {"title": " "}],
+    [{"design": "x"}, {"kinds": "x"}, {"feedback": "x"}, {"trials": 0}, {"prevalence": 1.0}, {"practice": -1},
+     {"exposure_ms": 200},     {"design": "timed", "exposure_ms": 50}, {"max_judges": 0}, {"return_url": "http://a"}, {"title": " "}],
 )  # fmt: skip
 def test_wrong_settings_are_refused(wrong) -> None:
     with pytest.raises(TuringTestError):

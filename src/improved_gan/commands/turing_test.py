@@ -42,7 +42,7 @@ Exposure = Annotated[int | None, typer.Option(help="timed: fixed milliseconds; d
 Judges = Annotated[int | None, typer.Option(help="The study is full after so many judges; default: no limit.")]
 Pictures = Annotated[int, typer.Option(help="Pictures taken of each folder at most, at random.")]
 Size = Annotated[
-    int | None, typer.Option(help="Cut and scale all pictures to so many pixels; default: they are alike.")
+    int | None, typer.Option(help="Cut and scale all pictures to so many pixels; default: chosen where sizes differ.")
 ]
 Scores = Annotated[list[str] | None, typer.Option(help="NAME=FILE: scores of a model's pictures, CSV or JSON.")]
 Top = Annotated[list[str] | None, typer.Option(help="NAME=SHARE: show only the best-scoring share, as 0.01.")]

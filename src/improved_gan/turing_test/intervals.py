@@ -74,7 +74,8 @@ def cluster_bootstrap(
             the size of the smaller one. Default: J.
 
     Returns:
-        The statistic of all judges together and its interval; no interval (NaN) where fewer than two judges show the spread.
+        The statistic of all judges together and its interval; no interval (NaN) where fewer than two judges show the
+        spread.
 
     Example:
         >>> right_of_ten = np.array([[6, 10], [5, 10], [7, 10], [4, 10], [6, 10]])

@@ -41,7 +41,8 @@ class StudyFolders:
         real: folder of real pictures.
         generated: folder of each generator's pictures, by its name.
         most: pictures taken of each folder at most, drawn at random.
-        size: pixels of the side that all pictures are cut and scaled to; None: they must all have one size already.
+        size: pixels of the side that all pictures are cut and scaled to; None: as they are where they have one size,
+            else the largest square that enlarges none (a few small ones are left out instead).
         scores: for each of `top` a file of scores (`top_share.read_scores`).
         top: share of the best-scoring pictures that a generator is represented by.
     """

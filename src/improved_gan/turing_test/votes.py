@@ -41,7 +41,7 @@ DATA_DICTIONARY = {
     "exposure_ms": "timed: milliseconds that the picture was to be shown; else empty",
     "shown_ms": "timed: milliseconds that it was shown, as measured in the browser; else empty",
     "answered_at": "when the answer was stored, UTC, ISO 8601; empty in simulated data",
-    "prevalence": "probability of signal 1 that this trial was drawn with, whatever came before it; empty: not drawn so",
+    "prevalence": "probability of signal 1 that this trial was drawn with, whatever came before; empty: not drawn so",
 }
 
 
