@@ -2,6 +2,7 @@ import pytest
 
 from improved_gan.turing_test.errors import TuringTestError
 from improved_gan.turing_test.settings import StudySettings
+from tests.turing_test.mutations import damaged_values, read_all
 
 
 def test_settings_can_be_stored() -> None:
@@ -20,8 +21,15 @@ def test_settings_can_be_stored() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [{"design": "x"}, {"kinds": "x"}, {"feedback": "x"}, {"trials": 0}, {"prevalence": 1.0}, {"practice": -1},
-     {"exposure_ms": 200},     {"design": "timed", "exposure_ms": 50}, {"max_judges": 0}, {"return_url": "http://a"}, {"title": " "}],
+     {"exposure_ms": 200}, {"design": "timed", "exposure_ms": 50}, {"max_judges": 0},
+     {"return_url": "http://a"}, {"title": " "}],
 )  # fmt: skip
 def test_wrong_settings_are_refused(wrong) -> None:
     with pytest.raises(TuringTestError):
         StudySettings(**wrong)
+
+
+def test_of_400_damaged_settings_each_is_taken_or_told_in_one_line() -> None:
+    stored = {"settings": StudySettings(design="timed", exposure_ms=300, return_url="https://a.org").to_dict()}
+    told = read_all(damaged_values(stored, 400), lambda one: StudySettings.from_dict(one.get("settings")))
+    assert told > 150

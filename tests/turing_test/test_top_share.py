@@ -6,6 +6,7 @@ import pytest
 
 from improved_gan.turing_test.errors import TuringTestError
 from improved_gan.turing_test.top_share import image_scores, read_scores, top_files
+from tests.turing_test.mutations import damaged_bytes, damaged_values, read_all
 
 
 def test_the_mean_of_the_parts_is_the_log_of_the_inception_score() -> None:
@@ -40,3 +41,24 @@ def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "s.csv").write_text(text)
     with pytest.raises(TuringTestError):
         read_scores(tmp_path / "s.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("s.csv", "file,score\na.png,1\nb.png,2\n"),
+        ("p.csv", "file,p(a),p(b)\na.png,.5,.5\nb.png,.2,.8\n"),
+        ("s.json", '{"a.png": 1.5, "b.png": 2}'),
+        ("t.json", '[{"file": "a.png", "score": 1.5}, {"file": "b.png", "score": 2}]'),
+    ],
+)
+def test_of_300_damaged_files_each_is_read_or_told_in_one_line(tmp_path: Path, name: str, content: str) -> None:
+    def read(damaged: object) -> None:
+        data = damaged if isinstance(damaged, bytes) else json.dumps(damaged).encode()
+        (tmp_path / name).write_bytes(data)
+        top_files([Path("a.png"), Path("b.png")], read_scores(tmp_path / name), 0.5)
+
+    assert read(content.encode()) is None
+    assert read_all(damaged_bytes(content.encode(), 300), read) > 100
+    if name.endswith(".json"):
+        assert read_all(damaged_values(json.loads(content), 300), read) > 100

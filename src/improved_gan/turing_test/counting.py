@@ -23,7 +23,8 @@ def counting_accuracy(signals: int, noises: int) -> float:
     """The accuracy (H + 1 - F) / 2 of a judge who is told each answer and only counts which kind is left.
 
     With i signals and j noises shown, all orders alike, the next is a signal with probability
-    a = (S - i) / (S + N - i - j); the better guess gains max(a / S, (1 - a) / N) / 2. That is summed over all i, j, each at the probability
+    a = (S - i) / (S + N - i - j); the better guess gains max(a / S, (1 - a) / N) / 2.
+    That is summed over all i, j, each at the probability
     C(S, i) C(N, j) / C(S + N, i + j).
 
     Args:

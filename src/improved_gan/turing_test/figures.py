@@ -139,7 +139,7 @@ def _covariance_sums(votes: Votes) -> Floats:
     said = np.bincount(judge, weights=votes.response, minlength=len(judges))
     others = (said.sum() - said) / (given.sum() - given)
     products = (votes.signal - votes.prevalence) * (votes.response - others[judge])
-    return np.bincount(judge, weights=products, minlength=len(judges))
+    return np.asarray(np.bincount(judge, weights=products, minlength=len(judges)), dtype=np.float64)
 
 
 def model_figures(votes: Votes, model: str) -> ModelFigures:

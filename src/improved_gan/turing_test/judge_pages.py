@@ -65,9 +65,9 @@ async def consent(request: Request) -> Response:
     full = study.settings.max_judges is not None and count >= study.settings.max_judges
     if is_closed or (full and judge is None and participant is None):
         return site.message(request, 410, *_CLOSED)
-    words = {"participant": participant or "", "preview": preview}
     no_number = bool(request.query_params) and participant is None and not preview
-    return site.page(request, "consent.html", study, no_number=no_number, **words)
+    number = participant or ""
+    return site.page(request, "consent.html", study, participant=number, preview=preview, no_number=no_number)
 
 
 async def begin(request: Request) -> Response:

@@ -9,10 +9,10 @@ import unicodedata
 from starlette.requests import Request
 
 from improved_gan.turing_test.errors import TuringTestError
+from improved_gan.turing_test.tables import PARTICIPANT_LENGTH
 
-__all__ = ["MAX_LENGTH", "check_participant", "participant_of"]
+__all__ = ["check_participant", "participant_of"]
 
-MAX_LENGTH = 100  # characters that the database keeps
 # how recruiters hand over the number: Prolific (PROLIFIC_PID), Mechanical Turk (workerId), anybody else
 _NAMES = ("prolificpid", "workerid", "participant", "participantid")
 _UNFILLED = ("{{", "}}", "${", "[%")  # what recruiters replace by the number
@@ -48,8 +48,10 @@ def check_participant(number: str) -> str:
     """
     if not number:
         raise TuringTestError("its participant number is empty")
-    if len(number) > MAX_LENGTH:
-        raise TuringTestError(f"its participant number has {len(number)} characters, and at most {MAX_LENGTH} are kept")
+    if len(number) > PARTICIPANT_LENGTH:
+        raise TuringTestError(
+            f"its participant number has {len(number)} characters, and at most {PARTICIPANT_LENGTH} are kept"
+        )
     if not number.isprintable() or "\ufffd" in number:
         raise TuringTestError("its participant number has characters that are no printable text")
     if any(one in number for one in _UNFILLED):

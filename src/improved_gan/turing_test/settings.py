@@ -1,10 +1,10 @@
 """The settings of a study, checked once: design, arms, length, what judges are told."""
 
 from dataclasses import asdict, dataclass, fields
+from types import NoneType
 from typing import Any
-from urllib.parse import urlsplit
 
-from improved_gan.turing_test.errors import TuringTestError
+from improved_gan.turing_test.errors import TuringTestError, short
 from improved_gan.turing_test.votes import DESIGNS
 
 __all__ = ["ARMS", "CONSENT", "StudySettings"]
@@ -18,6 +18,19 @@ CONSENT = (
     "given and how long each took, and the participant number in the link that brought you here, if it has one. "
     "Nothing else about you is stored: no name, no address, no network address."
 )
+
+
+_TEXT: Any = (str, "a text")
+_WHOLE: Any = (int, "a whole number")
+_TEXT_OR_NONE: Any = ((str, NoneType), "a text, or nothing")
+_WHOLE_OR_NONE: Any = ((int, NoneType), "a whole number, or nothing")
+_KINDS_OF_VALUES: dict[str, Any] = {
+    **dict.fromkeys(("title", "design", "feedback", "kinds", "consent"), _TEXT),
+    **dict.fromkeys(("trials", "practice", "checks", "break_every"), _WHOLE),
+    **dict.fromkeys(("exposure_ms", "max_judges"), _WHOLE_OR_NONE),
+    **dict.fromkeys(("completion_code", "return_url"), _TEXT_OR_NONE),
+    "prevalence": ((int, float), "a number"),
+}
 
 
 @dataclass(frozen=True)
@@ -65,6 +78,9 @@ class StudySettings:
     consent: str = CONSENT
 
     def __post_init__(self) -> None:
+        for name, (kinds, words) in _KINDS_OF_VALUES.items():
+            if not isinstance(getattr(self, name), kinds) or isinstance(getattr(self, name), bool):
+                raise TuringTestError(f"{name} must be {words}, not {short(repr(getattr(self, name)))}")
         if self.design not in DESIGNS:
             raise TuringTestError(f"a design is one of {', '.join(DESIGNS)}, not {self.design!r}")
         if self.feedback not in ARMS:
@@ -84,7 +100,7 @@ class StudySettings:
             raise TuringTestError("a fixed exposure is for the design timed, 100 to 5000 ms")
         if self.max_judges is not None and self.max_judges < 1:
             raise TuringTestError(f"a study needs a judge: max_judges must be 1 or more, not {self.max_judges}")
-        if self.return_url is not None and urlsplit(self.return_url).scheme != "https":
+        if self.return_url is not None and not self.return_url.lower().startswith("https://"):
             raise TuringTestError(f"the return address must begin with https://, not {self.return_url!r}")
         if not self.title.strip() or not self.consent.strip():
             raise TuringTestError("a study needs a title and a text of consent")
@@ -122,9 +138,12 @@ class StudySettings:
         Raises:
             TuringTestError: an unknown name, or a value that does not fit.
         """
+        if not isinstance(stored, dict):
+            raise TuringTestError(f"stored settings are names with values, not {short(repr(stored))}")
         unknown = set(stored) - {field.name for field in fields(StudySettings)}
         if unknown:
-            raise TuringTestError(f"the stored settings hold unknown names {sorted(unknown)}: made by a newer version?")
+            names = short(sorted(unknown))
+            raise TuringTestError(f"the stored settings hold unknown names {names}: made by a newer version?")
         try:
             return StudySettings(**{"kinds": "fixed", **stored})
         except TypeError as error:

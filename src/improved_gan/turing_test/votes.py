@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from improved_gan.turing_test.errors import TuringTestError
+from improved_gan.turing_test.errors import TuringTestError, short
 
 __all__ = ["DATA_DICTIONARY", "DESIGNS", "REAL", "Votes", "read_votes", "votes_from_rows", "votes_to_csv"]
 
@@ -127,14 +127,17 @@ def votes_from_rows(rows: Iterable[Mapping[str, Any]]) -> Votes:
         except KeyError as error:
             raise TuringTestError(f"the table of votes lacks the column {name!r}: it needs {list(_TYPES)}") from error
         except (ValueError, TypeError, OverflowError) as error:
-            raise TuringTestError(f"column {name!r} of the table of votes: {error}") from error
+            raise TuringTestError(f"column {name!r} of the table of votes: {short(error)}") from error
     unknown = set(np.unique(columns["design"])) - set(DESIGNS)
     if unknown:
-        raise TuringTestError(f"column 'design' must hold {DESIGNS}, not {sorted(map(str, unknown))}")
+        raise TuringTestError(f"column 'design' must hold {DESIGNS}, not {short(sorted(map(str, unknown)))}")
     rating = columns["rating"][~np.isnan(columns["rating"])]
     if not np.isin(rating, np.arange(1, 7)).all():
         wrong = rating[~np.isin(rating, np.arange(1, 7))][0]
         raise TuringTestError(f"column 'rating' must hold whole numbers of 1 to 6 or be empty, not {wrong:g}")
+    for name in ("response_ms", "exposure_ms", "shown_ms"):
+        if ((columns[name] < 0) | np.isinf(columns[name])).any():
+            raise TuringTestError(f"column {name!r} must hold milliseconds, 0 or more, or be empty")
     prevalence = columns["prevalence"]
     if ((prevalence < 0) | (prevalence > 1)).any():
         raise TuringTestError("column 'prevalence' must hold probabilities, 0 to 1, or be empty")
@@ -182,6 +185,11 @@ def read_votes(path: str | Path) -> Votes:
     """
     try:
         with Path(path).open(newline="", encoding="utf-8") as file:
-            return votes_from_rows(csv.DictReader(file))
+            reader = csv.DictReader(file)
+            rows = list(reader)
+        for number, row in enumerate(rows, 1):
+            if None in row:
+                raise TuringTestError(f"{path}: vote {number} has more cells than the first line has names")
+        return votes_from_rows(rows)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise TuringTestError(f"{path} cannot be read as a table of votes (CSV): {error}") from error
+        raise TuringTestError(f"{path} cannot be read as a table of votes (CSV): {short(error)}") from error
