@@ -139,13 +139,6 @@ def test_a_judge_who_left_early_counts_in_the_first_blocks_only() -> None:
     assert np.isnan(found[1])
 
 
-def test_pictures_count_both_of_a_pair() -> None:
-    pair = {"design": "two_alternative", "model": "g", "picture": 7, "partner": 3, "signal": 1}
-    rows = [{"judge": j, "response": int(j == 0), **pair} for j in range(4)]
-    found = {(one.picture, one.model): (one.votes, one.wrong) for one in figures.picture_figures(votes_from_rows(rows))}
-    assert found == {(7, "g"): (4, 3), (3, "real"): (4, 3)}
-
-
 def test_ratings_have_a_roc_area() -> None:
     generator = np.random.default_rng(0)
     rows = [
@@ -228,11 +221,3 @@ def test_the_difference_of_two_groups_of_judges_holds_the_truth() -> None:
         first, second = (simulate(one, judges=4, trials=30, seed=2 * seed + k) for k, one in enumerate(people))
         held.append(figures.difference(first, replace(second, judge=second.judge + 4)).contains(truth))
     assert 0.9 < np.mean(held) <= 1
-
-
-def test_votes_about_unknown_pictures_are_about_no_picture() -> None:
-    rows = [
-        {"judge": j, "signal": k % 2, "response": 1, "picture": -1 if k < 4 else k} for j in (0, 1) for k in range(6)
-    ]
-    found = figures.picture_figures(votes_from_rows(rows))
-    assert {one.picture for one in found} == {4, 5}

@@ -36,7 +36,7 @@ Feedback = Annotated[str, typer.Option(help="Tell judges after each answer: both
 Trials = Annotated[int, typer.Option(help="Answers of each judge that count.")]
 Practice = Annotated[int, typer.Option(help="Trials before those, not counted.")]
 Checks = Annotated[int, typer.Option(help="Attention checks among them: blatantly false pictures.")]
-Prevalence = Annotated[float, typer.Option(help="Probability of a generated picture in each trial (not in two-alternative).")]
+Prevalence = Annotated[float, typer.Option(help="Probability of a generated picture (not in two-alternative).")]
 BreakEvery = Annotated[int, typer.Option(help="Trials between offered breaks; 0: none.")]
 Exposure = Annotated[int | None, typer.Option(help="timed: fixed milliseconds; default: an adaptive staircase.")]
 Judges = Annotated[int | None, typer.Option(help="The study is full after so many judges; default: no limit.")]

@@ -18,8 +18,8 @@ from improved_gan.turing_test.staircase import threshold_ms
 from improved_gan.turing_test.votes import REAL, Votes
 
 __all__ = [
-    "ModelFigures", "PictureFigures", "accuracy", "by_exposure", "by_position", "difference", "differences",
-    "model_figures", "p_above_chance", "picture_figures", "response_times", "thresholds",
+    "ModelFigures", "accuracy", "by_exposure", "by_position", "difference", "differences",
+    "model_figures", "p_above_chance", "response_times", "thresholds",
 ]  # fmt: skip
 
 Floats = NDArray[np.float64]
@@ -44,19 +44,6 @@ class ModelFigures:
     sensitivity: Estimate
     bias: Estimate
     roc_area: Estimate | None
-
-
-@dataclass(frozen=True)
-class PictureFigures:
-    """How often judges were wrong about one picture: a generated one that fools, a real one that is doubted."""
-
-    picture: int
-    model: str
-    votes: int
-    wrong: int
-    rate: float
-    low: float
-    high: float
 
 
 def _counts(votes: Votes) -> Floats:
@@ -253,20 +240,3 @@ def response_times(votes: Votes) -> dict[str, tuple[float, float, float]]:
             low, middle, high = np.quantile(times, [0.25, 0.5, 0.75])
             found[name] = (float(low), float(middle), float(high))
     return found
-
-
-def picture_figures(votes: Votes) -> list[PictureFigures]:
-    """Each judged picture's votes, most often misjudged first; a picture's interval is Wilson's over its votes.
-
-    Votes whose picture is not known (an imported table without the column) are about no picture and are left out.
-    """
-    judged = zip(votes.picture, votes.model, votes.correct, strict=True)
-    own = [(int(p), str(m), bool(c)) for p, m, c in judged if p >= 0]
-    own += [(int(p), REAL, bool(c)) for p, c in zip(votes.partner, votes.correct, strict=True) if p >= 0]
-    tally: dict[tuple[int, str], list[int]] = {}
-    for picture, model, right in own:
-        entry = tally.setdefault((picture, model), [0, 0])
-        entry[0] += 1
-        entry[1] += not right
-    found = [PictureFigures(p, m, n, wrong, wrong / n, *wilson(wrong, n)) for (p, m), (n, wrong) in tally.items()]
-    return sorted(found, key=lambda one: (-one.rate, -one.votes, one.picture))

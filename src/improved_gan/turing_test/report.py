@@ -15,18 +15,17 @@ from improved_gan.turing_test.counting import GUESSING, chance_by_judge
 from improved_gan.turing_test.exclusions import Exclusion, Rules, apply_rules
 from improved_gan.turing_test.figures import (
     ModelFigures,
-    PictureFigures,
     accuracy,
     by_exposure,
     by_position,
     differences,
     model_figures,
     p_above_chance,
-    picture_figures,
     response_times,
     thresholds,
 )
 from improved_gan.turing_test.intervals import Estimate
+from improved_gan.turing_test.picture_figures import PictureFigures, picture_figures
 from improved_gan.turing_test.votes import Votes
 
 __all__ = ["Report", "make_report"]
