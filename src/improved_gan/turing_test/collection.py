@@ -130,6 +130,7 @@ def _check_names(generated: dict[str, Path], scores: dict[str, Path], top: dict[
 def _check_folders(real: Path, generated: dict[str, Path]) -> Iterable[str]:
     """A picture is real or generated: no folder of one kind lies in one of the other. Two models may share pictures."""
     inside = real.resolve()
+    generated = {name: folder for name, folder in generated.items() if real.is_dir() and folder.is_dir()}
     for name, folder in generated.items():
         other = folder.resolve()
         if other == inside:
