@@ -25,7 +25,7 @@ def pictures(tmp_path: Path) -> Path:
     for name in ("real", "gan"):
         (tmp_path / name).mkdir()
         for k in range(25):
-            pixels = np.random.default_rng(k).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+            pixels = np.random.default_rng((k, len(name))).integers(0, 256, (8, 8, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / name / f"{k}.png")
     (tmp_path / "gan" / "bad.png").write_bytes(b"x")
     return tmp_path

@@ -169,3 +169,22 @@ def test_copied_labels_are_those_of_the_file(browser, tmp_path: Path) -> None:
     page.wait_for_function("() => document.getElementById('copy').textContent === 'Copied'")
     assert page.evaluate("navigator.clipboard.readText()") == 'file,label\n"a,b",cat\n'
     context.close()
+
+
+def test_one_gesture_is_one_decision(browser, tmp_path: Path) -> None:
+    """A double click, a double click on Skip, a key that is held down: one image each."""
+    page = open_page(browser.new_context(**DESKTOP), make_page(tmp_path / "page.html", NAMES))
+    page.locator(".class", has_text="cat").dblclick()
+    assert page.text_content("#count") == "1 of 10 done"
+    page.locator("#skip").dblclick()
+    assert page.text_content("#count") == "2 of 10 done"
+    for _ in range(4):
+        page.keyboard.down("x")  # from the second time on the browser says that it is a repeat
+    page.keyboard.up("x")
+    assert page.text_content("#count") == "3 of 10 done"
+    page.locator(".class").first.focus()
+    for _ in range(4):
+        page.keyboard.down("Enter")
+    page.keyboard.up("Enter")
+    assert page.text_content("#count") == "4 of 10 done"
+    assert page.problems == []

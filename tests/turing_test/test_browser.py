@@ -210,3 +210,88 @@ def test_pixels_stay_squares_and_timed_pictures_are_masked(browser, served) -> N
     step(page, lambda: page.keyboard.press("ArrowRight"))
     assert 250 <= study.votes().shown_ms[0] <= 600
     assert study.votes().exposure_ms[0] == 300
+
+
+@pytest.mark.parametrize("gap", [0.0, 0.12, 0.3])
+@pytest.mark.parametrize("design", ["yes_no", "two_alternative"])
+def test_a_double_click_is_one_answer(browser, served, design: str, gap: float) -> None:
+    study = served(design=design, trials=8, practice=0, checks=0, break_every=0)
+    page = start(browser, study)
+    for done in range(2):
+        box = page.locator("[data-choice]").first.bounding_box()
+        page.mouse.move(box["x"] + 10, box["y"] + 10)
+        page.mouse.down(click_count=1)
+        page.mouse.up(click_count=1)
+        time.sleep(gap)
+        page.mouse.down(click_count=2)
+        page.mouse.up(click_count=2)
+        page.wait_for_function(f"() => document.getElementById('count').textContent.startsWith('{done + 2} of 8')")
+        page.wait_for_selector(READY)
+        page.wait_for_timeout(300)
+        assert len(study.votes()) == done + 1
+    assert page.problems == []
+
+
+def held(page, key: str) -> None:
+    for _ in range(12):
+        page.keyboard.down(key)  # from the second time on the browser says that it is a repeat
+        page.wait_for_timeout(80)
+    page.keyboard.up(key)
+
+
+def twice(page, key: str) -> None:
+    for _ in range(2):
+        page.keyboard.press(key)
+        page.wait_for_timeout(120)
+
+
+def double_tap(page, _: str) -> None:
+    for _ in range(2):
+        page.locator("[data-choice]").first.tap(force=True, timeout=500, no_wait_after=True)
+        page.wait_for_timeout(120)
+
+
+@pytest.mark.parametrize(
+    ("gesture", "key"),
+    [(held, "ArrowLeft"), (held, "Enter"), (held, " "), (twice, "ArrowLeft"), (twice, "Enter"), (double_tap, "")],
+)
+def test_a_held_key_a_bounced_key_and_a_double_tap_are_one_answer(browser, served, gesture, key: str) -> None:
+    """The card for a break comes after the first answer: it is not read by the gesture that answered."""
+    study = served(trials=8, practice=1, checks=0, break_every=0)
+    page = start(browser, study, viewport={"width": 390, "height": 844}, has_touch=True)
+    page.locator("[data-choice]").first.focus()
+    gesture(page, key)
+    page.wait_for_selector("#card:not([hidden])")
+    page.wait_for_timeout(500)
+    assert not page.locator("#card").is_hidden()
+    assert len(study.votes()) == 1
+    page.keyboard.press("Enter")
+    page.wait_for_selector(READY)
+    assert len(study.votes()) == 1
+
+
+def test_a_press_that_began_before_the_picture_is_no_answer_to_it(browser, served) -> None:
+    study = served(trials=8, practice=0, checks=0, break_every=0)
+    page = start(browser, study)
+    page.keyboard.press("ArrowLeft")
+    box = page.locator("[data-choice]").first.bounding_box()
+    page.mouse.move(box["x"] + 10, box["y"] + 10)
+    page.mouse.down()
+    page.wait_for_selector(READY)
+    page.mouse.up()
+    page.wait_for_timeout(300)
+    assert len(study.votes()) == 1
+    page.mouse.down()
+    page.mouse.up()
+    page.wait_for_function("() => document.getElementById('count').textContent.startsWith('3 of 8')")
+
+
+def test_a_double_click_on_begin_is_one_judge(browser, served) -> None:
+    study = served(trials=8, practice=0, checks=0)
+    page = browser.new_page()
+    page.goto(study.url)
+    page.check("input[type=checkbox]")
+    page.dblclick("button.primary")
+    page.wait_for_selector(READY)
+    with study.engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM judge").scalar() == 1

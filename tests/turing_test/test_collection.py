@@ -1,7 +1,9 @@
+import io
 import json
 import weakref
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -34,9 +36,7 @@ def test_bad_files_are_listed_and_the_rest_is_used(tmp_path: Path, folders) -> N
 def test_what_gives_the_answer_away_is_refused_or_told(tmp_path: Path, folders) -> None:
     (tmp_path / "g").mkdir()
     for k in range(20):
-        Image.new("L", (16, 16), k).save(tmp_path / "g" / f"{k}.jpg")
-    with pytest.raises(TuringTestError, match=r"2 sizes.*--size PIXELS"):
-        gather(folders.real, {"g": tmp_path / "g"})
+        Image.new("L", (16, 16), 10 * k).save(tmp_path / "g" / f"{k}.jpg")
     warnings = " ".join(gather(folders.real, {"g": tmp_path / "g"}, size=8).warnings)
     for words in ("JPEG", "grey", "scaled to size"):
         assert words in warnings
@@ -83,8 +83,57 @@ def test_large_pictures_are_not_held_all_at_once(folders, monkeypatch: pytest.Mo
     assert max(held) == 0
 
 
-def test_without_a_size_a_photograph_is_refused_at_once(tmp_path: Path, folders) -> None:
-    (tmp_path / "g").mkdir()
-    Image.new("RGB", (1025, 8)).save(tmp_path / "g" / "wide.png")
-    with pytest.raises(TuringTestError, match=r"wide.png has 1025x8 pixels: use --size with 4 to 1024"):
+def noise(path: Path, width: int, height: int, seed: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)).save(path)
+
+
+def test_photographs_of_many_sizes_are_shown_alike_and_that_is_told(tmp_path: Path) -> None:
+    for k in range(40):
+        noise(tmp_path / "r" / f"{k}.png", 70 + k, 109 - k, k)
+        noise(tmp_path / "g" / f"{k}.png", 64, 64, 100 + k)
+    noise(tmp_path / "r" / "small.png", 20, 90, 7)
+    found = gather(tmp_path / "r", {"g": tmp_path / "g"})
+    assert (found.width, found.height) == (64, 64)
+    pictures = [one for some in found.conditions.values() for one in some]
+    assert {Image.open(io.BytesIO(one.png)).size for one in pictures} == {(64, 64)}
+    assert [(Path(one.file).name, one.reason) for one in found.refused] == [
+        ("small.png", "20x90 pixels: smaller than the 64 that are shown")
+    ]
+    told = found.warnings[0]
+    for words in ("42 sizes", "20x90 to", "64x64 pixels (--size chooses another)", "1 smaller ones are left out"):
+        assert words in told
+    given = gather(tmp_path / "r", {"g": tmp_path / "g"}, size=80)
+    assert (given.width, given.refused) == (80, [])
+
+
+def test_a_folder_inside_the_other_kinds_is_refused(tmp_path: Path) -> None:
+    for k in range(3):
+        noise(tmp_path / "photos" / f"{k}.png", 8, 8, k)
+        noise(tmp_path / "photos" / "gen" / f"{k}.png", 8, 8, 10 + k)
+    (tmp_path / "link").symlink_to(tmp_path / "photos" / "gen")
+    for real, generated in (("photos", "photos/gen"), ("photos/gen", "photos"), ("photos", "link")):
+        with pytest.raises(TuringTestError, match=r"lies inside .* real and of g at once: give each kind a folder"):
+            gather(tmp_path / real, {"g": tmp_path / generated})
+
+
+def test_the_same_picture_in_both_kinds_is_refused_and_twice_in_one_told(tmp_path: Path, folders) -> None:
+    for k in range(20):
+        noise(tmp_path / "g" / f"{k}.png", 8, 8, 50 + k)
+    noise(tmp_path / "g" / "again.png", 8, 8, 50)
+    (warning,) = gather(folders.real, {"g": tmp_path / "g"}).warnings
+    assert "1 pictures of g are copies of others" in warning
+    assert "again.png" in warning
+    Image.open(folders.real / "real-3.png").save(tmp_path / "g" / "leaked.bmp")  # other bytes, the same pixels
+    with pytest.raises(
+        TuringTestError, match=r"1 pictures are real and of g at once, as .*real-3.png and .*leaked.bmp"
+    ):
         gather(folders.real, {"g": tmp_path / "g"})
+
+
+def test_two_models_may_share_pictures_which_is_told_of_nested_folders(tmp_path: Path, folders) -> None:
+    for k in range(20):
+        noise(tmp_path / "all" / "best" / f"{k}.png", 8, 8, k)
+    assert gather(folders.real, {"x": tmp_path / "all", "y": tmp_path / "all"}).warnings == []
+    (warning,) = gather(folders.real, {"x": tmp_path / "all", "y": tmp_path / "all" / "best"}).warnings
+    assert "the pictures of y are pictures of x too" in warning

@@ -1,12 +1,18 @@
+import csv
+import os
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from improved_gan.turing_test import figures
+from improved_gan.turing_test.counting import chance_by_judge
 from improved_gan.turing_test.simulation import Population, simulate
 from improved_gan.turing_test.votes import votes_from_rows
 
 PEOPLE = Population({"cifar": 0.787, "mnist": 0.56}, feedback_gain=1.0)
-VOTES = simulate(PEOPLE, judges=60, trials=100, seed=4)
+VOTES = simulate(PEOPLE, judges=60, trials=100, seed=5)
 
 
 def test_counts_of_a_model_by_plain_loops() -> None:
@@ -14,8 +20,12 @@ def test_counts_of_a_model_by_plain_loops() -> None:
     rows = list(zip(VOTES.model, VOTES.signal, VOTES.response, strict=True))
     assert found.hits == sum(m == "cifar" and r for m, s, r in rows)
     assert found.false_alarms == sum(m == "real" and r for m, s, r in rows)
-    assert (found.signals, found.noises) == (1500, 3000)
-    assert found.accuracy.value == pytest.approx((found.hits / 1500 + 1 - found.false_alarms / 3000) / 2)
+    assert (found.signals, found.noises) == (
+        sum(m == "cifar" for m, _, _ in rows),
+        sum(m == "real" for m, _, _ in rows),
+    )
+    accuracy = (found.hits / found.signals + 1 - found.false_alarms / found.noises) / 2
+    assert found.accuracy.value == pytest.approx(accuracy)
     assert found.roc_area is None
 
 
@@ -24,7 +34,8 @@ def test_the_difference_of_models_is_paired() -> None:
     assert names == ("cifar", "mnist")
     separate = [figures.model_figures(VOTES, name).accuracy for name in names]
     assert found.value == pytest.approx(separate[0].value - separate[1].value)
-    assert found.contains(0.787 - 0.56)
+    truth = [PEOPLE.true_accuracy(name, judges=60, trials=100) for name in names]
+    assert found.contains(truth[0] - truth[1])
     assert found.high - found.low < sum(one.high - one.low for one in separate)
 
 
@@ -41,6 +52,33 @@ def test_guessing_is_not_above_chance_and_the_p_value_is_uniform() -> None:
     assert 0.02 < np.mean(np.array(found) < 0.05) < 0.085
     assert np.mean(found) == pytest.approx(0.5, abs=0.06)
     assert figures.p_above_chance(VOTES) < 1e-6
+
+
+def counting(judges: int, trials: int, seed: int, *, fixed: bool):
+    """Votes of judges in the feedback arm who look at nothing and say the kind that they were told of less often."""
+    generator, rows = np.random.default_rng(seed), []
+    for judge in range(judges):
+        signals = generator.random(trials) < 0.5
+        if fixed:
+            signals = generator.permutation(np.arange(trials) % 2 == 0)
+        ahead = 0
+        for trial, signal in enumerate(signals.tolist()):
+            said = bool(generator.random() < 0.5) if ahead == 0 else ahead < 0
+            rows.append({"judge": judge, "arm": "feedback", "trial": trial, "signal": int(signal),
+                         "response": int(said), "prevalence": None if fixed else 0.5})  # fmt: skip
+            ahead += 1 if signal else -1
+    return votes_from_rows(rows)
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+def test_judges_who_only_count_are_not_above_chance(fixed: bool) -> None:
+    """With the chance level of the design the p-value is uniform; against 50% it finds counting in fixed numbers."""
+    tables = [counting(4, 30, seed, fixed=fixed) for seed in range(200)]
+    found = [figures.p_above_chance(one, chance=chance_by_judge(one)[0]) for one in tables]
+    assert np.mean(found) == pytest.approx(0.5, abs=0.09)
+    assert np.mean(np.array(found) < 0.05) < 0.1
+    if fixed:
+        assert np.mean([figures.p_above_chance(one) < 0.05 for one in tables]) > 0.4
 
 
 def test_all_right_has_an_interval_all_the_same() -> None:
@@ -101,13 +139,6 @@ def test_a_judge_who_left_early_counts_in_the_first_blocks_only() -> None:
     assert np.isnan(found[1])
 
 
-def test_pictures_count_both_of_a_pair() -> None:
-    pair = {"design": "two_alternative", "model": "g", "picture": 7, "partner": 3, "signal": 1}
-    rows = [{"judge": j, "response": int(j == 0), **pair} for j in range(4)]
-    found = {(one.picture, one.model): (one.votes, one.wrong) for one in figures.picture_figures(votes_from_rows(rows))}
-    assert found == {(7, "g"): (4, 3), (3, "real"): (4, 3)}
-
-
 def test_ratings_have_a_roc_area() -> None:
     generator = np.random.default_rng(0)
     rows = [
@@ -129,3 +160,64 @@ def test_times_and_exposures() -> None:
     assert list(figures.by_exposure(votes)) == [100, 200, 300]
     assert figures.response_times(votes)["real"][1] == 514
     assert len(figures.thresholds(votes)) == 1
+
+
+STUDY = Path(os.environ.get("IMPROVED_GAN_DATA", "/nowhere")) / "human-votes" / "dgm-eval-cifar10-participants.csv"
+
+
+@pytest.mark.skipif(not STUDY.is_file(), reason="needs human-votes/ in IMPROVED_GAN_DATA (Stein et al., 2023)")
+def test_a_published_study_in_which_each_judge_saw_one_of_thirteen_models() -> None:
+    """328 judges, 100 generated and 100 real pictures each: every model's accuracy is its own judges' mean."""
+    rows: list[dict[str, object]] = []
+    shares: dict[str, list[float]] = {}
+    with STUDY.open(newline="") as file:
+        for judge, one in enumerate(csv.DictReader(file)):
+            shares.setdefault(one["model"], []).append(float(one["num_correct"]) / 200)
+            for signal, name, wrong in ((1, one["model"], one["f_err_rt"]), (0, "real", one["r_err_rt"])):
+                right = 100 - round(100 * float(wrong))
+                rows += [{"judge": judge, "model": name, "signal": signal, "trial": k + 100 * signal,
+                          "response": signal if k < right else 1 - signal} for k in range(100)]  # fmt: skip
+    votes = votes_from_rows(rows)
+    assert len(votes.models()) == 13
+    for name in votes.models():
+        found = figures.model_figures(votes, name)
+        assert found.judges == len(shares[name])
+        assert found.signals == found.noises == 100 * found.judges
+        assert found.accuracy.value == pytest.approx(np.mean(shares[name]), abs=1e-12)
+        assert found.accuracy.contains(float(np.mean(shares[name])))
+    assert round(figures.model_figures(votes, "RESFLOW").accuracy.value, 3) == 0.912
+
+
+def judged_apart(seed: int = 0, judges: int = 12):
+    """Two models with judges of their own: those of `hard` are slow to say "generated", those of `easy` quick."""
+    easy = simulate(Population({"easy": 0.85}, criterion=-0.8), judges=judges, trials=40, seed=seed)
+    hard = simulate(Population({"hard": 0.6}, criterion=0.8), judges=judges, trials=40, seed=seed + 1000)
+    columns = vars(replace(hard, judge=hard.judge + judges))
+    return easy, hard, type(easy)(**{name: np.concatenate([one, columns[name]]) for name, one in vars(easy).items()})
+
+
+def test_other_models_judges_do_not_count_for_a_model() -> None:
+    easy, hard, votes = judged_apart()
+    for name, alone in (("easy", easy), ("hard", hard)):
+        assert figures.model_figures(votes, name) == figures.model_figures(alone, name)
+    ((_, found),) = figures.differences(votes).items()
+    assert found.value == pytest.approx(figures.accuracy(easy).value - figures.accuracy(hard).value)
+    times = figures.response_times(votes)
+    assert set(times) == {"easy", "hard", "real, judges of easy", "real, judges of hard"}
+    assert times["real, judges of easy"] == figures.response_times(easy)["real"]
+
+
+def test_a_judge_who_saw_every_model_counts_for_every_model() -> None:
+    real = int((VOTES.model == "real").sum())
+    assert [figures.model_figures(VOTES, name).noises for name in ("cifar", "mnist")] == [real, real]
+    assert set(figures.response_times(VOTES)) == {"real", "cifar", "mnist"}
+
+
+def test_the_difference_of_two_groups_of_judges_holds_the_truth() -> None:
+    truth = 0.85 - 0.6
+    people = [Population({"g": one}) for one in (0.85, 0.6)]
+    held = []
+    for seed in range(150):
+        first, second = (simulate(one, judges=4, trials=30, seed=2 * seed + k) for k, one in enumerate(people))
+        held.append(figures.difference(first, replace(second, judge=second.judge + 4)).contains(truth))
+    assert 0.9 < np.mean(held) <= 1

@@ -1,13 +1,16 @@
+import html
 import io
 import time
 
 import pytest
 from PIL import Image
+from sqlalchemy import select
 
 from improved_gan.turing_test import judge_pages
 from improved_gan.turing_test.database import writing
 from improved_gan.turing_test.limits import RateLimiter
 from improved_gan.turing_test.studies import set_closed
+from improved_gan.turing_test.tables import Judge
 
 
 def test_nothing_tells_the_answer_before_the_vote(world) -> None:
@@ -110,13 +113,63 @@ def test_coming_back_leads_to_where_the_judge_stopped(world) -> None:
     assert here.client.get(here.base + "/state").status_code == 404
 
 
-@pytest.mark.parametrize("name", ["PROLIFIC_PID", "workerId", "participant"])
+@pytest.mark.parametrize("name", ["PROLIFIC_PID", "prolific_pid", "workerId", "participant"])
 def test_participant_numbers_of_recruiters(world, name: str) -> None:
     here = world()
     assert 'value="5f3c_A-1"' in here.client.get(here.base, params={name: "5f3c_A-1"}).text
     assert "<script>x" not in here.client.get(here.base, params={name: '"><script>x'}).text
     preview = here.client.get(here.base, params={"assignmentId": "ASSIGNMENT_ID_NOT_AVAILABLE"}).text
     assert "This is a preview" in preview
+
+
+def participants(here) -> list[str | None]:
+    with here.engine.connect() as connection:
+        return list(connection.execute(select(Judge.participant).order_by(Judge.number)).scalars())
+
+
+@pytest.mark.parametrize("number", ["p.001", "a@b.org", "M\u00fcller 7", "'; DROP TABLE judge; --", "\u56f3" * 100])
+def test_any_printable_number_is_kept_and_comes_back_to_its_session(world, number: str) -> None:
+    here = world()
+    here.begin(number)
+    here.answer(0, "real")
+    here.client.cookies.clear()
+    assert here.begin(number)["position"] == 1
+    assert participants(here) == [number]
+    page = here.client.get(here.base, params={"participant": number}).text
+    assert html.unescape(page.split('name="participant" value="')[1].split('"')[0]) == number
+
+
+@pytest.mark.parametrize("number", ["x" * 101, "a\nb", "a\x00b", "\ufffd", "{{%PROLIFIC_PID%}}", "${e://Field/id}"])
+def test_a_number_that_cannot_be_kept_is_a_wrong_link_and_never_a_nameless_session(world, number: str) -> None:
+    here = world()
+    page = here.client.get(here.base, params={"participant": number})
+    assert (page.status_code, "This link is wrong" in page.text) == (400, True)
+    posted = here.client.post(here.base + "/begin", data={"csrf": here.csrf(), "participant": number})
+    assert (posted.status_code, "This link is wrong" in posted.text) == (400, True)
+    assert participants(here) == []
+
+
+@pytest.mark.parametrize("query", ["participant=", "participant=%20", "participant=%FF", "participant=a&workerId=b"])
+def test_an_address_whose_number_is_none_or_two_is_wrong(world, query: str) -> None:
+    here = world()
+    assert here.client.get(f"{here.base}?{query}").status_code == 400
+    assert here.client.get(f"{here.base}?participant=a&workerId=a").status_code == 200
+
+
+def test_an_address_with_other_words_says_that_it_has_no_number(world) -> None:
+    here = world()
+    words = "has no participant number"
+    assert words in here.client.get(here.base + "?user=5").text
+    assert words not in here.client.get(here.base).text
+    assert words not in here.client.get(here.base + "?Participant-ID=5").text
+
+
+def test_a_file_for_a_number_is_a_wrong_link(world) -> None:
+    here = world()
+    files = {"participant": ("name", b"content")}
+    reply = here.client.post(here.base + "/begin", data={"csrf": here.csrf()}, files=files)
+    assert reply.status_code == 400
+    assert participants(here) == []
 
 
 def test_a_judge_who_answers_like_a_machine_is_slowed_down(world) -> None:

@@ -9,7 +9,17 @@ import pytest
 from PIL import Image
 
 from improved_gan.turing_test.errors import TuringTestError
-from improved_gan.turing_test.pictures import encode, false_picture, find_files, pad, read_picture, to_square
+from improved_gan.turing_test.pictures import (
+    FORMATS,
+    encode,
+    false_picture,
+    find_files,
+    pad,
+    picture_size,
+    read_picture,
+    to_square,
+)
+from tests.turing_test.mutations import damaged_bytes, read_all
 
 
 def test_links_out_of_the_folder_and_odd_files_are_refused(tmp_path: Path) -> None:
@@ -21,12 +31,18 @@ def test_links_out_of_the_folder_and_odd_files_are_refused(tmp_path: Path) -> No
     (folder / "linked").symlink_to(outside)
     (folder / "broken.png").symlink_to("nowhere.png")
     (folder / "inside.png").symlink_to("a.png")
+    (folder / "@eaDir").mkdir()
+    (folder / ".hidden").mkdir()
+    for place in ("@eaDir", ".hidden"):
+        Image.new("RGB", (4, 4)).save(folder / place / "thumbnail.png")
     (folder / "notes.txt").write_text("x")
     os.mkfifo(folder / "pipe.png")
     found, refused = find_files(folder)
-    assert [path.name for path in found] == ["a.png", "inside.png"]
+    assert [path.name for path in found] == ["a.png"]
     reasons = {one.file: one.reason for one in refused}
     assert reasons["link.png"] == reasons["linked"] == "a link that leads out of the folder"
+    assert reasons["inside.png"] == "a link to a.png, which is used already"
+    assert reasons["@eaDir"] == reasons[".hidden"] == "hidden, or a folder of thumbnails: not looked into"
     assert reasons["broken.png"] == "a broken link"
     assert reasons["pipe.png"] == "no regular file"
     assert "no picture by its name" in reasons["notes.txt"]
@@ -86,3 +102,17 @@ def test_the_middle_square() -> None:
     image.paste("red", (10, 0, 20, 10))
     assert to_square(image, 10).getcolors() == [(100, (255, 0, 0))]
     assert to_square(image, 5).size == (5, 5)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_of_200_damaged_pictures_each_is_read_or_told_in_one_line(tmp_path: Path, kind: str) -> None:
+    file = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (12, 12, 3), dtype=np.uint8)).save(file, kind)
+
+    def read(content: bytes) -> None:
+        (tmp_path / "x.png").write_bytes(content)
+        picture_size(tmp_path / "x.png")
+        read_picture(tmp_path / "x.png")
+
+    assert read(file.getvalue()) is None
+    assert read_all(damaged_bytes(file.getvalue(), 200), read) > 10

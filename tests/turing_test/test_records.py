@@ -7,8 +7,10 @@ import pytest
 from improved_gan.turing_test.database import open_database, writing
 from improved_gan.turing_test.errors import TuringTestError
 from improved_gan.turing_test.records import export_study, import_study, read_study_votes
+from improved_gan.turing_test.report import make_report
 from improved_gan.turing_test.studies import find_study
 from improved_gan.turing_test.votes import votes_to_csv
+from tests.turing_test.mutations import damaged_bytes, damaged_values, read_all
 
 
 def walk(world, choices) -> None:
@@ -81,4 +83,30 @@ def test_an_export_that_was_changed_by_hand_is_refused_in_one_line(world, tmp_pa
     assert "\n" not in str(caught.value)
     with engine.connect() as connection, pytest.raises(TuringTestError, match="holds no study"):
         find_study(connection)
+    engine.dispose()
+
+
+def test_of_200_damaged_exports_each_is_read_or_told_in_one_line(world, tmp_path: Path) -> None:
+    """What is read must be reported and exported again without an error, too."""
+    here = world(trials=3)
+    walk(here, ("real", "generated"))
+    with here.engine.connect() as connection:
+        stored = export_study(connection, here.study, pictures=True, participants=True)
+    stored["pictures"] = [one for one in stored["pictures"] if any(
+        one["number"] in (trial["first"], trial["second"]) for trial in stored["judges"][0]["trials"]
+    )]  # fmt: skip
+    file, engine = tmp_path / "study.json", open_database(str(tmp_path / "again.db"))
+
+    def read(damaged: object) -> None:
+        file.write_bytes(damaged if isinstance(damaged, bytes) else json.dumps(damaged).encode())
+        with engine.connect() as connection:  # nothing is committed
+            study = find_study(connection, import_study(connection, file)[0])
+            votes = read_study_votes(connection, study)
+            if not isinstance(damaged, bytes):
+                make_report(votes).to_dict()
+            json.dumps(export_study(connection, study, pictures=True, participants=True))
+
+    assert read(stored) is None
+    assert read_all(damaged_bytes(file.read_bytes(), 100), read) > 40
+    assert read_all(damaged_values(stored, 100), read) > 20
     engine.dispose()

@@ -1,7 +1,11 @@
 import json
+import math
+
+import pytest
 
 from improved_gan.turing_test.exclusions import Rules
 from improved_gan.turing_test.report import make_report
+from improved_gan.turing_test.report_text import report_text
 from improved_gan.turing_test.simulation import Population, simulate
 from improved_gan.turing_test.votes import votes_from_rows
 
@@ -30,3 +34,24 @@ def test_numbers_before_and_after_the_rules() -> None:
     report = make_report(votes, Rules())
     assert (report.judges_before, report.judges, report.votes_before, report.votes) == (10, 9, 200, 180)
     assert [one.judges for one in report.exclusions] == [0, 1, 0, 0]
+
+
+def test_fixed_numbers_with_feedback_are_told_and_their_chance_is_what_counting_gives() -> None:
+    rows = [{"judge": j, "arm": arm, "trial": k, "signal": k % 2, "response": int((j + k) % 3 == 0)}
+            for arm, judges in (("feedback", range(3)), ("no_feedback", range(3, 6)))
+            for j in judges for k in range(50)]  # fmt: skip
+    report = make_report(votes_from_rows(rows))
+    assert report.chance == {"feedback": pytest.approx(0.579, abs=1e-3), "no_feedback": 0.5}
+    (note,) = report.notes
+    assert "right in up to 57.9%" in note
+    assert f"note: {note}" in report_text(report)
+    drawn = make_report(votes_from_rows(row | {"prevalence": 0.5} for row in rows))
+    assert (drawn.chance, drawn.notes) == ({"feedback": 0.5, "no_feedback": 0.5}, [])
+    assert drawn.p_above_chance != report.p_above_chance
+
+
+def test_votes_without_a_picture_say_nothing_about_agreement() -> None:
+    rows = [{"judge": j, "signal": k % 2, "response": (j + k) % 2} for j in range(4) for k in range(10)]
+    report = make_report(votes_from_rows(rows))
+    assert math.isnan(report.agreement)
+    assert report.pictures == []

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from improved_gan.turing_test.errors import TuringTestError
+from improved_gan.turing_test.report import make_report
 from improved_gan.turing_test.simulation import Population, simulate
 from improved_gan.turing_test.votes import DATA_DICTIONARY, Votes, read_votes, votes_from_rows, votes_to_csv
+from tests.turing_test.mutations import damaged_bytes, read_all
 
 
 def test_the_dictionary_describes_every_column_in_order() -> None:
@@ -59,3 +61,24 @@ def test_no_file_and_no_text(tmp_path: Path) -> None:
     for name in ("nothing", "binary"):
         with pytest.raises(TuringTestError, match="cannot be read as a table of votes"):
             read_votes(tmp_path / name)
+
+
+def test_of_400_damaged_tables_each_is_read_or_told_in_one_line(tmp_path: Path) -> None:
+    votes = simulate(Population({"a": 0.6, "b": 0.7}), judges=3, trials=5, seed=1)
+
+    def read(content: bytes) -> None:
+        (tmp_path / "v.csv").write_bytes(content)
+        make_report(read_votes(tmp_path / "v.csv"))
+
+    assert read_all(damaged_bytes(votes_to_csv(votes).encode(), 400), read) > 200
+    (tmp_path / "v.csv").write_text("judge,signal,response\n1,1,1,7\n")
+    with pytest.raises(TuringTestError, match="vote 1 has more cells than the first line has names"):
+        read_votes(tmp_path / "v.csv")
+
+
+@pytest.mark.parametrize("name", ["response_ms", "exposure_ms", "shown_ms"])
+@pytest.mark.parametrize("value", ["inf", "-1"])
+def test_times_are_finite(tmp_path: Path, name: str, value: str) -> None:
+    (tmp_path / "v.csv").write_text(f"judge,signal,response,{name}\n1,1,1,{value}\n")
+    with pytest.raises(TuringTestError, match=f"'{name}' must hold milliseconds"):
+        read_votes(tmp_path / "v.csv")

@@ -26,13 +26,13 @@ Feedback = Annotated[str, typer.Option(help="Tell judges after each answer: both
 Trials = Annotated[int, typer.Option(help="Answers of each judge that count.")]
 Practice = Annotated[int, typer.Option(help="Trials before those, not counted.")]
 Checks = Annotated[int, typer.Option(help="Attention checks among them: blatantly false pictures.")]
-Prevalence = Annotated[float, typer.Option(help="Share of generated pictures (not in two-alternative).")]
+Prevalence = Annotated[float, typer.Option(help="Probability of a generated picture (not in two-alternative).")]
 BreakEvery = Annotated[int, typer.Option(help="Trials between offered breaks; 0: none.")]
 Exposure = Annotated[int | None, typer.Option(help="timed: fixed milliseconds; default: an adaptive staircase.")]
 Judges = Annotated[int | None, typer.Option(help="The study is full once so many judges answer; default: no limit.")]
 Pictures = Annotated[int, typer.Option(help="Pictures taken of each folder at most, at random.")]
 Size = Annotated[
-    int | None, typer.Option(help="Cut and scale all pictures to so many pixels; default: they are alike.")
+    int | None, typer.Option(help="Cut and scale all pictures to so many pixels; default: chosen where sizes differ.")
 ]
 Scores = Annotated[list[str] | None, typer.Option(help="NAME=FILE: scores of a model's pictures, CSV or JSON.")]
 Top = Annotated[list[str] | None, typer.Option(help="NAME=SHARE: show only the best-scoring share, as 0.01.")]

@@ -117,6 +117,7 @@
       button.setAttribute("aria-keyshortcuts", letter);
     }
     button.addEventListener("click", (event) => {
+      if (event.detail > 1) return;  // the second click of a double click is about the image that is gone
       const place = [...$("classes").children].indexOf(button);
       decide({ k: "label", v: name });
       if (event.detail === 0) $("classes").children[place]?.focus();  // by keyboard: stay where the hand was
@@ -210,6 +211,10 @@
     if (event.target.matches?.("input, textarea") || event.altKey || event.metaKey) return;
     if (event.ctrlKey) { if (event.key.toLowerCase() === "z") { event.preventDefault(); undo(); } return; }
     const onButton = event.target.matches?.("button");
+    if (event.repeat && !event.key.startsWith("Arrow")) {  // a key that is held down is one decision
+      if (event.key === "Enter" || event.key === " ") event.preventDefault();
+      return;
+    }
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     if (key === "u" || key === "Backspace") { event.preventDefault(); undo(); return; }
     if (!$("done").hidden || !total) return;
@@ -231,7 +236,7 @@
   $("undo").addEventListener("click", undo); $("copy").addEventListener("click", copy);
   for (const id of ["download", "download-again"]) $(id).addEventListener("click", () => download("labels.csv", labelsText()));
   $("set-aside").addEventListener("click", () => download("not-any-class.csv", asideText()));
-  $("skip").addEventListener("click", () => decide({ k: "skip" })); $("none").addEventListener("click", () => decide({ k: "none" }));
+  for (const k of ["skip", "none"]) $(k).addEventListener("click", (event) => { if (event.detail <= 1) decide({ k }); });
   $("add").addEventListener("click", openNew); $("cancel").addEventListener("click", closeNew); $("new-class").addEventListener("submit", addClass);
   $("back").addEventListener("click", () => go(state.at - 1)); $("forward").addEventListener("click", () => go(state.at + 1));
   $("next").addEventListener("click", () => { const open = nextOpen(state.at); if (open >= 0) go(open); });

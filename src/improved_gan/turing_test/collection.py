@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +19,11 @@ from improved_gan.turing_test.pictures import (
     to_square,
 )
 from improved_gan.turing_test.plan import CHECK
+from improved_gan.turing_test.shown_size import MAX_SIDE, MIN_SIDE, ShownSize, by, choose_size, given_size
 from improved_gan.turing_test.top_share import read_scores, top_files
 from improved_gan.turing_test.votes import REAL
 
 __all__ = ["Collected", "PreparedPicture", "collect"]
-
-MIN_SIDE, MAX_SIDE = 4, 1024
 
 
 @dataclass(frozen=True)
@@ -70,28 +70,33 @@ def collect(
     """Gather all pictures; arguments as in `studies.StudyFolders`.
 
     Raises:
-        TuringTestError: names or folders that do not fit, no picture in one, or pictures of several sizes.
+        TuringTestError: names or folders that do not fit, no picture in one, or one that is both real and generated.
     """
     _check_names(generated, scores, top)
-    for name, folder in generated.items():
-        if real.is_dir() and folder.resolve() == real.resolve():
-            raise TuringTestError(f"{folder} is the folder of real pictures and of {name}: give each its own")
+    warnings = list(_check_folders(real, generated))
     if most < 1 or (size is not None and not MIN_SIDE <= size <= MAX_SIDE):
         raise TuringTestError(f"needs a picture of each kind, and a size of {MIN_SIDE} to {MAX_SIDE} pixels")
     refused: list[Refused] = []
-    found: dict[str, list[_Chosen]] = {}
+    drawn: dict[str, list[Path]] = {}
     for name, folder in {REAL: real, **generated}.items():
         files, bad = find_files(folder)
         refused += [Refused(f"{folder}/{one.file}", one.reason) for one in bad]
         if name in top and files:
             files = top_files(files, read_scores(scores[name]), top[name])
-        pictures, bad = _read_some(files, most, size, np.random.default_rng((seed, 4, len(found))))
+        order = np.random.default_rng((seed, 4, len(drawn))).permutation(len(files))
+        drawn[name] = [files[index] for index in order]
+    shown = given_size(size) if size else choose_size(drawn, most)
+    found: dict[str, list[_Chosen]] = {}
+    for name, folder in {REAL: real, **generated}.items():
+        pictures, bad = _read_some(drawn[name], most, shown)
         refused += bad
         if not pictures:
             reason = f" ({refused[-1].file}: {refused[-1].reason})" if refused else ""
             raise TuringTestError(f"{folder} holds no picture that can be used{reason}")
         found[name] = pictures
-    width, height = (size, size) if size else _common_size(found)
+    warnings += [shown.told] if shown.told else []
+    warnings += _check_copies(found)
+    width, height = shown.width, shown.height
     folders = {REAL: real, **generated}
     encoded = {
         name: [(Path(one.file).relative_to(folders[name]).as_posix(), one.png) for one in pictures]
@@ -103,7 +108,7 @@ def collect(
     return Collected(
         {name: [PreparedPicture(file, pad(png, length)) for file, png in some] for name, some in encoded.items()},
         refused,
-        list(_differences(found, (width, height))),
+        [*warnings, *_differences(found, (width, height))],
         width,
         height,
     )
@@ -122,44 +127,68 @@ def _check_names(generated: dict[str, Path], scores: dict[str, Path], top: dict[
             )
 
 
-def _read_some(
-    files: list[Path], most: int, size: int | None, generator: np.random.Generator
-) -> tuple[list[_Chosen], list[Refused]]:
-    """Up to `most` readable pictures, in random order, each cut to size at once: one is held decoded at a time."""
+def _check_folders(real: Path, generated: dict[str, Path]) -> Iterable[str]:
+    """A picture is real or generated: no folder of one kind lies in one of the other. Two models may share pictures."""
+    inside = real.resolve()
+    generated = {name: folder for name, folder in generated.items() if real.is_dir() and folder.is_dir()}
+    for name, folder in generated.items():
+        other = folder.resolve()
+        if other == inside:
+            raise TuringTestError(f"{folder} is the folder of real pictures and of {name}: give each its own")
+        if other.is_relative_to(inside) or inside.is_relative_to(other):
+            inner, outer = (folder, real) if other.is_relative_to(inside) else (real, folder)
+            raise TuringTestError(
+                f"{inner} lies inside {outer}, so its pictures would be real and of {name} at once: give each kind a "
+                "folder of its own, none inside the other"
+            )
+    for (one, first), (two, second) in permutations(generated.items(), 2):
+        if first.resolve() != second.resolve() and first.resolve().is_relative_to(second.resolve()):
+            yield f"{first} lies inside {second}: the pictures of {one} are pictures of {two} too"
+
+
+def _check_copies(found: dict[str, list[_Chosen]]) -> Iterable[str]:
+    """Whether pictures, as they are shown, are the same: twice in a condition is told, in both kinds refused."""
+    first: dict[str, dict[bytes, str]] = {}
+    for name, pictures in found.items():
+        own = first.setdefault(name, {})
+        copies = [(one.file, own[one.png]) for one in pictures if own.setdefault(one.png, one.file) != one.file]
+        if copies:
+            yield (
+                f"{len(copies)} pictures of {name} are copies of others, as {copies[0][0]} of {copies[0][1]}: judges "
+                "may recognise them"
+            )
+        both = [(file, first[REAL][png]) for png, file in own.items() if name != REAL and png in first[REAL]]
+        if both:
+            raise TuringTestError(
+                f"{len(both)} pictures are real and of {name} at once, as {both[0][1]} and {both[0][0]}, so no answer "
+                "to them is right: take them out of one of the folders"
+            )
+
+
+def _read_some(files: list[Path], most: int, size: ShownSize) -> tuple[list[_Chosen], list[Refused]]:
+    """The first `most` readable pictures, each cut to size at once: one is held decoded at a time."""
     chosen: list[_Chosen] = []
     refused: list[Refused] = []
-    for index in generator.permutation(len(files)):
+    for file in files:
         if len(chosen) == most:
             break
         try:
-            picture = read_picture(files[index])
+            picture = read_picture(file)
+            chosen.append(_cut(picture, size))
+            del picture
         except (TuringTestError, OSError) as error:
-            refused.append(Refused(str(files[index]), str(error)))
-            continue
-        chosen.append(_cut(picture, size))
-        del picture
+            refused.append(Refused(str(file), str(error)))
     return chosen, refused
 
 
-def _cut(picture: Picture, size: int | None) -> _Chosen:
-    width, height = picture.image.size
-    if size is None and not (min(width, height) >= MIN_SIDE and max(width, height) <= MAX_SIDE):
-        raise TuringTestError(f"{picture.file} has {width}x{height} pixels: use --size with {MIN_SIDE} to {MAX_SIDE}")
-    png = encode(to_square(picture.image, size) if size else picture.image)
-    return _Chosen(picture.file, png, (width, height), picture.source_format, picture.is_grey)
-
-
-def _common_size(found: dict[str, list[_Chosen]]) -> tuple[int, int]:
-    sizes = {
-        one.original_size: f"{one.file} ({'x'.join(map(str, one.original_size))})"
-        for some in found.values() for one in some
-    }  # fmt: skip
-    if len(sizes) > 1:
-        raise TuringTestError(
-            f"pictures have {len(sizes)} sizes, as {' and '.join(list(sizes.values())[:2])}, and size gives the answer "
-            "away: cut and scale them all with --size PIXELS"
-        )
-    return next(iter(sizes))
+def _cut(picture: Picture, size: ShownSize) -> _Chosen:
+    image = picture.image
+    if size.side is None and image.size != (size.width, size.height):
+        raise TuringTestError(f"{by(image.size)} pixels, and the others have {size.width}x{size.height}")
+    if size.side is not None and not size.enlarge and min(image.size) < size.side:
+        raise TuringTestError(f"{by(image.size)} pixels: smaller than the {size.side} that are shown")
+    png = encode(image if size.side is None else to_square(image, size.side))
+    return _Chosen(picture.file, png, image.size, picture.source_format, picture.is_grey)
 
 
 def _differences(found: dict[str, list[_Chosen]], size: tuple[int, int]) -> Iterable[str]:

@@ -1,6 +1,6 @@
 """The errors of this room that a user can do something about."""
 
-__all__ = ["OtherSessionError", "StudyClosedError", "TuringTestError", "needs_extra"]
+__all__ = ["OtherSessionError", "StudyClosedError", "TuringTestError", "needs_extra", "short"]
 
 
 class TuringTestError(ValueError):
@@ -30,3 +30,14 @@ def needs_extra(error: ModuleNotFoundError) -> TuringTestError:
     """
     extra = "postgresql" if error.name == "psycopg" else "web"
     return TuringTestError(f"the visual Turing test needs {error.name}: pip install 'improved-gan[{extra}]'")
+
+
+def short(words: object, most: int = 200) -> str:
+    """Words of a damaged file, or of the error that it caused, on one line and not longer than a line.
+
+    Example:
+        >>> short("a\\nb" + 300 * "c", most=8)
+        'a bccc ...'
+    """
+    line = " ".join(str(words).split())
+    return line if len(line) <= most else f"{line[: most - 2]} ..."

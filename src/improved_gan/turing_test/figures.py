@@ -18,8 +18,8 @@ from improved_gan.turing_test.staircase import threshold_ms
 from improved_gan.turing_test.votes import REAL, Votes
 
 __all__ = [
-    "ModelFigures", "PictureFigures", "accuracy", "by_exposure", "by_position", "difference", "differences",
-    "model_figures", "p_above_chance", "picture_figures", "response_times", "thresholds",
+    "ModelFigures", "accuracy", "by_exposure", "by_position", "difference", "differences",
+    "model_figures", "p_above_chance", "response_times", "thresholds",
 ]  # fmt: skip
 
 Floats = NDArray[np.float64]
@@ -44,19 +44,6 @@ class ModelFigures:
     sensitivity: Estimate
     bias: Estimate
     roc_area: Estimate | None
-
-
-@dataclass(frozen=True)
-class PictureFigures:
-    """How often judges were wrong about one picture: a generated one that fools, a real one that is doubted."""
-
-    picture: int
-    model: str
-    votes: int
-    wrong: int
-    rate: float
-    low: float
-    high: float
 
 
 def _counts(votes: Votes) -> Floats:
@@ -102,11 +89,18 @@ def accuracy(votes: Votes) -> Estimate:
     return _with_fallback(found, [(hits, signals), (noises - false_alarms, noises)])
 
 
-def p_above_chance(votes: Votes) -> float:
-    """One-sided p-value of the accuracy against 0.5 with judges as clusters (linearised, t with J - 1 degrees).
+def p_above_chance(votes: Votes, *, chance: float = 0.5) -> float:
+    """One-sided p-value of the accuracy against guessing with judges as clusters (linearised, t with J - 1 degrees).
 
-    Where all judges are right as often there is no spread to estimate, and the exact binomial test over votes stands
-    in; at unequal numbers over 4 / (1/signals + 1/noises) of them, which carry as much.
+    Where each trial was drawn with a known probability p (column `prevalence`), a judge j who guesses has
+    E[sum (s - p) (r - r')] = 0 over the trials, with signal s, response r and r' the mean response of the other judges,
+    whatever the judge makes of feedback; the test is of those sums. Where all judges are right as often there is no
+    spread to estimate, and the exact binomial test over votes stands in; at unequal numbers over
+    4 / (1/signals + 1/noises) of them, which carry as much.
+
+    Args:
+        votes: the table.
+        chance: the accuracy that is reached without looking (`counting.chance_by_judge`).
     """
     counts = _counts(votes)
     if len(counts) < 2 or min(counts.sum(0)[[1, 3]]) == 0:
@@ -118,8 +112,21 @@ def p_above_chance(votes: Votes) -> float:
     deviation = np.sqrt(len(counts) / (len(counts) - 1) * (influence**2).sum())
     if deviation < 1e-9:
         worth = int(4 * signals * noises / (signals + noises))
-        return above_chance(int(share * worth + 1e-9), worth)
-    return float(t.sf((share - 0.5) / deviation, len(counts) - 1))
+        return above_chance(int(share * worth + 1e-9), worth, chance=chance)
+    if chance == 0.5 and not np.isnan(votes.prevalence).any():
+        sums = _covariance_sums(votes)
+        return float(t.sf(sums.mean() / (sums.std(ddof=1) / np.sqrt(len(sums))), len(sums) - 1))
+    return float(t.sf((share - chance) / deviation, len(counts) - 1))
+
+
+def _covariance_sums(votes: Votes) -> Floats:
+    """(J,) for each judge the sum of (s - p) (r - r') over the trials, r' the mean response of all other judges."""
+    judges, judge = np.unique(votes.judge, return_inverse=True)
+    given = np.bincount(judge, minlength=len(judges))
+    said = np.bincount(judge, weights=votes.response, minlength=len(judges))
+    others = (said.sum() - said) / (given.sum() - given)
+    products = (votes.signal - votes.prevalence) * (votes.response - others[judge])
+    return np.asarray(np.bincount(judge, weights=products, minlength=len(judges)), dtype=np.float64)
 
 
 def model_figures(votes: Votes, model: str) -> ModelFigures:
@@ -159,13 +166,19 @@ def _roc_area(votes: Votes) -> Estimate:
 
 
 def difference(first: Votes, second: Votes) -> Estimate:
-    """Accuracy of the first minus that of the second votes under the same judges, interval over those judges."""
+    """Accuracy of the first minus that of the second votes, interval over the judges of both.
+
+    A judge who gave votes of both kinds is drawn with both, so what the judge does in both cancels out. Where no judge
+    did, two groups are compared, and the smaller one says how many judges the spread is known from.
+    """
     judges = np.unique(np.concatenate([first.judge, second.judge]))
     table = np.zeros((len(judges), 8))
     for start, votes in ((0, first), (4, second)):
         table[np.searchsorted(judges, np.unique(votes.judge)), start : start + 4] = _counts(votes)
     right = _spread(accuracy_of_rates)
-    found = cluster_bootstrap(table, lambda sums: right(sums[..., :4]) - right(sums[..., 4:]))
+    groups = [len(np.unique(votes.judge)) for votes in (first, second)]
+    known = min(groups) if sum(groups) == len(judges) else len(judges)
+    found = cluster_bootstrap(table, lambda sums: right(sums[..., :4]) - right(sums[..., 4:]), known_from=known)
     return _or_none(found, _judges_agree(table[:, :4]) and _judges_agree(table[:, 4:]))
 
 
@@ -208,24 +221,22 @@ def thresholds(votes: Votes) -> list[float]:
 
 
 def response_times(votes: Votes) -> dict[str, tuple[float, float, float]]:
-    """Quartiles of the response time, in milliseconds, on real pictures and on each model's (pairs: by model)."""
+    """Quartiles of the response time, in milliseconds, on real pictures and on each model's (pairs: by model).
+
+    Where models had different judges, the real pictures have a row for the judges of each model: "real, judges of A".
+    """
+    real, models = votes.where(votes.model == REAL), votes.models()
+    parts = {name: votes.where(votes.model == name) for name in models}
+    judges_of = [set(votes.judge[votes.model == name].tolist()) for name in models]
+    if len(real) and any(one != judges_of[0] for one in judges_of):
+        shown = {name: votes.of_model(name) for name in models}
+        parts |= {f"{REAL}, judges of {name}": one.where(one.model == REAL) for name, one in shown.items()}
+    else:
+        parts = {REAL: real, **parts}
     found = {}
-    for name in np.unique(votes.model):
-        times = votes.response_ms[(votes.model == name) & ~np.isnan(votes.response_ms)]
+    for name, part in parts.items():
+        times = part.response_ms[~np.isnan(part.response_ms)]
         if len(times):
             low, middle, high = np.quantile(times, [0.25, 0.5, 0.75])
-            found[str(name)] = (float(low), float(middle), float(high))
+            found[name] = (float(low), float(middle), float(high))
     return found
-
-
-def picture_figures(votes: Votes) -> list[PictureFigures]:
-    """Each judged picture's votes, most often misjudged first; a picture's interval is Wilson's over its votes."""
-    own = [(int(p), str(m), bool(c)) for p, m, c in zip(votes.picture, votes.model, votes.correct, strict=True)]
-    own += [(int(p), REAL, bool(c)) for p, c in zip(votes.partner, votes.correct, strict=True) if p >= 0]
-    tally: dict[tuple[int, str], list[int]] = {}
-    for picture, model, right in own:
-        entry = tally.setdefault((picture, model), [0, 0])
-        entry[0] += 1
-        entry[1] += not right
-    found = [PictureFigures(p, m, n, wrong, wrong / n, *wilson(wrong, n)) for (p, m), (n, wrong) in tally.items()]
-    return sorted(found, key=lambda one: (-one.rate, -one.votes, one.picture))

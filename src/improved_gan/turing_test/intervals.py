@@ -60,6 +60,7 @@ def cluster_bootstrap(
     level: float = 0.95,
     resamples: int = RESAMPLES,
     seed: int = 0,
+    known_from: int | None = None,
 ) -> Estimate:
     """A statistic of pooled counts, with an interval over judges.
 
@@ -69,9 +70,12 @@ def cluster_bootstrap(
         level: of the interval.
         resamples: of the bootstrap.
         seed: the same data and seed give the same interval.
+        known_from: judges that the spread is known from, where those are fewer than J: of two groups that are compared,
+            the size of the smaller one. Default: J.
 
     Returns:
-        The statistic of all judges together and its interval; no interval (NaN) for fewer than two judges.
+        The statistic of all judges together and its interval; no interval (NaN) where fewer than two judges show the
+        spread.
 
     Example:
         >>> right_of_ten = np.array([[6, 10], [5, 10], [7, 10], [4, 10], [6, 10]])
@@ -82,12 +86,13 @@ def cluster_bootstrap(
     counts = np.asarray(counts, dtype=np.float64)
     num_judges = len(counts)
     value = float(statistic(counts.sum(0))) if num_judges else float("nan")
-    if num_judges < 2 or np.isnan(value):
+    known = num_judges if known_from is None else known_from
+    if known < 2 or np.isnan(value):
         return Estimate(value, float("nan"), float("nan"))
     drawn = statistic(_weights(num_judges, resamples, seed) @ counts)
     drawn = drawn[~np.isnan(drawn)]
     if len(drawn) == 0:
         return Estimate(value, float("nan"), float("nan"))
-    tail = norm.cdf(np.sqrt(num_judges / (num_judges - 1)) * t.ppf((1 - level) / 2, num_judges - 1))
+    tail = norm.cdf(np.sqrt(known / (known - 1)) * t.ppf((1 - level) / 2, known - 1))
     low, high = np.quantile(drawn, [tail, 1 - tail])
     return Estimate(value, float(low), float(high))

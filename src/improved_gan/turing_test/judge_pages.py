@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import re
 import time
 from typing import Any
 
@@ -15,6 +14,7 @@ from improved_gan.turing_test import beginning, judging
 from improved_gan.turing_test.answers import read_answer
 from improved_gan.turing_test.errors import OtherSessionError, StudyClosedError, TuringTestError
 from improved_gan.turing_test.forms import read_form
+from improved_gan.turing_test.participants import check_participant, participant_of
 from improved_gan.turing_test.security import may_write, visitor_of
 from improved_gan.turing_test.site import Site, set_cookie
 from improved_gan.turing_test.studies import OpenStudy
@@ -23,8 +23,6 @@ from improved_gan.turing_test.tables import Study
 __all__ = ["ROUTES"]
 
 DELIVERY_SECONDS = 0.02  # each picture takes this long, whether it was in memory or not
-# how recruiters hand over the participant's number: Prolific, Mechanical Turk, anybody else
-PARTICIPANT_NAMES = ("PROLIFIC_PID", "workerId", "participant")
 _CLOSED = ("This study is closed", "It takes no more answers. Thank you for your interest.")
 _PICTURE_HEADERS = {"Cache-Control": "private, max-age=3600, immutable"}
 
@@ -38,13 +36,9 @@ async def _open(request: Request) -> tuple[Site, OpenStudy | None, Any]:
     return site, study, judge
 
 
-def participant_of(request: Request) -> str | None:
-    """The recruiter's number of the participant, if the address has one that looks like one."""
-    for name in PARTICIPANT_NAMES:
-        value = request.query_params.get(name, "")
-        if re.fullmatch(r"[A-Za-z0-9_-]{1,100}", value):
-            return value
-    return None
+def _wrong_link(site: Site, request: Request, reason: TuringTestError) -> Response:
+    text = f"The link that you were given cannot be used: {reason}. Please tell whoever gave it to you."
+    return site.message(request, 400, "This link is wrong", text)
 
 
 def _nothing(site: Site, request: Request) -> Response:
@@ -56,7 +50,13 @@ async def consent(request: Request) -> Response:
     site, study, judge = await _open(request)
     if study is None:
         return _nothing(site, request)
-    participant = participant_of(request)
+    preview = request.query_params.get("assignmentId") == "ASSIGNMENT_ID_NOT_AVAILABLE"
+    try:
+        participant = None if preview else participant_of(request)
+        if participant is not None:
+            check_participant(participant)
+    except TuringTestError as error:
+        return _wrong_link(site, request, error)
     if judge is not None and participant is None:
         return RedirectResponse(f"/s/{study.slug}/judge", 303)
     is_closed = await site.read(lambda c: c.scalar(select(Study.is_closed).where(Study.id == study.id)))
@@ -64,8 +64,9 @@ async def consent(request: Request) -> Response:
     full = most is not None and await site.read(lambda c: beginning.places_taken(c, study)) >= most
     if is_closed or (full and judge is None and participant is None):
         return site.message(request, 410, *_CLOSED)
-    preview = request.query_params.get("assignmentId") == "ASSIGNMENT_ID_NOT_AVAILABLE"
-    return site.page(request, "consent.html", study, participant=participant or "", preview=preview)
+    no_number = bool(request.query_params) and participant is None and not preview
+    number = participant or ""
+    return site.page(request, "consent.html", study, participant=number, preview=preview, no_number=no_number)
 
 
 async def begin(request: Request) -> Response:
@@ -81,8 +82,11 @@ async def begin(request: Request) -> Response:
     if not site.begins.allows(request.client.host if request.client else ""):
         return site.message(request, 429, "Many people are starting just now", "Please try again in a minute.")
     given = form.get("participant", "")
-    participant = given if re.fullmatch(r"[A-Za-z0-9_-]{1,100}", given) else None
     visitor = visitor_of(request)
+    try:
+        participant = check_participant(given) if given else None
+    except TuringTestError as error:
+        return _wrong_link(site, request, error)
     try:
         token = await site.write(lambda connection: beginning.begin(connection, study, participant, visitor))
     except StudyClosedError:

@@ -17,10 +17,21 @@ from PIL import Image, UnidentifiedImageError
 
 from improved_gan.turing_test.errors import TuringTestError
 
-__all__ = ["Picture", "Refused", "encode", "false_picture", "find_files", "pad", "read_picture", "to_square"]
+__all__ = [
+    "Picture",
+    "Refused",
+    "encode",
+    "false_picture",
+    "find_files",
+    "pad",
+    "picture_size",
+    "read_picture",
+    "to_square",
+]
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"))
+THUMBNAILS = frozenset(("@eaDir", "__MACOSX"))  # what network drives and archives of macOS add to every folder
 MAX_FILE_BYTES = 64 * 2**20
 MAX_PIXELS = 40_000_000
 
@@ -44,7 +55,7 @@ class Picture:
 
 
 def find_files(folder: Path) -> tuple[list[Path], list[Refused]]:
-    """Every file below the folder, sorted, that may be a picture; links that lead out of it are refused.
+    """Every file below the folder, sorted, that may be a picture, each once; links that lead out of it are refused.
 
     Raises:
         TuringTestError: no such folder.
@@ -52,8 +63,12 @@ def find_files(folder: Path) -> tuple[list[Path], list[Refused]]:
     if not folder.is_dir():
         raise TuringTestError(f"{folder} is no folder: --real and --generated need folders of pictures")
     root, found, refused = folder.resolve(), [], []
-    for path in sorted(_walk(folder)):
+    seen: dict[Path, str] = {}
+    for path in sorted(_walk(folder), key=lambda one: (one.is_symlink(), one)):  # a file before the links to it
         name = str(path.relative_to(folder))
+        if path.name.startswith(".") or path.name in THUMBNAILS:
+            refused.append(Refused(name, "hidden, or a folder of thumbnails: not looked into"))
+            continue
         try:
             target = path.resolve(strict=True)
             mode = target.stat().st_mode
@@ -66,20 +81,34 @@ def find_files(folder: Path) -> tuple[list[Path], list[Refused]]:
             refused.append(Refused(name, "no regular file"))
         elif path.suffix.lower() not in SUFFIXES:
             refused.append(Refused(name, f"no picture by its name ({path.suffix or 'no ending'})"))
+        elif target in seen:
+            refused.append(Refused(name, f"a link to {seen[target]}, which is used already"))
         else:
+            seen[target] = name
             found.append(path)
-    return found, refused
+    return sorted(found), refused
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Files and links below a folder; linked folders are not entered but reported as what they are."""
+    """Files and links below a folder; what is not entered (linked or hidden folders) is reported as what it is."""
     for path in folder.iterdir():
-        if path.name.startswith("."):
-            continue
-        if path.is_dir() and not path.is_symlink():
+        entered = not path.name.startswith(".") and path.name not in THUMBNAILS
+        if entered and path.is_dir() and not path.is_symlink():
             yield from _walk(path)
         else:
             yield path
+
+
+def picture_size(path: Path) -> tuple[int, int] | None:
+    """Width and height of the upright picture by the file's header, undecoded; None where there is no such header."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=FORMATS) as opened:
+                width, height = opened.size
+                return (height, width) if opened.getexif().get(0x0112, 1) in (5, 6, 7, 8) else (width, height)
+    except (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, Image.DecompressionBombError):
+        return None
 
 
 def read_picture(path: Path) -> Picture:

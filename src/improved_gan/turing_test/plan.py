@@ -1,4 +1,7 @@
-"""What one judge will see: kinds and order of the trials, drawn at random and balanced; which arm the judge is in.
+"""What one judge will see: kinds and order of the trials, drawn at random; which arm the judge is in.
+
+Each trial's kind (in pairs: side) is drawn on its own. Were the numbers of a session fixed, a judge who gets feedback
+could count, and would be right in 58% of 50 trials without looking at a picture (`counting`).
 
 All is drawn from the secret of the study beside its seed, so that pictures, settings, seed and a judge's number do not
 tell the right answers.
@@ -46,24 +49,29 @@ def plan_trials(
 ) -> list[PlannedTrial]:
     """The trials of judge `number`: practice first, then main trials and checks in random order.
 
-    Models take turns, and which of them has one trial more rotates with the judge's number. In pairs the real picture
-    is as often on the right as on the left.
+    Each trial is generated with probability `prevalence`, in pairs the real picture is on the right with probability
+    1/2, whatever the other trials are. Models take turns, and which of them has one trial more rotates with the judge's
+    number. With `kinds="fixed"` every session has the same numbers of each.
 
     Example:
         >>> settings = StudySettings(trials=10, practice=2, checks=1)
         >>> plan = plan_trials(settings, ["dcgan"], secret=b"key", seed=1, number=0)
-        >>> len(plan), sum(one.signal for one in plan if one.kind == "main")
-        (13, 5)
+        >>> [sum(one.kind == kind for one in plan) for kind in ("practice", "main", "check")]
+        [2, 10, 1]
     """
     generator = _generator(secret, seed, "trials", number)
     turned = models[number % len(models) :] + models[: number % len(models)]
 
     def make(kind: str, count: int) -> list[PlannedTrial]:
         if settings.in_pairs:
-            sides = generator.permutation([(k + number) % 2 == 0 for k in range(count)])
+            sides = generator.random(count) < 0.5
+            if settings.kinds == "fixed":
+                sides = generator.permutation([(k + number) % 2 == 0 for k in range(count)])
             names = [turned[k % len(turned)] for k in range(count)]
             return [_pair(kind, name, bool(right)) for name, right in zip(names, sides, strict=True)]
-        num_generated = _round_at_random(count * settings.prevalence, generator)
+        num_generated = int(generator.binomial(count, settings.prevalence))  # the order is drawn below
+        if settings.kinds == "fixed":
+            num_generated = _round_at_random(count * settings.prevalence, generator)
         names = [turned[k % len(turned)] for k in range(num_generated)] + [REAL] * (count - num_generated)
         return [PlannedTrial(kind, name, (name,), name != REAL) for name in names]
 

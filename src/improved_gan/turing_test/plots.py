@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from improved_gan.turing_test.counting import GUESSING
 from improved_gan.turing_test.errors import needs_extra
 from improved_gan.turing_test.intervals import Estimate
 from improved_gan.turing_test.report import Report
@@ -66,6 +67,9 @@ def _accuracy(axes: "Axes", report: Report) -> None:
         axes.annotate(f"{found.value:.1%}", (100 * found.value, place), (0, 7), textcoords="offset points",
                       ha="center", fontsize=8.5, color=colour)  # fmt: skip
     axes.axvline(50, color=_GREY, linewidth=1, linestyle="--")
+    for place, arm in enumerate(report.arms, len(report.models)):
+        if report.chance[arm] > GUESSING:  # counting what feedback told
+            axes.plot([100 * report.chance[arm]], [place], marker="|", markersize=16, color=_GREY)
     axes.set_yticks(range(len(rows)), [name for name, _, _ in rows])
     axes.set_ylim(len(rows) - 0.4, -0.7)
     axes.set_xlim(min(40, *(100 * found.value - 10 for _, found, _ in rows)), 102)
@@ -85,10 +89,10 @@ def _learning(axes: "Axes", report: Report) -> None:
 
 
 def _response_times(axes: "Axes", report: Report) -> None:
-    names = sorted(report.response_times, key=lambda name: (name != "real", name))
+    names = sorted(report.response_times, key=lambda name: (not name.startswith("real"), name))
     for place, name in enumerate(names):
         low, middle, high = (one / 1000 for one in report.response_times[name])
-        colour = _GREY if name == "real" else _COLOURS[0]
+        colour = _GREY if name.startswith("real") else _COLOURS[0]
         axes.plot([low, high], [place, place], color=colour, linewidth=5, alpha=0.35, solid_capstyle="round")
         axes.plot([middle], [place], "o", color=colour)
     axes.set_yticks(range(len(names)), names)

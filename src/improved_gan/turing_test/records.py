@@ -14,10 +14,10 @@ from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import SQLAlchemyError, StatementError
 from sqlalchemy.orm import aliased
 
-from improved_gan.turing_test.errors import TuringTestError
+from improved_gan.turing_test.errors import TuringTestError, short
 from improved_gan.turing_test.settings import StudySettings
 from improved_gan.turing_test.studies import OpenStudy
-from improved_gan.turing_test.tables import Condition, Judge, Picture, Study, Trial
+from improved_gan.turing_test.tables import PARTICIPANT_LENGTH, Condition, Judge, Picture, Study, Trial
 from improved_gan.turing_test.tokens import hash_token, new_token
 from improved_gan.turing_test.votes import DATA_DICTIONARY, Votes, votes_from_rows
 
@@ -41,7 +41,7 @@ def _vote_rows(connection: Connection, study: OpenStudy) -> list[dict[str, Any]]
         .where(Judge.study_id == study.id, Trial.answered_at.is_not(None))
         .order_by(Judge.number, Trial.number)
     )
-    rows = []
+    rows, probability = [], study.settings.signal_probability
     for row in connection.execute(query).mappings():
         pair, right = row["two"] is not None, row["signal"]  # the real one is on the right
         rows.append(
@@ -53,6 +53,7 @@ def _vote_rows(connection: Connection, study: OpenStudy) -> list[dict[str, Any]]
                 "picture": row["two"] if pair and not right else row["one"],
                 "partner": (row["two"] if right else row["one"]) if pair else -1,
                 "answered_at": _utc(row["answered_at"]),
+                "prevalence": None if row["kind"] == "check" else probability,
                 **{name: row[name] for name in ("kind", "model", "signal", "response", "rating")},
                 **{name: row[name] for name in ("response_ms", "exposure_ms", "shown_ms")},
             }
@@ -134,15 +135,17 @@ def import_study(connection: Connection, path: Path) -> tuple[str, str]:
         return _import(connection, stored)
     except SQLAlchemyError as error:  # the statement holds the pictures: only the reason is told
         reason = str(error.orig if isinstance(error, StatementError) else error).strip().splitlines()[0]
-        raise TuringTestError(f"{path} cannot be read as an export: {reason}") from error
+        raise TuringTestError(f"{path} cannot be read as an export: {short(reason)}") from error
     except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         if isinstance(error, TuringTestError):
             raise
-        raise TuringTestError(f"{path} cannot be read as an export: {type(error).__name__}: {error}") from error
+        raise TuringTestError(f"{path} cannot be read as an export: {type(error).__name__}: {short(error)}") from error
 
 
 def _import(connection: Connection, stored: dict[str, Any]) -> tuple[str, str]:
     about, slug, token = stored["study"], secrets.token_hex(4), new_token()
+    for name in ("seed", "width", "height"):
+        _whole(about[name], name)
     StudySettings.from_dict(about["settings"])
     if any("png" not in one for one in stored["pictures"]):
         raise TuringTestError(
@@ -160,9 +163,11 @@ def _import(connection: Connection, stored: dict[str, Any]) -> tuple[str, str]:
         conditions[name] = connection.execute(made).scalar_one()
     ids = {}
     for one in stored["pictures"]:
+        if not isinstance(one["file"], str):
+            raise TuringTestError(f"a picture's file must be a text, not {short(repr(one['file']))}")
         picture = insert(Picture).values(
-            study_id=study_id, condition_id=conditions[one["condition"]], number=one["number"], file=one["file"],
-            num_planned=0, png=base64.b64decode(one["png"], validate=True),
+            study_id=study_id, condition_id=conditions[one["condition"]], file=one["file"],
+            number=_whole(one["number"], "number"), num_planned=0, png=base64.b64decode(one["png"], validate=True),
         )  # fmt: skip
         ids[one["number"]] = connection.execute(picture.returning(Picture.id)).scalar_one()
     for judge in stored["judges"]:
@@ -170,8 +175,22 @@ def _import(connection: Connection, stored: dict[str, Any]) -> tuple[str, str]:
     return slug, token
 
 
+def _whole(value: Any, name: str) -> int:
+    if type(value) is not int:  # SQLite would store anything
+        raise TuringTestError(f"{name} must be a whole number, not {short(repr(value))}")
+    return value
+
+
 def _import_judge(connection: Connection, study_id: int, judge: dict[str, Any], ids: dict[int, int]) -> None:
     times = {name: judge[name] and datetime.fromisoformat(judge[name]) for name in ("started_at", "finished_at")}
+    for name in ("number", "position"):
+        _whole(judge[name], name)
+    if judge["participant"] is not None and not (
+        isinstance(judge["participant"], str) and 0 < len(judge["participant"]) <= PARTICIPANT_LENGTH
+    ):
+        raise TuringTestError(
+            f"a participant's number must be a text of 1 to {PARTICIPANT_LENGTH} characters, or nothing"
+        )
     same = {name: judge[name] for name in ("number", "arm", "position", "staircase", "participant")}
     made = insert(Judge).values(study_id=study_id, token_hash=hash_token(new_token()), **same, **times,
                                 completion_code=judge["completion_code"] or "")  # fmt: skip

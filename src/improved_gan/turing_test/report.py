@@ -4,27 +4,28 @@ Use: `make_report(read_votes("votes.csv")).to_dict()`.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from improved_gan.turing_test.agreement import krippendorff_alpha
+from improved_gan.turing_test.counting import GUESSING, chance_by_judge
 from improved_gan.turing_test.exclusions import Exclusion, Rules, apply_rules
 from improved_gan.turing_test.figures import (
     ModelFigures,
-    PictureFigures,
     accuracy,
     by_exposure,
     by_position,
     differences,
     model_figures,
     p_above_chance,
-    picture_figures,
     response_times,
     thresholds,
 )
 from improved_gan.turing_test.intervals import Estimate
+from improved_gan.turing_test.picture_figures import PictureFigures, picture_figures
 from improved_gan.turing_test.votes import Votes
 
 __all__ = ["Report", "make_report"]
@@ -32,7 +33,10 @@ __all__ = ["Report", "make_report"]
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that a study says. Accuracies, rates and shares are in 0 to 1, times in milliseconds."""
+    """Everything that a study says. Accuracies, rates and shares are in 0 to 1, times in milliseconds.
+
+    `chance` is the accuracy that judges of an arm reach without looking at a picture.
+    """
 
     rules: Rules
     exclusions: list[Exclusion]
@@ -43,6 +47,7 @@ class Report:
     correct: int
     accuracy_before: Estimate
     accuracy: Estimate
+    chance: dict[str, float]
     p_above_chance: float
     models: list[ModelFigures]
     differences: list[tuple[str, str, Estimate]]
@@ -53,6 +58,7 @@ class Report:
     exposures: dict[int, Estimate]
     thresholds: list[float]
     pictures: list[PictureFigures]
+    notes: list[str]
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON holds it; a figure that is not defined is None."""
@@ -81,6 +87,9 @@ def make_report(votes: Votes, rules: Rules | None = None) -> Report:
     kept, exclusions = apply_rules(votes, rules)
     arms = [str(arm) for arm in np.unique(kept.arm)]
     trials = (int(main.trial.min()), int(main.trial.max())) if len(main) else None
+    by_judge = chance_by_judge(main)
+    level = np.array([by_judge[judge] for judge in kept.judge.tolist()])
+    chance = {arm: float(level[kept.arm == arm].mean()) for arm in arms}
     return Report(
         rules=rules,
         exclusions=exclusions,
@@ -91,7 +100,8 @@ def make_report(votes: Votes, rules: Rules | None = None) -> Report:
         correct=int(kept.correct.sum()),
         accuracy_before=accuracy(main),
         accuracy=accuracy(kept),
-        p_above_chance=p_above_chance(kept),
+        chance=chance,
+        p_above_chance=p_above_chance(kept, chance=float(level.mean()) if len(kept) else 0.5),
         models=[model_figures(kept, name) for name in kept.models()],
         differences=[(one, two, found) for (one, two), found in differences(kept).items()],
         arms={arm: accuracy(kept.where(kept.arm == arm)) for arm in arms},
@@ -101,10 +111,25 @@ def make_report(votes: Votes, rules: Rules | None = None) -> Report:
         exposures=by_exposure(kept),
         thresholds=thresholds(kept),
         pictures=picture_figures(kept),
+        notes=list(_notes(chance)),
     )
 
 
+def _notes(chance: dict[str, float]) -> Iterable[str]:
+    """What a reader must know of how the votes were collected."""
+    for arm, level in chance.items():
+        if level > GUESSING:
+            yield (
+                f"in the arm {arm} every session has the same number of each kind, so a judge who looks at no picture "
+                f"and counts what feedback told is right in up to {level:.1%}: compare this arm with that, not with 50%"
+            )
+
+
 def _agreement(votes: Votes) -> float:
-    """Krippendorff's alpha of what judges said about a picture; in pairs, whether the generated one was found."""
+    """Krippendorff's alpha of what judges said about a picture; in pairs, whether the generated one was found.
+
+    Votes whose picture is not known are left out: they would pass for votes about one and the same picture.
+    """
+    votes = votes.where(votes.picture >= 0)
     pairs = votes.design == "two_alternative"
     return krippendorff_alpha(votes.picture, np.where(pairs, votes.correct, votes.response))

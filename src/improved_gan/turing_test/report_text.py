@@ -39,6 +39,7 @@ def report_text(report: Report) -> str:
     lines.append(f"{report.votes} answers of {report.judges} judges count: {share}")
     if not math.isnan(report.p_above_chance):
         lines.append(f"above chance: p = {report.p_above_chance:.2g} (one-sided, judges as clusters)")
+    lines += [f"note: {one}" for one in report.notes]
     lines.append("by model, 95% intervals over judges:")
     for one in report.models:
         lines.append(

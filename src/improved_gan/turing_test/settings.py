@@ -1,14 +1,15 @@
 """The settings of a study, checked once: design, arms, length, what judges are told."""
 
 from dataclasses import asdict, dataclass, fields
+from types import NoneType
 from typing import Any
-from urllib.parse import urlsplit
 
-from improved_gan.turing_test.errors import TuringTestError
+from improved_gan.turing_test.errors import TuringTestError, short
 from improved_gan.turing_test.votes import DESIGNS
 
 __all__ = ["ARMS", "CONSENT", "StudySettings"]
 
+KINDS = ("independent", "fixed")
 ARMS = {"both": ("feedback", "no_feedback"), "always": ("feedback",), "never": ("no_feedback",)}
 
 CONSENT = (
@@ -17,6 +18,19 @@ CONSENT = (
     "given and how long each took, and the participant number in the link that brought you here, if it has one. "
     "Nothing else about you is stored: no name, no address, no network address."
 )
+
+
+_TEXT: Any = (str, "a text")
+_WHOLE: Any = (int, "a whole number")
+_TEXT_OR_NONE: Any = ((str, NoneType), "a text, or nothing")
+_WHOLE_OR_NONE: Any = ((int, NoneType), "a whole number, or nothing")
+_KINDS_OF_VALUES: dict[str, Any] = {
+    **dict.fromkeys(("title", "design", "feedback", "kinds", "consent"), _TEXT),
+    **dict.fromkeys(("trials", "practice", "checks", "break_every"), _WHOLE),
+    **dict.fromkeys(("exposure_ms", "max_judges"), _WHOLE_OR_NONE),
+    **dict.fromkeys(("completion_code", "return_url"), _TEXT_OR_NONE),
+    "prevalence": ((int, float), "a number"),
+}
 
 
 @dataclass(frozen=True)
@@ -30,7 +44,9 @@ class StudySettings:
         trials: that count, for each judge.
         practice: trials before those, not counted.
         checks: attention checks (a blatantly false picture) among the trials.
-        prevalence: share of generated pictures among the trials (not in two_alternative).
+        prevalence: probability that a trial shows a generated picture (not in two_alternative).
+        kinds: "independent": each trial's kind, or side, is drawn on its own, so that feedback tells nothing about the
+            trials that follow; "fixed": every session has the same numbers of each, as in studies made elsewhere.
         break_every: trials between offered breaks; 0: none.
         exposure_ms: timed: a fixed exposure; None: an adaptive staircase from 100 ms to 5 s.
         max_judges: the study is full after so many; None: no limit.
@@ -53,6 +69,7 @@ class StudySettings:
     practice: int = 4
     checks: int = 3
     prevalence: float = 0.5
+    kinds: str = "independent"
     break_every: int = 25
     exposure_ms: int | None = None
     max_judges: int | None = None
@@ -61,10 +78,15 @@ class StudySettings:
     consent: str = CONSENT
 
     def __post_init__(self) -> None:
+        for name, (kinds, words) in _KINDS_OF_VALUES.items():
+            if not isinstance(getattr(self, name), kinds) or isinstance(getattr(self, name), bool):
+                raise TuringTestError(f"{name} must be {words}, not {short(repr(getattr(self, name)))}")
         if self.design not in DESIGNS:
             raise TuringTestError(f"a design is one of {', '.join(DESIGNS)}, not {self.design!r}")
         if self.feedback not in ARMS:
             raise TuringTestError(f"feedback is one of {', '.join(ARMS)}, not {self.feedback!r}")
+        if self.kinds not in KINDS:
+            raise TuringTestError(f"kinds are {' or '.join(KINDS)}, not {self.kinds!r}")
         if not 1 <= self.trials <= 2000:
             raise TuringTestError(f"a judge answers 1 to 2000 trials, not {self.trials}")
         if not 0 < self.prevalence < 1:
@@ -78,7 +100,7 @@ class StudySettings:
             raise TuringTestError("a fixed exposure is for the design timed, 100 to 5000 ms")
         if self.max_judges is not None and self.max_judges < 1:
             raise TuringTestError(f"a study needs a judge: max_judges must be 1 or more, not {self.max_judges}")
-        if self.return_url is not None and urlsplit(self.return_url).scheme != "https":
+        if self.return_url is not None and not self.return_url.lower().startswith("https://"):
             raise TuringTestError(f"the return address must begin with https://, not {self.return_url!r}")
         if not self.title.strip() or not self.consent.strip():
             raise TuringTestError("a study needs a title and a text of consent")
@@ -94,6 +116,13 @@ class StudySettings:
         return self.design == "two_alternative"
 
     @property
+    def signal_probability(self) -> float | None:
+        """The probability that a trial has the signal, whatever came before it; None where numbers are fixed."""
+        if self.kinds == "fixed":
+            return None
+        return 0.5 if self.in_pairs else self.prevalence
+
+    @property
     def length(self) -> int:
         """Trials of a whole session, practice and checks included."""
         return self.practice + self.trials + self.checks
@@ -104,15 +133,18 @@ class StudySettings:
 
     @staticmethod
     def from_dict(stored: dict[str, Any]) -> "StudySettings":
-        """The settings that `to_dict` gave.
+        """The settings that `to_dict` gave; those that say nothing of `kinds` are of a study with fixed numbers.
 
         Raises:
             TuringTestError: an unknown name, or a value that does not fit.
         """
+        if not isinstance(stored, dict):
+            raise TuringTestError(f"stored settings are names with values, not {short(repr(stored))}")
         unknown = set(stored) - {field.name for field in fields(StudySettings)}
         if unknown:
-            raise TuringTestError(f"the stored settings hold unknown names {sorted(unknown)}: made by a newer version?")
+            names = short(sorted(unknown))
+            raise TuringTestError(f"the stored settings hold unknown names {names}: made by a newer version?")
         try:
-            return StudySettings(**stored)
+            return StudySettings(**{"kinds": "fixed", **stored})
         except TypeError as error:
             raise TuringTestError(f"the stored settings do not fit: {error}") from error

@@ -105,7 +105,7 @@ def simulate(
         judges: how many.
         trials: of each judge.
         seed: decides everything.
-        prevalence: share of generated pictures, spread evenly over the models.
+        prevalence: probability that a trial shows a generated picture; the models take turns.
         pictures: in each condition.
 
     Raises:
@@ -120,7 +120,7 @@ def simulate(
         raise TuringTestError("a simulation needs a judge, a trial, a picture, and a prevalence in 0 to 1")
     generator = np.random.default_rng(seed)
     names = np.array([REAL, *population.accuracy])
-    model = np.stack([generator.permutation(_plan(len(names) - 1, trials, prevalence)) for _ in range(judges)])
+    model = np.stack([_plan(len(names) - 1, trials, prevalence, generator) for _ in range(judges)])
     centres = np.array([population.centres()[name] for name in names.tolist()])
     skill = generator.normal(0, population.skill_spread, (judges, 1))
     criterion = population.criterion + generator.normal(0, population.criterion_spread, (judges, 1))
@@ -148,13 +148,15 @@ def simulate(
         exposure_ms=empty.copy(),
         shown_ms=empty,
         answered_at=np.full(num, ""),
+        prevalence=np.full(num, prevalence),
     )
 
 
-def _plan(num_models: int, trials: int, prevalence: float) -> NDArray[np.int64]:
-    """Which condition each trial shows, before shuffling: 0 real, then the models in turn."""
-    generated = round(trials * prevalence)
-    return np.concatenate([1 + np.arange(generated) % num_models, np.zeros(trials - generated, dtype=int)])
+def _plan(num_models: int, trials: int, prevalence: float, generator: np.random.Generator) -> NDArray[np.int64]:
+    """Which condition each trial of a judge shows, drawn as `plan` draws it: 0 real, then the models in turn."""
+    generated = int(generator.binomial(trials, prevalence))
+    plan = np.concatenate([1 + np.arange(generated) % num_models, np.zeros(trials - generated, dtype=int)])
+    return generator.permutation(plan)
 
 
 def coverage(

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from scipy.stats import binom
 from sqlalchemy import Connection, CursorResult, Engine, func, insert, select, update
 
 from improved_gan.turing_test.collection import Collected, collect
@@ -40,7 +41,8 @@ class StudyFolders:
         real: folder of real pictures.
         generated: folder of each generator's pictures, by its name.
         most: pictures taken of each folder at most, drawn at random.
-        size: pixels of the side that all pictures are cut and scaled to; None: they must all have one size already.
+        size: pixels of the side that all pictures are cut and scaled to; None: as they are where they have one size,
+            else the largest square that enlarges none (a few small ones are left out instead).
         scores: for each of `top` a file of scores (`top_share.read_scores`).
         top: share of the best-scoring pictures that a generator is represented by.
     """
@@ -113,16 +115,27 @@ def create_study(
 
 def _shortages(collected: Collected, settings: StudySettings) -> Iterable[str]:
     """Conditions that a session needs more pictures of than there are, so that a judge sees some again."""
-    shares = {REAL: 1.0 if settings.in_pairs else 1 - settings.prevalence}
     models = [name for name in collected.conditions if name not in (REAL, CHECK)]
-    for name in models:
-        shares[name] = (1.0 if settings.in_pairs else settings.prevalence) / len(models)
-    for name, share in shares.items():
-        needed = sum(math.ceil(count * share - 1e-9) for count in (settings.practice, settings.trials))
+    for name in (REAL, *models):
+        needed = _most_shown(settings, name, len(models))
         needed += settings.checks if settings.in_pairs and name == REAL else 0
         there = len(collected.conditions[name])
         if needed > there:
-            yield f"a judge is shown {needed} pictures of {name}, but there are {there}: some are seen more than once"
+            yield (
+                f"a judge may be shown {needed} pictures of {name}, but there are {there}: some are then seen more "
+                "than once"
+            )
+
+
+def _most_shown(settings: StudySettings, name: str, num_models: int) -> int:
+    """How many pictures of a condition a session shows at most, but for one session in a hundred."""
+    parts, models = (settings.practice, settings.trials), 1 if name == REAL else num_models
+    if settings.in_pairs:
+        return sum(math.ceil(count / models) for count in parts)
+    share = 1 - settings.prevalence if name == REAL else settings.prevalence
+    if settings.kinds == "fixed":
+        return sum(math.ceil(count * share / models - 1e-9) for count in parts)
+    return math.ceil(int(binom.ppf(0.99, sum(parts), share)) / models)
 
 
 def _new_id(result: CursorResult[Any]) -> int:

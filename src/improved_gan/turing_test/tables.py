@@ -6,7 +6,10 @@ from typing import Any
 from sqlalchemy import JSON, DateTime, ForeignKey, LargeBinary, String, Text, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-__all__ = ["Base", "Condition", "Judge", "Picture", "Study", "Trial"]
+__all__ = ["PARTICIPANT_LENGTH", "Base", "Condition", "Judge", "Picture", "Study", "Trial"]
+
+
+PARTICIPANT_LENGTH = 100  # characters of a recruiter's number of a participant
 
 
 class Base(DeclarativeBase):
@@ -64,7 +67,7 @@ class Judge(Base):
     study_id: Mapped[int] = mapped_column(ForeignKey("study.id"))
     number: Mapped[int]
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
-    participant: Mapped[str | None] = mapped_column(String(100))
+    participant: Mapped[str | None] = mapped_column(String(PARTICIPANT_LENGTH))
     arm: Mapped[str] = mapped_column(String(20))
     position: Mapped[int] = mapped_column(default=0)
     staircase: Mapped[dict[str, Any] | None] = mapped_column(JSON)

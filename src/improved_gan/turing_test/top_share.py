@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import rel_entr
 
-from improved_gan.turing_test.errors import TuringTestError
+from improved_gan.turing_test.errors import TuringTestError, short
 
 __all__ = ["image_scores", "read_scores", "top_files"]
 
@@ -52,13 +52,13 @@ def read_scores(path: Path) -> dict[str, float]:
     try:
         text = path.read_text(encoding="utf-8")
         scores = _from_json(json.loads(text)) if path.suffix == ".json" else _from_csv(text)
-    except TuringTestError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError, csv.Error) as error:
-        reason = " ".join(str(error).split())[:200]
+    except (OSError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError, csv.Error) as error:
+        if isinstance(error, TuringTestError):
+            raise
+        reason = short(error)
         raise TuringTestError(f"{path} cannot be read as scores (CSV or JSON with file and score): {reason}") from error
-    if any("\0" in name for name in scores):
-        raise TuringTestError(f"{path} names a file with a zero byte in its name: it is damaged")
+    if any("\0" in name or name.encode(errors="ignore").decode() != name for name in scores):
+        raise TuringTestError(f"{path} names a file that cannot exist: a name has a null character or is no text")
     if not scores or not all(np.isfinite(list(scores.values()))):
         raise TuringTestError(f"{path} must hold a finite score for at least one file")
     return scores
@@ -69,7 +69,7 @@ def _from_csv(text: str) -> dict[str, float]:
     if not rows or "file" not in rows[0]:
         raise TuringTestError("a CSV file of scores needs the column file, and score or p(CLASS) for each class")
     if any(None in row or None in row.values() for row in rows):
-        raise TuringTestError("each row of a CSV file of scores must have as many fields as its header")
+        raise TuringTestError("every line of a CSV file of scores needs as many cells as the first line has names")
     if "score" in rows[0]:
         return {row["file"]: float(row["score"]) for row in rows}
     classes = [name for name in rows[0] if name.startswith("p(")]

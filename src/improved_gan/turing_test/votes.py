@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from improved_gan.turing_test.errors import TuringTestError
+from improved_gan.turing_test.errors import TuringTestError, short
 
 __all__ = ["DATA_DICTIONARY", "DESIGNS", "REAL", "Votes", "read_votes", "votes_from_rows", "votes_to_csv"]
 
@@ -41,6 +41,7 @@ DATA_DICTIONARY = {
     "exposure_ms": "timed: milliseconds that the picture was to be shown; else empty",
     "shown_ms": "timed: milliseconds that it was shown, as measured in the browser; else empty",
     "answered_at": "when the answer was stored, UTC, ISO 8601; empty in simulated data",
+    "prevalence": "probability of signal 1 that this trial was drawn with, whatever came before; empty: not drawn so",
 }
 
 
@@ -63,6 +64,7 @@ class Votes:
     exposure_ms: NDArray[np.float64]
     shown_ms: NDArray[np.float64]
     answered_at: NDArray[np.str_]
+    prevalence: NDArray[np.float64]
 
     def __len__(self) -> int:
         """Number of votes."""
@@ -82,20 +84,25 @@ class Votes:
         return sorted({str(name) for name in np.unique(self.model)} - {REAL})
 
     def of_model(self, name: str) -> "Votes":
-        """The votes that judge one generator: those on its pictures and, but for pairs, those on real ones."""
-        return self.where((self.model == name) | (self.model == REAL))
+        """The votes that judge one generator: those on its pictures and, but for pairs, its judges' votes on real ones.
+
+        What judges who never saw the generator said of real pictures is left out: each judge says "generated" more or
+        less readily, so a false alarm rate belongs to the judges whose hits it stands beside.
+        """
+        judges = self.judge[self.model == name]
+        return self.where((self.model == name) | ((self.model == REAL) & np.isin(self.judge, judges)))
 
 
 _DEFAULTS: dict[str, Any] = {
     "arm": "no_feedback", "design": "yes_no", "kind": "main", "trial": 0, "model": "generated", "picture": -1,
     "partner": -1, "rating": np.nan, "response_ms": np.nan, "exposure_ms": np.nan, "shown_ms": np.nan,
-    "answered_at": "",
+    "answered_at": "", "prevalence": np.nan,
 }  # fmt: skip
 _TYPES: dict[str, Any] = {
     "judge": np.int64, "trial": np.int64, "picture": np.int64, "partner": np.int64, "signal": np.bool_,
     "response": np.bool_, "rating": np.float64, "response_ms": np.float64, "exposure_ms": np.float64,
     "shown_ms": np.float64, "arm": np.str_, "design": np.str_, "kind": np.str_, "model": np.str_,
-    "answered_at": np.str_,
+    "answered_at": np.str_, "prevalence": np.float64,
 }  # fmt: skip
 
 
@@ -120,14 +127,20 @@ def votes_from_rows(rows: Iterable[Mapping[str, Any]]) -> Votes:
         except KeyError as error:
             raise TuringTestError(f"the table of votes lacks the column {name!r}: it needs {list(_TYPES)}") from error
         except (ValueError, TypeError, OverflowError) as error:
-            raise TuringTestError(f"column {name!r} of the table of votes: {error}") from error
+            raise TuringTestError(f"column {name!r} of the table of votes: {short(error)}") from error
     unknown = set(np.unique(columns["design"])) - set(DESIGNS)
     if unknown:
-        raise TuringTestError(f"column 'design' must hold {DESIGNS}, not {sorted(map(str, unknown))}")
+        raise TuringTestError(f"column 'design' must hold {DESIGNS}, not {short(sorted(map(str, unknown)))}")
     rating = columns["rating"][~np.isnan(columns["rating"])]
     if not np.isin(rating, np.arange(1, 7)).all():
         wrong = rating[~np.isin(rating, np.arange(1, 7))][0]
         raise TuringTestError(f"column 'rating' must hold whole numbers of 1 to 6 or be empty, not {wrong:g}")
+    for name in ("response_ms", "exposure_ms", "shown_ms"):
+        if ((columns[name] < 0) | np.isinf(columns[name])).any():
+            raise TuringTestError(f"column {name!r} must hold milliseconds, 0 or more, or be empty")
+    prevalence = columns["prevalence"]
+    if ((prevalence < 0) | (prevalence > 1)).any():
+        raise TuringTestError("column 'prevalence' must hold probabilities, 0 to 1, or be empty")
     return Votes(**columns)
 
 
@@ -172,6 +185,11 @@ def read_votes(path: str | Path) -> Votes:
     """
     try:
         with Path(path).open(newline="", encoding="utf-8") as file:
-            return votes_from_rows(csv.DictReader(file))
+            reader = csv.DictReader(file)
+            rows = list(reader)
+        for number, row in enumerate(rows, 1):
+            if None in row:
+                raise TuringTestError(f"{path}: vote {number} has more cells than the first line has names")
+        return votes_from_rows(rows)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise TuringTestError(f"{path} cannot be read as a table of votes (CSV): {error}") from error
+        raise TuringTestError(f"{path} cannot be read as a table of votes (CSV): {short(error)}") from error

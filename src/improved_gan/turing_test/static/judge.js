@@ -14,6 +14,7 @@ const status = document.getElementById("status");
 const card = document.getElementById("card");
 const kept = (session) => `answer ${base} ${session}`; // each judge of a shared browser has a session
 const MOST_MS = 3600000; // a time that is longer counts as an hour
+const GESTURE_MS = 400; // a second click, tap or key so soon is the same gesture's, not a second decision
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 const frame = () => new Promise((done) => requestAnimationFrame(done));
 
@@ -23,7 +24,16 @@ let shownMs = null; // how long it stood there (timed)
 let open = false; // whether an answer is taken now
 let ahead = []; // pictures of the next trial, loading
 let acknowledged = -1; // the trial whose card was read
+let decidedAt = -Infinity; // when the last answer was given, or the last card read
+let openedAt = 0; // since when answers of this trial are taken
+let pressedAt = 0; // when the last press of a pointer began
 let turn = 0; // so that an older presentation stops when a newer one begins
+
+// One gesture, one decision: nothing is taken until the last gesture is surely over.
+const settle = () => sleep(Math.max(0, decidedAt + GESTURE_MS - performance.now()));
+// A click counts if its press began after the trial was opened, and if it is not the second of a double click. Keyboard
+// and screen reader click without a press (detail 0).
+const isNew = (event) => event.detail === 0 || (event.detail === 1 && pressedAt >= openedAt);
 
 const url = (token) => `${base}/picture/${token}.png`;
 
@@ -113,13 +123,23 @@ function say(text, kind) {
   status.className = `status ${kind || ""}`;
 }
 
-function showCard(heading, text) {
+async function showCard(heading, text) {
+  await settle();
   document.getElementById("card-heading").textContent = heading;
   document.getElementById("card-text").textContent = text;
   card.hidden = false;
   const button = document.getElementById("card-button");
   button.focus();
-  return new Promise((done) => { button.onclick = () => { card.hidden = true; button.blur(); done(); }; });
+  openedAt = performance.now();
+  return new Promise((done) => {
+    button.onclick = (event) => {
+      if (!isNew(event)) return;
+      decidedAt = performance.now();
+      card.hidden = true;
+      button.blur();
+      done();
+    };
+  });
 }
 
 async function present(state) {
@@ -144,8 +164,11 @@ async function present(state) {
   await frame();
   if (mine !== turn) return undefined;
   if (design !== "timed") shownAt = performance.now();
+  await settle();
+  if (mine !== turn) return undefined;
   document.getElementById("pictures").setAttribute("aria-busy", "false");
   for (const button of buttons) button.disabled = false;
+  openedAt = performance.now();
   open = true;
   ahead = state.next.map((token) => Object.assign(new Image(), { src: url(token) }));
   return undefined;
@@ -210,6 +233,7 @@ async function tell({ correct, truth }) {
 async function vote(choice) {
   if (!open) return;
   open = false;
+  decidedAt = performance.now();
   const answer = {
     session: trial.session,
     number: trial.position,
@@ -241,13 +265,26 @@ const keys = {
 };
 keys.timed = keys.yes_no;
 
+// A key that is held down, or a key that bounces, is one gesture; also where it clicks the button that has the focus.
+const held = new Set();
+const clear = () => held.clear();
+addEventListener("pointerdown", (event) => { pressedAt = event.timeStamp; }, { capture: true, passive: true });
+addEventListener("keyup", (event) => held.delete(event.code || event.key), true);
+addEventListener("blur", clear);
 addEventListener("keydown", (event) => {
+  const code = event.code || event.key;
+  const again = event.repeat || held.has(code);
+  if (!event.ctrlKey && !event.metaKey && !event.altKey) held.add(code);
+  if (again && (event.key === "Enter" || event.key === " ")) event.preventDefault();
+  if (again) return;
   const choice = keys[design][event.key.length === 1 ? event.key.toLowerCase() : event.key];
-  if (choice === undefined || event.repeat || event.ctrlKey || event.metaKey || event.altKey || !card.hidden) return;
+  if (choice === undefined || event.ctrlKey || event.metaKey || event.altKey || !card.hidden) return;
   event.preventDefault();
   vote(choice);
 });
-for (const button of buttons) button.addEventListener("click", () => vote(button.dataset.choice));
+for (const button of buttons) {
+  button.addEventListener("click", (event) => { if (isNew(event)) vote(button.dataset.choice); });
+}
 addEventListener("resize", fit);
 addEventListener("pageshow", (event) => { if (event.persisted) load(); });
 fit();
