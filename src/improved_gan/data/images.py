@@ -10,20 +10,25 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from improved_gan.data.dataset import DataError
+from improved_gan.data.pixel_values import Stored, file_values, is_deep, natural_range, stored_as, to_eight_bits
+from improved_gan.data.value_range import ValueRange
 
 __all__ = [
     "IMAGE_SUFFIXES",
     "Converted",
+    "FileValues",
     "Header",
     "decode_image",
     "decode_square",
     "find_images",
     "read_header",
     "read_image",
+    "read_values",
 ]
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
@@ -60,7 +65,13 @@ def find_images(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def read_image(
-    path: Path, shape: Sequence[int], *, fit: bool = False, invert: bool = False, content: bytes | None = None
+    path: Path,
+    shape: Sequence[int],
+    *,
+    fit: bool = False,
+    invert: bool = False,
+    content: bytes | None = None,
+    values: ValueRange | None = None,
 ) -> Tensor:
     """One image of the shape that a network expects.
 
@@ -71,6 +82,7 @@ def read_image(
             (antialiased); otherwise a picture of another size or mode is an error.
         invert: swap dark and light at the end, for networks that were trained on white strokes on black.
         content: of the file, where it was read before (an archive's entry); `path` is then its name for errors.
+        values: black and white in the values of the file; None where its kind says it. Only with `fit`.
 
     Returns:
         (C, H, W) uint8.
@@ -81,9 +93,9 @@ def read_image(
     channels, height, width = shape
     mode, accepted = _MODES[channels]
     with _decoding(path):
-        image, _ = _load(path if content is None else io.BytesIO(content))
+        image, stored, _ = _load(path if content is None else io.BytesIO(content))
         if fit:
-            image = _in_mode(image, mode, path)[0].resize((width, height), Image.Resampling.BICUBIC)
+            image = _in_mode(image, stored, mode, path, values)[0].resize((width, height), Image.Resampling.BICUBIC)
         elif image.mode not in accepted or image.size != (width, height):
             raise DataError(
                 f"{path} is {image.width}x{image.height} in mode {image.mode}, the run was trained on {width}x{height} "
@@ -101,26 +113,35 @@ class Converted(NamedTuple):
     conversions: tuple[str, ...]
 
 
-def decode_image(content: bytes, name: object, *, channels: int = 3, size: tuple[int, int] | None = None) -> Converted:
+def decode_image(
+    content: bytes,
+    name: object,
+    *,
+    channels: int = 3,
+    size: tuple[int, int] | None = None,
+    values: ValueRange | None = None,
+) -> Converted:
     """An image file's content, converted by one rule whatever it is.
 
-    Turned by the camera's orientation where it can be read; 16 bits scaled to 8; put on white where transparent;
-    palette, CMYK and greyscale to the wanted mode; the first picture of an animation. 32-bit pictures, whose black and
-    white are not known, and pictures of more than 89 million pixels are refused.
+    Turned by the camera's orientation where it can be read; 12 and 16 bits scaled to 8, other numbers by a value range;
+    put on white where transparent; palette, CMYK and greyscale to the wanted mode; the first picture of an animation.
+    Refused are signed, 32-bit and floating-point pictures without a value range, as their black and white are not
+    known, NaN and infinite pixels, and pictures of more than 89 million pixels.
 
     Args:
         content: of the file.
         name: for errors.
         channels: 3 for colour, 1 for greyscale.
         size: (H, W) to scale to (bicubic, antialiased); None keeps the size.
+        values: black and white in the values of the file; None where its kind says it.
 
     Raises:
         DataError: unreadable, truncated, refused, or far too large.
     """
     mode, _ = _MODES[channels]
     with _decoding(name):
-        image, conversions = _load(io.BytesIO(content))
-        image, more = _in_mode(image, mode, name)
+        image, stored, conversions = _load(io.BytesIO(content))
+        image, more = _in_mode(image, stored, mode, name, values)
         if size is not None and image.size != (size[1], size[0]):
             image = image.resize((size[1], size[0]), Image.Resampling.BICUBIC)
             more.append(f"scaled to {size[1]} x {size[0]} (bicubic)")
@@ -128,7 +149,9 @@ def decode_image(content: bytes, name: object, *, channels: int = 3, size: tuple
     return Converted(torch.from_numpy(array).permute(2, 0, 1).contiguous(), (*conversions, *more))
 
 
-def decode_square(content: bytes, name: object, *, channels: int, size: int) -> Tensor:
+def decode_square(
+    content: bytes, name: object, *, channels: int, size: int, values: ValueRange | None = None
+) -> Tensor:
     """An image file's content as a square: the largest central square of the picture, scaled.
 
     Mode, orientation and transparency by the rule of `decode_image`; bicubic, antialiased, smaller or larger. Of a JPEG
@@ -139,6 +162,7 @@ def decode_square(content: bytes, name: object, *, channels: int, size: int) -> 
         name: for errors.
         channels: 3 for colour, 1 for greyscale.
         size: pixels of a side.
+        values: black and white in the values of the file; None where its kind says it.
 
     Returns:
         (C, size, size) uint8.
@@ -147,16 +171,43 @@ def decode_square(content: bytes, name: object, *, channels: int, size: int) -> 
         DataError: as `decode_image`.
     """
     with _decoding(name):
-        image, _ = _load(io.BytesIO(content), at_least=2 * size)
-        image, _ = _in_mode(image, _MODES[channels][0], name)
-        side = min(image.size)
-        left, top = (image.width - side) // 2, (image.height - side) // 2
-        if image.size != (side, side):
-            image = image.crop((left, top, left + side, top + side))
+        image, stored, _ = _load(io.BytesIO(content), at_least=2 * size)
+        image, _ = _in_mode(image, stored, _MODES[channels][0], name, values)
+        image, side = _central_square(image), min(image.size)
         if side != size:
             image = image.resize((size, size), Image.Resampling.BICUBIC)
     array = np.array(image, dtype=np.uint8).reshape(size, size, channels)
     return torch.from_numpy(array).permute(2, 0, 1)
+
+
+def _central_square(image: Image.Image) -> Image.Image:
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    return image if image.size == (side, side) else image.crop((left, top, left + side, top + side))
+
+
+class FileValues(NamedTuple):
+    """The numbers in a picture's largest central square, and what its kind says of black and white."""
+
+    numbers: NDArray[np.generic]  # (H, H) or (H, H, C): uint8, int8, uint16, int32, uint32 or float32
+    natural: ValueRange | None  # None where the kind does not say it
+    bits: int  # of a channel
+    coloured: bool  # then, of more than 8 bits, the numbers are the upper 8 of each channel
+
+
+def read_values(content: bytes, name: object) -> FileValues:
+    """The values of a picture as its file has them.
+
+    Raises:
+        DataError: as `decode_image`, but for kinds whose black and white are not known.
+    """
+    with _decoding(name):
+        image, stored, _ = _load(io.BytesIO(content))
+        square = _central_square(image)
+        natural, coloured = natural_range(image, stored), not (is_deep(image, stored) or image.mode in ("1", "L"))
+        plain = square.convert("RGB" if coloured else "L") if not is_deep(image, stored) else square
+        upper = stored._replace(bits=8) if coloured else stored
+        return FileValues(file_values(plain, upper, name), natural, stored.bits, coloured)
 
 
 class Header(NamedTuple):
@@ -175,7 +226,7 @@ def read_header(content: bytes, name: object) -> Header:
     """
     with _decoding(name), _opened(io.BytesIO(content)) as image:
         _refuse_bombs(image)
-        return Header(image.width, image.height, image.mode not in ("1", "L", "LA", "La") and image.mode[0] != "I")
+        return Header(image.width, image.height, image.mode not in ("1", "L", "LA", "La") and image.mode[0] not in "IF")
 
 
 @contextmanager
@@ -192,15 +243,16 @@ def _decoding(name: object) -> Iterator[None]:
         raise DataError(f"{name} cannot be read: {' '.join(reason.split()) or type(error).__name__}") from error
 
 
-def _load(file: Path | io.BytesIO, *, at_least: int | None = None) -> tuple[Image.Image, list[str]]:
+def _load(file: Path | io.BytesIO, *, at_least: int | None = None) -> tuple[Image.Image, Stored, list[str]]:
     with _opened(file) as opened:
         _refuse_bombs(opened)
+        stored = stored_as(opened)
         if at_least is not None:
             opened.draft(None, (at_least, at_least))  # only JPEG knows how
         animated = getattr(opened, "n_frames", 1) > 1
         opened.load()
         _refuse_bombs(opened)  # a damaged animation may have grown
-        return opened.copy(), ["first picture of an animation"] if animated else []
+        return opened.copy(), stored, ["first picture of an animation"] if animated else []
 
 
 def _opened(file: Path | io.BytesIO) -> Image.Image:
@@ -225,20 +277,20 @@ def _turned(image: Image.Image) -> Image.Transpose | None:
         return None
 
 
-def _in_mode(image: Image.Image, mode: str, name: object) -> tuple[Image.Image, list[str]]:
+def _in_mode(
+    image: Image.Image, stored: Stored, mode: str, name: object, values: ValueRange | None
+) -> tuple[Image.Image, list[str]]:
     """Upright, 8 bits, opaque, and in the mode; and what that took."""
     done = []
-    if image.mode in ("I", "F"):
-        raise DataError(
-            f"{name} has mode {image.mode}, whose black and white are not known: convert it to 8 or 16 bits"
-        )
     turn = _turned(image)
     if turn is not None:
         image = image.transpose(turn)
         done.append("turned upright")
-    if image.mode.startswith("I;16"):  # Pillow's own conversion would clip at 255
-        image = Image.fromarray((np.asarray(image, dtype=np.uint32) // 257).astype(np.uint8))
-        done.append("16 bits scaled to 8")
+    if values is not None:
+        done.append(f"values {values} to 0:255")
+    elif stored.bits > 8:
+        done.append(f"{stored.bits} bits scaled to 8")
+    image = to_eight_bits(image, stored, values, name)  # Pillow's own conversion would clip at 255
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")

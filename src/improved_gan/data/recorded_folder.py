@@ -1,7 +1,8 @@
 """The images of a run on a user's folder, read again as the run has recorded them: same parts, labels and content.
 
 A run folder keeps `images.csv` (file, part, label, sha256 of each image) and `images.json` (the report: where the
-images lay, their size), so that neither the labels file nor the share of validation images has to be given again.
+images lay, their size, their value range), so that neither the labels file nor the share of validation images has to be
+given again.
 """
 
 import csv
@@ -19,6 +20,7 @@ from improved_gan.data.download import cache_folder
 from improved_gan.data.image_scan import Scan, scan_images
 from improved_gan.data.image_sources import open_images
 from improved_gan.data.in_order import num_workers
+from improved_gan.data.value_range import ValueRange, stored_range
 
 __all__ = ["HEADER", "IMAGES_FILE", "REPORT_FILE", "load_recorded", "recorded_path"]
 
@@ -38,14 +40,14 @@ def load_recorded(images: Path | None, *, run: Path, class_names: Sequence[str])
     Raises:
         DataError: nothing was recorded, the images are not there, or some have changed.
     """
-    rows, path, size = _read(run)
+    rows, path, size, values = _read(run)
     images = path if images is None else images
     if not images.exists():
         raise DataError(f"the images of {run} lay in {images}, which is not there: name the folder with --data")
     scan = scan_images(open_images(images), workers=num_workers())
     places = _places(rows, scan, images, run)
     folder = cache_folder() / "decoded"
-    decoded = decode_images(scan, channels=3, size=size, folder=folder, workers=num_workers())
+    decoded = decode_images(scan, channels=3, size=size, folder=folder, workers=num_workers(), values=values)
     # Where an image of the scan lies among those that could be decoded.
     decodable = np.setdiff1d(np.arange(len(scan)), np.fromiter(decoded.bad, dtype=np.int64))
     places = np.searchsorted(decodable, places)
@@ -64,6 +66,7 @@ def load_recorded(images: Path | None, *, run: Path, class_names: Sequence[str])
         test_kind=kind,
         held_out=tuple((np.setdiff1d(inside, training) - training[0]).tolist()),
         digest=scan.digest(),
+        value_range=None if values is None else (values.low, values.high),
     )
 
 
@@ -75,18 +78,19 @@ def recorded_path(run: Path) -> Path | None:
         return None
 
 
-def _read(run: Path) -> tuple[list[list[str]], Path, int]:
-    """The rows, where the images lay, and the pixels of a side."""
+def _read(run: Path) -> tuple[list[list[str]], Path, int, ValueRange | None]:
+    """The rows, where the images lay, the pixels of a side, and the value range."""
     try:
         with (run / IMAGES_FILE).open(newline="", encoding="utf-8", errors="surrogateescape") as text:
             rows = [row for row in csv.reader(text) if len(row) == len(HEADER) and row != HEADER]
         report = json.loads((run / REPORT_FILE).read_text(encoding="utf-8", errors="surrogateescape"))
         path, size = Path(report["path"]), int(report["size"])
+        values = stored_range(report.get("value_range"))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{run} does not say which images it was trained on ({error}): train it again") from error
     if not any(row[1] == "train" for row in rows):
         raise DataError(f"{run / IMAGES_FILE} names no training image: train the run again")
-    return rows, path, size
+    return rows, path, size, values
 
 
 def _places(rows: list[list[str]], scan: Scan, images: Path, run: Path) -> np.ndarray:
