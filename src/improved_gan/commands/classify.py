@@ -1,9 +1,17 @@
-"""`improved-gan classify`: label, class probabilities, realness and uncertainty of images, as CSV; a page to label."""
+"""`improved-gan classify`: label, class probabilities, realness and uncertainty of images, as CSV; a page to label.
+
+Where classes are known, the error; of single images, the label.
+"""
 
 import hashlib
+import json
+import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -11,17 +19,22 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
+from improved_gan.commands.accuracy import Truth, measure, show_accuracy, truth_of
 from improved_gan.commands.review import ReviewOptions, write_review
 from improved_gan.data.dataset import DataError, unit_range
-from improved_gan.data.image_sources import Read
+from improved_gan.data.image_sources import Read, is_archive
 from improved_gan.data.in_order import in_chunks, in_order, num_workers
-from improved_gan.data.recorded_folder import recorded_path
+from improved_gan.data.range_watch import MEASURED, RangeWatch, uses_little
+from improved_gan.data.recorded_folder import hashes_of_part, recorded_path
+from improved_gan.data.value_range import ValueRange, stored_range
+from improved_gan.labelling.choice import rows_of
 from improved_gan.labelling.predictions import Finished, Predictions
 from improved_gan.labelling.reading import Decode, ImageList, decoder
 from improved_gan.labelling.uncertainty import entropy
 from improved_gan.metrics.network import digest_of
 from improved_gan.recipes.trained import Trained, choose_device, load_trained
 from improved_gan.techniques import real_logit
+from improved_gan.training.checkpoints import write_atomically
 from improved_gan.training.errors import InterruptedRunError, RunError
 from improved_gan.training.interruption import StopRequest, listen_for_signals
 from improved_gan.training.reporting import say, warn
@@ -29,6 +42,7 @@ from improved_gan.training.reporting import say, warn
 __all__ = ["run_classification"]
 
 _TOGETHER = 8  # images that a thread takes at a time: waiting ones are in memory
+_MOST_SINGLE = 20  # images whose labels are printed
 _BATCH = 64  # always whole: how a product is cut, and with it the last bit, depends on its rows
 
 
@@ -40,24 +54,42 @@ class _Read:
     changed: int = 0
     good: list[tuple[str, str, Tensor]] = field(default_factory=list)  # file, sha256, (C, H, W) uint8
     bad: list[tuple[str, str]] = field(default_factory=list)
+    dark: list[tuple[str, bytes]] = field(default_factory=list)  # content of some that use few grey levels
 
 
 def run_classification(
     run: Path,
     images: list[Path],
     *,
-    out: Path,
+    out: Path | None,
     fit: bool,
     invert: bool = False,
+    values: ValueRange | None = None,
     device: str | None,
     console: Console,
     workers: int | None = None,
+    labels: Path | None = None,
+    json_file: Path | None = None,
     review: ReviewOptions | None = None,
 ) -> int:
     """Classify every image that can be read, a row each; a stopped run goes on, a finished one does only what is new.
 
     Columns: file, label, p(CLASS) for each class (their sum is 1), realness (D(x), the probability that the image is
     real rather than generated; paper, section 5), entropy (of the class probabilities, in nats), sha256 (of the file).
+
+    Args:
+        run: folder of the run.
+        images: files, folders, archives.
+        out: the CSV file; None keeps none.
+        fit: convert and scale images that are not of the run's shape.
+        invert: swap dark and light.
+        values: black and white in the values of the files; None takes the run's own range, where it has one.
+        device: None for a GPU where there is one.
+        console: where to print.
+        workers: threads that decode.
+        labels: a file with classes to compare with; None takes those of class folders, where there are any.
+        json_file: where to write the error and all that belongs to it.
+        review: a page of images to label; needs `out`.
 
     Returns:
         How many images could not be read; each was reported on the console.
@@ -69,25 +101,44 @@ def run_classification(
     trained = load_trained(run, device=choose_device(device), warn=partial(warn, console))
     _check_classes(trained, run, console)
     found = ImageList(images, root=None if review is None else recorded_path(run))
-    decode = decoder_of(trained, fit=fit, invert=invert)
-    try:
-        with Predictions(out, _columns(trained), _identity(trained, fit=fit, invert=invert)) as predictions:
-            work = _Classification(trained, found, predictions, console, decode)
-            finished = work.run(workers or num_workers())
-    except OSError as error:
-        raise RunError(f"could not write {out}: {error.strerror or error}") from error
-    if not finished.rows:
-        raise DataError(f"none of the {len(found)} images could be read, so nothing was written")
-    _tell(finished, work, out, console)
-    if review is not None:
-        write_review(trained, found, out, review, decode, console)
+    truth = truth_of(found, trained.class_names, labels)
+    if truth is None and json_file is not None:
+        raise DataError(
+            f"--json is for the error, and no class is known: name folders after classes of the run "
+            f"({', '.join(trained.class_names[:5])} ...), or give --labels FILE"
+        )
+    values = values or stored_range(trained.settings.get("value_range"))
+    decode = decoder_of(trained, fit=fit, invert=invert, values=values)
+    with ExitStack() as stack:
+        file = out or Path(stack.enter_context(tempfile.TemporaryDirectory())) / "predictions.csv"
+        try:
+            identity = _identity(trained, fit=fit, invert=invert, values=values)
+            with Predictions(file, _columns(trained), identity) as predictions:
+                work = _Classification(trained, found, predictions, console, decode, RangeWatch(values))
+                finished = work.run(workers or num_workers())
+        except OSError as error:
+            raise RunError(f"could not write {file}: {error.strerror or error}") from error
+        if not finished.rows:
+            raise DataError(f"none of the {len(found)} images could be read, so nothing was written")
+        _tell(finished, work, out, console)
+        _tell_single(images, file, console)
+        if truth is not None:
+            _tell_accuracy(run, trained, truth, file, json_file, console)
+        if review is not None and out is not None:
+            write_review(run, trained, found, out, review, decode, console, values=values)
     return len(work.bad)
 
 
-def decoder_of(trained: Trained, *, fit: bool, invert: bool) -> Decode:
-    """How this run wants its images; one of `train folder` takes any, as it did in training."""
+def decoder_of(trained: Trained, *, fit: bool, invert: bool, values: ValueRange | None = None) -> Decode:
+    """How this run wants its images; one of `train folder` takes any, as it did in training.
+
+    Raises:
+        RunError: a value range without `fit`, where images are not converted.
+    """
     square = trained.settings["recipe"] == "folder"
-    return decoder(trained.image_shape, fit=fit, invert=invert, square=square)
+    if values is not None and not (square or fit):
+        raise RunError(f"--value-range {values} converts images, which this run's images only are with --fit: add it")
+    return decoder(trained.image_shape, fit=fit, invert=invert, square=square, values=values)
 
 
 @torch.no_grad()
@@ -107,7 +158,7 @@ def _columns(trained: Trained) -> list[str]:
     return ["file", "label", *(f"p({name})" for name in trained.class_names), "realness", "entropy", "sha256"]
 
 
-def _identity(trained: Trained, *, fit: bool, invert: bool) -> dict[str, object]:
+def _identity(trained: Trained, *, fit: bool, invert: bool, values: ValueRange | None) -> dict[str, object]:
     """All that a row depends on beside the image."""
     return {
         "format": 1,
@@ -118,6 +169,7 @@ def _identity(trained: Trained, *, fit: bool, invert: bool) -> dict[str, object]
         "image_shape": list(trained.image_shape),
         "fit": fit,
         "invert": invert,
+        "value_range": None if values is None else [values.low, values.high],
     }
 
 
@@ -131,9 +183,11 @@ class _Classification:
         predictions: Predictions,
         console: Console,
         decode: Decode,
+        watch: RangeWatch,
     ) -> None:
         self.trained, self.images, self.predictions, self.console = trained, images, predictions, console
-        self.decode = decode
+        self.decode, self.watch = decode, watch
+        self.measured = frozenset(islice(images.files(), MEASURED))  # the same whatever thread is first
         self.bad: set[str] = set()
         self.known = self.changed = self.judged = 0
         self.stop = StopRequest()
@@ -155,6 +209,9 @@ class _Classification:
             advance(read.known + len(read.good) + len(read.bad))
             self.known, self.changed = self.known + read.known, self.changed + read.changed
             self._report(read.bad)
+            self.watch.measure(read.dark)
+            for _, _, pixels in read.good:
+                self.watch.add(pixels)
             waiting += read.good
             while len(waiting) >= _BATCH:
                 yield waiting[:_BATCH]
@@ -170,7 +227,7 @@ class _Classification:
 
     def _read(self, some: list[tuple[str, Read]]) -> _Read:
         known = changed = 0
-        good, bad = [], []
+        good, bad, dark = [], [], []
         for file, read in some:
             try:
                 content = read()
@@ -180,12 +237,14 @@ class _Classification:
                     known += 1
                     continue
                 good.append((file, digest, self.decode(file, content)))
+                if file in self.measured and uses_little(good[-1][2]):
+                    dark.append((file, content))
                 changed += state == "changed"
             except DataError as error:
                 bad.append((file, str(error)))
             except OSError as error:
                 bad.append((file, f"{file} cannot be read: {error.strerror or error}"))
-        return _Read(known, changed, good, bad)
+        return _Read(known, changed, good, bad, dark)
 
     def _report(self, bad: list[tuple[str, str]]) -> None:
         for file, reason in bad:
@@ -216,12 +275,51 @@ def _bar(console: Console) -> Progress:
     return Progress(*columns, console=console, disable=not console.is_terminal, speed_estimate_period=60)
 
 
-def _tell(finished: Finished, work: _Classification, out: Path, console: Console) -> None:
+def _tell(finished: Finished, work: _Classification, out: Path | None, console: Console) -> None:
+    if (warning := work.watch.warning()) is not None:
+        warn(console, warning)
     if not finished.changed:
         say(console, f"nothing to do: {out} holds all {finished.rows} images as they are")
         return
     counts = ", ".join(f"{label}: {count}" for label, count in sorted(finished.labels.items()))
-    say(console, f"{finished.rows} images classified into {out} ({counts})")
+    say(console, f"{finished.rows} images classified{'' if out is None else f' into {out}'} ({counts})")
+    if out is None:
+        say(console, "nothing was written: --out CSV keeps a row an image")
     if work.known:
         say(console, f"of these {work.known} were done before, {work.changed} had changed since, "
                      f"{work.judged - work.changed} were new")  # fmt: skip
+
+
+def _tell_single(images: list[Path], predictions: Path, console: Console) -> None:
+    """Label and probability of each image that was named itself."""
+    single = {
+        file for path in images if path.is_file() and not is_archive(path.name) for file in ImageList([path]).files()
+    }
+    if not single or len(single) > _MOST_SINGLE:
+        return
+    rows = rows_of(predictions)
+    names = [name[2:-1] for name in next(rows) if name.startswith("p(")]
+    for row in rows:
+        if row[0] in single:
+            likeliest = Counter(dict(zip(names, map(float, row[2:]), strict=False))).most_common(3)
+            (label, probability), *others = likeliest
+            rest = ", ".join(f"{name} {share:.1%}" for name, share in others)
+            say(console, f"{row[0]}: {label}, probability {probability:.1%} (then {rest})")
+
+
+def _tell_accuracy(
+    run: Path, trained: Trained, truth: Truth, predictions: Path, json_file: Path | None, console: Console
+) -> None:
+    found = measure(predictions, truth, trained.class_names, trained_on=hashes_of_part(run, "train"))
+    show_accuracy(found, console)
+    if json_file is None:
+        return
+    about = {
+        "format": 1,
+        "run": str(run),
+        "step": trained.step,
+        "weights_sha256": digest_of(trained.discriminator.state_dict()),
+    }
+    json_file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(json_file, json.dumps(about | found.as_dict(), indent=1).encode(errors="surrogateescape"))
+    say(console, f"written: {json_file}")

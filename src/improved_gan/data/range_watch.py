@@ -79,12 +79,12 @@ class RangeWatch:
                 break
             for one in self._files:
                 counts.add(one.numbers)
-        found = ValueRange(*sorted(_apart(*counts.percentiles().values())))
+        low_value, high_value = counts.percentiles().values()
         bits = max(one.bits for one in self._files)
         white = max((one.natural.high for one in self._files if one.natural), default=255)
         return (
-            f"{told}: the files hold values from {found.low:g} to {found.high:g}, and white is {white:g} "
-            f"({bits} bits): {_remedy(str(found))}"
+            f"{told}: the files hold values from {low_value:g} to {high_value:g}, and white is {white:g} "
+            f"({bits} bits): {_remedy(str(_guess(low_value, high_value)))}"
         )
 
 
@@ -106,8 +106,15 @@ def _remedy(values: str) -> str:
     )
 
 
-def _apart(low: float, high: float) -> tuple[float, float]:
-    return (low, high) if low < high else (low, low + 1)
+def _guess(low: float, high: float) -> ValueRange:
+    """A range to try: of a camera that counts from 0 to a power of two, else what was found.
+
+    >>> str(_guess(100, 3300)), str(_guess(40000, 42000))
+    ('0:4095', '40000:42000')
+    """
+    if 0 <= low < high / 4 and high == int(high):
+        return ValueRange(0, 2 ** int(high).bit_length() - 1)
+    return ValueRange(low, max(high, low + 1))
 
 
 def _ends(levels: NDArray[np.int64]) -> tuple[int, int]:

@@ -22,7 +22,7 @@ from improved_gan.data.image_sources import open_images
 from improved_gan.data.in_order import num_workers
 from improved_gan.data.value_range import ValueRange, stored_range
 
-__all__ = ["HEADER", "IMAGES_FILE", "REPORT_FILE", "load_recorded", "recorded_path"]
+__all__ = ["HEADER", "IMAGES_FILE", "REPORT_FILE", "hashes_of_part", "load_recorded", "recorded_path"]
 
 IMAGES_FILE = "images.csv"
 REPORT_FILE = "images.json"
@@ -76,6 +76,15 @@ def recorded_path(run: Path) -> Path | None:
         return Path(json.loads((run / REPORT_FILE).read_text(encoding="utf-8", errors="surrogateescape"))["path"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def hashes_of_part(run: Path, part: str) -> frozenset[str]:
+    """SHA-256 of each image of a run's part ("train", "validation", "test"); none where the run does not say it."""
+    try:
+        with (run / IMAGES_FILE).open(newline="", encoding="utf-8", errors="surrogateescape") as text:
+            return frozenset(row[3] for row in csv.reader(text) if len(row) == len(HEADER) and row[1] == part)
+    except (OSError, csv.Error):
+        return frozenset()
 
 
 def _read(run: Path) -> tuple[list[list[str]], Path, int, ValueRange | None]:

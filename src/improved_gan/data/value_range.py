@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from improved_gan.data.dataset import DataError
 
-__all__ = ["Bound", "ValueRange", "WantedRange", "parse_value_range", "stored_range"]
+__all__ = ["Bound", "ValueRange", "WantedRange", "parse_plain_range", "parse_value_range", "stored_range"]
 
 _FORM = "give LOW:HIGH in the values of the files (0:4095), or percentiles of the training images (0.5%:99.5%)"
 
@@ -112,6 +112,24 @@ def parse_value_range(text: str) -> WantedRange:
     if low.percent == high.percent and not low.number < high.number:
         raise DataError(f"--value-range {text!r}: the first is not below the second: {_FORM}")
     return WantedRange(low, high)
+
+
+def parse_plain_range(text: str) -> ValueRange:
+    """The same where there are no training images to take percentiles of.
+
+    Raises:
+        DataError: as `parse_value_range`, or percentiles.
+
+    >>> parse_plain_range("0:4095")
+    ValueRange(low=0.0, high=4095.0)
+    """
+    wanted = parse_value_range(text)
+    if wanted.percentiles:
+        raise DataError(
+            f"--value-range {wanted}: percentiles are those of training images, so only `train folder` takes them: "
+            "give LOW:HIGH in the values of the files"
+        )
+    return wanted.resolved({})
 
 
 def stored_range(stored: object) -> ValueRange | None:
