@@ -38,7 +38,7 @@ class ValueRange:
 
     def to_bytes(self, values: NDArray[np.generic]) -> NDArray[np.uint8]:
         """Grey levels (uint8) of values of any number type, none of them NaN."""
-        levels = (values.astype(np.float64) - self.low) * (255 / (self.high - self.low))
+        levels = 255 * (values.astype(np.float64) - self.low) / (self.high - self.low)
         return np.rint(levels.clip(0, 255)).astype(np.uint8)
 
     def __str__(self) -> str:
