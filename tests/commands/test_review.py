@@ -44,7 +44,10 @@ def test_the_least_certain_images_are_on_the_page(trained_run: Path, images: Pat
     assert shown == [name for name in names if name != "copy.png"][:8]
     assert "8 images to label, the least certain" in text
     assert data["classes"] == list("0123456789")
-    assert data["command"] == f"improved-gan train folder --images {images} --labels labels.csv"
+    again = trained_run.with_name(f"{trained_run.name}-2")
+    assert data["command"] == f"improved-gan train folder --images {images} --labels labels.csv --out {again}"
+    assert data["command"] in text.replace("\n", "")
+    assert "put it here as labels.csv, and train again with the labels" in text
 
 
 def test_earlier_labels_are_kept_and_not_asked_for_again(trained_run: Path, images: Path, tmp_path: Path) -> None:
@@ -118,4 +121,7 @@ def test_a_part_of_the_runs_own_images_is_named_as_the_whole_is(
     data, shown, _ = go(run, images / "unlabelled", num=5, labels=tmp_path / "old.csv")
     assert all(name.startswith("unlabelled/") and (images / name).is_file() for name in shown)
     assert data["earlier"] == {f"3/{number:02d}.png": "3" for number in range(10)} | {"unlabelled/12.png": "7"}
-    assert data["command"] == f"improved-gan train folder --images {images} --labels labels.csv"
+    again = trained_run.with_name(f"{trained_run.name}-2")
+    assert data["command"] == f"improved-gan train folder --images {images} --labels labels.csv --out {again}"
+    assert data["command"] in text.replace("\n", "")
+    assert "put it here as labels.csv, and train again with the labels" in text

@@ -16,6 +16,7 @@ from rich.text import Text
 from torch import Tensor
 
 from improved_gan.data.folder_layout import layout_of
+from improved_gan.data.image_sources import is_archive
 from improved_gan.data.labels_file import read_labels
 from improved_gan.labelling.choice import rows_of
 from improved_gan.labelling.reading import ImageList
@@ -104,7 +105,8 @@ class Accuracy:
 def truth_of(images: ImageList, class_names: Sequence[str], labels: Path | None) -> Truth | None:
     """The classes that a labels file gives, else those of folders; None where neither says any.
 
-    Folders say classes if one of them has the name of a class of the run.
+    Folders say classes if one of them has the name of a class of the run; of images that were named one by one they are
+    not asked.
 
     Raises:
         DataError: a labels file that cannot be used.
@@ -115,7 +117,7 @@ def truth_of(images: ImageList, class_names: Sequence[str], labels: Path | None)
         return Truth(f"labels file {labels}", classes)
     known = {name.strip() for name in class_names}
     by_folder: dict[str, str] = {}
-    for prefix, source in images.parts:
+    for prefix, source in (part for part in images.parts if part[1].path.is_dir() or is_archive(part[1].path.name)):
         by_folder |= _of_folders(prefix, source.names, known)
     return Truth("class folders", by_folder) if known & set(by_folder.values()) else None
 
