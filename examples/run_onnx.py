@@ -13,7 +13,7 @@ import onnxruntime
 from PIL import Image, ImageOps
 
 
-def eight_bits(image: Image.Image, file: Path, values: dict | None) -> Image.Image:
+def eight_bits(image: Image.Image, file: Path, values: dict[str, float] | None) -> Image.Image:
     """16 bits and other numbers to 8, by the card's values of black and white; Pillow itself would cut off at 255."""
     low, high = (values["low"], values["high"]) if values else (0, 65535 if image.mode[0] == "I" else 255)
     if image.mode[0] not in "IF" and (values is None or high > 255):
@@ -26,7 +26,9 @@ def eight_bits(image: Image.Image, file: Path, values: dict | None) -> Image.Ima
     return Image.fromarray(np.rint(np.clip(255 * (numbers - low) / (high - low), 0, 255)).astype(np.uint8))
 
 
-def read(file: Path, height: int, width: int, channels: int, *, crop: bool, values: dict | None = None) -> np.ndarray:
+def read(
+    file: Path, height: int, width: int, channels: int, *, crop: bool, values: dict[str, float] | None = None
+) -> np.ndarray:
     """As in training: upright, on white where transparent, where the card says so the central square, scaled."""
     with Image.open(file) as opened:
         if crop:

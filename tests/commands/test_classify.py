@@ -265,7 +265,7 @@ def test_twelve_bits_are_told_and_a_value_range_mends_them(trained_run: Path, im
         columns = [f"p({digit})" for digit in range(10)]
         for one, other in zip(csv.DictReader(file), plain, strict=True):
             assert [one[name] for name in columns] == [other[name] for name in columns]
-    with pytest.raises(RunError, match="--value-range 0:4080 converts images, .* with --fit"):
+    with pytest.raises(RunError, match=r"--value-range 0:4080 converts images, .* with --fit"):
         classified(trained_run, tmp_path / "deep", values=ValueRange(0, 4080))
 
 

@@ -1,5 +1,4 @@
 import io
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -112,11 +111,8 @@ def test_a_value_range_reaches_pictures_features_and_warnings(tmp_path: Path) ->
 
 
 def test_the_range_of_the_first_run_that_has_one(tmp_path: Path, trained_run: Path) -> None:
-    run = shutil.copytree(trained_run, tmp_path / "run")
-    assert range_of(None, run, tmp_path) is None
-    settings = RunFolder(run).recipe()["settings"] | {"value_range": [0, 4095]}
-    (run / "recipe.json").unlink()
-    with RunFolder(run).locked():
-        RunFolder(run).claim(settings, extendable=("epochs",))
+    assert range_of(None, trained_run, tmp_path) is None
+    run = tmp_path / "run"
+    RunFolder(run).claim({"epochs": 1, "value_range": [0, 4095]}, extendable=("epochs",))
     assert range_of(None, tmp_path, trained_run, run) == ValueRange(0, 4095)
     assert range_of("7:9", run) == ValueRange(7, 9)

@@ -4,11 +4,11 @@ Of 8, 12 and 16 bits without a sign, black and white are known: 0 and the larges
 so such a picture needs a `ValueRange`. Pillow reads colour with more than 8 bits a channel only by its upper 8 bits.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFile
 from PIL.PpmImagePlugin import PpmImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
@@ -38,7 +38,7 @@ def stored_as(image: Image.Image) -> Stored:
         bits, signed = _first(tags.get(_BITS_PER_SAMPLE, 1)), _first(tags.get(_SAMPLE_FORMAT, 1)) == _SIGNED
         unturned = _first(tags.get(_PHOTOMETRIC, 1)) == _WHITE_IS_ZERO and image.mode[0] in "IF"
         return Stored(bits, signed, unturned)
-    rawmode = image.tile[0].args if image.tile else None
+    rawmode = image.tile[0].args if isinstance(image, ImageFile.ImageFile) and image.tile else None
     if isinstance(image, PpmImageFile):
         white = rawmode[1] if isinstance(rawmode, tuple) and isinstance(rawmode[1], int) else None
         largest = white or (65535 if rawmode == "I;16B" else 255)
@@ -76,7 +76,7 @@ def file_values(image: Image.Image, stored: Stored, name: object) -> NDArray[np.
         return values.view(np.int8)
     if image.mode == "I" and stored.bits == 32 and not stored.signed:  # Pillow knows only int32
         return values.view(np.uint32)
-    if image.mode == "F" and (wrong := int((~np.isfinite(values)).sum())):  # type: ignore[call-overload]
+    if image.mode == "F" and (wrong := int((~np.isfinite(values)).sum())):
         raise DataError(f"{name} has {wrong} of {values.size} pixels that are NaN or infinite: mend or remove it")
     stretched = 65535 if image.mode[0] == "I" else 255
     if stored.white not in (None, stretched):
@@ -126,5 +126,5 @@ def _mapped(image: Image.Image, values: ValueRange) -> Image.Image:
     return image.convert("L" if grey else "RGB").point(table * (1 if grey else 3))
 
 
-def _first(value: object) -> int:
-    return int(value[0] if isinstance(value, tuple) else value)  # type: ignore[call-overload, no-any-return]
+def _first(value: Any) -> int:
+    return int(value[0] if isinstance(value, tuple) else value)

@@ -39,7 +39,8 @@ class ValueRange:
     def to_bytes(self, values: NDArray[np.generic]) -> NDArray[np.uint8]:
         """Grey levels (uint8) of values of any number type, none of them NaN."""
         levels = 255 * (values.astype(np.float64) - self.low) / (self.high - self.low)
-        return np.rint(levels.clip(0, 255)).astype(np.uint8)
+        found: NDArray[np.uint8] = np.rint(levels.clip(0, 255)).astype(np.uint8)
+        return found
 
     def __str__(self) -> str:
         return f"{_number(self.low)}:{_number(self.high)}"
@@ -144,8 +145,9 @@ def stored_range(stored: object) -> ValueRange | None:
     if stored is None:
         return None
     try:
-        low, high = stored  # type: ignore[misc]
-        return ValueRange(float(low), float(high))
+        if not isinstance(stored, list | tuple) or len(stored) != 2:
+            raise ValueError("not two numbers")
+        return ValueRange(float(stored[0]), float(stored[1]))
     except (TypeError, ValueError) as error:
         raise DataError(f"the run's value range {stored!r} is not [low, high], low < high: train it again") from error
 

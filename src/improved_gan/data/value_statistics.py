@@ -45,7 +45,7 @@ class ValueCounts:
 
     def add(self, numbers: NDArray[np.generic]) -> None:
         """Count numbers of any type, none of them NaN."""
-        if self._lower is None and numbers.dtype.kind in "iu" and numbers.min() >= 0 and numbers.max() < _BOXES:  # type: ignore[operator]
+        if self._lower is None and numbers.dtype.kind in "iu" and numbers.min() >= 0 and numbers.max() < _BOXES:
             self._whole += np.bincount(numbers.reshape(-1).astype(np.int64), minlength=_BOXES)
             return
         self._add_keys(_keys(numbers.reshape(-1)), None)

@@ -128,7 +128,7 @@ def _num_judged(run: RunRecord) -> int | None:
     for report in run.reports:
         error, wrong = (report.get(f"{run.test_kind}/{name}") for name in ("error", "wrong"))
         if error and wrong:
-            return round(wrong / error)
+            return int(round(wrong / error))
     return None
 
 
