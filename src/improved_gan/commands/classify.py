@@ -4,9 +4,7 @@ Where classes are known, the error; of single images, the label.
 """
 
 import hashlib
-import json
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -19,22 +17,21 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from improved_gan.commands.accuracy import Truth, measure, show_accuracy, truth_of
+from improved_gan.commands.accuracy import truth_of
+from improved_gan.commands.classify_report import tell, tell_accuracy, tell_single
+from improved_gan.commands.classify_setup import check_classes, columns, decoder_of, identity
 from improved_gan.commands.review import ReviewOptions, write_review
 from improved_gan.data.dataset import DataError, unit_range
-from improved_gan.data.image_sources import Read, is_archive
+from improved_gan.data.image_sources import Read
 from improved_gan.data.in_order import in_chunks, in_order, num_workers
 from improved_gan.data.range_watch import MEASURED, RangeWatch, uses_little
-from improved_gan.data.recorded_folder import hashes_of_part, recorded_path
+from improved_gan.data.recorded_folder import recorded_path
 from improved_gan.data.value_range import ValueRange, stored_range
-from improved_gan.labelling.choice import rows_of
 from improved_gan.labelling.predictions import Finished, Predictions
-from improved_gan.labelling.reading import Decode, ImageList, decoder
+from improved_gan.labelling.reading import Decode, ImageList
 from improved_gan.labelling.uncertainty import entropy
-from improved_gan.metrics.network import digest_of
 from improved_gan.recipes.trained import Trained, choose_device, load_trained
 from improved_gan.techniques import real_logit
-from improved_gan.training.checkpoints import write_atomically
 from improved_gan.training.errors import InterruptedRunError, RunError
 from improved_gan.training.interruption import StopRequest, listen_for_signals
 from improved_gan.training.reporting import say, warn
@@ -42,7 +39,6 @@ from improved_gan.training.reporting import say, warn
 __all__ = ["run_classification"]
 
 _TOGETHER = 8  # images that a thread takes at a time: waiting ones are in memory
-_MOST_SINGLE = 20  # images whose labels are printed
 _BATCH = 64  # always whole: how a product is cut, and with it the last bit, depends on its rows
 
 
@@ -99,7 +95,7 @@ def run_classification(
         InterruptedRunError: stopped; the same command goes on.
     """
     trained = load_trained(run, device=choose_device(device), warn=partial(warn, console))
-    _check_classes(trained, run, console)
+    check_classes(trained, run, console)
     found = ImageList(images, root=None if review is None else recorded_path(run))
     truth = truth_of(found, trained.class_names, labels)
     if truth is None and json_file is not None:
@@ -112,65 +108,23 @@ def run_classification(
     with ExitStack() as stack:
         file = out or Path(stack.enter_context(tempfile.TemporaryDirectory())) / "predictions.csv"
         try:
-            identity = _identity(trained, fit=fit, invert=invert, values=values)
-            with Predictions(file, _columns(trained), identity) as predictions:
+            made_by = identity(trained, fit=fit, invert=invert, values=values)
+            with Predictions(file, columns(trained), made_by) as predictions:
                 work = _Classification(trained, found, predictions, console, decode, RangeWatch(values))
                 finished = work.run(workers or num_workers())
         except OSError as error:
             raise RunError(f"could not write {file}: {error.strerror or error}") from error
         if not finished.rows:
             raise DataError(f"none of the {len(found)} images could be read, so nothing was written")
-        _tell(finished, work, out, console)
-        _tell_single(images, file, console)
+        if (warning := work.watch.warning()) is not None:
+            warn(console, warning)
+        tell(finished, out, console, known=work.known, changed=work.changed, judged=work.judged)
+        tell_single(images, file, console)
         if truth is not None:
-            _tell_accuracy(run, trained, truth, file, json_file, console)
+            tell_accuracy(run, trained, truth, file, json_file, console)
         if review is not None and out is not None:
             write_review(run, trained, found, out, review, decode, console, values=values)
     return len(work.bad)
-
-
-def decoder_of(trained: Trained, *, fit: bool, invert: bool, values: ValueRange | None = None) -> Decode:
-    """How this run wants its images; one of `train folder` takes any, as it did in training.
-
-    Raises:
-        RunError: a value range without `fit`, where images are not converted.
-    """
-    square = trained.settings["recipe"] == "folder"
-    if values is not None and not (square or fit):
-        raise RunError(f"--value-range {values} converts images, which this run's images only are with --fit: add it")
-    return decoder(trained.image_shape, fit=fit, invert=invert, square=square, values=values)
-
-
-@torch.no_grad()
-def _check_classes(trained: Trained, run: Path, console: Console) -> None:
-    """That there are classes, and whether an image is judged by itself."""
-    device = next(trained.discriminator.parameters()).device
-    pixels = torch.rand(4, *trained.image_shape, generator=torch.Generator().manual_seed(0)).to(device)
-    logits = trained.discriminator(pixels).logits
-    if logits.dim() != 2 or logits.shape[1] != len(trained.class_names) or logits.shape[1] < 2:
-        raise RunError(f"{run} was trained without classes, so it cannot classify: train it with labels")
-    if (logits[:2] - trained.discriminator(pixels[:2]).logits).abs().max() > 1e-3 * logits.abs().max():
-        warn(console, "this run compares the images of a batch (minibatch features): what it says of an image depends "
-                      "on those judged with it, here its 63 neighbours in order of name")  # fmt: skip
-
-
-def _columns(trained: Trained) -> list[str]:
-    return ["file", "label", *(f"p({name})" for name in trained.class_names), "realness", "entropy", "sha256"]
-
-
-def _identity(trained: Trained, *, fit: bool, invert: bool, values: ValueRange | None) -> dict[str, object]:
-    """All that a row depends on beside the image."""
-    return {
-        "format": 1,
-        "recipe": trained.settings["recipe"],
-        "step": trained.step,
-        "weights_sha256": digest_of(trained.discriminator.state_dict()),
-        "class_names": trained.class_names,
-        "image_shape": list(trained.image_shape),
-        "fit": fit,
-        "invert": invert,
-        "value_range": None if values is None else [values.low, values.high],
-    }
 
 
 class _Classification:
@@ -273,53 +227,3 @@ def _bar(console: Console) -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn(), TextColumn("ETA"),
                TimeRemainingColumn(elapsed_when_finished=True))  # fmt: skip
     return Progress(*columns, console=console, disable=not console.is_terminal, speed_estimate_period=60)
-
-
-def _tell(finished: Finished, work: _Classification, out: Path | None, console: Console) -> None:
-    if (warning := work.watch.warning()) is not None:
-        warn(console, warning)
-    if not finished.changed:
-        say(console, f"nothing to do: {out} holds all {finished.rows} images as they are")
-        return
-    counts = ", ".join(f"{label}: {count}" for label, count in sorted(finished.labels.items()))
-    say(console, f"{finished.rows} images classified{'' if out is None else f' into {out}'} ({counts})")
-    if out is None:
-        say(console, "nothing was written: --out CSV keeps a row an image")
-    if work.known:
-        say(console, f"of these {work.known} were done before, {work.changed} had changed since, "
-                     f"{work.judged - work.changed} were new")  # fmt: skip
-
-
-def _tell_single(images: list[Path], predictions: Path, console: Console) -> None:
-    """Label and probability of each image that was named itself."""
-    single = {
-        file for path in images if path.is_file() and not is_archive(path.name) for file in ImageList([path]).files()
-    }
-    if not single or len(single) > _MOST_SINGLE:
-        return
-    rows = rows_of(predictions)
-    names = [name[2:-1] for name in next(rows) if name.startswith("p(")]
-    for row in rows:
-        if row[0] in single:
-            likeliest = Counter(dict(zip(names, map(float, row[2:]), strict=False))).most_common(3)
-            (label, probability), *others = likeliest
-            rest = ", ".join(f"{name} {share:.1%}" for name, share in others)
-            say(console, f"{row[0]}: {label}, probability {probability:.1%} (then {rest})")
-
-
-def _tell_accuracy(
-    run: Path, trained: Trained, truth: Truth, predictions: Path, json_file: Path | None, console: Console
-) -> None:
-    found = measure(predictions, truth, trained.class_names, trained_on=hashes_of_part(run, "train"))
-    show_accuracy(found, console)
-    if json_file is None:
-        return
-    about = {
-        "format": 1,
-        "run": str(run),
-        "step": trained.step,
-        "weights_sha256": digest_of(trained.discriminator.state_dict()),
-    }
-    json_file.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(json_file, json.dumps(about | found.as_dict(), indent=1).encode(errors="surrogateescape"))
-    say(console, f"written: {json_file}")

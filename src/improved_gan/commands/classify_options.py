@@ -7,6 +7,12 @@ import typer
 
 __all__ = ["classify"]
 
+Labels = Annotated[
+    Path | None, typer.Option(help="Classes of images (CSV), for the error; --review: these are not shown, and kept.")
+]
+Json = Annotated[Path | None, typer.Option(help="Write error, interval, confusion and recalls to this file.")]
+Values = Annotated[str | None, typer.Option(help="Values that are black and white, 0:4095; default: those of the run.")]
+
 
 def classify(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that `train` has made.")],
@@ -22,16 +28,9 @@ def classify(
     diverse: Annotated[
         bool, typer.Option("--diverse", help="Choose them from the 10 N least certain, far from each other.")
     ] = False,
-    labels: Annotated[
-        Path | None,
-        typer.Option(help="Classes of images (CSV), for the error; --review: these are not shown, and kept."),
-    ] = None,
-    json: Annotated[
-        Path | None, typer.Option(help="Write error, interval, confusion and recalls to this file.")
-    ] = None,
-    value_range: Annotated[
-        str | None, typer.Option(help="Values that are black and white, 0:4095; default: those of the run.")
-    ] = None,
+    labels: Labels = None,
+    json: Json = None,
+    value_range: Values = None,
     workers: Annotated[int | None, typer.Option(help="Threads that decode images; default: up to 4.", min=1)] = None,
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda, cuda:1 ...; default: a GPU where there is one.")

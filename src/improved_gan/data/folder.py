@@ -22,11 +22,12 @@ from improved_gan.data.dataset import DataError, Dataset, LabelledImages
 from improved_gan.data.decoded_cache import Decoded, decode_images
 from improved_gan.data.folder_labels import Labelling, read_labelling
 from improved_gan.data.folder_report import FolderReport, Part
+from improved_gan.data.folder_selection import Selection
 from improved_gan.data.image_scan import Scan, scan_images
 from improved_gan.data.image_sizes import choose_size
 from improved_gan.data.image_sources import open_images
 from improved_gan.data.range_watch import MEASURED, RangeWatch
-from improved_gan.data.validation import choose_validation, duplicates_of
+from improved_gan.data.validation import duplicates_of
 from improved_gan.data.value_range import ValueRange, WantedRange
 from improved_gan.data.value_statistics import percentiles_of, stream_of
 
@@ -115,34 +116,11 @@ def _value_range(options: FolderOptions, scan: Scan, labelling: Labelling) -> Va
 
     def trained_on(bad: Collection[int]) -> list[int]:
         good = np.setdiff1d(np.arange(len(scan)), np.fromiter(bad, dtype=np.int64))
-        rows: list[int] = good[_Selection.of(scan, labelling, good, options.validation).train_rows].tolist()
+        rows: list[int] = good[Selection.of(scan, labelling, good, options.validation).train_rows].tolist()
         return rows
 
     measured = percentiles_of(scan, options.values.percentiles, rows=trained_on, workers=options.workers)
     return options.values.resolved(measured)
-
-
-@dataclass(frozen=True)
-class _Selection:
-    """Which of the images that can be used are trained on, and which held out; rows are positions among these."""
-
-    names: list[str]
-    hashes: NDArray[np.uint8]
-    labels: NDArray[np.int64]
-    train_rows: NDArray[np.int64]
-    evaluated: NDArray[np.int64]
-    kind: str
-    notices: list[str]
-
-    @classmethod
-    def of(cls, scan: Scan, labelling: Labelling, good: NDArray[np.int64], share: float) -> "_Selection":
-        names = [scan.names[row] for row in good]
-        hashes = scan.hashes[good]
-        labels, parts = labelling.labels[good], np.asarray(labelling.parts)[good]
-        labels, conflicts = _without_conflicts(labels, hashes, names)
-        evaluated, kind, more = choose_validation(labels, parts, hashes, share=share)
-        train_rows = np.setdiff1d(np.flatnonzero(parts == "train"), evaluated)
-        return cls(names, hashes, labels, train_rows, evaluated, kind, [*conflicts, *more])
 
 
 def _assemble(
@@ -156,7 +134,7 @@ def _assemble(
 ) -> OwnImages:
     """Training images, validation images and the report from what was read."""
     good = np.setdiff1d(np.arange(len(scan)), np.fromiter(decoded.bad, dtype=np.int64))
-    chosen = _Selection.of(scan, labelling, good, options.validation)
+    chosen = Selection.of(scan, labelling, good, options.validation)
     names, hashes, labels, kind = chosen.names, chosen.hashes, chosen.labels, chosen.kind
     train_rows, evaluated = chosen.train_rows, chosen.evaluated
     _check_training(options.images, train_rows, decoded)
@@ -245,27 +223,3 @@ def _check_classes(path: Path, labelling: Labelling, train: Part) -> None:
             f"{path}: no image of {', '.join(empty[:5])} is left to train on (unreadable, or in two classes): "
             "add images or labels of it"
         )
-
-
-def _without_conflicts(
-    labels: NDArray[np.int64], hashes: NDArray[np.uint8], names: Sequence[str]
-) -> tuple[NDArray[np.int64], list[str]]:
-    """Labels with -1 where the same content has two of them, and a notice."""
-    known = np.flatnonzero(labels >= 0)
-    if not len(known):
-        return labels, []
-    _, group = np.unique(hashes[known], axis=0, return_inverse=True)
-    group = group.reshape(-1)
-    lowest = np.full(group.max() + 1, np.iinfo(np.int64).max)
-    highest = np.full(group.max() + 1, -1)
-    np.minimum.at(lowest, group, labels[known])
-    np.maximum.at(highest, group, labels[known])
-    wrong = known[(lowest != highest)[group]]
-    if not len(wrong):
-        return labels, []
-    labels = labels.copy()
-    labels[wrong] = -1
-    listed = ", ".join(names[row] for row in wrong[:4]) + (" ..." if len(wrong) > 4 else "")
-    return labels, [
-        f"{len(wrong)} files are copies of each other in different classes ({listed}): their labels are not used"
-    ]

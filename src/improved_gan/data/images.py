@@ -1,21 +1,19 @@
 """Image files of any kind, read one by one, so that a bad one does not stop the others."""
 
 import io
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
 from improved_gan.data.dataset import DataError
-from improved_gan.data.pixel_values import Stored, file_values, is_deep, natural_range, stored_as, to_eight_bits
+from improved_gan.data.opened_image import central_square, decoding, in_mode, load, opened, refuse_bombs
+from improved_gan.data.pixel_values import file_values, is_deep, natural_range
 from improved_gan.data.value_range import ValueRange
 
 __all__ = [
@@ -32,18 +30,7 @@ __all__ = [
 ]
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
-_ORIENTATION = 0x0112  # EXIF
 _MODES = {1: ("L", ("L", "1")), 3: ("RGB", ("RGB",))}
-_UPRIGHT = {  # by EXIF's orientation
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_OPENING = Lock()  # warnings.catch_warnings is for one thread at a time
 
 
 def find_images(paths: Iterable[Path]) -> Iterator[Path]:
@@ -92,10 +79,10 @@ def read_image(
     """
     channels, height, width = shape
     mode, accepted = _MODES[channels]
-    with _decoding(path):
-        image, stored, _ = _load(path if content is None else io.BytesIO(content))
+    with decoding(path):
+        image, stored, _ = load(path if content is None else io.BytesIO(content))
         if fit:
-            image = _in_mode(image, stored, mode, path, values)[0].resize((width, height), Image.Resampling.BICUBIC)
+            image = in_mode(image, stored, mode, path, values)[0].resize((width, height), Image.Resampling.BICUBIC)
         elif image.mode not in accepted or image.size != (width, height):
             raise DataError(
                 f"{path} is {image.width}x{image.height} in mode {image.mode}, the run was trained on {width}x{height} "
@@ -139,9 +126,9 @@ def decode_image(
         DataError: unreadable, truncated, refused, or far too large.
     """
     mode, _ = _MODES[channels]
-    with _decoding(name):
-        image, stored, conversions = _load(io.BytesIO(content))
-        image, more = _in_mode(image, stored, mode, name, values)
+    with decoding(name):
+        image, stored, conversions = load(io.BytesIO(content))
+        image, more = in_mode(image, stored, mode, name, values)
         if size is not None and image.size != (size[1], size[0]):
             image = image.resize((size[1], size[0]), Image.Resampling.BICUBIC)
             more.append(f"scaled to {size[1]} x {size[0]} (bicubic)")
@@ -170,20 +157,14 @@ def decode_square(
     Raises:
         DataError: as `decode_image`.
     """
-    with _decoding(name):
-        image, stored, _ = _load(io.BytesIO(content), at_least=2 * size)
-        image, _ = _in_mode(image, stored, _MODES[channels][0], name, values)
-        image, side = _central_square(image), min(image.size)
+    with decoding(name):
+        image, stored, _ = load(io.BytesIO(content), at_least=2 * size)
+        image, _ = in_mode(image, stored, _MODES[channels][0], name, values)
+        image, side = central_square(image), min(image.size)
         if side != size:
             image = image.resize((size, size), Image.Resampling.BICUBIC)
     array = np.array(image, dtype=np.uint8).reshape(size, size, channels)
     return torch.from_numpy(array).permute(2, 0, 1)
-
-
-def _central_square(image: Image.Image) -> Image.Image:
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    return image if image.size == (side, side) else image.crop((left, top, left + side, top + side))
 
 
 class FileValues(NamedTuple):
@@ -201,9 +182,9 @@ def read_values(content: bytes, name: object) -> FileValues:
     Raises:
         DataError: as `decode_image`, but for kinds whose black and white are not known.
     """
-    with _decoding(name):
-        image, stored, _ = _load(io.BytesIO(content))
-        square = _central_square(image)
+    with decoding(name):
+        image, stored, _ = load(io.BytesIO(content))
+        square = central_square(image)
         natural, coloured = natural_range(image, stored), not (is_deep(image, stored) or image.mode in ("1", "L"))
         plain = square.convert("RGB" if coloured else "L") if not is_deep(image, stored) else square
         upper = stored._replace(bits=8) if coloured else stored
@@ -224,78 +205,6 @@ def read_header(content: bytes, name: object) -> Header:
     Raises:
         DataError: no image, or far too large.
     """
-    with _decoding(name), _opened(io.BytesIO(content)) as image:
-        _refuse_bombs(image)
+    with decoding(name), opened(io.BytesIO(content)) as image:
+        refuse_bombs(image)
         return Header(image.width, image.height, image.mode not in ("1", "L", "LA", "La") and image.mode[0] not in "IF")
-
-
-@contextmanager
-def _decoding(name: object) -> Iterator[None]:
-    """Damaged files make Pillow's readers raise anything: TypeError, IndexError, struct.error, SyntaxError ..."""
-    try:
-        yield
-    except (DataError, MemoryError):
-        raise
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise DataError(f"{name} is refused: {error}") from error
-    except Exception as error:
-        reason = "no known image format" if isinstance(error, UnidentifiedImageError) else str(error)
-        raise DataError(f"{name} cannot be read: {' '.join(reason.split()) or type(error).__name__}") from error
-
-
-def _load(file: Path | io.BytesIO, *, at_least: int | None = None) -> tuple[Image.Image, Stored, list[str]]:
-    with _opened(file) as opened:
-        _refuse_bombs(opened)
-        stored = stored_as(opened)
-        if at_least is not None:
-            opened.draft(None, (at_least, at_least))  # only JPEG knows how
-        animated = getattr(opened, "n_frames", 1) > 1
-        opened.load()
-        _refuse_bombs(opened)  # a damaged animation may have grown
-        return opened.copy(), stored, ["first picture of an animation"] if animated else []
-
-
-def _opened(file: Path | io.BytesIO) -> Image.Image:
-    with _OPENING, warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        return Image.open(file)
-
-
-def _refuse_bombs(image: Image.Image) -> None:
-    limit, pixels = Image.MAX_IMAGE_PIXELS, image.width * image.height
-    if limit is not None and pixels > limit:
-        raise Image.DecompressionBombError(f"Image size ({pixels} pixels) exceeds limit of {limit} pixels")
-
-
-def _turned(image: Image.Image) -> Image.Transpose | None:
-    """How to put it upright; None where it is, or where its EXIF data cannot be read."""
-    try:
-        return _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
-    except MemoryError:
-        raise
-    except Exception:  # as in `_decoding`; the pixels are whole
-        return None
-
-
-def _in_mode(
-    image: Image.Image, stored: Stored, mode: str, name: object, values: ValueRange | None
-) -> tuple[Image.Image, list[str]]:
-    """Upright, 8 bits, opaque, and in the mode; and what that took."""
-    done = []
-    turn = _turned(image)
-    if turn is not None:
-        image = image.transpose(turn)
-        done.append("turned upright")
-    if values is not None:
-        done.append(f"values {values} to 0:255")
-    elif stored.bits > 8:
-        done.append(f"{stored.bits} bits scaled to 8")
-    image = to_eight_bits(image, stored, values, name)  # Pillow's own conversion would clip at 255
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image).convert("RGB")
-        done.append("transparency put on white")
-    if image.mode != mode:
-        done.append(f"{image.mode} to {mode}")
-    return image.convert(mode), done

@@ -128,7 +128,8 @@ def _num_judged(run: RunRecord) -> int | None:
     for report in run.reports:
         error, wrong = (report.get(f"{run.test_kind}/{name}") for name in ("error", "wrong"))
         if error and wrong:
-            return int(round(wrong / error))
+            num: int = round(wrong / error)
+            return num
     return None
 
 
