@@ -99,32 +99,45 @@ def run_classification(
     found = ImageList(images, root=None if review is None else recorded_path(run))
     truth = truth_of(found, trained.class_names, labels)
     if truth is None and json_file is not None:
-        raise DataError(
-            f"--json is for the error, and no class is known: name folders after classes of the run "
-            f"({', '.join(trained.class_names[:5])} ...), or give --labels FILE"
-        )
+        raise _nothing_for_json(trained)
     values = values or stored_range(trained.settings.get("value_range"))
     decode = decoder_of(trained, fit=fit, invert=invert, values=values)
     with ExitStack() as stack:
         file = out or Path(stack.enter_context(tempfile.TemporaryDirectory())) / "predictions.csv"
+        made_by = identity(trained, fit=fit, invert=invert, values=values)
         try:
-            made_by = identity(trained, fit=fit, invert=invert, values=values)
             with Predictions(file, columns(trained), made_by) as predictions:
                 work = _Classification(trained, found, predictions, console, decode, RangeWatch(values))
                 finished = work.run(workers or num_workers())
         except OSError as error:
             raise RunError(f"could not write {file}: {error.strerror or error}") from error
-        if not finished.rows:
-            raise DataError(f"none of the {len(found)} images could be read, so nothing was written")
-        if (warning := work.watch.warning()) is not None:
-            warn(console, warning)
-        tell(finished, out, console, known=work.known, changed=work.changed, judged=work.judged)
+        _tell_work(finished, work, out, console)
         tell_single(images, file, console)
         if truth is not None:
             tell_accuracy(run, trained, truth, file, json_file, console)
         if review is not None and out is not None:
             write_review(run, trained, found, out, review, decode, console, values=values)
     return len(work.bad)
+
+
+def _nothing_for_json(trained: Trained) -> DataError:
+    return DataError(
+        f"--json is for the error, and no class is known: name folders after classes of the run "
+        f"({', '.join(trained.class_names[:5])} ...), or give --labels FILE"
+    )
+
+
+def _tell_work(finished: Finished, work: "_Classification", out: Path | None, console: Console) -> None:
+    """What was done, and what is odd about the images.
+
+    Raises:
+        DataError: nothing could be done.
+    """
+    if not finished.rows:
+        raise DataError(f"none of the {len(work.images)} images could be read, so nothing was written")
+    if (warning := work.watch.warning()) is not None:
+        warn(console, warning)
+    tell(finished, out, console, known=work.known, changed=work.changed, judged=work.judged)
 
 
 class _Classification:
