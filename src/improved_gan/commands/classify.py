@@ -6,7 +6,7 @@ Where classes are known, the error; of single images, the label.
 import hashlib
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -77,12 +77,9 @@ def run_classification(
         run: folder of the run.
         images: files, folders, archives.
         out: the CSV file; None keeps none.
-        fit: convert and scale images that are not of the run's shape.
-        invert: swap dark and light.
+        fit, invert, device, workers: as the options of the command.
         values: black and white in the values of the files; None takes the run's own range, where it has one.
-        device: None for a GPU where there is one.
         console: where to print.
-        workers: threads that decode.
         labels: a file with classes to compare with; None takes those of class folders, where there are any.
         json_file: where to write the error and all that belongs to it.
         review: a page of images to label; needs `out`.
@@ -102,8 +99,7 @@ def run_classification(
         raise _nothing_for_json(trained)
     values = values or stored_range(trained.settings.get("value_range"))
     decode = decoder_of(trained, fit=fit, invert=invert, values=values)
-    with ExitStack() as stack:
-        file = out or Path(stack.enter_context(tempfile.TemporaryDirectory())) / "predictions.csv"
+    with _file_for(out) as file:
         made_by = identity(trained, fit=fit, invert=invert, values=values)
         try:
             with Predictions(file, columns(trained), made_by) as predictions:
@@ -118,6 +114,16 @@ def run_classification(
         if review is not None and out is not None:
             write_review(run, trained, found, out, review, decode, console, values=values)
     return len(work.bad)
+
+
+@contextmanager
+def _file_for(out: Path | None) -> Iterator[Path]:
+    """OUT, or a file that is gone at the end."""
+    if out is not None:
+        yield out
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder) / "predictions.csv"
 
 
 def _nothing_for_json(trained: Trained) -> DataError:
