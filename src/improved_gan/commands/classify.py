@@ -1,6 +1,9 @@
 """`improved-gan classify`: label, class probabilities, realness and uncertainty of images, as CSV; a page to label.
 
 Where classes are known, the error; of single images, the label.
+
+Columns: file, label, p(CLASS) for each class (their sum is 1), realness (D(x), the probability that the image is real
+rather than generated; paper, section 5), entropy (of the class probabilities, in nats), sha256 (of the file).
 """
 
 import hashlib
@@ -17,7 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from improved_gan.commands.accuracy import truth_of
+from improved_gan.commands.accuracy import Truth, truth_of
 from improved_gan.commands.classify_report import tell, tell_accuracy, tell_single
 from improved_gan.commands.classify_setup import check_classes, columns, decoder_of, identity
 from improved_gan.commands.review import ReviewOptions, write_review
@@ -70,16 +73,16 @@ def run_classification(
 ) -> int:
     """Classify every image that can be read, a row each; a stopped run goes on, a finished one does only what is new.
 
-    Columns: file, label, p(CLASS) for each class (their sum is 1), realness (D(x), the probability that the image is
-    real rather than generated; paper, section 5), entropy (of the class probabilities, in nats), sha256 (of the file).
-
     Args:
         run: folder of the run.
         images: files, folders, archives.
         out: the CSV file; None keeps none.
-        fit, invert, device, workers: as the options of the command.
+        fit: convert and scale images that are not of the run's shape.
+        invert: swap dark and light.
         values: black and white in the values of the files; None takes the run's own range, where it has one.
+        device: None for a GPU where there is one.
         console: where to print.
+        workers: threads that decode.
         labels: a file with classes to compare with; None takes those of class folders, where there are any.
         json_file: where to write the error and all that belongs to it.
         review: a page of images to label; needs `out`.
@@ -95,8 +98,7 @@ def run_classification(
     check_classes(trained, run, console)
     found = ImageList(images, root=None if review is None else recorded_path(run))
     truth = truth_of(found, trained.class_names, labels)
-    if truth is None and json_file is not None:
-        raise _nothing_for_json(trained)
+    _check_json(trained, truth, json_file)
     values = values or stored_range(trained.settings.get("value_range"))
     decode = decoder_of(trained, fit=fit, invert=invert, values=values)
     with _file_for(out) as file:
@@ -126,11 +128,12 @@ def _file_for(out: Path | None) -> Iterator[Path]:
         yield Path(folder) / "predictions.csv"
 
 
-def _nothing_for_json(trained: Trained) -> DataError:
-    return DataError(
-        f"--json is for the error, and no class is known: name folders after classes of the run "
-        f"({', '.join(trained.class_names[:5])} ...), or give --labels FILE"
-    )
+def _check_json(trained: Trained, truth: Truth | None, json_file: Path | None) -> None:
+    if truth is None and json_file is not None:
+        raise DataError(
+            f"--json is for the error, and no class is known: name folders after classes of the run "
+            f"({', '.join(trained.class_names[:5])} ...), or give --labels FILE"
+        )
 
 
 def _tell_work(finished: Finished, work: "_Classification", out: Path | None, console: Console) -> None:
