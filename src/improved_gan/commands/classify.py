@@ -17,12 +17,11 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
 from improved_gan.commands.accuracy import Truth, truth_of
 from improved_gan.commands.classify_report import tell, tell_accuracy, tell_single
-from improved_gan.commands.classify_setup import check_classes, columns, decoder_of, identity
+from improved_gan.commands.classify_setup import check_classes, columns, decoder_of, identity, progress_bar
 from improved_gan.commands.review import ReviewOptions, write_review
 from improved_gan.data.dataset import DataError, unit_range
 from improved_gan.data.image_sources import Read
@@ -172,7 +171,7 @@ class _Classification:
         """All images; those whose row is there already are read and compared, not judged again."""
         if self.predictions.num_kept:
             say(self.console, f"continuing: {self.predictions.num_kept} images were done before")
-        with listen_for_signals() as self.stop, _bar(self.console) as progress:
+        with listen_for_signals() as self.stop, progress_bar(self.console) as progress:
             task = progress.add_task("classify", total=len(self.images))
             for batch in self._batches(workers, lambda num: progress.update(task, advance=num)):
                 self.predictions.append(judge(self.trained, batch))
@@ -243,9 +242,3 @@ def judge(trained: Trained, batch: list[tuple[str, str, Tensor]]) -> list[list[s
         numbers = [*log_probabilities[index].exp().tolist(), realness[index], uncertainties[index]]
         rows.append([file, trained.class_names[labels[index]], *(f"{one:.6f}" for one in numbers), digest])
     return rows
-
-
-def _bar(console: Console) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn(), TextColumn("ETA"),
-               TimeRemainingColumn(elapsed_when_finished=True))  # fmt: skip
-    return Progress(*columns, console=console, disable=not console.is_terminal, speed_estimate_period=60)

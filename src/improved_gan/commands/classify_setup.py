@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from improved_gan.data.value_range import ValueRange
 from improved_gan.labelling.reading import Decode, decoder
@@ -12,7 +13,7 @@ from improved_gan.recipes.trained import Trained
 from improved_gan.training.errors import RunError
 from improved_gan.training.reporting import warn
 
-__all__ = ["check_classes", "columns", "decoder_of", "identity"]
+__all__ = ["check_classes", "columns", "decoder_of", "identity", "progress_bar"]
 
 
 def decoder_of(trained: Trained, *, fit: bool, invert: bool, values: ValueRange | None = None) -> Decode:
@@ -58,3 +59,10 @@ def identity(trained: Trained, *, fit: bool, invert: bool, values: ValueRange | 
         "invert": invert,
         "value_range": None if values is None else [values.low, values.high],
     }
+
+
+def progress_bar(console: Console) -> Progress:
+    """Shown on a terminal only."""
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn(), TextColumn("ETA"),
+               TimeRemainingColumn(elapsed_when_finished=True))  # fmt: skip
+    return Progress(*columns, console=console, disable=not console.is_terminal, speed_estimate_period=60)
