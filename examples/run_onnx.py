@@ -13,12 +13,27 @@ import onnxruntime
 from PIL import Image, ImageOps
 
 
-def read(file: Path, height: int, width: int, channels: int, *, crop: bool) -> np.ndarray:
+def eight_bits(image: Image.Image, file: Path, values: dict[str, float] | None) -> Image.Image:
+    """16 bits and other numbers to 8, by the card's values of black and white; Pillow itself would cut off at 255."""
+    low, high = (values["low"], values["high"]) if values else (0, 65535 if image.mode[0] == "I" else 255)
+    if image.mode[0] not in "IF" and (values is None or high > 255):
+        if values is not None:
+            raise SystemExit(f"{file} has 8 bits, and the network was trained on values from {low:g} to {high:g}")
+        return image
+    numbers = np.asarray(image if image.mode[0] in "IF" else image.convert("RGB"), dtype=np.float64)
+    if image.mode == "F" and (values is None or not np.isfinite(numbers).all()):
+        raise SystemExit(f"{file} has floating-point values whose black and white are not known, or NaN")
+    return Image.fromarray(np.rint(np.clip(255 * (numbers - low) / (high - low), 0, 255)).astype(np.uint8))
+
+
+def read(
+    file: Path, height: int, width: int, channels: int, *, crop: bool, values: dict[str, float] | None = None
+) -> np.ndarray:
     """As in training: upright, on white where transparent, where the card says so the central square, scaled."""
     with Image.open(file) as opened:
         if crop:
             opened.draft(None, (2 * width, 2 * height))  # of a large JPEG, only what is needed
-        image = ImageOps.exif_transpose(opened)
+        image = eight_bits(ImageOps.exif_transpose(opened), file, values)
     if image.has_transparency_data:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA")).convert("RGB")
     image = image.convert("RGB" if channels == 3 else "L")
@@ -38,8 +53,9 @@ def main() -> None:
     session = onnxruntime.InferenceSession(options.network, providers=["CPUExecutionProvider"])
     card = session.get_modelmeta().custom_metadata_map
     classes, crop = json.loads(card["classes"]), json.loads(card["crop"]) == "central square"
+    values = json.loads(card["values"])
     _, height, width, channels = session.get_inputs()[0].shape
-    images = np.stack([read(file, height, width, channels, crop=crop) for file in options.images])
+    images = np.stack([read(file, height, width, channels, crop=crop, values=values) for file in options.images])
     probabilities, realness = session.run(["probabilities", "realness"], {"images": images})
     for file, p, real in zip(options.images, probabilities, realness, strict=True):
         print(f"{file}: {classes[p.argmax()]} ({p.max():.1%}), realness {real:.1%}")

@@ -17,6 +17,7 @@ from improved_gan.commands.classify import run_classification
 from improved_gan.commands.export import run_export
 from improved_gan.commands.sample import run_sampling
 from improved_gan.data.images import decode_square
+from improved_gan.data.value_range import ValueRange
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("dcgan*.py"))
@@ -48,7 +49,7 @@ def test_example_runs_as_its_docstring_says(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_example_is_short(path: Path) -> None:
     lines = [line for line in path.read_text().splitlines() if line.strip()]
-    assert len(lines) <= (70 if path.stem == "dcgan" else 40)
+    assert len(lines) <= {"dcgan": 70, "run_onnx": 55}.get(path.stem, 40)
 
 
 @pytest.mark.parametrize("kind", ["RGB", "RGBA", "turned", "large"])
@@ -62,6 +63,24 @@ def test_the_onnx_example_reads_images_as_train_folder_does(kind: str, tmp_path:
     content = (tmp_path / f"x.{suffix}").read_bytes()
     expected = decode_square(content, "x", channels=3, size=32).permute(1, 2, 0).numpy()
     np.testing.assert_array_equal(read(tmp_path / f"x.{suffix}", 32, 32, 3, crop=True), expected)
+
+
+@pytest.mark.parametrize(("kind", "values"), [("uint16", None), ("uint16", (0, 4095)), ("float32", (-5, 5000.5))])
+def test_the_onnx_example_reads_deep_images_as_train_folder_does(
+    kind: str, values: tuple[float, float] | None, tmp_path: Path
+) -> None:
+    read = runpy.run_path(str(ROOT / "examples" / "run_onnx.py"))["read"]
+    numbers = np.random.default_rng(0).integers(0, 4096, (40, 50)).astype(kind)
+    Image.fromarray(numbers).save(tmp_path / "x.tif")
+    wanted = None if values is None else ValueRange(*values)
+    content = (tmp_path / "x.tif").read_bytes()
+    expected = decode_square(content, "x", channels=3, size=32, values=wanted).permute(1, 2, 0).numpy()
+    said = None if values is None else {"low": values[0], "high": values[1]}
+    np.testing.assert_array_equal(read(tmp_path / "x.tif", 32, 32, 3, crop=True, values=said), expected)
+    if values is not None:
+        Image.new("L", (40, 50)).save(tmp_path / "y.png")
+        with pytest.raises(SystemExit, match="8 bits"):
+            read(tmp_path / "y.png", 32, 32, 3, crop=True, values=said)
 
 
 def test_an_exported_classifier_runs_without_our_package_or_torch(trained_run: Path, tmp_path: Path) -> None:

@@ -2,11 +2,13 @@ import contextlib
 import csv
 import hashlib
 import io
+import json
 import os
 import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from rich.console import Console
 from improved_gan.commands import classify
 from improved_gan.commands.classify import judge, run_classification
 from improved_gan.data import DataError, load_digits
+from improved_gan.data.value_range import ValueRange
 from improved_gan.recipes.trained import load_trained
 from improved_gan.training.errors import InterruptedRunError, RunError
 
@@ -207,3 +210,81 @@ def test_a_killed_process_loses_nothing_but_its_last_batch(trained_run: Path, tm
     assert "continuing" in text
     go(trained_run, tmp_path / "many", out=tmp_path / "whole.csv")
     assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def classified(run: Path, *paths: Path, **options: object) -> str:
+    screen = io.StringIO()
+    console = Console(file=screen, width=200)
+    words = {"out": None, "fit": False, "device": None} | options
+    run_classification(run, list(paths), console=console, **words)  # type: ignore[arg-type]
+    return screen.getvalue()
+
+
+def test_one_image_prints_its_label_and_probability(trained_run: Path, images: Path, tmp_path: Path) -> None:
+    _, _, rows = go(trained_run, images, out=tmp_path / "out.csv")
+    before = set(tmp_path.iterdir())
+    text = classified(trained_run, images / "03.png", images / "04.png")
+    for row in rows[3:5]:
+        probability = float(row[f"p({row['label']})"])
+        assert f"{row['file']}: {row['label']}, probability {probability:.1%} (then " in text
+    assert "nothing was written" in text
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_class_folders_give_the_error_and_its_interval(trained_run: Path, tmp_path: Path) -> None:
+    data = load_digits().test
+    for index, (image, label) in enumerate(zip(data.images[:40], data.labels[:40].tolist(), strict=True)):
+        folder = tmp_path / "holdout" / str(label)
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[0].numpy()).save(folder / f"{index:02d}.png")
+    trained = load_trained(trained_run, warn=pytest.fail)
+    with torch.no_grad():
+        given = trained.discriminator(data.images[:40] / 255).logits.argmax(1)
+    wrong = int((given != data.labels[:40]).sum())
+    text = classified(trained_run, tmp_path / "holdout", json_file=tmp_path / "new" / "accuracy.json")
+    assert f"error {wrong / 40:.2%}: {wrong} of 40 images wrong (class folders), 95% interval" in text
+    found = json.loads((tmp_path / "new" / "accuracy.json").read_text())
+    assert (found["images"], found["wrong"], found["step"]) == (40, wrong, trained.step)
+    assert np.trace(found["confusion"]) == 40 - wrong
+    labels = tmp_path / "labels.csv"
+    labels.write_text("file,label\n" + "".join(f"{one.parent.name}/{one.name},{one.parent.name}\n"
+                      for one in sorted((tmp_path / "holdout").rglob("*.png"))[:10]))  # fmt: skip
+    assert "of 10 images wrong (labels file" in classified(trained_run, tmp_path / "holdout", labels=labels)
+    digest = hashlib.sha256(next((tmp_path / "holdout").rglob("00.png")).read_bytes()).hexdigest()
+    run = shutil.copytree(trained_run, tmp_path / "run")
+    (run / "images.csv").write_text(f"file,part,label,sha256\nx.png,train,0,{digest}\n")
+    text = classified(run, tmp_path / "holdout")
+    assert "1 images with a known class are training images of this run: not counted" in text
+    assert "of 39 images wrong" in text
+
+
+def test_json_without_known_classes_is_refused(trained_run: Path, images: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no class is known: name folders after classes of the run"):
+        classified(trained_run, images, json_file=tmp_path / "a.json")
+
+
+def test_twelve_bits_are_told_and_a_value_range_mends_them(trained_run: Path, images: Path, tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    for file in sorted(images.iterdir()):
+        Image.fromarray(np.asarray(Image.open(file)).astype(np.uint16) * 16).save(tmp_path / "deep" / file.name)
+    _, _, plain = go(trained_run, images, out=tmp_path / "plain.csv")
+    text = classified(trained_run, tmp_path / "deep", out=tmp_path / "dark.csv", fit=True)
+    assert "warning: the images use grey levels 0 to 16 of 0 to 255" in text
+    assert "--value-range 0:4095" in text
+    whole = classified(trained_run, tmp_path / "deep", out=tmp_path / "dark.csv", fit=True, values=ValueRange(0, 4080))
+    assert "warning" not in whole
+    with (tmp_path / "dark.csv").open() as file:
+        columns = [f"p({digit})" for digit in range(10)]
+        for one, other in zip(csv.DictReader(file), plain, strict=True):
+            assert [one[name] for name in columns] == [other[name] for name in columns]
+    with pytest.raises(RunError, match=r"--value-range 0:4080 converts images, .* with --fit"):
+        classified(trained_run, tmp_path / "deep", values=ValueRange(0, 4080))
+
+
+def test_a_run_brings_its_value_range(trained_run: Path, images: Path, tmp_path: Path) -> None:
+    trained = load_trained(trained_run, warn=pytest.fail)
+    own = replace(trained, settings=trained.settings | {"recipe": "folder"})
+    content = io.BytesIO()
+    Image.fromarray(np.full((8, 8), 2000, np.uint16)).save(content, "TIFF")
+    decode = classify.decoder_of(own, fit=False, invert=False, values=ValueRange(0, 4000))
+    assert decode("x.tif", content.getvalue()).unique().tolist() == [128]

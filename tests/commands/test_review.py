@@ -1,6 +1,7 @@
 import io
 import json
 import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from improved_gan.commands.review import ReviewOptions, _next_command
 from improved_gan.data import DataError, load_digits
 from improved_gan.data.image_sources import ImageSource
 from improved_gan.data.recorded_folder import IMAGES_FILE, REPORT_FILE
+from improved_gan.data.value_range import ValueRange
 from improved_gan.labelling.reading import ImageList
 
 
@@ -45,7 +47,10 @@ def test_the_least_certain_images_are_on_the_page(trained_run: Path, images: Pat
     assert "8 images to label, the least certain" in text
     assert f"download labels.csv from the page, and go on with: improved-gan train folder --images {images}" in text
     assert data["classes"] == list("0123456789")
-    assert data["command"] == f"improved-gan train folder --images {images} --labels labels.csv"
+    again = trained_run.with_name(f"{trained_run.name}-2")
+    assert data["command"] == f"improved-gan train folder --images {images} --labels labels.csv --out {again}"
+    assert data["command"] in text.replace("\n", "")
+    assert "put it here as labels.csv, and train again with the labels" in text
 
 
 def test_earlier_labels_are_kept_and_not_asked_for_again(trained_run: Path, images: Path, tmp_path: Path) -> None:
@@ -102,7 +107,19 @@ def test_several_paths_have_no_single_command() -> None:
     source = ImageSource(Path("x"), (), lambda: iter(()))
     images = ImageList([])
     images.parts = [("a/", source), ("b/", source)]
-    assert _next_command(images) == ""
+    assert _next_command(images, Path("run"), None, None) == ""
+
+
+def test_the_next_command_is_whole(tmp_path: Path) -> None:
+    images = ImageList([])
+    images.labels_root = tmp_path / "my cells"
+    (tmp_path / "run-2").mkdir()
+    command = _next_command(images, tmp_path / "run", ValueRange(0, 4095), tmp_path / "old.csv")
+    assert shlex.split(command) == [
+        "improved-gan", "train", "folder", "--images", str(tmp_path / "my cells"),
+        "--labels", str(tmp_path / "old.csv"),
+        "--value-range", "0:4095", "--out", str(tmp_path / "run-3"),
+    ]  # fmt: skip
 
 
 def test_a_part_of_the_runs_own_images_is_named_as_the_whole_is(
@@ -119,4 +136,6 @@ def test_a_part_of_the_runs_own_images_is_named_as_the_whole_is(
     data, shown, _ = go(run, images / "unlabelled", num=5, labels=tmp_path / "old.csv")
     assert all(name.startswith("unlabelled/") and (images / name).is_file() for name in shown)
     assert data["earlier"] == {f"3/{number:02d}.png": "3" for number in range(10)} | {"unlabelled/12.png": "7"}
-    assert data["command"] == f"improved-gan train folder --images {images} --labels labels.csv"
+    assert data["command"].startswith(
+        f"improved-gan train folder --images {images} --labels {tmp_path / 'old.csv'} --out "
+    )

@@ -2,15 +2,27 @@ import io
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from rich.console import Console
 
-from improved_gan.commands.scoring import Pictures, check_precision, choose_network, open_pictures
+from improved_gan.commands.scoring import (
+    Pictures,
+    check_precision,
+    choose_network,
+    open_pictures,
+    range_of,
+    range_warnings,
+    reading_with,
+)
 from improved_gan.data import DataError
+from improved_gan.data.value_range import ValueRange
 from improved_gan.metrics import MetricError
 from improved_gan.metrics.inception import Outputs
+from improved_gan.training.run_folder import RunFolder
 from tests.pictures import colour_logits, folder_of, quick_network
+from tests.tiffs import tiff
 
 CONSOLE = Console(file=io.StringIO())
 
@@ -87,3 +99,30 @@ def test_bfloat16_is_taken_only_where_the_score_stays(tmp_path: Path, noise: flo
     network, warnings = check_precision(rounded, quick_network, pictures)
     assert network.precision == taken
     assert [("of the first 39 pictures" in text) for text in warnings] == ([True] if taken == "float32" else [])
+
+
+def test_a_value_range_reaches_pictures_features_and_warnings(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    numbers = np.random.default_rng(0).integers(0, 4096, (6, 20, 20)).astype(np.uint16)
+    for place, image in enumerate(numbers):
+        (tmp_path / "deep" / f"{place}.tif").write_bytes(tiff(image))
+    network, values = quick_network(), range_of("0:4095")
+    words = {"num": None, "seed": 0, "device": "cpu", "console": CONSOLE}
+    plain = open_pictures(tmp_path / "deep", network, **words)  # type: ignore[arg-type]
+    ranged = open_pictures(tmp_path / "deep", network, values=values, **words)  # type: ignore[arg-type]
+    content = (tmp_path / "deep" / "0.tif").read_bytes()
+    assert plain.decode(content)[0].max() <= 16
+    assert ranged.decode(content)[0].max() > 250
+    (warning,) = range_warnings(plain, None)
+    assert "grey levels 0 to 16" in warning
+    assert "--value-range 0:4095" in warning
+    assert range_warnings(ranged, values) == []
+    assert reading_with(network, values).identity != reading_with(network, None).identity == network.identity
+
+
+def test_the_range_of_the_first_run_that_has_one(tmp_path: Path, trained_run: Path) -> None:
+    assert range_of(None, trained_run, tmp_path) is None
+    run = tmp_path / "run"
+    RunFolder(run).claim({"epochs": 1, "value_range": [0, 4095]}, extendable=("epochs",))
+    assert range_of(None, tmp_path, trained_run, run) == ValueRange(0, 4095)
+    assert range_of("7:9", run) == ValueRange(7, 9)

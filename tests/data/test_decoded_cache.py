@@ -14,7 +14,9 @@ from improved_gan.data import DataError, decoded_cache
 from improved_gan.data.decoded_cache import Decoded, decode_images
 from improved_gan.data.image_scan import Scan, scan_images
 from improved_gan.data.image_sources import open_images
+from improved_gan.data.value_range import ValueRange
 from tests.pictures import folder_of, picture, png
+from tests.tiffs import tiff
 
 
 @pytest.fixture
@@ -133,3 +135,20 @@ def test_no_room_and_no_rights_are_told_before_anything_is_decoded(
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=r"cannot make .*--data-cache DIR"):
         decode(folder, tmp_path / "file" / "cache")
+
+
+def test_another_value_range_is_another_file(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    numbers = np.random.default_rng(0).integers(0, 4096, (3, 12, 12)).astype(np.uint16)
+    for place, image in enumerate(numbers):
+        (tmp_path / "deep" / f"{place}.tif").write_bytes(tiff(image))
+    cache, files = tmp_path / "cache", set()
+    for values in (None, ValueRange(0, 4095), ValueRange(0, 4095.5), None):
+        found = decode_images(
+            scan(tmp_path / "deep"), channels=1, size=12, folder=cache, workers=2, small=0, values=values
+        )
+        white = 65535 if values is None else values.high
+        expected = np.rint(255 * numbers.astype(float) / white).clip(0, 255)
+        np.testing.assert_array_equal(found.images[:, 0].numpy(), expected)
+        files.add(found.file)
+    assert len(files) == 3

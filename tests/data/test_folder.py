@@ -4,12 +4,17 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from improved_gan.data import DataError
 from improved_gan.data.folder import FolderOptions, OwnImages, load_folder
+from improved_gan.data.images import decode_square
+from improved_gan.data.value_range import ValueRange, parse_value_range
 from tests.pictures import picture, png
+from tests.tiffs import tiff
 
 
 def make(folder: Path, **counts: int) -> Path:
@@ -129,3 +134,56 @@ def test_what_cannot_be_trained_on(tmp_path: Path) -> None:
         load(tmp_path / "bad", tmp_path)
     with pytest.raises(DataError, match=r"smaller than 64 pixels .*take --size 32"):
         load(tmp_path / "few", tmp_path, size=64)
+
+
+def deep(folder: Path, *, low: int = 0, high: int = 4096, num: int = 12) -> Path:
+    """Class folders of 16-bit pictures whose values lie in low..high - 1."""
+    dice = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (folder / name).mkdir(parents=True)
+        for number in range(num):
+            content = tiff(dice.integers(low, high, (34, 40)).astype(np.uint16))
+            (folder / name / f"{number:02d}.tif").write_bytes(content)
+    return folder
+
+
+def test_twelve_bits_in_sixteen_are_told_and_a_range_mends_it(tmp_path: Path) -> None:
+    images = deep(tmp_path / "images")
+    dark = load(images, tmp_path)
+    assert dark.dataset.train.images.max() <= 17
+    assert "--value-range 0:4095" in notices(dark)
+    whole = load(images, tmp_path, values=parse_value_range("0:4095"))
+    assert notices(whole) == ""
+    assert whole.dataset.value_range == (0, 4095)
+    assert whole.report.as_dict()["value_range"] == [0, 4095]
+    assert "values from 0 (black) to 4095 (white) become 0 to 255" in "\n".join(whole.report.lines())
+    expected = decode_square((images / "cat/00.tif").read_bytes(), "x", channels=3, size=32, values=ValueRange(0, 4095))
+    assert any(torch.equal(expected, one) for one in (*whole.dataset.train.images, *whole.dataset.test.images))
+
+
+def test_percentiles_are_of_the_training_images_alone(tmp_path: Path) -> None:
+    images = deep(tmp_path / "images")
+    own = load(images, tmp_path, values=parse_value_range("2%:98%"))
+    trained = [tiff_values(images / name) for name, part, _, _ in own.rows if part == "train"]
+    everything = [tiff_values(images / name) for name, _, _, _ in own.rows]
+    low, high = np.percentile(np.concatenate(trained), (2, 98), method="inverted_cdf")
+    assert own.dataset.value_range == (low, high)
+    assert (low, high) != tuple(np.percentile(np.concatenate(everything), (2, 98), method="inverted_cdf"))
+    assert "(2%:98% of the training images' values)" in "\n".join(own.report.lines())
+
+
+def tiff_values(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path))[:, 3:37].ravel()  # the central square of 34 x 40
+
+
+def test_pictures_that_cannot_be_used_are_named(tmp_path: Path) -> None:
+    images = deep(tmp_path / "images")
+    (images / "cat/03.tif").write_bytes(tiff(np.full((34, 40), np.nan, np.float32)))
+    (images / "cat/04.png").write_bytes(png(picture(1, (40, 50))))
+    own = load(images, tmp_path, values=parse_value_range("0:4095"))
+    assert "cat/03.tif has 1360 of 1360 pixels that are NaN or infinite" in notices(own)
+    assert "cat/04.png has 8 bits, 0 to 255, and the value range is 0:4095" in notices(own)
+    for path in images.rglob("*.*"):
+        path.write_bytes(tiff(np.ones((34, 40), np.float32)))
+    with pytest.raises(DataError, match=r"none of the 25 images .* holds floating point, .*--value-range LOW:HIGH"):
+        load(images, tmp_path)

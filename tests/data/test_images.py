@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from improved_gan.data.dataset import DataError
-from improved_gan.data.images import decode_image, decode_square, find_images, read_header, read_image
+from improved_gan.data.images import decode_image, decode_square, read_header, read_image
 
 GREY = np.arange(64, dtype=np.uint8).reshape(8, 8) * 4
 
@@ -62,9 +62,9 @@ def test_sixteen_bits_are_scaled_and_unknown_ranges_refused(tmp_path: Path) -> N
     levels = (np.arange(64, dtype=np.uint16).reshape(8, 8) * 1040).astype(np.uint16)
     Image.fromarray(levels).save(tmp_path / "deep.png")
     fitted = read_image(tmp_path / "deep.png", (1, 8, 8), fit=True).numpy()[0]
-    np.testing.assert_array_equal(fitted, levels // 257)
+    np.testing.assert_array_equal(fitted, np.rint(levels / 257))
     Image.fromarray(np.ones((8, 8), np.float32)).save(tmp_path / "float.tiff")
-    with pytest.raises(DataError, match="mode F, whose black and white are not known"):
+    with pytest.raises(DataError, match="holds floating point, whose black and white are not known"):
         read_image(tmp_path / "float.tiff", (1, 8, 8), fit=True)
 
 
@@ -87,19 +87,6 @@ def test_a_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5000)
     with pytest.raises(DataError, match="refused"):
         read_image(path, (1, 8, 8), fit=True)
-
-
-def test_folders_are_searched_in_order_of_name(tmp_path: Path) -> None:
-    (tmp_path / "b").mkdir()
-    files = [save(tmp_path / name, GREY) for name in ("c.png", "a.PNG", "b/x.bmp")]
-    (tmp_path / "notes.txt").write_text("not an image")
-    assert list(find_images([tmp_path])) == sorted(files)
-    assert list(find_images([files[0], tmp_path / "b"])) == [files[0], files[2]]
-    with pytest.raises(DataError, match="no file or folder"):
-        list(find_images([tmp_path / "missing"]))
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="holds no images"):
-        list(find_images([tmp_path / "empty"]))
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:

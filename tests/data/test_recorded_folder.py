@@ -10,8 +10,9 @@ import torch
 
 from improved_gan.data import DataError
 from improved_gan.data.folder import OwnImages
-from improved_gan.data.recorded_folder import HEADER, load_recorded
-from tests.data.test_folder import load, make
+from improved_gan.data.recorded_folder import HEADER, hashes_of_part, load_recorded
+from improved_gan.data.value_range import parse_value_range
+from tests.data.test_folder import deep, load, make
 from tests.pictures import picture, png
 
 
@@ -59,3 +60,15 @@ def test_images_that_are_not_those_of_the_run_are_named(images: Path, tmp_path: 
 def test_a_run_without_records(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not say which images it was trained on"):
         load_recorded(None, run=tmp_path, class_names=())
+
+
+def test_a_run_reads_its_images_with_its_own_value_range(tmp_path: Path) -> None:
+    images = deep(tmp_path / "images")
+    before = load(images, tmp_path, values=parse_value_range("1%:99%"))
+    run = record(before, tmp_path / "run")
+    again = load_recorded(None, run=run, class_names=before.dataset.class_names)
+    assert again.value_range == before.dataset.value_range
+    assert torch.equal(again.train.images, before.dataset.train.images)
+    trained = {row[3] for row in before.rows if row[1] == "train"}
+    assert hashes_of_part(run, "train") == trained
+    assert hashes_of_part(tmp_path, "train") == frozenset()

@@ -1,3 +1,4 @@
+import numpy as np
 import torch
 
 from improved_gan.export.card import card_of, markdown, versions
@@ -63,3 +64,15 @@ def test_a_run_without_a_report_says_that_nothing_was_measured() -> None:
 def test_versions_leave_out_what_is_not_installed() -> None:
     assert {"python", "improved-gan", "torch", "numpy"} <= set(versions("numpy", "no-such-package"))
     assert "no-such-package" not in versions("no-such-package")
+
+
+def test_a_value_range_is_said_with_its_formula() -> None:
+    made = card({**SETTINGS, "recipe": "folder", "value_range": [-0.5, 4095.0]})
+    assert (made["values"]["low"], made["values"]["high"]) == (-0.5, 4095.0)
+    formula = made["values"]["bytes"].split(" of each value")[0]
+    words = {"round": np.rint, "clip": np.clip, "v": np.linspace(-9, 5000, 1000)}
+    expected = np.rint(255 * (words["v"] + 0.5) / 4095.5).clip(0, 255)
+    assert np.abs(eval(formula, {"__builtins__": {}}, words) - expected).max() <= 1
+    assert formula in markdown(made)
+    assert card()["values"] is None
+    assert "Values of image files" not in markdown(card())

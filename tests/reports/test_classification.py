@@ -3,7 +3,13 @@ import pytest
 import torch
 from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
 
-from improved_gan.reports.classification import calibration, class_scores, confident_mistakes, confusion
+from improved_gan.reports.classification import (
+    calibration,
+    class_scores,
+    confident_mistakes,
+    confusion,
+    share_interval,
+)
 
 
 @pytest.fixture
@@ -73,3 +79,13 @@ def test_mistakes_come_most_certain_first_and_none_is_right(judged: tuple[torch.
     assert (certainty[places].diff() <= 0).all()
     others = (probabilities.argmax(1) != labels).index_fill(0, places, False)
     assert certainty[others].max() <= certainty[places[-1]]
+
+
+@pytest.mark.parametrize(("num", "images"), [(0, 20), (1, 20), (25, 200), (200, 200), (3, 10_000)])
+def test_the_interval_is_wilsons(num: int, images: int) -> None:
+    """Wilson (1927): the p for which |p' - p| <= z sqrt(p (1 - p) / n)."""
+    z = 1.959963984540054
+    share, spread = num / images, z * z / images
+    middle = (share + spread / 2) / (1 + spread)
+    half = z / (1 + spread) * np.sqrt(share * (1 - share) / images + spread / (4 * images))
+    assert share_interval(num, images) == pytest.approx((max(0, middle - half), min(1, middle + half)), abs=1e-12)

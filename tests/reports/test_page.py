@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from improved_gan.reports.classification import share_interval
 from improved_gan.reports.evidence import gather
 from improved_gan.reports.page import Shown, render
 from improved_gan.reports.run_record import read_run, read_runs
@@ -94,7 +95,9 @@ def test_all_parts_are_there_and_what_cannot_be_shown_is_said(side_by_side: Page
     ):
         assert part in text
     assert "Not shown: the run was trained without labels." in text
-    assert text.count("test images wrong") == 2
+    assert text.count("test images wrong") == 4  # overview and classifier of two runs
+    assert text.count("95% interval") == 4
+    assert "The classifier on test images" in text
 
 
 def test_the_curves_and_grids_are_in_the_page_as_data(side_by_side: Page, small_runs: dict[str, Path]) -> None:
@@ -153,5 +156,10 @@ def test_a_validation_error_is_in_the_overview_under_its_name(small_runs: dict[s
     run = read_run(small_runs["first"])
     renamed = tuple({name.replace("test/", "validation/"): value for name, value in one.items()} for one in run.reports)
     page = render([Shown(replace(run, reports=renamed), None)], title="Title", now=NOW)
-    assert f"{run.last['test/wrong']} wrong (validation)" in page
+    wrong, error = run.last["test/wrong"], run.last["test/error"]
+    low, high = share_interval(wrong, 500)
+    assert wrong == error * 500  # the digits' test images
+    assert f"{wrong} of 500 validation images wrong, 95% interval {low:.1%} to {high:.1%}" in page
+    assert "The classifier on validation images" in page
+    assert "test error is there to be watched" not in page
     assert f"{run.last['test/error']:.2%}" in page

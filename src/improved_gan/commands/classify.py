@@ -1,27 +1,39 @@
-"""`improved-gan classify`: label, class probabilities, realness and uncertainty of images, as CSV; a page to label."""
+"""`improved-gan classify`: label, class probabilities, realness and uncertainty of images, as CSV; a page to label.
+
+Where classes are known, the error; of single images, the label.
+
+Columns: file, label, p(CLASS) for each class (their sum is 1), realness (D(x), the probability that the image is real
+rather than generated; paper, section 5), entropy (of the class probabilities, in nats), sha256 (of the file).
+"""
 
 import hashlib
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
+from improved_gan.commands.accuracy import Truth, truth_of
+from improved_gan.commands.classify_report import tell, tell_accuracy, tell_single
+from improved_gan.commands.classify_setup import check_classes, columns, decoder_of, identity, progress_bar
 from improved_gan.commands.review import ReviewOptions, write_review
 from improved_gan.commands.trust import trust_or_ask
 from improved_gan.data.dataset import DataError, unit_range
 from improved_gan.data.image_pages import further_pages, pages_notice
 from improved_gan.data.image_sources import Read
 from improved_gan.data.in_order import in_chunks, in_order, num_workers
+from improved_gan.data.range_watch import MEASURED, RangeWatch, uses_little
 from improved_gan.data.recorded_folder import recorded_path
+from improved_gan.data.value_range import ValueRange, stored_range
 from improved_gan.labelling.predictions import Finished, Predictions
-from improved_gan.labelling.reading import Decode, ImageList, decoder
+from improved_gan.labelling.reading import Decode, ImageList
 from improved_gan.labelling.uncertainty import entropy
-from improved_gan.metrics.network import digest_of
 from improved_gan.recipes.trained import Trained, choose_device, load_trained
 from improved_gan.techniques import real_logit
 from improved_gan.training.errors import InterruptedRunError, RunError
@@ -43,25 +55,41 @@ class _Read:
     further: dict[str, int] = field(default_factory=dict)  # pages beyond the first, by file
     good: list[tuple[str, str, Tensor]] = field(default_factory=list)  # file, sha256, (C, H, W) uint8
     bad: list[tuple[str, str]] = field(default_factory=list)
+    dark: list[tuple[str, bytes]] = field(default_factory=list)  # content of some that use few grey levels
 
 
 def run_classification(
     run: Path,
     images: list[Path],
     *,
-    out: Path,
+    out: Path | None,
     fit: bool,
     invert: bool = False,
+    values: ValueRange | None = None,
     device: str | None,
     console: Console,
     workers: int | None = None,
+    labels: Path | None = None,
+    json_file: Path | None = None,
     review: ReviewOptions | None = None,
     trust: bool = False,
 ) -> int:
     """Classify every image that can be read, a row each; a stopped run goes on, a finished one does only what is new.
 
-    Columns: file, label, p(CLASS) for each class (their sum is 1), realness (D(x), the probability that the image is
-    real rather than generated; paper, section 5), entropy (of the class probabilities, in nats), sha256 (of the file).
+    Args:
+        run: folder of the run.
+        images: files, folders, archives.
+        out: the CSV file; None keeps none.
+        fit: convert and scale images that are not of the run's shape.
+        invert: swap dark and light.
+        values: black and white in the values of the files; None takes the run's own range, where it has one.
+        device: None for a GPU where there is one.
+        console: where to print.
+        workers: threads that decode.
+        labels: a file with classes to compare with; None takes those of class folders, where there are any.
+        json_file: where to write the error and all that belongs to it.
+        review: a page of images to label; needs `out`.
+        trust: whether code that the run folder holds may be executed.
 
     Returns:
         How many images could not be read; each was reported on the console.
@@ -72,62 +100,62 @@ def run_classification(
     """
     trusted = trust_or_ask(console, trust=trust)
     trained = load_trained(run, device=choose_device(device), warn=partial(warn, console), trust=trusted)
-    _check_classes(trained, run, console)
+    check_classes(trained, run, console)
     found = ImageList(images, root=None if review is None else recorded_path(run))
     for line in found.notices:
         warn(console, line)
-    decode = decoder_of(trained, fit=fit, invert=invert)
-    try:
-        with Predictions(out, _columns(trained), _identity(trained, fit=fit, invert=invert)) as predictions:
-            work = _Classification(trained, found, predictions, console, decode)
-            finished = work.run(workers or num_workers())
-    except OSError as error:
-        raise RunError(f"could not write {out}: {error.strerror or error}") from error
-    if not finished.rows:
-        raise DataError(f"none of the {len(found)} images could be read, so nothing was written")
-    for line in pages_notice(work.further):
-        warn(console, line)
-    _tell(finished, work, out, console)
-    if review is not None:
-        write_review(trained, found, out, review, decode, console)
+    truth = truth_of(found, trained.class_names, labels)
+    _check_json(trained, truth, json_file)
+    values = values or stored_range(trained.settings.get("value_range"))
+    decode = decoder_of(trained, fit=fit, invert=invert, values=values)
+    with _file_for(out) as file:
+        made_by = identity(trained, fit=fit, invert=invert, values=values)
+        try:
+            with Predictions(file, columns(trained), made_by) as predictions:
+                work = _Classification(trained, found, predictions, console, decode, RangeWatch(values))
+                finished = work.run(workers or num_workers())
+        except OSError as error:
+            raise RunError(f"could not write {file}: {error.strerror or error}") from error
+        for line in pages_notice(work.further):
+            warn(console, line)
+        _tell_work(finished, work, out, console)
+        tell_single(images, file, console)
+        if truth is not None:
+            tell_accuracy(run, trained, truth, file, json_file, console)
+        if review is not None and out is not None:
+            write_review(run, trained, found, out, review, decode, console, values=values)
     return len(work.bad)
 
 
-def decoder_of(trained: Trained, *, fit: bool, invert: bool) -> Decode:
-    """How this run wants its images; one of `train folder` takes any, as it did in training."""
-    square = trained.settings["recipe"] == "folder"
-    return decoder(trained.image_shape, fit=fit, invert=invert, square=square)
+@contextmanager
+def _file_for(out: Path | None) -> Iterator[Path]:
+    """OUT, or a file that is gone at the end."""
+    if out is not None:
+        yield out
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder) / "predictions.csv"
 
 
-@torch.no_grad()
-def _check_classes(trained: Trained, run: Path, console: Console) -> None:
-    """That there are classes, and whether an image is judged by itself."""
-    device = next(trained.discriminator.parameters()).device
-    pixels = torch.rand(4, *trained.image_shape, generator=torch.Generator().manual_seed(0)).to(device)
-    logits = trained.discriminator(pixels).logits
-    if logits.dim() != 2 or logits.shape[1] != len(trained.class_names) or logits.shape[1] < 2:
-        raise RunError(f"{run} was trained without classes, so it cannot classify: train it with labels")
-    if (logits[:2] - trained.discriminator(pixels[:2]).logits).abs().max() > 1e-3 * logits.abs().max():
-        warn(console, "this run compares the images of a batch (minibatch features): what it says of an image depends "
-                      "on those judged with it, here its 63 neighbours in order of name")  # fmt: skip
+def _check_json(trained: Trained, truth: Truth | None, json_file: Path | None) -> None:
+    if truth is None and json_file is not None:
+        raise DataError(
+            f"--json is for the error, and no class is known: name folders after classes of the run "
+            f"({', '.join(trained.class_names[:5])} ...), or give --labels FILE"
+        )
 
 
-def _columns(trained: Trained) -> list[str]:
-    return ["file", "label", *(f"p({name})" for name in trained.class_names), "realness", "entropy", "sha256"]
+def _tell_work(finished: Finished, work: "_Classification", out: Path | None, console: Console) -> None:
+    """What was done, and what is odd about the images.
 
-
-def _identity(trained: Trained, *, fit: bool, invert: bool) -> dict[str, object]:
-    """All that a row depends on beside the image."""
-    return {
-        "format": 1,
-        "recipe": trained.settings["recipe"],
-        "step": trained.step,
-        "weights_sha256": digest_of(trained.discriminator.state_dict()),
-        "class_names": trained.class_names,
-        "image_shape": list(trained.image_shape),
-        "fit": fit,
-        "invert": invert,
-    }
+    Raises:
+        DataError: nothing could be done.
+    """
+    if not finished.rows:
+        raise DataError(f"none of the {len(work.images)} images could be read, so nothing was written")
+    if (warning := work.watch.warning()) is not None:
+        warn(console, warning)
+    tell(finished, out, console, known=work.known, changed=work.changed, judged=work.judged)
 
 
 class _Classification:
@@ -140,9 +168,11 @@ class _Classification:
         predictions: Predictions,
         console: Console,
         decode: Decode,
+        watch: RangeWatch,
     ) -> None:
         self.trained, self.images, self.predictions, self.console = trained, images, predictions, console
-        self.decode = decode
+        self.decode, self.watch = decode, watch
+        self.measured = frozenset(islice(images.files(), MEASURED))  # the same whatever thread is first
         self.bad: set[str] = set()
         self.further: dict[str, int] = {}
         self.known = self.changed = self.judged = 0
@@ -152,7 +182,7 @@ class _Classification:
         """All images; those whose row is there already are read and compared, not judged again."""
         if self.predictions.num_kept:
             say(self.console, f"continuing: {self.predictions.num_kept} images were done before")
-        with listen_for_signals() as self.stop, _bar(self.console) as progress:
+        with listen_for_signals() as self.stop, progress_bar(self.console) as progress:
             task = progress.add_task("classify", total=len(self.images))
             for batch in self._batches(workers, lambda num: progress.update(task, advance=num)):
                 self.predictions.append(judge(self.trained, batch))
@@ -166,6 +196,9 @@ class _Classification:
             self.known, self.changed = self.known + read.known, self.changed + read.changed
             self._report(read.bad)
             self.further |= read.further
+            self.watch.measure(read.dark)
+            for _, _, pixels in read.good:
+                self.watch.add(pixels)
             waiting += read.good
             while len(waiting) >= _BATCH:
                 yield waiting[:_BATCH]
@@ -181,7 +214,7 @@ class _Classification:
 
     def _read(self, some: list[tuple[str, Read]]) -> _Read:
         known = changed = 0
-        further, good, bad = dict[str, int](), [], []
+        further, good, bad, dark = dict[str, int](), [], [], []
         for file, read in some:
             try:
                 content = read()
@@ -193,12 +226,14 @@ class _Classification:
                     known += 1
                     continue
                 good.append((file, digest, self.decode(file, content)))
+                if file in self.measured and uses_little(good[-1][2]):
+                    dark.append((file, content))
                 changed += state == "changed"
             except DataError as error:
                 bad.append((file, str(error)))
             except OSError as error:
                 bad.append((file, f"{file} cannot be read: {error.strerror or error}"))
-        return _Read(known, changed, further, good, bad)
+        return _Read(known, changed, further, good, bad, dark)
 
     def _report(self, bad: list[tuple[str, str]]) -> None:
         for file, reason in bad:
@@ -221,20 +256,3 @@ def judge(trained: Trained, batch: list[tuple[str, str, Tensor]]) -> list[list[s
         numbers = [*log_probabilities[index].exp().tolist(), realness[index], uncertainties[index]]
         rows.append([file, trained.class_names[labels[index]], *(f"{one:.6f}" for one in numbers), digest])
     return rows
-
-
-def _bar(console: Console) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn(), TextColumn("ETA"),
-               TimeRemainingColumn(elapsed_when_finished=True))  # fmt: skip
-    return Progress(*columns, console=console, disable=not console.is_terminal, speed_estimate_period=60)
-
-
-def _tell(finished: Finished, work: _Classification, out: Path, console: Console) -> None:
-    if not finished.changed:
-        say(console, f"nothing to do: {out} holds all {finished.rows} images as they are")
-        return
-    counts = ", ".join(f"{label}: {count}" for label, count in sorted(finished.labels.items()))
-    say(console, f"{finished.rows} images classified into {out} ({counts})")
-    if work.known:
-        say(console, f"of these {work.known} were done before, {work.changed} had changed since, "
-                     f"{work.judged - work.changed} were new")  # fmt: skip

@@ -18,7 +18,15 @@ from rich.console import Console
 from improved_gan import __version__
 from improved_gan.commands.feature_job import Job, bad_images, good_names
 from improved_gan.commands.score_card import show
-from improved_gan.commands.scoring import Pictures, check_precision, choose_network, open_pictures
+from improved_gan.commands.scoring import (
+    Pictures,
+    check_precision,
+    choose_network,
+    open_pictures,
+    range_of,
+    range_warnings,
+    reading_with,
+)
 from improved_gan.commands.trust import trust_or_ask
 from improved_gan.data.download import cache_folder
 from improved_gan.distributed import rank, world_size
@@ -55,6 +63,7 @@ class EvaluateOptions:
     json: Path | None = None
     save_statistics: Path | None = None
     cache: Path | None = None
+    value_range: str | None = None
     device: str | None = None
     threads: int | None = None
     trust: bool = False
@@ -75,11 +84,17 @@ def run_evaluation(options: EvaluateOptions, console: Console) -> dict[str, Any]
     device = choose_device(options.device)
     quiet = console if rank() == 0 else Console(quiet=True)
     trust = trust_or_ask(quiet, trust=options.trust)
-    choose = partial(
-        choose_network, options.classifier, weights=options.weights, device=device, console=quiet, trust=trust
-    )
+    runs = [one for one in (options.classifier and Path(options.classifier), options.source, options.reference) if one]
+    values = range_of(options.value_range, *runs)
+
+    def choose(precision: str) -> ScoringNetwork:
+        chosen = choose_network(
+            options.classifier, weights=options.weights, precision=precision, device=device, console=quiet, trust=trust
+        )
+        return reading_with(chosen, values)
+
     network = choose(precision=options.precision)
-    open_ = partial(open_pictures, seed=options.seed, device=device, console=quiet, trust=trust)
+    open_ = partial(open_pictures, seed=options.seed, device=device, console=quiet, trust=trust, values=values)
     pictures = _subset(open_(options.source, network, num=options.num), options.num)
     if "is" in names and len(pictures) < options.splits:
         raise MetricError(f"{options.splits} splits need at least {options.splits} images; got {len(pictures)}")
@@ -89,6 +104,7 @@ def run_evaluation(options: EvaluateOptions, console: Console) -> dict[str, Any]
     job = Job(network, cache, quiet, options.skip_bad)
     reference, real, more = _reference(options, names, network, partial(open_, num=None), job)
     features = job.run(pictures)
+    little = [text for one in (pictures, reference) if one is not None for text in range_warnings(one, values)]
     found, doubts = evaluate(names, features, real, splits=options.splits, shuffle=not options.by_name)
     _name_pairs(found, pictures, features, reference, real)
     card = {
@@ -96,7 +112,7 @@ def run_evaluation(options: EvaluateOptions, console: Console) -> dict[str, Any]
         "reference": _about_reference(options, reference, real),
         "network": network.as_dict(),
         "metrics": found,
-        "warnings": [*warnings, *more, *doubts],
+        "warnings": [*warnings, *more, *doubts, *little],
         "versions": _versions(device),
         "seconds": round(time.perf_counter() - started, 2),
     }

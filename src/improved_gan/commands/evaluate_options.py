@@ -43,6 +43,9 @@ def evaluate(
     save_statistics: Annotated[
         Path | None, typer.Option(help="Write mean and covariance to this .npz, for --reference.")
     ] = None,
+    value_range: Annotated[
+        str | None, typer.Option(help="Values that are black and white, 0:4095; default: those of the run.")
+    ] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder of kept features; default: in the cache.")] = None,
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda, cuda:1 ...; default: a GPU where there is one.")

@@ -5,7 +5,18 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["DataCache", "Images", "Labels", "NumLabels", "RecipeName", "Size", "SplitSeed", "Validation", "Workers"]
+__all__ = [
+    "DataCache",
+    "Images",
+    "Labels",
+    "NumLabels",
+    "RecipeName",
+    "Size",
+    "SplitSeed",
+    "Validation",
+    "Values",
+    "Workers",
+]
 
 RecipeName = Annotated[
     str | None, typer.Argument(help="A recipe's name, or the path of a Python file that defines recipe().")
@@ -21,6 +32,9 @@ NumLabels = Annotated[int | None, typer.Option(help="`folder`: use only so many 
 Size = Annotated[int | None, typer.Option(help="`folder`: 32, 64 or 128 pixels; default: by the images.")]
 Validation = Annotated[
     float | None, typer.Option(help="`folder`: share of the labelled images held out; default: 0.2.")
+]
+Values = Annotated[
+    str | None, typer.Option(help="`folder`: values that are black and white, 0:4095, or percentiles, 0.5%:99.5%.")
 ]
 DataCache = Annotated[Path | None, typer.Option(help="`folder`: where decoded images are kept.")]
 Workers = Annotated[int | None, typer.Option(help="`folder`: threads that decode; default: one a core.", min=1)]

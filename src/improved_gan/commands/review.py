@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,6 +13,7 @@ from rich.console import Console
 from improved_gan.data.dataset import DataError, unit_range
 from improved_gan.data.folder_layout import layout_of
 from improved_gan.data.labels_file import read_labels
+from improved_gan.data.value_range import ValueRange
 from improved_gan.labelling.choice import Prediction, least_certain
 from improved_gan.labelling.reading import Decode, ImageList
 from improved_gan.labelling.review_page import ReviewImage, picture_of, review_page
@@ -37,9 +39,17 @@ class ReviewOptions:
 
 
 def write_review(
-    trained: Trained, images: ImageList, out: Path, options: ReviewOptions, decode: Decode, console: Console
+    run: Path,
+    trained: Trained,
+    images: ImageList,
+    out: Path,
+    options: ReviewOptions,
+    decode: Decode,
+    console: Console,
+    *,
+    values: ValueRange | None = None,
 ) -> Path:
-    """Write `OUT.review.html` beside the predictions.
+    """Write `OUT.review.html` beside the predictions, and say how to go on.
 
     Raises:
         DataError: the labels file cannot be read, or no image is left to label.
@@ -57,9 +67,9 @@ def write_review(
     if options.diverse:
         features = _features(trained, images, pool, decode)
         pool = [pool[place] for place in farthest_first(features, options.num)]
-    pictures = _collect(images, pool, lambda file, content: picture_of(content, file))
+    pictures = _collect(images, pool, lambda file, content: picture_of(content, file, values))
     shown = [ReviewImage(images.within(one.file), one, pictures[one.file]) for one in pool if one.file in pictures]
-    command = _next_command(images)
+    command = _next_command(images, run, values, options.labels)
     page = review_page(shown, trained.class_names, labels=labels, next_command=command)
     path = out.with_suffix(".review.html")
     write_atomically(path, page.encode())
@@ -67,9 +77,24 @@ def write_review(
     say(
         console, f"{len(shown)} images to label, the {how}: open {path} in a browser ({max(1, len(page) // 1000):,} kB)"
     )
-    how_on = f"go on with: {command}" if command else "to train on them, put the images into one folder or archive"
-    say(console, f"when they are labelled, download labels.csv from the page, and {how_on}")
+    _tell_next(command, options.labels, console)
     return path
+
+
+def _tell_next(command: str, labels: Path | None, console: Console) -> None:
+    file = "labels.csv" if labels is None else str(labels)
+    if command:
+        say(
+            console,
+            f"label them there and download labels.csv; put it here as {file}, and train again with the labels:",
+        )
+        say(console, f"  {command}")
+    else:
+        say(
+            console,
+            "label them there and download labels.csv; to train with it, all images must lie in one folder, which was "
+            "classified alone: put them there, and run classify on it",
+        )
 
 
 def _earlier_labels(path: Path | None, images: ImageList, class_names: list[str]) -> dict[str, str]:
@@ -116,8 +141,17 @@ def _collect(images: ImageList, pool: list[Prediction], use: Callable[[str, byte
     return found
 
 
-def _next_command(images: ImageList) -> str:
+def _next_command(images: ImageList, run: Path, values: ValueRange | None, labels: Path | None) -> str:
     """Only where one folder or archive was classified: names of several fit no single `--images`."""
     if images.labels_root is None:
         return ""
-    return f"improved-gan train folder --images {shlex.quote(str(images.labels_root))} --labels labels.csv"
+    parts = ["improved-gan", "train", "folder", "--images", str(images.labels_root), "--labels"]
+    parts += ["labels.csv" if labels is None else str(labels)]
+    parts += [] if values is None else ["--value-range", str(values)]
+    return shlex.join([*parts, "--out", str(_unused(run))])
+
+
+def _unused(run: Path) -> Path:
+    """A name for the next run folder beside this one: labels are part of a run, so it cannot go on in the same."""
+    number = next(number for number in count(2) if not run.with_name(f"{run.name}-{number}").exists())
+    return run.with_name(f"{run.name}-{number}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -14,6 +15,8 @@ from improved_gan.data.dataset import DataError, unit_range
 from improved_gan.data.image_sources import open_images
 from improved_gan.data.images import decode_image
 from improved_gan.data.inception_weights import load_weights
+from improved_gan.data.range_watch import RangeWatch, uses_little
+from improved_gan.data.value_range import ValueRange, parse_plain_range, stored_range
 from improved_gan.metrics import inception_score
 from improved_gan.metrics.extraction import Decode, Read
 from improved_gan.metrics.inception import Outputs
@@ -23,9 +26,18 @@ from improved_gan.recipes.own_code import Trust
 from improved_gan.recipes.trained import Trained, load_trained
 from improved_gan.training.nearby_runs import did_you_mean
 from improved_gan.training.reporting import warn
+from improved_gan.training.run_folder import RunFolder
 from improved_gan.training.sampling import to_uint8
 
-__all__ = ["Pictures", "check_precision", "choose_network", "open_pictures"]
+__all__ = [
+    "Pictures",
+    "check_precision",
+    "choose_network",
+    "open_pictures",
+    "range_of",
+    "range_warnings",
+    "reading_with",
+]
 
 _DEFAULT_SAMPLES = 50_000
 _BATCH = 32
@@ -41,12 +53,19 @@ class Pictures:
         names: of all that are there.
         stream: (name, read) in that order.
         decode: bytes -> pixels and conversions.
+        files: whether they are image files, and not samples of a run.
     """
 
     def __init__(
-        self, label: str, names: tuple[str, ...], stream: Callable[[], Iterator[tuple[str, Read]]], decode: Decode
+        self,
+        label: str,
+        names: tuple[str, ...],
+        stream: Callable[[], Iterator[tuple[str, Read]]],
+        decode: Decode,
+        *,
+        files: bool = False,
     ) -> None:
-        self.label, self.names, self.decode = label, names, decode
+        self.label, self.names, self.decode, self.files = label, names, decode, files
         self._stream, self._all = stream, names
 
     def __len__(self) -> int:
@@ -54,7 +73,8 @@ class Pictures:
 
     def only(self, chosen: set[int]) -> "Pictures":
         """The pictures at these places, in the same order."""
-        part = Pictures(self.label, tuple(self.names[i] for i in sorted(chosen)), self._stream, self.decode)
+        names = tuple(self.names[i] for i in sorted(chosen))
+        part = Pictures(self.label, names, self._stream, self.decode, files=self.files)
         part._stream = lambda: (item for place, item in enumerate(self._stream()) if place in chosen)
         return part
 
@@ -136,6 +156,7 @@ def open_pictures(
     device: str,
     console: Console,
     trust: Trust = False,
+    values: ValueRange | None = None,
 ) -> Pictures:
     """The images of a folder or archive, or samples of a run's generator.
 
@@ -152,9 +173,42 @@ def open_pictures(
         warn(console, f"{path}: {line}")
 
     def decode(content: bytes) -> tuple[Tensor, tuple[str, ...]]:
-        return decode_image(content, "", channels=network.channels, size=network.size)
+        return decode_image(content, "", channels=network.channels, size=network.size, values=values)
 
-    return Pictures(str(path), source.names, source.stream, decode)
+    return Pictures(str(path), source.names, source.stream, decode, files=True)
+
+
+def range_of(asked: str | None, *paths: Path) -> ValueRange | None:
+    """Black and white of image files: as asked for, else as the first run among `paths` was trained with.
+
+    Raises:
+        DataError: not of the form LOW:HIGH.
+    """
+    if asked is not None:
+        return parse_plain_range(asked)
+    runs = (RunFolder(path).recipe()["settings"] for path in paths if (path / "recipe.json").is_file())
+    return next((found for one in runs if (found := stored_range(one.get("value_range"))) is not None), None)
+
+
+def reading_with(network: ScoringNetwork, values: ValueRange | None) -> ScoringNetwork:
+    """The network with the range among what its numbers depend on, so that kept features of another are not used."""
+    return network if values is None else replace(network, resize=f"{network.resize}, after values {values} to 0:255")
+
+
+def range_warnings(pictures: Pictures, values: ValueRange | None) -> list[str]:
+    """Where image files use little of what lies between black and white: by the first of them."""
+    if not pictures.files:
+        return []
+    watch = RangeWatch(values)
+    for name, read in islice(pictures, _CHECKED):
+        with suppress(ValueError, OSError):  # bad pictures are dealt with later
+            content = read()
+            pixels = pictures.decode(content)[0]
+            watch.add(pixels)
+            if uses_little(pixels):
+                watch.measure([(name, content)])
+    warning = watch.warning()
+    return [] if warning is None else [f"{pictures.label}: {warning}"]
 
 
 def _samples(path: Path, trained: Trained, network: ScoringNetwork, *, num: int, seed: int) -> Pictures:

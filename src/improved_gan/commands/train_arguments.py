@@ -16,6 +16,7 @@ from improved_gan.commands.folder_options import (
     Size,
     SplitSeed,
     Validation,
+    Values,
     Workers,
 )
 from improved_gan.commands.train_options import ChannelsLast, Compile, DataFolder, GeneratorSteps, MicroBatch, Precision
@@ -81,6 +82,7 @@ def train(
     num_labels: NumLabels = None,
     size: Size = None,
     validation: Validation = None,
+    value_range: Values = None,
     data_cache: DataCache = None,
     workers: Workers = None,
     list_recipes: Annotated[bool, typer.Option("--list", help="Show the recipes with the paper's figures.")] = False,
@@ -107,7 +109,7 @@ def train(
     from improved_gan.commands.train_folder import ImageOptions, labels_or_file
 
     num, labels_file = labels_or_file(labels, num_labels)
-    own = ImageOptions(images, labels_file, size, validation, data_cache, workers)
+    own = ImageOptions(images, labels_file, size, validation, data_cache, workers, value_range)
     chosen["compile"] = compile_networks
     given = {field.name: chosen[field.name] for field in fields(TrainOptions) if field.name in chosen}
     run_training(TrainOptions(**{**given, "labels": num, "own": own}), Console())

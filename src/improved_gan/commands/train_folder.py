@@ -14,6 +14,7 @@ from improved_gan.data.in_order import num_workers
 from improved_gan.data.recorded_folder import HEADER as _HEADER
 from improved_gan.data.recorded_folder import IMAGES_FILE, read_listing
 from improved_gan.data.recorded_folder import REPORT_FILE as _REPORT_FILE
+from improved_gan.data.value_range import parse_value_range
 from improved_gan.recipes.recipe import RecipeError
 from improved_gan.training.checkpoints import write_atomically
 from improved_gan.training.errors import RunError
@@ -34,6 +35,7 @@ class ImageOptions:
     validation: float | None = None
     cache: Path | None = None
     workers: int | None = None
+    value_range: str | None = None
 
     def refuse(self, recipe: str) -> None:
         """Other recipes have images of their own.
@@ -48,6 +50,7 @@ class ImageOptions:
             "--validation": self.validation,
             "--data-cache": self.cache,
             "--workers": self.workers,
+            "--value-range": self.value_range,
         }
         if given := [name for name, value in names.items() if value is not None]:
             raise RecipeError(f"{' and '.join(given)}: only the recipe `folder` has this, {recipe} has its own images")
@@ -93,6 +96,7 @@ def look_at(options: ImageOptions, *, labels: int | None) -> OwnImages:
             validation=FolderOptions.validation if options.validation is None else options.validation,
             cache=options.cache or cache_folder() / "decoded",
             workers=options.workers or num_workers(),
+            values=None if options.value_range is None else parse_value_range(options.value_range),
         )
     )
 

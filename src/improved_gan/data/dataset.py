@@ -53,6 +53,7 @@ class Dataset:
         test_kind: what these are, "test" or "validation".
         held_out: positions in `train` that training must leave out, because `test` has copies of them.
         digest: SHA-256 of the content, where it may change between two starts of a run; else empty.
+        value_range: the values of the files that became 0 and 255, where the user or percentiles said them.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Dataset:
     test_kind: str = "test"
     held_out: tuple[int, ...] = ()
     digest: str = ""
+    value_range: tuple[float, float] | None = None
 
     @property
     def image_shape(self) -> tuple[int, ...]:

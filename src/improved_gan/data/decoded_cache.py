@@ -26,6 +26,7 @@ from improved_gan.data.counting import counting
 from improved_gan.data.dataset import DataError
 from improved_gan.data.decoding import decode_rows
 from improved_gan.data.image_scan import Scan
+from improved_gan.data.value_range import ValueRange
 from improved_gan.data.waiting_lock import waiting_lock
 
 __all__ = ["SMALL", "Decoded", "decode_images"]
@@ -33,7 +34,7 @@ __all__ = ["SMALL", "Decoded", "decode_images"]
 SMALL = 2**26  # bytes: up to here images are decoded at each start and leave no file
 
 _SAVE_EVERY = 10.0  # seconds
-_FORMAT = 1  # of the cache; another rule of preparation needs another number
+_FORMAT = 2  # of the cache; another rule of preparation needs another number
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,16 @@ class Decoded:
     file: Path | None = None
 
 
-def decode_images(scan: Scan, *, channels: int, size: int, folder: Path, workers: int, small: int = SMALL) -> Decoded:
+def decode_images(
+    scan: Scan,
+    *,
+    channels: int,
+    size: int,
+    folder: Path,
+    workers: int,
+    small: int = SMALL,
+    values: ValueRange | None = None,
+) -> Decoded:
     """All images of a scan as squares of one size (see `images.decode_square`).
 
     Args:
@@ -65,6 +75,7 @@ def decode_images(scan: Scan, *, channels: int, size: int, folder: Path, workers
         folder: of the cache; made when it is needed.
         workers: threads that decode.
         small: bytes up to which the images are decoded into memory and no file is written.
+        values: black and white in the values of the files; None where their kind says it.
 
     Raises:
         DataError: no room on the disk; or an archive that is damaged as a whole, or has changed since the scan.
@@ -72,8 +83,8 @@ def decode_images(scan: Scan, *, channels: int, size: int, folder: Path, workers
     shape = (channels, size, size)
     row_bytes = channels * size * size
     if row_bytes * len(scan) <= small:
-        return _in_memory(scan, shape, workers)
-    key = hashlib.sha256(f"{_FORMAT}|{channels}|{size}|{scan.digest()}".encode()).hexdigest()[:32]
+        return _in_memory(scan, shape, workers, values)
+    key = hashlib.sha256(f"{_FORMAT}|{channels}|{size}|{values}|{scan.digest()}".encode()).hexdigest()[:32]
     file = folder / f"{key}.u8"
     started, made = time.perf_counter(), 0
     if not _is_whole(file):
@@ -81,18 +92,18 @@ def decode_images(scan: Scan, *, channels: int, size: int, folder: Path, workers
         busy = f"waiting for another process that decodes the same images into {file}"
         with waiting_lock(folder / f"{key}.lock", busy=busy):
             if not _is_whole(file):
-                made = _write(scan, shape, file, workers)
+                made = _write(scan, shape, file, workers, values)
     note = json.loads(_note(file).read_text())
     images = _mapped(file, (note["num"], *shape))
     bad = {int(row): reason for row, reason in note["bad"].items()}
     return Decoded(images, bad, made, time.perf_counter() - started if made else 0.0, file)
 
 
-def _in_memory(scan: Scan, shape: tuple[int, int, int], workers: int) -> Decoded:
+def _in_memory(scan: Scan, shape: tuple[int, int, int], workers: int, values: ValueRange | None) -> Decoded:
     images, bad = torch.empty(len(scan), *shape, dtype=torch.uint8), {}
     started, kept = time.perf_counter(), 0
     with counting("decoding", total=len(scan)) as advance:
-        for row, found in enumerate(decode_rows(scan, shape, workers=workers)):
+        for row, found in enumerate(decode_rows(scan, shape, workers=workers, values=values)):
             advance(1)
             if isinstance(found, str):
                 bad[row] = found
@@ -102,7 +113,7 @@ def _in_memory(scan: Scan, shape: tuple[int, int, int], workers: int) -> Decoded
     return Decoded(images[:kept], bad, len(scan), time.perf_counter() - started)
 
 
-def _write(scan: Scan, shape: tuple[int, int, int], file: Path, workers: int) -> int:
+def _write(scan: Scan, shape: tuple[int, int, int], file: Path, workers: int, values: ValueRange | None) -> int:
     """Decode into the file, from where an earlier start was stopped; returns how many were decoded now."""
     part, row_bytes = file.with_suffix(".part"), int(np.prod(shape))
     state = _stored_state(part, row_bytes)
@@ -114,7 +125,7 @@ def _write(scan: Scan, shape: tuple[int, int, int], file: Path, workers: int) ->
         last_save = time.monotonic()
         with counting("decoding", total=len(scan), done=first) as advance:
             try:
-                for found in decode_rows(scan, shape, first=first, workers=workers):
+                for found in decode_rows(scan, shape, first=first, workers=workers, values=values):
                     if isinstance(found, str):
                         state.bad[state.rows] = found
                     else:

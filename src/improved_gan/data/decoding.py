@@ -11,6 +11,7 @@ from improved_gan.data.dataset import DataError
 from improved_gan.data.image_scan import Scan
 from improved_gan.data.images import decode_square
 from improved_gan.data.in_order import in_chunks, in_order
+from improved_gan.data.value_range import ValueRange
 
 __all__ = ["decode_rows"]
 
@@ -19,7 +20,9 @@ _CHUNK = 32
 Read = Callable[[], bytes]
 
 
-def decode_rows(scan: Scan, shape: Sequence[int], *, workers: int, first: int = 0) -> Iterator[Tensor | str]:
+def decode_rows(
+    scan: Scan, shape: Sequence[int], *, workers: int, first: int = 0, values: ValueRange | None = None
+) -> Iterator[Tensor | str]:
     """Each image of a scan as a square (see `images.decode_square`), or in words what is wrong with it.
 
     Args:
@@ -27,6 +30,7 @@ def decode_rows(scan: Scan, shape: Sequence[int], *, workers: int, first: int = 
         shape: (C, S, S).
         workers: threads that decode.
         first: the row of the scan to begin with.
+        values: black and white in the values of the files; None where their kind says it.
 
     Raises:
         DataError: a file has changed since the scan, or an archive is damaged as a whole.
@@ -34,7 +38,7 @@ def decode_rows(scan: Scan, shape: Sequence[int], *, workers: int, first: int = 
     channels, size, _ = shape
 
     def decode(chunk: list[tuple[int, tuple[str, Read]]]) -> list[Tensor | str]:
-        return [_decode(*one, scan.hashes[row].tobytes(), channels, size) for row, one in chunk]
+        return [_decode(*one, scan.hashes[row].tobytes(), channels, size, values) for row, one in chunk]
 
     wanted = np.zeros(len(scan.source), dtype=np.bool_)
     wanted[scan.rows] = True
@@ -43,7 +47,7 @@ def decode_rows(scan: Scan, shape: Sequence[int], *, workers: int, first: int = 
         yield from found
 
 
-def _decode(name: str, read: Read, digest: bytes, channels: int, size: int) -> Tensor | str:
+def _decode(name: str, read: Read, digest: bytes, channels: int, size: int, values: ValueRange | None) -> Tensor | str:
     try:
         content = read()
     except (DataError, OSError) as error:  # it could be read a moment ago
@@ -51,6 +55,6 @@ def _decode(name: str, read: Read, digest: bytes, channels: int, size: int) -> T
     if hashlib.sha256(content).digest() != digest:
         raise DataError(f"{name} has changed while the images were read: run the same command again")
     try:
-        return decode_square(content, "it", channels=channels, size=size)
+        return decode_square(content, "it", channels=channels, size=size, values=values)
     except DataError as error:
         return str(error).removeprefix("it ")

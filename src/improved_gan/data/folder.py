@@ -9,8 +9,9 @@ seed. An image whose content also lies in the training part is never among them.
 no `val`, for reports only.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +22,19 @@ from improved_gan.data.dataset import DataError, Dataset, LabelledImages
 from improved_gan.data.decoded_cache import Decoded, decode_images
 from improved_gan.data.folder_labels import Labelling, read_labelling
 from improved_gan.data.folder_report import FolderReport, Part
+from improved_gan.data.folder_selection import Selection
 from improved_gan.data.image_scan import Scan, scan_images
 from improved_gan.data.image_sizes import choose_size
 from improved_gan.data.image_sources import open_images
-from improved_gan.data.validation import choose_validation, duplicates_of
+from improved_gan.data.range_watch import MEASURED, RangeWatch
+from improved_gan.data.validation import duplicates_of
+from improved_gan.data.value_range import ValueRange, WantedRange
+from improved_gan.data.value_statistics import percentiles_of, stream_of
 
 __all__ = ["FolderOptions", "OwnImages", "load_folder"]
 
 _FEWEST = 10  # training images, below which no GAN is worth a start
+_WATCHED = 1000  # training images in which grey levels are counted
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,8 @@ class FolderOptions:
         validation: the share of each class's labelled images that is held out where there is no `val` folder.
         cache: folder for decoded images.
         workers: threads that read and decode.
+        values: which values of the files are black and white, or percentiles of the training images' values; None
+            takes what the kind of each file says.
     """
 
     images: Path
@@ -54,6 +62,7 @@ class FolderOptions:
     enlarge_few: bool = False
     validation: float = 0.2
     workers: int = 1
+    values: WantedRange | None = None
 
 
 @dataclass(frozen=True)
@@ -90,23 +99,46 @@ def load_folder(options: FolderOptions) -> OwnImages:
         options.images, scan.names, source.names, labels=options.labels, use_labels=options.use_labels
     )
     size, size_notices = choose_size(scan.shorter_sides, options.size, enlarge_few=options.enlarge_few)
-    decoded = decode_images(scan, channels=3, size=size, folder=options.cache, workers=options.workers)
-    return _assemble(options, scan, labelling, decoded, size, size_notices)
+    values = _value_range(options, scan, labelling)
+    decoded = decode_images(scan, channels=3, size=size, folder=options.cache, workers=options.workers, values=values)
+    if len(decoded.bad) == len(scan):
+        name, reason = scan.names[0], decoded.bad[0]
+        raise DataError(f"none of the {len(scan)} images in {options.images} can be used (the first, {name}, {reason})")
+    return _assemble(options, scan, labelling, decoded, size, size_notices, values)
+
+
+def _value_range(options: FolderOptions, scan: Scan, labelling: Labelling) -> ValueRange | None:
+    """The range asked for, percentiles measured."""
+    if options.values is None:
+        return None
+    if not options.values.percentiles:
+        return options.values.resolved({})
+
+    def trained_on(bad: Collection[int]) -> list[int]:
+        good = np.setdiff1d(np.arange(len(scan)), np.fromiter(bad, dtype=np.int64))
+        rows: list[int] = good[Selection.of(scan, labelling, good, options.validation).train_rows].tolist()
+        return rows
+
+    measured = percentiles_of(scan, options.values.percentiles, rows=trained_on, workers=options.workers)
+    return options.values.resolved(measured)
 
 
 def _assemble(
-    options: FolderOptions, scan: Scan, labelling: Labelling, decoded: Decoded, size: int, notices: Sequence[str]
+    options: FolderOptions,
+    scan: Scan,
+    labelling: Labelling,
+    decoded: Decoded,
+    size: int,
+    notices: Sequence[str],
+    values: ValueRange | None,
 ) -> OwnImages:
     """Training images, validation images and the report from what was read."""
     good = np.setdiff1d(np.arange(len(scan)), np.fromiter(decoded.bad, dtype=np.int64))
-    names = [scan.names[row] for row in good]
-    hashes = scan.hashes[good]
-    labels, parts = labelling.labels[good], np.asarray(labelling.parts)[good]
-    labels, conflicts = _without_conflicts(labels, hashes, names)
-    evaluated, kind, more = choose_validation(labels, parts, hashes, share=options.validation)
-    train = np.flatnonzero(parts == "train")
-    train_rows = np.setdiff1d(train, evaluated)
-    _check_training(options.images, train_rows)
+    chosen = Selection.of(scan, labelling, good, options.validation)
+    names, hashes, labels, kind = chosen.names, chosen.hashes, chosen.labels, chosen.kind
+    train_rows, evaluated = chosen.train_rows, chosen.evaluated
+    _check_training(options.images, train_rows, decoded)
+    little = _uses_little(scan, decoded, good, train_rows, values)
     first, last = int(train_rows[0]), int(train_rows[-1]) + 1
     inside = np.arange(first, last)
     held_out = np.setdiff1d(inside, train_rows) - first
@@ -126,6 +158,7 @@ def _assemble(
         test_kind=kind,
         held_out=tuple(held_out.tolist()),
         digest=scan.digest(),
+        value_range=None if values is None else (values.low, values.high),
     )
     report = FolderReport(
         path=options.images,
@@ -138,11 +171,27 @@ def _assemble(
         size=size,
         bad=bad,
         num_copies=duplicates_of(hashes[train_rows]),
-        notices=(*scan.notices, *labelling.notices, *notices, *conflicts, *more),
+        notices=(*scan.notices, *labelling.notices, *notices, *chosen.notices, *little),
         decoded=decoded,
         workers=options.workers,
+        values=values,
+        wanted_values=options.values,
     )
     return OwnImages(dataset, report, _rows(names, shown, labels, hashes, labelling.class_names))
+
+
+def _uses_little(
+    scan: Scan, decoded: Decoded, good: NDArray[np.int64], train_rows: NDArray[np.int64], values: ValueRange | None
+) -> list[str]:
+    """A notice where the training images use few grey levels."""
+    watch = RangeWatch(values)
+    for row in train_rows[:: -(-len(train_rows) // _WATCHED)].tolist():
+        watch.add(decoded.images[row])
+    if watch.small and values is None:
+        wanted = frozenset(good[train_rows[:MEASURED]].tolist())
+        contents = ((name, read()) for row, (name, read) in stream_of(scan) if row in wanted)
+        watch.measure(islice(contents, len(wanted)))
+    return [warning] if (warning := watch.warning()) is not None else []
 
 
 def _rows(
@@ -158,9 +207,13 @@ def _rows(
     )
 
 
-def _check_training(path: Path, train_rows: NDArray[np.int64]) -> None:
+def _check_training(path: Path, train_rows: NDArray[np.int64], decoded: Decoded) -> None:
     if len(train_rows) < _FEWEST:
-        raise DataError(f"{path} has {len(train_rows)} images to train on, at least {_FEWEST} are needed: add images")
+        reason = next(iter(decoded.bad.values()), None)
+        others = "" if reason is None else f"; {len(decoded.bad)} others cannot be used (the first {reason})"
+        raise DataError(
+            f"{path} has {len(train_rows)} images to train on, at least {_FEWEST} are needed: add images{others}"
+        )
 
 
 def _check_classes(path: Path, labelling: Labelling, train: Part) -> None:
@@ -170,27 +223,3 @@ def _check_classes(path: Path, labelling: Labelling, train: Part) -> None:
             f"{path}: no image of {', '.join(empty[:5])} is left to train on (unreadable, or in two classes): "
             "add images or labels of it"
         )
-
-
-def _without_conflicts(
-    labels: NDArray[np.int64], hashes: NDArray[np.uint8], names: Sequence[str]
-) -> tuple[NDArray[np.int64], list[str]]:
-    """Labels with -1 where the same content has two of them, and a notice."""
-    known = np.flatnonzero(labels >= 0)
-    if not len(known):
-        return labels, []
-    _, group = np.unique(hashes[known], axis=0, return_inverse=True)
-    group = group.reshape(-1)
-    lowest = np.full(group.max() + 1, np.iinfo(np.int64).max)
-    highest = np.full(group.max() + 1, -1)
-    np.minimum.at(lowest, group, labels[known])
-    np.maximum.at(highest, group, labels[known])
-    wrong = known[(lowest != highest)[group]]
-    if not len(wrong):
-        return labels, []
-    labels = labels.copy()
-    labels[wrong] = -1
-    listed = ", ".join(names[row] for row in wrong[:4]) + (" ..." if len(wrong) > 4 else "")
-    return labels, [
-        f"{len(wrong)} files are copies of each other in different classes ({listed}): their labels are not used"
-    ]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from improved_gan.data.decoded_cache import Decoded
+from improved_gan.data.value_range import ValueRange, WantedRange
 
 __all__ = ["FolderReport", "Part"]
 
@@ -58,6 +59,8 @@ class FolderReport:
         notices: what a user should know.
         decoded: what was decoded, and where it lies.
         workers: threads that decoded.
+        values: black and white in the values of the files, or None: what their kind says.
+        wanted_values: the same as it was asked for, with percentiles.
     """
 
     path: Path
@@ -73,6 +76,8 @@ class FolderReport:
     notices: tuple[str, ...]
     decoded: Decoded
     workers: int
+    values: ValueRange | None = None
+    wanted_values: WantedRange | None = None
 
     def lines(self) -> Iterator[str]:
         """What is said before training."""
@@ -82,6 +87,10 @@ class FolderReport:
             f"each is trained on as the central square of the picture, scaled to {self.size}x{self.size}, in colour "
             f"({self._decoding()})"
         )
+        if self.values is not None:
+            measured = self.wanted_values is not None and self.wanted_values.percentiles
+            how = f" ({self.wanted_values} of the training images' values)" if measured else ""
+            yield f"values from {self.values.low:g} (black) to {self.values.high:g} (white){how} become 0 to 255"
         if self.class_names:
             yield f"{len(self.class_names)} classes from {self.layout}: {self._classes(train)}"
             yield (
@@ -109,6 +118,7 @@ class FolderReport:
             "path": str(self.path.absolute()),
             "layout": self.layout,
             "size": self.size,
+            "value_range": None if self.values is None else [self.values.low, self.values.high],
             "class_names": list(self.class_names),
             "parts": {
                 part.name: {"counts": list(part.counts), "unlabelled": part.num_unlabelled} for part in self.parts

@@ -1,66 +1,45 @@
 """Image files of any kind, read one by one, so that a bad one does not stop the others."""
 
 import io
-import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from improved_gan.data.dataset import DataError
 from improved_gan.data.image_endings import IMAGE_SUFFIXES
+from improved_gan.data.opened_image import central_square, decoding, in_mode, load, opened, refuse_bombs
+from improved_gan.data.pixel_values import file_values, is_deep, natural_range
+from improved_gan.data.value_range import ValueRange
 
 __all__ = [
     "IMAGE_SUFFIXES",
     "Converted",
+    "FileValues",
     "Header",
     "decode_image",
     "decode_square",
-    "find_images",
     "read_header",
     "read_image",
+    "read_values",
 ]
 
-_ORIENTATION = 0x0112  # EXIF
 _MODES = {1: ("L", ("L", "1")), 3: ("RGB", ("RGB",))}
-_UPRIGHT = {  # by EXIF's orientation
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_OPENING = Lock()  # warnings.catch_warnings is for one thread at a time
-
-
-def find_images(paths: Iterable[Path]) -> Iterator[Path]:
-    """The files given, and in place of a folder all image files below it, in order of name.
-
-    Raises:
-        DataError: a path does not exist, or a folder holds no image.
-    """
-    for path in paths:
-        if path.is_dir():
-            found = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file())
-            if not found:
-                raise DataError(f"{path} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
-            yield from found
-        elif path.is_file():
-            yield path
-        else:
-            raise DataError(f"there is no file or folder {path}")
 
 
 def read_image(
-    path: Path, shape: Sequence[int], *, fit: bool = False, invert: bool = False, content: bytes | None = None
+    path: Path,
+    shape: Sequence[int],
+    *,
+    fit: bool = False,
+    invert: bool = False,
+    content: bytes | None = None,
+    values: ValueRange | None = None,
 ) -> Tensor:
     """One image of the shape that a network expects.
 
@@ -71,6 +50,7 @@ def read_image(
             (antialiased); otherwise a picture of another size or mode is an error.
         invert: swap dark and light at the end, for networks that were trained on white strokes on black.
         content: of the file, where it was read before (an archive's entry); `path` is then its name for errors.
+        values: black and white in the values of the file; None where its kind says it. Only with `fit`.
 
     Returns:
         (C, H, W) uint8.
@@ -80,10 +60,10 @@ def read_image(
     """
     channels, height, width = shape
     mode, accepted = _MODES[channels]
-    with _decoding(path):
-        image, _ = _load(path if content is None else io.BytesIO(content))
+    with decoding(path):
+        image, stored, _ = load(path if content is None else io.BytesIO(content))
         if fit:
-            image = _in_mode(image, mode, path)[0].resize((width, height), Image.Resampling.BICUBIC)
+            image = in_mode(image, stored, mode, path, values)[0].resize((width, height), Image.Resampling.BICUBIC)
         elif image.mode not in accepted or image.size != (width, height):
             raise DataError(
                 f"{path} is {image.width}x{image.height} in mode {image.mode}, the run was trained on {width}x{height} "
@@ -101,26 +81,35 @@ class Converted(NamedTuple):
     conversions: tuple[str, ...]
 
 
-def decode_image(content: bytes, name: object, *, channels: int = 3, size: tuple[int, int] | None = None) -> Converted:
+def decode_image(
+    content: bytes,
+    name: object,
+    *,
+    channels: int = 3,
+    size: tuple[int, int] | None = None,
+    values: ValueRange | None = None,
+) -> Converted:
     """An image file's content, converted by one rule whatever it is.
 
-    Turned by the camera's orientation where it can be read; 16 bits scaled to 8; put on white where transparent;
-    palette, CMYK and greyscale to the wanted mode; the first picture of an animation. 32-bit pictures, whose black and
-    white are not known, and pictures of more than 89 million pixels are refused.
+    Turned by the camera's orientation where it can be read; 12 and 16 bits scaled to 8, other numbers by a value range;
+    put on white where transparent; palette, CMYK and greyscale to the wanted mode; the first picture of an animation.
+    Refused are signed, 32-bit and floating-point pictures without a value range, as their black and white are not
+    known, NaN and infinite pixels, and pictures of more than 89 million pixels.
 
     Args:
         content: of the file.
         name: for errors.
         channels: 3 for colour, 1 for greyscale.
         size: (H, W) to scale to (bicubic, antialiased); None keeps the size.
+        values: black and white in the values of the file; None where its kind says it.
 
     Raises:
         DataError: unreadable, truncated, refused, or far too large.
     """
     mode, _ = _MODES[channels]
-    with _decoding(name):
-        image, conversions = _load(io.BytesIO(content))
-        image, more = _in_mode(image, mode, name)
+    with decoding(name):
+        image, stored, conversions = load(io.BytesIO(content))
+        image, more = in_mode(image, stored, mode, name, values)
         if size is not None and image.size != (size[1], size[0]):
             image = image.resize((size[1], size[0]), Image.Resampling.BICUBIC)
             more.append(f"scaled to {size[1]} x {size[0]} (bicubic)")
@@ -128,7 +117,9 @@ def decode_image(content: bytes, name: object, *, channels: int = 3, size: tuple
     return Converted(torch.from_numpy(array).permute(2, 0, 1).contiguous(), (*conversions, *more))
 
 
-def decode_square(content: bytes, name: object, *, channels: int, size: int) -> Tensor:
+def decode_square(
+    content: bytes, name: object, *, channels: int, size: int, values: ValueRange | None = None
+) -> Tensor:
     """An image file's content as a square: the largest central square of the picture, scaled.
 
     Mode, orientation and transparency by the rule of `decode_image`; bicubic, antialiased, smaller or larger. Of a JPEG
@@ -139,6 +130,7 @@ def decode_square(content: bytes, name: object, *, channels: int, size: int) -> 
         name: for errors.
         channels: 3 for colour, 1 for greyscale.
         size: pixels of a side.
+        values: black and white in the values of the file; None where its kind says it.
 
     Returns:
         (C, size, size) uint8.
@@ -146,17 +138,38 @@ def decode_square(content: bytes, name: object, *, channels: int, size: int) -> 
     Raises:
         DataError: as `decode_image`.
     """
-    with _decoding(name):
-        image, _ = _load(io.BytesIO(content), at_least=2 * size)
-        image, _ = _in_mode(image, _MODES[channels][0], name)
-        side = min(image.size)
-        left, top = (image.width - side) // 2, (image.height - side) // 2
-        if image.size != (side, side):
-            image = image.crop((left, top, left + side, top + side))
+    with decoding(name):
+        image, stored, _ = load(io.BytesIO(content), at_least=2 * size)
+        image, _ = in_mode(image, stored, _MODES[channels][0], name, values)
+        image, side = central_square(image), min(image.size)
         if side != size:
             image = image.resize((size, size), Image.Resampling.BICUBIC)
     array = np.array(image, dtype=np.uint8).reshape(size, size, channels)
     return torch.from_numpy(array).permute(2, 0, 1)
+
+
+class FileValues(NamedTuple):
+    """The numbers in a picture's largest central square, and what its kind says of black and white."""
+
+    numbers: NDArray[np.generic]  # (H, H) or (H, H, C): uint8, int8, uint16, int32, uint32 or float32
+    natural: ValueRange | None  # None where the kind does not say it
+    bits: int  # of a channel
+    coloured: bool  # then, of more than 8 bits, the numbers are the upper 8 of each channel
+
+
+def read_values(content: bytes, name: object) -> FileValues:
+    """The values of a picture as its file has them.
+
+    Raises:
+        DataError: as `decode_image`, but for kinds whose black and white are not known.
+    """
+    with decoding(name):
+        image, stored, _ = load(io.BytesIO(content))
+        square = central_square(image)
+        natural, coloured = natural_range(image, stored), not (is_deep(image, stored) or image.mode in ("1", "L"))
+        plain = square.convert("RGB" if coloured else "L") if not is_deep(image, stored) else square
+        upper = stored._replace(bits=8) if coloured else stored
+        return FileValues(file_values(plain, upper, name), natural, stored.bits, coloured)
 
 
 class Header(NamedTuple):
@@ -173,77 +186,6 @@ def read_header(content: bytes, name: object) -> Header:
     Raises:
         DataError: no image, or far too large.
     """
-    with _decoding(name), _opened(io.BytesIO(content)) as image:
-        _refuse_bombs(image)
-        return Header(image.width, image.height, image.mode not in ("1", "L", "LA", "La") and image.mode[0] != "I")
-
-
-@contextmanager
-def _decoding(name: object) -> Iterator[None]:
-    """Damaged files make Pillow's readers raise anything: TypeError, IndexError, struct.error, SyntaxError ..."""
-    try:
-        yield
-    except (DataError, MemoryError):
-        raise
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise DataError(f"{name} is refused: {error}") from error
-    except Exception as error:
-        reason = "no known image format" if isinstance(error, UnidentifiedImageError) else str(error)
-        raise DataError(f"{name} cannot be read: {' '.join(reason.split()) or type(error).__name__}") from error
-
-
-def _load(file: Path | io.BytesIO, *, at_least: int | None = None) -> tuple[Image.Image, list[str]]:
-    with _opened(file) as opened:
-        _refuse_bombs(opened)
-        if at_least is not None:
-            opened.draft(None, (at_least, at_least))  # only JPEG knows how
-        animated = getattr(opened, "n_frames", 1) > 1
-        opened.load()
-        _refuse_bombs(opened)  # a damaged animation may have grown
-        return opened.copy(), ["first picture of an animation"] if animated else []
-
-
-def _opened(file: Path | io.BytesIO) -> Image.Image:
-    with _OPENING, warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        return Image.open(file)
-
-
-def _refuse_bombs(image: Image.Image) -> None:
-    limit, pixels = Image.MAX_IMAGE_PIXELS, image.width * image.height
-    if limit is not None and pixels > limit:
-        raise Image.DecompressionBombError(f"Image size ({pixels} pixels) exceeds limit of {limit} pixels")
-
-
-def _turned(image: Image.Image) -> Image.Transpose | None:
-    """How to put it upright; None where it is, or where its EXIF data cannot be read."""
-    try:
-        return _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
-    except MemoryError:
-        raise
-    except Exception:  # as in `_decoding`; the pixels are whole
-        return None
-
-
-def _in_mode(image: Image.Image, mode: str, name: object) -> tuple[Image.Image, list[str]]:
-    """Upright, 8 bits, opaque, and in the mode; and what that took."""
-    done = []
-    if image.mode in ("I", "F"):
-        raise DataError(
-            f"{name} has mode {image.mode}, whose black and white are not known: convert it to 8 or 16 bits"
-        )
-    turn = _turned(image)
-    if turn is not None:
-        image = image.transpose(turn)
-        done.append("turned upright")
-    if image.mode.startswith("I;16"):  # Pillow's own conversion would clip at 255
-        image = Image.fromarray((np.asarray(image, dtype=np.uint32) // 257).astype(np.uint8))
-        done.append("16 bits scaled to 8")
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image).convert("RGB")
-        done.append("transparency put on white")
-    if image.mode != mode:
-        done.append(f"{image.mode} to {mode}")
-    return image.convert(mode), done
+    with decoding(name), opened(io.BytesIO(content)) as image:
+        refuse_bombs(image)
+        return Header(image.width, image.height, image.mode not in ("1", "L", "LA", "La") and image.mode[0] not in "IF")

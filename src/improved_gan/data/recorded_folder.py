@@ -1,7 +1,8 @@
 """The images of a run on a user's folder, read again as the run has recorded them: same parts, labels and content.
 
 A run folder keeps `images.csv` (file, part, label, sha256 of each image) and `images.json` (the report: where the
-images lay, their size), so that neither the labels file nor the share of validation images has to be given again.
+images lay, their size, their value range), so that neither the labels file nor the share of validation images has to be
+given again.
 """
 
 import csv
@@ -23,9 +24,10 @@ from improved_gan.data.image_scan import Scan, scan_images
 from improved_gan.data.image_sizes import SIZES
 from improved_gan.data.image_sources import open_images
 from improved_gan.data.in_order import num_workers
+from improved_gan.data.value_range import ValueRange, stored_range
 from improved_gan.data.wording import shortened
 
-__all__ = ["HEADER", "IMAGES_FILE", "REPORT_FILE", "load_recorded", "read_listing", "recorded_path"]
+__all__ = ["HEADER", "IMAGES_FILE", "REPORT_FILE", "hashes_of_part", "load_recorded", "read_listing", "recorded_path"]
 
 IMAGES_FILE = "images.csv"
 REPORT_FILE = "images.json"
@@ -45,7 +47,7 @@ def load_recorded(images: Path | None, *, run: Path, class_names: Sequence[str])
     Raises:
         DataError: nothing was recorded, the images are not there, or some have changed.
     """
-    rows, path, size = _read(run)
+    rows, path, size, values = _read(run)
     images = path if images is None else images
     if not os.path.exists(images):  # noqa: PTH110  (no error where the path cannot be one)
         raise DataError(
@@ -54,7 +56,7 @@ def load_recorded(images: Path | None, *, run: Path, class_names: Sequence[str])
     scan = scan_images(open_images(images), workers=num_workers())
     places = _places(rows, scan, images, run)
     folder = cache_folder() / "decoded"
-    decoded = decode_images(scan, channels=3, size=size, folder=folder, workers=num_workers())
+    decoded = decode_images(scan, channels=3, size=size, folder=folder, workers=num_workers(), values=values)
     # Where an image of the scan lies among those that could be decoded.
     decodable = np.setdiff1d(np.arange(len(scan)), np.fromiter(decoded.bad, dtype=np.int64))
     places = np.searchsorted(decodable, places)
@@ -72,6 +74,7 @@ def load_recorded(images: Path | None, *, run: Path, class_names: Sequence[str])
         test_kind=kind,
         held_out=tuple((np.setdiff1d(inside, training) - training[0]).tolist()),
         digest=scan.digest(),
+        value_range=None if values is None else (values.low, values.high),
     )
 
 
@@ -102,10 +105,19 @@ def read_listing(file: Path) -> list[list[str]]:
     return rows
 
 
-def _read(run: Path) -> tuple[list[list[str]], Path, int]:
-    """The rows, where the images lay, and the pixels of a side."""
+def hashes_of_part(run: Path, part: str) -> frozenset[str]:
+    """SHA-256 of each image of a run's part ("train", "validation", "test"); none where the run does not say it."""
     try:
-        path, size = _report(run)
+        with (run / IMAGES_FILE).open(newline="", encoding="utf-8", errors="surrogateescape") as text:
+            return frozenset(row[3] for row in csv.reader(text) if len(row) == len(HEADER) and row[1] == part)
+    except (OSError, csv.Error):
+        return frozenset()
+
+
+def _read(run: Path) -> tuple[list[list[str]], Path, int, ValueRange | None]:
+    """The rows, where the images lay, the pixels of a side, and the value range."""
+    try:
+        path, size, values = _report(run)
         if not isinstance(size, int) or size not in SIZES:
             raise ValueError(f"its size is {size!r:.80}")
     except (OSError, *_DAMAGED) as error:
@@ -114,16 +126,16 @@ def _read(run: Path) -> tuple[list[list[str]], Path, int]:
     rows = read_listing(run / IMAGES_FILE)
     if not any(row[1] == "train" for row in rows):
         raise DataError(f"{run / IMAGES_FILE} names no training image: train the run again")
-    return rows, path, size
+    return rows, path, size, values
 
 
-def _report(run: Path) -> tuple[Path, object]:
-    """Path and size of `images.json`."""
+def _report(run: Path) -> tuple[Path, object, ValueRange | None]:
+    """Path, size and value range of `images.json`."""
     report = json.loads((run / REPORT_FILE).read_text(encoding="utf-8", errors="surrogateescape"))
     path = report["path"]
     if not isinstance(path, str) or "\0" in path or not path:
         raise ValueError(f"its path is {path!r:.80}")
-    return Path(path), report.get("size")
+    return Path(path), report.get("size"), stored_range(report.get("value_range"))
 
 
 def _labels(rows: list[list[str]], class_names: Sequence[str], run: Path) -> Tensor:

@@ -68,6 +68,7 @@ def card_of(
         "classes": classes,
         "image": {"height": height, "width": width, "channels": channels},
         "crop": "central square" if settings["recipe"] == "folder" else "none",
+        "values": values_of(settings),
         "resize": _RESIZE["folder" if settings["recipe"] == "folder" else "other"],
         "training": {
             "recipe": settings["recipe"],
@@ -87,6 +88,19 @@ def card_of(
         "weights_sha256": weights_sha256,
         "versions": dict(packages),
         "licence": LICENCE,
+    }
+
+
+def values_of(settings: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Which values of image files are black and white, and how they become bytes; None where files have 8 bits."""
+    if settings.get("value_range") is None:
+        return None
+    low, high = settings["value_range"]
+    return {
+        "low": low,
+        "high": high,
+        "bytes": f"round(255 * clip((v - {low:.17g}) / ({high:.17g} - {low:.17g}), 0, 1)) of each value v of the file, "
+        "before cropping and resizing",
     }
 
 
@@ -125,7 +139,16 @@ def markdown(card: Mapping[str, Any]) -> str:
     training, evaluation, labels = card["training"], card["evaluation"], card["training"]["labels"]
     error, part = evaluation["error"], evaluation["part"]
     measured = "not measured" if error is None else f"{error:.2%} ({evaluation['wrong']} wrong) of the {part} images"
-    reading = "" if card["what"] == "generator" else f"Division by 255 is inside. Resizing is {card['resize']}."
+    values = card["values"]
+    levels = "" if values is None else f" Values of image files become bytes (not inside): `{values['bytes']}`."
+    made = (
+        ""
+        if values is None
+        else (f"A byte b stands for the value {values['low']:g} + b / 255 * ({values['high']:g} - {values['low']:g}).")
+    )
+    reading = (
+        made if card["what"] == "generator" else f"Division by 255 is inside.{levels} Resizing is {card['resize']}."
+    )
     classes = ", ".join(f"`{_line(name)}`" for name in card["classes"]) or "none"
     order = ", in the order of the probabilities" if card["what"] == "classifier" else " that it was trained with"
     agreement = f"{max(card['largest_difference'].values()):.1e} ({card['checked_in']})"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Prediction", "least_certain"]
+__all__ = ["Prediction", "least_certain", "rows_of"]
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ def least_certain(
         usable: whether a file may be chosen at all.
     """
     best: list[tuple[float, int, Prediction]] = []  # a heap: the most certain of the best is first
-    seen = {bytes.fromhex(row[-1]) for row in _rows(predictions) if row[0] in labelled} if labelled else set[bytes]()
-    rows = _rows(predictions)
+    seen = {bytes.fromhex(row[-1]) for row in rows_of(predictions) if row[0] in labelled} if labelled else set[bytes]()
+    rows = rows_of(predictions)
     header = next(rows)
     classes = [place for place, name in enumerate(header) if name.startswith("p(")]
     realness, entropy = (len(header) - 3, len(header) - 2)
@@ -53,6 +53,7 @@ def least_certain(
     return [one for *_, one in sorted(best, reverse=True)]
 
 
-def _rows(predictions: Path) -> Iterator[list[str]]:
+def rows_of(predictions: Path) -> Iterator[list[str]]:
+    """Header and rows of a predictions file, one after another."""
     with predictions.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
         yield from csv.reader(file)

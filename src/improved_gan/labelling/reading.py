@@ -8,6 +8,7 @@ from torch import Tensor
 from improved_gan.data.dataset import DataError
 from improved_gan.data.image_sources import ImageSource, Read, is_archive, open_images
 from improved_gan.data.images import decode_square, read_image
+from improved_gan.data.value_range import ValueRange
 
 __all__ = ["Decode", "ImageList", "decoder"]
 
@@ -96,7 +97,7 @@ def _prefix(folder: Path) -> str:
     return "" if str(folder) == "." else "/" if str(folder) == "/" else f"{folder}/"
 
 
-def decoder(shape: Sequence[int], *, fit: bool, invert: bool, square: bool) -> Decode:
+def decoder(shape: Sequence[int], *, fit: bool, invert: bool, square: bool, values: ValueRange | None = None) -> Decode:
     """A function of name and content that gives pixels (C, H, W) uint8 as a network expects them.
 
     Args:
@@ -105,12 +106,13 @@ def decoder(shape: Sequence[int], *, fit: bool, invert: bool, square: bool) -> D
         invert: swap dark and light.
         square: the largest central square, scaled, as `train folder` reads images: a network that was trained on such
             squares would see stretched images otherwise.
+        values: black and white in the values of the files; None where their kind says it. Only with `fit` or `square`.
     """
 
     def decode(name: str, content: bytes) -> Tensor:
         if not square:
-            return read_image(Path(name), shape, fit=fit, invert=invert, content=content)
-        pixels = decode_square(content, name, channels=shape[0], size=shape[1])
+            return read_image(Path(name), shape, fit=fit, invert=invert, content=content, values=values)
+        pixels = decode_square(content, name, channels=shape[0], size=shape[1], values=values)
         return 255 - pixels if invert else pixels
 
     return decode

@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from improved_gan.data.images import decode_image
+from improved_gan.data.value_range import ValueRange
 from improved_gan.labelling.choice import Prediction
 
 __all__ = ["ReviewImage", "picture_of", "review_page"]
@@ -41,13 +42,18 @@ class ReviewImage:
     picture: str
 
 
-def picture_of(content: bytes, name: object) -> str:
+def picture_of(content: bytes, name: object, values: ValueRange | None = None) -> str:
     """A data URI of an image file's content, upright, at most 512 pixels long, without its metadata.
+
+    Args:
+        content: of the file.
+        name: for errors.
+        values: black and white in the values of the file, as the network sees it; None where its kind says it.
 
     Raises:
         DataError: it cannot be decoded.
     """
-    pixels = decode_image(content, name, channels=3).pixels.permute(1, 2, 0).numpy()
+    pixels = decode_image(content, name, channels=3, values=values).pixels.permute(1, 2, 0).numpy()
     image = Image.fromarray(np.ascontiguousarray(pixels))
     small = max(image.size) <= _SMALL
     image.thumbnail((_EDGE, _EDGE), Image.Resampling.LANCZOS)

@@ -87,7 +87,13 @@ class Experiment:
             "image_shape": list(self.data.image_shape),
             "values": {key: value for key, value in self.recipe.as_dict().items() if key != "epochs"},
             "improved_gan": __version__,
-        } | ({"data_sha256": self.data.digest} if self.data.digest else {})
+        } | self._of_own_images()
+
+    def _of_own_images(self) -> dict[str, Any]:
+        """What only a user's own images have."""
+        found: dict[str, Any] = {"data_sha256": self.data.digest} if self.data.digest else {}
+        values = self.data.value_range
+        return found if values is None else found | {"value_range": list(values)}
 
     def extendable(self) -> tuple[str, ...]:
         """What a later start may raise: the length of a run in which nothing depends on it."""

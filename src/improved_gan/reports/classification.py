@@ -9,6 +9,7 @@ images go into B bins of equal width by the probability p of the class that they
 from dataclasses import dataclass
 
 import torch
+from scipy.stats import binomtest
 from torch import Tensor
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "class_scores",
     "confident_mistakes",
     "confusion",
+    "share_interval",
 ]
 
 NUM_BINS = 15  # as in Guo et al.
@@ -62,6 +64,21 @@ def confusion(labels: Tensor, predicted: Tensor, num_classes: int) -> Tensor:
     [[1, 1], [0, 1]]
     """
     return torch.bincount(labels * num_classes + predicted, minlength=num_classes**2).view(num_classes, num_classes)
+
+
+def share_interval(num: int, images: int, *, level: float = 0.95) -> tuple[float, float]:
+    """Wilson's interval for a share of images, as an error or a recall.
+
+    Args:
+        num: of the images, that are wrong or right.
+        images: at least 1, each drawn independently.
+        level: probability that the interval holds the true share.
+
+    >>> tuple(round(bound, 4) for bound in share_interval(25, 200))
+    (0.0861, 0.1779)
+    """
+    interval = binomtest(num, images).proportion_ci(confidence_level=level, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def class_scores(matrix: Tensor) -> list[ClassScore]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from improved_gan.reports.classification import calibration, class_scores, confident_mistakes, confusion
+from improved_gan.reports.classification import calibration, class_scores, confident_mistakes, confusion, share_interval
 from improved_gan.reports.evidence import Evidence
 from improved_gan.reports.neighbours import compared_size
 from improved_gan.reports.pictures import data_uri
@@ -33,11 +33,13 @@ def classifier_findings(evidence: Evidence) -> dict[str, Any] | None:
         }
         for place in confident_mistakes(probabilities, labels, _MISTAKES).tolist()
     ]
+    wrong = int((predicted != labels).sum())
     return {
         "images": len(labels),
         "num_test": judged.num_test,
         "kind": data.test_kind,
-        "wrong": int((predicted != labels).sum()),
+        "wrong": wrong,
+        "interval": share_interval(wrong, len(labels)),
         "names": names,
         "matrix": matrix.tolist() if len(names) <= _MOST_CLASSES else None,
         "confusions": _confusions(matrix, names),

@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from improved_gan import __version__
+from improved_gan.reports.classification import share_interval
 from improved_gan.reports.comparison import Group, compare, groups
 from improved_gan.reports.curves import panels
 from improved_gan.reports.evidence import Evidence
@@ -65,6 +66,7 @@ def render(shown: Sequence[Shown], *, title: str, now: datetime) -> str:
         overview=[_overview(place, one) for place, one in enumerate(shown)],
         classifiers=[one.evidence and classifier_findings(one.evidence) for one in shown],
         neighbours=[one.evidence and neighbour_findings(one.evidence) for one in shown],
+        kinds=_judged_kinds(runs, [one.evidence for one in shown]),
         missing=[one.evidence.missing if one.evidence else {} for one in shown],
         settings=compare(runs),
         timings=[_timings(run) for run in runs],
@@ -100,6 +102,8 @@ def _owners(runs: Sequence[RunRecord], together: Sequence[Group]) -> list[dict[s
 def _overview(place: int, one: Shown) -> dict[str, Any]:
     run = one.run
     error = run.last.get(f"{run.test_kind}/error") if run.learnt_classes else None
+    wrong = run.last.get(f"{run.test_kind}/wrong") if error is not None else None
+    images = _num_judged(run)
     return {
         "place": place,
         "recipe": run.settings.get("recipe", ""),
@@ -108,13 +112,32 @@ def _overview(place: int, one: Shown) -> dict[str, Any]:
         "epochs": run.epochs,
         "state": "finished" if run.finished else ("not finished" if run.reports else "no report yet"),
         "error": error,
-        "wrong": run.last.get(f"{run.test_kind}/wrong") if error is not None else None,
+        "wrong": wrong,
+        "images": images,
+        "interval": share_interval(wrong, images) if images and wrong is not None else None,
         "kind": run.test_kind,
         "seconds": run.last.get("seconds"),
         "alarms": run.alarms,
         "damaged": run.damaged_lines,
         "checkpoint": one.evidence.step if one.evidence else None,
     }
+
+
+def _num_judged(run: RunRecord) -> int | None:
+    """How many images the error was measured on: a report of the log holds how many are wrong, and their share."""
+    for report in run.reports:
+        error, wrong = (report.get(f"{run.test_kind}/{name}") for name in ("error", "wrong"))
+        if error and wrong:
+            num: int = round(wrong / error)
+            return num
+    return None
+
+
+def _judged_kinds(runs: Sequence[RunRecord], evidence: Sequence[Evidence | None]) -> str:
+    """What the runs' errors were measured on: "test", "validation", or both."""
+    data = (one.data for one in evidence if one is not None)
+    told = {run.test_kind for run in runs if run.reports} | {one.test_kind for one in data if one is not None}
+    return " and ".join(sorted(told)) or "test"
 
 
 def _timings(run: RunRecord) -> dict[str, Any]:

@@ -152,8 +152,11 @@ def _upright_rgb(image: Image.Image) -> Image.Image:
         8: Image.Transpose.ROTATE_90,
     }  # fmt: skip
     turn = turns.get(image.getexif().get(0x0112, 1))
-    if image.mode in ("I;16", "I;16B", "I;16L", "I"):
-        image = Image.fromarray((np.asarray(image).clip(0, 65535) // 257).astype(np.uint8))
+    if image.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
+        values = np.asarray(image)
+        if image.mode == "F" or values.min() < 0 or values.max() > 65535:
+            raise TuringTestError("floating-point, signed or 32-bit values: black and white are not known, take 8 bits")
+        image = Image.fromarray(np.rint(values / 257).astype(np.uint8))
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)

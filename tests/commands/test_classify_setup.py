@@ -1,0 +1,16 @@
+import pytest
+
+from improved_gan.commands.classify_setup import columns, decoder_of, identity
+from improved_gan.data.value_range import ValueRange
+from improved_gan.recipes.trained import load_trained
+from improved_gan.training.errors import RunError
+
+
+def test_what_makes_the_rows_names_the_value_range(trained_run: object) -> None:
+    trained = load_trained(trained_run, warn=pytest.fail)  # type: ignore[arg-type]
+    plain = identity(trained, fit=True, invert=False, values=None)
+    ranged = identity(trained, fit=True, invert=False, values=ValueRange(0, 4095))
+    assert (plain["value_range"], ranged["value_range"]) == (None, [0, 4095])
+    assert columns(trained)[:3] == ["file", "label", "p(0)"]
+    with pytest.raises(RunError, match="with --fit"):
+        decoder_of(trained, fit=False, invert=False, values=ValueRange(0, 4095))
