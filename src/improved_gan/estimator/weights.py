@@ -64,7 +64,8 @@ def label_weights(
 
 def to_mean_one(weights: np.ndarray) -> np.ndarray:
     """Weights (L,) scaled to mean 1."""
-    return weights * (len(weights) / weights.sum())
+    scaled: np.ndarray = weights * (len(weights) / weights.sum())
+    return scaled
 
 
 def warn_of_imbalance(known: KnownLabels, class_weight: Any = None, sample_weight: Any = None) -> None:
