@@ -24,19 +24,19 @@ from rich.console import Console
 
 from improved_gan.commands.sample_scores import SampleScores
 from improved_gan.commands.train import TrainOptions, train_recipe
-from improved_gan.data import Dataset, LabelledImages, load_mnist
+from improved_gan.data import Dataset, LabeledImages, load_mnist
 from improved_gan.metrics.inception import Outputs
 from improved_gan.metrics.network import ScoringNetwork, digest_of
-from improved_gan.models import ConvolutionalDiscriminator, ConvolutionalGenerator, Generator, ReferenceGenerator
+from improved_gan.networks import ConvolutionalDiscriminator, ConvolutionalGenerator, Generator, ReferenceGenerator
 from improved_gan.recipes.ablations import COLUMNS, ablated
 from improved_gan.recipes.recipe import Recipe
 from improved_gan.techniques import MinibatchDiscrimination, smoothed_discriminator_loss
-from improved_gan.training import Adversarial, LabelsAlone
+from improved_gan.training import Adversarial, SupervisedBaseline
 from improved_gan.training.checkpoints import load_newest
 from improved_gan.training.errors import DivergedError
 from improved_gan.training.run_folder import RunFolder
 from improved_gan.training.sampling import grid, sample, write_png
-from improved_gan.training.state import below
+from improved_gan.training.state import with_prefix
 
 BATCH = 50
 
@@ -58,7 +58,7 @@ class Real(Generator):
 
 
 def small_methods(options: argparse.Namespace) -> Recipe:
-    """Everything but feature matching and historical averaging, narrow; the rate and the start of `mnist-pictures`."""
+    """Everything but feature matching and historical averaging, narrow; the rate and the start of `mnist-generation`."""
     image, num_images = (1, options.side, options.side), options.images
     return Recipe(
         name="mnist-samples",
@@ -86,10 +86,10 @@ def small_methods(options: argparse.Namespace) -> Recipe:
         objective=Adversarial(discriminator_loss=smoothed_discriminator_loss, supervised_weight=1.0),
         epochs=math.ceil(options.steps / (num_images // BATCH)),
         learning_rate=0.002,
-        discriminator_rate=1 / 3,
+        discriminator_lr_scale=1 / 3,
         adam_epsilon=1e-8,
         batch_size=BATCH,
-        num_start_images=200,
+        init_batch_size=200,
         image_shape=image,
         num_classes=10,
         sample_every=1000,
@@ -103,14 +103,14 @@ def classifier(options: argparse.Namespace) -> ScoringNetwork:
         recipe,
         name="classifier",
         discriminator=partial(recipe.discriminator, minibatch=None),  # type: ignore[call-arg]
-        objective=LabelsAlone(),
+        objective=SupervisedBaseline(),
         epochs=4,
-        decay_share=0.5,
-        discriminator_rate=1.0,
-        average_decay=0.9,
+        lr_decay_fraction=0.5,
+        discriminator_lr_scale=1.0,
+        ema_decay=0.9,
     )
     folder, network = finished(recipe, options, 1), recipe.discriminator()
-    network.load_state_dict(below(last_tensors(folder), "discriminator"))
+    network.load_state_dict(with_prefix(last_tensors(folder), "discriminator"))
     network.eval()
     wrong = RunFolder(folder).read_log()[-1]["test/error"]
     print(f"classifier: {wrong:.2%} of the test images wrong", flush=True)
@@ -128,13 +128,13 @@ def first_images(num: int, side: int, folder: Path | None) -> Dataset:
     """The first `num` of the training images, so that an epoch, and with it a report, is short."""
     data = load_mnist(folder)
     train, test = (halved(one, 28 // side) for one in (data.train, data.test))
-    return replace(data, train=LabelledImages(train.images[:num], train.labels[:num]), test=test)
+    return replace(data, train=LabeledImages(train.images[:num], train.labels[:num]), test=test)
 
 
-def halved(images: LabelledImages, factor: int) -> LabelledImages:
+def halved(images: LabeledImages, factor: int) -> LabeledImages:
     """Means of factor x factor pixels."""
     means = torch.nn.functional.avg_pool2d(images.images.float(), factor).round()
-    return LabelledImages(means.to(torch.uint8), images.labels)
+    return LabeledImages(means.to(torch.uint8), images.labels)
 
 
 def finished(recipe: Recipe, options: argparse.Namespace, seed: int) -> Path:
@@ -166,7 +166,7 @@ def run(column: str, seed: int, options: argparse.Namespace, score: SampleScores
         print(f"{column}, seed {seed}: {error}", file=sys.stderr)
         return None
     generator = recipe.generator()
-    generator.load_state_dict(below(last_tensors(folder), "generator"))
+    generator.load_state_dict(with_prefix(last_tensors(folder), "generator"))
     generator.eval()
     found = score(generator) | {"column": column, "seed": seed, **times(folder)}
     write_png(options.out / f"{folder.name}.png", grid(sample(generator, 50, seed=0), columns=10, pixel_size=1, gap=1))
@@ -177,12 +177,19 @@ def run(column: str, seed: int, options: argparse.Namespace, score: SampleScores
 def times(folder: Path) -> dict[str, Any]:
     """Steps, seconds, and what training said at its end."""
     last = RunFolder(folder).read_log()[-1]
-    return {"steps": last["step"], "seconds": last["seconds"], "alarms": [one["name"] for one in last["alarms"]]}
+    return {
+        "steps": last["step"],
+        "seconds": last["seconds"],
+        "diagnostics": [one["name"] for one in last["diagnostics"]],
+    }
 
 
 def table(results: list[dict[str, Any]]) -> str:
     """Mean and deviation over seeds, column by column."""
-    lines = ["| column | seeds | Inception score | Fréchet distance | alarms at the end |", "|---|---|---|---|---|"]
+    lines = [
+        "| column | seeds | Inception score | Fréchet distance | diagnostics at the end |",
+        "|---|---|---|---|---|",
+    ]
     for column in ("real test images", *COLUMNS):
         of_column = [one for one in results if one["column"] == column]
         if not of_column:
@@ -192,8 +199,8 @@ def table(results: list[dict[str, Any]]) -> str:
             values = torch.tensor([one[name] for one in of_column], dtype=torch.float64)
             each = ", ".join(f"{value:.2f}" for value in values.tolist())
             cells.append(f"{values.mean():.2f} ± {values.std(correction=min(1, len(values) - 1)):.2f} ({each})")
-        alarms = sorted({alarm for one in of_column for alarm in one.get("alarms", [])})
-        lines.append(f"| {column} | {len(of_column)} | {cells[0]} | {cells[1]} | {', '.join(alarms)} |")
+        diagnostics = sorted({diagnostic for one in of_column for diagnostic in one.get("diagnostics", [])})
+        lines.append(f"| {column} | {len(of_column)} | {cells[0]} | {cells[1]} | {', '.join(diagnostics)} |")
     return "\n".join(lines)
 
 
@@ -202,7 +209,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=None, help="folder with MNIST")
     parser.add_argument("--out", type=Path, default=Path("runs/ablations"))
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--num-seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--side", type=int, choices=(14, 28), default=28, help="pixels")
     parser.add_argument("--images", type=int, default=15_000, help="training images")

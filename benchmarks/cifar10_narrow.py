@@ -9,7 +9,7 @@ neither was tuned.
 from dataclasses import replace
 from functools import partial
 
-from improved_gan.models import ConvolutionalDiscriminator, ConvolutionalGenerator
+from improved_gan.networks import ConvolutionalDiscriminator, ConvolutionalGenerator
 from improved_gan.recipes import Recipe, cifar10
 
 IMAGE = (3, 32, 32)
@@ -24,7 +24,7 @@ def recipe(labels: int | None = None) -> Recipe:
         discriminator=partial(ConvolutionalDiscriminator, image_shape=IMAGE, num_classes=10, widths=(16, 32)),
         epochs=12,
         learning_rate=0.001,
-        decay_share=0.5,
-        average_decay=0.99,
+        lr_decay_fraction=0.5,
+        ema_decay=0.99,
         sample_every=3,
     )

@@ -7,7 +7,7 @@ The port makes three passes of D, keeps PyTorch's default layout in float32, tak
 released epsilon) and averages parameters in a loop. "ours, by default" is state and step of the recipe `cifar10` as it
 stands on this machine. The variants take a step in turn within one process; medians of process time are shown, so that
 other work on the machine meets all alike. `--curves` trains port and ours from three seeds and compares the losses, on
-the package's digits enlarged and coloured. Width 96 is the paper's.
+the package's digits enlarged and colored. Width 96 is the paper's.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from torch.nn.utils.parametrizations import weight_norm as torch_weight_norm
 from improved_gan.data import Batch, LabelSplit, load_digits
 from improved_gan.recipes.cifar10 import cifar10
 from improved_gan.recipes.experiment import Experiment
-from improved_gan.recipes.precision import settled
+from improved_gan.recipes.precision import resolve_precision
 from improved_gan.training import train_step
 
 SEEDS = (1, 2, 3)
@@ -96,13 +96,13 @@ class Plain:
         self.average = [torch.zeros_like(p) for p in self.discriminator.parameters()]
 
     def step(self, batch: Batch) -> dict[str, float]:
-        images = [2 * part - 1 for part in (batch.labelled_images, batch.unlabelled_images, batch.fresh_images)]
+        images = [2 * part - 1 for part in (batch.labeled_images, batch.unlabeled_images, batch.matching_images)]
         num = len(images[0])
         generated = self.generator(torch.rand(num, 100)).detach()
-        labelled, _ = self.discriminator(images[0])
+        labeled, _ = self.discriminator(images[0])
         real = torch.logsumexp(self.discriminator(images[1])[0], 1)
         fake = torch.logsumexp(self.discriminator(generated)[0], 1)
-        supervised = F.cross_entropy(labelled, batch.labels)
+        supervised = F.cross_entropy(labeled, batch.labels)
         unsupervised = 0.5 * (-real.mean() + F.softplus(real).mean() + F.softplus(fake).mean())
         self.discriminator_adam.zero_grad()
         torch.autograd.backward(supervised + unsupervised)
@@ -133,10 +133,10 @@ class Ours:
             recipe,
             generator=partial(generator, widths=generator_widths(width)),
             discriminator=partial(discriminator, widths=(width, 2 * width)),
-            num_start_images=0,
+            init_batch_size=0,
             **how,
         )
-        self.recipe = settled(recipe, torch.device("cpu"))
+        self.recipe = resolve_precision(recipe, torch.device("cpu"))
         split = LabelSplit.draw(load_digits().train.labels, 100, seed=0)
         experiment = Experiment(self.recipe, load_digits(), split, torch.initial_seed(), torch.device("cpu"))
         self.state, self.schedule = experiment.start(), experiment.schedule()
@@ -172,14 +172,14 @@ PORT, DEFAULT = "plain port, float32", "ours, by default"
 
 
 def batches(num: int, size: int, seed: int) -> Iterator[Batch]:
-    """Digits of 32x32 pixels, each in a colour of its own."""
+    """Digits of 32x32 pixels, each in a color of its own."""
     data = load_digits().train
     source = torch.Generator().manual_seed(seed)
     images = F.interpolate(data.images.float() / 255, size=32, mode="bilinear")
-    colours = torch.rand(len(images), 3, 1, 1, generator=source)
+    colors = torch.rand(len(images), 3, 1, 1, generator=source)
     for _ in range(num):
         rows = [torch.randint(len(images), (size,), generator=source) for _ in range(3)]
-        parts = [images[row] * colours[row] for row in rows]
+        parts = [images[row] * colors[row] for row in rows]
         yield Batch(parts[0], data.labels[rows[0]], parts[1], parts[2])
 
 
@@ -237,7 +237,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    default = settled(cifar10(), torch.device("cpu"))
+    default = resolve_precision(cifar10(), torch.device("cpu"))
     print(f"{DEFAULT}: {default.precision}, channels last {default.channels_last}", flush=True)
     result: dict[str, Any] = {**vars(options), "json": None, "torch": torch.__version__}
     if options.curves:

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from improved_gan.data.decoding import decode_rows
-from improved_gan.data.image_scan import Scan, scan_images
+from improved_gan.data.image_index import ImageIndex, index_images
 from improved_gan.data.image_sources import ImageSource, open_images
 
 SIZES, WORKERS = (32, 64, 128), (1, 2)
@@ -31,7 +31,7 @@ def first_images(path: Path, num: int) -> ImageSource:
     return ImageSource(path, names, lambda: ((name, lambda data=data: data) for name, data in contents))  # type: ignore[misc]
 
 
-def rates(scan: Scan, *, repeats: int) -> dict[str, float]:
+def rates(scan: ImageIndex, *, repeats: int) -> dict[str, float]:
     """Images/s by size and workers: the best of several interleaved rounds."""
     best: dict[str, float] = {}
     for _ in range(repeats):
@@ -55,7 +55,7 @@ def main() -> None:
     for path in arguments.paths:
         source = first_images(path, arguments.num)
         started = time.perf_counter()
-        scan = scan_images(source, workers=1)
+        scan = index_images(source, workers=1)
         looked = len(scan) / (time.perf_counter() - started)
         found = rates(scan, repeats=arguments.repeats)
         result[path.name] = {"images": len(scan), "scan": looked, **found}

@@ -1,6 +1,6 @@
 """Classifiers from few labels, on the same splits: error and seconds, as a table and a plot.
 
-    python benchmarks/few_labels.py [digits mnist cifar10] [--labels 20 50 100 200] [--splits 5] [--out DIR] [--quick]
+    python benchmarks/few_labels.py [digits mnist cifar10] [--labels 20 50 100 200] [--num-splits 5] [--out DIR] [--quick]
                                     [--steps N] [--methods NAME ...] [--peer DIR] [--data DIR] [--threads 1] [--show]
 
 The GAN estimator, as it is and from spread labels, the same network on the labels alone, LabelSpreading, SelfTraining
@@ -60,7 +60,7 @@ class Task:
         return train.astype(np.float32) / 255, test.astype(np.float32) / 255
 
     def components(self) -> tuple[np.ndarray, np.ndarray]:
-        """Principal components of the training images, unlabelled ones too."""
+        """Principal components of the training images, unlabeled ones too."""
         from sklearn.decomposition import PCA
 
         train, test = self.flat()
@@ -85,19 +85,19 @@ def gan(task: Task, **settings: Any) -> np.ndarray:
     return model.fit(images, task.known).predict(task.data.test.images.numpy())
 
 
-def labels_alone(task: Task) -> np.ndarray:
-    return gan(task, unlabelled_weight=0.0)
+def supervised(task: Task) -> np.ndarray:
+    return gan(task, unsupervised_weight=0.0)
 
 
 def gan_from_spread_labels(task: Task) -> np.ndarray:
-    return gan(task, spread_labels=True)
+    return gan(task, label_spreading=True)
 
 
 def label_spreading(task: Task) -> np.ndarray:
     from sklearn.semi_supervised import LabelSpreading
 
     train, test = task.compact()
-    with np.errstate(invalid="ignore"):  # images that no label reaches have no probabilities yet to normalise
+    with np.errstate(invalid="ignore"):  # images that no label reaches have no probabilities yet to normalize
         return np.asarray(LabelSpreading(kernel="knn", max_iter=100).fit(train, task.known).predict(test))
 
 
@@ -128,7 +128,7 @@ def peer(task: Task) -> np.ndarray:
 METHODS: dict[str, Callable[[Task], np.ndarray]] = {
     "GAN": gan,
     "GAN from spread labels": gan_from_spread_labels,
-    "labels alone": labels_alone,
+    "labels alone": supervised,
     "LabelSpreading": label_spreading,
     "SelfTraining": self_training,
     "linear probe": linear_probe,
@@ -194,7 +194,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data_sets", nargs="*", metavar="DATA_SET", help=f"of {', '.join(LABELS)}; default: digits")
     parser.add_argument("--labels", type=int, nargs="+")
-    parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--num-splits", type=int, default=5)
     parser.add_argument("--steps", type=int, help="training steps of the GANs")
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS), metavar="NAME")
     parser.add_argument("--peer", type=Path, help="folder of LAMDA-SSL; without it that row is left out")

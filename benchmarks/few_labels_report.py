@@ -6,7 +6,7 @@ from typing import Any
 
 __all__ = ["draw", "print_table"]
 
-_COLOURS = {
+_COLORS = {
     "GAN": "C0",
     "GAN from spread labels": "C6",
     "labels alone": "C1",
@@ -68,7 +68,7 @@ def draw(cells: Cells, methods: list[str], path: Path) -> Path:
                 spreads = [_spread(errors) for errors in points.values()]
                 shift = 1 + 0.015 * (methods.index(method) - 2.5)  # so that bars do not hide each other
                 axes.errorbar(
-                    [budget * shift for budget in points], means, spreads, color=_COLOURS[method], label=method,
+                    [budget * shift for budget in points], means, spreads, color=_COLORS[method], label=method,
                     marker="o", markersize=4, capsize=2, linewidth=1.5,
                 )  # fmt: skip
         axes.set(xscale="log", xlabel="labels", ylabel="test error, %", title=data)

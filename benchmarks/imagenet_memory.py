@@ -81,7 +81,7 @@ def measured(variant: str, size: int, steps: int, precision: str) -> dict[str, f
 
 
 def built(variant: str, size: int, precision: str) -> tuple[TrainingState, Recipe]:
-    """Networks and optimisers as a run of the recipe has them; its data are not needed for that."""
+    """Networks and optimizers as a run of the recipe has them; its data are not needed for that."""
     recipe = replace(imagenet_128(), batch_size=size, precision=precision)
     if variant == "without":
         discriminator: Any = recipe.discriminator

@@ -3,7 +3,7 @@
     python benchmarks/imagenet_step.py --images FOLDER --batch 16 --steps 10 --out imagenet_step.json
 
 With and without minibatch discrimination, each in a process of its own, so that the peak of resident memory is its own.
-The folder may have any number of classes up to 1000; images without label are left out of the labelled part. Times are
+The folder may have any number of classes up to 1000; images without label are left out of the labeled part. Times are
 CPU seconds of the process, which other programs disturb less, and seconds on the wall.
 """
 

@@ -2,7 +2,7 @@
 
     pip install --no-deps --target PEER LAMDA-SSL==1.0.2        then  benchmarks/few_labels.py --peer PEER
 
-Its own code runs unchanged: networks, losses, optimiser and loop at their defaults (lr 0.02, Adam's epsilon 1e-8, no
+Its own code runs unchanged: networks, losses, optimizer and loop at their defaults (lr 0.02, Adam's epsilon 1e-8, no
 averaged weights, no data-dependent start). It was made for libraries of 2022, so three things are put right from
 outside: torchvision, torchtext and torch-geometric, which its dense networks do not use, are replaced by empty modules;
 one private helper of scikit-learn is found where it lies today; its loaders get no prefetching, and tensors as data.
@@ -67,7 +67,7 @@ def _load(folder: Path) -> Any:
 
 
 class LamdaImprovedGAN:
-    """fit(labelled, labels, unlabelled) and predict, on flat examples in [0, 1].
+    """fit(labeled, labels, unlabeled) and predict, on flat examples in [0, 1].
 
     Args:
         folder: where the package was installed to.
@@ -79,7 +79,7 @@ class LamdaImprovedGAN:
     def __init__(self, folder: Path, *, steps: int, num_classes: int, seed: int) -> None:
         self._build, self._steps, self._num_classes, self._seed = _load(folder), steps, num_classes, seed
 
-    def fit(self, labelled: np.ndarray, labels: np.ndarray, unlabelled: np.ndarray) -> "LamdaImprovedGAN":
+    def fit(self, labeled: np.ndarray, labels: np.ndarray, unlabeled: np.ndarray) -> "LamdaImprovedGAN":
         torch.manual_seed(self._seed)
         parts = {
             name: importlib.import_module(f"LAMDA_SSL.{name}")
@@ -92,25 +92,25 @@ class LamdaImprovedGAN:
                 "Transform.ToTensor",
             )
         }
-        labelled_loader = parts["Dataloader.LabeledDataloader"].LabeledDataLoader
+        labeled_loader = parts["Dataloader.LabeledDataloader"].LabeledDataLoader
         loader = parts["Dataloader.UnlabeledDataloader"].UnlabeledDataLoader
-        labelled_set = parts["Dataset.LabeledDataset"].LabeledDataset
+        labeled_set = parts["Dataset.LabeledDataset"].LabeledDataset
         data_set = parts["Dataset.UnlabeledDataset"].UnlabeledDataset
         tensor = parts["Transform.ToTensor"].ToTensor
         options: dict[str, Any] = {"num_workers": 0, "prefetch_factor": None}
-        per_epoch = max(1, len(unlabelled) // 200)
+        per_epoch = max(1, len(unlabeled) // 200)
         self._model = self._build(
-            labeled_dataset=labelled_set(transform=tensor(dtype="float")),
+            labeled_dataset=labeled_set(transform=tensor(dtype="float")),
             unlabeled_dataset=data_set(transform=tensor(dtype="float")),
             test_dataset=data_set(transform=tensor(dtype="float")),
-            labeled_dataloader=labelled_loader(batch_size=100, drop_last=True, **options),
+            labeled_dataloader=labeled_loader(batch_size=100, drop_last=True, **options),
             unlabeled_dataloader=loader(batch_size=200, drop_last=True, **options),
             test_dataloader=loader(batch_size=100, drop_last=False, **options),
             labeled_sampler=parts["Sampler.RandomSampler"].RandomSampler(replacement=True, num_samples=100 * per_epoch),
             epoch=-(-self._steps // per_epoch),
             num_it_epoch=per_epoch,
             num_it_total=self._steps,
-            dim_in=(unlabelled.shape[1],),
+            dim_in=(unlabeled.shape[1],),
             num_classes=self._num_classes,
             evaluation=None,
             device="cpu",
@@ -118,7 +118,7 @@ class LamdaImprovedGAN:
         )
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
-            self._model.fit(labelled, labels, unlabelled)
+            self._model.fit(labeled, labels, unlabeled)
         return self
 
     def predict(self, examples: np.ndarray) -> np.ndarray:

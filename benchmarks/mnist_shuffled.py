@@ -1,9 +1,9 @@
-"""A recipe file: `mnist-fast` on MNIST whose pixels are in an order that nobody was told, the same in all images.
+"""A recipe file: `mnist-graph` on MNIST whose pixels are in an order that nobody was told, the same in all images.
 
-    improved-gan reproduce --recipe benchmarks/mnist_shuffled.py --labels 100 --splits 1 --data DIR --threads 1
+    improved-gan reproduce --recipe benchmarks/mnist_shuffled.py --labels 100 --num-splits 1 --data DIR --threads 1
 
 Nothing in the recipe may depend on the order of the pixels: where they lie is learnt from the images. So this is to end
-where `mnist-fast` ends (docs/results.md).
+where `mnist-graph` ends (docs/results.md).
 """
 
 from dataclasses import replace
@@ -12,15 +12,15 @@ from pathlib import Path
 import torch
 
 from improved_gan.data import Dataset, load_mnist
-from improved_gan.data.dataset import LabelledImages
-from improved_gan.recipes import Recipe, mnist_fast
+from improved_gan.data.dataset import LabeledImages
+from improved_gan.recipes import Recipe, mnist_graph
 
 SIDE = 28
 
 
 def recipe(labels: int | None = None) -> Recipe:
     """For `improved-gan train` and `reproduce`."""
-    return replace(mnist_fast(labels), name="mnist-shuffled", load_data=load_shuffled)
+    return replace(mnist_graph(labels), name="mnist-shuffled", load_data=load_shuffled)
 
 
 def load_shuffled(folder: Path | None) -> Dataset:
@@ -28,7 +28,7 @@ def load_shuffled(folder: Path | None) -> Dataset:
     order = torch.randperm(SIDE * SIDE, generator=torch.Generator().manual_seed(2016))
     data = load_mnist(folder)
     train, test = (
-        LabelledImages(one.images.flatten(1)[:, order].reshape(-1, 1, SIDE, SIDE), one.labels)
+        LabeledImages(one.images.flatten(1)[:, order].reshape(-1, 1, SIDE, SIDE), one.labels)
         for one in (data.train, data.test)
     )
     return replace(data, train=train, test=test)

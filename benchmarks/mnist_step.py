@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm as torch_weight_norm
 
 from improved_gan.data import Batch
-from improved_gan.models import DenseDiscriminator, DenseGenerator
-from improved_gan.techniques import WeightAverage, feature_matching_loss
+from improved_gan.networks import DenseDiscriminator, DenseGenerator
+from improved_gan.techniques import WeightEMA, feature_matching_loss
 from improved_gan.training import Optimizers, SemiSupervised, train_step
 
 WIDTHS = (784, 1000, 500, 250, 250, 250, 10)
@@ -68,8 +68,8 @@ class PlainGenerator(nn.Module):
         self.shifts = nn.ParameterList(torch.zeros(500) for _ in range(2))
 
     def forward(self, z: Tensor) -> Tensor:
-        for layer, norm, shift in zip(self.layers, self.norms, self.shifts, strict=False):
-            z = F.softplus(norm(layer(z)) + shift)
+        for layer, norm, translate in zip(self.layers, self.norms, self.shifts, strict=False):
+            z = F.softplus(norm(layer(z)) + translate)
         return torch.sigmoid(self.layers[-1](z))
 
 
@@ -85,12 +85,12 @@ class Plain:
         self.average = [torch.zeros_like(p) for p in self.discriminator.parameters()]
 
     def step(self, batch: Batch) -> dict[str, float]:
-        images = [part.flatten(1) for part in (batch.labelled_images, batch.unlabelled_images, batch.fresh_images)]
+        images = [part.flatten(1) for part in (batch.labeled_images, batch.unlabeled_images, batch.matching_images)]
         generated = self.generator(torch.rand(BATCH, 100)).detach()
-        labelled, _ = self.discriminator(images[0])
+        labeled, _ = self.discriminator(images[0])
         real = torch.logsumexp(self.discriminator(images[1])[0], 1)
         fake = torch.logsumexp(self.discriminator(generated)[0], 1)
-        supervised = F.cross_entropy(labelled, batch.labels)
+        supervised = F.cross_entropy(labeled, batch.labels)
         unsupervised = 0.5 * (-real.mean() + F.softplus(real).mean() + F.softplus(fake).mean())
         self.discriminator_adam.zero_grad()
         torch.autograd.backward(supervised + unsupervised)
@@ -121,10 +121,10 @@ class Ours:
         self.discriminator = DenseDiscriminator((1, 28, 28), 10, input_noise=input_noise, hidden_noise=hidden_noise)
         self.objective = SemiSupervised(generator_loss=partial(feature_matching_loss, variant="released-mnist"))
         self.optimizers = Optimizers(*(self._adam(network) for network in (self.discriminator, self.generator)))
-        self.average = WeightAverage(self.discriminator, every=10)
+        self.average = WeightEMA(self.discriminator, every=10)
         # As in training, until the process ends: nothing else moves D.
         self.steady = ExitStack()
-        self.steady.enter_context(self.discriminator.moved_by_steps_alone())
+        self.steady.enter_context(self.discriminator.cache_weights_across_steps())
 
     def step(self, batch: Batch) -> dict[str, float]:
         terms = train_step(
@@ -216,7 +216,7 @@ def main() -> None:
         "ours bfloat16": Ours(torch.bfloat16, noisy=True),
     }
     times: dict[str, list[float]] = {name: [] for name in variants}
-    for round_number in range(options.rounds + 2):
+    for round_number in range(options.num_rounds + 2):
         batch = make_batch()
         for name, variant in variants.items():
             seconds = timed(partial(steps, variant, batch))

@@ -1,4 +1,4 @@
-"""How exactly `pixel_positions` finds where the pixels of MNIST lie, from images whose pixels were shuffled.
+"""How exactly `estimate_pixel_layout` finds where the pixels of MNIST lie, from images whose pixels were shuffled.
 
     python benchmarks/pixel_lattice.py --data DIR [--images 60000] [--picture FILE.png]
 
@@ -16,8 +16,8 @@ from PIL import Image
 from torch import Tensor
 
 from improved_gan.data import load_mnist
-from improved_gan.models.placed import PixelLayout
-from improved_gan.techniques import grid_positions, pixel_positions
+from improved_gan.label_spreading import estimate_pixel_layout, grid_positions
+from improved_gan.label_spreading.layout_conv import PixelLayout
 
 SIDE, SHOWN, ENLARGED = 28, 14, 3
 
@@ -52,7 +52,7 @@ def main() -> None:
     order = torch.randperm(SIDE**2, generator=torch.Generator().manual_seed(options.seed))
     shuffled = images[:, order]
     begin = time.process_time()
-    found = pixel_positions(shuffled)
+    found = estimate_pixel_layout(shuffled)
     seconds = time.process_time() - begin
     placed = found.isfinite().all(1)
     distances = offsets(found[placed], grid_positions(SIDE, SIDE)[order][placed])
@@ -63,7 +63,7 @@ def main() -> None:
     print(f"at most {distances.max():.1f} off")
     if options.picture:
         layout = PixelLayout(SIDE, SIDE)
-        layout.place_(found)
+        layout.set_pixel_layout_(found)
         some = shuffled[:SHOWN].float().reshape(-1, 1, SIDE, SIDE) / 255
         rows = [images[:SHOWN].float().reshape(-1, SIDE, SIDE) / 255, some[:, 0], layout(some)[:, 0]]
         picture(rows).save(options.picture, optimize=True)

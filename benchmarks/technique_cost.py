@@ -31,20 +31,20 @@ TECHNIQUES = (
     "semi_supervised",
     "weight_norm",
     "gaussian_noise",
-    "weight_averaging",
+    "weight_ema",
     "label_spreading",
     "image_deformation_model",
     "virtual_adversarial",
-    "random_deformations",
+    "random_elastic_affine",
 )
 # What a technique is added to, where it is not the plain DCGAN.
 WITHOUT = {
     "semi_supervised": "gaussian_noise",
-    "weight_averaging": "semi_supervised",
+    "weight_ema": "semi_supervised",
     "label_spreading": "semi_supervised",
     "image_deformation_model": "semi_supervised",
     "virtual_adversarial": "semi_supervised",
-    "random_deformations": "semi_supervised",
+    "random_elastic_affine": "semi_supervised",
 }
 
 

@@ -51,22 +51,22 @@ class Gan:
 
 
 def training(gan: Gan, images: Tensor) -> Iterator[tuple[float, float]]:
-    optimisers = [torch.optim.Adam(net.parameters(), 1e-3, (0.5, 0.999)) for net in (gan.discriminator, gan.generator)]
+    optimizers = [torch.optim.Adam(net.parameters(), 1e-3, (0.5, 0.999)) for net in (gan.discriminator, gan.generator)]
     while True:
         real, fresh = images[torch.randint(len(images), (2, BATCH))]
         generated = gan.generator(torch.randn(BATCH, LATENTS))
         discriminator_loss = gan.discriminator_loss(gan.discriminator, real, generated.detach())
-        descend(optimisers[0], discriminator_loss)
+        descend(optimizers[0], discriminator_loss)
         generator_loss = gan.generator_loss(gan.discriminator, fresh, generated)
-        descend(optimisers[1], generator_loss)
+        descend(optimizers[1], generator_loss)
         gan.after_step()
         yield discriminator_loss.item(), generator_loss.item()
 
 
-def descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-    optimiser.zero_grad()
+def descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
-    optimiser.step()
+    optimizer.step()
 
 
 def digits() -> tuple[Tensor, Tensor]:

@@ -1,14 +1,14 @@
-"""The DCGAN of label spreading with neighbours that bend (docs/techniques/image_deformation_model.md)."""
+"""The DCGAN of label spreading with neighbors that bend (docs/techniques/image_deformation_model.md)."""
 
 import dcgan
 import dcgan_label_spreading
 import dcgan_semi_supervised
-from improved_gan.techniques import deformation_neighbours
+from improved_gan.label_spreading import idm_neighbors
 
 
 def make_gan() -> dcgan.Gan:
     images = dcgan.digits()[0][:1297]
-    return dcgan_label_spreading.make_gan(deformation_neighbours(images, 10, reach=1))
+    return dcgan_label_spreading.make_gan(idm_neighbors(images, 10, max_displacement=1))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 import dcgan
 import dcgan_semi_supervised
-from improved_gan.techniques import conditional_entropy, virtual_adversarial_loss
+from improved_gan.label_spreading import conditional_entropy, virtual_adversarial_loss
 
 
 def make_gan() -> dcgan.Gan:

@@ -56,9 +56,9 @@ def main() -> None:
     values = json.loads(card["values"])
     _, height, width, channels = session.get_inputs()[0].shape
     images = np.stack([read(file, height, width, channels, crop=crop, values=values) for file in options.images])
-    probabilities, realness = session.run(["probabilities", "realness"], {"images": images})
-    for file, p, real in zip(options.images, probabilities, realness, strict=True):
-        print(f"{file}: {classes[p.argmax()]} ({p.max():.1%}), realness {real:.1%}")
+    probabilities, real_score = session.run(["probabilities", "real_score"], {"images": images})
+    for file, p, real in zip(options.images, probabilities, real_score, strict=True):
+        print(f"{file}: {classes[p.argmax()]} ({p.max():.1%}), real_score {real:.1%}")
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ _SMALL_RECIPE = """
 from dataclasses import replace
 from functools import partial
 
-from improved_gan.models import DenseDiscriminator, DenseGenerator
+from improved_gan.networks import DenseDiscriminator, DenseGenerator
 from improved_gan.recipes import digits
 from improved_gan.training import {objective}
 

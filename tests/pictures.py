@@ -29,7 +29,7 @@ def folder_of(path: Path, num: int, *, seed: int = 0) -> Path:
     return path
 
 
-def colour_logits(images: Tensor) -> tuple[Tensor, Tensor]:
+def color_logits(images: Tensor) -> tuple[Tensor, Tensor]:
     """(N, 3, H, W) uint8 -> 12 features (means of quarters) and logits of 6 classes."""
     features = torch.nn.functional.adaptive_avg_pool2d(images.float() / 255, 2).flatten(1)
     mix = torch.randn(12, 6, generator=torch.Generator().manual_seed(5))
@@ -38,6 +38,6 @@ def colour_logits(images: Tensor) -> tuple[Tensor, Tensor]:
 
 def quick_network(name: str = "quick") -> ScoringNetwork:
     def run(images: Tensor) -> Outputs:
-        return Outputs(*colour_logits(images))
+        return Outputs(*color_logits(images))
 
     return ScoringNetwork(name, "0" * 64, 3, None, "none", "float32", lambda image: image, run)

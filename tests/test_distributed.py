@@ -54,7 +54,11 @@ def step() -> tuple[list[Tensor | None], list[str], Tensor]:
         one.grad = torch.ones(2, 2)
     distributed.average_gradients([both, one, none, single])
     text = distributed.only_on_main(lambda: "main")()
-    return [p.grad for p in (both, one, none, single)], [str(text)], distributed.from_main(torch.full((2,), 7.0 + rank))
+    return (
+        [p.grad for p in (both, one, none, single)],
+        [str(text)],
+        distributed.broadcast_from_rank0(torch.full((2,), 7.0 + rank)),
+    )
 
 
 def test_average_gradients_main_and_broadcast(two_ranks: TwoRanks) -> None:
@@ -91,7 +95,7 @@ def test_alone_everything_is_the_identity() -> None:
     assert (distributed.rank(), distributed.world_size()) == (0, 1)
     assert distributed.gather_with_gradient(rows) is rows
     assert distributed.batch_sizes(3) == [3]
-    assert torch.equal(distributed.from_main(rows), rows)
+    assert torch.equal(distributed.broadcast_from_rank0(rows), rows)
     torch.testing.assert_close(distributed.global_mean(rows), rows.mean(0))
     distributed.average_gradients([parameter])
     assert parameter.grad is None

@@ -16,7 +16,7 @@ from rich.console import Console
 from improved_gan.commands.classify import run_classification
 from improved_gan.commands.export import run_export
 from improved_gan.commands.sample import run_sampling
-from improved_gan.data.images import decode_square
+from improved_gan.data.images import center_crop_resize
 from improved_gan.data.value_range import ValueRange
 
 ROOT = Path(__file__).parent.parent
@@ -61,7 +61,7 @@ def test_the_onnx_example_reads_images_as_train_folder_does(kind: str, tmp_path:
     exif[0x0112] = 6 if kind == "turned" else 1
     Image.fromarray(noise).save(tmp_path / f"x.{suffix}", exif=exif)
     content = (tmp_path / f"x.{suffix}").read_bytes()
-    expected = decode_square(content, "x", channels=3, size=32).permute(1, 2, 0).numpy()
+    expected = center_crop_resize(content, "x", channels=3, size=32).permute(1, 2, 0).numpy()
     np.testing.assert_array_equal(read(tmp_path / f"x.{suffix}", 32, 32, 3, crop=True), expected)
 
 
@@ -74,7 +74,7 @@ def test_the_onnx_example_reads_deep_images_as_train_folder_does(
     Image.fromarray(numbers).save(tmp_path / "x.tif")
     wanted = None if values is None else ValueRange(*values)
     content = (tmp_path / "x.tif").read_bytes()
-    expected = decode_square(content, "x", channels=3, size=32, values=wanted).permute(1, 2, 0).numpy()
+    expected = center_crop_resize(content, "x", channels=3, size=32, values=wanted).permute(1, 2, 0).numpy()
     said = None if values is None else {"low": values[0], "high": values[1]}
     np.testing.assert_array_equal(read(tmp_path / "x.tif", 32, 32, 3, crop=True, values=said), expected)
     if values is not None:
@@ -99,8 +99,8 @@ def test_an_exported_classifier_runs_without_our_package_or_torch(trained_run: P
     rows = list(csv.DictReader(io.StringIO((tmp_path / "p.csv").read_text())))
     assert len(rows) == 5
     for line, row in zip(done.stdout.splitlines(), rows, strict=True):
-        file, label, percent, realness = re.fullmatch(r"(.*): (\w+) \((.*)%\), realness (.*)%", line).groups()
+        file, label, percent, real_score = re.fullmatch(r"(.*): (\w+) \((.*)%\), real_score (.*)%", line).groups()
         assert (file, label) == (row["file"], row["label"])
         assert float(percent) == pytest.approx(100 * float(row[f"p({label})"]), abs=0.06)
-        assert float(realness) == pytest.approx(100 * float(row["realness"]), abs=0.06)
+        assert float(real_score) == pytest.approx(100 * float(row["real_score"]), abs=0.06)
     assert sum(bool(line.strip()) for line in example.read_text().splitlines()) <= 40

@@ -28,7 +28,7 @@ RUN_TESTS = """
 import sys
 import tests.without_posix
 import pytest
-names = ["training/test_run_folder.py", "labelling/test_predictions.py", "data/test_found_files.py"]
+names = ["training/test_run_folder.py", "labeling/test_predictions.py", "data/test_found_files.py"]
 sys.exit(pytest.main(["-q", "-x", "-p", "no:cacheprovider", "--basetemp", sys.argv[1], *(f"tests/{n}" for n in names)]))
 """
 

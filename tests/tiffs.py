@@ -26,14 +26,14 @@ def tiff(values: NDArray[np.generic], *, bits: int | None = None, photometric: i
     return b"II*\0" + struct.pack("<IH", 8, len(entries)) + directory + struct.pack("<I", 0) + several + data
 
 
-def png(values: NDArray[np.uint16], *, colour: int) -> bytes:
-    """Sixteen bits a channel; the type of colour is PNG's: 0 grey, 2 RGB, 4 grey with alpha, 6 RGBA."""
+def png(values: NDArray[np.uint16], *, color: int) -> bytes:
+    """Sixteen bits a channel; the type of color is PNG's: 0 gray, 2 RGB, 4 gray with alpha, 6 RGBA."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
-    header = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], 16, colour, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], 16, color, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 

@@ -13,7 +13,7 @@ _ROOMS = (  # sub-packages that one works with in Python
     "estimator",
     "export",
     "kernels",
-    "labelling",
+    "labeling",
     "metrics",
     "models",
     "recipes",

@@ -129,19 +129,19 @@ def _expected(error: Exception) -> tuple[str | None, int]:
     from improved_gan.training.errors import (
         DivergedError,
         InterruptedRunError,
-        LostProcessError,
+        RankLostError,
+        ReportedByOtherRankError,
         RunError,
-        ToldElsewhereError,
     )
     from improved_gan.turing_test.errors import TuringTestError
 
-    if isinstance(error, ToldElsewhereError):
+    if isinstance(error, ReportedByOtherRankError):
         return "", error.exit_code
     if isinstance(error, InterruptedRunError):
         return str(error), 128 + error.signal_number
     if isinstance(error, (DataError, ExportError, MetricError, RecipeError, RunError, TheoryError, TuringTestError)):
         return str(error), 2
-    if isinstance(error, (DivergedError, LostProcessError)):
+    if isinstance(error, (DivergedError, RankLostError)):
         return str(error), 1
     if isinstance(error, OSError) and error.strerror:  # a full disk, a folder that cannot be written
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)

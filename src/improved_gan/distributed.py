@@ -20,16 +20,16 @@ import torch.distributed as dist
 from torch import Tensor
 
 __all__ = [
-    "alone",
+    "all_reduce_max",
     "average_gradients",
     "batch_sizes",
-    "from_main",
+    "broadcast_from_rank0",
     "gather_with_gradient",
     "global_mean",
-    "largest",
     "mean_over_ranks",
     "only_on_main",
     "rank",
+    "single_process",
     "world_size",
 ]
 
@@ -49,13 +49,13 @@ def world_size() -> int:
 
 
 @contextmanager
-def alone() -> Iterator[None]:
+def single_process() -> Iterator[None]:
     """While entered this process counts as the only one: for work that each rank does by itself.
 
     Evaluation, samples and the data-dependent start run so: no rank waits in there for another, and layers that look
     across the batch see the rows that one process would see.
 
-    >>> with alone():
+    >>> with single_process():
     ...     world_size()
     1
     """
@@ -81,7 +81,7 @@ def only_on_main(function: Callable[_P, _R]) -> Callable[_P, _R | None]:
 
 
 @torch.no_grad()
-def from_main(values: Tensor) -> Tensor:
+def broadcast_from_rank0(values: Tensor) -> Tensor:
     """Rank 0's `values` on every rank, a new tensor without gradient; all ranks give the same shape and dtype."""
     if world_size() == 1:
         return values.detach()
@@ -155,10 +155,10 @@ def mean_over_ranks(values: Tensor) -> Tensor:
     return total / world_size()
 
 
-def largest(*numbers: int) -> list[int]:
+def all_reduce_max(*numbers: int) -> list[int]:
     """Each number's largest value over the ranks: how ranks agree on what to do next.
 
-    >>> largest(0, 15)
+    >>> all_reduce_max(0, 15)
     [0, 15]
     """
     if world_size() == 1:

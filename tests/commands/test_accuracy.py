@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from improved_gan.active_learning.image_stream import ImageList
 from improved_gan.commands.accuracy import measure, show_accuracy, truth_of
 from improved_gan.data import DataError
-from improved_gan.labelling.reading import ImageList
 
 CLASSES = ["cat", "dog", "[b]cow"]
 
@@ -85,7 +85,7 @@ def test_every_number_against_a_count_by_hand(tmp_path: Path) -> None:
     assert numbers["wrong"] == (counted & (true != given)).sum()
     assert numbers["error"] == numbers["wrong"] / numbers["images"]
     assert numbers["unknown_classes"] == {"sheep": int((left & (true == 3)).sum())}
-    assert (numbers["trained_on"], numbers["unlabelled"]) == (20, 1)
+    assert (numbers["trained_on"], numbers["unlabeled"]) == (20, 1)
     for place, one in enumerate(numbers["classes"]):
         assert one["images"] == sum(matrix[place])
         assert one["recall"] == matrix[place][place] / sum(matrix[place])

@@ -21,7 +21,7 @@ from improved_gan.commands import classify
 from improved_gan.commands.classify import judge, run_classification
 from improved_gan.data import DataError, load_digits
 from improved_gan.data.value_range import ValueRange
-from improved_gan.recipes.trained import load_trained
+from improved_gan.recipes.load_run import load_trained
 from improved_gan.training.errors import InterruptedRunError, RunError
 
 
@@ -56,7 +56,7 @@ def test_rows_hold_label_probabilities_and_realness(trained_run: Path, images: P
         probabilities = np.array([float(row[f"p({name})"]) for name in "0123456789"])
         np.testing.assert_allclose(probabilities, full[index, :10] / full[index, :10].sum(), atol=2e-6)
         assert row["label"] == str(probabilities.argmax())
-        assert float(row["realness"]) == pytest.approx(1 - full[index, 10], abs=2e-6)
+        assert float(row["real_score"]) == pytest.approx(1 - full[index, 10], abs=2e-6)
 
 
 def test_most_test_digits_are_right_after_a_short_run(trained_run: Path, images: Path, tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_entropy_in_nats_and_the_hash_of_the_file(trained_run: Path, images: Pat
         assert float(row["entropy"]) == pytest.approx(-(p * np.log(np.maximum(p, 1e-300))).sum(), abs=2e-4)
         assert row["sha256"] == hashlib.sha256(Path(row["file"]).read_bytes()).hexdigest()
     assert list(rows[0])[:2] == ["file", "label"]
-    assert list(rows[0])[-3:] == ["realness", "entropy", "sha256"]
+    assert list(rows[0])[-3:] == ["real_score", "entropy", "sha256"]
 
 
 class StopAfter:
@@ -149,7 +149,7 @@ def test_a_stopped_run_ends_with_the_same_file_bit_for_bit(
         Image.fromarray(image[0].numpy()).save(images / f"{index:03d}.png")
     go(trained_run, images, out=tmp_path / "whole.csv")
     with monkeypatch.context() as patch:
-        patch.setattr(classify, "listen_for_signals", lambda: contextlib.nullcontext(StopAfter(20)))
+        patch.setattr(classify, "catch_signals", lambda: contextlib.nullcontext(StopAfter(20)))
         with pytest.raises(InterruptedRunError, match=r"stopped after 1\d\d of 300 images") as stopped:
             go(trained_run, images, out=tmp_path / "out.csv")
     assert stopped.value.signal_number == 2
@@ -195,7 +195,7 @@ def test_a_killed_process_loses_nothing_but_its_last_batch(trained_run: Path, tm
     for index in range(2000):
         pixels = np.random.default_rng(index).integers(0, 256, (8, 8), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / "many" / f"{index}.png")
-    command = [sys.executable, "-m", "improved_gan", "classify", str(trained_run), str(tmp_path / "many"), "--workers",
+    command = [sys.executable, "-m", "improved_gan", "classify", str(trained_run), str(tmp_path / "many"), "--num-workers",
                "1", "--device", "cpu", "--out", str(tmp_path / "out.csv")]  # fmt: skip
     process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)
     part, deadline = tmp_path / "out.csv.part", time.monotonic() + 100
@@ -269,7 +269,7 @@ def test_twelve_bits_are_told_and_a_value_range_mends_them(trained_run: Path, im
         Image.fromarray(np.asarray(Image.open(file)).astype(np.uint16) * 16).save(tmp_path / "deep" / file.name)
     _, _, plain = go(trained_run, images, out=tmp_path / "plain.csv")
     text = classified(trained_run, tmp_path / "deep", out=tmp_path / "dark.csv", fit=True)
-    assert "warning: the images use grey levels 0 to 16 of 0 to 255" in text
+    assert "warning: the images use gray levels 0 to 16 of 0 to 255" in text
     assert "--value-range 0:4095" in text
     whole = classified(trained_run, tmp_path / "deep", out=tmp_path / "dark.csv", fit=True, values=ValueRange(0, 4080))
     assert "warning" not in whole

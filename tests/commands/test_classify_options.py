@@ -38,7 +38,7 @@ def test_every_option_reaches_the_command_and_bad_images_show_in_the_exit_code(m
 
 
 def test_options_of_the_page_without_a_page() -> None:
-    with pytest.raises(typer.BadParameter, match="belongs to --review"):
+    with pytest.raises(typer.BadParameter, match="belongs to --annotate"):
         command(Path("run"), [Path("a")], Path("o.csv"), diverse=True)
     with pytest.raises(typer.BadParameter, match="give --out CSV"):
         command(Path("run"), [Path("a")], review=5)

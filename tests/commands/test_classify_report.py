@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image
 from rich.console import Console
 
+from improved_gan.active_learning.predictions import Finished
 from improved_gan.commands.classify_report import tell, tell_single
-from improved_gan.labelling.predictions import Finished
 
 
 def test_counts_and_where_rows_are() -> None:
@@ -25,7 +25,7 @@ def test_only_images_that_were_named_are_told(tmp_path: Path) -> None:
         Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / name)
     file = tmp_path / "p.csv"
     file.write_text(
-        "file,label,p(cat),p(dog),p(cow),p(hen),realness,entropy,sha256\n"
+        "file,label,p(cat),p(dog),p(cow),p(hen),real_score,entropy,sha256\n"
         f"{tmp_path}/a[b].png,dog,0.1,0.6,0.25,0.05,0.9,1,x\n{tmp_path}/c.png,cat,1,0,0,0,1,0,x\n"
     )
     screen = io.StringIO()

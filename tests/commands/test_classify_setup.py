@@ -2,7 +2,7 @@ import pytest
 
 from improved_gan.commands.classify_setup import columns, decoder_of, identity
 from improved_gan.data.value_range import ValueRange
-from improved_gan.recipes.trained import load_trained
+from improved_gan.recipes.load_run import load_trained
 from improved_gan.training.errors import RunError
 
 

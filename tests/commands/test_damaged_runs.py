@@ -20,10 +20,10 @@ from improved_gan.commands.export import _finished_log
 from improved_gan.commands.report import ReportOptions, run_report
 from improved_gan.commands.sample import Galleries, run_sampling
 from improved_gan.commands.train import TrainOptions, run_training
+from improved_gan.recipes.load_run import load_trained
 from improved_gan.recipes.registry import find_recipe
-from improved_gan.recipes.trained import load_trained
 from improved_gan.reproduction.plan import Job, RunOptions
-from improved_gan.reproduction.runs import look
+from improved_gan.reproduction.runs import read_status
 from improved_gan.reproduction.same_run import check_same_run
 from improved_gan.training.run_folder import RunFolder, _fingerprint
 
@@ -80,7 +80,7 @@ def reproduce(run: Path) -> None:
     job = Job(str(run.parent / "mine.py"), 50, 1, 1, run.parent / "group", 4, RunOptions())
     shutil.rmtree(job.folder, ignore_errors=True)
     shutil.copytree(run, job.folder)
-    found = look(job)
+    found = read_status(job)
     assert found.epoch >= 0
     check_same_run(run, find_recipe(job.recipe), seed=1, split_seed=1)
 

@@ -17,7 +17,7 @@ from improved_gan.metrics import MetricError
 from tests.pictures import folder_of
 
 ROOT = Path(__file__).parents[2]
-QUICK = "tests.pictures:colour_logits"
+QUICK = "tests.pictures:color_logits"
 
 
 def go(source: Path, cache: Path, **options: Any) -> tuple[dict[str, Any], str]:
@@ -117,7 +117,7 @@ def test_wrong_wishes(folders: tuple[Path, Path, Path], options: dict[str, Any],
 
 def test_the_command_and_torchrun_agree_to_the_last_bit(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
     samples, real, _ = folders
-    words = ["evaluate", samples, "--reference", real, "--classifier", QUICK, "--splits", "4", "--device", "cpu"]
+    words = ["evaluate", samples, "--reference", real, "--classifier", QUICK, "--num-splits", "4", "--device", "cpu"]
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     cards = []
     for name, launcher in (("one", []), ("two", launch)):

@@ -75,7 +75,7 @@ def test_an_unfinished_run_is_refused_unless_asked_for(
     )
     lines = (run / "log.jsonl").read_text().splitlines()
     (run / "log.jsonl").write_text("\n".join(lines[:-1]))
-    with pytest.raises(RunError, match=r"is not finished \(step \d+.*of 2 epochs\).*--unfinished"):
+    with pytest.raises(RunError, match=r"is not finished \(step \d+.*of 2 epochs\).*--allow-incomplete"):
         go(run, tmp_path / "x.pt2", format_="torch")
     card, _ = go(run, tmp_path / "x.pt2", format_="torch", what="generator", unfinished=True)
     assert card["training"]["epochs_planned"] == 2

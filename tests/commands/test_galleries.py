@@ -10,8 +10,8 @@ from rich.console import Console
 from improved_gan.commands.galleries import draw_walks
 from improved_gan.commands.sample import Galleries, run_sampling
 from improved_gan.data import DataError
-from improved_gan.recipes.trained import load_trained
-from improved_gan.reports.walks import latent_path, walk
+from improved_gan.recipes.load_run import load_trained
+from improved_gan.reports.latent_interpolation import latent_path, walk
 from improved_gan.training.errors import RunError
 
 
@@ -70,8 +70,8 @@ def test_a_film_needs_no_checkpoint(small_runs: dict[str, Path], tmp_path: Path)
     [
         ({"film": True}, RunError, "has no samples yet"),
         ({"nearest": True, "data": Path("/nowhere")}, Exception, "need no --data"),
-        ({"film": True, "data": Path("x")}, RunError, "--data is for --nearest alone"),
-        ({"film": True, "path": "linear"}, RunError, "--path is for --interpolate alone"),
+        ({"film": True, "data": Path("x")}, RunError, "--data is for --nearest-real alone"),
+        ({"film": True, "path": "linear"}, RunError, "--path is for --interpolation alone"),
         ({"interpolate": True, "path": "round"}, RunError, "no path 'round' between latents: take one of auto, linear"),
     ],
 )

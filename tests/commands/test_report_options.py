@@ -20,7 +20,7 @@ def test_every_option_reaches_the_command(monkeypatch: pytest.MonkeyPatch) -> No
         "d",
         "--title",
         "t",
-        "--folder-only",
+        "--log-only",
         "--device",
         "cpu",
         "--threads",

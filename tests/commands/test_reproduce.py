@@ -12,9 +12,9 @@ from rich.console import Console
 from improved_gan.commands import reproduce
 from improved_gan.commands.reproduce import ReproduceOptions, run_reproduction
 from improved_gan.data import DataError
-from improved_gan.data.download import without_downloads
+from improved_gan.data.download import offline
 from improved_gan.recipes import RECIPES, RecipeError
-from improved_gan.reproduction import cluster, pools, running
+from improved_gan.reproduction import cluster, executors, run_subprocess
 from improved_gan.reproduction.plan import Plan, RunOptions
 from improved_gan.training.errors import RunError
 from tests.reproduction.jobs import STAND_IN
@@ -23,8 +23,8 @@ from tests.reproduction.jobs import STAND_IN
 @pytest.fixture
 def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "stand_in.py").write_text(STAND_IN)
-    monkeypatch.setattr(running, "PROGRAM", (str(tmp_path / "stand_in.py"),))
-    monkeypatch.setattr(pools, "_num_gpus", lambda: 0)
+    monkeypatch.setattr(run_subprocess, "PROGRAM", (str(tmp_path / "stand_in.py"),))
+    monkeypatch.setattr(executors, "_num_gpus", lambda: 0)
 
 
 def go(out: Path, screen: io.StringIO | None = None, **changes: object) -> str:
@@ -125,7 +125,11 @@ def test_without_a_recipe_the_papers_table_is_shown_and_nothing_written(
         ),
         ({"runs": RunOptions(epochs=1, device="abacus")}, RunError, "try --device cpu"),
         ({"table": "ablations", "recipe": None, "splits": 1}, DataError, "scored by Inception, whose weights are not"),
-        ({"runs": RunOptions(score_with="nothing")}, DataError, "--score-with nothing is none of: inception, a run"),
+        (
+            {"runs": RunOptions(eval_network="nothing")},
+            DataError,
+            "--eval-network nothing is none of: inception, a run",
+        ),
         ({"labels": [50, 55]}, DataError, "55 labels cannot be shared evenly by 10 classes"),
         ({"scheduler": "tcp://127.0.0.1:9"}, RunError, "no dask scheduler answers"),
     ],
@@ -137,7 +141,7 @@ def test_what_is_wrong_for_all_runs_is_told_once_before_any(
     for cache in ("IMPROVED_GAN_CACHE", "TORCH_HOME"):
         monkeypatch.setenv(cache, str(tmp_path / "cache"))
     screen = io.StringIO()
-    with without_downloads(), pytest.raises(error, match=message):
+    with offline(), pytest.raises(error, match=message):
         go(tmp_path / "out", screen, **changes)
     assert not (tmp_path / "out").exists()
     assert len(screen.getvalue().splitlines()) == 1  # how many runs there are to do; no empty table
@@ -146,7 +150,19 @@ def test_what_is_wrong_for_all_runs_is_told_once_before_any(
 @pytest.mark.slow
 def test_stopped_by_a_signal_and_gone_on_with_by_the_same_command(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    words = ["reproduce", "--recipe", "digits", "--splits", "1", "--seeds", "2", "--ensemble", "2", "--epochs", "20"]
+    words = [
+        "reproduce",
+        "--recipe",
+        "digits",
+        "--num-splits",
+        "1",
+        "--num-seeds",
+        "2",
+        "--ensemble",
+        "2",
+        "--epochs",
+        "20",
+    ]
     command = [sys.executable, "-m", "improved_gan", *words, "--jobs", "2", "--device", "cpu", "--out", str(out)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120

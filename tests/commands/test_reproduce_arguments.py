@@ -15,7 +15,7 @@ from improved_gan.reproduction.plan import RunOptions
         ["mnist", "--labels", "20", "100", "50"],
         ["--labels", "20", "100", "50", "mnist"],
         ["mnist", "--labels=20", "100", "50"],
-        ["mnist", "--labels", "20", "--labels", "100", "50", "--splits", "3"],
+        ["mnist", "--labels", "20", "--labels", "100", "50", "--num-splits", "3"],
     ],
 )
 def test_several_budgets(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,14 +24,14 @@ def test_several_budgets(words: list[str], monkeypatch: pytest.MonkeyPatch) -> N
     done = CliRunner().invoke(app, ["reproduce", *words])
     assert done.exit_code == 0, done.output
     assert (seen[0].table, seen[0].labels) == ("mnist", [20, 100, 50])
-    assert seen[0].splits == (3 if "--splits" in words else 10)
+    assert seen[0].splits == (3 if "--num-splits" in words else 10)
 
 
 def test_every_option_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[ReproduceOptions] = []
     monkeypatch.setattr(command, "run_reproduction", lambda options, console: seen.append(options) or [])
-    words = "--recipe digits --seeds 3 --ensemble 3 --epochs 4 --data d --out o --jobs 2 --threads 1 --device cpu"
-    words += " --precision bfloat16 --save-every 5 --score-with inception --scheduler tcp://h:1 -n"
+    words = "--recipe digits --num-seeds 3 --ensemble 3 --epochs 4 --data d --out o --jobs 2 --threads 1 --device cpu"
+    words += " --precision bfloat16 --save-every 5 --eval-network inception --scheduler tcp://h:1 -n"
     assert CliRunner().invoke(app, ["reproduce", *words.split()]).exit_code == 0
     one = seen[0]
     assert (one.recipe, one.models, one.ensemble, one.out, one.jobs, one.threads) == ("digits", 3, 3, Path("o"), 2, 1)
@@ -43,8 +43,8 @@ def test_every_option_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--seeds", "2", "--ensemble", "3"], "an ensemble of 3 needs as many models"),
-        (["--record", "a.json", "--dry-run"], "--dry-run writes nothing"),
+        (["--num-seeds", "2", "--ensemble", "3"], "an ensemble of 3 needs as many models"),
+        (["--save-expected", "a.json", "--dry-run"], "--dry-run writes nothing"),
     ],
 )
 def test_what_contradicts_itself_is_refused(words: list[str], message: str) -> None:

@@ -6,8 +6,8 @@ from rich.console import Console
 
 from improved_gan.commands import reproduce_checks
 from improved_gan.commands.reproduce_checks import announce, time_in_all
+from improved_gan.reproduction.expected_results import packaged_record, readable_duration
 from improved_gan.reproduction.plan import RunOptions
-from improved_gan.reproduction.records import packaged_record, readable_duration
 from tests.reproduction.jobs import fill, plan
 
 

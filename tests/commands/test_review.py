@@ -10,13 +10,13 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from improved_gan.active_learning.image_stream import ImageList
 from improved_gan.commands.classify import run_classification
 from improved_gan.commands.review import ReviewOptions, _next_command
 from improved_gan.data import DataError, load_digits
+from improved_gan.data.folder_snapshot import IMAGES_FILE, REPORT_FILE
 from improved_gan.data.image_sources import ImageSource
-from improved_gan.data.recorded_folder import IMAGES_FILE, REPORT_FILE
 from improved_gan.data.value_range import ValueRange
-from improved_gan.labelling.reading import ImageList
 
 
 @pytest.fixture
@@ -91,16 +91,16 @@ def test_class_folders_are_labels_and_unwritable_names_leave_no_gap(
     trained_run: Path, images: Path, tmp_path: Path
 ) -> None:
     (images / "3").mkdir()
-    (images / "unlabelled").mkdir()
+    (images / "unlabeled").mkdir()
     for path in sorted(images.glob("*.png")):
-        path.rename(images / ("3" if path.name < "10" else "unlabelled") / path.name)
-    spaced = images / "unlabelled" / "11.png"
+        path.rename(images / ("3" if path.name < "10" else "unlabeled") / path.name)
+    spaced = images / "unlabeled" / "11.png"
     spaced.rename(images / " 11.png")
     data, shown, _ = go(trained_run, images, num=49)
     assert data["earlier"] == {f"3/{number:02d}.png": "3" for number in range(10)}
     assert len(shown) == 49  # of 60: 10 have a label, one a name that begins with a space
-    assert all(name.startswith("unlabelled/") for name in shown)
-    assert "unlabelled/copy.png" not in shown
+    assert all(name.startswith("unlabeled/") for name in shown)
+    assert "unlabeled/copy.png" not in shown
 
 
 def test_several_paths_have_no_single_command() -> None:
@@ -126,16 +126,16 @@ def test_a_part_of_the_runs_own_images_is_named_as_the_whole_is(
     trained_run: Path, images: Path, tmp_path: Path
 ) -> None:
     (images / "3").mkdir()
-    (images / "unlabelled").mkdir()
+    (images / "unlabeled").mkdir()
     for number, path in enumerate(sorted(images.glob("*.png"))):
-        path.rename(images / ("3" if number < 10 else "unlabelled") / path.name)
+        path.rename(images / ("3" if number < 10 else "unlabeled") / path.name)
     run = shutil.copytree(trained_run, tmp_path / "run")
     (run / REPORT_FILE).write_text(json.dumps({"path": str(images), "size": 8}))
     (run / IMAGES_FILE).write_text("file,part,label,sha256\n3/00.png,train,3,0\n")
-    (tmp_path / "old.csv").write_text("file,label\n3/01.png,3\nunlabelled/12.png,7\n")
-    data, shown, _ = go(run, images / "unlabelled", num=5, labels=tmp_path / "old.csv")
-    assert all(name.startswith("unlabelled/") and (images / name).is_file() for name in shown)
-    assert data["earlier"] == {f"3/{number:02d}.png": "3" for number in range(10)} | {"unlabelled/12.png": "7"}
+    (tmp_path / "old.csv").write_text("file,label\n3/01.png,3\nunlabeled/12.png,7\n")
+    data, shown, _ = go(run, images / "unlabeled", num=5, labels=tmp_path / "old.csv")
+    assert all(name.startswith("unlabeled/") and (images / name).is_file() for name in shown)
+    assert data["earlier"] == {f"3/{number:02d}.png": "3" for number in range(10)} | {"unlabeled/12.png": "7"}
     assert data["command"].startswith(
         f"improved-gan train folder --images {images} --labels {tmp_path / 'old.csv'} --out "
     )

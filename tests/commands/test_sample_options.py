@@ -10,7 +10,19 @@ from improved_gan.commands import sample
 def test_every_option_reaches_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[Path, dict]] = []
     monkeypatch.setattr(sample, "run_sampling", lambda run, **words: seen.append((run, words)))
-    words = ["--num", "3", "--seed", "4", "--interpolate", "--path", "spherical", "--film", "--nearest", "--data", "d"]
+    words = [
+        "--num",
+        "3",
+        "--seed",
+        "4",
+        "--interpolation",
+        "--path",
+        "spherical",
+        "--training-gif",
+        "--nearest-real",
+        "--data",
+        "d",
+    ]
     done = CliRunner().invoke(app, ["sample", "run", "--out", "o", *words, "--device", "cpu"])
     assert done.exit_code == 0, done.output
     ((run, found),) = seen

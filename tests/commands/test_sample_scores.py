@@ -13,7 +13,7 @@ from improved_gan.commands.train import TrainOptions, run_training
 from improved_gan.metrics import MetricError
 from improved_gan.metrics.inception import Outputs
 from improved_gan.metrics.network import ScoringNetwork
-from improved_gan.models import DenseGenerator
+from improved_gan.networks import DenseGenerator
 from improved_gan.training.sampling import sample
 
 
@@ -64,18 +64,18 @@ def test_what_does_not_fit_is_told_before_training() -> None:
         SampleScores(brightness(3, (8, 8)), real, num=20)
     with pytest.raises(MetricError, match="at least as many samples; got 9"):
         SampleScores(brightness(3), real, num=9)
-    SampleScores(brightness(3), real[:, :1], num=10)  # grey images go to a network for colour
+    SampleScores(brightness(3), real[:, :1], num=10)  # gray images go to a network for color
 
 
 def test_options_without_a_network_are_refused() -> None:
     experiment = SimpleNamespace(recipe=SimpleNamespace(score_samples=0))
-    with pytest.raises(MetricError, match="need --score-with"):
+    with pytest.raises(MetricError, match="need --eval-network"):
         sample_scores(experiment, None, num=100, every=0, console=Console(file=io.StringIO()))
     assert sample_scores(experiment, None, num=None, every=0, console=Console()) is None
 
 
 def test_train_tells_a_wrong_score_option_in_a_dry_run_too(tmp_path: Path) -> None:
-    options = TrainOptions("digits", out=tmp_path / "run", device="cpu", dry_run=True, score_every=2)
-    with pytest.raises(MetricError, match="need --score-with"):
+    options = TrainOptions("digits", out=tmp_path / "run", device="cpu", dry_run=True, eval_every=2)
+    with pytest.raises(MetricError, match="need --eval-network"):
         run_training(options, Console(file=io.StringIO()))
     assert not (tmp_path / "run").exists()

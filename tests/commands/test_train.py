@@ -6,9 +6,9 @@ from rich.console import Console
 
 from improved_gan.commands.train import TrainOptions, run_training
 from improved_gan.data import DataError
-from improved_gan.kernels import native
+from improved_gan.kernels import cpp_extension
 from improved_gan.recipes import RecipeError
-from improved_gan.recipes.trained import load_trained
+from improved_gan.recipes.load_run import load_trained
 from improved_gan.training.errors import RunError
 
 OWN = """
@@ -16,7 +16,7 @@ from dataclasses import replace
 from improved_gan.recipes import digits
 
 def recipe(labels=None):
-    return replace(digits(labels), name="mine", epochs={epochs}, decay_share=0.0, average_decay={decay})
+    return replace(digits(labels), name="mine", epochs={epochs}, lr_decay_fraction=0.0, ema_decay={decay})
 """
 
 
@@ -38,15 +38,15 @@ def test_it_announces_data_labels_length_and_the_papers_figure(tmp_path: Path) -
 
 
 def test_missing_kernels_are_told_where_they_would_help(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "why_not", lambda: "no C++ compiler found")
+    monkeypatch.setattr(cpp_extension, "why_not", lambda: "no C++ compiler found")
     told = "without compiled kernels, so about half as fast as could be: no C++ compiler found"
     assert told in go(out=tmp_path / "run", precision="bfloat16", dry_run=True)
     assert told not in go(out=tmp_path / "run", precision="float32", dry_run=True)
     recipe = tmp_path / "bent.py"
     recipe.write_text(
         "from dataclasses import replace\nfrom improved_gan.recipes import digits\n"
-        "from improved_gan.recipes.guessing import Guessing\n"
-        "def recipe(labels=None):\n    return replace(digits(labels), name='bent', guessing=Guessing(reach=1))\n"
+        "from improved_gan.label_spreading.pseudo_labeling import PseudoLabeling\n"
+        "def recipe(labels=None):\n    return replace(digits(labels), name='bent', guessing=PseudoLabeling(reach=1))\n"
     )
     text = go(out=tmp_path / "run", recipe=str(recipe), precision="float32", dry_run=True)
     assert "ten times as long until labels are spread: no C++ compiler found" in text
@@ -106,7 +106,7 @@ def test_a_recipe_file_of_ones_own_is_kept_with_the_run(tmp_path: Path) -> None:
 OWN_PARTS = """
 from __future__ import annotations
 from dataclasses import dataclass, replace
-from improved_gan.models import DenseGenerator
+from improved_gan.networks import DenseGenerator
 from improved_gan.recipes import digits
 from improved_gan.training import SemiSupervised
 

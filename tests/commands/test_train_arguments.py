@@ -24,13 +24,13 @@ def test_every_option_reaches_the_training(monkeypatch: pytest.MonkeyPatch) -> N
     assert named == ("mnist", 200, 3, 4, 5, "bfloat16")
     assert (options.data, options.out, options.device) == (Path("d"), Path("o"), "cpu")
     assert (options.threads, options.save_every, options.dry_run) == (2, 7.0, True)
-    scores = asked(monkeypatch, "mnist", "--score-with", "runs/judge", "--score-every", "2", "--score-num", "500")
-    assert (scores.score_with, scores.score_every, scores.score_num) == ("runs/judge", 2, 500)
+    scores = asked(monkeypatch, "mnist", "--eval-network", "runs/judge", "--eval-every", "2", "--eval-samples", "500")
+    assert (scores.eval_network, scores.eval_every, scores.eval_samples) == ("runs/judge", 2, 500)
 
 
 def test_images_of_ones_own_reach_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
     words = ["folder", "--images", "photos", "--labels", "labels.csv", "--size", "64", "--validation", "0.1"]
-    options = asked(monkeypatch, *words, "--data-cache", "c", "--workers", "3", "--num-labels", "30")
+    options = asked(monkeypatch, *words, "--cache-dir", "c", "--num-workers", "3", "--num-labels", "30")
     own = options.own
     assert (own.images, own.labels_file, own.size, own.validation) == (Path("photos"), Path("labels.csv"), 64, 0.1)
     assert (own.cache, own.workers, options.labels) == (Path("c"), 3, 30)

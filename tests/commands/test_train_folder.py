@@ -11,7 +11,7 @@ from improved_gan.commands.train import TrainOptions, run_training
 from improved_gan.commands.train_folder import ImageOptions, labels_or_file
 from improved_gan.data import DataError
 from improved_gan.recipes import RecipeError
-from improved_gan.recipes.trained import load_trained
+from improved_gan.recipes.load_run import load_trained
 from improved_gan.training.errors import RunError
 from tests.data.test_folder import make
 from tests.pictures import picture, png
@@ -65,7 +65,7 @@ def test_a_dry_run_reports_and_writes_nothing(images: Path, tmp_path: Path) -> N
     chosen = options(images, tmp_path / "run", validation=0.3)
     console = Console(width=500, record=True, file=io.StringIO())
     run_training(TrainOptions(**{**vars(chosen), "dry_run": True}), console)
-    assert "12 labelled and 0 unlabelled training images, 4 validation images" in console.export_text()
+    assert "12 labeled and 0 unlabeled training images, 4 validation images" in console.export_text()
     assert not (tmp_path / "run").exists()
 
 

@@ -51,9 +51,9 @@ def test_a_folder_that_holds_another_run_is_refused(tmp_path: Path) -> None:
     ("changes", "reason"),
     [
         ({"micro_batch": 10}, "a few rows at a time"),
-        ({"score_with": "inception"}, "scores while training"),
+        ({"eval_network": "inception"}, "scores while training"),
         ({"compile": True}, "compiled networks"),
-        ({"score_num": 5}, "scores while training"),
+        ({"eval_samples": 5}, "scores while training"),
         ({"seed": 2**32 - 1000}, "the last seed would be 4294967296"),
     ],
 )
@@ -69,7 +69,7 @@ def test_networks_that_vmap_cannot_map_are_told_before_anything_is_written(tmp_p
     file = tmp_path / "mine.py"
     file.write_text(
         "from dataclasses import replace\n"
-        "from improved_gan.models import DenseDiscriminator\n"
+        "from improved_gan.networks import DenseDiscriminator\n"
         "from improved_gan.recipes import digits\n"
         "class Mine(DenseDiscriminator):\n"
         "    def forward(self, images):\n"
@@ -77,7 +77,7 @@ def test_networks_that_vmap_cannot_map_are_told_before_anything_is_written(tmp_p
         "def recipe(labels=None):\n"
         "    return replace(digits(labels), name='mine', discriminator=lambda: Mine((1, 8, 8), 10, hidden=(20,)))\n"
     )
-    with pytest.raises(RecipeError, match=r"cannot be trained together \(vmap.*--apart"):
+    with pytest.raises(RecipeError, match=r"cannot be trained together \(vmap.*--no-vmap"):
         go(tmp_path / "out", recipe=str(file))
     assert not (tmp_path / "out").exists()
 

@@ -13,8 +13,8 @@ from improved_gan.cli import app
 from improved_gan.commands import trust as trust_module
 from improved_gan.commands.trust import trust_or_ask
 from improved_gan.data.digits import load_digits
+from improved_gan.recipes.load_run import load_trained
 from improved_gan.recipes.own_code import is_file_of
-from improved_gan.recipes.trained import load_trained
 from improved_gan.reproduction.ensembles import average_probabilities
 from improved_gan.training.errors import RunError
 from improved_gan.training.run_folder import RunFolder
@@ -22,11 +22,11 @@ from improved_gan.training.run_folder import RunFolder
 WORDS = {
     "classify": "classify {run} {tmp}/images --out {tmp}/out.csv",
     "sample": "sample {run} --num 2 --out {tmp}/samples",
-    "nearest": "sample {run} --nearest --out {tmp}/samples",
+    "nearest": "sample {run} --nearest-real --out {tmp}/samples",
     "export": "export {run} --format torch --out {tmp}/out.pt2",
-    "evaluate": "evaluate {tmp}/images --classifier {run} --splits 1 --cache {tmp}/cache",
-    "score-with": "train digits --epochs 1 --threads 1 --dry-run --score-with {run} --out {tmp}/new",
-    "reproduce": "reproduce --recipe digits --splits 1 --epochs 1 --score-with {run} --out {tmp}/new",
+    "evaluate": "evaluate {tmp}/images --classifier {run} --num-splits 1 --cache {tmp}/cache",
+    "score-with": "train digits --epochs 1 --threads 1 --dry-run --eval-network {run} --out {tmp}/new",
+    "reproduce": "reproduce --recipe digits --num-splits 1 --epochs 1 --eval-network {run} --out {tmp}/new",
 }
 
 

@@ -68,7 +68,7 @@ class TwoSided(nn.Module):
         self.layer = t.MinibatchDiscrimination(4, 3, 2)
 
     def forward(self, real: Tensor, generated: Tensor) -> Tensor:
-        return torch.stack(self.layer.two_sided(real, generated), dim=1)
+        return torch.stack(self.layer.compares_real_and_generated(real, generated), dim=1)
 
 
 def two_sided_oracle(module: TwoSided, real: np.ndarray, generated: np.ndarray) -> np.ndarray:
@@ -112,7 +112,7 @@ class Averaged(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.network = nn.Linear(4, 2)
-        self.average = t.WeightAverage(self.network, 0.5)
+        self.average = t.WeightEMA(self.network, 0.5)
         self.average.update()
         nn.init.ones_(self.network.weight)
         self.average.update()
@@ -239,8 +239,8 @@ MEMBERS: dict[str, Member] = {
         learns=(),
         compiles="never",
     ),
-    "answer_divergence": Member(
-        build=function(lambda first, second: t.answer_divergence(first, second)),
+    "prediction_kl": Member(
+        build=function(lambda first, second: t.prediction_kl(first, second)),
         inputs=two(3),
         shape=scalar,
         oracle=lambda _, x, y: losses.divergence_of_classes(x, y),
@@ -348,7 +348,7 @@ MEMBERS: dict[str, Member] = {
         )
         for variant in ("paper", "released")
     },
-    "MinibatchDiscrimination.two_sided": Member(
+    "MinibatchDiscrimination.compares_real_and_generated": Member(
         build=double(TwoSided),
         inputs=two(4),
         shape=lambda n: (n, 2, 10),
@@ -421,7 +421,7 @@ MEMBERS: dict[str, Member] = {
         compiles="never",
         reads_values=True,
     ),
-    "WeightAverage": Member(
+    "WeightEMA": Member(
         build=double(Averaged),
         inputs=rows(4),
         shape=lambda n: (n, 2),

@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from improved_gan.data.dataset import LabelledImages
-from improved_gan.models.interface import Discriminator, Generator, Judgement
-from improved_gan.recipes.evaluation import wrong_images
-from improved_gan.reports.walks import walk
-from improved_gan.techniques import WeightAverage, data_dependent_init_, weight_norm
-from improved_gan.training.sampling import averaged_generator, sample
+from improved_gan.data.dataset import LabeledImages
+from improved_gan.networks.interface import Discriminator, DiscriminatorOutput, Generator
+from improved_gan.recipes.error_count import count_errors
+from improved_gan.reports.latent_interpolation import walk
+from improved_gan.techniques import WeightEMA, data_dependent_init_, weight_norm
+from improved_gan.training.sampling import ema_generator, sample
 
 
 def layers(width: int) -> nn.Sequential:
@@ -42,29 +42,29 @@ class Judge(Discriminator):
         super().__init__()
         self.layers = layers(5)
 
-    def forward(self, images: Tensor) -> Judgement:
+    def forward(self, images: Tensor) -> DiscriminatorOutput:
         features = self.layers(images.flatten(1))
-        return Judgement(features, features)
+        return DiscriminatorOutput(features, features)
 
 
-LABELLED = LabelledImages(torch.randint(256, (6, 1, 2, 2), dtype=torch.uint8), torch.arange(6) % 4)
+LABELED = LabeledImages(torch.randint(256, (6, 1, 2, 2), dtype=torch.uint8), torch.arange(6) % 4)
 
 
-def average(generator: nn.Module) -> WeightAverage:
-    result = WeightAverage(generator, 0.5)
+def average(generator: nn.Module) -> WeightEMA:
+    result = WeightEMA(generator, 0.5)
     result.update()
     return result
 
 
 SWITCHERS: dict[str, tuple[Callable[[], nn.Module], Callable[[nn.Module], nn.Module | object]]] = {
     "data_dependent_init_": (lambda: layers(3), lambda network: data_dependent_init_(network, torch.randn(50, 4))),
-    "Generator.start_": (Images, lambda network: network.start_(50)),
-    "Discriminator.start_": (Judge, lambda network: network.start_(torch.rand(50, 1, 2, 2))),
+    "Generator.init_from_data_": (Images, lambda network: network.init_from_data_(50)),
+    "Discriminator.init_from_data_": (Judge, lambda network: network.init_from_data_(torch.rand(50, 1, 2, 2))),
     "sample": (Images, lambda network: sample(network, 3, seed=0)),
     "walk": (Images, lambda network: walk(network, torch.rand(3, 4), device="cpu")),
     "averaged": (Images, lambda network: average(network).averaged(network)),
-    "averaged_generator": (Images, lambda network: averaged_generator(network, average(network))),
-    "wrong_images": (Judge, lambda network: wrong_images(network, LABELLED, device=torch.device("cpu"))),
+    "ema_generator": (Images, lambda network: ema_generator(network, average(network))),
+    "count_errors": (Judge, lambda network: count_errors(network, LABELED, device=torch.device("cpu"))),
 }
 
 
@@ -94,14 +94,14 @@ def test_a_frozen_batch_norm_keeps_its_statistics(name: str) -> None:
     if isinstance(result, nn.Module):
         copied = [m for m in result.modules() if isinstance(m, nn.BatchNorm1d)]
         assert torch.equal(copied[-1].running_mean, before["running_mean"])
-        if name == "averaged_generator":
+        if name == "ema_generator":
             assert not torch.equal(copied[0].running_mean, torch.zeros(3))
 
 
 def test_an_error_leaves_the_modes_too() -> None:
     network = Judge()
-    bad = LabelledImages(torch.zeros(6, 1, 3, 3, dtype=torch.uint8), torch.arange(6))
+    bad = LabeledImages(torch.zeros(6, 1, 3, 3, dtype=torch.uint8), torch.arange(6))
     with pytest.raises(RuntimeError):
-        wrong_images(network, bad, device=torch.device("cpu"))
+        count_errors(network, bad, device=torch.device("cpu"))
     assert network.training
     assert not network.layers[3].training

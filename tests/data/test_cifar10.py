@@ -137,9 +137,9 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
         load_cifar10(tmp_path)
 
 
-def jpeg(colour: int, size: int = 32) -> bytes:
+def jpeg(color: int, size: int = 32) -> bytes:
     buffer = io.BytesIO()
-    Image.new("RGB", (size, size), (colour, 0, 255 - colour)).save(buffer, "JPEG")
+    Image.new("RGB", (size, size), (color, 0, 255 - color)).save(buffer, "JPEG")
     return buffer.getvalue()
 
 

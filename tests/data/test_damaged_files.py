@@ -10,16 +10,16 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from tests.data.test_recorded_folder import record
 
 from improved_gan.data import DataError
-from improved_gan.data.folder_labels import read_labelling
-from improved_gan.data.image_scan import scan_images
+from improved_gan.data.folder_labels import read_labeling
+from improved_gan.data.folder_snapshot import load_recorded, recorded_path
+from improved_gan.data.image_index import index_images
 from improved_gan.data.image_sources import open_images
 from improved_gan.data.labels_file import read_labels_file
-from improved_gan.data.recorded_folder import load_recorded, recorded_path
 from improved_gan.data.webdataset_labels import read_labels_beside
 from tests.data.test_folder import load, make
-from tests.data.test_recorded_folder import record
 from tests.mutations import NUM, mutations
 from tests.pictures import picture, png
 
@@ -74,10 +74,10 @@ def test_labels_beside_images(tmp_path: Path, suffix: str, content: str) -> None
 def read_archive(path: Path) -> None:
     """All that a command does with it before it decodes."""
     source = open_images(path)
-    scan = scan_images(source, workers=1)
+    scan = index_images(source, workers=1)
     assert len(scan) + len(scan.bad) <= len(source)
     if len(scan):
-        read_labelling(path, scan.names, source.names, labels=None, use_labels=True)
+        read_labeling(path, scan.names, source.names, labels=None, use_labels=True)
 
 
 FILES = {"cat/1.png": png(picture(1)), "cat/2.png": png(picture(2)), "dog/3.png": png(picture(3)),
@@ -121,7 +121,7 @@ def test_tar_archives(tmp_path: Path, mode: str, form: int) -> None:
 
 @pytest.mark.parametrize("file", ["images.csv", "images.json"])
 def test_records_of_a_run(tmp_path: Path, file: str) -> None:
-    own = load(make(tmp_path / "images", cat=4, dog=4, unlabelled=4), tmp_path)
+    own = load(make(tmp_path / "images", cat=4, dog=4, unlabeled=4), tmp_path)
     run = record(own, tmp_path / "run")
     content = (run / file).read_bytes()
 

@@ -1,13 +1,13 @@
 import pytest
 import torch
 
-from improved_gan.data.dataset import DataError, LabelledImages, unit_range
+from improved_gan.data.dataset import DataError, LabeledImages, to_float01
 
 
-def test_every_grey_level_is_exact_after_a_round_trip() -> None:
+def test_every_gray_level_is_exact_after_a_round_trip() -> None:
     levels = torch.arange(256, dtype=torch.uint8)
-    assert torch.equal((unit_range(levels) * 255).round().to(torch.uint8), levels)
-    assert unit_range(levels).dtype == torch.float32
+    assert torch.equal((to_float01(levels) * 255).round().to(torch.uint8), levels)
+    assert to_float01(levels).dtype == torch.float32
 
 
 @pytest.mark.parametrize(
@@ -21,4 +21,4 @@ def test_every_grey_level_is_exact_after_a_round_trip() -> None:
 )
 def test_shapes_and_dtypes_are_checked(images: torch.Tensor, labels: torch.Tensor, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        LabelledImages(images, labels)
+        LabeledImages(images, labels)

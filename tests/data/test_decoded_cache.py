@@ -12,7 +12,7 @@ from filelock import FileLock
 
 from improved_gan.data import DataError, decoded_cache
 from improved_gan.data.decoded_cache import Decoded, decode_images
-from improved_gan.data.image_scan import Scan, scan_images
+from improved_gan.data.image_index import ImageIndex, index_images
 from improved_gan.data.image_sources import open_images
 from improved_gan.data.value_range import ValueRange
 from tests.pictures import folder_of, picture, png
@@ -28,8 +28,8 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def scan(folder: Path) -> Scan:
-    return scan_images(open_images(folder), workers=1)
+def scan(folder: Path) -> ImageIndex:
+    return index_images(open_images(folder), workers=1)
 
 
 def decode(folder: Path, cache: Path, *, small: int = 0) -> Decoded:
@@ -130,10 +130,10 @@ def test_no_room_and_no_rights_are_told_before_anything_is_decoded(
 ) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1000, 900, 100))
-    with pytest.raises(DataError, match=r"0\.0 GiB free: name another folder \(--data-cache DIR\)"):
+    with pytest.raises(DataError, match=r"0\.0 GiB free: name another folder \(--cache-dir DIR\)"):
         decode(folder, tmp_path / "cache")
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match=r"cannot make .*--data-cache DIR"):
+    with pytest.raises(DataError, match=r"cannot make .*--cache-dir DIR"):
         decode(folder, tmp_path / "file" / "cache")
 
 

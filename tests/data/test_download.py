@@ -30,7 +30,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path.startswith("/missing"):
             self.send_error(404)
             return
-        if self.path.startswith("/wrong"):
+        if self.path.startswith("/num_errors"):
             body = CONTENT[:-1] + b"?"
         if start >= len(body):
             self.send_error(416)
@@ -128,9 +128,9 @@ def test_a_whole_part_needs_no_more_bytes(server: str, tmp_path: Path) -> None:
 
 def test_a_wrong_file_never_gets_its_name_and_does_not_spoil_the_next_mirror(server: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="another sum"):
-        get(tmp_path / "file.gz", f"{server}/wrong")
+        get(tmp_path / "file.gz", f"{server}/num_errors")
     assert left(tmp_path) == []
-    get(tmp_path / "file.gz", f"{server}/wrong", f"{server}/good")
+    get(tmp_path / "file.gz", f"{server}/num_errors", f"{server}/good")
     assert (tmp_path / "file.gz").read_bytes() == CONTENT
 
 

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from improved_gan.data import DataError
-from improved_gan.data.folder import FolderOptions, OwnImages, load_folder
-from improved_gan.data.images import decode_square
+from improved_gan.data.folder import CustomImages, FolderOptions, load_folder
+from improved_gan.data.images import center_crop_resize
 from improved_gan.data.value_range import ValueRange, parse_value_range
 from tests.pictures import picture, png
 from tests.tiffs import tiff
@@ -28,16 +28,16 @@ def make(folder: Path, **counts: int) -> Path:
     return folder
 
 
-def load(path: Path, tmp_path: Path, **options: object) -> OwnImages:
+def load(path: Path, tmp_path: Path, **options: object) -> CustomImages:
     return load_folder(FolderOptions(path, tmp_path / "cache", workers=2, **options))  # type: ignore[arg-type]
 
 
-def notices(own: OwnImages) -> str:
+def notices(own: CustomImages) -> str:
     return "\n".join(own.report.warnings())
 
 
-def test_class_folders_with_unlabelled_images(tmp_path: Path) -> None:
-    own = load(make(tmp_path / "images", cat=10, dog=15, unlabelled=5), tmp_path)
+def test_class_folders_with_unlabeled_images(tmp_path: Path) -> None:
+    own = load(make(tmp_path / "images", cat=10, dog=15, unlabeled=5), tmp_path)
     data = own.dataset
     assert (data.class_names, data.image_shape, data.test_kind) == (("cat", "dog"), (3, 32, 32), "validation")
     assert data.test.labels.bincount().tolist() == [2, 3]
@@ -54,7 +54,7 @@ def test_class_folders_with_unlabelled_images(tmp_path: Path) -> None:
     lines = "\n".join(own.report.lines())
     assert "30 images, 50x40 pixels in the middle" in lines
     assert "cat 8, dog 12" in lines
-    assert "20 labelled and 5 unlabelled training images, 5 validation images" in lines
+    assert "20 labeled and 5 unlabeled training images, 5 validation images" in lines
 
 
 @pytest.mark.parametrize("form", ["zip", "tar.gz"])
@@ -157,7 +157,9 @@ def test_twelve_bits_in_sixteen_are_told_and_a_range_mends_it(tmp_path: Path) ->
     assert whole.dataset.value_range == (0, 4095)
     assert whole.report.as_dict()["value_range"] == [0, 4095]
     assert "values from 0 (black) to 4095 (white) become 0 to 255" in "\n".join(whole.report.lines())
-    expected = decode_square((images / "cat/00.tif").read_bytes(), "x", channels=3, size=32, values=ValueRange(0, 4095))
+    expected = center_crop_resize(
+        (images / "cat/00.tif").read_bytes(), "x", channels=3, size=32, values=ValueRange(0, 4095)
+    )
     assert any(torch.equal(expected, one) for one in (*whole.dataset.train.images, *whole.dataset.test.images))
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from improved_gan.data import DataError
-from improved_gan.data.folder_labels import Labelling, read_labelling
+from improved_gan.data.folder_labels import Labeling, read_labeling
 from tests.pictures import picture, png
 
 
@@ -14,11 +14,11 @@ def make(folder: Path, names: list[str]) -> list[str]:
     return sorted(names)
 
 
-def read(folder: Path, names: list[str], labels: Path | None = None, *, use_labels: bool = True) -> Labelling:
-    return read_labelling(folder, names, names, labels=labels, use_labels=use_labels)
+def read(folder: Path, names: list[str], labels: Path | None = None, *, use_labels: bool = True) -> Labeling:
+    return read_labeling(folder, names, names, labels=labels, use_labels=use_labels)
 
 
-CLASSES = ["10/a.png", "10/b.png", "9/c.png", "9/d.png", "unlabelled/e.png"]
+CLASSES = ["10/a.png", "10/b.png", "9/c.png", "9/d.png", "unlabeled/e.png"]
 
 
 def test_class_folders_numbers_in_their_order(tmp_path: Path) -> None:
@@ -36,9 +36,9 @@ def test_a_labels_file_that_disagrees_with_the_folders_is_an_error(tmp_path: Pat
 
 
 def test_a_labels_file_for_some_images_leaves_the_others_the_labels_of_their_class_folders(tmp_path: Path) -> None:
-    names = make(tmp_path / "images", [*CLASSES, "unlabelled/f.png"])
-    for label in ("10", "emu"):  # a new class too: the folder `unlabelled` says that the others are classes
-        (tmp_path / "labels.csv").write_text(f"unlabelled/e.png,{label}\n9/d.png,\n9/c.png,-1\n")
+    names = make(tmp_path / "images", [*CLASSES, "unlabeled/f.png"])
+    for label in ("10", "emu"):  # a new class too: the folder `unlabeled` says that the others are classes
+        (tmp_path / "labels.csv").write_text(f"unlabeled/e.png,{label}\n9/d.png,\n9/c.png,-1\n")
         found = read(tmp_path / "images", names, tmp_path / "labels.csv")
         assert found.source == f"labels file {tmp_path / 'labels.csv'} and class folders"
         labels = [None if one < 0 else found.class_names[one] for one in found.labels]
@@ -67,7 +67,7 @@ def test_no_labels_at_all(tmp_path: Path) -> None:
     ("names", "labels", "message"),
     [
         (
-            ["cat/a.png", "cat/b.png", "unlabelled/c.png"],
+            ["cat/a.png", "cat/b.png", "unlabeled/c.png"],
             None,
             "only one class, cat .*two classes, or to train .*--labels 0",
         ),
@@ -107,7 +107,7 @@ def test_class_folders_follow_the_rule_of_all_labels(tmp_path: Path, folder: str
 
 @pytest.mark.parametrize("folder", ["unknown", "no label", "none", "not labelled"])
 def test_class_folders_that_may_be_no_class_are_asked_about(tmp_path: Path, folder: str) -> None:
-    with pytest.raises(DataError, match=f"class folders: the label '{folder}' may be a class .* unlabelled"):
+    with pytest.raises(DataError, match=f"class folders: the label '{folder}' may be a class .* unlabeled"):
         read(tmp_path, make(tmp_path, [*TWO, f"{folder}/e.png"]))
 
 
@@ -131,7 +131,7 @@ def test_accents_composed_or_not_are_one_class_and_capitals_are_told(tmp_path: P
     assert found.notices == ("classes that differ in capitals only are kept apart: Dog, dog",)
 
 
-def test_notices_of_the_labels_file_reach_the_labelling(tmp_path: Path) -> None:
+def test_notices_of_the_labels_file_reach_the_labeling(tmp_path: Path) -> None:
     names = make(tmp_path / "images", ["a.png", "b.png", "c.png", "d.png", "e.png"])
     (tmp_path / "labels.csv").write_text("a.png,1.0\nb.png,1.0\nc.png,0.0\nd.png,0.0\ne.png,NaN\n")
     found = read(tmp_path / "images", names, tmp_path / "labels.csv")

@@ -8,11 +8,11 @@ from improved_gan.data.folder_layout import layout_of
     [
         (["a.jpg", "b.jpg"], "tt", [None, None]),
         (["cat/1.jpg", "dog/deep/2.jpg", "3.jpg"], "ttt", ["cat", "dog", None]),
-        (["cat/1.jpg", "unlabelled/2.jpg", "Unlabeled/3.jpg"], "ttt", ["cat", None, None]),
+        (["cat/1.jpg", "unlabeled/2.jpg", "Unlabeled/3.jpg"], "ttt", ["cat", None, None]),
         (["photos/cat/1.jpg", "photos/dog/2.jpg"], "tt", ["cat", "dog"]),
         (["train/cat/1.jpg", "val/cat/2.jpg", "test/dog/3.jpg"], "tve", ["cat", "cat", "dog"]),
         (["x/train/cat/1.jpg", "x/validation/dog/2.jpg"], "tv", ["cat", "dog"]),
-        (["train/1.jpg", "unlabelled/2.jpg", "val/3.jpg"], "ttv", [None, None, None]),
+        (["train/1.jpg", "unlabeled/2.jpg", "val/3.jpg"], "ttv", [None, None, None]),
         # without a train folder these are classes like any other
         (["test/1.jpg", "cat/2.jpg"], "tt", ["test", "cat"]),
         # and so is a train folder among other classes, unless it holds folders itself

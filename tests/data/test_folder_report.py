@@ -20,12 +20,12 @@ def report(num_classes: int, bad: int = 0) -> FolderReport:
 
 def test_what_people_read() -> None:
     text = "\n".join(report(2).lines())
-    assert "shorter side 30 to 80, 1 of them greyscale" in text
+    assert "shorter side 30 to 80, 1 of them grayscale" in text
     assert "50 decoded at 25 images/s with 2 workers, in /cache/x.u8" in text
     assert "c0 3, c1 3" in text
-    assert "6 labelled and 4 unlabelled training images, 2 validation images" in text
+    assert "6 labeled and 4 unlabeled training images, 2 validation images" in text
     many = "\n".join(report(500).lines())
-    assert "(3 to 3 labelled images a class)" in many
+    assert "(3 to 3 labeled images a class)" in many
     assert "c20 3" not in many
     assert list(report(0).lines())[2] == "class folders: 4 training images without classes"
 
@@ -38,6 +38,6 @@ def test_bad_files_are_counted_and_some_named() -> None:
 
 def test_what_machines_read() -> None:
     found = json.loads(json.dumps(report(2, bad=1).as_dict()))
-    assert found["parts"]["train"] == {"counts": [3, 3], "unlabelled": 4}
+    assert found["parts"]["train"] == {"counts": [3, 3], "unlabeled": 4}
     assert (found["smallest"], found["largest"]) == ([40, 30], [90, 80])
     assert found["bad"] == {"0.png": "is bad"}

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image, ImageOps
 
 from improved_gan.data.dataset import DataError
-from improved_gan.data.images import decode_image, decode_square, read_header, read_image
+from improved_gan.data.images import center_crop_resize, decode_image, read_header, read_image
 
-GREY = np.arange(64, dtype=np.uint8).reshape(8, 8) * 4
+GRAY = np.arange(64, dtype=np.uint8).reshape(8, 8) * 4
 
 
 def save(path: Path, array: np.ndarray, mode: str | None = None) -> Path:
@@ -22,28 +22,28 @@ def save(path: Path, array: np.ndarray, mode: str | None = None) -> Path:
     return path
 
 
-def test_greyscale_and_colour_are_read_exactly(tmp_path: Path) -> None:
-    grey = save(tmp_path / "grey.png", GREY)
-    assert (read_image(grey, (1, 8, 8)).numpy()[0] == GREY).all()
-    colours = np.random.default_rng(0).integers(0, 256, (4, 6, 3), dtype=np.uint8)
-    colour = save(tmp_path / "colour.png", colours)
-    assert (read_image(colour, (3, 4, 6)).numpy() == colours.transpose(2, 0, 1)).all()
+def test_grayscale_and_color_are_read_exactly(tmp_path: Path) -> None:
+    gray = save(tmp_path / "gray.png", GRAY)
+    assert (read_image(gray, (1, 8, 8)).numpy()[0] == GRAY).all()
+    colors = np.random.default_rng(0).integers(0, 256, (4, 6, 3), dtype=np.uint8)
+    color = save(tmp_path / "color.png", colors)
+    assert (read_image(color, (3, 4, 6)).numpy() == colors.transpose(2, 0, 1)).all()
 
 
 def test_another_size_or_mode_is_an_error_that_names_both(tmp_path: Path) -> None:
     big = save(tmp_path / "big.png", np.zeros((9, 10), np.uint8))
     with pytest.raises(DataError, match=r"is 10x9 in mode L, the run was trained on 8x8 in mode L: --fit"):
         read_image(big, (1, 8, 8))
-    colour = save(tmp_path / "colour.png", GREY, "RGB")
+    color = save(tmp_path / "color.png", GRAY, "RGB")
     with pytest.raises(DataError, match=r"mode RGB.*mode L"):
-        read_image(colour, (1, 8, 8))
+        read_image(color, (1, 8, 8))
 
 
 def test_fit_converts_and_scales(tmp_path: Path) -> None:
-    colour = save(tmp_path / "colour.png", GREY.repeat(3, 0).repeat(3, 1), "RGB")
-    fitted = read_image(colour, (1, 8, 8), fit=True)
-    assert np.abs(fitted.numpy()[0].astype(int) - GREY).max() <= 12
-    assert read_image(save(tmp_path / "grey.png", GREY), (3, 4, 4), fit=True).shape == (3, 4, 4)
+    color = save(tmp_path / "color.png", GRAY.repeat(3, 0).repeat(3, 1), "RGB")
+    fitted = read_image(color, (1, 8, 8), fit=True)
+    assert np.abs(fitted.numpy()[0].astype(int) - GRAY).max() <= 12
+    assert read_image(save(tmp_path / "gray.png", GRAY), (3, 4, 4), fit=True).shape == (3, 4, 4)
 
 
 def test_fit_puts_transparent_pictures_on_white_and_turns_them_upright(tmp_path: Path) -> None:
@@ -69,8 +69,8 @@ def test_sixteen_bits_are_scaled_and_unknown_ranges_refused(tmp_path: Path) -> N
 
 
 def test_invert_swaps_dark_and_light(tmp_path: Path) -> None:
-    grey = save(tmp_path / "grey.png", GREY)
-    np.testing.assert_array_equal(read_image(grey, (1, 8, 8), invert=True).numpy()[0], 255 - GREY)
+    gray = save(tmp_path / "gray.png", GRAY)
+    np.testing.assert_array_equal(read_image(gray, (1, 8, 8), invert=True).numpy()[0], 255 - GRAY)
 
 
 def test_damaged_files_are_named(tmp_path: Path) -> None:
@@ -95,9 +95,9 @@ def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def test_every_mode_becomes_colour_by_the_stated_rule() -> None:
-    grey = Image.new("L", (4, 3), 90)
-    assert decode_image(encoded(grey), "x").pixels[:, 0, 0].tolist() == [90, 90, 90]
+def test_every_mode_becomes_color_by_the_stated_rule() -> None:
+    gray = Image.new("L", (4, 3), 90)
+    assert decode_image(encoded(gray), "x").pixels[:, 0, 0].tolist() == [90, 90, 90]
     deep = Image.fromarray(np.full((3, 4), 90 * 257, dtype=np.uint16))
     assert decode_image(encoded(deep), "x").pixels[:, 0, 0].tolist() == [90, 90, 90]
     assert "16 bits scaled to 8" in decode_image(encoded(deep), "x").conversions
@@ -236,7 +236,7 @@ def test_the_central_square_is_scaled(width: int, height: int) -> None:
     image = Image.new("RGB", (width, height), "red")
     left, top = (width - side) // 2, (height - side) // 2
     image.paste("blue", (left, top, left + side, top + side))
-    found = decode_square(content(image), "x", channels=3, size=square)
+    found = center_crop_resize(content(image), "x", channels=3, size=square)
     assert found.shape == (3, square, square)
     inside = found[:, 2:-2, 2:-2].float().mean((1, 2))
     assert inside.tolist() == [0, 0, 255]
@@ -244,7 +244,7 @@ def test_the_central_square_is_scaled(width: int, height: int) -> None:
 
 def test_an_image_of_the_right_size_is_left_as_it_is() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
-    found = decode_square(content(Image.fromarray(pixels)), "x", channels=3, size=16)
+    found = center_crop_resize(content(Image.fromarray(pixels)), "x", channels=3, size=16)
     np.testing.assert_array_equal(found.permute(1, 2, 0).numpy(), pixels)
 
 
@@ -253,19 +253,19 @@ def test_a_large_jpeg_decoded_in_part_looks_as_one_decoded_whole() -> None:
     smooth = Image.fromarray(random).resize((1600, 1200), Image.Resampling.BICUBIC)
     jpeg = content(smooth, "JPEG", quality=95)
     whole = content(Image.open(io.BytesIO(jpeg)))
-    one, other = (decode_square(data, "x", channels=3, size=64).float() for data in (jpeg, whole))
+    one, other = (center_crop_resize(data, "x", channels=3, size=64).float() for data in (jpeg, whole))
     assert (one - other).abs().mean() < 1
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_mode_becomes_the_wanted_one(mode: str, channels: int) -> None:
-    grey = Image.new("L", (30, 20), 255)
-    image = Image.new("I;16", (30, 20), 65535) if mode == "I;16" else grey.convert("RGB").convert(mode)
+    gray = Image.new("L", (30, 20), 255)
+    image = Image.new("I;16", (30, 20), 65535) if mode == "I;16" else gray.convert("RGB").convert(mode)
     form = "TIFF" if mode == "CMYK" else "PNG"
-    found = decode_square(content(image, form), "x", channels=channels, size=8)
+    found = center_crop_resize(content(image, form), "x", channels=channels, size=8)
     assert found.shape == (channels, 8, 8)
     assert found.min() >= 254  # white, whatever wrote it
     header = read_header(content(image, form), "x")
     assert (header.width, header.height) == (30, 20)
-    assert header.colour == (mode in ("P", "RGB", "RGBA", "CMYK"))
+    assert header.color == (mode in ("P", "RGB", "RGBA", "CMYK"))

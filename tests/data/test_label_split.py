@@ -26,11 +26,11 @@ def test_a_larger_budget_of_the_same_seed_contains_the_smaller() -> None:
     assert small < large
 
 
-def test_labelled_images_among_the_unlabelled_or_not() -> None:
+def test_labeled_images_among_the_unlabeled_or_not() -> None:
     with_them = LabelSplit.draw(LABELS, 20, seed=1)
-    without = LabelSplit.draw(LABELS, 20, seed=1, include_labelled=False)
-    assert len(with_them.unlabelled_indices()) == 300
-    assert set(without.unlabelled_indices().tolist()) == set(range(300)) - set(without.indices)
+    without = LabelSplit.draw(LABELS, 20, seed=1, include_labeled=False)
+    assert len(with_them.unlabeled_indices()) == 300
+    assert set(without.unlabeled_indices().tolist()) == set(range(300)) - set(without.indices)
     assert with_them.digest != without.digest
 
 
@@ -41,7 +41,7 @@ def test_what_is_stored_survives_json_and_any_change_is_noticed() -> None:
     for other in (
         LabelSplit.draw(LABELS, 20, seed=2),
         LabelSplit.draw(LABELS, 30, seed=1),
-        dataclasses.replace(split, include_labelled=False),
+        dataclasses.replace(split, include_labeled=False),
         dataclasses.replace(split, labels=split.labels[::-1]),
     ):
         assert other.digest != stored["sha256"]
@@ -71,9 +71,9 @@ def test_only_known_labels_that_are_not_held_out_are_drawn() -> None:
     assert not set(split.indices) & set(held_out)
     assert PARTLY[list(split.indices)].tolist() == list(split.labels)
     assert sorted({*split.training_indices().tolist(), *held_out}) == list(range(300))
-    assert torch.equal(split.unlabelled_indices(), split.training_indices())
-    without = dataclasses.replace(split, include_labelled=False)
-    assert set(without.unlabelled_indices().tolist()) == set(range(300)) - {*held_out, *split.indices}
+    assert torch.equal(split.unlabeled_indices(), split.training_indices())
+    without = dataclasses.replace(split, include_labeled=False)
+    assert set(without.unlabeled_indices().tolist()) == set(range(300)) - {*held_out, *split.indices}
 
 
 def test_labels_as_given_are_all_that_are_known_ordered_by_class() -> None:
@@ -88,13 +88,13 @@ def test_what_is_held_out_is_part_of_the_hash_and_changes_nothing_where_nothing_
     assert held.as_dict()["held_out"] == [5]
     assert dataclasses.replace(plain, held_out=(5,)).digest != plain.digest
     # The hash that version 0.1 wrote for this split: run folders of that time stay valid.
-    text = f"{plain.num_images}|{plain.include_labelled}|{plain.indices}|{plain.labels}"
+    text = f"{plain.num_images}|{plain.include_labeled}|{plain.indices}|{plain.labels}"
     assert plain.digest == hashlib.sha256(text.encode()).hexdigest()
 
 
 def test_no_labels() -> None:
     split = LabelSplit.none(5, held_out=[1])
-    assert (split.indices, split.unlabelled_indices().tolist()) == ((), [0, 2, 3, 4])
+    assert (split.indices, split.unlabeled_indices().tolist()) == ((), [0, 2, 3, 4])
     with pytest.raises(DataError, match="no image has one"):
         LabelSplit.draw(torch.full((5,), -1), 10, seed=1)
 

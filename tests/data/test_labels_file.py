@@ -56,9 +56,9 @@ def test_names_relative_to_the_labels_file_and_absolute(tmp_path: Path) -> None:
         ("a.jpg,cat\n./a.jpg,dog\n", "gives two labels to 1 files"),
         (
             "a,b,c\na.jpg,cat,1\n",
-            r"its first row \(a,b,c\) is not recognised .* call the column of images one of file,",
+            r"its first row \(a,b,c\) is not recognized .* call the column of images one of file,",
         ),
-        ("filename,diagnosis\na.jpg,cat\n", r"its first row \(filename,diagnosis\) is not recognised as a header"),
+        ("filename,diagnosis\na.jpg,cat\n", r"its first row \(filename,diagnosis\) is not recognized as a header"),
         ("bild,klasse\na.jpg,cat\nb.jpg,dog\n", r"its first row \(bild,klasse\) .* and that of labels one of label,"),
         ("file,label\na.jpg\n", "line 2: 1 columns, so the label is missing"),
         ('a.jpg,"cat\n', "line 1: unexpected end of data: mend the quotes"),
@@ -91,7 +91,7 @@ def test_minus_one_and_nothing_give_no_label_without_a_word(tmp_path: Path, word
     assert read_labels_file(path, NAMES, tmp_path / "images") == ({"a.jpg": "cat"}, ())
 
 
-@pytest.mark.parametrize("word", ["unknown", "no label", "none", "Unlabelled", "-"])
+@pytest.mark.parametrize("word", ["unknown", "no label", "none", "Unlabeled", "-"])
 def test_words_that_may_be_a_class_are_asked_about(tmp_path: Path, word: str) -> None:
     with pytest.raises(
         DataError, match=rf"labels\.csv: the label '{word}' may be a class .* if it is a class, rename it"

@@ -21,7 +21,7 @@ def watched(*contents: bytes, values: ValueRange | None = None) -> RangeWatch:
 def test_twelve_bits_in_sixteen_are_told_with_the_range_to_give() -> None:
     text = watched(tiff(TWELVE), tiff(TWELVE // 2)).warning()
     assert text is not None
-    assert "grey levels 0 to 16 of 0 to 255" in text
+    assert "gray levels 0 to 16 of 0 to 255" in text
     assert f"values from {TWELVE.min() // 2} to {TWELVE.max()}" in text
     assert "white is 65535 (16 bits)" in text
     assert "--value-range 0:4095," in text
@@ -50,11 +50,11 @@ def test_a_narrow_band_far_from_black_is_told() -> None:
 def test_a_range_that_does_not_fit_these_images() -> None:
     text = watched(tiff(TWELVE // 64), values=ValueRange(0, 4095)).warning()
     assert text is not None
-    assert text.startswith("with the value range 0:4095 the images use grey levels 0 to 4 ")
+    assert text.startswith("with the value range 0:4095 the images use gray levels 0 to 4 ")
 
 
-def test_deep_colour_is_told_to_be_converted() -> None:
-    text = watched(png(np.stack([TWELVE] * 3, 2), colour=2)).warning()
+def test_deep_color_is_told_to_be_converted() -> None:
+    text = watched(png(np.stack([TWELVE] * 3, 2), color=2)).warning()
     assert text is not None
     assert "only the upper 8 are read: convert them" in text
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from improved_gan.data.dataset import DataError
-from improved_gan.data.image_scan import scan_images
+from improved_gan.data.image_index import index_images
 from improved_gan.data.image_sources import open_images
 from improved_gan.data.value_statistics import ValueCounts, percentiles_of
 from tests.tiffs import tiff
@@ -49,7 +49,7 @@ def write(folder: Path, images: list[np.ndarray]) -> Path:
 @pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize("name", ["twelve bits", "float"])
 def test_only_the_rows_that_count_whatever_the_threads(tmp_path: Path, name: str, workers: int) -> None:
-    scan = scan_images(open_images(write(tmp_path / "images", SETS[name])), workers=1)
+    scan = index_images(open_images(write(tmp_path / "images", SETS[name])), workers=1)
     found = percentiles_of(scan, (1, 99), rows=lambda bad: [0, 2], workers=workers)
     whole = np.concatenate([SETS[name][0].ravel(), SETS[name][2].ravel()])
     assert list(found.values()) == np.percentile(whole, (1, 99), method="inverted_cdf").tolist()
@@ -57,7 +57,7 @@ def test_only_the_rows_that_count_whatever_the_threads(tmp_path: Path, name: str
 
 def test_an_image_that_cannot_be_used_changes_which_count(tmp_path: Path) -> None:
     images = [np.full((4, 4), value, np.float32) for value in (1, np.nan, 3, 4)]
-    scan = scan_images(open_images(write(tmp_path / "images", images)), workers=1)
+    scan = index_images(open_images(write(tmp_path / "images", images)), workers=1)
     asked = []
 
     def rows(bad: object) -> list[int]:

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from improved_gan.data import Guesses
+from improved_gan.data import PseudoLabels
 from improved_gan.estimator import batches
 from improved_gan.estimator.batches import ArrayBatches, Examples
 from improved_gan.estimator.layout import find_layout
@@ -29,18 +29,18 @@ def test_rows_of_several_parts_and_of_a_file_are_gathered_alike(tmp_path, monkey
 
 def test_an_epoch_sees_every_example_once_and_labels_belong_to_their_images() -> None:
     values = np.arange(40, dtype=np.uint8).reshape(20, 2)
-    labelled = np.array([3, 7, 11])
-    source = ArrayBatches(examples_of([values]), labelled, np.array([0, 1, 2]), batch_size=5, seed=1, device="cpu")
+    labeled = np.array([3, 7, 11])
+    source = ArrayBatches(examples_of([values]), labeled, np.array([0, 1, 2]), batch_size=5, seed=1, device="cpu")
     assert source.steps_per_epoch == 4
     epoch = list(source.epoch(0))
-    seen = torch.cat([batch.unlabelled_images for batch in epoch])[:, 0, 0, 0].mul(255).round().int()
+    seen = torch.cat([batch.unlabeled_images for batch in epoch])[:, 0, 0, 0].mul(255).round().int()
     assert sorted(seen.tolist()) == list(range(0, 40, 2))
     for batch in epoch:
-        row = batch.labelled_images[:, 0, 0, 0].mul(255).round().long() // 2
-        torch.testing.assert_close(torch.from_numpy(labelled)[batch.labels], row)
+        row = batch.labeled_images[:, 0, 0, 0].mul(255).round().long() // 2
+        torch.testing.assert_close(torch.from_numpy(labeled)[batch.labels], row)
     again = list(source.epoch(0, first_step=2))
-    torch.testing.assert_close(again[0].fresh_images, epoch[2].fresh_images)
-    assert not torch.equal(next(source.epoch(1)).unlabelled_images, epoch[0].unlabelled_images)
+    torch.testing.assert_close(again[0].matching_images, epoch[2].matching_images)
+    assert not torch.equal(next(source.epoch(1)).unlabeled_images, epoch[0].unlabeled_images)
 
 
 def test_few_examples_make_one_small_batch() -> None:
@@ -48,21 +48,27 @@ def test_few_examples_make_one_small_batch() -> None:
         examples_of([np.eye(4, dtype=np.uint8)]), np.array([0]), np.array([0]), batch_size=100, seed=0, device="cpu"
     )
     (batch,) = source.epoch(0)
-    assert len(batch.unlabelled_images) == len(batch.labels) == 4
+    assert len(batch.unlabeled_images) == len(batch.labels) == 4
 
 
 def test_guesses_come_in_the_first_epochs_with_their_own_images() -> None:
     values = np.arange(40, dtype=np.uint8).reshape(20, 2)
-    guesses = Guesses(torch.tensor([2, 9, 15]), torch.tensor([0, 1, 0]), batch_size=2, num_epochs=1)
+    pseudo_labels = PseudoLabels(torch.tensor([2, 9, 15]), torch.tensor([0, 1, 0]), batch_size=2, num_epochs=1)
     source = ArrayBatches(
-        examples_of([values]), np.array([3]), np.array([0]), batch_size=5, seed=1, device="cpu", guesses=guesses
+        examples_of([values]),
+        np.array([3]),
+        np.array([0]),
+        batch_size=5,
+        seed=1,
+        device="cpu",
+        pseudo_labels=pseudo_labels,
     )
     plain = ArrayBatches(examples_of([values]), np.array([3]), np.array([0]), batch_size=5, seed=1, device="cpu")
     seen = []
     for batch, other in zip(source.epoch(0), plain.epoch(0), strict=True):
-        torch.testing.assert_close(batch.unlabelled_images, other.unlabelled_images)
-        first_pixels = batch.guessed_images[:, 0, 0, 0].mul(255).round().long()
-        seen += zip(first_pixels.tolist(), batch.guesses.tolist(), strict=True)
+        torch.testing.assert_close(batch.unlabeled_images, other.unlabeled_images)
+        first_pixels = batch.pseudo_labeled_images[:, 0, 0, 0].mul(255).round().long()
+        seen += zip(first_pixels.tolist(), batch.pseudo_labels.tolist(), strict=True)
     assert set(seen) == {(4, 0), (18, 1), (30, 0)}
     assert len(seen) == 8
-    assert all(batch.guessed_images is None for batch in source.epoch(1))
+    assert all(batch.pseudo_labeled_images is None for batch in source.epoch(1))

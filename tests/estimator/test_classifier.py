@@ -38,8 +38,8 @@ def test_without_scikit_learn_one_line_says_what_to_install() -> None:
 
 
 def test_it_learns_three_digits_from_nine_labels(fitted, few) -> None:
-    unlabelled = few.y == -1
-    assert fitted.score(few.images[unlabelled], few.truth[unlabelled]) > 0.85
+    unlabeled = few.y == -1
+    assert fitted.score(few.images[unlabeled], few.truth[unlabeled]) > 0.85
     assert fitted.network_ == "dense pair (256-128-128), settings of recipe digits"
     assert (fitted.recipe_, fitted.n_iter_) == ("digits", 25)
 
@@ -50,8 +50,8 @@ def test_all_answers_belong_together(fitted, few) -> None:
     np.testing.assert_array_equal(fitted.classes_[probabilities.argmax(1)], fitted.predict(few.images))
     np.testing.assert_allclose(np.exp(fitted.decision_function(few.images)), probabilities)
     assert fitted.transform(few.images).shape == (300, 128)
-    assert fitted.realness(few.images).shape == (300,)
-    assert fitted.realness(few.images).mean() > fitted.realness(np.random.rand(50, 8, 8) * 16).mean()
+    assert fitted.real_score(few.images).shape == (300,)
+    assert fitted.real_score(few.images).mean() > fitted.real_score(np.random.rand(50, 8, 8) * 16).mean()
 
 
 def test_samples_come_in_the_users_shape_range_and_type(fitted, few) -> None:
@@ -81,8 +81,8 @@ def test_every_form_of_the_same_images_trains_the_same_model(few, tmp_path) -> N
         np.testing.assert_array_equal(answer, answers["array"], err_msg=name)
 
 
-def test_the_labels_of_unlabelled_examples_are_never_read(few) -> None:
-    one = quick().fit(few.images[few.y >= 0], few.y[few.y >= 0], unlabelled=few.images[few.y < 0])
+def test_the_labels_of_unlabeled_examples_are_never_read(few) -> None:
+    one = quick().fit(few.images[few.y >= 0], few.y[few.y >= 0], unlabeled=few.images[few.y < 0])
     order = np.argsort(few.y < 0, kind="stable")
     two = quick().fit(few.images[order], few.y[order])
     np.testing.assert_array_equal(one.predict_proba(few.images), two.predict_proba(few.images))
@@ -95,7 +95,7 @@ def test_it_works_in_scikit_learns_tools(few) -> None:
     search = GridSearchCV(quick(), {"learning_rate": [0.001, 0.003]}, cv=2, scoring="accuracy")
     search.fit(few.images[rows], few.truth[rows])
     assert search.best_params_["learning_rate"] in (0.001, 0.003)
-    assert clone(quick(n_models=3)).n_models == 3
+    assert clone(quick(n_estimators=3)).n_estimators == 3
 
 
 def test_it_pickles_also_with_arrays_mapped_from_the_file(fitted, few, tmp_path) -> None:
@@ -106,7 +106,7 @@ def test_it_pickles_also_with_arrays_mapped_from_the_file(fitted, few, tmp_path)
     np.testing.assert_array_equal(again.predict_proba(few.images), expected)
 
 
-def test_colour_images_train_the_convolutional_pair(tmp_path) -> None:
+def test_color_images_train_the_convolutional_pair(tmp_path) -> None:
     random = np.random.default_rng(0)
     truth = np.arange(24) % 2
     images = random.integers(0, 128, size=(24, 12, 12, 3), dtype=np.uint8)
@@ -164,5 +164,5 @@ def test_bad_input_after_fit_is_told(fitted, few) -> None:
 
 
 def test_a_class_that_lost_its_labels_is_noticed(few) -> None:
-    with pytest.raises(ValueError, match="no example is labelled 3"):
+    with pytest.raises(ValueError, match="no example is labeled 3"):
         quick(classes=[0, 1, 2, 3]).fit(few.images, few.y)

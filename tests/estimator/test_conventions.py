@@ -33,5 +33,5 @@ def test_the_score_leaves_out_what_has_no_label(fitted, few) -> None:
     right = fitted.predict(few.images[known]) == few.y[known]
     assert fitted.score(few.images, few.y, weights) == pytest.approx(np.average(right, weights=weights[known]))
     assert fitted.score(few.images, few.truth) == (fitted.predict(few.images) == few.truth).mean()
-    with pytest.raises(ValueError, match="nothing to score: give labelled examples"):
+    with pytest.raises(ValueError, match="nothing to score: give labeled examples"):
         fitted.score(few.images[:2], [-1, -1])

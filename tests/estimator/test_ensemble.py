@@ -6,19 +6,19 @@ from sklearn.datasets import make_blobs
 
 from improved_gan import SemiSupervisedGANClassifier
 from improved_gan.estimator import ensemble
-from improved_gan.estimator.inputs import InputFormat
+from improved_gan.estimator.inputs import InputSpec
 from improved_gan.estimator.labels import read_labels
 from improved_gan.estimator.settings import Settings
 
 
 def test_an_ensemble_averages_probabilities_and_joins_features(few) -> None:
-    model = SemiSupervisedGANClassifier(epochs=3, n_models=2, random_state=0, device="cpu").fit(few.images, few.y)
+    model = SemiSupervisedGANClassifier(epochs=3, n_estimators=2, random_state=0, device="cpu").fit(few.images, few.y)
     images = few.images[:20]
     ready = model._format.ready(images)
     judged = [member.judge(ready) for member in model.members_]
     expected = np.mean([np.exp(one.log_probabilities) for one in judged], axis=0)
     np.testing.assert_allclose(model.predict_proba(images), expected)
-    np.testing.assert_allclose(model.realness(images), (judged[0].realness + judged[1].realness) / 2)
+    np.testing.assert_allclose(model.real_score(images), (judged[0].real_score + judged[1].real_score) / 2)
     assert model.transform(images).shape == (20, 256)
     assert not np.allclose(judged[0].features, judged[1].features)
     assert model.sample(5).shape == (5, 8, 8)
@@ -26,7 +26,7 @@ def test_an_ensemble_averages_probabilities_and_joins_features(few) -> None:
 
 @pytest.mark.slow
 def test_members_in_processes_are_those_of_one_process(few) -> None:
-    make = SemiSupervisedGANClassifier(epochs=1, n_models=2, random_state=0, device="cpu")
+    make = SemiSupervisedGANClassifier(epochs=1, n_estimators=2, random_state=0, device="cpu")
     one = make.fit(few.images, few.y).predict_proba(few.images[:5])
     two = make.set_params(n_jobs=2).fit(few.images, few.y).predict_proba(few.images[:5])
     np.testing.assert_allclose(one, two, atol=1e-5)
@@ -77,22 +77,22 @@ def test_a_warm_start_never_validates_on_labels_it_has_trained_on(few, tmp_path,
 def test_labels_spread_within_clusters_and_not_from_held_out_examples() -> None:
     points, truth = make_blobs(300, centers=3, n_features=16, cluster_std=2.0, random_state=0)
     known = read_labels(np.where(np.arange(300) < 30, truth, -1), classes=None)
-    form = InputFormat.learn([points], layout="auto", scaling="auto", value_range=None)
+    form = InputSpec.learn([points], layout="auto", scaling="auto", value_range=None)
     model = SemiSupervisedGANClassifier(
-        epochs=20, batch_size=50, spread_labels=True, validation_fraction=0.3, device="cpu"
+        epochs=20, batch_size=50, label_spreading=True, validation_fraction=0.3, device="cpu"
     )
-    task = ensemble.Task.plan([points], known, form, Settings.check(model), seed=0)
-    guesses = task.spread()
-    assert not set(guesses.indices.tolist()) & set(known.rows[task.validation].tolist())
-    assert (guesses.classes.numpy() == truth[guesses.indices]).all()
-    assert len(guesses.indices) == pytest.approx(0.7 * (300 - len(task.validation)), abs=3)
-    assert (guesses.batch_size, guesses.num_epochs) == (30, 9)  # 60% of a batch, 45% of the epochs
+    task = ensemble.FitPlan.plan([points], known, form, Settings.check(model), seed=0)
+    pseudo_labels = task.spread()
+    assert not set(pseudo_labels.indices.tolist()) & set(known.rows[task.validation].tolist())
+    assert (pseudo_labels.classes.numpy() == truth[pseudo_labels.indices]).all()
+    assert len(pseudo_labels.indices) == pytest.approx(0.7 * (300 - len(task.validation)), abs=3)
+    assert (pseudo_labels.batch_size, pseudo_labels.num_epochs) == (30, 9)  # 60% of a batch, 45% of the epochs
 
 
 def test_spread_labels_are_learnt_as_labels_are(few) -> None:
-    model = SemiSupervisedGANClassifier(epochs=4, spread_labels=True, random_state=0, device="cpu")
+    model = SemiSupervisedGANClassifier(epochs=4, label_spreading=True, random_state=0, device="cpu")
     history = model.fit(few.images, few.y).history_[0]
-    assert ["discriminator/guessed" in line for line in history] == [True, True, False, False]
+    assert ["discriminator/pseudo_label" in line for line in history] == [True, True, False, False]
 
 
 def test_the_precision_is_that_of_the_recipe_unless_it_is_given(few, monkeypatch) -> None:
@@ -101,8 +101,8 @@ def test_the_precision_is_that_of_the_recipe_unless_it_is_given(few, monkeypatch
     def precision(size: int, **settings: object) -> str:
         model = SemiSupervisedGANClassifier(device="cpu", **settings)
         images = np.tile(few.images, (1, size // 8, size // 8))
-        form = InputFormat.learn([images], layout="auto", scaling="auto", value_range=None)
+        form = InputSpec.learn([images], layout="auto", scaling="auto", value_range=None)
         known = read_labels(few.y, classes=None)
-        return ensemble.Task.plan([images], known, form, Settings.check(model), seed=0).recipe(3).precision
+        return ensemble.FitPlan.plan([images], known, form, Settings.check(model), seed=0).recipe(3).precision
 
     assert [precision(8), precision(24), precision(24, precision="float32")] == ["float32", "bfloat16", "float32"]

@@ -31,7 +31,7 @@ def test_the_global_random_state_stays_and_the_seed_decides(few) -> None:
 
 
 def test_labels_alone_train_no_generator(few) -> None:
-    model = SemiSupervisedGANClassifier(epochs=2, unlabelled_weight=0, random_state=0).fit(few.images, few.y)
+    model = SemiSupervisedGANClassifier(epochs=2, unsupervised_weight=0, random_state=0).fit(few.images, few.y)
     assert "discriminator/unsupervised" not in model.history_[0][-1]
     assert model.predict(few.images).shape == (300,)
 
@@ -47,7 +47,7 @@ def test_members_that_are_trained_together_learn_as_well(few, monkeypatch) -> No
     models = []
     for together in (False, True):
         monkeypatch.setattr(ensemble, "_train_together", lambda task, n_jobs, answer=together: answer)
-        make = SemiSupervisedGANClassifier(epochs=20, n_models=2, random_state=0, device="cpu")
+        make = SemiSupervisedGANClassifier(epochs=20, n_estimators=2, random_state=0, device="cpu")
         models.append(make.fit(few.images, y))
     apart, joined = (
         [member.judge(model._format.ready(few.images)).log_probabilities.argmax(1)[30:] for member in model.members_]
@@ -64,15 +64,15 @@ def test_members_that_are_trained_together_learn_as_well(few, monkeypatch) -> No
 
 def test_together_each_member_stops_when_it_gets_no_better(few, together) -> None:
     y = np.where(np.arange(300) < 60, few.truth, -1)
-    settings = {"epochs": 60, "validation_fraction": 0.5, "patience": 2, "random_state": 0, "device": "cpu"}
-    model = SemiSupervisedGANClassifier(n_models=3, **settings).fit(few.images, y)
+    settings = {"epochs": 60, "validation_fraction": 0.5, "n_iter_no_change": 2, "random_state": 0, "device": "cpu"}
+    model = SemiSupervisedGANClassifier(n_estimators=3, **settings).fit(few.images, y)
     for history in model.history_:
         best = min(range(len(history)), key=lambda i: (history[i]["validation/error"], history[i]["validation/loss"]))
         assert len(history) - 1 - best == 2
 
 
 def test_together_a_warm_start_goes_on_and_a_divergence_is_told(few, together) -> None:
-    model = SemiSupervisedGANClassifier(epochs=3, n_models=2, warm_start=True, random_state=0, device="cpu")
+    model = SemiSupervisedGANClassifier(epochs=3, n_estimators=2, warm_start=True, random_state=0, device="cpu")
     first = [history[0]["discriminator/supervised"] for history in model.fit(few.images, few.y).history_]
     kept = [member.state["discriminator.output.bias"].clone() for member in model.members_]
     before = model.members_
@@ -81,7 +81,7 @@ def test_together_a_warm_start_goes_on_and_a_divergence_is_told(few, together) -
     for member, tensor in zip(before, kept, strict=True):
         assert torch.equal(member.state["discriminator.output.bias"], tensor)
     with pytest.raises(DivergedError, match="not finite after epoch"):
-        SemiSupervisedGANClassifier(epochs=3, n_models=2, learning_rate=1e30, random_state=0).fit(few.images, few.y)
+        SemiSupervisedGANClassifier(epochs=3, n_estimators=2, learning_rate=1e30, random_state=0).fit(few.images, few.y)
 
 
 @pytest.mark.parametrize(
@@ -101,8 +101,8 @@ def test_small_members_on_a_gpu_are_trained_together(device: str, network: str, 
 
 def test_members_that_stopped_at_different_steps_go_on_one_by_one(few, together, capsys) -> None:
     y = np.where(np.arange(300) < 60, few.truth, -1)
-    settings = {"epochs": 40, "validation_fraction": 0.5, "patience": 1, "random_state": 0, "device": "cpu"}
-    model = SemiSupervisedGANClassifier(n_models=3, warm_start=True, **settings).fit(few.images, y)
+    settings = {"epochs": 40, "validation_fraction": 0.5, "n_iter_no_change": 1, "random_state": 0, "device": "cpu"}
+    model = SemiSupervisedGANClassifier(n_estimators=3, warm_start=True, **settings).fit(few.images, y)
     steps = {float(member.state["optimizer.discriminator.0.step"]) for member in model.members_}
     assert len(steps) > 1
     model.set_params(verbose=2).fit(few.images, y)
@@ -129,9 +129,9 @@ def test_convolutions_have_their_channels_innermost(monkeypatch) -> None:
 THREADED = {
     "dense": {"epochs": 6},
     "bfloat16": {"epochs": 6, "precision": "bfloat16"},
-    "labels alone": {"epochs": 6, "unlabelled_weight": 0},
-    "ensemble": {"epochs": 3, "n_models": 2},
-    "kept": {"epochs": 3, "validation_fraction": 0.3, "warm_start": True, "spread_labels": True},
+    "labels alone": {"epochs": 6, "unsupervised_weight": 0},
+    "ensemble": {"epochs": 3, "n_estimators": 2},
+    "kept": {"epochs": 3, "validation_fraction": 0.3, "warm_start": True, "label_spreading": True},
 }
 
 
@@ -171,7 +171,7 @@ def test_a_fit_beside_others_gives_what_it_gives_alone(few, settings) -> None:
 @pytest.mark.parametrize("backend", ["threading", pytest.param("loky", marks=pytest.mark.slow)])
 def test_cross_validation_of_ensembles_in_parallel_gives_what_it_gives_serially(few, backend) -> None:
     images, y = few.images[:60], np.where(np.arange(60) < 40, few.truth[:60], -1)
-    model = SemiSupervisedGANClassifier(epochs=2, n_models=2, n_jobs=2, random_state=0, device="cpu")
+    model = SemiSupervisedGANClassifier(epochs=2, n_estimators=2, n_jobs=2, random_state=0, device="cpu")
     alone = cross_val_score(clone(model).set_params(n_jobs=None), images, y, cv=2, error_score="raise")
     with joblib.parallel_config(backend):
         beside = cross_val_score(model, images, y, cv=2, n_jobs=2, error_score="raise")

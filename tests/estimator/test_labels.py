@@ -58,9 +58,9 @@ def test_what_cannot_be_used_is_told(y, message) -> None:
 
 def test_all_classes_may_be_named() -> None:
     assert read_labels([1, 0, -1, 2], classes=[0, 1, 2]).classes.tolist() == [0, 1, 2]
-    with pytest.raises(ValueError, match=r"no example is labelled 2; label at least one"):
+    with pytest.raises(ValueError, match=r"no example is labeled 2; label at least one"):
         read_labels([1, 0, 1, -1], classes=[0, 1, 2])
-    with pytest.raises(ValueError, match=r"labelled 2, 3: 2 labels for 4 classes are too few"):
+    with pytest.raises(ValueError, match=r"labeled 2, 3: 2 labels for 4 classes are too few"):
         read_labels([1, 0, -1], classes=[0, 1, 2, 3])
     with pytest.raises(ValueError, match=r"\[7\], which are not among classes"):
         read_labels([1, 7], classes=[0, 1])

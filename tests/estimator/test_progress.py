@@ -9,16 +9,16 @@ import torch
 
 from improved_gan import SemiSupervisedGANClassifier
 from improved_gan.estimator import fitting
-from improved_gan.estimator.progress import Cost, Progress, Validation
-from improved_gan.models import Judgement
+from improved_gan.estimator.progress import Cost, MemberTraining, Validation
+from improved_gan.networks import DiscriminatorOutput
 from improved_gan.recipes import digits
 from improved_gan.training.errors import DivergedError
 from improved_gan.training.time_estimate import StepTimer
 
 
 class Fixed(torch.nn.Module):
-    def forward(self, images: torch.Tensor) -> Judgement:
-        return Judgement(images.flatten(1), images)
+    def forward(self, images: torch.Tensor) -> DiscriminatorOutput:
+        return DiscriminatorOutput(images.flatten(1), images)
 
 
 def test_validation_counts_errors_and_cross_entropy() -> None:
@@ -31,7 +31,9 @@ def test_validation_counts_errors_and_cross_entropy() -> None:
 
 def test_early_stopping_keeps_the_best_of_the_held_out_labels(few) -> None:
     y = np.where(np.arange(300) < 60, few.truth, -1)
-    model = SemiSupervisedGANClassifier(epochs=60, validation_fraction=0.5, patience=2, random_state=0, device="cpu")
+    model = SemiSupervisedGANClassifier(
+        epochs=60, validation_fraction=0.5, n_iter_no_change=2, random_state=0, device="cpu"
+    )
     model.fit(few.images, y)
     history = model.history_[0]
     assert model.n_iter_ < 60
@@ -66,7 +68,7 @@ def test_the_first_steps_of_a_fit_tell_its_cost_and_minutes_pass_with_a_line(few
     model.fit(few.images, few.y)
     shown = capsys.readouterr().out
     assert "on this processor (20.0 s a step)" in shown
-    assert re.search(r"step \d+/\d+  labelled loss \d.*about .* left\n", shown)
+    assert re.search(r"step \d+/\d+  labeled loss \d.*about .* left\n", shown)
     assert "left" in shown
 
 
@@ -81,7 +83,7 @@ def test_a_default_that_takes_long_is_warned_of(epochs, in_turn, warned, monkeyp
     timer = StepTimer(1000, clock=clock)
     cost = Cost(in_turn, default=epochs is None)
     recipe = digits()
-    member = Progress(None, recipe, None, None, "cpu", 0, False, timer=timer, cost=cost)
+    member = MemberTraining(None, recipe, None, None, "cpu", 0, False, timer=timer, cost=cost)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for _ in range(20):
@@ -95,4 +97,6 @@ def test_a_default_that_takes_long_is_warned_of(epochs, in_turn, warned, monkeyp
 def test_a_fit_of_usual_length_does_not_warn(few) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        SemiSupervisedGANClassifier(random_state=0, device="cpu", epochs=2, n_models=2, n_jobs=1).fit(few.images, few.y)
+        SemiSupervisedGANClassifier(random_state=0, device="cpu", epochs=2, n_estimators=2, n_jobs=1).fit(
+            few.images, few.y
+        )

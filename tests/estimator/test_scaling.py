@@ -6,11 +6,11 @@ from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.preprocessing import StandardScaler
 
 from improved_gan.estimator.arrays import statistics
-from improved_gan.estimator.scaling import ColumnScale, RangeScale, Scale, choose_scale
+from improved_gan.estimator.scaling import ColumnScale, RangeScale, Scale, select_scaler
 
 
 def chosen(array: np.ndarray, **options) -> Scale:
-    return choose_scale([array], statistics([array]), is_image=array.ndim > 2, **options)
+    return select_scaler([array], statistics([array]), is_image=array.ndim > 2, **options)
 
 
 def images(low: float, high: float) -> np.ndarray:

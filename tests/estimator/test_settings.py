@@ -20,13 +20,13 @@ def test_the_defaults_are_fine() -> None:
         ("epochs", 0, "whole number of at least 1; got 0"),
         ("epochs", 1.5, "whole number"),
         ("batch_size", 1, "at least 2"),
-        ("n_models", 0, "at least 1"),
-        ("patience", 0, "at least 1"),
+        ("n_estimators", 0, "at least 1"),
+        ("n_iter_no_change", 0, "at least 1"),
         ("learning_rate", 0.0, "positive"),
         ("learning_rate", True, "positive"),
         ("epochs", True, "whole number"),
         ("validation_fraction", "0.2", "validation_fraction must be a number"),
-        ("unlabelled_weight", -1, "at least 0"),
+        ("unsupervised_weight", -1, "at least 0"),
         ("precision", "float16", "float32, bfloat16"),
         ("device", "tpu", "device='cpu'"),
         ("device", "meta", "not supported"),
@@ -40,7 +40,7 @@ def test_what_is_out_of_range(name: str, value: object, message: str) -> None:
 def test_the_numbers_of_numpy_are_numbers() -> None:
     numbers = {
         "learning_rate": np.float32(0.5),
-        "unlabelled_weight": np.int64(1),
+        "unsupervised_weight": np.int64(1),
         "validation_fraction": np.float32(0.25),
         "epochs": np.int32(3),
         "batch_size": np.uint8(200),
@@ -51,5 +51,5 @@ def test_the_numbers_of_numpy_are_numbers() -> None:
 
 
 def test_spread_labels_need_examples_without_labels() -> None:
-    with pytest.raises(ValueError, match="uses examples without labels, unlabelled_weight=0 does not"):
-        Settings.check(SemiSupervisedGANClassifier(spread_labels=True, unlabelled_weight=0))
+    with pytest.raises(ValueError, match="uses examples without labels, unsupervised_weight=0 does not"):
+        Settings.check(SemiSupervisedGANClassifier(label_spreading=True, unsupervised_weight=0))

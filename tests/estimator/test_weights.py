@@ -10,8 +10,8 @@ from improved_gan import SemiSupervisedGANClassifier
 from improved_gan.data import Batch
 from improved_gan.estimator.labels import KnownLabels
 from improved_gan.estimator.weights import label_weights, to_mean_one, warn_of_imbalance
-from improved_gan.models import DenseDiscriminator, DenseGenerator
-from improved_gan.training import LabelsAlone, SemiSupervised
+from improved_gan.networks import DenseDiscriminator, DenseGenerator
+from improved_gan.training import SemiSupervised, SupervisedBaseline
 
 KNOWN = KnownLabels(np.array([0, 2, 3, 5]), np.array([0, 0, 0, 1]), np.array(["a", "b"]))
 X = np.zeros((6, 2))
@@ -56,7 +56,7 @@ def test_weights_that_cannot_work_are_told(class_weight, sample_weight, message)
         label_weights(KNOWN, X, class_weight, sample_weight)
 
 
-@pytest.mark.parametrize("objective", [SemiSupervised(supervised_weight=2.0), LabelsAlone()])
+@pytest.mark.parametrize("objective", [SemiSupervised(supervised_weight=2.0), SupervisedBaseline()])
 def test_the_weighted_loss_is_the_weighted_mean_of_the_examples_losses(objective) -> None:
     network, generator = DenseDiscriminator((1, 2, 2), 3, hidden=(4,)).eval(), DenseGenerator((1, 2, 2), hidden=(3,))
     images, labels = torch.rand(5, 1, 2, 2), torch.tensor([0, 1, 2, 2, 1])
@@ -88,7 +88,7 @@ def test_a_rare_class_is_found_with_balanced_weights() -> None:
     examples = random.normal(truth[:, None] * 1.5, 1, (200, 3))
     y = np.full(200, -1)
     y[np.flatnonzero(~truth)[:47]], y[np.flatnonzero(truth)[:3]] = 0, 1
-    make = {"epochs": 15, "unlabelled_weight": 0, "random_state": 0, "device": "cpu"}
+    make = {"epochs": 15, "unsupervised_weight": 0, "random_state": 0, "device": "cpu"}
     with pytest.warns(UserWarning, match="imbalanced"):
         plain = SemiSupervisedGANClassifier(**make).fit(examples, y)
     balanced = SemiSupervisedGANClassifier(class_weight="balanced", **make).fit(examples, y)

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from improved_gan.export.checking import largest_differences
 from improved_gan.export.errors import ExportError
-from improved_gan.export.portable import Portable, make_portable
-from improved_gan.export.program import captured, run_onnx, run_torch, write_onnx, write_torch
-from improved_gan.models import ConvolutionalDiscriminator, ConvolutionalGenerator, Discriminator, Generator
-from improved_gan.models.convolutional_generator import ReferenceGenerator
-from improved_gan.models.imagenet import ImageNetDiscriminator
-from improved_gan.models.imagenet_generator import ImageNetGenerator
+from improved_gan.export.export_module import ExportSpec, make_export_module
+from improved_gan.export.serialize import captured, run_onnx, run_torch, write_onnx, write_torch
+from improved_gan.export.verify import largest_differences
+from improved_gan.networks import ConvolutionalDiscriminator, ConvolutionalGenerator, Discriminator, Generator
+from improved_gan.networks.convolutional_generator import ReferenceGenerator
+from improved_gan.networks.imagenet import ImageNetDiscriminator
+from improved_gan.networks.imagenet_generator import ImageNetGenerator
 from improved_gan.techniques import MinibatchDiscrimination
 
 FACTS = {"versions": {"improved-gan": "0"}}
@@ -24,20 +24,20 @@ GENERATOR = partial(ConvolutionalGenerator, SMALL, latent_size=10, widths=(12, 8
 IMAGENET = partial(ImageNetGenerator, LARGE, latent_size=10, width=2, factors=(4, 2, 1), noise_channels=2)
 
 
-def portable(what: str, generator: Generator, discriminator: Discriminator, shape: tuple[int, ...]) -> Portable:
+def portable(what: str, generator: Generator, discriminator: Discriminator, shape: tuple[int, ...]) -> ExportSpec:
     with torch.no_grad():
         for _ in range(3):  # running statistics that are not those of the start
             images = generator.train()(generator.draw_latents(20))
             discriminator.train()(images)
-    return make_portable(what, generator.eval(), discriminator.eval(), image_shape=shape, class_names=["a", "b"])
+    return make_export_module(what, generator.eval(), discriminator.eval(), image_shape=shape, class_names=["a", "b"])
 
 
-def convolutional(what: str, generator: Callable[[], Generator] = GENERATOR, **options: object) -> Portable:
+def convolutional(what: str, generator: Callable[[], Generator] = GENERATOR, **options: object) -> ExportSpec:
     torch.manual_seed(0)
     return portable(what, generator(), ConvolutionalDiscriminator(SMALL, 2, widths=(8, 8), **options), SMALL)
 
 
-def imagenet(what: str, **options: object) -> Portable:
+def imagenet(what: str, **options: object) -> ExportSpec:
     torch.manual_seed(0)
     generator = ReferenceGenerator(IMAGENET, num_reference=12)
     return portable(what, generator, ImageNetDiscriminator(LARGE, 2, width=2, **options), LARGE)
@@ -76,6 +76,6 @@ def test_in_onnxruntime_too(case: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [convolutional, imagenet])
-def test_a_classifier_that_compares_the_images_of_a_batch_is_refused(make: Callable[..., Portable]) -> None:
+def test_a_classifier_that_compares_the_images_of_a_batch_is_refused(make: Callable[..., ExportSpec]) -> None:
     with pytest.raises(ExportError, match="change with the other images of its batch"):
         make("classifier", minibatch=MINIBATCH)

@@ -15,12 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from improved_gan.data import Dataset, load_digits
-from improved_gan.data.dataset import LabelledImages
-from improved_gan.models import DenseDiscriminator, DenseGenerator, Generator, PlacedDiscriminator
+from improved_gan.data.dataset import LabeledImages
+from improved_gan.label_spreading import LayoutConvDiscriminator, VirtualAdversarialObjective
+from improved_gan.label_spreading.augmentation import Augmentation
+from improved_gan.label_spreading.pseudo_labeling import PseudoLabeling
+from improved_gan.networks import DenseDiscriminator, DenseGenerator, Generator
 from improved_gan.recipes import Recipe, digits
-from improved_gan.recipes.deforming import Deforming
-from improved_gan.recipes.guessing import Guessing
-from improved_gan.training import Regularised
 
 NUM_STEPS, BATCH = 20, 100
 
@@ -55,35 +55,44 @@ def golden_recipe() -> Recipe:
         ),
         batch_size=BATCH,
         epochs=NUM_STEPS,
-        average_decay=0.9,
+        ema_decay=0.9,
         report_every=1,
         sample_every=NUM_STEPS,
-        num_start_images=BATCH,
+        init_batch_size=BATCH,
     )
 
 
-def golden_recipe_of_guesses() -> Recipe:
-    """What `mnist-best` is made of: learnt positions, convolutions, guesses of two rounds, forms of digits; no game.
+def golden_recipe_of_pseudo_labels() -> Recipe:
+    """What `mnist-graph-two-rounds` is made of: learnt positions, convolutions, guesses of two rounds, forms of digits; no game.
 
     It draws noise, forms and guessed rows, so its log also moves when these are drawn in another order.
     """
     return replace(
         golden_recipe(),
-        name="golden-guesses",
+        name="golden-pseudo-labels",
         load_data=_framed_digits,
         generator=partial(ListedLatents, image_shape=(1, 10, 10), latent_size=10),
-        discriminator=partial(PlacedDiscriminator, image_shape=(1, 10, 10), num_classes=10),
-        objective=Regularised(adversarial_weight=0.0, entropy_weight=0.1, balance_weight=0.1),
-        labelled_batch_size=20,
-        guessing=Guessing(batch_size=30, share=0.9, duration=1.0, num_neighbours=4, reach=1, rounds=2),
-        deforming=Deforming(rotation=0.1, stretch=0.05, slant=0.1, shift=0.5, bend=0.3, learn_positions=True),
+        discriminator=partial(LayoutConvDiscriminator, image_shape=(1, 10, 10), num_classes=10),
+        objective=VirtualAdversarialObjective(adversarial_weight=0.0, entropy_weight=0.1, marginal_entropy_weight=0.1),
+        labeled_batch_size=20,
+        pseudo_labeling=PseudoLabeling(
+            batch_size=30,
+            confident_fraction=0.9,
+            active_fraction=1.0,
+            num_neighbors=4,
+            max_displacement=1,
+            num_rounds=2,
+        ),
+        augmentation=Augmentation(
+            rotation=0.1, scale=0.05, shear=0.1, translate=0.5, elastic_std=0.3, learn_positions=True
+        ),
     )
 
 
 def _framed_digits(folder: Path | None) -> Dataset:
     """The same within a black frame: the convolutions want nine pixels a side."""
     data = _some_digits(folder)
-    train, test = (LabelledImages(F.pad(one.images, (1, 1, 1, 1)), one.labels) for one in (data.train, data.test))
+    train, test = (LabeledImages(F.pad(one.images, (1, 1, 1, 1)), one.labels) for one in (data.train, data.test))
     return replace(data, train=train, test=test)
 
 
@@ -91,5 +100,5 @@ def _some_digits(folder: Path | None) -> Dataset:
     """As many training images as one batch, so that an epoch is one step; the labels are balanced."""
     data = load_digits()
     first = [index for one in range(10) for index in (data.train.labels == one).nonzero().flatten()[:10].tolist()]
-    train = LabelledImages(data.train.images[first], data.train.labels[first])
-    return replace(data, train=train, test=LabelledImages(data.test.images[:200], data.test.labels[:200]))
+    train = LabeledImages(data.train.images[first], data.train.labels[first])
+    return replace(data, train=train, test=LabeledImages(data.test.images[:200], data.test.labels[:200]))

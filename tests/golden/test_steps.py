@@ -18,14 +18,14 @@ from improved_gan.commands.train import TrainOptions, train_recipe
 from improved_gan.recipes import Recipe
 from improved_gan.training import SemiSupervised
 from improved_gan.training.run_folder import RunFolder
-from tests.golden.recipes import golden_recipe, golden_recipe_of_guesses
+from tests.golden.recipes import golden_recipe, golden_recipe_of_pseudo_labels
 
-RECIPES = {recipe.name: recipe for recipe in (golden_recipe(), golden_recipe_of_guesses())}
+RECIPES = {recipe.name: recipe for recipe in (golden_recipe(), golden_recipe_of_pseudo_labels())}
 # Another CPU, thread count or version of PyTorch moves a float32 sum by 1e-7 of its size. Starting weights moved by
 # 2e-7 of theirs moved the losses of these twenty steps by at most 2e-6, in both runs, so 2e-4 leaves room. Counts of
-# wrong images and the images' spread, which is made of 256 grey levels, move in small jumps.
+# wrong images and the images' spread, which is made of 256 gray levels, move in small jumps.
 RELATIVE, WRONG, SPREAD = 2e-4, 3, 2e-3
-NOT_KEPT = {"seconds", "alarms"}
+NOT_KEPT = {"seconds", "diagnostics"}
 
 
 def run(recipe: Recipe, folder: Path) -> list[dict[str, Any]]:
@@ -42,12 +42,12 @@ def differences(log: list[dict[str, Any]], kept: list[dict[str, Any]]) -> list[s
     for report, before in zip(log, kept, strict=True):
         for name, value in report.items():
             relative, absolute = RELATIVE, 1e-6
-            if name in ("test/wrong", "test/error"):
-                relative, absolute = 0, WRONG if name == "test/wrong" else WRONG / 200
+            if name in ("test/num_errors", "test/error"):
+                relative, absolute = 0, WRONG if name == "test/num_errors" else WRONG / 200
             elif name.endswith("spread"):
                 relative, absolute = 0, SPREAD
-            elif name.endswith("labelled_error"):
-                relative, absolute = 0, WRONG / (20 if "discriminator/guessed" in before else 100)  # labelled rows
+            elif name.endswith("labeled_error"):
+                relative, absolute = 0, WRONG / (20 if "discriminator/pseudo_label" in before else 100)  # labeled rows
             if abs(value - before[name]) > absolute + relative * abs(before[name]):
                 found.append(f"step {report['step']}: {name} is {value}, was {before[name]}")
     return found
@@ -76,10 +76,10 @@ def test_twenty_steps_are_where_they_were(name: str, tmp_path: Path) -> None:
         {"adam_epsilon": 1e-8},
         {"adam_betas": (0.5, 0.99)},
         {"learning_rate": 0.00303},
-        {"decay_share": 0.0},
-        {"average_decay": 0.91},
-        {"num_start_images": 50},
-        {"include_labelled": False, "batch_size": 50},
+        {"lr_decay_fraction": 0.0},
+        {"ema_decay": 0.91},
+        {"init_batch_size": 50},
+        {"include_labeled": False, "batch_size": 50},
         {"objective": SemiSupervised(unsupervised_weight=0.51)},
         {"objective": SemiSupervised()},
     ],
@@ -94,10 +94,10 @@ def test_a_change_that_matters_is_noticed(change: dict[str, object], tmp_path: P
 @pytest.mark.parametrize(
     "change",
     [
-        {"share": 0.8},
-        {"num_neighbours": 5},
-        {"reach": 0},
-        {"rounds": 1},
+        {"confident_fraction": 0.8},
+        {"num_neighbors": 5},
+        {"max_displacement": 0},
+        {"num_rounds": 1},
         {"batch_size": 29},
         {"rotation": 0.101},
         {"learn_positions": False},
@@ -105,8 +105,8 @@ def test_a_change_that_matters_is_noticed(change: dict[str, object], tmp_path: P
     ids=lambda change: "-".join(change),
 )
 def test_a_change_of_guesses_or_forms_is_noticed(change: dict[str, Any], tmp_path: Path) -> None:
-    recipe = RECIPES["golden-guesses"]
-    which = "guessing" if hasattr(recipe.guessing, *change) else "deforming"
+    recipe = RECIPES["golden-pseudo-labels"]
+    which = "pseudo_labeling" if hasattr(recipe.pseudo_labeling, *change) else "augmentation"
     log = run(replace(recipe, **{which: replace(getattr(recipe, which), **change)}), tmp_path)
     assert differences(log, kept_log(recipe.name))
 

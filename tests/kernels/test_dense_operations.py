@@ -4,10 +4,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from improved_gan.kernels import cpp_extension
 from improved_gan.kernels import dense_operations as operations
-from improved_gan.kernels import native
 
-pytestmark = pytest.mark.skipif(native.library() is None, reason=f"no compiled kernels: {native.why_not()}")
+pytestmark = pytest.mark.skipif(
+    cpp_extension.library() is None, reason=f"no compiled kernels: {cpp_extension.why_not()}"
+)
 
 SHAPES = [(300, 1000), (100, 250), (7, 9), (8, 8), (1, 17)]  # whole tiles of eight and odd ends
 ROUNDING = 2**-8  # of one bfloat16 operation, relative
@@ -47,16 +49,16 @@ def test_gate_and_turn(shape: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_normalise_and_back(shape: tuple[int, int]) -> None:
+def test_normalize_and_back(shape: tuple[int, int]) -> None:
     v, g = torch.randn(*shape), torch.rand(shape[0], 1) + 0.5
-    weight, norm = operations.normalise(v, g)
+    weight, norm = operations.normalize(v, g)
     v64, g64 = v.double().requires_grad_(), g.double().requires_grad_()
     expected = g64 * v64 / v64.norm(dim=1, keepdim=True)
     torch.testing.assert_close(weight.double(), expected.detach(), rtol=ROUNDING, atol=1e-9)
     torch.testing.assert_close(norm.double(), v.double().norm(dim=1), rtol=1e-5, atol=0)
     weight_grad = half(*shape)
     grads = torch.autograd.grad(expected, (v64, g64), weight_grad.double())
-    for got, wanted in zip(operations.through_normalisation(weight_grad, v, g, norm), grads, strict=True):
+    for got, wanted in zip(operations.through_normalization(weight_grad, v, g, norm), grads, strict=True):
         torch.testing.assert_close(got.double(), wanted, rtol=1e-4, atol=1e-5)
 
 
@@ -80,7 +82,7 @@ def test_batch_norm_softplus_and_back(shape: tuple[int, int]) -> None:
     torch.testing.assert_close(running_var.double(), expected_var, rtol=1e-5, atol=1e-6)
     wanted, wanted_shift = torch.autograd.grad(expected, (values64, shift64), grad.double())
     back, across, shift_grad = operations.through_batch_norm_softplus(grad.clone(), values, shift, mean, inverse)
-    # A gradient is a difference: its error is relative to what is subtracted, the gradient at the normalised values.
+    # A gradient is a difference: its error is relative to what is subtracted, the gradient at the normalized values.
     largest = float((inverse[:, None] * grad.t().abs().float()).max())
     torch.testing.assert_close(back.double(), wanted, rtol=ROUNDING, atol=2 * ROUNDING * largest)
     torch.testing.assert_close(shift_grad.double(), wanted_shift, rtol=1e-4, atol=1e-4)
@@ -117,15 +119,15 @@ def test_bias_sigmoid_and_back(shape: tuple[int, int]) -> None:
 def test_rounding_of_every_kind_of_number() -> None:
     special = torch.tensor([0.0, -0.0, float("inf"), -float("inf"), float("nan"), 1 + 2**-8, 1 + 3 * 2**-8, 3e38])
     scales = special[:, None]  # of rows of length 1: the weight is the scale, rounded
-    halved, _ = operations.normalise(torch.ones(len(special), 1), scales)
+    halved, _ = operations.normalize(torch.ones(len(special), 1), scales)
     assert torch.equal(halved.nan_to_num(7.0), scales.to(torch.bfloat16).nan_to_num(7.0))
     assert halved.isnan().flatten().tolist() == special.isnan().tolist()
 
 
 def test_tensors_that_a_kernel_would_misread_are_refused() -> None:
     values = half(4, 6)
-    with pytest.raises(TypeError, match=r"normalise takes row-major tensors of torch\.float32.*float64"):
-        operations.normalise(torch.ones(3, 4).double(), torch.ones(3, 1))
+    with pytest.raises(TypeError, match=r"normalize takes row-major tensors of torch\.float32.*float64"):
+        operations.normalize(torch.ones(3, 4).double(), torch.ones(3, 1))
     with pytest.raises(TypeError, match=r"row-major tensors of torch\.bfloat16"):
         operations.gate(values.t(), values.t())
     statistics = torch.zeros(6).double(), torch.ones(6)

@@ -21,7 +21,7 @@ def test_drops_its_share_and_keeps_the_mean(share: float) -> None:
 
 
 @pytest.mark.parametrize("lag", [1, 2, 3, 4, 5, 64])
-def test_neighbours_are_dropped_independently(lag: int) -> None:
+def test_neighbors_are_dropped_independently(lag: int) -> None:
     torch.manual_seed(2)
     kept = (mask_of((400_000,), 0.2) != 0).double()
     table = torch.zeros(2, 2).index_put_(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from improved_gan.kernels.dropout import Dropout
-from improved_gan.kernels.normal_noise import add_normal
+from improved_gan.kernels.noise_pool import add_normal
 from improved_gan.kernels.random_source import (
     get_random_state,
     in_place_of_default,
@@ -18,7 +18,7 @@ from improved_gan.kernels.random_source import (
     set_random_state,
     source,
 )
-from improved_gan.models import DenseGenerator
+from improved_gan.networks import DenseGenerator
 
 
 def draw_all() -> list[Tensor]:

@@ -9,7 +9,7 @@ from improved_gan.metrics import (
     MetricError,
     feature_frechet_distance,
     inception_score,
-    kernel_distance,
+    kernel_inception_distance,
     precision_recall,
 )
 from improved_gan.metrics.evaluation import count, evaluate, random_order, statistics_of
@@ -44,9 +44,9 @@ def test_every_number_is_that_of_the_plain_functions(tmp_path: Path) -> None:
         pytest.approx(score.deviation),
     )
     assert found["fid"]["value"] == pytest.approx(feature_frechet_distance(FEATURES, REAL), rel=1e-9)
-    assert found["kid"]["mean"] == pytest.approx(kernel_distance(FEATURES, REAL, subset_size=70).mean)
+    assert found["kid"]["mean"] == pytest.approx(kernel_inception_distance(FEATURES, REAL, subset_size=70).mean)
     assert found["precision-recall"]["recall"] == precision_recall(FEATURES, REAL).recall
-    assert 0 < found["nearest"]["too_near"] < 1
+    assert 0 < found["nearest"]["near_copy"] < 1
     assert found["birthday"]["distinct"] <= 70
     assert any("only 70 images" in text for text in warnings)
     assert not any("real images" in text for text in warnings)

@@ -10,7 +10,7 @@ from improved_gan.metrics.extraction import FeatureSet, extract
 from improved_gan.metrics.feature_cache import FeatureCache
 from improved_gan.metrics.inception import Outputs
 from improved_gan.metrics.network import ScoringNetwork
-from tests.pictures import colour_logits, quick_network
+from tests.pictures import color_logits, quick_network
 from tests.ranks import TwoRanks
 
 
@@ -40,7 +40,7 @@ def test_every_good_picture_in_order(tmp_path: Path) -> None:
     features = go(100, tmp_path)
     good = [index for index in range(100) if index not in (13, 63)]
     expected = torch.stack([decode(read())[0] for index, (_, read) in enumerate(images(100)) if index in good])
-    torch.testing.assert_close(rows(features), colour_logits(expected)[0])
+    torch.testing.assert_close(rows(features), color_logits(expected)[0])
     assert features is not None
     first, second, *_ = features
     assert first.bad == {13: "cannot be read: made bad"}
@@ -75,7 +75,7 @@ def test_another_network_shares_nothing(tmp_path: Path) -> None:
 
 def test_nan_is_told_with_the_picture(tmp_path: Path) -> None:
     def run(batch: Tensor) -> Outputs:
-        features, logits = colour_logits(batch)
+        features, logits = color_logits(batch)
         return Outputs(torch.where(torch.arange(len(batch))[:, None] == 3, torch.nan, features), logits)
 
     broken = ScoringNetwork("broken", "0", 3, None, "none", "float32", lambda image: image, run)

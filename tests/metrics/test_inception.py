@@ -10,7 +10,7 @@ from torch import Tensor
 
 from benchmarks.random_inception import random_weights
 from improved_gan.data.images import decode_image
-from improved_gan.metrics import MetricError, feature_frechet_distance, inception_score, kernel_distance
+from improved_gan.metrics import MetricError, feature_frechet_distance, inception_score, kernel_inception_distance
 from improved_gan.metrics.inception import Inception2015, prepare
 from tests.oracles.peers import cure_torchvision, fidelity_network, peers_missing
 
@@ -125,5 +125,5 @@ def test_score_and_distances_of_real_photographs_are_torch_fidelitys(
     assert feature_frechet_distance(ours.features[:8], ours.features[8:]) == pytest.approx(frechet, rel=1e-4)
     options = {"kid_subsets": 3, "kid_subset_size": 6, "verbose": False}
     kernel = kid_features_to_metric(features[:8].double(), features[8:].double(), **options)
-    found = kernel_distance(ours.features[:8], ours.features[8:], subsets=3, subset_size=6).mean
+    found = kernel_inception_distance(ours.features[:8], ours.features[8:], subsets=3, subset_size=6).mean
     assert found == pytest.approx(kernel["kernel_inception_distance_mean"], rel=1e-4)

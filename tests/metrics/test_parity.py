@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from improved_gan.metrics import (
     feature_frechet_distance,
     inception_score,
-    kernel_distance,
+    kernel_inception_distance,
     precision_recall,
 )
 from improved_gan.metrics.evaluation import random_order
@@ -67,13 +67,13 @@ def test_kernel_distance_of_both() -> None:
     from torchmetrics.image.kid import KernelInceptionDistance
 
     theirs = kid_features_to_metric(FEATURES.double(), REAL.double(), kid_subset_size=100, verbose=False)
-    ours = kernel_distance(FEATURES, REAL, subset_size=100)
+    ours = kernel_inception_distance(FEATURES, REAL, subset_size=100)
     assert ours.mean == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-9)
     assert ours.deviation == pytest.approx(theirs["kernel_inception_distance_std"], rel=1e-9)
     metric = KernelInceptionDistance(feature=Given(), subsets=1, subset_size=250)
     metric.update(FEATURES[:250], real=False)
     metric.update(REAL, real=True)
-    whole = kernel_distance(FEATURES[:250], REAL, subsets=1, subset_size=250)
+    whole = kernel_inception_distance(FEATURES[:250], REAL, subsets=1, subset_size=250)
     assert whole.mean == pytest.approx(float(metric.compute()[0]), rel=1e-4)
 
 

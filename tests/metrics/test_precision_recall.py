@@ -28,5 +28,5 @@ def test_extremes() -> None:
 
 
 def test_bad_input() -> None:
-    with pytest.raises(MetricError, match="3 nearest neighbours"):
+    with pytest.raises(MetricError, match="3 nearest neighbors"):
         precision_recall(draw(3, 0), draw(10, 1))

@@ -30,13 +30,13 @@ def class_probabilities(logits: ArrayLike) -> np.ndarray:
     return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
-def semi_supervised(labelled: ArrayLike, labels: ArrayLike, unlabelled: ArrayLike, generated: ArrayLike):
+def semi_supervised(labeled: ArrayLike, labels: ArrayLike, unlabeled: ArrayLike, generated: ArrayLike):
     """L_supervised and L_unsupervised straight from the K+1-class softmax."""
-    p = class_probabilities(labelled)
+    p = class_probabilities(labeled)
     labels = np.asarray(labels)
     given_real = p[np.arange(len(labels)), labels] / p[:, :-1].sum(axis=1)
     supervised = -np.log(given_real).mean()
-    real, fake = class_probabilities(unlabelled), class_probabilities(generated)
+    real, fake = class_probabilities(unlabeled), class_probabilities(generated)
     return supervised, -np.log(real[:, :-1].sum(axis=1)).mean() - np.log(fake[:, -1]).mean()
 
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from improved_gan.models import DenseDiscriminator, DenseGenerator
+from improved_gan.networks import DenseDiscriminator, DenseGenerator
 
 
 def plain_step(
@@ -13,20 +13,20 @@ def plain_step(
     generator_optimizer: torch.optim.Optimizer,
 ) -> dict[str, float]:
     """Move both players once; the loss terms by the names that our step gives them."""
-    size = len(batch.unlabelled_images)
+    size = len(batch.unlabeled_images)
     generated_images = generator(torch.rand(size, generator.latent_size)).detach()
-    labelled = discriminator(batch.labelled_images).logits
-    unlabelled = torch.logsumexp(discriminator(batch.unlabelled_images).logits, 1)
+    labeled = discriminator(batch.labeled_images).logits
+    unlabeled = torch.logsumexp(discriminator(batch.unlabeled_images).logits, 1)
     generated = torch.logsumexp(discriminator(generated_images).logits, 1)
-    chosen = labelled[torch.arange(len(batch.labels)), batch.labels]
-    supervised = -chosen.mean() + torch.logsumexp(labelled, 1).mean()
+    chosen = labeled[torch.arange(len(batch.labels)), batch.labels]
+    supervised = -chosen.mean() + torch.logsumexp(labeled, 1).mean()
     softplus = torch.nn.functional.softplus
-    unsupervised = 0.5 * (-unlabelled.mean() + softplus(unlabelled).mean() + softplus(generated).mean())
+    unsupervised = 0.5 * (-unlabeled.mean() + softplus(unlabeled).mean() + softplus(generated).mean())
     discriminator_optimizer.zero_grad()
     (supervised + unsupervised).backward()
     discriminator_optimizer.step()
 
-    real_mean = discriminator(batch.fresh_images).features.mean(0).detach()
+    real_mean = discriminator(batch.matching_images).features.mean(0).detach()
     generated_mean = discriminator(generator(torch.rand(size, generator.latent_size))).features.mean(0)
     matching = ((real_mean - generated_mean) ** 2).sum()
     generator_optimizer.zero_grad()

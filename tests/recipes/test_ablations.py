@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from improved_gan.recipes import RECIPES
-from improved_gan.recipes.ablations import ABLATIONS, COLUMNS, ablated, our_methods
+from improved_gan.recipes.ablations import ABLATIONS, COLUMNS, ablated, all_techniques
 from improved_gan.recipes.cifar10 import cifar10
 from improved_gan.recipes.recipe import RecipeError
 from improved_gan.reproduction.tables import TABLES
@@ -35,7 +35,7 @@ def techniques(name: str) -> set[str]:
     loss, generated = recipe.objective.discriminator_loss, torch.tensor([-20.0])
     found |= {"LS"} if loss(sure, generated) > loss(at_target, generated) else set()
     found |= {"L"} if recipe.num_labels == 50_000 and recipe.objective.supervised_weight else set()
-    found |= {"HA"} if recipe.historical_weight else set()
+    found |= {"HA"} if recipe.historical_averaging_weight else set()
     found |= {"FM"} if recipe.objective.matching_weight else set()
     return found
 
@@ -66,6 +66,6 @@ def test_columns_without_labels_refuse_a_budget() -> None:
 
 def test_what_cannot_be_ablated_is_told() -> None:
     with pytest.raises(RecipeError, match="there are our methods, -VBN\\+BN"):
-        ablated(our_methods(), "-X")
+        ablated(all_techniques(), "-X")
     with pytest.raises(RecipeError, match="does not have all methods on"):
         ablated(replace(cifar10(), name="other"), "-L")

@@ -1,7 +1,7 @@
 import pytest
 
-from improved_gan.recipes.cifar10 import cifar10, cifar10_labels_alone, cifar10_pictures
-from improved_gan.training import Adversarial, LabelsAlone
+from improved_gan.recipes.cifar10 import cifar10, cifar10_generation, cifar10_supervised
+from improved_gan.training import Adversarial, SupervisedBaseline
 from improved_gan.training.schedule import Schedule
 
 
@@ -12,7 +12,7 @@ def test_figures_of_table_2(labels: int | None, figure: str) -> None:
 
 def test_rate_is_the_released_one() -> None:
     recipe = cifar10()
-    schedule = Schedule(recipe.epochs, recipe.learning_rate, recipe.decay_share)
+    schedule = Schedule(recipe.epochs, recipe.learning_rate, recipe.lr_decay_fraction)
     for epoch in (0, 799, 800, 1000, 1199):
         assert schedule.rate(epoch) == pytest.approx(0.0003 * min(3 - epoch / 400, 1))
     assert recipe.epochs == 1200
@@ -22,13 +22,13 @@ def test_networks_are_those_of_the_paper() -> None:
     generator, discriminator = cifar10().generator(), cifar10().discriminator()
     assert generator(generator.draw_latents(2)).shape == (2, 3, 32, 32)
     assert discriminator.output.weight.shape == (10, 192)
-    assert cifar10_pictures().discriminator().output.weight.shape == (10, 292)
+    assert cifar10_generation().discriminator().output.weight.shape == (10, 292)
 
 
 def test_pictures_and_labels_alone_derive() -> None:
-    assert isinstance(cifar10_labels_alone(1000).objective, LabelsAlone)
-    assert cifar10_labels_alone(1000).num_labels == 1000
-    pictures = cifar10_pictures().objective
+    assert isinstance(cifar10_supervised(1000).objective, SupervisedBaseline)
+    assert cifar10_supervised(1000).num_labels == 1000
+    pictures = cifar10_generation().objective
     assert isinstance(pictures, Adversarial)
     assert (pictures.supervised_weight, pictures.adversarial_weight) == (1.0, 0.5)
-    assert (cifar10().generator_steps, cifar10_pictures().generator_steps) == (1, 3)
+    assert (cifar10().generator_steps, cifar10_generation().generator_steps) == (1, 3)

@@ -3,10 +3,10 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from improved_gan.data import Dataset, LabelledImages, load_digits
+from improved_gan.data import Dataset, LabeledImages, load_digits
 from improved_gan.recipes import digits
 from improved_gan.recipes.experiment import Experiment
-from improved_gan.techniques import WeightAverage
+from improved_gan.techniques import WeightEMA
 from improved_gan.training import train_step
 
 
@@ -22,8 +22,8 @@ def test_the_same_seed_starts_the_same_and_another_does_not() -> None:
     assert any(not torch.equal(first[name], other[name]) for name in first)
 
 
-def test_the_discriminator_starts_normalised_on_training_images() -> None:
-    state = prepare(num_start_images=1000).start()
+def test_the_discriminator_starts_normalized_on_training_images() -> None:
+    state = prepare(init_batch_size=1000).start()
     data = prepare().data.train.images / 255
     with torch.no_grad():
         deviations = state.discriminator(data).logits.std(0)
@@ -36,21 +36,21 @@ def test_settings_describe_the_run_and_what_may_grow() -> None:
     assert settings["label_split"]["sha256"] == experiment.split.digest
     assert settings["epochs"] == 200
     assert "epochs" not in settings["values"]
-    assert experiment.extendable() == ()
-    assert prepare(decay_share=0.0).extendable() == ("epochs",)
+    assert experiment.resumable_fields() == ()
+    assert prepare(lr_decay_fraction=0.0).resumable_fields() == ("epochs",)
 
 
 def test_errors_are_counted_over_all_test_images_in_evaluation_mode() -> None:
     experiment = prepare()
     state = experiment.start()
-    average = WeightAverage(state.discriminator)
+    average = WeightEMA(state.discriminator)
     average.update()
     averaged = average.averaged(state.discriminator)
     result = experiment.evaluate(averaged)
     with torch.no_grad():
         logits = averaged.eval()(experiment.data.test.images / 255).logits.numpy()
-    assert result["test/wrong"] == int((logits.argmax(1) != experiment.data.test.labels.numpy()).sum())
-    assert result["test/error"] == result["test/wrong"] / 500
+    assert result["test/num_errors"] == int((logits.argmax(1) != experiment.data.test.labels.numpy()).sum())
+    assert result["test/error"] == result["test/num_errors"] / 500
 
 
 def with_unknown_labels() -> Dataset:
@@ -60,8 +60,8 @@ def with_unknown_labels() -> Dataset:
     labels[::2] = -1
     return replace(
         data,
-        train=LabelledImages(data.train.images, labels),
-        test=LabelledImages(data.train.images[:30], data.train.labels[:30]),
+        train=LabeledImages(data.train.images, labels),
+        test=LabeledImages(data.train.images[:30], data.train.labels[:30]),
         test_kind="validation",
         held_out=tuple(range(30)),
         digest="0" * 64,
@@ -73,7 +73,7 @@ def test_labels_as_given_and_images_held_out() -> None:
     assert list(experiment.split.indices) != []
     assert set(experiment.split.indices) == set(range(31, 1297, 2))
     assert len(experiment.split.training_indices()) == 1297 - 30
-    assert set(experiment.evaluate(experiment.start().discriminator)) == {"validation/wrong", "validation/error"}
+    assert set(experiment.evaluate(experiment.start().discriminator)) == {"validation/num_errors", "validation/error"}
     assert experiment.settings()["data_sha256"] == "0" * 64
     assert "data_sha256" not in prepare().settings()
 
@@ -82,10 +82,9 @@ def test_the_start_uses_no_image_that_is_held_out() -> None:
     data = with_unknown_labels()
     darkened = data.train.images.clone()
     darkened[:30] = 255  # would change D's start, if it were seen
-    changed = replace(data, train=LabelledImages(darkened, data.train.labels))
+    changed = replace(data, train=LabeledImages(darkened, data.train.labels))
     one, other = (
-        prepare(load_data=lambda _, data=data: data, num_start_images=2000).start().tensors()
-        for data in (data, changed)
+        prepare(load_data=lambda _, data=data: data, init_batch_size=2000).start().tensors() for data in (data, changed)
     )
     assert all(torch.equal(one[name], other[name]) for name in one)
 
@@ -97,13 +96,13 @@ def test_without_labels_nothing_is_evaluated() -> None:
 
 
 def test_the_players_may_have_rates_of_their_own() -> None:
-    state = prepare(discriminator_rate=0.25).start()
+    state = prepare(discriminator_lr_scale=0.25).start()
     groups = [one.param_groups[0] for one in (state.optimizers.discriminator, state.optimizers.generator)]
-    assert [group.get("rate_factor") for group in groups] == [0.25, 1.0]
+    assert [group.get("lr_scale") for group in groups] == [0.25, 1.0]
 
 
 def test_historical_averaging_joins_the_objective_where_it_is_asked_for() -> None:
-    experiment = prepare(historical_weight=0.1)
+    experiment = prepare(historical_averaging_weight=0.1)
     state = experiment.start()
     batch = next(experiment.batches(state).epoch(0))
     terms = train_step(state.generator, state.discriminator, experiment.objective(state), batch, state.optimizers)

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from improved_gan.data import Dataset, LabelledImages
+from improved_gan.data import Dataset, LabeledImages
 from improved_gan.recipes import RecipeError
 from improved_gan.recipes.experiment import Experiment
 from improved_gan.recipes.folder import folder, folder_again, folder_for, folder_recipe
@@ -16,7 +16,7 @@ def own(size: int = 32, num: int = 24) -> Dataset:
     labels = torch.arange(num) % 3
     labels[num // 2 :] = -1
     return Dataset(
-        "mine", ("a", "b", "c"), LabelledImages(images, labels), LabelledImages(images[:2], labels[:2]), "validation",
+        "mine", ("a", "b", "c"), LabeledImages(images, labels), LabeledImages(images[:2], labels[:2]), "validation",
         held_out=(0, 1), digest="0" * 64,
     )  # fmt: skip
 
@@ -67,6 +67,6 @@ def test_a_run_is_built_again_from_its_settings_without_the_images(num_labels: i
 def test_what_does_not_fit() -> None:
     with pytest.raises(RecipeError, match=r"train folder --images DIR"):
         folder().load_data(None)
-    data = replace(own(), train=LabelledImages(own().train.images, torch.full((24,), -1)))
+    data = replace(own(), train=LabeledImages(own().train.images, torch.full((24,), -1)))
     with pytest.raises(RecipeError, match=r"6 labels are asked for, and none is known"):
         folder_recipe(data, num_labels=6)

@@ -6,7 +6,7 @@ from torch import nn
 
 from improved_gan.recipes.imagenet import imagenet_128
 from improved_gan.recipes.recipe import RecipeError
-from improved_gan.techniques import VirtualBatchNorm, WeightAverage
+from improved_gan.techniques import VirtualBatchNorm, WeightEMA
 
 
 def test_every_technique_of_the_release_is_on() -> None:
@@ -15,7 +15,7 @@ def test_every_technique_of_the_release_is_on() -> None:
         generator, discriminator = recipe.generator(), recipe.discriminator()
     norms = [one for one in generator.modules() if isinstance(one, (nn.BatchNorm2d, VirtualBatchNorm))]
     assert [type(one) for one in norms] == [VirtualBatchNorm] * 5
-    assert discriminator.two_sided
+    assert discriminator.compares_real_and_generated
     assert discriminator.minibatch.weight.shape == (512, 300, 50)
     assert discriminator.output.out_features == 1001
     # D meets its targets of 0.75 and 0 where its loss is 0, G where D says 0.375.
@@ -28,7 +28,7 @@ def test_every_technique_of_the_release_is_on() -> None:
 def test_the_tested_discriminator_has_the_weights_that_its_batch_norm_has_seen() -> None:
     recipe = imagenet_128()
     network = nn.Sequential(nn.Conv2d(1, 2, 3, bias=False), nn.BatchNorm2d(2, momentum=None), nn.LeakyReLU(0.2))
-    average = WeightAverage(network, recipe.average_decay, every=recipe.average_every)
+    average = WeightEMA(network, recipe.ema_decay, every=recipe.ema_every)
     images = torch.randn(64, 1, 8, 8)
     for _ in range(10):
         with torch.no_grad():

@@ -1,17 +1,16 @@
 import pytest
 import torch
 
-from improved_gan.models import PlacedDiscriminator
-from improved_gan.recipes import Recipe, mnist, mnist_best, mnist_fast, mnist_game
-from improved_gan.techniques import grid_positions
+from improved_gan.label_spreading import LayoutConvDiscriminator, grid_positions
+from improved_gan.recipes import Recipe, mnist, mnist_graph, mnist_graph_two_rounds, mnist_short
 
 
 def test_the_settings_of_the_released_experiment() -> None:
     recipe = mnist()
-    assert (recipe.num_labels, recipe.epochs, recipe.batch_size, recipe.num_start_images) == (100, 300, 100, 500)
-    assert (recipe.learning_rate, recipe.decay_share, recipe.adam_betas) == (0.003, 0, (0.5, 0.999))
-    assert recipe.average_decay == 0.9999
-    assert recipe.include_labelled
+    assert (recipe.num_labels, recipe.epochs, recipe.batch_size, recipe.init_batch_size) == (100, 300, 100, 500)
+    assert (recipe.learning_rate, recipe.lr_decay_fraction, recipe.adam_betas) == (0.003, 0, (0.5, 0.999))
+    assert recipe.ema_decay == 0.9999
+    assert recipe.include_labeled
     assert recipe.precision == "auto"
     discriminator = recipe.discriminator()
     assert [noise.std for noise in discriminator.noises] == [0.3, 0.5, 0.5, 0.5, 0.5, 0.5]
@@ -30,25 +29,27 @@ def test_another_budget_is_not_in_the_paper() -> None:
 
 
 def test_with_very_few_labels_the_generator_has_two_turns() -> None:
-    assert [mnist_game(labels).generator_steps for labels in (20, 50, None)] == [2, 1, 1]
+    assert [mnist_short(labels).generator_steps for labels in (20, 50, None)] == [2, 1, 1]
     assert mnist(20).generator_steps == 1  # as released
 
 
-@pytest.mark.parametrize("recipe", [mnist_fast(), mnist_best(), mnist_game()], ids=lambda recipe: recipe.name)
+@pytest.mark.parametrize(
+    "recipe", [mnist_graph(), mnist_graph_two_rounds(), mnist_short()], ids=lambda recipe: recipe.name
+)
 def test_our_own_recipes_are_permutation_invariant_and_compared_with_the_same_figure(recipe: Recipe) -> None:
     assert recipe.paper == mnist().paper
     assert recipe.load_data is mnist().load_data
-    if recipe.guessing is not None and recipe.guessing.reach is None:
-        assert recipe.guessing.duration <= 0.5  # many guesses by pixels are wrong, and are forgotten
+    if recipe.pseudo_labeling is not None and recipe.pseudo_labeling.max_displacement is None:
+        assert recipe.pseudo_labeling.active_fraction <= 0.5  # many guesses by pixels are wrong, and are forgotten
     images = torch.rand(3, 1, 28, 28)
     discriminator = recipe.discriminator().eval()
     order = torch.randperm(784)
     with torch.no_grad():
         expected = discriminator(images).logits
-        if isinstance(discriminator, PlacedDiscriminator):
-            assert recipe.deforming is not None
-            assert recipe.deforming.learn_positions
-            discriminator.place_(grid_positions(28, 28)[order])  # as they are learnt, see test_placed.py
+        if isinstance(discriminator, LayoutConvDiscriminator):
+            assert recipe.augmentation is not None
+            assert recipe.augmentation.learn_positions
+            discriminator.set_pixel_layout_(grid_positions(28, 28)[order])  # as they are learnt, see test_placed.py
         else:
             weight = discriminator.hidden[0].parametrizations.weight.original1
             weight.copy_(weight[:, order])

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from improved_gan.recipes.load_run import load_trained, recipe_of_run
 from improved_gan.recipes.own_code import code_of_run, is_file_of
-from improved_gan.recipes.trained import load_trained, recipe_of_run
 from improved_gan.training.errors import RunError
 from improved_gan.training.run_folder import RunFolder
 

@@ -6,7 +6,7 @@ import torch
 
 from improved_gan.recipes import digits
 from improved_gan.recipes.experiment import Experiment
-from improved_gan.recipes.precision import fastest, settled
+from improved_gan.recipes.precision import fastest_precision, resolve_precision
 from improved_gan.recipes.registry import find_recipe
 
 CPU = torch.device("cpu")
@@ -26,8 +26,8 @@ def test_bfloat16_where_the_processor_has_units_for_it(
     monkeypatch: pytest.MonkeyPatch, units: dict[str, object], precision: str
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: units)
-    assert fastest(CPU) == precision
-    assert settled(find_recipe("cifar10"), CPU).precision == precision
+    assert fastest_precision(CPU) == precision
+    assert resolve_precision(find_recipe("cifar10"), CPU).precision == precision
 
 
 @pytest.mark.parametrize("supported", [True, False])
@@ -36,19 +36,19 @@ def test_a_gpu_is_asked_without_emulation(monkeypatch: pytest.MonkeyPatch, suppo
     monkeypatch.setattr(
         torch.cuda, "is_bf16_supported", lambda including_emulation=True: asked.append(including_emulation) or supported
     )
-    assert fastest(torch.device("cuda")) == ("bfloat16" if supported else "float32")
+    assert fastest_precision(torch.device("cuda")) == ("bfloat16" if supported else "float32")
     assert asked == [False]
 
 
 def test_a_run_that_goes_on_keeps_its_precision_and_a_decided_one_stays() -> None:
-    assert settled(find_recipe("cifar10"), CPU, begun="float32").precision == "float32"
-    assert settled(digits(), CPU, begun="bfloat16").precision == "float32"
+    assert resolve_precision(find_recipe("cifar10"), CPU, begun="float32").precision == "float32"
+    assert resolve_precision(digits(), CPU, begun="bfloat16").precision == "float32"
 
 
 def test_an_experiment_is_decided_and_says_so() -> None:
     experiment = Experiment.prepare(
         replace(digits(), precision="auto"), seed=1, split_seed=1, data_folder=None, device="cpu"
     )
-    assert experiment.recipe.precision == fastest(CPU)
-    assert json.loads(json.dumps(experiment.settings()))["values"]["precision"] == fastest(CPU)
-    assert experiment.schedule().precision == getattr(torch, fastest(CPU))
+    assert experiment.recipe.precision == fastest_precision(CPU)
+    assert json.loads(json.dumps(experiment.settings()))["values"]["precision"] == fastest_precision(CPU)
+    assert experiment.schedule().precision == getattr(torch, fastest_precision(CPU))

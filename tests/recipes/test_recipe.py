@@ -5,7 +5,7 @@ import json
 import pytest
 
 from improved_gan.recipes import RecipeError, digits
-from improved_gan.recipes.recipe import described
+from improved_gan.recipes.recipe import to_jsonable
 
 
 def test_everything_is_described_in_words_and_numbers() -> None:
@@ -13,14 +13,14 @@ def test_everything_is_described_in_words_and_numbers() -> None:
     described_again = json.loads(text)
     assert described_again["objective"]["unsupervised_weight"] == 0.5
     assert described_again["objective"]["generator_loss"]["variant"] == "released-mnist"
-    assert described_again["generator"]["call"] == "improved_gan.models.dense.DenseGenerator"
+    assert described_again["generator"]["call"] == "improved_gan.networks.dense.DenseGenerator"
     assert described_again["adam_betas"] == [0.5, 0.999]
     assert "0x" not in text, "an address would differ from run to run"
 
 
 def test_described_keeps_what_tells_two_settings_apart() -> None:
-    assert described(functools.partial(pow, 2)) != described(functools.partial(pow, 3))
-    assert described({"a": (1, 2)}) == {"a": [1, 2]}
+    assert to_jsonable(functools.partial(pow, 2)) != to_jsonable(functools.partial(pow, 3))
+    assert to_jsonable({"a": (1, 2)}) == {"a": [1, 2]}
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_described_keeps_what_tells_two_settings_apart() -> None:
         ({"epochs": 0}, "epochs must be positive; got 0"),
         ({"learning_rate": -1.0}, "learning_rate must be positive"),
         ({"num_labels": -1}, "num_labels must be positive, or 0 for none"),
-        ({"decay_share": 1.5}, r"decay_share must lie in 0\.\.1; got 1\.5"),
+        ({"lr_decay_fraction": 1.5}, r"lr_decay_fraction must lie in 0\.\.1; got 1\.5"),
         ({"precision": "float8"}, "float32, bfloat16, auto; got 'float8'"),
     ],
 )

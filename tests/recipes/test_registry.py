@@ -24,7 +24,7 @@ def test_by_name_with_a_budget() -> None:
     [
         ("minst", "did you mean mnist"),
         ("digit", "did you mean digits"),
-        ("xyz", "there are digits, digits-labels-alone, mnist."),
+        ("xyz", "there are digits, digits-supervised, mnist."),
     ],
 )
 def test_unknown_names_are_answered_with_the_nearest(name: str, message: str) -> None:

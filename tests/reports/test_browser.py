@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from improved_gan.reports.evidence import gather
-from improved_gan.reports.page import Shown, render
-from improved_gan.reports.run_record import read_runs
+from improved_gan.reports.evaluate_run import gather
+from improved_gan.reports.page import Demo, render
+from improved_gan.reports.run_log import read_runs
 
 pytestmark = pytest.mark.slow
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -20,7 +20,7 @@ FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 def address(small_runs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> str:
     runs = read_runs(list(small_runs.values()))
     shown = [
-        Shown(run, gather(run, data_folder=None, device="cpu", say=lambda _: None, warn=pytest.fail, trust=True))
+        Demo(run, gather(run, data_folder=None, device="cpu", say=lambda _: None, warn=pytest.fail, trust=True))
         for run in runs
     ]
     path = tmp_path_factory.mktemp("report") / "report.html"

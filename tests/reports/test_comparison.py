@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from improved_gan.reports.comparison import compare, flatten, groups
-from improved_gan.reports.run_record import RunRecord, read_runs
+from improved_gan.reports.run_log import RunRecord, read_runs
 
 
 def record(name: str, **settings: object) -> RunRecord:

@@ -4,11 +4,11 @@ import pytest
 
 from improved_gan.reports.comparison import Group
 from improved_gan.reports.curves import Panel, panels
-from improved_gan.reports.run_record import RunRecord, read_runs
+from improved_gan.reports.run_log import RunRecord, read_runs
 
 
 def record(*reports: dict) -> RunRecord:
-    return RunRecord(Path("run"), "run", {}, tuple({"step": 1, "alarms": [], **one} for one in reports), 0, {})
+    return RunRecord(Path("run"), "run", {}, tuple({"step": 1, "diagnostics": [], **one} for one in reports), 0, {})
 
 
 def by_title(found: list[Panel]) -> dict[str, Panel]:
@@ -41,7 +41,7 @@ def test_entries_of_one_quantity_share_a_panel_and_unknown_ones_get_their_own() 
         "discriminator/real_probability": 0.9,
         "discriminator/generated_probability": 0.1,
         "generator/own_term": 2.0,
-        "test/wrong": 3,
+        "test/num_errors": 3,
     }
     found = by_title(panels([record(reports)], []))
     assert [line.name for line in found["Probability of being real, says the discriminator"].lines] == [
@@ -83,7 +83,7 @@ def test_a_validation_error_is_called_that() -> None:
         "epoch": 1,
         "seconds": 1.0,
         "validation/error": 0.25,
-        "validation/wrong": 5,
+        "validation/num_errors": 5,
         "discriminator/supervised": 1.0,
     }
     found = by_title(panels([record(reports)], [Group("alone", (0,))]))

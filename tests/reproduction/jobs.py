@@ -27,7 +27,7 @@ for epoch in range(done + 1, int(words["--epochs"]) + 1):
     wrong = 100 - epoch + int(words["--seed"])
     report = {"epoch": epoch, "epochs": int(words["--epochs"]), "step": epoch, "seconds": 60.0 * epoch}
     with log.open("a") as file:
-        file.write(json.dumps(report | {"test/wrong": wrong, "test/error": wrong / 500}) + "\\n")
+        file.write(json.dumps(report | {"test/num_errors": wrong, "test/error": wrong / 500}) + "\\n")
     (folder / "checkpoints" / f"step-{epoch:08d}.safetensors").touch()
     if asked.is_set():
         sys.exit(130)
@@ -63,7 +63,7 @@ def fill(one: Job, *, wrong: int, epoch: int = 2, checkpoint: bool = True) -> No
     RunFolder(one.folder)._write(settings, (), None)
     for number in range(1, epoch + 1):
         report = {"epoch": number, "epochs": one.epochs, "step": 12 * number, "seconds": 30.0 * number}
-        report |= {"test/wrong": wrong, "test/error": wrong / 500, "discriminator/supervised": 0.1 * number}
+        report |= {"test/num_errors": wrong, "test/error": wrong / 500, "discriminator/supervised": 0.1 * number}
         RunFolder(one.folder).append_log(report)
     if checkpoint:
         (one.folder / "checkpoints" / f"step-{12 * epoch:08d}.safetensors").touch()

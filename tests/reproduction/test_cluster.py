@@ -13,7 +13,7 @@ import pytest
 
 from improved_gan.reproduction import cluster
 from improved_gan.reproduction.cluster import ClusterPool
-from improved_gan.reproduction.runs import look
+from improved_gan.reproduction.runs import read_status
 from improved_gan.training.errors import RunError
 from improved_gan.training.run_folder import RunFolder
 from tests.reproduction.jobs import job
@@ -48,7 +48,7 @@ def workers(tmp_path: Path) -> Iterator[tuple[Path, list["subprocess.Popen[bytes
 @pytest.mark.slow
 def test_a_stop_saves_and_a_killed_workers_run_goes_on_elsewhere(workers, tmp_path: Path, monkeypatch) -> None:
     address, processes = workers
-    monkeypatch.setattr(cluster, "_STOP_TIMEOUT", 1e9)  # a stop that only ran out of patience would hang here
+    monkeypatch.setattr(cluster, "_STOP_TIMEOUT", 1e9)  # a stop that only ran out of n_iter_no_change would hang here
     one = job(tmp_path / "out", epochs=60)
     one.group.mkdir(parents=True)
 
@@ -56,16 +56,16 @@ def test_a_stop_saves_and_a_killed_workers_run_goes_on_elsewhere(workers, tmp_pa
     pool._client.wait_for_workers(2, timeout=120)
     assert pool.num_slots == 2
     pool.submit(one)
-    until(lambda: look(one).epoch >= 10)
+    until(lambda: read_status(one).epoch >= 10)
     pool.stop()
-    assert look(one).state == "part"
+    assert read_status(one).state == "part"
     assert not RunFolder(one.folder).is_locked()
     assert list((one.folder / "checkpoints").iterdir())
 
     pool = ClusterPool(str(address), out=tmp_path / "out", threads=None, device="cpu")
     pool.submit(one)
-    stopped_at = look(one).epoch
-    until(lambda: look(one).epoch > stopped_at)
+    stopped_at = read_status(one).epoch
+    until(lambda: read_status(one).epoch > stopped_at)
     busy = {address: len(keys) for address, keys in pool._client.processing().items()}
     pids = pool._client.run(__import__("os").getpid)
     victim = next(process for process in processes if process.pid == pids[max(busy, key=busy.get)])
@@ -74,15 +74,15 @@ def test_a_stop_saves_and_a_killed_workers_run_goes_on_elsewhere(workers, tmp_pa
     until(lambda: outcomes.extend(pool.finished()) or outcomes)
     pool.stop()
     assert [outcome.how for outcome in outcomes] == ["done"]
-    assert look(one).state == "done"
-    assert one.beside("log").read_text().count("continuing at step") == 2  # after the stop, and after the kill
+    assert read_status(one).state == "done"
+    assert one.sidecar_path("log").read_text().count("continuing at step") == 2  # after the stop, and after the kill
     epochs = [report["epoch"] for report in RunFolder(one.folder).read_log()]
     assert epochs == list(range(10, 61, 10))
 
 
 @pytest.mark.slow
 def test_the_command_spreads_a_table_over_the_workers(workers, tmp_path: Path) -> None:
-    words = ["reproduce", "--recipe", "digits", "--splits", "2", "--epochs", "1", "--out", str(tmp_path / "out")]
+    words = ["reproduce", "--recipe", "digits", "--num-splits", "2", "--epochs", "1", "--out", str(tmp_path / "out")]
     command = [sys.executable, "-m", "improved_gan", *words, "--scheduler", str(workers[0]), "--device", "cpu"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -118,8 +118,8 @@ def test_a_run_that_dask_gives_up_is_kept_as_failed_and_a_lost_scheduler_is_one_
     outcomes = []
     until(lambda: outcomes.extend(pool.finished()) or outcomes)
     assert [outcome.how for outcome in outcomes] == ["failed"]
-    assert look(one).state == "failed"
-    assert look(one).failure.startswith("TypeError on the cluster: divmod expected 2 arg")
+    assert read_status(one).state == "failed"
+    assert read_status(one).failure.startswith("TypeError on the cluster: divmod expected 2 arg")
     monkeypatch.undo()
     pool.submit(other)
     until(lambda: RunFolder(other.folder).is_locked())
@@ -128,7 +128,7 @@ def test_a_run_that_dask_gives_up_is_kept_as_failed_and_a_lost_scheduler_is_one_
         until(lambda: pool.finished() or pool.num_slots == 0)
     with pytest.raises(RunError, match="lost the scheduler"):
         pool.stop()
-    assert look(other).state != "failed"
+    assert read_status(other).state != "failed"
     assert not caplog.records
     until(lambda: not RunFolder(other.folder).is_locked())
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from improved_gan.data import load_digits
-from improved_gan.data.dataset import unit_range
-from improved_gan.recipes.trained import load_trained
+from improved_gan.data.dataset import to_float01
+from improved_gan.recipes.load_run import load_trained
 from improved_gan.reproduction.ensembles import average_probabilities, ensemble_wrong
 from improved_gan.training.checkpoints import newest_checkpoint
 from improved_gan.training.run_folder import RunFolder
@@ -17,7 +17,7 @@ from tests.reproduction.jobs import job
 def test_probabilities_are_averaged_not_logits(trained_run: Path) -> None:
     test = load_digits().test
     one = average_probabilities([trained_run], test, device="cpu", warn=pytest.fail)
-    logits = load_trained(trained_run, warn=pytest.fail).discriminator(unit_range(test.images)).logits
+    logits = load_trained(trained_run, warn=pytest.fail).discriminator(to_float01(test.images)).logits
     referee = logits.detach().double().numpy()
     referee = 2.718281828459045 ** (referee - referee.max(1, keepdims=True))
     referee /= referee.sum(1, keepdims=True)
@@ -32,7 +32,7 @@ def test_the_answer_is_kept_until_a_member_is_trained_anew(trained_run: Path, tm
         shutil.copytree(trained_run, one.folder)
     wrong, total = ensemble_wrong(jobs, load_digits, device="cpu", warn=pytest.fail)
     last = json.loads((trained_run / "log.jsonl").read_text().splitlines()[-1])
-    assert (wrong, total) == (last["test/wrong"], 500)  # two equal models are as good as one
+    assert (wrong, total) == (last["test/num_errors"], 500)  # two equal models are as good as one
 
     def not_again():
         raise AssertionError("computed again")

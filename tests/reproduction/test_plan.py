@@ -26,21 +26,21 @@ def test_table_1_has_a_run_for_each_budget_split_and_model(tmp_path: Path) -> No
 
 
 def test_a_job_is_the_command_line_of_train(tmp_path: Path) -> None:
-    options = RunOptions(epochs=7, precision="bfloat16", data=Path("/data"), score_with="inception")
+    options = RunOptions(epochs=7, precision="bfloat16", data=Path("/data"), eval_network="inception")
     job = of_table("mnist", tmp_path, labels=[100], options=options).all_jobs()[1]
     assert job.arguments(threads=3, device="cpu") == [
         *["train", "mnist", "--labels", "100", "--seed", "2", "--split-seed", "2"],
         *["--out", str(tmp_path / "mnist-100" / "split-2-seed-2"), "--threads", "3", "--save-every", "60.0"],
-        *["--epochs", "7", "--precision", "bfloat16", "--data", "/data", "--score-with", "inception"],
+        *["--epochs", "7", "--precision", "bfloat16", "--data", "/data", "--eval-network", "inception"],
         *["--device", "cpu"],
     ]
 
 
 def test_the_papers_figures_stay_beside_a_variant_for_the_same_data_only(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setitem(RECIPES, "mnist-best", mnist)
-    best = of_table("mnist", tmp_path, recipe="mnist-best", labels=[100])
-    assert [(row.recipe, row.one.mean) for row in best.table.rows] == [("mnist-best", 93)]
-    assert of_table(None, tmp_path, recipe="mnist-best").table.name == "mnist"
+    monkeypatch.setitem(RECIPES, "mnist-graph-two-rounds", mnist)
+    best = of_table("mnist", tmp_path, recipe="mnist-graph-two-rounds", labels=[100])
+    assert [(row.recipe, row.one.mean) for row in best.table.rows] == [("mnist-graph-two-rounds", 93)]
+    assert of_table(None, tmp_path, recipe="mnist-graph-two-rounds").table.name == "mnist"
     own = of_table("mnist", tmp_path, recipe="digits")
     assert [(row.labels, row.one) for row in own.table.rows] == [(50, None)]
     assert "not in the paper" in own.table.title
@@ -87,10 +87,10 @@ def test_what_does_not_fit_is_told(tmp_path: Path, table: str, changes: dict, me
 
 
 def test_models_of_a_split_are_one_job_where_their_game_can_be_mapped(tmp_path: Path) -> None:
-    together = of_table("mnist", tmp_path, labels=[100], models=3).common_jobs()
+    together = of_table("mnist", tmp_path, labels=[100], models=3).grouped_jobs()
     assert [(job.split, job.model, job.models) for job in together] == [(1, 1, 3), (2, 1, 3)]
     words = together[1].arguments(threads=1, device="cuda:0")
-    assert words[words.index("--models") + 1] == "3"
+    assert words[words.index("--num-models") + 1] == "3"
     assert words[words.index("--out") + 1] == str(tmp_path / "mnist-100")
     assert words[words.index("--seed") + 1] == words[words.index("--split-seed") + 1] == "2"
     apart = of_table("mnist", tmp_path, labels=[100], models=3).all_jobs()
@@ -98,12 +98,12 @@ def test_models_of_a_split_are_one_job_where_their_game_can_be_mapped(tmp_path: 
         job.folder for split in (1, 2) for job in apart if job.split == split
     ]
     assert (
-        of_table("mnist", tmp_path, labels=[100]).common_jobs() == of_table("mnist", tmp_path, labels=[100]).all_jobs()
+        of_table("mnist", tmp_path, labels=[100]).grouped_jobs() == of_table("mnist", tmp_path, labels=[100]).all_jobs()
     )
-    scored = of_table("mnist", tmp_path, labels=[100], models=3, options=RunOptions(score_with="inception"))
-    assert {job.models for job in scored.common_jobs()} == {1}
+    scored = of_table("mnist", tmp_path, labels=[100], models=3, options=RunOptions(eval_network="inception"))
+    assert {job.models for job in scored.grouped_jobs()} == {1}
     cifar10 = of_table("cifar10", tmp_path, models=2)
-    assert {job.models for job in cifar10.common_jobs()} == {2}
-    assert {job.models for job in cifar10.common_jobs(convolutions=False)} == {1}
+    assert {job.models for job in cifar10.grouped_jobs()} == {2}
+    assert {job.models for job in cifar10.grouped_jobs(convolutions=False)} == {1}
     ablations = of_table("ablations", tmp_path, models=2)  # minibatch discrimination compares rows
-    assert {job.models for job in ablations.common_jobs()} == {1}
+    assert {job.models for job in ablations.grouped_jobs()} == {1}

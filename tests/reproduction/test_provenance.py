@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from improved_gan.reproduction.provenance import commit, made_by, note_start
-from improved_gan.reproduction.writing import as_json
+from improved_gan.reproduction.provenance import commit, made_by, record_start
+from improved_gan.reproduction.table_formats import as_json
 from tests.reproduction.jobs import fill, plan
 
 
@@ -44,7 +44,7 @@ def test_every_run_that_has_begun_says_what_it_was_made_on(tmp_path: Path, monke
     whole = plan(tmp_path)
     first, second, _ = whole.all_jobs()
     fill(first, wrong=3)
-    first.beside("machine.json").write_text(json.dumps({"machine": "abacus", "threads": 2, "starts": [None]}))
+    first.sidecar_path("machine.json").write_text(json.dumps({"machine": "abacus", "threads": 2, "starts": [None]}))
     fill(second, wrong=4)
     monkeypatch.setattr("sys.argv", ["pytest", "-q"])
     assert made_by(whole)["command"] is None
@@ -64,7 +64,7 @@ def test_notes_that_are_damaged_are_nothing_and_stop_nothing(content: str, tmp_p
     whole = plan(tmp_path)
     first = whole.all_jobs()[0]
     fill(first, wrong=3)
-    first.beside("machine.json").write_text(content)
+    first.sidecar_path("machine.json").write_text(content)
     (first.folder / "recipe.json").write_text(content)
     runs = made_by(whole)["runs"]
     assert set(runs) <= {"digits-50/split-1-seed-1"}
@@ -85,5 +85,5 @@ def test_a_start_that_nobody_noted_is_not_claimed(before, begun: bool, earlier: 
     file = tmp_path / "machine.json"
     if before is not None:
         file.write_text(before)
-    noted = note_start(file, {"threads": 2}, begun=begun)
+    noted = record_start(file, {"threads": 2}, begun=begun)
     assert noted == {"threads": 2, "starts": [*earlier, {"threads": 2, "commit": commit()}]}

@@ -6,8 +6,8 @@ import pytest
 from improved_gan.recipes import RECIPES
 from improved_gan.reproduction.plan import Job
 from improved_gan.reproduction.results import NO_RECIPE, collect
+from improved_gan.reproduction.table_formats import notes
 from improved_gan.reproduction.tables import TABLES
-from improved_gan.reproduction.writing import notes
 from improved_gan.training.errors import RunError
 from tests.reproduction.jobs import fill, plan
 
@@ -21,7 +21,7 @@ def test_one_model_a_split(tmp_path: Path) -> None:
     for one, wrong in zip(whole.all_jobs()[:2], (20, 30), strict=True):
         fill(one, wrong=wrong)
     third = whole.all_jobs()[2]
-    third.beside("failed.json").write_text(json.dumps({"message": "diverged"}))
+    third.sidecar_path("failed.json").write_text(json.dumps({"message": "diverged"}))
     one, ensemble = collect(whole, no_ensemble)
     assert one.begun == {}
     assert one.values == {1: 20, 2: 30}
@@ -31,7 +31,7 @@ def test_one_model_a_split(tmp_path: Path) -> None:
     assert one.failures == {"split-3-seed-3": "diverged"}
     assert one.difference is None
     assert ensemble.values == {}
-    assert ensemble.note == "needs 2 models a split, there are 1 (--seeds)"
+    assert ensemble.note == "needs 2 models a split, there are 1 (--num-seeds)"
 
 
 def test_a_split_has_the_value_of_its_first_model_however_many_there_are(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_an_error_in_percent_comes_from_the_report_too(tmp_path: Path, monkeypat
 def _done(job: Job):
     from improved_gan.reproduction.runs import Run
 
-    return Run(job, "done", {"test/wrong": 25, "test/error": 0.05, "seconds": 60.0, "epoch": 2, "step": 24})
+    return Run(job, "done", {"test/num_errors": 25, "test/error": 0.05, "seconds": 60.0, "epoch": 2, "step": 24})
 
 
 def test_without_a_recipe_the_cells_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

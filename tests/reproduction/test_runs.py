@@ -1,7 +1,7 @@
 import json
 from pathlib import Path
 
-from improved_gan.reproduction.runs import last_report, look
+from improved_gan.reproduction.runs import last_report, read_status
 from tests.data.mutations import mutations
 from tests.reproduction.jobs import fill, job
 
@@ -12,17 +12,17 @@ def test_states_of_a_run(tmp_path: Path) -> None:
     fill(done, wrong=9)
     fill(unsaved, wrong=9, checkpoint=False)  # killed between the last report and the last checkpoint
     fill(failed, wrong=9, epoch=1)
-    failed.beside("failed.json").write_text(json.dumps({"code": 1, "message": "diverged"}))
-    assert [look(one).state for one in (waiting, part, done, unsaved, failed)] == [
+    failed.sidecar_path("failed.json").write_text(json.dumps({"code": 1, "message": "diverged"}))
+    assert [read_status(one).state for one in (waiting, part, done, unsaved, failed)] == [
         *("waiting", "part", "done", "part", "failed"),
     ]
-    assert look(failed).failure == "diverged"
-    assert [look(one).epoch for one in (waiting, part, done)] == [0, 1, 2]
+    assert read_status(failed).failure == "diverged"
+    assert [read_status(one).epoch for one in (waiting, part, done)] == [0, 1, 2]
 
 
 def test_a_run_made_longer_is_no_longer_done(tmp_path: Path) -> None:
     fill(job(tmp_path), wrong=9)
-    assert look(job(tmp_path, epochs=3)).state == "part"
+    assert read_status(job(tmp_path, epochs=3)).state == "part"
 
 
 def test_the_last_whole_report_counts(tmp_path: Path) -> None:
@@ -41,12 +41,12 @@ def test_any_wrong_byte_in_a_runs_files_is_a_state(tmp_path: Path) -> None:
     log, states = one.folder / "log.jsonl", set()
     for damaged in mutations(log.read_bytes(), 200):
         log.write_bytes(damaged)
-        states.add(look(one).state)
+        states.add(read_status(one).state)
     assert states == {"done", "part"}
     log.unlink()
     for damaged in mutations(b'{"code": 1, "message": "diverged"}', 200):
-        one.beside("failed.json").write_bytes(damaged)
-        run = look(one)
+        one.sidecar_path("failed.json").write_bytes(damaged)
+        run = read_status(one)
         assert (run.state, "\n" in run.failure) in (("failed", False), ("part", False))
 
 
@@ -57,7 +57,7 @@ def test_of_several_models_the_one_that_is_least_far_counts(tmp_path: Path) -> N
         fill(first, wrong=9)
         fill(second, wrong=8, epoch=epoch)
     fill(waiting.single()[0], wrong=9)
-    assert [(look(one).state, look(one).epoch) for one in (waiting, part, done)] == [
+    assert [(read_status(one).state, read_status(one).epoch) for one in (waiting, part, done)] == [
         *[("waiting", 0), ("part", 1), ("done", 2)],
     ]
-    assert look(done).job == done
+    assert read_status(done).job == done

@@ -32,7 +32,7 @@ def test_bad_deviation(std: float) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
-def test_moments_of_a_normal_and_no_correlation_between_neighbours(dtype: torch.dtype) -> None:
+def test_moments_of_a_normal_and_no_correlation_between_neighbors(dtype: torch.dtype) -> None:
     noise = GaussianNoise(1.0)(torch.zeros(1_000_003, dtype=dtype)).double()  # not a multiple of four
     # Standard errors of the first four moments at a million draws: 0.001, 0.0014, 0.0039, 0.0098; five of each.
     expected = {1: (0.0, 0.005), 2: (1.0, 0.007), 3: (0.0, 0.02), 4: (3.0, 0.05)}

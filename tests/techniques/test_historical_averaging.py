@@ -127,7 +127,7 @@ def test_no_parameters() -> None:
 
 def test_swapped_arguments_are_answered_with_the_remedy() -> None:
     network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
-    with pytest.raises(TypeError, match=r"HistoricalAverage\(network\.parameters\(\)\); got Sequential.*WeightAverage"):
+    with pytest.raises(TypeError, match=r"HistoricalAverage\(network\.parameters\(\)\); got Sequential.*WeightEMA"):
         HistoricalAverage(network)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"got one of \(2, 2\): put it into \[\]"):
         HistoricalAverage(network[0].weight)

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from improved_gan.techniques import MinibatchDiscrimination, minibatch_similarity, two_sided_similarity
+from improved_gan.techniques import MinibatchDiscrimination, minibatch_similarity, real_and_generated_similarity
 from tests.oracles import minibatch
 
 VARIANTS = ["paper", "released"]
@@ -58,15 +58,15 @@ def test_autocast_does_not_round_the_rows_before_their_distances(variant: str) -
 
 def test_two_sided_means() -> None:
     real, generated = torch.randn(4, 3, 2, dtype=torch.float64), torch.randn(5, 3, 2, dtype=torch.float64)
-    of_real, of_generated = two_sided_similarity(real, generated)
+    of_real, of_generated = real_and_generated_similarity(real, generated)
     own, other = minibatch.similarity(real, include_self=False) / 3, minibatch.similarity(real, generated) / 5
     np.testing.assert_allclose(of_real, np.concatenate([own, other], 1))
     other, own = minibatch.similarity(generated, real) / 4, minibatch.similarity(generated, include_self=False) / 4
     np.testing.assert_allclose(of_generated, np.concatenate([other, own], 1))
     layer = MinibatchDiscrimination(6, 3, 2).double()
     features = torch.randn(4, 6, dtype=torch.float64), torch.randn(5, 6, dtype=torch.float64)
-    expected = two_sided_similarity(*(layer.project(f) for f in features))
-    for ours, f, e in zip(layer.two_sided(*features), features, expected, strict=True):
+    expected = real_and_generated_similarity(*(layer.project(f) for f in features))
+    for ours, f, e in zip(layer.compares_real_and_generated(*features), features, expected, strict=True):
         torch.testing.assert_close(ours, torch.cat([f, e], 1))
 
 
@@ -116,7 +116,7 @@ def test_bad_use() -> None:
     with pytest.raises(ValueError, match="no self"):
         minibatch_similarity(x, x, include_self=False)
     with pytest.raises(ValueError, match="got 3 real, 1 generated"):
-        two_sided_similarity(x, x[:1])
+        real_and_generated_similarity(x, x[:1])
     with pytest.raises(ValueError, match="'paper' or 'released'; got 'theano'"):
         MinibatchDiscrimination(4, variant="theano")
     with pytest.raises(ValueError, match="num_kernels=0"):

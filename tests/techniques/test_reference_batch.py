@@ -19,7 +19,7 @@ GIVEN = {  # how a network of two inputs is given its reference, and called
 
 
 class Conditional(nn.Module):
-    """Latents (N, 3) and classes (N,) to (N, 4), normalised; or one block of it checkpointed."""
+    """Latents (N, 3) and classes (N,) to (N, 4), normalized; or one block of it checkpointed."""
 
     def __init__(self, *, again: bool | None = None) -> None:
         super().__init__()

@@ -10,12 +10,12 @@ from tests.oracles import losses
 @given(seed=st.integers(0, 1000), classes=st.integers(1, 6), scale=st.sampled_from([0.1, 1.0, 10.0]))
 def test_agrees_with_the_full_softmax(seed: int, classes: int, scale: float) -> None:
     generator = torch.Generator().manual_seed(seed)
-    labelled, unlabelled, generated = (
+    labeled, unlabeled, generated = (
         scale * torch.randn(n, classes, generator=generator, dtype=torch.float64) for n in (4, 5, 6)
     )
     labels = torch.randint(classes, (4,), generator=generator)
-    expected = losses.semi_supervised(labelled, labels, unlabelled, generated)
-    ours = semi_supervised_losses(labelled, labels, unlabelled, generated)
+    expected = losses.semi_supervised(labeled, labels, unlabeled, generated)
+    ours = semi_supervised_losses(labeled, labels, unlabeled, generated)
     assert [loss.item() for loss in ours] == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 

@@ -83,7 +83,7 @@ def change_a_weight(wrapped: ReferenceBatch) -> None:
         wrapped.network[0].weight.mul_(2)
 
 
-def take_an_optimiser_step(wrapped: ReferenceBatch) -> None:
+def take_an_optimizer_step(wrapped: ReferenceBatch) -> None:
     wrapped(torch.randn(2, 7)).sum().backward()
     torch.optim.Adam(wrapped.parameters(), lr=0.1).step()
 
@@ -101,7 +101,7 @@ def change_the_reference(wrapped: ReferenceBatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [change_a_weight, take_an_optimiser_step, load_another, assign_another, change_the_reference]
+    "change", [change_a_weight, take_an_optimizer_step, load_another, assign_another, change_the_reference]
 )
 def test_kept_statistics_are_never_stale(wrapped: ReferenceBatch, change: object) -> None:
     latents = torch.randn(4, 7)

@@ -137,7 +137,7 @@ def test_bad_use() -> None:
         weight_norm(nn.ReLU())
     with pytest.raises(ValueError, match="groups=2"):
         weight_norm(nn.ConvTranspose2d(4, 4, 3, groups=2))
-    with pytest.raises(ValueError, match="parametrised already"):
+    with pytest.raises(ValueError, match="parametrized already"):
         weight_norm(weight_norm(nn.Linear(2, 2)))
     with pytest.raises(ValueError, match="scale must be positive; got 0"):
         weight_norm(nn.Linear(2, 2), scale=0.0)

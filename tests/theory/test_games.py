@@ -52,17 +52,17 @@ def test_follows_the_gradient_of_the_costs(start: tuple[float, float], weight: f
 
 def test_is_what_the_technique_does_under_sgd() -> None:
     players = [torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in (0.5, 2.5)]
-    histories = [HistoricalAverage([player]) for player in players]
-    optimiser = torch.optim.SGD(players, lr=0.02)
+    parameter_averages = [HistoricalAverage([player]) for player in players]
+    optimizer = torch.optim.SGD(players, lr=0.02)
     for _ in range(200):
-        for history in histories:
+        for history in parameter_averages:
             history.update()
         x, y = players
         value = (torch.where(x < 0, x, x * x) - 1) * (y - 1)
-        costs = value + 0.1 * histories[0].penalty(), -value + 0.1 * histories[1].penalty()
+        costs = value + 0.1 * parameter_averages[0].penalty(), -value + 0.1 * parameter_averages[1].penalty()
         for player, cost in zip(players, costs, strict=True):
             (player.grad,) = torch.autograd.grad(cost, player, retain_graph=True)
-        optimiser.step()
+        optimizer.step()
     ours = trajectory((0.5, 2.5), weight=0.1, step_size=0.02, num_steps=200)[-1]
     np.testing.assert_allclose(ours, [float(player.detach()) for player in players], rtol=1e-12)
 

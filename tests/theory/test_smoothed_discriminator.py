@@ -5,14 +5,14 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
 from improved_gan.theory.mixture import Mixture
-from improved_gan.theory.smoothed_discriminator import generator_pull, optimal_discriminator, train_discriminators
+from improved_gan.theory.smoothed_discriminator import generator_gradient, optimal_discriminator, train_discriminators
 
 DATA, GENERATOR = Mixture((1.0,), (1.5,), (0.6,)), Mixture((0.5, 0.5), (-2.0, 1.0), (0.5, 0.8))
 
 
 @settings(deadline=None)
 @given(p=st.floats(0.01, 10), q=st.floats(0.01, 10), alpha=st.floats(0.6, 1), beta=st.floats(0, 0.4))
-def test_optimum_minimises_the_smoothed_cross_entropy(p: float, q: float, alpha: float, beta: float) -> None:
+def test_optimum_minimizes_the_smoothed_cross_entropy(p: float, q: float, alpha: float, beta: float) -> None:
     def loss(d: float) -> float:
         real = alpha * np.log(d) + (1 - alpha) * np.log(1 - d)
         return -p * real - q * (beta * np.log(d) + (1 - beta) * np.log(1 - d))
@@ -30,17 +30,17 @@ def test_pull_is_the_slope_of_log_d(alpha: float, beta: float) -> None:
         return np.log(optimal_discriminator(p, q, positive_target=alpha, negative_target=beta))
 
     x, h = np.linspace(-3, 3, 31), 1e-5
-    ours = generator_pull(x, DATA, GENERATOR, positive_target=alpha, negative_target=beta)
+    ours = generator_gradient(x, DATA, GENERATOR, positive_target=alpha, negative_target=beta)
     np.testing.assert_allclose(ours, (log_d(x + h) - log_d(x - h)) / (2 * h), rtol=1e-5, atol=1e-6)
 
 
 def test_only_beta_takes_the_pull_away_where_the_data_are_absent() -> None:
     x = np.linspace(-6, -2, 9)
-    plain = generator_pull(x, DATA, GENERATOR, positive_target=1.0)
-    np.testing.assert_array_equal(generator_pull(x, DATA, GENERATOR, positive_target=0.6), plain)
+    plain = generator_gradient(x, DATA, GENERATOR, positive_target=1.0)
+    np.testing.assert_array_equal(generator_gradient(x, DATA, GENERATOR, positive_target=0.6), plain)
     assert np.all(plain > 4)
-    assert np.all(np.abs(generator_pull(x, DATA, GENERATOR, negative_target=0.1)) < 1e-4)
-    assert np.isfinite(generator_pull(1e4, DATA, GENERATOR))
+    assert np.all(np.abs(generator_gradient(x, DATA, GENERATOR, negative_target=0.1)) < 1e-4)
+    assert np.isfinite(generator_gradient(1e4, DATA, GENERATOR))
 
 
 def test_trained_networks_come_to_the_optimum() -> None:

@@ -1,10 +1,10 @@
 import torch
 
-from improved_gan.theory.threads import one_thread
+from improved_gan.theory.threads import single_threaded
 
 
 def test_the_number_of_threads_comes_back_also_after_an_error() -> None:
-    @one_thread()
+    @single_threaded()
     def fail() -> None:
         assert torch.get_num_threads() == 1
         raise RuntimeError

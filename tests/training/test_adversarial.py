@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from improved_gan.models import ImageNetDiscriminator
+from improved_gan.networks import ImageNetDiscriminator
 from improved_gan.techniques import (
     MinibatchDiscrimination,
     divergence_generator_loss,
@@ -25,22 +25,22 @@ def test_labels_are_k_plus_one_classes_beside_the_game(batch: Images) -> None:
     generator, discriminator = Identity(), Pixels()
     objective = Adversarial(supervised_weight=2.0, adversarial_weight=0.5)
     terms = objective.discriminator_terms(generator, discriminator, batch)
-    real = probability(logits(discriminator, batch.unlabelled_images))
+    real = probability(logits(discriminator, batch.unlabeled_images))
     generated = probability(logits(discriminator, generator.drawn[0]))
     game = -np.log(real).mean() - np.log(1 - generated).mean()
     assert terms.losses["adversarial"].item() == pytest.approx(0.5 * game)
-    of_labelled = logits(discriminator, batch.labelled_images)
-    right = np.exp(of_labelled)[range(4), batch.labels] / np.exp(of_labelled).sum(1)
+    of_labeled = logits(discriminator, batch.labeled_images)
+    right = np.exp(of_labeled)[range(4), batch.labels] / np.exp(of_labeled).sum(1)
     assert terms.losses["supervised"].item() == pytest.approx(-2 * np.log(right).mean())
-    wrong = (of_labelled.argmax(1) != batch.labels.numpy()).mean()
-    assert terms.monitors["labelled_error"].item() == pytest.approx(wrong)
+    wrong = (of_labeled.argmax(1) != batch.labels.numpy()).mean()
+    assert terms.monitors["labeled_error"].item() == pytest.approx(wrong)
 
 
 def test_smoothing_moves_the_real_target_only(batch: Images) -> None:
     generator, discriminator = Identity(), Pixels()
     objective = Adversarial(discriminator_loss=partial(smoothed_discriminator_loss, positive_target=0.7))
     terms = objective.discriminator_terms(generator, discriminator, batch)
-    real = probability(logits(discriminator, batch.unlabelled_images))
+    real = probability(logits(discriminator, batch.unlabeled_images))
     generated = probability(logits(discriminator, generator.drawn[0]))
     expected = -(0.7 * np.log(real) + 0.3 * np.log(1 - real)).mean() - np.log(1 - generated).mean()
     assert terms.losses["adversarial"].item() == pytest.approx(expected)
@@ -51,7 +51,7 @@ def test_feature_matching_joins_the_generators_cost(batch: Images) -> None:
     generator, discriminator = Identity(), Pixels()
     objective = Adversarial(generator_loss=minimax_generator_loss, matching_weight=3.0)
     terms = objective.generator_terms(generator, discriminator, batch)
-    difference = batch.fresh_images.mean(0) - generator.drawn[0].mean(0)
+    difference = batch.matching_images.mean(0) - generator.drawn[0].mean(0)
     assert terms.losses["feature_matching"].item() == pytest.approx(3 * difference.square().sum().item())
     generated = probability(logits(discriminator, generator.drawn[0]))
     assert terms.losses["adversarial"].item() == pytest.approx(np.log(1 - generated).mean())
@@ -60,13 +60,13 @@ def test_feature_matching_joins_the_generators_cost(batch: Images) -> None:
 def test_monitors_are_what_they_are_called(batch: Images) -> None:
     generator, discriminator = Identity(), Pixels()
     monitors = Adversarial().discriminator_terms(generator, discriminator, batch).monitors
-    real, generated = (images.flatten(1).numpy() for images in (batch.unlabelled_images, generator.drawn[0]))
+    real, generated = (images.flatten(1).numpy() for images in (batch.unlabeled_images, generator.drawn[0]))
     distances = [np.linalg.norm(rows - np.roll(rows, 1, 0), axis=1).mean() for rows in (real, generated)]
     assert monitors["real_distance"].item() == pytest.approx(distances[0], rel=1e-5)
     assert monitors["generated_distance"].item() == pytest.approx(distances[1], rel=1e-5)
     apart = np.linalg.norm(real.mean(0) - generated.mean(0)) / distances[0]
     assert monitors["feature_distance"].item() == pytest.approx(apart, rel=1e-5)
-    called_real = probability(logits(discriminator, batch.unlabelled_images)) > 0.5
+    called_real = probability(logits(discriminator, batch.unlabeled_images)) > 0.5
     called_generated = probability(logits(discriminator, generator.drawn[0])) < 0.5
     assert monitors["accuracy"].item() == pytest.approx((called_real.mean() + called_generated.mean()) / 2)
 

@@ -1,4 +1,4 @@
-"""The loop as a whole, on the digits: reports, samples, alarms, a clean stop, and going on bit for bit."""
+"""The loop as a whole, on the digits: reports, samples, diagnostics, a clean stop, and going on bit for bit."""
 
 import io
 import json
@@ -16,16 +16,16 @@ import pytest
 import torch
 from rich.console import Console
 
-from improved_gan.models import Generator
+from improved_gan.networks import Generator
 from improved_gan.recipes import digits
 from improved_gan.recipes.experiment import Experiment
 from improved_gan.training import Adversarial
 from improved_gan.training.checkpoints import load_newest
 from improved_gan.training.errors import DivergedError, InterruptedRunError, RunError
-from improved_gan.training.interruption import StopRequest
 from improved_gan.training.loop import train
 from improved_gan.training.reporting import Reporter
 from improved_gan.training.run_folder import RunFolder
+from improved_gan.training.signals import StopRequest
 
 EPOCHS = 6
 Score = Callable[[Generator], dict[str, float]]
@@ -45,14 +45,14 @@ class StopAfter(StopRequest):
 
 
 def run(
-    path: Path, *, stop_after: int | None = None, score: Score | None = None, score_every: int = 0, **changes: object
+    path: Path, *, stop_after: int | None = None, score: Score | None = None, eval_every: int = 0, **changes: object
 ) -> dict[str, torch.Tensor]:
     """Train the digits in `path`, from where it stands; the final state."""
-    settings = {"epochs": EPOCHS, "decay_share": 0.5, "report_every": 2, "sample_every": 3, **changes}
+    settings = {"epochs": EPOCHS, "lr_decay_fraction": 0.5, "report_every": 2, "sample_every": 3, **changes}
     recipe = replace(digits(), **settings)
     experiment = Experiment.prepare(recipe, seed=1, split_seed=1, data_folder=None, device="cpu")
     folder = RunFolder(path)
-    folder.claim(experiment.settings())
+    folder.create_or_match(experiment.settings())
     fingerprint = folder.recipe()["fingerprint"]
     state = experiment.start()
     tensors = load_newest(folder.checkpoints, fingerprint=fingerprint, warn=pytest.fail)
@@ -66,7 +66,7 @@ def run(
             state,
             experiment.batches(state),
             recipe.objective,
-            experiment.schedule(save_every_seconds=1e9, score_every=score_every),
+            experiment.schedule(save_every_seconds=1e9, eval_every=eval_every),
             folder=folder,
             fingerprint=fingerprint,
             evaluate=experiment.evaluate,
@@ -103,7 +103,7 @@ def test_the_run_folder_holds_what_it_should(uninterrupted: tuple[Path, dict[str
     log = log_without_time(path)
     assert [line["epoch"] for line in log] == [2, 4, 6]
     assert [line["step"] for line in log] == [24, 48, 72]
-    assert {"discriminator/supervised", "generator/feature_matching", "test/error", "alarms"} <= set(log[0])
+    assert {"discriminator/supervised", "generator/feature_matching", "test/error", "diagnostics"} <= set(log[0])
     assert sorted(file.name for file in (path / "samples").iterdir()) == ["epoch-0003.png", "epoch-0006.png"]
     assert [file.name for file in (path / "checkpoints").iterdir()] == ["step-00000072.safetensors"]
     assert any((path / "tensorboard").iterdir())
@@ -219,7 +219,7 @@ def test_samples_are_scored_at_their_epochs_and_at_the_end_without_moving_the_ru
         seen.append(generator.training)
         return {"samples/inception_score": 2.5}
 
-    assert_same(without_time(run(tmp_path, score=score, score_every=4)), without_time(uninterrupted[1]))
+    assert_same(without_time(run(tmp_path, score=score, eval_every=4)), without_time(uninterrupted[1]))
     scored = [line["epoch"] for line in log_without_time(tmp_path) if "samples/inception_score" in line]
     assert scored == [4, EPOCHS]
     assert len(seen) == 2
@@ -234,12 +234,12 @@ def test_a_run_that_ends_while_samples_are_scored_goes_on_there(
             raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            run(tmp_path, score=killed, score_every=4)
+            run(tmp_path, score=killed, eval_every=4)
         newest = max(file.name for file in (tmp_path / "checkpoints").iterdir())
         assert newest == f"step-{12 * epochs:08d}.safetensors"
         if epochs == 4:
             with pytest.raises(InterruptedRunError):
-                run(tmp_path, score=lambda _: {"samples/inception_score": 2.5}, score_every=4, stop_after=1)
+                run(tmp_path, score=lambda _: {"samples/inception_score": 2.5}, eval_every=4, stop_after=1)
     assert_same(without_time(run(tmp_path)), without_time(uninterrupted[1]))
     log = log_without_time(tmp_path)
     assert [line["step"] for line in log] == [24, 48, 72]
@@ -250,7 +250,7 @@ def test_a_run_that_ends_while_samples_are_scored_goes_on_there(
 def test_a_run_is_not_resumed_with_another_technique_set(tmp_path: Path) -> None:
     run(tmp_path, epochs=1)
     before = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*") if file.is_file()}
-    for changes in ({"objective": Adversarial()}, {"historical_weight": 0.1}, {"generator_average_decay": 0.9}):
+    for changes in ({"objective": Adversarial()}, {"historical_averaging_weight": 0.1}, {"generator_ema_decay": 0.9}):
         with pytest.raises(RunError, match=next(iter(changes))):
             run(tmp_path, epochs=1, **changes)
     assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*") if file.is_file()} == before

@@ -5,23 +5,23 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from improved_gan.models import Discriminator, Generator, Judgement
+from improved_gan.label_spreading.virtual_adversarial_objective import VirtualAdversarialObjective
+from improved_gan.networks import Discriminator, DiscriminatorOutput, Generator
 from improved_gan.techniques import feature_matching_loss
 from improved_gan.training import Adversarial, Objective, SemiSupervised
-from improved_gan.training.objectives import LabelsAlone
-from improved_gan.training.regularised import Regularised
+from improved_gan.training.objectives import SupervisedBaseline
 from tests.oracles import losses
 
 
 @dataclass
 class Images:
-    labelled_images: Tensor
+    labeled_images: Tensor
     labels: Tensor
-    unlabelled_images: Tensor
-    fresh_images: Tensor
-    guessed_images: Tensor | None = None
-    guesses: Tensor | None = None
-    deform: None = None
+    unlabeled_images: Tensor
+    matching_images: Tensor
+    pseudo_labeled_images: Tensor | None = None
+    pseudo_labels: Tensor | None = None
+    augment: None = None
 
 
 class Identity(Generator):
@@ -46,9 +46,9 @@ class Pixels(Discriminator):
         super().__init__()
         self.num_logits, self.layer = num_logits, nn.Linear(4, num_logits or 1).double()
 
-    def forward(self, images: Tensor) -> Judgement:
+    def forward(self, images: Tensor) -> DiscriminatorOutput:
         logits = self.layer(images.flatten(1))
-        return Judgement(logits if self.num_logits else logits[:, 0], images.flatten(1))
+        return DiscriminatorOutput(logits if self.num_logits else logits[:, 0], images.flatten(1))
 
 
 @pytest.fixture
@@ -63,13 +63,17 @@ def logits(discriminator: Pixels, images: Tensor) -> np.ndarray:
 
 def test_guessed_labels_are_one_more_term_and_leave_the_others_alone(batch: Images) -> None:
     generator, discriminator = Identity(), Pixels()
-    guessed = replace(batch, guessed_images=torch.randn(3, 1, 2, 2).double(), guesses=torch.tensor([2, 0, 1]))
+    guessed = replace(
+        batch, pseudo_labeled_images=torch.randn(3, 1, 2, 2).double(), pseudo_labels=torch.tensor([2, 0, 1])
+    )
     torch.manual_seed(0)
     plain = SemiSupervised(supervised_weight=2.0).discriminator_terms(generator, discriminator, batch).losses
     torch.manual_seed(0)
     terms = SemiSupervised(supervised_weight=2.0).discriminator_terms(generator, discriminator, guessed).losses
-    expected = torch.nn.functional.cross_entropy(discriminator(guessed.guessed_images).logits, guessed.guesses)
-    assert terms.pop("guessed").item() == pytest.approx(2 * expected.item())
+    expected = torch.nn.functional.cross_entropy(
+        discriminator(guessed.pseudo_labeled_images).logits, guessed.pseudo_labels
+    )
+    assert terms.pop("pseudo_label").item() == pytest.approx(2 * expected.item())
     assert {name: value.item() for name, value in terms.items()} == pytest.approx(
         {name: value.item() for name, value in plain.items()}
     )
@@ -79,9 +83,9 @@ def test_semi_supervised_terms_are_the_weighted_losses_of_section_5(batch: Image
     generator, discriminator = Identity(), Pixels()
     terms = SemiSupervised(supervised_weight=2.0).discriminator_terms(generator, discriminator, batch)
     supervised, unsupervised = losses.semi_supervised(
-        logits(discriminator, batch.labelled_images),
+        logits(discriminator, batch.labeled_images),
         batch.labels,
-        logits(discriminator, batch.unlabelled_images),
+        logits(discriminator, batch.unlabeled_images),
         logits(discriminator, generator.drawn[0]),
     )
     assert terms.losses["supervised"].item() == pytest.approx(2 * supervised)
@@ -92,10 +96,10 @@ def test_semi_supervised_terms_are_the_weighted_losses_of_section_5(batch: Image
 def test_monitors_say_how_sure_the_discriminator_is(batch: Images) -> None:
     generator, discriminator = Identity(), Pixels()
     monitors = SemiSupervised().discriminator_terms(generator, discriminator, batch).monitors
-    real = 1 - losses.class_probabilities(logits(discriminator, batch.unlabelled_images))[:, -1]
-    wrong = logits(discriminator, batch.labelled_images).argmax(1) != batch.labels.numpy()
+    real = 1 - losses.class_probabilities(logits(discriminator, batch.unlabeled_images))[:, -1]
+    wrong = logits(discriminator, batch.labeled_images).argmax(1) != batch.labels.numpy()
     assert monitors["real_probability"].item() == pytest.approx(real.mean())
-    assert monitors["labelled_error"].item() == pytest.approx(wrong.mean())
+    assert monitors["labeled_error"].item() == pytest.approx(wrong.mean())
 
 
 def test_feature_matching_uses_the_fresh_images_and_new_latents(batch: Images) -> None:
@@ -103,7 +107,7 @@ def test_feature_matching_uses_the_fresh_images_and_new_latents(batch: Images) -
     objective = SemiSupervised(generator_loss=feature_matching_loss)
     objective.discriminator_terms(generator, discriminator, batch)
     terms = objective.generator_terms(generator, discriminator, batch)
-    expected = losses.feature_matching(batch.fresh_images.flatten(1), generator.drawn[1].flatten(1), "paper")
+    expected = losses.feature_matching(batch.matching_images.flatten(1), generator.drawn[1].flatten(1), "paper")
     assert terms.losses["feature_matching"].item() == pytest.approx(expected)
     assert not torch.equal(generator.drawn[0], generator.drawn[1])
 
@@ -119,7 +123,7 @@ def test_adversarial_terms(batch: Images, num_logits: int | None) -> None:
         values = logits(discriminator, images)
         return values if num_logits is None else np.log(np.exp(values).sum(1))
 
-    real, fake, again = (as_one(images) for images in (batch.unlabelled_images, *generator.drawn))
+    real, fake, again = (as_one(images) for images in (batch.unlabeled_images, *generator.drawn))
     assert d_term == pytest.approx(losses.discriminator(real, fake))
     assert g_term == pytest.approx(-losses.log_sigmoid(again).mean())
 
@@ -136,11 +140,18 @@ def test_each_player_gets_gradients_of_its_own_terms_only(batch: Images, objecti
 
 @pytest.mark.parametrize(
     "objective",
-    [SemiSupervised(), Adversarial(supervised_weight=1.0, matching_weight=1.0), LabelsAlone(), Regularised()],
+    [
+        SemiSupervised(),
+        Adversarial(supervised_weight=1.0, matching_weight=1.0),
+        SupervisedBaseline(),
+        VirtualAdversarialObjective(),
+    ],
     ids=lambda one: type(one).__name__,
 )
 def test_losses_of_double_precision_stay_in_it(batch: Images, objective: Objective) -> None:
-    guessed = replace(batch, guessed_images=torch.randn(3, 1, 2, 2).double(), guesses=torch.tensor([2, 0, 1]))
+    guessed = replace(
+        batch, pseudo_labeled_images=torch.randn(3, 1, 2, 2).double(), pseudo_labels=torch.tensor([2, 0, 1])
+    )
     generator, discriminator = Identity().double(), Pixels()
     for terms in (
         objective.discriminator_terms(generator, discriminator, guessed),

@@ -4,7 +4,7 @@ import pytest
 
 from improved_gan.training.report_line import read_report_line
 
-LINE = {"epoch": 1, "epochs": 2, "step": 20, "seconds": 1.5, "test/error": 0.5, "alarms": []}
+LINE = {"epoch": 1, "epochs": 2, "step": 20, "seconds": 1.5, "test/error": 0.5, "diagnostics": []}
 
 
 def test_a_report_comes_as_it_was_written() -> None:
@@ -25,10 +25,10 @@ def test_a_report_comes_as_it_was_written() -> None:
         {"test/error": "0.5"},
         {"test/error": 10**400},
         {"seconds": []},
-        {"alarms": {}},
-        {"alarms": [1]},
-        {"alarms": [{"name": "won"}]},
-        {"alarms": [{"name": "won", "message": None}]},
+        {"diagnostics": {}},
+        {"diagnostics": [1]},
+        {"diagnostics": [{"name": "won"}]},
+        {"diagnostics": [{"name": "won", "message": None}]},
     ],
 )
 def test_what_is_of_another_kind_is_no_report(changes: dict[str, object]) -> None:

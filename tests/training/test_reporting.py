@@ -16,8 +16,8 @@ LINE = {
     "discriminator/real_probability": 0.7,
     "generator/feature_matching": 1.5,
     "test/error": 0.1,
-    "test/wrong": 50,
-    "alarms": [{"name": "generator collapsed", "message": "look at the grid"}],
+    "test/num_errors": 50,
+    "diagnostics": [{"name": "generator collapsed", "message": "look at the grid"}],
 }
 
 
@@ -28,7 +28,7 @@ def test_a_report_is_a_line_where_there_is_no_terminal_and_an_alarm_sounds_once(
         reporter.advance()
         reporter.report(LINE)
         reporter.report({**LINE, "epoch": 3, "step": 30})
-        reporter.report({**LINE, "epoch": 4, "step": 40, "alarms": []})
+        reporter.report({**LINE, "epoch": 4, "step": 40, "diagnostics": []})
         reporter.report({**LINE, "epoch": 5, "step": 50})
     text = screen.getvalue()
     assert text.count("epoch") == 4
@@ -41,7 +41,7 @@ def test_a_terminal_shows_a_bar_with_losses_and_time(tmp_path: Path) -> None:
     with Reporter(tmp_path, total_steps=4, first_step=1, console=console) as reporter:
         for _ in range(3):
             reporter.advance()
-        reporter.report({**LINE, "alarms": []})
+        reporter.report({**LINE, "diagnostics": []})
     text = screen.getvalue()
     assert "epoch 2/10  test error 10.00% (50 wrong)  D supervised 0.2500  G feature matching 1.5000" in text
     assert "4/4" in text
@@ -82,7 +82,7 @@ def made(seconds: float, num: int, *, terminal: bool = False, reports: int = 0) 
             clock.now += seconds
             reporter.advance(lambda: {"discriminator/supervised": 0.5, "generator/feature_matching": 2.0})
             if reports and step % reports == 0:
-                reporter.report({**LINE, "step": step, "alarms": []})
+                reporter.report({**LINE, "step": step, "diagnostics": []})
     return screen.getvalue().splitlines()
 
 
@@ -110,7 +110,7 @@ def test_reports_count_as_lines_and_say_how_long() -> None:
 def test_steps_in_common_show_the_losses_of_the_last_report() -> None:
     screen, clock = io.StringIO(), Clock()
     with Reporter(None, total_steps=99, first_step=0, console=Console(file=screen, width=200), clock=clock) as reporter:
-        reporter.report({**LINE, "alarms": []})
+        reporter.report({**LINE, "diagnostics": []})
         for _ in range(20):
             clock.now += 5.0
             reporter.advance()

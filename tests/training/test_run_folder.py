@@ -11,58 +11,58 @@ from improved_gan.training.run_folder import RunFolder
 SETTINGS = {"seed": 1, "epochs": 10, "rates": (0.5, 0.999)}
 
 
-def claim(path: Path, **changes: object) -> RunFolder:
+def create_or_match(path: Path, **changes: object) -> RunFolder:
     folder = RunFolder(path)
-    folder.claim({**SETTINGS, **changes}, extendable=("epochs",))
+    folder.create_or_match({**SETTINGS, **changes}, resumable_fields=("epochs",))
     return folder
 
 
 def test_the_same_settings_come_back_to_the_same_folder(tmp_path: Path) -> None:
-    first = claim(tmp_path / "run").recipe()
-    assert claim(tmp_path / "run").recipe() == first
+    first = create_or_match(tmp_path / "run").recipe()
+    assert create_or_match(tmp_path / "run").recipe() == first
     assert first["settings"]["rates"] == [0.5, 0.999]
 
 
 def test_a_run_may_be_made_longer_but_not_shorter(tmp_path: Path) -> None:
-    fingerprint = claim(tmp_path).recipe()["fingerprint"]
-    longer = claim(tmp_path, epochs=20).recipe()
+    fingerprint = create_or_match(tmp_path).recipe()["fingerprint"]
+    longer = create_or_match(tmp_path, epochs=20).recipe()
     assert longer["settings"]["epochs"] == 20
     assert longer["fingerprint"] == fingerprint
     with pytest.raises(RunError, match="started with epochs 20: give at least that"):
-        claim(tmp_path, epochs=15)
+        create_or_match(tmp_path, epochs=15)
 
 
 def test_another_run_is_refused_and_left_alone(tmp_path: Path) -> None:
-    before = claim(tmp_path).recipe_file.read_text()
+    before = create_or_match(tmp_path).recipe_file.read_text()
     with pytest.raises(RunError, match=r"holds another run \(seed: 1 there\): give its settings, or another --out"):
-        claim(tmp_path, seed=2)
+        create_or_match(tmp_path, seed=2)
     assert (tmp_path / "recipe.json").read_text() == before
 
 
 def test_a_recipe_that_is_only_worded_anew_goes_on(tmp_path: Path) -> None:
-    first = claim(tmp_path, values={"summary": "digits", "paper": "4%", "rate": 0.1}).recipe()
-    assert claim(tmp_path, values={"summary": "small digits", "paper": "none", "rate": 0.1}).recipe() == first
+    first = create_or_match(tmp_path, values={"summary": "digits", "paper": "4%", "rate": 0.1}).recipe()
+    assert create_or_match(tmp_path, values={"summary": "small digits", "paper": "none", "rate": 0.1}).recipe() == first
     with pytest.raises(RunError, match=r"holds another run \(rate: 0.1 there\)"):
-        claim(tmp_path, values={"summary": "digits", "paper": "4%", "rate": 0.2})
+        create_or_match(tmp_path, values={"summary": "digits", "paper": "4%", "rate": 0.2})
 
 
 def test_a_folder_of_other_things_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("precious")
     with pytest.raises(RunError, match="not empty and holds no run"):
-        claim(tmp_path)
+        create_or_match(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"settings": {}}'])
 def test_an_unreadable_recipe_is_told(tmp_path: Path, content: str) -> None:
-    claim(tmp_path)
+    create_or_match(tmp_path)
     (tmp_path / "recipe.json").write_text(content)
     with pytest.raises(RunError, match=r"no run folder: recipe\.json cannot be read"):
         RunFolder(tmp_path).recipe()
 
 
 def test_an_edited_recipe_is_noticed(tmp_path: Path) -> None:
-    folder = claim(tmp_path)
+    folder = create_or_match(tmp_path)
     content = json.loads(folder.recipe_file.read_text())
     content["settings"]["seed"] = 5
     folder.recipe_file.write_text(json.dumps(content))
@@ -78,11 +78,11 @@ def test_only_one_process_trains_in_a_folder(tmp_path: Path) -> None:
     ):
         pass
     with RunFolder(tmp_path).locked():
-        claim(tmp_path)
+        create_or_match(tmp_path)
 
 
 def test_the_log_rewinds_to_a_step_and_survives_a_torn_line(tmp_path: Path) -> None:
-    folder = claim(tmp_path)
+    folder = create_or_match(tmp_path)
     assert folder.read_log() == []
     for step in (10, 20, 30):
         folder.append_log({"epoch": step // 10, "step": step})
@@ -96,9 +96,9 @@ def test_the_log_rewinds_to_a_step_and_survives_a_torn_line(tmp_path: Path) -> N
 def test_a_run_says_its_precision(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     assert folder.precision() is None
-    folder.claim({"recipe": "digits", "values": {"precision": "bfloat16"}})
+    folder.create_or_match({"recipe": "digits", "values": {"precision": "bfloat16"}})
     assert folder.precision() == "bfloat16"
-    RunFolder(tmp_path / "older").claim({"recipe": "digits"})
+    RunFolder(tmp_path / "older").create_or_match({"recipe": "digits"})
     assert RunFolder(tmp_path / "older").precision() is None
 
 

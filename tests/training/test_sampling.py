@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from improved_gan.models import DenseGenerator
+from improved_gan.networks import DenseGenerator
 from improved_gan.training.sampling import grid, sample, to_uint8, write_png
 
 
@@ -42,7 +42,7 @@ def test_grid_places_every_image_enlarged_without_smoothing(channels: int) -> No
 
 
 def test_png_round_trip(tmp_path: Path) -> None:
-    for name, shape in (("grey", (1, 5, 4)), ("colour", (3, 5, 4))):
+    for name, shape in (("gray", (1, 5, 4)), ("color", (3, 5, 4))):
         image = torch.randint(0, 256, shape, dtype=torch.uint8)
         write_png(tmp_path / "new" / f"{name}.png", image)
         with Image.open(tmp_path / "new" / f"{name}.png") as opened:

@@ -2,11 +2,11 @@ import pytest
 import torch
 
 from improved_gan.data import Batches, LabelSplit, load_digits
-from improved_gan.models import ConvolutionalDiscriminator, ConvolutionalGenerator, DenseDiscriminator, DenseGenerator
-from improved_gan.techniques import WeightAverage
+from improved_gan.networks import ConvolutionalDiscriminator, ConvolutionalGenerator, DenseDiscriminator, DenseGenerator
+from improved_gan.techniques import WeightEMA
 from improved_gan.training import Optimizers, SemiSupervised, train_step
-from improved_gan.training.history import Histories, after_each_step
-from improved_gan.training.state import TrainingState, below
+from improved_gan.training.historical_averaging import ParameterAverages, after_each_step
+from improved_gan.training.state import TrainingState, with_prefix
 
 
 def fresh(hidden: int = 20) -> TrainingState:
@@ -16,7 +16,7 @@ def fresh(hidden: int = 20) -> TrainingState:
         torch.optim.Adam([p for p in network.parameters() if p.requires_grad], lr=1e-3, fused=True)
         for network in (discriminator, generator)
     ]
-    return TrainingState(generator, discriminator, Optimizers(*adams), WeightAverage(discriminator))
+    return TrainingState(generator, discriminator, Optimizers(*adams), WeightEMA(discriminator))
 
 
 def advance(state: TrainingState, steps: int) -> None:
@@ -49,9 +49,9 @@ def test_means_are_of_the_steps_since_the_last_report() -> None:
     state = fresh()
     for value in (1.0, 2.0, 6.0):
         state.add({"loss": torch.tensor(value)})
-    assert state.take_means() == {"loss": 3.0}
+    assert state.pop_means() == {"loss": 3.0}
     state.add({"loss": torch.tensor(10.0)})
-    assert state.take_means() == {"loss": 10.0}
+    assert state.pop_means() == {"loss": 10.0}
     assert state.step == 4
 
 
@@ -79,22 +79,22 @@ def test_another_network_is_refused() -> None:
 
 def test_below_takes_a_prefix_off() -> None:
     one = torch.ones(())
-    assert below({"a.b": one, "ab.c": one, "a.b.c": one}, "a") == {"b": one, "b.c": one}
+    assert with_prefix({"a.b": one, "ab.c": one, "a.b.c": one}, "a") == {"b": one, "b.c": one}
 
 
 def test_averaged_weights_of_the_generator_and_pasts_are_saved_and_resumed() -> None:
     def with_memory() -> TrainingState:
         state = fresh()
-        state.generator_average = WeightAverage(state.generator, 0.5)
-        after_each_step(state.optimizers.generator, state.generator_average.update)
-        state.histories = Histories(state.optimizers)
+        state.generator_ema = WeightEMA(state.generator, 0.5)
+        after_each_step(state.optimizers.generator, state.generator_ema.update)
+        state.parameter_averages = ParameterAverages(state.optimizers)
         return state
 
     whole = with_memory()
     advance(whole, 3)
     saved = {name: value.clone() for name, value in whole.tensors().items()}
-    assert int(saved["generator_average.num_updates"]) == 3
-    assert int(saved["histories.generator.num_updates"]) == 3
+    assert int(saved["generator_ema.num_updates"]) == 3
+    assert int(saved["parameter_averages.generator.num_updates"]) == 3
     advance(whole, 2)
     torch.manual_seed(99)
     resumed = with_memory()
@@ -106,13 +106,13 @@ def test_averaged_weights_of_the_generator_and_pasts_are_saved_and_resumed() -> 
 def test_samples_are_made_with_averaged_weights_where_they_are_kept() -> None:
     state = fresh()
     assert state.sampling_generator() is state.generator
-    state.generator_average = WeightAverage(state.generator, 0.5)
-    after_each_step(state.optimizers.generator, state.generator_average.update)
+    state.generator_ema = WeightEMA(state.generator, 0.5)
+    after_each_step(state.optimizers.generator, state.generator_ema.update)
     advance(state, 3)
     random = torch.get_rng_state()
     sampling = state.sampling_generator()
     assert torch.equal(random, torch.get_rng_state())
-    expected = state.generator_average.averaged(state.generator)
+    expected = state.generator_ema.averaged(state.generator)
     assert torch.equal(sampling.output.bias, expected.output.bias)
     assert not torch.equal(sampling.output.bias, state.generator.output.bias)
     assert sampling.training == state.generator.training
@@ -126,7 +126,7 @@ def test_samples_are_made_with_averaged_weights_where_they_are_kept() -> None:
 def test_convolutions_with_channels_innermost_continue_bit_for_bit() -> None:
     """The fused Adam walks weights and moments in the order of memory, a checkpoint has them in the usual order."""
 
-    def laid_out() -> TrainingState:
+    def isomap_embedding() -> TrainingState:
         networks = [
             ConvolutionalGenerator((1, 8, 8), latent_size=5, widths=(6,)),
             ConvolutionalDiscriminator((1, 8, 8), 10, widths=(6,)),
@@ -137,15 +137,15 @@ def test_convolutions_with_channels_innermost_continue_bit_for_bit() -> None:
             torch.optim.Adam([p for p in network.parameters() if p.requires_grad], lr=1e-3, fused=True)
             for network in networks[::-1]
         ]
-        return TrainingState(*networks, Optimizers(*adams), WeightAverage(networks[1]))
+        return TrainingState(*networks, Optimizers(*adams), WeightEMA(networks[1]))
 
-    whole = laid_out()
+    whole = isomap_embedding()
     assert any(not value.is_contiguous() for value in whole.discriminator.parameters())
     advance(whole, 2)
     saved = {name: value.clone() for name, value in whole.tensors().items()}
     advance(whole, 2)
     torch.manual_seed(99)
-    resumed = laid_out()
+    resumed = isomap_embedding()
     resumed.load(saved)
     assert same(resumed.tensors(), saved)
     advance(resumed, 2)

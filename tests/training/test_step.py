@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from improved_gan.data import Batches, LabelSplit, load_digits
-from improved_gan.models import DenseDiscriminator, DenseGenerator
+from improved_gan.networks import DenseDiscriminator, DenseGenerator
 from improved_gan.techniques import data_dependent_init_
 from improved_gan.training import Optimizers, SemiSupervised, train_step
 from tests.oracles.plain_port import plain_step

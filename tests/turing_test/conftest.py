@@ -25,7 +25,7 @@ POSTGRES = Path("/usr/lib/postgresql/15/bin")
 
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> StudyFolders:
-    """Thirty real pictures and thirty of each of two generators, 8 x 8, each kind bright in another colour."""
+    """Thirty real pictures and thirty of each of two generators, 8 x 8, each kind bright in another color."""
     root, generator = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
     for channel, name in enumerate(("real", "a", "b")):
         (root / name).mkdir()

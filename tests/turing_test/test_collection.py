@@ -38,7 +38,7 @@ def test_what_gives_the_answer_away_is_refused_or_told(tmp_path: Path, folders) 
     for k in range(20):
         Image.new("L", (16, 16), 10 * k).save(tmp_path / "g" / f"{k}.jpg")
     warnings = " ".join(gather(folders.real, {"g": tmp_path / "g"}, size=8).warnings)
-    for words in ("JPEG", "grey", "scaled to size"):
+    for words in ("JPEG", "gray", "scaled to size"):
         assert words in warnings
     assert gather(folders.real, folders.generated).warnings == []
 

@@ -11,8 +11,8 @@ def share(sums):
 
 def test_wilson_by_hand() -> None:
     z, p, n = 1.959963985, 0.524, 2000
-    centre, half = p + z**2 / (2 * n), z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    assert wilson(1048, 2000) == pytest.approx(((centre - half) / (1 + z**2 / n), (centre + half) / (1 + z**2 / n)))
+    center, half = p + z**2 / (2 * n), z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    assert wilson(1048, 2000) == pytest.approx(((center - half) / (1 + z**2 / n), (center + half) / (1 + z**2 / n)))
     assert np.isnan(wilson(0, 0)).all()
 
 

@@ -80,7 +80,7 @@ def test_modes_orientation_and_transparency(tmp_path: Path) -> None:
     exif[0x0112] = 6
     Image.new("RGB", (8, 4), "red").save(tmp_path / "turned.jpg", exif=exif)
     picture = read_picture(tmp_path / "turned.jpg")
-    assert (picture.image.size, picture.source_format, picture.is_grey) == ((4, 8), "JPEG", False)
+    assert (picture.image.size, picture.source_format, picture.is_gray) == ((4, 8), "JPEG", False)
 
 
 def test_what_is_served_has_no_metadata_and_one_length(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ def test_settings_can_be_stored() -> None:
     assert StudySettings.from_dict(settings.to_dict()) == settings
     assert settings.length == 57
     with pytest.raises(TuringTestError, match="newer version"):
-        StudySettings.from_dict({"colour": 1})
+        StudySettings.from_dict({"color": 1})
     older = {name: value for name, value in settings.to_dict().items() if name != "kinds"}
     assert StudySettings.from_dict(older).kinds == "fixed"  # as sessions were before kinds were drawn one by one
     assert [

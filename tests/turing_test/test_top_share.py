@@ -19,7 +19,7 @@ def test_the_mean_of_the_parts_is_the_log_of_the_inception_score() -> None:
 
 def test_all_three_forms_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("file,score\nx.png,1.5\ny.png,2\n")
-    (tmp_path / "b.csv").write_text("file,label,p(cat),p(dog),realness\nx.png,cat,1,0,0.5\ny.png,dog,0,1,0.5\n")
+    (tmp_path / "b.csv").write_text("file,label,p(cat),p(dog),real_score\nx.png,cat,1,0,0.5\ny.png,dog,0,1,0.5\n")
     (tmp_path / "c.json").write_text(json.dumps([{"file": "x.png", "score": 3}]))
     assert read_scores(tmp_path / "a.csv") == {"x.png": 1.5, "y.png": 2.0}
     assert read_scores(tmp_path / "b.csv")["x.png"] == pytest.approx(np.log(2))

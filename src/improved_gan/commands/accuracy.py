@@ -15,11 +15,11 @@ from rich.table import Table
 from rich.text import Text
 from torch import Tensor
 
+from improved_gan.active_learning.image_stream import ImageList
+from improved_gan.active_learning.query import rows_of
 from improved_gan.data.folder_layout import layout_of
 from improved_gan.data.image_sources import is_archive
 from improved_gan.data.labels_file import read_labels
-from improved_gan.labelling.choice import rows_of
-from improved_gan.labelling.reading import ImageList
 from improved_gan.reports.classification import class_scores, confusion, share_interval
 from improved_gan.training.reporting import say, warn
 
@@ -53,7 +53,7 @@ class Accuracy:
         matrix: (K, K) int64, rows are the true class.
         unknown: images of classes that the run does not know, by class.
         trained_on: images that the run was trained on, which are not counted.
-        unlabelled: images whose class is not known.
+        unlabeled: images whose class is not known.
     """
 
     source: str
@@ -61,7 +61,7 @@ class Accuracy:
     matrix: Tensor
     unknown: Counter[str]
     trained_on: int
-    unlabelled: int
+    unlabeled: int
 
     @property
     def images(self) -> int:
@@ -86,7 +86,7 @@ class Accuracy:
             "confusion": self.matrix.tolist(),
             "unknown_classes": dict(sorted(self.unknown.items())),
             "trained_on": self.trained_on,
-            "unlabelled": self.unlabelled,
+            "unlabeled": self.unlabeled,
         }
 
     def _class(self, place: int) -> dict[str, Any]:
@@ -145,13 +145,13 @@ def measure(predictions: Path, truth: Truth, class_names: Sequence[str], *, trai
         trained_on: SHA-256 of the images that the run was trained on.
     """
     codes = {name.strip(): code for code, name in enumerate(class_names)}
-    true, given, unknown, seen, unlabelled = [], [], Counter[str](), 0, 0
+    true, given, unknown, seen, unlabeled = [], [], Counter[str](), 0, 0
     rows = rows_of(predictions)
     next(rows)  # the header
     for row in rows:
         label = truth.classes.get(row[0])
         if label is None:
-            unlabelled += 1
+            unlabeled += 1
         elif row[-1] in trained_on:
             seen += 1
         elif label not in codes:
@@ -160,7 +160,7 @@ def measure(predictions: Path, truth: Truth, class_names: Sequence[str], *, trai
             true.append(codes[label])
             given.append(codes[row[1].strip()])
     matrix = confusion(torch.tensor(true, dtype=torch.int64), torch.tensor(given, dtype=torch.int64), len(class_names))
-    return Accuracy(truth.source, tuple(class_names), matrix, unknown, seen, unlabelled)
+    return Accuracy(truth.source, tuple(class_names), matrix, unknown, seen, unlabeled)
 
 
 def show_accuracy(found: Accuracy, console: Console) -> None:
@@ -181,8 +181,8 @@ def show_accuracy(found: Accuracy, console: Console) -> None:
         f"error {found.wrong / found.images:.2%}: {found.wrong} of {found.images} images wrong ({found.source}), "
         f"95% interval {low:.2%} to {high:.2%} (Wilson)",
     )
-    if found.unlabelled:
-        say(console, f"{found.unlabelled} images have no known class and are not counted")
+    if found.unlabeled:
+        say(console, f"{found.unlabeled} images have no known class and are not counted")
     console.print(_table(found), highlight=False)
     if len(found.class_names) > _MOST_CLASSES and found.wrong:
         say(console, "most frequent confusions, true class -> class given: " + _most_frequent(found))

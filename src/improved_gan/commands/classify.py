@@ -1,8 +1,8 @@
-"""`improved-gan classify`: label, class probabilities, realness and uncertainty of images, as CSV; a page to label.
+"""`improved-gan classify`: label, class probabilities, real_score and uncertainty of images, as CSV; a page to label.
 
 Where classes are known, the error; of single images, the label.
 
-Columns: file, label, p(CLASS) for each class (their sum is 1), realness (D(x), the probability that the image is real
+Columns: file, label, p(CLASS) for each class (their sum is 1), real_score (D(x), the probability that the image is real
 rather than generated; paper, section 5), entropy (of the class probabilities, in nats), sha256 (of the file).
 """
 
@@ -19,26 +19,26 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
+from improved_gan.active_learning.image_stream import Decode, ImageList
+from improved_gan.active_learning.predictions import Finished, Predictions
+from improved_gan.active_learning.uncertainty_sampling import entropy
 from improved_gan.commands.accuracy import Truth, truth_of
 from improved_gan.commands.classify_report import tell, tell_accuracy, tell_single
 from improved_gan.commands.classify_setup import check_classes, columns, decoder_of, identity, progress_bar
 from improved_gan.commands.review import ReviewOptions, write_review
 from improved_gan.commands.trust import trust_or_ask
-from improved_gan.data.dataset import DataError, unit_range
+from improved_gan.data.dataset import DataError, to_float01
+from improved_gan.data.folder_snapshot import recorded_path
 from improved_gan.data.image_pages import further_pages, pages_notice
 from improved_gan.data.image_sources import Read
-from improved_gan.data.in_order import in_chunks, in_order, num_workers
+from improved_gan.data.ordered_map import chunked, num_workers, ordered_map
 from improved_gan.data.range_watch import MEASURED, RangeWatch, uses_little
-from improved_gan.data.recorded_folder import recorded_path
 from improved_gan.data.value_range import ValueRange, stored_range
-from improved_gan.labelling.predictions import Finished, Predictions
-from improved_gan.labelling.reading import Decode, ImageList
-from improved_gan.labelling.uncertainty import entropy
-from improved_gan.recipes.trained import Trained, choose_device, load_trained
+from improved_gan.recipes.load_run import Trained, choose_device, load_trained
 from improved_gan.techniques import real_logit
 from improved_gan.training.errors import InterruptedRunError, RunError
-from improved_gan.training.interruption import StopRequest, listen_for_signals
 from improved_gan.training.reporting import say, warn
+from improved_gan.training.signals import StopRequest, catch_signals
 
 __all__ = ["run_classification"]
 
@@ -55,7 +55,7 @@ class _Read:
     further: dict[str, int] = field(default_factory=dict)  # pages beyond the first, by file
     good: list[tuple[str, str, Tensor]] = field(default_factory=list)  # file, sha256, (C, H, W) uint8
     bad: list[tuple[str, str]] = field(default_factory=list)
-    dark: list[tuple[str, bytes]] = field(default_factory=list)  # content of some that use few grey levels
+    dark: list[tuple[str, bytes]] = field(default_factory=list)  # content of some that use few gray levels
 
 
 def run_classification(
@@ -182,7 +182,7 @@ class _Classification:
         """All images; those whose row is there already are read and compared, not judged again."""
         if self.predictions.num_kept:
             say(self.console, f"continuing: {self.predictions.num_kept} images were done before")
-        with listen_for_signals() as self.stop, progress_bar(self.console) as progress:
+        with catch_signals() as self.stop, progress_bar(self.console) as progress:
             task = progress.add_task("classify", total=len(self.images))
             for batch in self._batches(workers, lambda num: progress.update(task, advance=num)):
                 self.predictions.append(judge(self.trained, batch))
@@ -191,7 +191,7 @@ class _Classification:
 
     def _batches(self, workers: int, advance: Callable[[int], object]) -> Iterator[list[tuple[str, str, Tensor]]]:
         waiting: list[tuple[str, str, Tensor]] = []
-        for read in in_order(self._read, in_chunks(self.images.stream(), _TOGETHER), workers=workers):
+        for read in ordered_map(self._read, chunked(self.images.stream(), _TOGETHER), workers=workers):
             advance(read.known + len(read.good) + len(read.bad))
             self.known, self.changed = self.known + read.known, self.changed + read.changed
             self._report(read.bad)
@@ -247,12 +247,12 @@ def judge(trained: Trained, batch: list[tuple[str, str, Tensor]]) -> list[list[s
     device = next(trained.discriminator.parameters()).device
     # Filled up with the images themselves, so that one that looks at its batch mates sees nothing strange.
     pixels = torch.stack([batch[place % len(batch)][2] for place in range(_BATCH)])
-    logits = trained.discriminator(unit_range(pixels.to(device))).logits[: len(batch)]
+    logits = trained.discriminator(to_float01(pixels.to(device))).logits[: len(batch)]
     log_probabilities = logits.double().log_softmax(1).cpu()
-    realness = torch.sigmoid(real_logit(logits)).cpu().tolist()
+    real_score = torch.sigmoid(real_logit(logits)).cpu().tolist()
     labels, uncertainties = log_probabilities.argmax(1).tolist(), entropy(log_probabilities).tolist()
     rows = []
     for index, (file, digest, _) in enumerate(batch):
-        numbers = [*log_probabilities[index].exp().tolist(), realness[index], uncertainties[index]]
+        numbers = [*log_probabilities[index].exp().tolist(), real_score[index], uncertainties[index]]
         rows.append([file, trained.class_names[labels[index]], *(f"{one:.6f}" for one in numbers), digest])
     return rows

@@ -10,7 +10,7 @@ from improved_gan.commands.trust import TrustOption
 __all__ = ["classify"]
 
 Labels = Annotated[
-    Path | None, typer.Option(help="Classes of images (CSV), for the error; --review: these are not shown, and kept.")
+    Path | None, typer.Option(help="Classes of images (CSV), for the error; --annotate: these are not shown, and kept.")
 ]
 Json = Annotated[Path | None, typer.Option(help="Write error, interval, confusion and recalls to this file.")]
 Values = Annotated[str | None, typer.Option(help="Values that are black and white, 0:4095; default: those of the run.")]
@@ -28,7 +28,7 @@ def classify(
         int | None, typer.Option(help="Write a page on which to label the N least certain images by hand.", min=1)
     ] = None,
     diverse: Annotated[
-        bool, typer.Option("--diverse", help="Choose them from the 10 N least certain, far from each other.")
+        bool, typer.Option("--diversity", help="Choose them from the 10 N least certain, far from each other.")
     ] = False,
     labels: Labels = None,
     json: Json = None,
@@ -48,12 +48,12 @@ def classify(
     cannot be used is reported, the others are done, and the exit code is 1.
 
     Examples: `improved-gan classify runs/folder holdout/`, `improved-gan classify runs/folder one.png`,
-    `improved-gan classify runs/mnist scans/ --fit --invert --out predictions.csv --review 100`.
+    `improved-gan classify runs/mnist scans/ --fit --invert --out predictions.csv --annotate 100`.
     """
     if review is None and diverse:
-        raise typer.BadParameter("--diverse belongs to --review N", param_hint="--review")
+        raise typer.BadParameter("--diversity belongs to --annotate N", param_hint="--annotate")
     if review is not None and out is None:
-        raise typer.BadParameter("the page is written beside the predictions: give --out CSV", param_hint="--review")
+        raise typer.BadParameter("the page is written beside the predictions: give --out CSV", param_hint="--annotate")
     from rich.console import Console
 
     from improved_gan.commands.classify import run_classification

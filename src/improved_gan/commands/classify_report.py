@@ -6,14 +6,14 @@ from pathlib import Path
 
 from rich.console import Console
 
+from improved_gan.active_learning.image_stream import ImageList
+from improved_gan.active_learning.predictions import Finished
+from improved_gan.active_learning.query import rows_of
 from improved_gan.commands.accuracy import Truth, measure, show_accuracy
+from improved_gan.data.folder_snapshot import hashes_of_part
 from improved_gan.data.image_sources import is_archive
-from improved_gan.data.recorded_folder import hashes_of_part
-from improved_gan.labelling.choice import rows_of
-from improved_gan.labelling.predictions import Finished
-from improved_gan.labelling.reading import ImageList
 from improved_gan.metrics.network import digest_of
-from improved_gan.recipes.trained import Trained
+from improved_gan.recipes.load_run import Trained
 from improved_gan.training.checkpoints import write_atomically
 from improved_gan.training.reporting import say
 
@@ -47,8 +47,8 @@ def tell_single(images: list[Path], predictions: Path, console: Console) -> None
     names = [name[2:-1] for name in next(rows) if name.startswith("p(")]
     for row in rows:
         if row[0] in single:
-            likeliest = Counter(dict(zip(names, map(float, row[2:]), strict=False))).most_common(3)
-            (label, probability), *others = likeliest
+            argmax_class = Counter(dict(zip(names, map(float, row[2:]), strict=False))).most_common(3)
+            (label, probability), *others = argmax_class
             rest = ", ".join(f"{name} {share:.1%}" for name, share in others)
             say(console, f"{row[0]}: {label}, probability {probability:.1%} (then {rest})")
 

@@ -6,10 +6,10 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from improved_gan.active_learning.image_stream import Decode, decoder
 from improved_gan.data.value_range import ValueRange
-from improved_gan.labelling.reading import Decode, decoder
 from improved_gan.metrics.network import digest_of
-from improved_gan.recipes.trained import Trained
+from improved_gan.recipes.load_run import Trained
 from improved_gan.training.errors import RunError
 from improved_gan.training.reporting import warn
 
@@ -38,12 +38,12 @@ def check_classes(trained: Trained, run: Path, console: Console) -> None:
         raise RunError(f"{run} was trained without classes, so it cannot classify: train it with labels")
     if (logits[:2] - trained.discriminator(pixels[:2]).logits).abs().max() > 1e-3 * logits.abs().max():
         warn(console, "this run compares the images of a batch (minibatch features): what it says of an image depends "
-                      "on those judged with it, here its 63 neighbours in order of name")  # fmt: skip
+                      "on those judged with it, here its 63 neighbors in order of name")  # fmt: skip
 
 
 def columns(trained: Trained) -> list[str]:
     """The header of the CSV file."""
-    return ["file", "label", *(f"p({name})" for name in trained.class_names), "realness", "entropy", "sha256"]
+    return ["file", "label", *(f"p({name})" for name in trained.class_names), "real_score", "entropy", "sha256"]
 
 
 def identity(trained: Trained, *, fit: bool, invert: bool, values: ValueRange | None) -> dict[str, object]:
@@ -62,7 +62,7 @@ def identity(trained: Trained, *, fit: bool, invert: bool, values: ValueRange | 
 
 
 def progress_bar(console: Console) -> Progress:
-    """Shown on a terminal only."""
+    """Demo on a terminal only."""
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn(), TextColumn("ETA"),
                TimeRemainingColumn(elapsed_when_finished=True))  # fmt: skip
     return Progress(*columns, console=console, disable=not console.is_terminal, speed_estimate_period=60)

@@ -1,7 +1,7 @@
 """`improved-gan demo`: what a GAN makes of fifty labels, beside what else there is, on the same splits.
 
 Real 8x8 digits, 50 labels, 500 test images, three label splits. The GAN classifier, the same network on the labels
-alone, and two semi-supervised classifiers of scikit-learn see the same labels and the same unlabelled images.
+alone, and two semi-supervised classifiers of scikit-learn see the same labels and the same unlabeled images.
 """
 
 import json
@@ -20,17 +20,17 @@ from rich.table import Table
 
 from improved_gan.data import Dataset, LabelSplit, load_digits
 from improved_gan.recipes import Recipe, digits
-from improved_gan.recipes.trained import load_trained
+from improved_gan.recipes.load_run import load_trained
 from improved_gan.training.checkpoints import write_atomically
 from improved_gan.training.errors import InterruptedRunError, RunError
-from improved_gan.training.interruption import listen_for_signals
 from improved_gan.training.reporting import say
 from improved_gan.training.run_folder import RunFolder
 from improved_gan.training.sampling import grid, sample, write_png
+from improved_gan.training.signals import catch_signals
 
 __all__ = ["NAMES", "run_demo"]
 
-TRAINED = {"GAN": "digits", "labels alone": "digits-labels-alone"}  # name -> recipe
+TRAINED = {"GAN": "digits", "labels alone": "digits-supervised"}  # name -> recipe
 NAMES = (*TRAINED, "LabelSpreading", "SelfTraining")
 
 
@@ -88,7 +88,7 @@ def _train_all(out: Path, epochs: int, splits: int, console: Console) -> dict[st
     waiting = [(name, seed) for name in TRAINED for seed in range(1, splits + 1)]
     running: dict[tuple[str, int], subprocess.Popen[str]] = {}
     lines: dict[tuple[str, int], dict[str, Any]] = {}
-    with listen_for_signals() as stop, _progress(console) as progress:
+    with catch_signals() as stop, _progress(console) as progress:
         bar = progress.add_task("training", total=len(waiting))
         try:
             while waiting or running:
@@ -103,7 +103,7 @@ def _train_all(out: Path, epochs: int, splits: int, console: Console) -> dict[st
                 for job in [job for job, process in running.items() if process.poll() is not None]:
                     lines[job] = _finish(running.pop(job), out / _folder(*job))
                     progress.advance(bar)
-                    say(console, f"{job[0]}, split {job[1]}: {lines[job]['test/wrong']} wrong")
+                    say(console, f"{job[0]}, split {job[1]}: {lines[job]['test/num_errors']} wrong")
         finally:
             for process in running.values():
                 process.terminate()  # it saves, and goes on from there the next time
@@ -147,7 +147,7 @@ def _progress(console: Console) -> Progress:
 
 
 def _result(last_lines: list[dict[str, Any]]) -> Result:
-    return Result([int(line["test/wrong"]) for line in last_lines], sum(line["seconds"] for line in last_lines))
+    return Result([int(line["test/num_errors"]) for line in last_lines], sum(line["seconds"] for line in last_lines))
 
 
 def _folder(name: str, seed: int) -> str:
@@ -171,11 +171,11 @@ def _arrays(data: Dataset, split: LabelSplit) -> tuple[np.ndarray, np.ndarray, n
 
 
 def _label_spreading(data: Dataset, split: LabelSplit) -> int:
-    """scikit-learn's LabelSpreading on a graph of nearest neighbours, its default number of them."""
+    """scikit-learn's LabelSpreading on a graph of nearest neighbors, its default number of them."""
     from sklearn.semi_supervised import LabelSpreading
 
     pixels, known, test_pixels, test_labels = _arrays(data, split)
-    with np.errstate(invalid="ignore"):  # images that no label reaches have no probabilities yet to normalise
+    with np.errstate(invalid="ignore"):  # images that no label reaches have no probabilities yet to normalize
         predicted = LabelSpreading(kernel="knn", max_iter=100).fit(pixels, known).predict(test_pixels)
     return int((predicted != test_labels).sum())
 
@@ -228,12 +228,12 @@ def _draw_curves(out: Path, splits: int) -> Path | None:
         return None
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     axes = figure.add_subplot()
-    for name, label, colour in (("GAN", "GAN", "C0"), ("labels alone", "same network, labels alone", "C1")):
+    for name, label, color in (("GAN", "GAN", "C0"), ("labels alone", "same network, labels alone", "C1")):
         for seed in range(1, splits + 1):
             log = RunFolder(out / _folder(name, seed)).read_log()
             errors = [100 * line["test/error"] for line in log]
             label = label if seed == 1 else "_another split"
-            axes.plot([line["epoch"] for line in log], errors, color=colour, label=label, linewidth=1.5)
+            axes.plot([line["epoch"] for line in log], errors, color=color, label=label, linewidth=1.5)
     axes.set(xlabel="epoch", ylabel="test error, %", title=f"8x8 digits, 50 labels, {splits} label splits")
     axes.set_ylim(0, 25)
     axes.grid(alpha=0.3)

@@ -16,9 +16,7 @@ import torch.distributed as dist
 from rich.console import Console
 
 from improved_gan import __version__
-from improved_gan.commands.feature_job import Job, bad_images, good_names
-from improved_gan.commands.score_card import show
-from improved_gan.commands.scoring import (
+from improved_gan.commands.evaluation_inputs import (
     Pictures,
     check_precision,
     choose_network,
@@ -27,6 +25,8 @@ from improved_gan.commands.scoring import (
     range_warnings,
     reading_with,
 )
+from improved_gan.commands.feature_extraction import Job, bad_images, good_names
+from improved_gan.commands.format_report import show
 from improved_gan.commands.trust import trust_or_ask
 from improved_gan.data.download import cache_folder
 from improved_gan.distributed import rank, world_size
@@ -36,7 +36,7 @@ from improved_gan.metrics.extraction import FeatureSet
 from improved_gan.metrics.feature_cache import FeatureCache
 from improved_gan.metrics.network import ScoringNetwork
 from improved_gan.metrics.statistics_file import read_statistics, statistics_bytes
-from improved_gan.recipes.trained import choose_device
+from improved_gan.recipes.load_run import choose_device
 from improved_gan.training.checkpoints import write_atomically
 from improved_gan.training.reporting import say
 

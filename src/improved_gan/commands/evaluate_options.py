@@ -27,7 +27,7 @@ def evaluate(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of a run's latents.", min=0, max=2**32 - 1)] = 0,
     by_name: Annotated[
-        bool, typer.Option("--by-name", help="Cut splits in order of name; default: a fixed random order.")
+        bool, typer.Option("--no-shuffle", help="Cut splits in order of name; default: a fixed random order.")
     ] = False,
     classifier: Annotated[
         str | None, typer.Option(help="In place of Inception: a run folder, or module:function of your own.")
@@ -38,7 +38,7 @@ def evaluate(
     precision: Annotated[
         str, typer.Option(help="Of Inception: float32, or bfloat16 where a check on the images allows it.")
     ] = "float32",
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out images that cannot be used.")] = False,
+    skip_bad: Annotated[bool, typer.Option("--skip-invalid", help="Leave out images that cannot be used.")] = False,
     json: Annotated[Path | None, typer.Option(help="Write the score card to this file.")] = None,
     save_statistics: Annotated[
         Path | None, typer.Option(help="Write mean and covariance to this .npz, for --reference.")

@@ -10,13 +10,13 @@ from typing import Any
 from rich.console import Console
 
 from improved_gan.commands.trust import trust_or_ask
-from improved_gan.export.card import card_of, markdown, versions
-from improved_gan.export.checking import largest_differences
 from improved_gan.export.errors import ExportError
-from improved_gan.export.portable import Portable, make_portable
-from improved_gan.export.program import FORMATS, captured
+from improved_gan.export.export_module import ExportSpec, make_export_module
+from improved_gan.export.model_card import card_of, markdown, versions
+from improved_gan.export.serialize import FORMATS, captured
+from improved_gan.export.verify import largest_differences
 from improved_gan.metrics.network import digest_of
-from improved_gan.recipes.trained import Trained, load_trained
+from improved_gan.recipes.load_run import Trained, load_trained
 from improved_gan.training.checkpoints import write_atomically
 from improved_gan.training.errors import RunError
 from improved_gan.training.reporting import say, warn
@@ -52,7 +52,7 @@ def run_export(
         raise ExportError(f"a file of format {format_} ends in {suffix}: give --out {out.with_suffix(suffix).name}")
     trained = load_trained(run, warn=partial(warn, console), trust=trust_or_ask(console, trust=trust))
     log = _finished_log(run, trained, unfinished=unfinished)
-    portable = make_portable(
+    portable = make_export_module(
         what,
         trained.generator,
         trained.discriminator,
@@ -94,13 +94,13 @@ def _finished_log(run: Path, trained: Trained, *, unfinished: bool) -> list[dict
         stands = f"step {trained.step}" + (f", after epoch {log[-1]['epoch']}" if log else "")
         raise RunError(
             f"{run} is not finished ({stands} of {epochs} epochs): run its train command again, or export it as it is "
-            "with --unfinished"
+            "with --allow-incomplete"
         )
     return log
 
 
 def _complete(
-    card: dict[str, Any], portable: Portable, file: Path, out: Path, *, differences: dict[str, float]
+    card: dict[str, Any], portable: ExportSpec, file: Path, out: Path, *, differences: dict[str, float]
 ) -> None:
     card["file"], card["bytes"] = out.name, file.stat().st_size
     card["sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -115,4 +115,4 @@ def _finish(card: dict[str, Any], out: Path, console: Console) -> None:
     say(console, f"{card['what']} in {out}: {card['input']['name']} {tuple(card['input']['shape'])} -> {names}")
     largest = max(card["largest_difference"].values())
     say(console, f"{card['bytes']:,} bytes, agrees with the run to {largest:.1e} in {card['checked_in']}")
-    say(console, f"model card: {out.with_suffix('.card.md')} and .card.json; its licence is for you to fill in")
+    say(console, f"model card: {out.with_suffix('.card.md')} and .card.json; its license is for you to fill in")

@@ -21,13 +21,13 @@ def export(
         str, typer.Option(help="Of images: nhwc (N, H, W, C), as Pillow and NumPy have them, or nchw.")
     ] = "nhwc",
     trust: TrustOption = False,
-    unfinished: Annotated[bool, typer.Option("--unfinished", help="Export a run that is not finished.")] = False,
+    unfinished: Annotated[bool, typer.Option("--allow-incomplete", help="Export a run that is not finished.")] = False,
 ) -> None:
     """Write a trained network as a file that needs none of this package, checked against it, with a model card.
 
     Preprocessing from uint8 is inside, resizing is not. Weight norm, batch norm and the reference batch are folded.
 
-    Example: `improved-gan export runs/mnist --what classifier --format onnx --out mnist.onnx`.
+    Example: `improved-gan export runs/mnist --head classifier --format onnx --out mnist.onnx`.
     """
     from rich.console import Console
 

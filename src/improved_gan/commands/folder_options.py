@@ -22,7 +22,7 @@ RecipeName = Annotated[
     str | None, typer.Argument(help="A recipe's name, or the path of a Python file that defines recipe().")
 ]
 Labels = Annotated[
-    str | None, typer.Option(help="Labelled images in all, the same number a class; `folder`: or a labels file, or 0.")
+    str | None, typer.Option(help="Labeled images in all, the same number a class; `folder`: or a labels file, or 0.")
 ]
 SplitSeed = Annotated[
     int | None, typer.Option(help="Decides which images have labels; default: the seed.", min=0, max=2**32 - 1)
@@ -30,9 +30,7 @@ SplitSeed = Annotated[
 Images = Annotated[Path | None, typer.Option(help="`folder`: your images, a folder or archive.")]
 NumLabels = Annotated[int | None, typer.Option(help="`folder`: use only so many of the labels, balanced.", min=1)]
 Size = Annotated[int | None, typer.Option(help="`folder`: 32, 64 or 128 pixels; default: by the images.")]
-Validation = Annotated[
-    float | None, typer.Option(help="`folder`: share of the labelled images held out; default: 0.2.")
-]
+Validation = Annotated[float | None, typer.Option(help="`folder`: share of the labeled images held out; default: 0.2.")]
 Values = Annotated[
     str | None, typer.Option(help="`folder`: values that are black and white, 0:4095, or percentiles, 0.5%:99.5%.")
 ]

@@ -1,4 +1,4 @@
-"""`improved-gan sample` with --interpolate, --film or --nearest: pictures that say more than a grid does."""
+"""`improved-gan sample` with --interpolation, --training-gif or --nearest-real: pictures that say more than a grid does."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,25 +6,25 @@ from pathlib import Path
 from PIL import Image
 
 from improved_gan.data import Dataset
-from improved_gan.recipes.trained import Trained
-from improved_gan.reports import film, walks
-from improved_gan.reports.beside_real import draw, rows_by_class
-from improved_gan.reports.pictures import as_array, as_png, shrunk, within
-from improved_gan.reports.run_record import RunRecord
+from improved_gan.recipes.load_run import Trained
+from improved_gan.reports import latent_interpolation, training_animation
+from improved_gan.reports.image_encoding import as_array, as_png, shrunk, within
+from improved_gan.reports.nearest_real import draw, rows_by_class
+from improved_gan.reports.run_log import RunRecord
 from improved_gan.training.checkpoints import write_atomically
 from improved_gan.training.errors import RunError
 from improved_gan.training.sampling import grid, sample
 
 __all__ = ["PATH_CHOICES", "draw_film", "draw_nearest", "draw_walks"]
 
-PATH_CHOICES = ("auto", *walks.PATHS)
+PATH_CHOICES = ("auto", *latent_interpolation.PATHS)
 _WALKS, _STEPS, _GIF_STEPS = 8, 10, 12
 _GIF_WIDTH = 256  # pixels of the walking image, at least
 _POOL = 1000  # samples from which each class takes its first
 
 
 def draw_walks(trained: Trained, out: Path, *, path: str, seed: int) -> str:
-    """Write `interpolation.png` (eight walks, a row each; at most 2 MB) and `interpolation.gif` (at most 6 MB).
+    """Write `interpolation.png` (eight latent_interpolation, a row each; at most 2 MB) and `interpolation.gif` (at most 6 MB).
 
     Returns:
         What was written, in words.
@@ -36,39 +36,37 @@ def draw_walks(trained: Trained, out: Path, *, path: str, seed: int) -> str:
         raise RunError(f"there is no path {path!r} between latents: take one of {', '.join(PATH_CHOICES)}")
     generator = trained.generator
     device = next(generator.parameters()).device
-    chosen = walks.path_for(generator) if path == "auto" else path
+    chosen = latent_interpolation.path_for(generator) if path == "auto" else path
 
     def make_grid(rows: int) -> bytes:
-        latents = walks.latent_path(generator, path=chosen, walks=rows, steps=_STEPS, seed=seed)
-        return as_png(grid(shrunk(walks.walk(generator, latents, device=device)), columns=_STEPS))
+        latents = latent_interpolation.latent_path(generator, path=chosen, walks=rows, steps=_STEPS, seed=seed)
+        return as_png(grid(shrunk(latent_interpolation.walk(generator, latents, device=device)), columns=_STEPS))
 
     def make_gif(num: int) -> bytes:
-        latents = walks.latent_path(generator, path=chosen, walks=num, steps=_GIF_STEPS, seed=seed)
-        images = shrunk(walks.walk(generator, latents, device=device))
+        latents = latent_interpolation.latent_path(generator, path=chosen, walks=num, steps=_GIF_STEPS, seed=seed)
+        images = shrunk(latent_interpolation.walk(generator, latents, device=device))
         size = max(1, round(_GIF_WIDTH / images.shape[3]))
         pictures = [Image.fromarray(as_array(one)) for one in images]
         larger = [one.resize((one.width * size, one.height * size), Image.Resampling.NEAREST) for one in pictures]
-        return film.as_gif(larger, [80] * len(larger))
+        return training_animation.as_gif(larger, [80] * len(larger))
 
-    _write(out / "interpolation.png", within(film.STRIP_BYTES, (_WALKS, 6, 4, 3, 2), make_grid))
-    _write(out / "interpolation.gif", within(film.GIF_BYTES, (_WALKS, 4, 2), make_gif))
+    _write(out / "interpolation.png", within(training_animation.STRIP_BYTES, (_WALKS, 6, 4, 3, 2), make_grid))
+    _write(out / "interpolation.gif", within(training_animation.GIF_BYTES, (_WALKS, 4, 2), make_gif))
     return (
         f"{chosen} walks between latents in {out / 'interpolation.png'} and {out / 'interpolation.gif'} (seed {seed})"
     )
 
 
 def draw_film(run: RunRecord, out: Path, *, warn: Callable[[str], None]) -> str:
-    """Write `film.png` (at most 2 MB) and `film.gif` (at most 6 MB) from the grids that training has left.
+    """Write `training_animation.png` (at most 2 MB) and `training_animation.gif` (at most 6 MB) from the grids that training has left.
 
     Raises:
         RunError: there are none yet.
     """
-    frames = film.frames(run, warn=warn)
-    _write(out / "film.png", film.strip(frames))
-    _write(out / "film.gif", film.moving_picture(frames))
-    return (
-        f"training in {len(frames)} grids, epoch {min(frames)} to {max(frames)}: {out / 'film.png'}, {out / 'film.gif'}"
-    )
+    frames = training_animation.frames(run, warn=warn)
+    _write(out / "training_animation.png", training_animation.strip(frames))
+    _write(out / "training_animation.gif", training_animation.moving_picture(frames))
+    return f"training in {len(frames)} grids, epoch {min(frames)} to {max(frames)}: {out / 'training_animation.png'}, {out / 'training_animation.gif'}"
 
 
 def draw_nearest(run: RunRecord, trained: Trained, out: Path, *, data: Dataset, seed: int, device: str) -> str:

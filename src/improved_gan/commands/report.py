@@ -9,10 +9,10 @@ import torch
 from rich.console import Console
 
 from improved_gan.commands.trust import trust_or_ask
-from improved_gan.recipes.trained import choose_device
-from improved_gan.reports.evidence import gather
-from improved_gan.reports.page import Shown, render
-from improved_gan.reports.run_record import read_runs
+from improved_gan.recipes.load_run import choose_device
+from improved_gan.reports.evaluate_run import gather
+from improved_gan.reports.page import Demo, render
+from improved_gan.reports.run_log import read_runs
 from improved_gan.training.checkpoints import write_atomically
 from improved_gan.training.errors import RunError
 from improved_gan.training.reporting import say, warn
@@ -61,7 +61,7 @@ def run_report(options: ReportOptions, console: Console) -> None:
             )
             for reason in dict.fromkeys(evidence.missing.values()):
                 say(console, f"{run.name}: without all its parts: {reason}")
-        shown.append(Shown(run, evidence))
+        shown.append(Demo(run, evidence))
     title = options.title or (shown[0].run.name if len(shown) == 1 else f"{len(shown)} runs side by side")
     page = render(shown, title=title, now=datetime.now(UTC)).encode()
     options.out.parent.mkdir(parents=True, exist_ok=True)

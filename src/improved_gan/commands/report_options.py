@@ -18,7 +18,7 @@ def report(
     ] = None,
     title: Annotated[str | None, typer.Option(help="Heading; default: the run's name.")] = None,
     folder_only: Annotated[
-        bool, typer.Option("--folder-only", help="Neither load networks nor look for data: log and samples alone.")
+        bool, typer.Option("--log-only", help="Neither load networks nor look for data: log and samples alone.")
     ] = False,
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda, cuda:1 ...; default: a GPU where there is one.")

@@ -11,23 +11,23 @@ from rich.console import Console
 
 from improved_gan.commands.reproduce_checks import announce, check
 from improved_gan.data import Dataset
+from improved_gan.recipes.load_run import choose_device
 from improved_gan.recipes.recipe import RecipeError
 from improved_gan.recipes.registry import find_recipe
-from improved_gan.recipes.trained import choose_device
 from improved_gan.reproduction.cluster import ClusterPool
-from improved_gan.reproduction.display import Display
 from improved_gan.reproduction.ensembles import ensemble_wrong, known_ensemble
-from improved_gan.reproduction.orchestrate import run_all
+from improved_gan.reproduction.executors import LocalPool, Pool
+from improved_gan.reproduction.expected_results import write_record
 from improved_gan.reproduction.plan import Job, Plan, RunOptions, make_plan
 from improved_gan.reproduction.plots import draw_curves, draw_table
-from improved_gan.reproduction.pools import LocalPool, Pool
-from improved_gan.reproduction.records import write_record
+from improved_gan.reproduction.progress import Display
 from improved_gan.reproduction.results import Cell, collect
-from improved_gan.reproduction.runs import look
-from improved_gan.reproduction.writing import as_json, as_markdown, notes, print_table
+from improved_gan.reproduction.runs import read_status
+from improved_gan.reproduction.scheduling import run_all
+from improved_gan.reproduction.table_formats import as_json, as_markdown, notes, print_table
 from improved_gan.training.checkpoints import write_atomically
-from improved_gan.training.interruption import listen_for_signals
 from improved_gan.training.reporting import say, warn
+from improved_gan.training.signals import catch_signals
 
 __all__ = ["ReproduceOptions", "run_reproduction"]
 
@@ -71,12 +71,12 @@ def run_reproduction(options: ReproduceOptions, console: Console) -> list[Cell]:
         models=options.models or options.ensemble or 1,
         ensemble=options.ensemble or 10,
         out=out.absolute(),
-        options=replace(runs, data=runs.data and runs.data.absolute(), score_with=_absolute(runs.score_with)),
+        options=replace(runs, data=runs.data and runs.data.absolute(), eval_network=_absolute(runs.eval_network)),
     )
     if options.ensemble is not None and not plan.table.measure.lower_is_better:
         raise RecipeError(f"table {plan.table.name} has no ensembles: leave out --ensemble")
-    jobs = plan.common_jobs(convolutions=bool(options.together)) if _together(options) else plan.all_jobs()
-    missing = [job for job in jobs if look(job).state != "done"]
+    jobs = plan.grouped_jobs(convolutions=bool(options.together)) if _together(options) else plan.all_jobs()
+    missing = [job for job in jobs if read_status(job).state != "done"]
     say(console, f"{plan.table.title}: {len(missing)} of {len(jobs)} runs to do{_of(jobs)}; run folders in {out}")
     pool = None
     if missing and not options.dry_run:
@@ -119,7 +119,7 @@ def _out(options: ReproduceOptions) -> Path:
 
 
 def _compute(jobs: list[Job], missing: list[Job], pool: Pool, console: Console, write: Callable[[], object]) -> None:
-    with listen_for_signals() as stop, Display(jobs, console, after_each=write) as display:
+    with catch_signals() as stop, Display(jobs, console, after_each=write) as display:
         run_all(missing, pool, watcher=display, stop=stop)
 
 
@@ -142,7 +142,7 @@ def _report(plan: Plan, options: ReproduceOptions, console: Console) -> list[Cel
     print_table(plan, cells, console)
     for note in notes(plan, cells):
         say(console, note)
-    if options.dry_run or not any(look(job).report for job in plan.all_jobs()):
+    if options.dry_run or not any(read_status(job).report for job in plan.all_jobs()):
         return cells
     out = _out(options)
     pictures = _draw(plan, cells, out, console)

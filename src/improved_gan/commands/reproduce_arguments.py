@@ -18,14 +18,15 @@ SchedulerOption = Annotated[
 ]
 TogetherOption = Annotated[
     bool | None,
-    typer.Option("--together/--apart", help="All seeds of a split in one step each; default: where there is a GPU."),
+    typer.Option("--vmap/--no-vmap", help="All seeds of a split in one step each; default: where there is a GPU."),
 ]
 RecordOption = Annotated[
     Path | None, typer.Option(help="Write what to expect of these runs (time, error) into this JSON file.")
 ]
 SeedsOption = Annotated[int | None, typer.Option(help="Models of each split; default: 1, or --ensemble.", min=1)]
 EnsembleOption = Annotated[
-    int | None, typer.Option(help="Models of a split that are averaged; default: 10, where there are --seeds.", min=2)
+    int | None,
+    typer.Option(help="Models of a split that are averaged; default: 10, where there are --num-seeds.", min=2),
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", "-n", help="Show the table as far as it is, start nothing.")]
 
@@ -58,7 +59,7 @@ def reproduce(
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ...; default: the GPUs in turn.")] = None,
     precision: Annotated[str | None, typer.Option(help="As for `train`; default: the recipe's.")] = None,
     save_every: Annotated[float, typer.Option(help="Seconds between checkpoints.", min=0)] = 60.0,
-    score_with: Annotated[str | None, typer.Option(help="Scores samples, as for `train`.")] = None,
+    eval_network: Annotated[str | None, typer.Option(help="Scores samples, as for `train`.")] = None,
     trust: TrustOption = False,
     scheduler: SchedulerOption = None,
     together: TogetherOption = None,
@@ -69,7 +70,7 @@ def reproduce(
 
     Ctrl-C and SIGTERM save all runs; the same command again goes on with what is missing.
 
-    Examples: `improved-gan reproduce mnist --labels 100`, `improved-gan reproduce --recipe digits --splits 3`.
+    Examples: `improved-gan reproduce mnist --labels 100`, `improved-gan reproduce --recipe digits --num-splits 3`.
     """
     from rich.console import Console
 
@@ -81,7 +82,7 @@ def reproduce(
             "name a table (mnist, cifar10, svhn, ablations) or give a --recipe", param_hint="TABLE"
         )
     _refuse_contradictions(seeds, ensemble, record, dry_run=dry_run)
-    runs = RunOptions(epochs, precision, data, device, save_every, score_with, trust)
+    runs = RunOptions(epochs, precision, data, device, save_every, eval_network, trust)
     asked = ReproduceOptions(
         table=table,
         recipe=recipe,
@@ -105,8 +106,8 @@ def reproduce(
 def _refuse_contradictions(seeds: int | None, ensemble: int | None, record: Path | None, *, dry_run: bool) -> None:
     if seeds is not None and ensemble is not None and seeds < ensemble:
         raise typer.BadParameter(
-            f"an ensemble of {ensemble} needs as many models a split: leave out --seeds {seeds}",
+            f"an ensemble of {ensemble} needs as many models a split: leave out --num-seeds {seeds}",
             param_hint="--ensemble",
         )
     if record is not None and dry_run:
-        raise typer.BadParameter("--dry-run writes nothing: leave out one of the two", param_hint="--record")
+        raise typer.BadParameter("--dry-run writes nothing: leave out one of the two", param_hint="--save-expected")

@@ -6,12 +6,12 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from improved_gan.commands.scoring import choose_network
+from improved_gan.commands.evaluation_inputs import choose_network
 from improved_gan.data import DataError, LabelSplit
 from improved_gan.recipes.registry import find_recipe
+from improved_gan.reproduction.expected_results import expected_seconds, packaged_record, readable_duration
 from improved_gan.reproduction.plan import Job, Plan
-from improved_gan.reproduction.records import expected_seconds, packaged_record, readable_duration
-from improved_gan.reproduction.runs import look
+from improved_gan.reproduction.runs import read_status
 from improved_gan.training.nearby_runs import did_you_mean
 from improved_gan.training.reporting import say
 
@@ -32,15 +32,15 @@ def check(plan: Plan, missing: list[Job], console: Console) -> None:
         DataError: the data, the labels or the network.
     """
     options = missing[0].options
-    if options.score_with is not None or plan.table.measure.log_name.startswith("samples/"):
-        _check_network(options.score_with, console, trust=options.trust)
+    if options.eval_network is not None or plan.table.measure.log_name.startswith("samples/"):
+        _check_network(options.eval_network, console, trust=options.trust)
     recipes = [
         find_recipe(name, labels=labels) for name, labels in dict.fromkeys((job.recipe, job.labels) for job in missing)
     ]
     loads = dict.fromkeys(recipe.load_data for recipe in recipes)
     classes = {load: load(options.data).train.labels for load in loads}
     for recipe in recipes:
-        LabelSplit.draw(classes[recipe.load_data], recipe.num_labels, seed=1, include_labelled=recipe.include_labelled)
+        LabelSplit.draw(classes[recipe.load_data], recipe.num_labels, seed=1, include_labeled=recipe.include_labeled)
 
 
 def _check_network(name: str | None, console: Console, *, trust: bool) -> None:
@@ -51,11 +51,11 @@ def _check_network(name: str | None, console: Console, *, trust: bool) -> None:
         if classifier is not None:
             near = did_you_mean(Path(classifier))
             raise DataError(
-                f"--score-with {name} is none of: inception, a run folder, module:function{near}"
+                f"--eval-network {name} is none of: inception, a run folder, module:function{near}"
             ) from error
         raise DataError(
             "the samples are to be scored by Inception, whose weights are not at hand; see docs/metrics, or name "
-            "another network: --score-with, a run folder or module:function"
+            "another network: --eval-network, a run folder or module:function"
         ) from error
 
 
@@ -91,4 +91,4 @@ def _expected(job: Job) -> tuple[float, str] | None:
     seconds, machine = expected
     if job.options.precision not in (None, "auto") and not machine.endswith(job.options.precision or ""):
         return None
-    return seconds * (1 - look(job).epoch / job.epochs), machine
+    return seconds * (1 - read_status(job).epoch / job.epochs), machine

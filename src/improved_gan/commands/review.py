@@ -1,4 +1,4 @@
-"""`improved-gan classify --review`: the images whose labels would tell the network most, on a page to label them on."""
+"""`improved-gan classify --annotate`: the images whose labels would tell the network most, on a page to label them on."""
 
 import shlex
 from collections.abc import Callable
@@ -10,15 +10,15 @@ from typing import TypeVar
 import torch
 from rich.console import Console
 
-from improved_gan.data.dataset import DataError, unit_range
+from improved_gan.active_learning.annotation_page import ReviewImage, picture_of, review_page
+from improved_gan.active_learning.image_stream import Decode, ImageList
+from improved_gan.active_learning.query import Prediction, least_certain
+from improved_gan.active_learning.uncertainty_sampling import farthest_first
+from improved_gan.data.dataset import DataError, to_float01
 from improved_gan.data.folder_layout import layout_of
 from improved_gan.data.labels_file import read_labels
 from improved_gan.data.value_range import ValueRange
-from improved_gan.labelling.choice import Prediction, least_certain
-from improved_gan.labelling.reading import Decode, ImageList
-from improved_gan.labelling.review_page import ReviewImage, picture_of, review_page
-from improved_gan.labelling.uncertainty import farthest_first
-from improved_gan.recipes.trained import Trained
+from improved_gan.recipes.load_run import Trained
 from improved_gan.training.checkpoints import write_atomically
 from improved_gan.training.reporting import say, warn
 
@@ -58,7 +58,7 @@ def write_review(
     names = {one for one in images.files() if images.within(one) in labels} if labels else set()
     wanted = options.num * (_POOL if options.diverse else 1)
     _tell_unwritable([images.within(one) for one in images.files() if one not in names], console)
-    pool = least_certain(out, wanted, labelled=names, usable=lambda file: _writable(images.within(file)))
+    pool = least_certain(out, wanted, labeled=names, usable=lambda file: _writable(images.within(file)))
     if not pool:
         raise DataError(
             f"there is nothing to review: {len(names)} of {len(images)} images have a label (class folders, labels "
@@ -125,7 +125,7 @@ def _features(trained: Trained, images: ImageList, pool: list[Prediction], decod
     pixels = torch.stack([decoded.get(one.file, blank) for one in pool])
     with torch.no_grad():
         batches = torch.split(pixels, _FEATURE_BATCH)
-        parts = [trained.discriminator(unit_range(some.to(device))).features for some in batches]
+        parts = [trained.discriminator(to_float01(some.to(device))).features for some in batches]
     return torch.cat([part.flatten(1).float().cpu() for part in parts])
 
 

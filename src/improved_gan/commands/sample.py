@@ -8,11 +8,11 @@ from rich.console import Console
 
 from improved_gan.commands.galleries import PATH_CHOICES, draw_film, draw_nearest, draw_walks
 from improved_gan.commands.trust import trust_or_ask
+from improved_gan.recipes.load_run import Trained, choose_device, load_trained
 from improved_gan.recipes.own_code import Trust
-from improved_gan.recipes.trained import Trained, choose_device, load_trained
-from improved_gan.reports.evidence import find_data
-from improved_gan.reports.film import frames
-from improved_gan.reports.run_record import read_run
+from improved_gan.reports.evaluate_run import find_data
+from improved_gan.reports.run_log import read_run
+from improved_gan.reports.training_animation import frames
 from improved_gan.training.errors import RunError
 from improved_gan.training.reporting import say, warn
 from improved_gan.training.sampling import grid, sample, write_png
@@ -96,11 +96,11 @@ def run_sampling(
 def _check(run: Path, galleries: Galleries, trust: Trust) -> None:
     """What is asked for fits, before anything is written."""
     if galleries.data is not None and not galleries.nearest:
-        raise RunError("--data is for --nearest alone: give both or none")
+        raise RunError("--data is for --nearest-real alone: give both or none")
     if galleries.path not in PATH_CHOICES:
         raise RunError(f"there is no path {galleries.path!r} between latents: take one of {', '.join(PATH_CHOICES)}")
     if galleries.path != "auto" and not galleries.interpolate:
-        raise RunError("--path is for --interpolate alone: give both or none")
+        raise RunError("--path is for --interpolation alone: give both or none")
     if galleries.film:
         frames(read_run(run), warn=lambda _: None)
     if galleries.nearest:

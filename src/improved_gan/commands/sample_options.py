@@ -20,24 +20,26 @@ def sample(
         int, typer.Option(help="Decides the latents: the same seed gives the same images.", min=0, max=2**32 - 1)
     ] = 0,
     interpolate: Annotated[
-        bool, typer.Option("--interpolate", help="Walks between latents: interpolation.png and .gif.")
+        bool, typer.Option("--interpolation", help="Walks between latents: interpolation.png and .gif.")
     ] = False,
     path: Annotated[
         str, typer.Option(help="Of the walks: linear, spherical, or auto (what fits the generator's latents).")
     ] = "auto",
-    film: Annotated[bool, typer.Option("--film", help="The training: film.png (a strip) and film.gif.")] = False,
+    film: Annotated[
+        bool, typer.Option("--training-gif", help="The training: film.png (a strip) and film.gif.")
+    ] = False,
     nearest: Annotated[
-        bool, typer.Option("--nearest", help="Samples of each class beside the nearest real images: nearest.png.")
+        bool, typer.Option("--nearest-real", help="Samples of each class beside the nearest real images: nearest.png.")
     ] = False,
     data: Annotated[
-        Path | None, typer.Option(help="Folder with the data, for --nearest; nothing is downloaded.")
+        Path | None, typer.Option(help="Folder with the data, for --nearest-real; nothing is downloaded.")
     ] = None,
     trust: TrustOption = False,
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda, cuda:1 ...; default: a GPU where there is one.")
     ] = None,
 ) -> None:
-    """Make images with a trained generator: single PNGs and a grid; or walks, a film of training, real neighbours.
+    """Make images with a trained generator: single PNGs and a grid; or walks, a film of training, real neighbors.
 
     Example: `improved-gan sample runs/demo/gan-split-1 --num 1000 --out samples`.
     """

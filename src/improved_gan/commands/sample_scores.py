@@ -10,13 +10,13 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from improved_gan.commands.scoring import choose_network
+from improved_gan.commands.evaluation_inputs import choose_network
 from improved_gan.data.dataset import DataError
 from improved_gan.metrics import MetricError, inception_score
 from improved_gan.metrics.frechet_distance import FeatureStatistics, frechet_distance
 from improved_gan.metrics.inception import Outputs
 from improved_gan.metrics.network import ScoringNetwork
-from improved_gan.models import Generator
+from improved_gan.networks import Generator
 from improved_gan.recipes.experiment import Experiment
 from improved_gan.recipes.own_code import Trust
 from improved_gan.training.reporting import say, warn
@@ -88,7 +88,7 @@ def sample_scores(
         DataError, MetricError, RunError: what was named is not there or does not fit.
     """
     if network is None and (num is not None or every):
-        raise MetricError("--score-every and --score-num need --score-with: inception, a run, or module:function")
+        raise MetricError("--eval-every and --eval-samples need --eval-network: inception, a run, or module:function")
     wanted = num or experiment.recipe.score_samples or _NUM
     if network is None and not experiment.recipe.score_samples:
         return None

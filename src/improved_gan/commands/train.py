@@ -12,19 +12,26 @@ from improved_gan.commands.sample_scores import Score, sample_scores
 from improved_gan.commands.train_cost import place, tell_cost
 from improved_gan.commands.train_folder import announce, check_unchanged, keep_listing, look_at
 from improved_gan.commands.train_models import train_models
-from improved_gan.commands.train_setup import TrainOptions, announce_run, keep_copy, prepare, resume, say_end
+from improved_gan.commands.train_setup import (
+    TrainOptions,
+    build_experiment,
+    copy_recipe_file,
+    print_header,
+    print_summary,
+    restore,
+)
 from improved_gan.commands.trust import trust_or_ask
-from improved_gan.data.folder import OwnImages
+from improved_gan.data.folder import CustomImages
 from improved_gan.distributed import rank
 from improved_gan.recipes.experiment import Experiment
 from improved_gan.recipes.folder import folder_recipe
 from improved_gan.recipes.recipe import Recipe, RecipeError
 from improved_gan.recipes.registry import find_recipe
-from improved_gan.training.interruption import listen_for_signals
 from improved_gan.training.loop import train
-from improved_gan.training.processes import Processes, joined
+from improved_gan.training.process_group import ProcessGroup, init_process_group
 from improved_gan.training.reporting import Reporter, warn
 from improved_gan.training.run_folder import RunFolder
+from improved_gan.training.signals import catch_signals
 from improved_gan.training.state import TrainingState
 
 __all__ = ["TrainOptions", "run_training", "train_recipe"]
@@ -39,12 +46,12 @@ def run_training(options: TrainOptions, console: Console) -> Path:
     Raises:
         RecipeError, DataError, RunError: what was asked for does not fit; nothing was changed.
         DivergedError, InterruptedRunError: see `training.loop.train`.
-        LostProcessError, ToldElsewhereError: see `training.processes.joined`.
+        RankLostError, ReportedByOtherRankError: see `training.process_group.joined`.
     """
-    with joined() as processes:
+    with init_process_group() as processes:
         console = console if rank() == 0 else Console(quiet=True)
         if options.recipe == "folder":
-            own = processes.first_on_each_machine(lambda: look_at(options.own, labels=options.labels))
+            own = processes.local_rank0_first(lambda: look_at(options.own, labels=options.labels))
             announce(own, console)
             recipe = _changed(folder_recipe(own.dataset, num_labels=options.labels), options)
             return train_recipe(recipe, options, console, own=own, processes=processes)
@@ -58,31 +65,31 @@ def train_recipe(
     options: TrainOptions,
     console: Console,
     *,
-    own: OwnImages | None = None,
-    processes: Processes | None = None,
+    own: CustomImages | None = None,
+    processes: ProcessGroup | None = None,
 ) -> Path:
     """The same for a recipe at hand; `options.recipe` names where it came from, `own` a user's images."""
-    processes = processes or Processes()
+    processes = processes or ProcessGroup()
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     if options.models > 1:
         if own is not None:
-            raise RecipeError("--models: images of your own are trained on with one model at a time")
+            raise RecipeError("--num-models: images of your own are trained on with one model at a time")
         return train_models(recipe, options, console)
     out = options.out or Path("runs") / f"{recipe.name}-{recipe.num_labels}-seed{options.seed}"
-    experiment = prepare(recipe, options, out, processes)
-    announce_run(experiment, out, console)
+    experiment = build_experiment(recipe, options, out, processes)
+    print_header(experiment, out, console)
     folder = RunFolder(out)
     score: Score | None = None
     if rank() == 0:
         if own is not None:
             check_unchanged(out, own)
-        folder.check(experiment.settings(), extendable=experiment.extendable())
+        folder.check(experiment.settings(), resumable_fields=experiment.resumable_fields())
         score = sample_scores(
             experiment,
-            options.score_with,
-            num=options.score_num,
-            every=options.score_every,
+            options.eval_network,
+            num=options.eval_samples,
+            every=options.eval_every,
             console=console,
             trust=trust_or_ask(console, trust=options.trust),
         )
@@ -91,11 +98,11 @@ def train_recipe(
         console.print("dry run: nothing was trained or written")
         return out
     state = experiment.start(warn=partial(warn, console))
-    processes.wait()  # what one of them finds wrong ends all before anything is written
-    score = processes.by_main(score)
+    processes.barrier()  # what one of them finds wrong ends all before anything is written
+    score = processes.on_rank0(score)
     with folder.locked() if rank() == 0 else nullcontext():
         if rank() == 0:
-            folder.claim(experiment.settings(), extendable=experiment.extendable())
+            folder.create_or_match(experiment.settings(), resumable_fields=experiment.resumable_fields())
             if own is not None:
                 keep_listing(out, own)
         _train(experiment, state, folder, options, console, processes, score)
@@ -119,24 +126,24 @@ def _train(
     folder: RunFolder,
     options: TrainOptions,
     console: Console,
-    processes: Processes,
+    processes: ProcessGroup,
     score: Score | None,
 ) -> None:
     """Load what there is, go on to the end."""
     fingerprint = folder.recipe()["fingerprint"] if rank() == 0 else ""
     batches = experiment.batches(state)
-    schedule = experiment.schedule(save_every_seconds=options.save_every, score_every=options.score_every)
+    schedule = experiment.schedule(save_every_seconds=options.save_every, eval_every=options.eval_every)
     total_steps = schedule.epochs * batches.steps_per_epoch
-    resume(state, folder, fingerprint, console, processes)
+    restore(state, folder, fingerprint, console, processes)
     if options.recipe.endswith(".py") and rank() == 0:
-        keep_copy(Path(options.recipe), folder, console)
-    if state.step >= total_steps and not state.num_summed:  # else its last report is owed
-        say_end(folder, console, "already complete")
+        copy_recipe_file(Path(options.recipe), folder, console)
+    if state.step >= total_steps and not state.num_accumulated:  # else its last report is owed
+        print_summary(folder, console, "already complete")
         return
     events = folder.tensorboard if rank() == 0 else None
     where = place(experiment.device)
     reporter = Reporter(events, total_steps=total_steps, first_step=state.step, console=console, where=where)
-    with listen_for_signals() as stop, processes.telling(), reporter:
+    with catch_signals() as stop, processes.reporting_errors(), reporter:
         train(
             state,
             batches,
@@ -149,4 +156,4 @@ def _train(
             stop=stop,
             score=score,
         )
-    say_end(folder, console, "done")
+    print_summary(folder, console, "done")

@@ -72,9 +72,11 @@ def train(
     channels_last: ChannelsLast = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads; default: PyTorch's choice.", min=1)] = None,
     save_every: Annotated[float, typer.Option(help="Seconds between checkpoints.", min=0)] = 60.0,
-    score_with: ScoreWith = None,
-    score_every: Annotated[int, typer.Option(help="Epochs between scores; 0: at the end alone.", min=0)] = 0,
-    score_num: Annotated[int | None, typer.Option(help="How many samples are scored; default: 10,000.", min=1)] = None,
+    eval_network: ScoreWith = None,
+    eval_every: Annotated[int, typer.Option(help="Epochs between scores; 0: at the end alone.", min=0)] = 0,
+    eval_samples: Annotated[
+        int | None, typer.Option(help="How many samples are scored; default: 10,000.", min=1)
+    ] = None,
     trust: TrustOption = False,
     models: Models = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done, and stop.")] = False,

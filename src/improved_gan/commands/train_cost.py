@@ -34,13 +34,13 @@ def tell_cost(experiment: Experiment, console: Console, *, clock: Callable[[], f
         console: where to say it.
         clock: seconds that never run back.
     """
-    guessing = experiment.recipe.guessing is not None
-    experiment = replace(experiment, recipe=replace(experiment.recipe, guessing=None))
+    pseudo_labeling = experiment.recipe.pseudo_labeling is not None
+    experiment = replace(experiment, recipe=replace(experiment.recipe, pseudo_labeling=None))
     state, schedule = experiment.start(), experiment.schedule()
     batches = experiment.batches(state)
     steps = take_steps(state, batches, experiment.objective(state), schedule)
     total = schedule.epochs * batches.steps_per_epoch
-    note = "; guessing labels comes on top" if guessing else ""
+    note = "; guessing labels comes on top" if pseudo_labeling else ""
     tell_cost_of(lambda: next(steps, None), total, experiment.device, console, note=note, clock=clock)
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from rich.console import Console
 
 from improved_gan.data.download import cache_folder
-from improved_gan.data.folder import FolderOptions, OwnImages, load_folder
-from improved_gan.data.in_order import num_workers
-from improved_gan.data.recorded_folder import HEADER as _HEADER
-from improved_gan.data.recorded_folder import IMAGES_FILE, read_listing
-from improved_gan.data.recorded_folder import REPORT_FILE as _REPORT_FILE
+from improved_gan.data.folder import CustomImages, FolderOptions, load_folder
+from improved_gan.data.folder_snapshot import HEADER as _HEADER
+from improved_gan.data.folder_snapshot import IMAGES_FILE, read_listing
+from improved_gan.data.folder_snapshot import REPORT_FILE as _REPORT_FILE
+from improved_gan.data.ordered_map import num_workers
 from improved_gan.data.value_range import parse_value_range
 from improved_gan.recipes.recipe import RecipeError
 from improved_gan.training.checkpoints import write_atomically
@@ -48,8 +48,8 @@ class ImageOptions:
             "--labels FILE": self.labels_file,
             "--size": self.size,
             "--validation": self.validation,
-            "--data-cache": self.cache,
-            "--workers": self.workers,
+            "--cache-dir": self.cache,
+            "--num-workers": self.workers,
             "--value-range": self.value_range,
         }
         if given := [name for name, value in names.items() if value is not None]:
@@ -74,7 +74,7 @@ def labels_or_file(labels: str | None, num_labels: int | None) -> tuple[int | No
     return (num_labels if num is None else num), None
 
 
-def look_at(options: ImageOptions, *, labels: int | None) -> OwnImages:
+def look_at(options: ImageOptions, *, labels: int | None) -> CustomImages:
     """Read, check and decode the images.
 
     Args:
@@ -101,7 +101,7 @@ def look_at(options: ImageOptions, *, labels: int | None) -> OwnImages:
     )
 
 
-def announce(own: OwnImages, console: Console) -> None:
+def announce(own: CustomImages, console: Console) -> None:
     """Say what was found, and what is odd."""
     for line in own.report.lines():
         say(console, line)
@@ -109,7 +109,7 @@ def announce(own: OwnImages, console: Console) -> None:
         warn(console, line)
 
 
-def check_unchanged(run: Path, own: OwnImages) -> None:
+def check_unchanged(run: Path, own: CustomImages) -> None:
     """Whether the images are those that the run began with.
 
     Raises:
@@ -134,7 +134,7 @@ def check_unchanged(run: Path, own: OwnImages) -> None:
     )
 
 
-def keep_listing(run: Path, own: OwnImages) -> None:
+def keep_listing(run: Path, own: CustomImages) -> None:
     """Write into the run folder which image was in which part with which label, and the report."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

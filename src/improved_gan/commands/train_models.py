@@ -1,4 +1,4 @@
-"""`improved-gan train --models N`: several models of one label split in one step each, a run folder for each.
+"""`improved-gan train --num-models N`: several models of one label split in one step each, a run folder for each.
 
 Their seeds and the names of their folders are those of `improved-gan reproduce`, which goes on with them as its own.
 """
@@ -14,21 +14,28 @@ from torch import Tensor
 
 from improved_gan.commands.train_arguments import MAX_SEED
 from improved_gan.commands.train_cost import place, tell_cost_of
-from improved_gan.commands.train_setup import TrainOptions, announce_run, keep_copy, prepare, resume, say_end
+from improved_gan.commands.train_setup import (
+    TrainOptions,
+    build_experiment,
+    copy_recipe_file,
+    print_header,
+    print_summary,
+    restore,
+)
 from improved_gan.distributed import world_size
 from improved_gan.recipes.experiment import Experiment
 from improved_gan.recipes.recipe import Recipe, RecipeError
 from improved_gan.reproduction.plan import run_name, training_seed
 from improved_gan.training.errors import DivergedError
-from improved_gan.training.interruption import listen_for_signals
 from improved_gan.training.loop import Run
-from improved_gan.training.processes import Processes
+from improved_gan.training.process_group import ProcessGroup
 from improved_gan.training.reporting import Reporter, warn
 from improved_gan.training.run_folder import RunFolder
 from improved_gan.training.schedule import Schedule
+from improved_gan.training.signals import catch_signals
 from improved_gan.training.state import TrainingState
-from improved_gan.training.together import Together, why_apart
-from improved_gan.training.together_loop import train_together
+from improved_gan.training.vmapped import VmappedTraining, vmap_incompatibility
+from improved_gan.training.vmapped_loop import train_vmapped
 
 __all__ = ["train_models"]
 
@@ -56,11 +63,11 @@ def train_models(recipe: Recipe, options: TrainOptions, console: Console) -> Pat
     split = options.seed if options.split_seed is None else options.split_seed
     seeds = [training_seed(options.seed, number) for number in range(1, options.models + 1)]
     folders = [RunFolder(out / run_name(split, seed)) for seed in seeds]
-    first = prepare(recipe, options, folders[0].path, Processes())
+    first = build_experiment(recipe, options, folders[0].path, ProcessGroup())
     experiments = [replace(first, seed=seed) for seed in seeds]
-    announce_run(first, out, console, models=options.models)
+    print_header(first, out, console, models=options.models)
     for experiment, folder in zip(experiments, folders, strict=True):
-        folder.check(experiment.settings(), extendable=experiment.extendable())
+        folder.check(experiment.settings(), resumable_fields=experiment.resumable_fields())
     schedule = first.schedule(save_every_seconds=options.save_every)
     step = _try_one_step(first, schedule, options)
     if options.dry_run:
@@ -72,7 +79,9 @@ def train_models(recipe: Recipe, options: TrainOptions, console: Console) -> Pat
     with ExitStack() as locks:
         for model in models:
             locks.enter_context(model.folder.locked())
-            model.folder.claim(model.experiment.settings(), extendable=model.experiment.extendable())
+            model.folder.create_or_match(
+                model.experiment.settings(), resumable_fields=model.experiment.resumable_fields()
+            )
         _train_groups(models, schedule, options, console)
     return out
 
@@ -80,7 +89,7 @@ def train_models(recipe: Recipe, options: TrainOptions, console: Console) -> Pat
 def _check_options(recipe: Recipe, options: TrainOptions) -> None:
     """What can be told from the options alone."""
     last = training_seed(options.seed, options.models)
-    scored = recipe.score_samples or options.score_with is not None or options.score_every or options.score_num
+    scored = recipe.score_samples or options.eval_network is not None or options.eval_every or options.eval_samples
     reasons = {
         f"the last seed would be {last}, more than {MAX_SEED}": last > MAX_SEED,
         "several processes share a batch": world_size() > 1,
@@ -99,11 +108,11 @@ def _try_one_step(first: Experiment, schedule: Schedule, options: TrainOptions) 
     """
     states = [first.start() for _ in range(options.models if options.dry_run else 2)]
     objective = first.objective(states[0])
-    if reason := why_apart(states, objective, schedule):
+    if reason := vmap_incompatibility(states, objective, schedule):
         raise _refusal(options, reason)
     batch = next(first.batches(states[0]).epoch(0))
     try:
-        together = Together(states, objective, schedule)
+        together = VmappedTraining(states, objective, schedule)
         together.step([batch] * len(states))
     except RuntimeError as error:  # vmap's, or a GPU without memory
         raise _refusal(options, str(error).strip().splitlines()[0]) from error
@@ -112,8 +121,8 @@ def _try_one_step(first: Experiment, schedule: Schedule, options: TrainOptions) 
 
 def _refusal(options: TrainOptions, reason: str) -> RecipeError:
     return RecipeError(
-        f"--models {options.models}: these models cannot be trained together ({reason}): train them one by one, in "
-        "`reproduce` with --apart"
+        f"--num-models {options.models}: these models cannot be trained together ({reason}): train them one by one, in "
+        "`reproduce` with --no-vmap"
     )
 
 
@@ -122,7 +131,7 @@ def _train_groups(models: list[_Model], schedule: Schedule, options: TrainOption
     groups: dict[int, list[tuple[_Model, list[Tensor]]]] = {}
     device = models[0].experiment.device
     for model in models:
-        resume(model.state, model.folder, _fingerprint(model), console, Processes())
+        restore(model.state, model.folder, _fingerprint(model), console, ProcessGroup())
         groups.setdefault(model.state.step, []).append((model, _random_state(device)))
     diverged: list[DivergedError] = []
     for step in sorted(groups):
@@ -150,11 +159,11 @@ def _train(models: list[_Model], schedule: Schedule, options: TrainOptions, cons
     total = schedule.epochs * batches[0].steps_per_epoch
     if options.recipe.endswith(".py"):
         for model in models:
-            keep_copy(Path(options.recipe), model.folder, console)
+            copy_recipe_file(Path(options.recipe), model.folder, console)
     how = "already complete"
-    if any(model.state.step < total or model.state.num_summed for model in models):
+    if any(model.state.step < total or model.state.num_accumulated for model in models):
         how = "done"
-        with listen_for_signals() as stop, ExitStack() as shown:
+        with catch_signals() as stop, ExitStack() as shown:
             reporters = [
                 shown.enter_context(_reporter(model, total, console if model is models[0] else Console(quiet=True)))
                 for model in models
@@ -173,11 +182,11 @@ def _train(models: list[_Model], schedule: Schedule, options: TrainOptions, cons
                 for number, (model, reporter) in enumerate(zip(models, reporters, strict=True))
             ]
             objective = models[0].experiment.objective(models[0].state)
-            train_together(runs, batches, objective, schedule, stop=stop)
+            train_vmapped(runs, batches, objective, schedule, stop=stop)
     for model in models:
-        say_end(model.folder, console, how)
-        for alarm in (model.folder.read_log() or [{}])[-1].get("alarms", []):
-            warn(console, f"{model.folder.path}: {alarm['message']}")
+        print_summary(model.folder, console, how)
+        for diagnostic in (model.folder.read_log() or [{}])[-1].get("diagnostics", []):
+            warn(console, f"{model.folder.path}: {diagnostic['message']}")
 
 
 def _reporter(model: _Model, total_steps: int, console: Console) -> Reporter:

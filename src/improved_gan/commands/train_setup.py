@@ -10,21 +10,21 @@ from rich.console import Console
 
 from improved_gan.commands.train_folder import ImageOptions
 from improved_gan.distributed import rank, world_size
-from improved_gan.kernels import native
+from improved_gan.kernels import cpp_extension
 from improved_gan.recipes.experiment import Experiment
-from improved_gan.recipes.precision import settled
+from improved_gan.recipes.load_run import choose_device
+from improved_gan.recipes.precision import resolve_precision
+from improved_gan.recipes.process_sharding import check_batch_divisible
 from improved_gan.recipes.recipe import Recipe
-from improved_gan.recipes.sharing import check_share
-from improved_gan.recipes.trained import choose_device
-from improved_gan.reproduction.records import expectation, packaged_record
+from improved_gan.reproduction.expected_results import expected_results, packaged_record
 from improved_gan.training.checkpoints import load_newest
 from improved_gan.training.errors import RunError
-from improved_gan.training.processes import Processes, own_device
+from improved_gan.training.process_group import ProcessGroup, local_device
 from improved_gan.training.reporting import say, summary, warn
 from improved_gan.training.run_folder import RunFolder
 from improved_gan.training.state import TrainingState
 
-__all__ = ["TrainOptions", "announce_run", "keep_copy", "prepare", "resume", "say_end"]
+__all__ = ["TrainOptions", "build_experiment", "copy_recipe_file", "print_header", "print_summary", "restore"]
 
 
 @dataclass(frozen=True)
@@ -46,30 +46,30 @@ class TrainOptions:
     channels_last: bool | None = None
     threads: int | None = None
     save_every: float = 60.0
-    score_with: str | None = None
-    score_every: int = 0
-    score_num: int | None = None
+    eval_network: str | None = None
+    eval_every: int = 0
+    eval_samples: int | None = None
     trust: bool = False
     models: int = 1
     dry_run: bool = False
     own: ImageOptions = field(default_factory=ImageOptions)
 
 
-def prepare(recipe: Recipe, options: TrainOptions, out: Path, processes: Processes) -> Experiment:
+def build_experiment(recipe: Recipe, options: TrainOptions, out: Path, processes: ProcessGroup) -> Experiment:
     """Device, precision (a run that goes on in `out` keeps its own), data and label split."""
-    check_share(recipe)
-    device = choose_device(own_device(options.device))
+    check_batch_divisible(recipe)
+    device = choose_device(local_device(options.device))
     begun = RunFolder(out).precision() if rank() == 0 else None
-    recipe = settled(recipe, torch.device(device), begun=processes.from_main(begun))
+    recipe = resolve_precision(recipe, torch.device(device), begun=processes.broadcast_from_rank0(begun))
     split_seed = options.seed if options.split_seed is None else options.split_seed
-    return processes.first_on_each_machine(
+    return processes.local_rank0_first(
         lambda: Experiment.prepare(
             recipe, seed=options.seed, split_seed=split_seed, data_folder=options.data, device=device
         )
     )
 
 
-def announce_run(experiment: Experiment, out: Path, console: Console, *, models: int = 1) -> None:
+def print_header(experiment: Experiment, out: Path, console: Console, *, models: int = 1) -> None:
     """Say what will be trained, on what, for how long, and what is to be expected of it."""
     recipe, data, split = experiment.recipe, experiment.data, experiment.split
     where = "run folder" if models == 1 else f"{models} models in one step each; run folders in"
@@ -84,10 +84,10 @@ def announce_run(experiment: Experiment, out: Path, console: Console, *, models:
         f"{recipe.epochs} epochs of {experiment.steps_per_epoch} steps, {recipe.precision} on "
         f"{experiment.device}, {torch.get_num_threads()} threads{_how(recipe)}; {where} {out}",
     )
-    if (slower := _slower_without_kernels(recipe, experiment.device)) and (why := native.why_not()):
+    if (slower := _slower_without_kernels(recipe, experiment.device)) and (why := cpp_extension.why_not()):
         say(console, f"without compiled kernels, so {slower}: {why}")
     unknown = ["what to expect is not known: no run of this recipe, with so many labels and epochs, is recorded"]
-    for line in expectation(recipe, packaged_record(recipe.name)) or unknown:
+    for line in expected_results(recipe, packaged_record(recipe.name)) or unknown:
         say(console, line)
 
 
@@ -95,7 +95,9 @@ def _slower_without_kernels(recipe: Recipe, device: torch.device) -> str:
     """What the compiled kernels are for in this recipe; empty where for nothing."""
     if device.type == "cpu" and recipe.precision == "bfloat16" and not recipe.channels_last:  # the dense pair
         return "about half as fast as could be"
-    if recipe.guessing is not None and recipe.guessing.reach is not None:  # on the CPU, wherever training is
+    if (
+        recipe.pseudo_labeling is not None and recipe.pseudo_labeling.max_displacement is not None
+    ):  # on the CPU, wherever training is
         return "it takes some ten times as long until labels are spread"
     return ""
 
@@ -112,12 +114,14 @@ def _how(recipe: Recipe) -> str:
     return "".join(text for text, holds in parts.items() if holds)
 
 
-def resume(state: TrainingState, folder: RunFolder, fingerprint: str, console: Console, processes: Processes) -> None:
+def restore(
+    state: TrainingState, folder: RunFolder, fingerprint: str, console: Console, processes: ProcessGroup
+) -> None:
     """Become the newest checkpoint, which rank 0 reads for all."""
     tensors = None
     if rank() == 0:
         tensors = load_newest(folder.checkpoints, fingerprint=fingerprint, warn=partial(warn, console))
-    tensors = processes.from_main(tensors)
+    tensors = processes.broadcast_from_rank0(tensors)
     if tensors is not None:
         try:
             state.load(tensors)
@@ -128,7 +132,7 @@ def resume(state: TrainingState, folder: RunFolder, fingerprint: str, console: C
         folder.rewind_log(state.step)
 
 
-def keep_copy(file: Path, folder: RunFolder, console: Console) -> None:
+def copy_recipe_file(file: Path, folder: RunFolder, console: Console) -> None:
     """Keep the user's recipe file with the run; its values are compared elsewhere, its code only here."""
     text, before = file.read_bytes(), folder.recipe().get("code_sha256")
     if before not in (None, hashlib.sha256(text).hexdigest()):
@@ -136,7 +140,7 @@ def keep_copy(file: Path, folder: RunFolder, console: Console) -> None:
     folder.keep_code(text)
 
 
-def say_end(folder: RunFolder, console: Console, how: str) -> None:
+def print_summary(folder: RunFolder, console: Console, how: str) -> None:
     """How it ended, by the last line of the log."""
     if rank() != 0:
         return

@@ -124,7 +124,7 @@ def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A study.json that `export --pictures` wrote.")],
     db: Database = "turing-test.db",
 ) -> None:
-    """Read an exported study into a database as a closed one, to look at its results or analyse it again.
+    """Read an exported study into a database as a closed one, to look at its results or analyze it again.
 
     Example: `improved-gan turing-test import data/study.json --db again.db`.
     """

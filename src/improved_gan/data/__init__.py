@@ -1,8 +1,8 @@
 """Data sets, label splits and batches; imports nothing of ours."""
 
-from improved_gan.data.batches import Batch, Batches, Guesses, GuessSource
+from improved_gan.data.batches import Batch, Batches, PseudoLabels, PseudoLabelSource
 from improved_gan.data.cifar10 import load_cifar10
-from improved_gan.data.dataset import DataError, Dataset, LabelledImages
+from improved_gan.data.dataset import DataError, Dataset, LabeledImages
 from improved_gan.data.digits import load_digits
 from improved_gan.data.label_split import LabelSplit
 from improved_gan.data.mnist import load_mnist
@@ -13,10 +13,10 @@ __all__ = [
     "Batches",
     "DataError",
     "Dataset",
-    "GuessSource",
-    "Guesses",
     "LabelSplit",
-    "LabelledImages",
+    "LabeledImages",
+    "PseudoLabelSource",
+    "PseudoLabels",
     "load_cifar10",
     "load_digits",
     "load_mnist",

@@ -1,4 +1,4 @@
-"""CIFAR-10: 50,000 training and 10,000 test pictures of ten classes, 32x32 in colour (Krizhevsky, 2009).
+"""CIFAR-10: 50,000 training and 10,000 test pictures of ten classes, 32x32 in color (Krizhevsky, 2009).
 
 Read from the published archives (python or binary version), from either of them unpacked, or from image files in class
 folders (`train/cat/0000.jpg`, `test/...`; a folder or an archive of it). The archives and the python version's unpacked
@@ -17,14 +17,14 @@ import numpy as np
 import torch
 
 from improved_gan.data.cifar10_batches import BINARY_FILES, PYTHON_FILES, read_binary_batch, read_python_batch
-from improved_gan.data.dataset import DataError, Dataset, LabelledImages
+from improved_gan.data.dataset import DataError, Dataset, LabeledImages
+from improved_gan.data.dataset_paths import check_md5, first_existing
 from improved_gan.data.decoded_cache import decode_images
 from improved_gan.data.download import cache_folder, download
-from improved_gan.data.found_files import check_md5, first_that_holds
-from improved_gan.data.image_scan import scan_images
+from improved_gan.data.image_index import index_images
 from improved_gan.data.image_sources import open_images
 from improved_gan.data.images import IMAGE_SUFFIXES
-from improved_gan.data.in_order import num_workers
+from improved_gan.data.ordered_map import num_workers
 
 __all__ = ["CIFAR10_ARCHIVES", "CIFAR10_CLASSES", "CIFAR10_MIRRORS", "load_cifar10"]
 
@@ -42,7 +42,7 @@ _REMEDY = (
     "the folder with CIFAR-10's archive (python or binary version), with one of them unpacked, or with train/cat/*.jpg"
 )
 
-_Reader = Callable[[bytes, object], LabelledImages]
+_Reader = Callable[[bytes, object], LabeledImages]
 _READERS: tuple[tuple[tuple[str, ...], _Reader], ...] = (
     (tuple(PYTHON_FILES), read_python_batch),
     (BINARY_FILES, read_binary_batch),
@@ -82,7 +82,7 @@ def load_cifar10(
             state = "holds no CIFAR-10" if folder.exists() else "does not exist"
             raise DataError(f"{folder} {state}: give {_REMEDY}")
     else:
-        load = first_that_holds("cifar10", look)
+        load = first_existing("cifar10", look)
     return load() if load is not None else _from_archive(_downloaded(archives, mirrors), archives)
 
 
@@ -117,7 +117,7 @@ def _from_folder(
         raise DataError(f"{error.filename} cannot be read ({error.strerror}): unpack the archive again") from error
 
 
-def _checked(path: Path, read: _Reader, md5: str | None, num_images: int) -> LabelledImages:
+def _checked(path: Path, read: _Reader, md5: str | None, num_images: int) -> LabeledImages:
     """One unpacked file, compared with what is published before anything in it is read."""
     content = path.read_bytes()
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()
@@ -155,7 +155,7 @@ def _tells_kind(entry: tarfile.TarInfo) -> bool:
     )
 
 
-def _batches(path: Path, files: Sequence[str], read: _Reader) -> list[LabelledImages]:
+def _batches(path: Path, files: Sequence[str], read: _Reader) -> list[LabeledImages]:
     """The six files of an archive whose sum was right, read without unpacking."""
     found = {}
     with tarfile.open(path) as archive:
@@ -168,9 +168,9 @@ def _batches(path: Path, files: Sequence[str], read: _Reader) -> list[LabelledIm
     return [found[name] for name in files]
 
 
-def _joined(batches: Sequence[LabelledImages]) -> Dataset:
+def _joined(batches: Sequence[LabeledImages]) -> Dataset:
     """Five files of training images and one of test images."""
-    train = LabelledImages(
+    train = LabeledImages(
         torch.cat([one.images for one in batches[:-1]]), torch.cat([one.labels for one in batches[:-1]])
     )
     return Dataset(name="cifar10", class_names=CIFAR10_CLASSES, train=train, test=batches[-1])
@@ -179,7 +179,7 @@ def _joined(batches: Sequence[LabelledImages]) -> Dataset:
 def _from_images(path: Path) -> Dataset:
     """Image files in train/CLASS and test/CLASS, decoded into the cache."""
     workers = num_workers()
-    scan = scan_images(open_images(path), workers=workers)
+    scan = index_images(open_images(path), workers=workers)
     places = [PurePosixPath(name).parts[-3:-1] for name in scan.names]
     wrong = next((name for name, place in zip(scan.names, places, strict=True) if not _is_place(place)), None)
     if wrong is not None:
@@ -199,13 +199,13 @@ def _is_place(place: tuple[str, ...]) -> bool:
     return len(place) == 2 and place[0] in ("train", "test") and place[1] in CIFAR10_CLASSES
 
 
-def _part(images: torch.Tensor, labels: torch.Tensor, mask: np.ndarray, path: Path) -> LabelledImages:
+def _part(images: torch.Tensor, labels: torch.Tensor, mask: np.ndarray, path: Path) -> LabeledImages:
     """The images come in order of name, so each part is one block, which is not copied."""
     rows = np.flatnonzero(mask)
     if not len(rows):
         raise DataError(f"{path} has no train/ or no test/ images: give {_REMEDY}")
     block = slice(int(rows[0]), int(rows[-1]) + 1)
-    return LabelledImages(images[block], labels[block])
+    return LabeledImages(images[block], labels[block])
 
 
 def _downloaded(archives: Mapping[str, str], mirrors: Sequence[str]) -> Path:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from improved_gan.data.dataset import DataError, LabelledImages
+from improved_gan.data.dataset import DataError, LabeledImages
 from improved_gan.data.plain_pickles import PickleError, read_plain_pickle
 
 __all__ = ["BINARY_FILES", "PYTHON_FILES", "read_binary_batch", "read_python_batch"]
@@ -23,7 +23,7 @@ BINARY_FILES = tuple(f"{name}.bin" for name in PYTHON_FILES)
 _PIXELS = 3 * 32 * 32
 
 
-def read_binary_batch(content: bytes, name: object) -> LabelledImages:
+def read_binary_batch(content: bytes, name: object) -> LabeledImages:
     """One file of the binary version: for each image a byte for the class and 3 x 32 x 32 bytes.
 
     Raises:
@@ -38,10 +38,10 @@ def read_binary_batch(content: bytes, name: object) -> LabelledImages:
             "it is cut short or something else: get it again"
         )
     rows = np.frombuffer(content, np.uint8).reshape(-1, 1 + _PIXELS)
-    return _labelled(rows[:, 1:], rows[:, 0], name)
+    return _labeled(rows[:, 1:], rows[:, 0], name)
 
 
-def read_python_batch(content: bytes, name: object) -> LabelledImages:
+def read_python_batch(content: bytes, name: object) -> LabeledImages:
     """One file of the python version: a pickled dictionary with `data` (N, 3072) uint8 and `labels`.
 
     A pickle can name any function for its reader to call; here none is called (see `plain_pickles`).
@@ -62,7 +62,7 @@ def read_python_batch(content: bytes, name: object) -> LabelledImages:
     labels = fields.get("labels")
     if not isinstance(labels, list) or not all(type(one) is int and abs(one) < 2**31 for one in labels):
         raise DataError(f"{name} holds no list of labels: take CIFAR-10's python version (not CIFAR-100)")
-    return _labelled(pixels, np.array(labels, dtype=np.int64), name)
+    return _labeled(pixels, np.array(labels, dtype=np.int64), name)
 
 
 def _text(key: str | bytes) -> str:
@@ -70,11 +70,11 @@ def _text(key: str | bytes) -> str:
     return key.decode("latin1") if isinstance(key, bytes) else key
 
 
-def _labelled(pixels: np.ndarray, labels: np.ndarray, name: object) -> LabelledImages:
+def _labeled(pixels: np.ndarray, labels: np.ndarray, name: object) -> LabeledImages:
     if len(labels) != len(pixels) or labels.min(initial=0) < 0 or labels.max(initial=0) > 9:
         raise DataError(
             f"{name} must have a class from 0 to 9 for each of its {len(pixels)} images; it has {len(labels)}, from "
             f"{labels.min(initial=0)} to {labels.max(initial=0)}: get it again"
         )
     images = torch.from_numpy(np.array(pixels, order="C")).reshape(-1, 3, 32, 32)
-    return LabelledImages(images, torch.from_numpy(labels.astype(np.int64)))
+    return LabeledImages(images, torch.from_numpy(labels.astype(np.int64)))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["DataError", "Dataset", "LabelledImages", "unit_range"]
+__all__ = ["DataError", "Dataset", "LabeledImages", "to_float01"]
 
 
 class DataError(ValueError):
@@ -13,7 +13,7 @@ class DataError(ValueError):
 
 
 @dataclass(frozen=True)
-class LabelledImages:
+class LabeledImages:
     """Images (N, C, H, W) uint8 and their classes (N,) int64, -1 where no label is known.
 
     The images may be a memory-mapped file that cannot be written to: treat them as constants.
@@ -21,7 +21,7 @@ class LabelledImages:
     Raises:
         DataError: shapes or dtypes that disagree.
 
-    >>> len(LabelledImages(torch.zeros(5, 1, 8, 8, dtype=torch.uint8), torch.zeros(5).long()))
+    >>> len(LabeledImages(torch.zeros(5, 1, 8, 8, dtype=torch.uint8), torch.zeros(5).long()))
     5
     """
 
@@ -58,8 +58,8 @@ class Dataset:
 
     name: str
     class_names: tuple[str, ...]
-    train: LabelledImages
-    test: LabelledImages
+    train: LabeledImages
+    test: LabeledImages
     test_kind: str = "test"
     held_out: tuple[int, ...] = ()
     digest: str = ""
@@ -71,10 +71,10 @@ class Dataset:
         return tuple(self.train.images.shape[1:])
 
 
-def unit_range(images: Tensor) -> Tensor:
+def to_float01(images: Tensor) -> Tensor:
     """(N, C, H, W) uint8 0..255 to float32 in [0, 1].
 
-    >>> unit_range(torch.tensor([0, 255], dtype=torch.uint8))
+    >>> to_float01(torch.tensor([0, 255], dtype=torch.uint8))
     tensor([0., 1.])
     """
     return images.to(torch.float32).div_(255)

@@ -22,10 +22,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from improved_gan.data.counting import counting
 from improved_gan.data.dataset import DataError
 from improved_gan.data.decoding import decode_rows
-from improved_gan.data.image_scan import Scan
+from improved_gan.data.image_index import ImageIndex
+from improved_gan.data.progress_bar import progress_bar
 from improved_gan.data.value_range import ValueRange
 from improved_gan.data.waiting_lock import waiting_lock
 
@@ -57,7 +57,7 @@ class Decoded:
 
 
 def decode_images(
-    scan: Scan,
+    scan: ImageIndex,
     *,
     channels: int,
     size: int,
@@ -66,11 +66,11 @@ def decode_images(
     small: int = SMALL,
     values: ValueRange | None = None,
 ) -> Decoded:
-    """All images of a scan as squares of one size (see `images.decode_square`).
+    """All images of a scan as squares of one size (see `images.center_crop_resize`).
 
     Args:
         scan: which images.
-        channels: 3 for colour, 1 for greyscale.
+        channels: 3 for color, 1 for grayscale.
         size: pixels of a side.
         folder: of the cache; made when it is needed.
         workers: threads that decode.
@@ -99,10 +99,10 @@ def decode_images(
     return Decoded(images, bad, made, time.perf_counter() - started if made else 0.0, file)
 
 
-def _in_memory(scan: Scan, shape: tuple[int, int, int], workers: int, values: ValueRange | None) -> Decoded:
+def _in_memory(scan: ImageIndex, shape: tuple[int, int, int], workers: int, values: ValueRange | None) -> Decoded:
     images, bad = torch.empty(len(scan), *shape, dtype=torch.uint8), {}
     started, kept = time.perf_counter(), 0
-    with counting("decoding", total=len(scan)) as advance:
+    with progress_bar("decoding", total=len(scan)) as advance:
         for row, found in enumerate(decode_rows(scan, shape, workers=workers, values=values)):
             advance(1)
             if isinstance(found, str):
@@ -113,7 +113,7 @@ def _in_memory(scan: Scan, shape: tuple[int, int, int], workers: int, values: Va
     return Decoded(images[:kept], bad, len(scan), time.perf_counter() - started)
 
 
-def _write(scan: Scan, shape: tuple[int, int, int], file: Path, workers: int, values: ValueRange | None) -> int:
+def _write(scan: ImageIndex, shape: tuple[int, int, int], file: Path, workers: int, values: ValueRange | None) -> int:
     """Decode into the file, from where an earlier start was stopped; returns how many were decoded now."""
     part, row_bytes = file.with_suffix(".part"), int(np.prod(shape))
     state = _stored_state(part, row_bytes)
@@ -123,7 +123,7 @@ def _write(scan: Scan, shape: tuple[int, int, int], file: Path, workers: int, va
         out.truncate(state.kept * row_bytes)
         out.seek(0, os.SEEK_END)
         last_save = time.monotonic()
-        with counting("decoding", total=len(scan), done=first) as advance:
+        with progress_bar("decoding", total=len(scan), done=first) as advance:
             try:
                 for found in decode_rows(scan, shape, first=first, workers=workers, values=values):
                     if isinstance(found, str):
@@ -209,7 +209,7 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(
-            f"cannot make {folder} for the decoded images ({error.strerror}): give a folder: --data-cache DIR"
+            f"cannot make {folder} for the decoded images ({error.strerror}): give a folder: --cache-dir DIR"
         ) from error
 
 
@@ -218,5 +218,5 @@ def _check_room(file: Path, num_bytes: int) -> None:
     if num_bytes > free:
         raise DataError(
             f"the decoded images take {num_bytes / 2**30:.1f} GiB more, and {file.parent} has {free / 2**30:.1f} GiB "
-            "free: name another folder (--data-cache DIR), or a smaller --size"
+            "free: name another folder (--cache-dir DIR), or a smaller --size"
         )

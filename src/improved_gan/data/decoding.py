@@ -8,9 +8,9 @@ import numpy as np
 from torch import Tensor
 
 from improved_gan.data.dataset import DataError
-from improved_gan.data.image_scan import Scan
-from improved_gan.data.images import decode_square
-from improved_gan.data.in_order import in_chunks, in_order
+from improved_gan.data.image_index import ImageIndex
+from improved_gan.data.images import center_crop_resize
+from improved_gan.data.ordered_map import chunked, ordered_map
 from improved_gan.data.value_range import ValueRange
 
 __all__ = ["decode_rows"]
@@ -21,9 +21,9 @@ Read = Callable[[], bytes]
 
 
 def decode_rows(
-    scan: Scan, shape: Sequence[int], *, workers: int, first: int = 0, values: ValueRange | None = None
+    scan: ImageIndex, shape: Sequence[int], *, workers: int, first: int = 0, values: ValueRange | None = None
 ) -> Iterator[Tensor | str]:
-    """Each image of a scan as a square (see `images.decode_square`), or in words what is wrong with it.
+    """Each image of a scan as a square (see `images.center_crop_resize`), or in words what is wrong with it.
 
     Args:
         scan: which images.
@@ -43,7 +43,7 @@ def decode_rows(
     wanted = np.zeros(len(scan.source), dtype=np.bool_)
     wanted[scan.rows] = True
     remaining = islice(enumerate(compress(scan.source.stream(), wanted)), first, None)
-    for found in in_order(decode, in_chunks(remaining, _CHUNK), workers=workers):
+    for found in ordered_map(decode, chunked(remaining, _CHUNK), workers=workers):
         yield from found
 
 
@@ -55,6 +55,6 @@ def _decode(name: str, read: Read, digest: bytes, channels: int, size: int, valu
     if hashlib.sha256(content).digest() != digest:
         raise DataError(f"{name} has changed while the images were read: run the same command again")
     try:
-        return decode_square(content, "it", channels=channels, size=size, values=values)
+        return center_crop_resize(content, "it", channels=channels, size=size, values=values)
     except DataError as error:
         return str(error).removeprefix("it ")

@@ -11,7 +11,7 @@ from importlib.resources import files
 import numpy as np
 import torch
 
-from improved_gan.data.dataset import Dataset, LabelledImages
+from improved_gan.data.dataset import Dataset, LabeledImages
 
 __all__ = ["load_digits"]
 
@@ -22,7 +22,7 @@ def load_digits() -> Dataset:
     """The digits with their fixed division.
 
     Returns:
-        Images (N, 1, 8, 8) uint8 (the 17 grey levels spread over 0..255), ten classes.
+        Images (N, 1, 8, 8) uint8 (the 17 gray levels spread over 0..255), ten classes.
 
     Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI, 1998.
 
@@ -40,6 +40,6 @@ def load_digits() -> Dataset:
     return Dataset(
         name="digits",
         class_names=tuple("0123456789"),
-        train=LabelledImages(images[train], labels[train]),
-        test=LabelledImages(images[test], labels[test]),
+        train=LabeledImages(images[train], labels[train]),
+        test=LabeledImages(images[test], labels[test]),
     )

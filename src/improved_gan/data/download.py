@@ -19,7 +19,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from improved_gan.data.dataset import DataError
 from improved_gan.data.waiting_lock import waiting_lock
 
-__all__ = ["cache_folder", "download", "without_downloads"]
+__all__ = ["cache_folder", "download", "offline"]
 
 _CHUNK = 1 << 16
 _TIMEOUT = 20  # seconds without a byte
@@ -35,10 +35,10 @@ def cache_folder() -> Path:
 
 
 @contextmanager
-def without_downloads() -> Iterator[None]:
+def offline() -> Iterator[None]:
     """While entered, a file that is not at hand is a DataError at once: for commands that only look.
 
-    >>> with without_downloads():
+    >>> with offline():
     ...     download(["https://example.com/a.gz"], Path("a.gz"), check=str, remedy="or name its folder")
     Traceback (most recent call last):
     improved_gan.data.dataset.DataError: a.gz is not at hand, and this command downloads nothing: name its folder

@@ -1,9 +1,9 @@
 """Any folder or archive of images as a data set: with class folders, a labels file, labels beside the images, or none.
 
 Everything is looked at before anything is trained: what cannot be used is an error with its remedy, what was left out
-or is odd is a notice in the report. The images become squares of one size (`images.decode_square`).
+or is odd is a notice in the report. The images become squares of one size (`images.center_crop_resize`).
 
-Validation images are labelled images that training never sees: those of a `val` folder, else a fixed share of each
+Validation images are labeled images that training never sees: those of a `val` folder, else a fixed share of each
 class, chosen by the hash of their content, so that the choice is the same under any name, in any order and for any
 seed. An image whose content also lies in the training part is never among them. A `test` folder is used where there is
 no `val`, for reports only.
@@ -18,23 +18,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from improved_gan.data.dataset import DataError, Dataset, LabelledImages
+from improved_gan.data.dataset import DataError, Dataset, LabeledImages
 from improved_gan.data.decoded_cache import Decoded, decode_images
-from improved_gan.data.folder_labels import Labelling, read_labelling
+from improved_gan.data.folder_labels import Labeling, read_labeling
 from improved_gan.data.folder_report import FolderReport, Part
 from improved_gan.data.folder_selection import Selection
-from improved_gan.data.image_scan import Scan, scan_images
+from improved_gan.data.image_index import ImageIndex, index_images
 from improved_gan.data.image_sizes import choose_size
 from improved_gan.data.image_sources import open_images
 from improved_gan.data.range_watch import MEASURED, RangeWatch
-from improved_gan.data.validation import duplicates_of
+from improved_gan.data.validation import duplicate_ids
 from improved_gan.data.value_range import ValueRange, WantedRange
 from improved_gan.data.value_statistics import percentiles_of, stream_of
 
-__all__ = ["FolderOptions", "OwnImages", "load_folder"]
+__all__ = ["CustomImages", "FolderOptions", "load_folder"]
 
 _FEWEST = 10  # training images, below which no GAN is worth a start
-_WATCHED = 1000  # training images in which grey levels are counted
+_WATCHED = 1000  # training images in which gray levels are counted
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class FolderOptions:
         use_labels: False trains on pictures alone, whatever the folders are called.
         size: pixels of a side, which all images must have; None chooses by the images.
         enlarge_few: whether one of ten images may be smaller than `size`.
-        validation: the share of each class's labelled images that is held out where there is no `val` folder.
+        validation: the share of each class's labeled images that is held out where there is no `val` folder.
         cache: folder for decoded images.
         workers: threads that read and decode.
         values: which values of the files are black and white, or percentiles of the training images' values; None
@@ -66,7 +66,7 @@ class FolderOptions:
 
 
 @dataclass(frozen=True)
-class OwnImages:
+class CustomImages:
     """A folder, ready for training.
 
     Attributes:
@@ -80,7 +80,7 @@ class OwnImages:
     rows: tuple[tuple[str, str, str, str], ...]
 
 
-def load_folder(options: FolderOptions) -> OwnImages:
+def load_folder(options: FolderOptions) -> CustomImages:
     """Look at everything, check it, decode it.
 
     Raises:
@@ -89,25 +89,25 @@ def load_folder(options: FolderOptions) -> OwnImages:
     if not 0 <= options.validation < 1:
         raise DataError(f"the share of validation images must lie in 0..1, below 1; got {options.validation:g}")
     source = open_images(options.images)
-    scan = scan_images(source, workers=options.workers)
+    scan = index_images(source, workers=options.workers)
     if not len(scan):
         name, reason = next(iter(scan.bad.items()))
         raise DataError(
             f"none of the {len(source)} images in {options.images} can be read (the first, {name}, {reason})"
         )
-    labelling = read_labelling(
+    labeling = read_labeling(
         options.images, scan.names, source.names, labels=options.labels, use_labels=options.use_labels
     )
     size, size_notices = choose_size(scan.shorter_sides, options.size, enlarge_few=options.enlarge_few)
-    values = _value_range(options, scan, labelling)
+    values = _value_range(options, scan, labeling)
     decoded = decode_images(scan, channels=3, size=size, folder=options.cache, workers=options.workers, values=values)
     if len(decoded.bad) == len(scan):
         name, reason = scan.names[0], decoded.bad[0]
         raise DataError(f"none of the {len(scan)} images in {options.images} can be used (the first, {name}, {reason})")
-    return _assemble(options, scan, labelling, decoded, size, size_notices, values)
+    return _assemble(options, scan, labeling, decoded, size, size_notices, values)
 
 
-def _value_range(options: FolderOptions, scan: Scan, labelling: Labelling) -> ValueRange | None:
+def _value_range(options: FolderOptions, scan: ImageIndex, labeling: Labeling) -> ValueRange | None:
     """The range asked for, percentiles measured."""
     if options.values is None:
         return None
@@ -116,7 +116,7 @@ def _value_range(options: FolderOptions, scan: Scan, labelling: Labelling) -> Va
 
     def trained_on(bad: Collection[int]) -> list[int]:
         good = np.setdiff1d(np.arange(len(scan)), np.fromiter(bad, dtype=np.int64))
-        rows: list[int] = good[Selection.of(scan, labelling, good, options.validation).train_rows].tolist()
+        rows: list[int] = good[Selection.of(scan, labeling, good, options.validation).train_rows].tolist()
         return rows
 
     measured = percentiles_of(scan, options.values.percentiles, rows=trained_on, workers=options.workers)
@@ -125,16 +125,16 @@ def _value_range(options: FolderOptions, scan: Scan, labelling: Labelling) -> Va
 
 def _assemble(
     options: FolderOptions,
-    scan: Scan,
-    labelling: Labelling,
+    scan: ImageIndex,
+    labeling: Labeling,
     decoded: Decoded,
     size: int,
     notices: Sequence[str],
     values: ValueRange | None,
-) -> OwnImages:
+) -> CustomImages:
     """Training images, validation images and the report from what was read."""
     good = np.setdiff1d(np.arange(len(scan)), np.fromiter(decoded.bad, dtype=np.int64))
-    chosen = Selection.of(scan, labelling, good, options.validation)
+    chosen = Selection.of(scan, labeling, good, options.validation)
     names, hashes, labels, kind = chosen.names, chosen.hashes, chosen.labels, chosen.kind
     train_rows, evaluated = chosen.train_rows, chosen.evaluated
     _check_training(options.images, train_rows, decoded)
@@ -146,15 +146,15 @@ def _assemble(
     shown[train_rows], shown[evaluated] = "train", kind
 
     def part(name: str) -> Part:
-        return Part.of(name, labels[shown == name], len(labelling.class_names))
+        return Part.of(name, labels[shown == name], len(labeling.class_names))
 
-    _check_classes(options.images, labelling, part("train"))
+    _check_classes(options.images, labeling, part("train"))
     bad = scan.bad | {scan.names[row]: reason for row, reason in decoded.bad.items()}
     dataset = Dataset(
         name=options.images.name or "images",
-        class_names=labelling.class_names,
-        train=LabelledImages(decoded.images[first:last], torch.from_numpy(labels[first:last].copy())),
-        test=LabelledImages(decoded.images[torch.from_numpy(evaluated)], torch.from_numpy(labels[evaluated])),
+        class_names=labeling.class_names,
+        train=LabeledImages(decoded.images[first:last], torch.from_numpy(labels[first:last].copy())),
+        test=LabeledImages(decoded.images[torch.from_numpy(evaluated)], torch.from_numpy(labels[evaluated])),
         test_kind=kind,
         held_out=tuple(held_out.tolist()),
         digest=scan.digest(),
@@ -162,28 +162,32 @@ def _assemble(
     )
     report = FolderReport(
         path=options.images,
-        layout=labelling.source,
-        class_names=labelling.class_names,
+        layout=labeling.source,
+        class_names=labeling.class_names,
         parts=(part("train"), part(kind)),
         num_unused=int((shown == "unused").sum()),
         sizes=scan.sizes,
-        num_grey=int((~scan.colour).sum()),
+        num_gray=int((~scan.color).sum()),
         size=size,
         bad=bad,
-        num_copies=duplicates_of(hashes[train_rows]),
-        notices=(*scan.notices, *labelling.notices, *notices, *chosen.notices, *little),
+        num_copies=duplicate_ids(hashes[train_rows]),
+        notices=(*scan.notices, *labeling.notices, *notices, *chosen.notices, *little),
         decoded=decoded,
         workers=options.workers,
         values=values,
         wanted_values=options.values,
     )
-    return OwnImages(dataset, report, _rows(names, shown, labels, hashes, labelling.class_names))
+    return CustomImages(dataset, report, _rows(names, shown, labels, hashes, labeling.class_names))
 
 
 def _uses_little(
-    scan: Scan, decoded: Decoded, good: NDArray[np.int64], train_rows: NDArray[np.int64], values: ValueRange | None
+    scan: ImageIndex,
+    decoded: Decoded,
+    good: NDArray[np.int64],
+    train_rows: NDArray[np.int64],
+    values: ValueRange | None,
 ) -> list[str]:
-    """A notice where the training images use few grey levels."""
+    """A notice where the training images use few gray levels."""
     watch = RangeWatch(values)
     for row in train_rows[:: -(-len(train_rows) // _WATCHED)].tolist():
         watch.add(decoded.images[row])
@@ -216,8 +220,8 @@ def _check_training(path: Path, train_rows: NDArray[np.int64], decoded: Decoded)
         )
 
 
-def _check_classes(path: Path, labelling: Labelling, train: Part) -> None:
-    empty = [name for name, num in zip(labelling.class_names, train.counts, strict=True) if not num]
+def _check_classes(path: Path, labeling: Labeling, train: Part) -> None:
+    empty = [name for name, num in zip(labeling.class_names, train.counts, strict=True) if not num]
     if empty:
         raise DataError(
             f"{path}: no image of {', '.join(empty[:5])} is left to train on (unreadable, or in two classes): "

@@ -2,7 +2,7 @@
 
 An image's own label (of the labels file, or beside it) counts before the name of its folder; where it has none, its
 class folder does. Folders are classes if there is no other label, if one of them has the name of a label, or if there
-is a folder `unlabelled`; else they are a user's own order (`2024/`, `2025/`) and say nothing.
+is a folder `unlabeled`; else they are a user's own order (`2024/`, `2025/`) and say nothing.
 """
 
 from collections import Counter
@@ -20,13 +20,13 @@ from improved_gan.data.unknown_labels import only_known
 from improved_gan.data.webdataset_labels import read_labels_beside
 from improved_gan.data.wording import listed
 
-__all__ = ["Labelling", "read_labelling"]
+__all__ = ["Labeling", "read_labeling"]
 
 _WITHOUT = "to train on pictures alone: --labels 0"
 
 
 @dataclass(frozen=True)
-class Labelling:
+class Labeling:
     """Which class and which part each image has.
 
     Attributes:
@@ -44,9 +44,9 @@ class Labelling:
     notices: tuple[str, ...] = ()
 
 
-def read_labelling(
+def read_labeling(
     path: Path, names: Sequence[str], all_names: Sequence[str], *, labels: Path | None, use_labels: bool
-) -> Labelling:
+) -> Labeling:
     """The labels that count: of the labels file, else those beside the images; and of the class folders.
 
     Args:
@@ -61,22 +61,22 @@ def read_labelling(
     """
     layout = layout_of(names)
     if not use_labels:
-        return Labelling("no labels, as asked for", (), np.full(len(names), -1), layout.parts)
+        return Labeling("no labels, as asked for", (), np.full(len(names), -1), layout.parts)
     folders = {name: one for name, one in zip(names, layout.classes, strict=True) if one is not None}
     own, source, notices = _own_labels(path, names, all_names, labels)
     if own:
-        found, source, more = _with_folders(path, own, folders, source, holds_unlabelled=layout.has_unlabelled)
+        found, source, more = _with_folders(path, own, folders, source, holds_unlabeled=layout.has_unlabeled)
     else:
         if len(set(folders.values())) == 1 and len(folders) == len(names):
             only = next(iter(folders.values()))
             notice = f"all images lie in one folder, {only}, so there are no classes: training on pictures alone"
             alone = (*notices, notice)
-            return Labelling("one folder", (), np.full(len(names), -1), layout.parts, alone)
+            return Labeling("one folder", (), np.full(len(names), -1), layout.parts, alone)
         source = "class folders"
         found, more = only_known(folders, f"{path}, class folders")
     notices += more
     if not found:
-        return Labelling("no labels", (), np.full(len(names), -1), layout.parts, notices)
+        return Labeling("no labels", (), np.full(len(names), -1), layout.parts, notices)
     return _checked(path, source, found, names, layout, notices, from_folders=not own)
 
 
@@ -100,7 +100,7 @@ def _checked(
     notices: tuple[str, ...],
     *,
     from_folders: bool,
-) -> Labelling:
+) -> Labeling:
     train = Counter(
         found[name] for name, part in zip(names, layout.parts, strict=True) if part == "train" and name in found
     )
@@ -129,15 +129,15 @@ def _checked(
         notices += (f"classes that differ in capitals only are kept apart: {listed(alike)}",)
     number = {name: place for place, name in enumerate(classes)}
     labels = np.asarray([number[found[name]] if name in found else -1 for name in names], dtype=np.int64)
-    return Labelling(source, classes, labels, layout.parts, notices)
+    return Labeling(source, classes, labels, layout.parts, notices)
 
 
 def _with_folders(
-    path: Path, own: dict[str, str], folders: dict[str, str], source: str, *, holds_unlabelled: bool
+    path: Path, own: dict[str, str], folders: dict[str, str], source: str, *, holds_unlabeled: bool
 ) -> tuple[dict[str, str], str, tuple[str, ...]]:
     """The images' own labels on top of those of their class folders: labels, source, notices."""
     classes, rest = set(folders.values()), folders.keys() - own.keys()
-    if not (holds_unlabelled or classes & set(own.values())):
+    if not (holds_unlabeled or classes & set(own.values())):
         if not rest:
             return own, source, ()
         named = listed(sorted(classes))

@@ -1,7 +1,7 @@
 """What the names of images say: which part of the data each belongs to, and its class, where there are class folders.
 
     cat/1.jpg                       class cat              (training)
-    unlabelled/1.jpg, 1.jpg         no class               (training)
+    unlabeled/1.jpg, 1.jpg         no class               (training)
     train/cat/1.jpg                 class cat              (training)
     val/cat/1.jpg, test/cat/1.jpg   class cat              (validation, test)
 
@@ -28,7 +28,7 @@ PARTS = {
     "test": "test",
     "testing": "test",
 }
-_UNLABELLED = frozenset({"unlabelled", "unlabeled", "unlabelled_images", "unlabeled_images"})
+_UNLABELED = frozenset({"unlabelled", "unlabeled", "unlabelled_images", "unlabeled_images"})
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ class Layout:
     Attributes:
         parts: "train", "validation" or "test" for each image.
         classes: the class folder of each image, or None.
-        has_unlabelled: whether a folder `unlabelled` is there, which says that its neighbours are classes.
+        has_unlabeled: whether a folder `unlabeled` is there, which says that its neighbors are classes.
     """
 
     parts: tuple[str, ...]
     classes: tuple[str | None, ...]
-    has_unlabelled: bool = False
+    has_unlabeled: bool = False
 
 
 def layout_of(names: Sequence[str]) -> Layout:
@@ -52,30 +52,30 @@ def layout_of(names: Sequence[str]) -> Layout:
     Args:
         names: of the images, relative to the folder or archive, with slashes.
 
-    >>> layout_of(["train/cat/1.jpg", "train/unlabelled/2.jpg", "val/dog/3.jpg"])
-    Layout(parts=('train', 'train', 'validation'), classes=('cat', None, 'dog'), has_unlabelled=True)
+    >>> layout_of(["train/cat/1.jpg", "train/unlabeled/2.jpg", "val/dog/3.jpg"])
+    Layout(parts=('train', 'train', 'validation'), classes=('cat', None, 'dog'), has_unlabeled=True)
     """
     folders = [tuple(part for part in PurePosixPath(name).parts[:-1] if not is_archive(part)) for name in names]
     depth = _wrapping(folders)
     folders = [folder[depth:] for folder in folders]
     has_parts = _has_parts(folders)
-    parts, classes, has_unlabelled = [], list[str | None](), False
+    parts, classes, has_unlabeled = [], list[str | None](), False
     for folder in folders:
         part = PARTS.get(folder[0].lower(), "train") if folder and has_parts else "train"
         inside = folder[1:] if folder and has_parts and folder[0].lower() in PARTS else folder
         parts.append(part)
         name = plain_label(inside[0]) if inside else ""
-        is_class = bool(name) and name.lower() not in _UNLABELLED
-        has_unlabelled = has_unlabelled or name.lower() in _UNLABELLED
+        is_class = bool(name) and name.lower() not in _UNLABELED
+        has_unlabeled = has_unlabeled or name.lower() in _UNLABELED
         classes.append(name if is_class else None)
-    return Layout(tuple(parts), tuple(classes), has_unlabelled)
+    return Layout(tuple(parts), tuple(classes), has_unlabeled)
 
 
 def _has_parts(folders: Sequence[tuple[str, ...]]) -> bool:
     """Whether `train` says which part an image belongs to; else it is a class like any other (of vehicles, say)."""
     names = {folder[0].lower() for folder in folders if folder}
     train = names & {"train", "training"}
-    if not train or names <= PARTS.keys() | _UNLABELLED:
+    if not train or names <= PARTS.keys() | _UNLABELED:
         return bool(train)
     return any(len(folder) > 1 and folder[0].lower() in train for folder in folders)
 

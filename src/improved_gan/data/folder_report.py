@@ -23,14 +23,14 @@ class Part:
 
     name: str
     counts: tuple[int, ...]
-    num_unlabelled: int
+    num_unlabeled: int
 
     @classmethod
     def of(cls, name: str, labels: NDArray[np.int64], num_classes: int) -> "Part":
         """Count the labels of a part.
 
         >>> Part.of("train", np.array([0, 1, 1, -1]), 2)
-        Part(name='train', counts=(1, 2), num_unlabelled=1)
+        Part(name='train', counts=(1, 2), num_unlabeled=1)
         """
         counts = np.bincount(labels[labels >= 0], minlength=num_classes)
         return cls(name, tuple(counts.tolist()), int((labels < 0).sum()))
@@ -38,7 +38,7 @@ class Part:
     @property
     def num(self) -> int:
         """All its images."""
-        return sum(self.counts) + self.num_unlabelled
+        return sum(self.counts) + self.num_unlabeled
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class FolderReport:
         parts: training images and those that the run is evaluated on.
         num_unused: images of a part that is not used.
         sizes: (N, 2) width and height of each image.
-        num_grey: how many are greyscale.
+        num_gray: how many are grayscale.
         size: pixels of a side that they are trained on.
         bad: what is wrong with each file that cannot be used.
         num_copies: training images that are copies of others.
@@ -69,7 +69,7 @@ class FolderReport:
     parts: tuple[Part, Part]
     num_unused: int
     sizes: NDArray[np.int64]
-    num_grey: int
+    num_gray: int
     size: int
     bad: dict[str, str]
     num_copies: int
@@ -82,9 +82,9 @@ class FolderReport:
     def lines(self) -> Iterator[str]:
         """What is said before training."""
         train, other = self.parts
-        yield f"{self.path}: {len(self.sizes)} images, {self._sizes()}, {self.num_grey} of them greyscale"
+        yield f"{self.path}: {len(self.sizes)} images, {self._sizes()}, {self.num_gray} of them grayscale"
         yield (
-            f"each is trained on as the central square of the picture, scaled to {self.size}x{self.size}, in colour "
+            f"each is trained on as the central square of the picture, scaled to {self.size}x{self.size}, in color "
             f"({self._decoding()})"
         )
         if self.values is not None:
@@ -94,7 +94,7 @@ class FolderReport:
         if self.class_names:
             yield f"{len(self.class_names)} classes from {self.layout}: {self._classes(train)}"
             yield (
-                f"{sum(train.counts)} labelled and {train.num_unlabelled} unlabelled training images, "
+                f"{sum(train.counts)} labeled and {train.num_unlabeled} unlabeled training images, "
                 f"{other.num} {other.name} images, which training never sees"
             )
         else:
@@ -120,13 +120,11 @@ class FolderReport:
             "size": self.size,
             "value_range": None if self.values is None else [self.values.low, self.values.high],
             "class_names": list(self.class_names),
-            "parts": {
-                part.name: {"counts": list(part.counts), "unlabelled": part.num_unlabelled} for part in self.parts
-            },
+            "parts": {part.name: {"counts": list(part.counts), "unlabeled": part.num_unlabeled} for part in self.parts},
             "unused": self.num_unused,
             "smallest": self.sizes.min(0, initial=2**31).tolist(),
             "largest": self.sizes.max(0, initial=0).tolist(),
-            "greyscale": self.num_grey,
+            "grayscale": self.num_gray,
             "copies": self.num_copies,
             "bad": self.bad,
             "notices": list(self.notices),
@@ -150,4 +148,4 @@ class FolderReport:
         pairs = [f"{name} {count}" for name, count in zip(self.class_names, train.counts, strict=True)]
         if len(pairs) <= _CLASSES:
             return ", ".join(pairs)
-        return f"{', '.join(pairs[:_CLASSES])} ... ({min(train.counts)} to {max(train.counts)} labelled images a class)"
+        return f"{', '.join(pairs[:_CLASSES])} ... ({min(train.counts)} to {max(train.counts)} labeled images a class)"

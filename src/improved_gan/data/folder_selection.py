@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from improved_gan.data.folder_labels import Labelling
-from improved_gan.data.image_scan import Scan
-from improved_gan.data.validation import choose_validation
+from improved_gan.data.folder_labels import Labeling
+from improved_gan.data.image_index import ImageIndex
+from improved_gan.data.validation import split_validation
 
 __all__ = ["Selection"]
 
@@ -26,20 +26,20 @@ class Selection:
     notices: list[str]
 
     @classmethod
-    def of(cls, scan: Scan, labelling: Labelling, good: NDArray[np.int64], share: float) -> "Selection":
+    def of(cls, scan: ImageIndex, labeling: Labeling, good: NDArray[np.int64], share: float) -> "Selection":
         """Choose.
 
         Args:
             scan: all images.
-            labelling: their labels and parts.
+            labeling: their labels and parts.
             good: (M,) rows of the scan of the images that can be used.
-            share: of each class's labelled images that is held out where there is no such part.
+            share: of each class's labeled images that is held out where there is no such part.
         """
         names = [scan.names[row] for row in good]
         hashes = scan.hashes[good]
-        labels, parts = labelling.labels[good], np.asarray(labelling.parts)[good]
+        labels, parts = labeling.labels[good], np.asarray(labeling.parts)[good]
         labels, conflicts = _without_conflicts(labels, hashes, names)
-        evaluated, kind, more = choose_validation(labels, parts, hashes, share=share)
+        evaluated, kind, more = split_validation(labels, parts, hashes, share=share)
         train_rows = np.setdiff1d(np.flatnonzero(parts == "train"), evaluated)
         return cls(names, hashes, labels, train_rows, evaluated, kind, [*conflicts, *more])
 

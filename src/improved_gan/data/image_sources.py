@@ -21,7 +21,7 @@ from improved_gan.data.zip_archives import open_zip
 
 __all__ = ["MAX_BYTES", "ImageSource", "Read", "is_archive", "open_files", "open_images"]
 
-MAX_BYTES = 2**28  # of one image file: 89 million pixels in colour, uncompressed
+MAX_BYTES = 2**28  # of one image file: 89 million pixels in color, uncompressed
 
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2")
 

@@ -22,8 +22,8 @@ __all__ = [
     "Converted",
     "FileValues",
     "Header",
+    "center_crop_resize",
     "decode_image",
-    "decode_square",
     "read_header",
     "read_image",
     "read_values",
@@ -45,7 +45,7 @@ def read_image(
 
     Args:
         path: any format that Pillow reads.
-        shape: (C, H, W), C 1 for greyscale or 3 for colour.
+        shape: (C, H, W), C 1 for grayscale or 3 for color.
         fit: turn by the camera's orientation, put on white where transparent, convert the mode and scale to H x W
             (antialiased); otherwise a picture of another size or mode is an error.
         invert: swap dark and light at the end, for networks that were trained on white strokes on black.
@@ -92,14 +92,14 @@ def decode_image(
     """An image file's content, converted by one rule whatever it is.
 
     Turned by the camera's orientation where it can be read; 12 and 16 bits scaled to 8, other numbers by a value range;
-    put on white where transparent; palette, CMYK and greyscale to the wanted mode; the first picture of an animation.
+    put on white where transparent; palette, CMYK and grayscale to the wanted mode; the first picture of an animation.
     Refused are signed, 32-bit and floating-point pictures without a value range, as their black and white are not
     known, NaN and infinite pixels, and pictures of more than 89 million pixels.
 
     Args:
         content: of the file.
         name: for errors.
-        channels: 3 for colour, 1 for greyscale.
+        channels: 3 for color, 1 for grayscale.
         size: (H, W) to scale to (bicubic, antialiased); None keeps the size.
         values: black and white in the values of the file; None where its kind says it.
 
@@ -117,7 +117,7 @@ def decode_image(
     return Converted(torch.from_numpy(array).permute(2, 0, 1).contiguous(), (*conversions, *more))
 
 
-def decode_square(
+def center_crop_resize(
     content: bytes, name: object, *, channels: int, size: int, values: ValueRange | None = None
 ) -> Tensor:
     """An image file's content as a square: the largest central square of the picture, scaled.
@@ -128,7 +128,7 @@ def decode_square(
     Args:
         content: of the file.
         name: for errors.
-        channels: 3 for colour, 1 for greyscale.
+        channels: 3 for color, 1 for grayscale.
         size: pixels of a side.
         values: black and white in the values of the file; None where its kind says it.
 
@@ -154,7 +154,7 @@ class FileValues(NamedTuple):
     numbers: NDArray[np.generic]  # (H, H) or (H, H, C): uint8, int8, uint16, int32, uint32 or float32
     natural: ValueRange | None  # None where the kind does not say it
     bits: int  # of a channel
-    coloured: bool  # then, of more than 8 bits, the numbers are the upper 8 of each channel
+    colored: bool  # then, of more than 8 bits, the numbers are the upper 8 of each channel
 
 
 def read_values(content: bytes, name: object) -> FileValues:
@@ -166,10 +166,10 @@ def read_values(content: bytes, name: object) -> FileValues:
     with decoding(name):
         image, stored, _ = load(io.BytesIO(content))
         square = central_square(image)
-        natural, coloured = natural_range(image, stored), not (is_deep(image, stored) or image.mode in ("1", "L"))
-        plain = square.convert("RGB" if coloured else "L") if not is_deep(image, stored) else square
-        upper = stored._replace(bits=8) if coloured else stored
-        return FileValues(file_values(plain, upper, name), natural, stored.bits, coloured)
+        natural, colored = natural_range(image, stored), not (is_deep(image, stored) or image.mode in ("1", "L"))
+        plain = square.convert("RGB" if colored else "L") if not is_deep(image, stored) else square
+        upper = stored._replace(bits=8) if colored else stored
+        return FileValues(file_values(plain, upper, name), natural, stored.bits, colored)
 
 
 class Header(NamedTuple):
@@ -177,7 +177,7 @@ class Header(NamedTuple):
 
     width: int
     height: int
-    colour: bool  # False: greyscale or black and white
+    color: bool  # False: grayscale or black and white
 
 
 def read_header(content: bytes, name: object) -> Header:

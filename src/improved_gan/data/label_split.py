@@ -20,14 +20,14 @@ __all__ = ["LabelSplit"]
 
 @dataclass(frozen=True)
 class LabelSplit:
-    """The labelled part of a training set.
+    """The labeled part of a training set.
 
     Args:
         seed: the seed that drew it.
-        indices: positions in the training set of the labelled images, ordered by class.
+        indices: positions in the training set of the labeled images, ordered by class.
         labels: their classes.
         num_images: size of the training set.
-        include_labelled: whether the labelled images are among the unlabelled ones too, as in the released scripts.
+        include_labeled: whether the labeled images are among the unlabeled ones too, as in the released scripts.
         held_out: positions, in ascending order, of images that training must never see.
     """
 
@@ -35,7 +35,7 @@ class LabelSplit:
     indices: tuple[int, ...]
     labels: tuple[int, ...]
     num_images: int
-    include_labelled: bool = True
+    include_labeled: bool = True
     held_out: tuple[int, ...] = ()
 
     @classmethod
@@ -45,16 +45,16 @@ class LabelSplit:
         num_labels: int,
         *,
         seed: int,
-        include_labelled: bool = True,
+        include_labeled: bool = True,
         held_out: Iterable[int] = (),
     ) -> "LabelSplit":
-        """Draw `num_labels` labelled images, balanced over the classes that occur.
+        """Draw `num_labels` labeled images, balanced over the classes that occur.
 
         Args:
             labels: (N,) int64 classes of the training set, 0..K-1, or -1 where none is known.
             num_labels: the budget, a multiple of the number of classes.
             seed: the same seed draws the same split.
-            include_labelled: see above.
+            include_labeled: see above.
             held_out: see above; these are not drawn.
 
         Raises:
@@ -87,35 +87,35 @@ class LabelSplit:
                 )
             chosen += members[:each].tolist()
         chosen_labels = tuple(labels[chosen].tolist())
-        return cls(seed, tuple(chosen), chosen_labels, len(labels), include_labelled, held_out)
+        return cls(seed, tuple(chosen), chosen_labels, len(labels), include_labeled, held_out)
 
     @classmethod
     def as_given(
-        cls, labels: Tensor, *, seed: int = 0, include_labelled: bool = True, held_out: Iterable[int] = ()
+        cls, labels: Tensor, *, seed: int = 0, include_labeled: bool = True, held_out: Iterable[int] = ()
     ) -> "LabelSplit":
         """All labels that are known, however many each class has.
 
         Args:
             labels: (N,) int64, -1 where none is known.
             seed: is only noted.
-            include_labelled: see above.
+            include_labeled: see above.
             held_out: see above.
 
         >>> LabelSplit.as_given(torch.tensor([1, -1, 0, 1]), held_out=[3])
-        LabelSplit(seed=0, indices=(2, 0), labels=(0, 1), num_images=4, include_labelled=True, held_out=(3,))
+        LabelSplit(seed=0, indices=(2, 0), labels=(0, 1), num_images=4, include_labeled=True, held_out=(3,))
         """
         held_out = tuple(sorted(held_out))
         known = _without(labels, held_out)
         order = torch.argsort(known, stable=True)
         order = order[known[order] >= 0]
         chosen = tuple(order.tolist())
-        return cls(seed, chosen, tuple(labels[order].tolist()), len(labels), include_labelled, held_out)
+        return cls(seed, chosen, tuple(labels[order].tolist()), len(labels), include_labeled, held_out)
 
     @classmethod
     def none(cls, num_images: int, *, seed: int = 0, held_out: Iterable[int] = ()) -> "LabelSplit":
-        """No labels at all: every image but those held out is unlabelled.
+        """No labels at all: every image but those held out is unlabeled.
 
-        >>> LabelSplit.none(3).unlabelled_indices()
+        >>> LabelSplit.none(3).unlabeled_indices()
         tensor([0, 1, 2])
         """
         return cls(seed, (), (), num_images, True, tuple(sorted(held_out)))
@@ -123,13 +123,13 @@ class LabelSplit:
     @property
     def digest(self) -> str:
         """SHA-256 over everything that the split says: two splits are the same if and only if this is."""
-        text = f"{self.num_images}|{self.include_labelled}|{self.indices}|{self.labels}"
+        text = f"{self.num_images}|{self.include_labeled}|{self.indices}|{self.labels}"
         text += f"|{self.held_out}" if self.held_out else ""  # splits of earlier versions keep their hash
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def unlabelled_indices(self) -> Tensor:
+    def unlabeled_indices(self) -> Tensor:
         """(M,) positions of the images that D sees without label."""
-        left_out = self.held_out if self.include_labelled else (*self.held_out, *self.indices)
+        left_out = self.held_out if self.include_labeled else (*self.held_out, *self.indices)
         return _remaining(self.num_images, left_out)
 
     def training_indices(self) -> Tensor:
@@ -141,7 +141,7 @@ class LabelSplit:
         return {
             "seed": self.seed,
             "num_labels": len(self.indices),
-            "include_labelled": self.include_labelled,
+            "include_labeled": self.include_labeled,
             "num_images": self.num_images,
             "indices": list(self.indices),
             "labels": list(self.labels),

@@ -106,7 +106,7 @@ def _columns(path: Path, first: Sequence[str]) -> tuple[int, int, int]:
 
 def _unknown_header(path: Path, first: Sequence[str]) -> str:
     return (
-        f"{path}: its first row ({','.join(first)[:80]}) is not recognised as a header, and a file without one has two "
+        f"{path}: its first row ({','.join(first)[:80]}) is not recognized as a header, and a file without one has two "
         f"cells, an image and its label: call the column of images one of {', '.join(_FILE_COLUMNS)}, and that of "
         f"labels one of {', '.join(_LABEL_COLUMNS)}"
     )

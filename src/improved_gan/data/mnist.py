@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from improved_gan.data.dataset import DataError, Dataset, LabelledImages
+from improved_gan.data.dataset import DataError, Dataset, LabeledImages
 from improved_gan.data.download import cache_folder, download
 
 __all__ = ["MNIST_FILES", "MNIST_MIRRORS", "load_mnist", "read_idx"]
@@ -63,8 +63,8 @@ def load_mnist(
     return Dataset(
         name="mnist",
         class_names=tuple("0123456789"),
-        train=LabelledImages(train_images.unsqueeze(1), train_labels.long()),
-        test=LabelledImages(test_images.unsqueeze(1), test_labels.long()),
+        train=LabeledImages(train_images.unsqueeze(1), train_labels.long()),
+        test=LabeledImages(test_images.unsqueeze(1), test_labels.long()),
     )
 
 

@@ -76,7 +76,7 @@ def refuse_bombs(image: Image.Image) -> None:
         raise Image.DecompressionBombError(f"Image size ({pixels} pixels) exceeds limit of {limit} pixels")
 
 
-def _turned(image: Image.Image) -> Image.Transpose | None:
+def _exif_transpose(image: Image.Image) -> Image.Transpose | None:
     """How to put it upright; None where it is, or where its EXIF data cannot be read."""
     try:
         return _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
@@ -91,7 +91,7 @@ def in_mode(
 ) -> tuple[Image.Image, list[str]]:
     """Upright, 8 bits, opaque, and in the mode; and what that took."""
     done = []
-    turn = _turned(image)
+    turn = _exif_transpose(image)
     if turn is not None:
         image = image.transpose(turn)
         done.append("turned upright")

@@ -1,7 +1,7 @@
-"""From what a picture file stores (8 to 32 bits, signed, floating point) to grey levels of 8 bits.
+"""From what a picture file stores (8 to 32 bits, signed, floating point) to gray levels of 8 bits.
 
 Of 8, 12 and 16 bits without a sign, black and white are known: 0 and the largest number. Of other kinds they are not,
-so such a picture needs a `ValueRange`. Pillow reads colour with more than 8 bits a channel only by its upper 8 bits.
+so such a picture needs a `ValueRange`. Pillow reads color with more than 8 bits a channel only by its upper 8 bits.
 """
 
 from typing import Any, NamedTuple
@@ -47,12 +47,12 @@ def stored_as(image: Image.Image) -> Stored:
 
 
 def is_deep(image: Image.Image, stored: Stored) -> bool:
-    """Whether it is greyscale with other numbers than 0 to 255, so that `file_values` has to be mapped to bytes."""
+    """Whether it is grayscale with other numbers than 0 to 255, so that `file_values` has to be mapped to bytes."""
     return image.mode[0] in "IF" or (stored.signed and image.mode == "L")
 
 
 def natural_range(image: Image.Image, stored: Stored) -> ValueRange | None:
-    """Black and white of a greyscale picture by its kind; None where the kind does not say it."""
+    """Black and white of a grayscale picture by its kind; None where the kind does not say it."""
     if stored.white is not None:
         return ValueRange(0, stored.white)
     if image.mode.startswith("I;16"):
@@ -64,12 +64,12 @@ def file_values(image: Image.Image, stored: Stored, name: object) -> NDArray[np.
     """(H, W) or (H, W, C) the numbers as the file has them.
 
     Raises:
-        DataError: NaN or infinite pixels, or colour of which only the upper 8 bits were read.
+        DataError: NaN or infinite pixels, or color of which only the upper 8 bits were read.
     """
     if stored.bits > 8 and not is_deep(image, stored):
         raise DataError(
-            f"{name} is in colour with {stored.bits} bits a channel, of which only the upper 8 are read, so a value "
-            "range cannot be applied: convert it to 8 bits in colour, or to 16 bits greyscale"
+            f"{name} is in color with {stored.bits} bits a channel, of which only the upper 8 are read, so a value "
+            "range cannot be applied: convert it to 8 bits in color, or to 16 bits grayscale"
         )
     values: NDArray[np.generic] = np.asarray(image)
     if stored.signed and image.mode == "L":
@@ -89,14 +89,14 @@ def to_eight_bits(image: Image.Image, stored: Stored, values: ValueRange | None,
     """A picture in a mode of 8 bits, its values mapped by a range or, without one, by what its kind says.
 
     Args:
-        image: loaded; greyscale, colour, with transparency or a palette.
+        image: loaded; grayscale, color, with transparency or a palette.
         stored: of the same file, before it was loaded.
         values: black and white; None for those of the kind.
         name: for errors.
 
     Raises:
         DataError: black and white are not known, NaN or infinite pixels, or a picture that the range cannot be meant
-            for: 8 bits where white lies above 255, or colour with 16 bits.
+            for: 8 bits where white lies above 255, or color with 16 bits.
     """
     if is_deep(image, stored):
         numbers = file_values(image, stored, name)
@@ -122,8 +122,8 @@ def _mapped(image: Image.Image, values: ValueRange) -> Image.Image:
     table = values.to_bytes(np.arange(256)).tolist()
     if image.has_transparency_data:
         return image.convert("RGBA").point([*table * 3, *range(256)])
-    grey = image.mode in ("1", "L")
-    return image.convert("L" if grey else "RGB").point(table * (1 if grey else 3))
+    gray = image.mode in ("1", "L")
+    return image.convert("L" if gray else "RGB").point(table * (1 if gray else 3))
 
 
 def _first(value: Any) -> int:

@@ -19,7 +19,7 @@ _OUTLIERS = 0.001  # share of the pixels at either end that does not count: hot 
 
 
 class RangeWatch:
-    """Counts grey levels over images that were read, and says in words where they are few.
+    """Counts gray levels over images that were read, and says in words where they are few.
 
     Args:
         values: the range that the images were read with, or None.
@@ -27,7 +27,7 @@ class RangeWatch:
     >>> watch = RangeWatch()
     >>> watch.add(torch.arange(16, dtype=torch.uint8))
     >>> watch.warning()
-    'the images use grey levels 0 to 15 of 0 to 255 ...'
+    'the images use gray levels 0 to 15 of 0 to 255 ...'
     """
 
     def __init__(self, values: ValueRange | None = None) -> None:
@@ -36,7 +36,7 @@ class RangeWatch:
         self._files: list[FileValues] = []
 
     def add(self, pixels: Tensor) -> None:
-        """Count the grey levels of images, uint8 of any shape."""
+        """Count the gray levels of images, uint8 of any shape."""
         self._levels += np.bincount(pixels.numpy().reshape(-1), minlength=256)
 
     def measure(self, contents: Iterable[tuple[str, bytes]]) -> None:
@@ -60,14 +60,14 @@ class RangeWatch:
         if not self.small:
             return None
         low, high = _ends(self._levels)
-        told = f"the images use grey levels {low} to {high} of 0 to 255"
+        told = f"the images use gray levels {low} to {high} of 0 to 255"
         if self.values is not None:
             return f"with the value range {self.values} {told}: it may not be meant for these images"
         if not self._files:
             return f"{told}: {_remedy('LOW:HIGH')}"
-        if any(one.coloured and one.bits > 8 for one in self._files):
+        if any(one.colored and one.bits > 8 for one in self._files):
             return (
-                f"{told}: they are in colour with more than 8 bits a channel, of which only the upper 8 are read: "
+                f"{told}: they are in color with more than 8 bits a channel, of which only the upper 8 are read: "
                 "convert them to 8 bits over the range that they use"
             )
         return self._with_values(told)
@@ -89,7 +89,7 @@ class RangeWatch:
 
 
 def uses_little(pixels: Tensor) -> bool:
-    """Whether the grey levels of one image (uint8) or of several are few.
+    """Whether the gray levels of one image (uint8) or of several are few.
 
     >>> uses_little(torch.arange(16, dtype=torch.uint8)), uses_little(torch.arange(200, dtype=torch.uint8))
     (True, False)

@@ -1,4 +1,4 @@
-"""SVHN, cropped digits: 73,257 training and 26,032 test photographs of house numbers, 32x32 in colour (Netzer et al.).
+"""SVHN, cropped digits: 73,257 training and 26,032 test photographs of house numbers, 32x32 in color (Netzer et al.).
 
 Looked for in the folder given, in IMPROVED_GAN_DATA (the folder itself or its subfolder `svhn`), then in the cache,
 into which it is downloaded. The files are MATLAB 5: `X` (32, 32, 3, N) uint8 and `y` (N, 1), 10 for the digit 0.
@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from improved_gan.data.dataset import DataError, Dataset, LabelledImages
+from improved_gan.data.dataset import DataError, Dataset, LabeledImages
+from improved_gan.data.dataset_paths import check_md5, first_existing
 from improved_gan.data.download import cache_folder, download
-from improved_gan.data.found_files import check_md5, first_that_holds
 from improved_gan.data.matlab_file import MatlabError, read_matlab
 
 __all__ = ["SVHN_FILES", "SVHN_MIRRORS", "load_svhn", "read_svhn"]
@@ -49,7 +49,7 @@ def load_svhn(
     return Dataset(name="svhn", class_names=tuple("0123456789"), train=train, test=test)
 
 
-def read_svhn(path: Path, *, md5: str | None = None) -> LabelledImages:
+def read_svhn(path: Path, *, md5: str | None = None) -> LabeledImages:
     """One of the two files.
 
     Args:
@@ -77,7 +77,7 @@ def read_svhn(path: Path, *, md5: str | None = None) -> LabelledImages:
             f"from {labels.min(initial=0)} to {labels.max(initial=0)}: get the file again"
         )
     rows = torch.from_numpy(np.ascontiguousarray(images.transpose(3, 2, 0, 1)))
-    return LabelledImages(rows, torch.from_numpy(labels.astype(np.int64) % 10))
+    return LabeledImages(rows, torch.from_numpy(labels.astype(np.int64) % 10))
 
 
 def _matlab(path: Path) -> Mapping[str, np.ndarray]:
@@ -94,7 +94,7 @@ def _matlab(path: Path) -> Mapping[str, np.ndarray]:
 def _find_folder(folder: Path | None, files: Mapping[str, str]) -> Path | None:
     """The folder given (which must hold both files), else the first known place that holds them."""
     if folder is None:
-        return first_that_holds("svhn", lambda place: None if _missing(place, files) else place)
+        return first_existing("svhn", lambda place: None if _missing(place, files) else place)
     if missing := _missing(folder, files):
         raise DataError(f"{folder} lacks {', '.join(missing)}: name the folder that holds SVHN's cropped digits")
     return folder

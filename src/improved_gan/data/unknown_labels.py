@@ -117,7 +117,7 @@ def refuse_doubtful(labels: Iterable[object], source: str) -> None:
         first = next(iter(doubtful))
         raise DataError(
             f"{source}: {_counted(doubtful)} may be a class or mean that no label is known: where none is known, leave "
-            f"the label empty or write -1 (a folder: unlabelled); if it is a class, rename it, as in '{first} (class)'"
+            f"the label empty or write -1 (a folder: unlabeled); if it is a class, rename it, as in '{first} (class)'"
         )
 
 

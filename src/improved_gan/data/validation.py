@@ -1,16 +1,16 @@
-"""Validation images: labelled, never trained on, and no copies of what is trained on."""
+"""Validation images: labeled, never trained on, and no copies of what is trained on."""
 
 from collections import Counter
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MOST", "choose_validation", "duplicates_of"]
+__all__ = ["MOST", "duplicate_ids", "split_validation"]
 
 MOST = 10_000  # images that are judged at most
 
 
-def choose_validation(
+def split_validation(
     labels: NDArray[np.int64], parts: NDArray[np.str_], hashes: NDArray[np.uint8], *, share: float
 ) -> tuple[NDArray[np.int64], str, list[str]]:
     """Rows to validate on: the `validation` part, else the `test` part, else a share of each class; `MOST` at most.
@@ -19,7 +19,7 @@ def choose_validation(
         labels: (N,) classes, -1 for none.
         parts: (N,) "train", "validation" or "test".
         hashes: (N, 32) of the images' content.
-        share: of each class's labelled training images, rounded down; used where there is no such part.
+        share: of each class's labeled training images, rounded down; used where there is no such part.
 
     Returns:
         The rows in ascending order, what they are ("validation" or "test"), and notices.
@@ -37,10 +37,10 @@ def choose_validation(
     return rows, "validation", _notices_of_held_out(labels[train], labels[rows], share)
 
 
-def duplicates_of(hashes: NDArray[np.uint8]) -> int:
+def duplicate_ids(hashes: NDArray[np.uint8]) -> int:
     """How many images are copies of earlier ones.
 
-    >>> duplicates_of(np.array([[1, 2], [1, 2], [3, 4]], dtype=np.uint8))
+    >>> duplicate_ids(np.array([[1, 2], [1, 2], [3, 4]], dtype=np.uint8))
     1
     """
     return len(hashes) - len({one.tobytes() for one in hashes})
@@ -51,11 +51,11 @@ def _held_out(
 ) -> NDArray[np.int64]:
     """Of each class those with the lowest hashes; content that lies in the training part twice stays there."""
     times = Counter(keys[row] for row in train)
-    labelled = train[labels[train] >= 0]
-    share = min(share, MOST / max(1, len(labelled)))
+    labeled = train[labels[train] >= 0]
+    share = min(share, MOST / max(1, len(labeled)))
     chosen: list[int] = []
-    for one in np.unique(labels[labelled]):
-        members = labelled[labels[labelled] == one]
+    for one in np.unique(labels[labeled]):
+        members = labeled[labels[labeled] == one]
         single = sorted((row for row in members.tolist() if times[keys[row]] == 1), key=lambda row: keys[row])
         chosen += single[: int(share * len(members))]
     return np.asarray(sorted(chosen), dtype=np.int64)

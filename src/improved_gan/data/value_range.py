@@ -2,7 +2,7 @@
 
 A camera of twelve bits writes 0 to 4095 into files of sixteen; floating-point images have any range. With a range
 
-    grey level = round(255 (v - low) / (high - low)),   0 below `low`, 255 above `high`.
+    gray level = round(255 (v - low) / (high - low)),   0 below `low`, 255 above `high`.
 """
 
 import math
@@ -37,7 +37,7 @@ class ValueRange:
             raise DataError(f"a value range needs low < high, both finite; got {self.low:g}:{self.high:g}: {_FORM}")
 
     def to_bytes(self, values: NDArray[np.generic]) -> NDArray[np.uint8]:
-        """Grey levels (uint8) of values of any number type, none of them NaN."""
+        """Gray levels (uint8) of values of any number type, none of them NaN."""
         levels = 255 * (values.astype(np.float64) - self.low) / (self.high - self.low)
         found: NDArray[np.uint8] = np.rint(levels.clip(0, 255)).astype(np.uint8)
         return found

@@ -11,12 +11,12 @@ from itertools import compress
 import numpy as np
 from numpy.typing import NDArray
 
-from improved_gan.data.counting import counting
 from improved_gan.data.dataset import DataError
-from improved_gan.data.image_scan import Scan
+from improved_gan.data.image_index import ImageIndex
 from improved_gan.data.image_sources import Read
 from improved_gan.data.images import read_values
-from improved_gan.data.in_order import in_chunks, in_order
+from improved_gan.data.ordered_map import chunked, ordered_map
+from improved_gan.data.progress_bar import progress_bar
 
 __all__ = ["ValueCounts", "percentiles_of", "stream_of"]
 
@@ -106,7 +106,7 @@ class ValueCounts:
 
 
 def percentiles_of(
-    scan: Scan, percentiles: Sequence[float], *, rows: Callable[[Collection[int]], Sequence[int]], workers: int
+    scan: ImageIndex, percentiles: Sequence[float], *, rows: Callable[[Collection[int]], Sequence[int]], workers: int
 ) -> dict[float, float]:
     """Percentiles of the values in the central squares of images.
 
@@ -135,14 +135,14 @@ def percentiles_of(
         return counts.percentiles()
 
 
-def stream_of(scan: Scan) -> Iterator[tuple[int, tuple[str, Read]]]:
+def stream_of(scan: ImageIndex) -> Iterator[tuple[int, tuple[str, Read]]]:
     """Row, name and reader of each image of a scan."""
     wanted = np.zeros(len(scan.source), dtype=np.bool_)
     wanted[scan.rows] = True
     yield from enumerate(compress(scan.source.stream(), wanted))
 
 
-def _count(scan: Scan, counts: ValueCounts, chosen: Collection[int], workers: int) -> set[int]:
+def _count(scan: ImageIndex, counts: ValueCounts, chosen: Collection[int], workers: int) -> set[int]:
     """One pass; returns the rows that cannot be used."""
 
     def look(chunk: list[tuple[int, tuple[str, Read]]]) -> tuple[ValueCounts, list[int]]:
@@ -158,8 +158,8 @@ def _count(scan: Scan, counts: ValueCounts, chosen: Collection[int], workers: in
         return part, bad
 
     bad: set[int] = set()
-    with counting("measuring", total=len(scan)) as advance:
-        for part, wrong in in_order(look, in_chunks(stream_of(scan), _CHUNK), workers=workers):
+    with progress_bar("measuring", total=len(scan)) as advance:
+        for part, wrong in ordered_map(look, chunked(stream_of(scan), _CHUNK), workers=workers):
             counts.merge(part)
             bad.update(wrong)
             advance(_CHUNK)

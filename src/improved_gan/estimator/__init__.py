@@ -1,4 +1,4 @@
-"""A scikit-learn classifier for few labels and many unlabelled examples."""
+"""A scikit-learn classifier for few labels and many unlabeled examples."""
 
 try:
     from sklearn.utils import get_tags as _of_1_6  # noqa: F401  the first version with what the estimator needs

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-__all__ = ["Statistics", "as_array", "chunks", "content_keys", "statistics"]
+__all__ = ["Statistics", "as_array", "chunks", "sample_hashes", "statistics"]
 
 _CHUNK_NUMBERS = 2**22  # at most so many numbers are converted at once
 
@@ -75,10 +75,10 @@ def chunks(array: np.ndarray) -> Iterator[np.ndarray]:
         yield array[start : start + step].reshape(-1, numbers)
 
 
-def content_keys(array: np.ndarray, rows: np.ndarray) -> list[str]:
+def sample_hashes(array: np.ndarray, rows: np.ndarray) -> list[str]:
     """A hash of the numbers of each of these rows, the same in any type that holds them.
 
-    >>> content_keys(np.eye(2), np.array([0])) == content_keys(np.eye(2, dtype=np.uint8), np.array([0]))
+    >>> sample_hashes(np.eye(2), np.array([0])) == sample_hashes(np.eye(2, dtype=np.uint8), np.array([0]))
     True
     """
     doubles = (np.ascontiguousarray(array[row], dtype=np.float64) + 0.0 for row in rows)  # no -0.0

@@ -1,7 +1,7 @@
 """Batches from the user's arrays: gathered and scaled a batch at a time, or once where they are small.
 
-The order of an epoch is drawn from (seed, epoch) alone, as in `data.Batches`; the labelled examples are gone through
-again and again, and are among the unlabelled ones too, as in the released scripts.
+The order of an epoch is drawn from (seed, epoch) alone, as in `data.Batches`; the labeled examples are gone through
+again and again, and are among the unlabeled ones too, as in the released scripts.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from improved_gan.data import Batch, Guesses
+from improved_gan.data import Batch, PseudoLabels
 from improved_gan.estimator.layout import Layout
 from improved_gan.estimator.scaling import Scale
 
@@ -60,29 +60,34 @@ class ArrayBatches:
     """A `BatchSource` over examples of which some have labels.
 
     Args:
-        examples: all that is known, labelled or not.
-        labelled_rows: (L,) row numbers of those whose labels may be used.
+        examples: all that is known, labeled or not.
+        labeled_rows: (L,) row numbers of those whose labels may be used.
         codes: (L,) their classes.
         batch_size: of each part; fewer where there are fewer examples.
         seed: decides every order.
         device: where batches come out.
-        guesses: further examples for the classes, with guessed ones.
+        pseudo_labels: further examples for the classes, with guessed ones.
         weights: (L,) how much each label counts, of mean 1; None for 1.
     """
 
     def __init__(
         self,
         examples: Examples,
-        labelled_rows: np.ndarray,
+        labeled_rows: np.ndarray,
         codes: np.ndarray,
         *,
         batch_size: int,
         seed: int,
         device: str,
-        guesses: Guesses | None = None,
+        pseudo_labels: PseudoLabels | None = None,
         weights: np.ndarray | None = None,
     ) -> None:
-        self._examples, self._labelled_rows, self._seed, self._guesses = examples, labelled_rows, seed, guesses
+        self._examples, self._labeled_rows, self._seed, self._pseudo_labels = (
+            examples,
+            labeled_rows,
+            seed,
+            pseudo_labels,
+        )
         self._codes = torch.from_numpy(codes).to(device)
         self._weights = None if weights is None else torch.from_numpy(weights).float().to(device)
         self._batch_size = min(batch_size, len(examples))
@@ -95,24 +100,32 @@ class ArrayBatches:
 
     def epoch(self, epoch: int, *, first_step: int = 0) -> Iterator[Batch]:
         """The batches of one epoch, from its step `first_step` on."""
-        guesses = self._guesses if self._guesses is not None and epoch < self._guesses.num_epochs else None
-        labelled = self._repeated(epoch, 0, len(self._labelled_rows), self._batch_size)
-        unlabelled, fresh = (self._random(epoch, stream).permutation(len(self._examples)) for stream in (1, 2))
-        guessed = None if guesses is None else self._repeated(epoch, 3, len(guesses.indices), guesses.batch_size)
+        pseudo_labels = (
+            self._pseudo_labels if self._pseudo_labels is not None and epoch < self._pseudo_labels.num_epochs else None
+        )
+        labeled = self._repeated(epoch, 0, len(self._labeled_rows), self._batch_size)
+        unlabeled, fresh = (self._random(epoch, stream).permutation(len(self._examples)) for stream in (1, 2))
+        guessed = (
+            None
+            if pseudo_labels is None
+            else self._repeated(epoch, 3, len(pseudo_labels.indices), pseudo_labels.batch_size)
+        )
         for step in range(first_step, self.steps_per_epoch):
             rows = slice(step * self._batch_size, (step + 1) * self._batch_size)
-            places = torch.from_numpy(labelled[rows]).to(self._device)
+            places = torch.from_numpy(labeled[rows]).to(self._device)
             batch = Batch(
-                labelled_images=self._examples.take(self._labelled_rows[labelled[rows]]),
+                labeled_images=self._examples.take(self._labeled_rows[labeled[rows]]),
                 labels=self._codes[places],
-                unlabelled_images=self._examples.take(unlabelled[rows]),
-                fresh_images=self._examples.take(fresh[rows]),
+                unlabeled_images=self._examples.take(unlabeled[rows]),
+                matching_images=self._examples.take(fresh[rows]),
                 label_weights=None if self._weights is None else self._weights[places],
             )
-            if guessed is not None and guesses is not None:
-                some = guessed[step * guesses.batch_size : (step + 1) * guesses.batch_size]
-                images = self._examples.take(guesses.indices[some].numpy())
-                batch = replace(batch, guessed_images=images, guesses=guesses.classes[some].to(self._device))
+            if guessed is not None and pseudo_labels is not None:
+                some = guessed[step * pseudo_labels.batch_size : (step + 1) * pseudo_labels.batch_size]
+                images = self._examples.take(pseudo_labels.indices[some].numpy())
+                batch = replace(
+                    batch, pseudo_labeled_images=images, pseudo_labels=pseudo_labels.classes[some].to(self._device)
+                )
             yield batch
 
     def _random(self, epoch: int, stream: int) -> np.random.Generator:

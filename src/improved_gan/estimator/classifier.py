@@ -14,10 +14,10 @@ from sklearn.utils.validation import check_is_fitted
 from improved_gan.estimator import storage
 from improved_gan.estimator.conventions import SemiSupervisedMixin
 from improved_gan.estimator.diagnosis import warn_at_chance
-from improved_gan.estimator.ensemble import Task, fit_members
-from improved_gan.estimator.inputs import InputFormat, accept, warn_of_flat_images
+from improved_gan.estimator.ensemble import FitPlan, fit_members
+from improved_gan.estimator.ensemble_member import EnsembleMember, Prediction
+from improved_gan.estimator.inputs import InputSpec, validate_input, warn_of_flat_images
 from improved_gan.estimator.labels import read_labels
-from improved_gan.estimator.member import Judged, Member
 from improved_gan.estimator.settings import Settings, check_same
 from improved_gan.estimator.weights import label_weights, warn_of_imbalance
 
@@ -27,9 +27,9 @@ _CHUNK = 1000
 
 
 class SemiSupervisedGANClassifier(SemiSupervisedMixin, BaseEstimator):  # type: ignore[misc]  # it has no types
-    """A classifier from few labels and many unlabelled examples, by a GAN with feature matching.
+    """A classifier from few labels and many unlabeled examples, by a GAN with feature matching.
 
-    The discriminator has the K classes and "generated" as outputs and learns from labelled, unlabelled and generated
+    The discriminator has the K classes and "generated" as outputs and learns from labeled, unlabeled and generated
     examples; after training it is the classifier, with averaged weights. Networks and settings follow from the shape of
     X (`network_`, `recipe_` say which). X may be (N, features), (N, H, W), (N, C, H, W) or (N, H, W, C): arrays,
     memory-mapped arrays or tensors, of bytes or floating-point numbers.
@@ -41,18 +41,18 @@ class SemiSupervisedGANClassifier(SemiSupervisedMixin, BaseEstimator):  # type: 
             deviation (rows of features only).
         value_range: (low, high), black and white of X; None detects it.
         classes: all classes; one without a label is then an error. None takes those in y.
-        epochs: passes over the unlabelled examples; None takes about 1,500 steps, or 6,000 beyond 256 numbers each.
-        batch_size: of each of the labelled, unlabelled and generated parts of a step.
+        epochs: passes over the unlabeled examples; None takes about 1,500 steps, or 6,000 beyond 256 numbers each.
+        batch_size: of each of the labeled, unlabeled and generated parts of a step.
         learning_rate: of both players, None for that of the recipe; it falls to 0 over the second half of the training.
         class_weight: of the labels in the supervised loss: None, "balanced", or a dict by class, as in scikit-learn.
-        unlabelled_weight: of the real-or-generated loss. 0 trains the same network on the labelled examples alone.
-        spread_labels: whether training begins with the labels spread over a graph of neighbours (Zhou et al., 2004).
-        n_models: members of the ensemble; class probabilities are averaged.
+        unsupervised_weight: of the real-or-generated loss. 0 trains the same network on the labeled examples alone.
+        label_spreading: whether training begins with the labels spread over a graph of neighbors (Zhou et al., 2004).
+        n_estimators: members of the ensemble; class probabilities are averaged.
         validation_fraction: share of the labels, class by class, that is held out to stop early and to choose the best
             weights. Only labels given to `fit` are used, and none that a fit before a warm start trained on. 0 trains
             to the end.
-        patience: reports without improvement (there are 40 in a training) before it stops early.
-        warm_start: whether `fit` goes on from the last fit (same shape and classes). It keeps the optimisers.
+        n_iter_no_change: reports without improvement (there are 40 in a training) before it stops early.
+        warm_start: whether `fit` goes on from the last fit (same shape and classes). It keeps the optimizers.
         precision: "float32", "bfloat16" for the forward passes, or "auto", that of the recipe on this machine.
         device: "auto" takes a GPU where there is one.
         n_jobs: members that are trained at the same time, each in a process; as in scikit-learn.
@@ -65,7 +65,7 @@ class SemiSupervisedGANClassifier(SemiSupervisedMixin, BaseEstimator):  # type: 
         input_: how X was read, in words.
         n_iter_: epochs of the longest training of a member.
         history_: for each member, its reports: epoch, seconds, losses, validation.
-        alarms_: what looked wrong in the last report of each member, in words.
+        warnings_: what looked wrong in the last report of each member, in words.
         members_: the trained pairs of networks.
 
     Source: paper, section 5; settings of the released experiments.
@@ -79,8 +79,8 @@ class SemiSupervisedGANClassifier(SemiSupervisedMixin, BaseEstimator):  # type: 
     """
 
     classes_: np.ndarray
-    members_: list[Member]
-    _format: InputFormat
+    members_: list[EnsembleMember]
+    _format: InputSpec
     _trained: frozenset[str]  # content of examples whose labels a warm start has used
 
     def __init__(
@@ -95,11 +95,11 @@ class SemiSupervisedGANClassifier(SemiSupervisedMixin, BaseEstimator):  # type: 
         batch_size: int = 100,
         learning_rate: float | None = None,
         class_weight: Any = None,
-        unlabelled_weight: float = 0.5,
-        spread_labels: bool = False,
-        n_models: int = 1,
+        unsupervised_weight: float = 0.5,
+        label_spreading: bool = False,
+        n_estimators: int = 1,
         validation_fraction: float = 0.0,
-        patience: int = 10,
+        n_iter_no_change: int = 10,
         warm_start: bool = False,
         precision: str = "auto",
         device: str = "auto",
@@ -116,11 +116,11 @@ class SemiSupervisedGANClassifier(SemiSupervisedMixin, BaseEstimator):  # type: 
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.class_weight = class_weight
-        self.unlabelled_weight = unlabelled_weight
-        self.spread_labels = spread_labels
-        self.n_models = n_models
+        self.unsupervised_weight = unsupervised_weight
+        self.label_spreading = label_spreading
+        self.n_estimators = n_estimators
         self.validation_fraction = validation_fraction
-        self.patience = patience
+        self.n_iter_no_change = n_iter_no_change
         self.warm_start = warm_start
         self.precision = precision
         self.device = device
@@ -128,13 +128,13 @@ class SemiSupervisedGANClassifier(SemiSupervisedMixin, BaseEstimator):  # type: 
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any, *, unlabelled: Any = None, sample_weight: Any = None) -> Self:  # noqa: N803
+    def fit(self, X: Any, y: Any, *, unlabeled: Any = None, sample_weight: Any = None) -> Self:  # noqa: N803
         """Train.
 
         Args:
             X: (N, ...) examples.
             y: (N,) their classes, -1 where unknown; text with unknown labels as an array of objects.
-            unlabelled: (M, ...) more examples, without labels.
+            unlabeled: (M, ...) more examples, without labels.
             sample_weight: (N,) how much each label counts in the supervised loss, times `class_weight`; 0: unknown.
 
         Returns:
@@ -146,30 +146,30 @@ class SemiSupervisedGANClassifier(SemiSupervisedMixin, BaseEstimator):  # type: 
         """
         settings = Settings.check(self)
         again = self.warm_start and hasattr(self, "members_")
-        parts = [accept(self, X, reset=not again)]
+        parts = [validate_input(self, X, reset=not again)]
         known = read_labels(y, classes=self.classes)
         check_consistent_length(parts[0], y)
         known, weights = label_weights(known, parts[0], self.class_weight, sample_weight)
         warn_of_imbalance(known, self.class_weight, sample_weight)
-        if unlabelled is not None:
-            parts.append(accept(self, unlabelled, reset=False, name="unlabelled"))
+        if unlabeled is not None:
+            parts.append(validate_input(self, unlabeled, reset=False, name="unlabeled"))
         if again:
             form, before = self._format, [member.state for member in self.members_]
             check_same(parts, form, before, known.classes, self.classes_, settings)
         else:
-            form = InputFormat.learn(parts, layout=self.layout, scaling=self.scaling, value_range=self.value_range)
+            form = InputSpec.learn(parts, layout=self.layout, scaling=self.scaling, value_range=self.value_range)
             before, self._trained = [], frozenset()
         warn_of_flat_images(form)
         random = check_random_state(self.random_state)
-        seeds = [int(seed) for seed in random.randint(2**31 - 1, size=settings.n_models)]
-        task = Task.plan(parts, known, form, settings, seed=seeds[0], trained=self._trained, weights=weights)
+        seeds = [int(seed) for seed in random.randint(2**31 - 1, size=settings.n_estimators)]
+        task = FitPlan.plan(parts, known, form, settings, seed=seeds[0], trained=self._trained, weights=weights)
         if self.verbose:
             task.announce()
         fits = fit_members(task, seeds, before, n_jobs=self.n_jobs)
         warn_at_chance(fits, known, task.num_examples // min(settings.batch_size, task.num_examples))
         self.classes_, self._format, self._trained = known.classes, form, task.trained
         self.members_ = [fit.member for fit in fits]
-        self.history_, self.alarms_ = [fit.history for fit in fits], [fit.alarms for fit in fits]
+        self.history_, self.warnings_ = [fit.history for fit in fits], [fit.diagnostics for fit in fits]
         self.n_iter_ = max(fit.epochs for fit in fits)
         self._describe()
         return self
@@ -231,10 +231,10 @@ class SemiSupervisedGANClassifier(SemiSupervisedMixin, BaseEstimator):  # type: 
         choice = self.members_[0].choice
         self.network_, self.recipe_, self.input_ = choice.describe(), choice.recipe, self._format.describe()
 
-    def _judge(self, X: Any) -> Iterator[list[Judged]]:  # noqa: N803
+    def _judge(self, X: Any) -> Iterator[list[Prediction]]:  # noqa: N803
         """What each member says, a piece of X at a time."""
         check_is_fitted(self)
-        examples = accept(self, X, reset=False)
+        examples = validate_input(self, X, reset=False)
         self._format.check(examples)
         for start in range(0, len(examples), _CHUNK):
             images = self._format.ready(examples[start : start + _CHUNK])

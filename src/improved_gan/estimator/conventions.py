@@ -10,8 +10,8 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils import _safe_indexing, check_consistent_length
 
 from improved_gan.estimator.arrays import as_array
-from improved_gan.estimator.labels import known_labels
-from improved_gan.estimator.member import Judged, Member
+from improved_gan.estimator.ensemble_member import EnsembleMember, Prediction
+from improved_gan.estimator.labels import labeled_rows
 
 __all__ = ["SemiSupervisedMixin"]
 
@@ -23,7 +23,7 @@ class SemiSupervisedMixin(
 ):
     """A score that leaves out examples without a label, features with names, and log-probabilities."""
 
-    members_: list[Member]
+    members_: list[EnsembleMember]
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:  # noqa: N803
         """The share of right answers among the examples whose label is known; those with -1 are left out.
@@ -38,9 +38,9 @@ class SemiSupervisedMixin(
         """
         values = as_array(X)
         check_consistent_length(values, y, sample_weight)
-        rows, truth = known_labels(y)
+        rows, truth = labeled_rows(y)
         if not len(rows):
-            raise ValueError("y has no known label, only -1, so there is nothing to score: give labelled examples")
+            raise ValueError("y has no known label, only -1, so there is nothing to score: give labeled examples")
         weights = None if sample_weight is None else np.asarray(sample_weight)[rows]
         chosen = values if len(rows) == len(values) else _safe_indexing(values, rows)
         return float(accuracy_score(truth, self.predict(chosen), sample_weight=weights))
@@ -54,16 +54,16 @@ class SemiSupervisedMixin(
         """(N, A) features: the intermediate layer f(x) that the generator matches, of all members side by side."""
         return np.concatenate([np.hstack([one.features for one in judged]) for judged in self._judge(X)])
 
-    def realness(self, X: Any) -> np.ndarray:  # noqa: N803
+    def real_score(self, X: Any) -> np.ndarray:  # noqa: N803
         """(N,) log D/(1 - D): above 0 the discriminator takes an example for real; the mean over the members."""
-        return np.concatenate([np.mean([one.realness for one in judged], axis=0) for judged in self._judge(X)])
+        return np.concatenate([np.mean([one.real_score for one in judged], axis=0) for judged in self._judge(X)])
 
     @abstractmethod
     def _log_probabilities(self, X: Any) -> np.ndarray:  # noqa: N803
         """(N, K) log of the mean probability."""
 
     @abstractmethod
-    def _judge(self, X: Any) -> Iterator[list[Judged]]:  # noqa: N803
+    def _judge(self, X: Any) -> Iterator[list[Prediction]]:  # noqa: N803
         """What each member says, a piece of X at a time."""
 
     @property

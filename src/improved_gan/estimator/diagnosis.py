@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from improved_gan.estimator.labels import KnownLabels
-from improved_gan.estimator.progress import Fit
+from improved_gan.estimator.progress import FitResult
 
 __all__ = ["warn_at_chance"]
 
@@ -15,10 +15,10 @@ _NEAR = 0.8  # of the error of always naming the commonest class
 _FEW_STEPS = 20  # after fewer nothing can be said
 
 
-def warn_at_chance(fits: Sequence[Fit], known: KnownLabels, steps_per_epoch: int) -> None:
-    """Warn of members that do no better on their own labels, at the end, than one who guesses; also in their alarms.
+def warn_at_chance(fits: Sequence[FitResult], known: KnownLabels, steps_per_epoch: int) -> None:
+    """Warn of members that do no better on their own labels, at the end, than one who guesses; also in their diagnostics.
 
-    That is an error of at least 0.8 of that of always naming the commonest class, and a labelled loss above log K, the
+    That is an error of at least 0.8 of that of always naming the commonest class, and a labeled loss above log K, the
     loss of equal probabilities.
 
     Args:
@@ -30,11 +30,11 @@ def warn_at_chance(fits: Sequence[Fit], known: KnownLabels, steps_per_epoch: int
     poor: list[tuple[float, float]] = []
     for fit in fits:
         last = fit.history[-1]
-        error, loss = last["discriminator/labelled_error"], last["discriminator/supervised"]
-        guessing = error >= _NEAR * chance and loss > math.log(len(known.classes))
-        if guessing and fit.epochs * steps_per_epoch >= _FEW_STEPS:
+        error, loss = last["discriminator/labeled_error"], last["discriminator/supervised"]
+        pseudo_labeling = error >= _NEAR * chance and loss > math.log(len(known.classes))
+        if pseudo_labeling and fit.epochs * steps_per_epoch >= _FEW_STEPS:
             poor.append((error, loss))
-            fit.alarms.append(_words(error, loss, chance))
+            fit.diagnostics.append(_words(error, loss, chance))
     if poor:
         which = f"{len(poor)} of {len(fits)} models: " if len(fits) > 1 else ""
         warnings.warn(which + _words(*max(poor), chance), UserWarning, stacklevel=3)

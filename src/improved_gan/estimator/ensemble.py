@@ -12,42 +12,42 @@ from joblib import Parallel, delayed, effective_n_jobs
 from rich.console import Console
 from torch import Tensor
 
-from improved_gan.data import Guesses
-from improved_gan.estimator.arrays import content_keys
+from improved_gan.data import PseudoLabels
+from improved_gan.estimator.architecture import Architecture, select_architecture
+from improved_gan.estimator.arrays import sample_hashes
 from improved_gan.estimator.batches import ArrayBatches, Examples
-from improved_gan.estimator.choice import Choice, choose
-from improved_gan.estimator.fitting import Fitting
-from improved_gan.estimator.inputs import InputFormat
+from improved_gan.estimator.fitting import EnsembleTrainer
+from improved_gan.estimator.inputs import InputSpec
 from improved_gan.estimator.labels import KnownLabels, hold_out
-from improved_gan.estimator.progress import Cost, Fit, Validation
+from improved_gan.estimator.progress import Cost, FitResult, Validation
 from improved_gan.estimator.scaling import ColumnScale
 from improved_gan.estimator.settings import Settings
 from improved_gan.estimator.weights import to_mean_one
-from improved_gan.recipes.guessing import Guessing
-from improved_gan.recipes.precision import settled
+from improved_gan.label_spreading.pseudo_labeling import PseudoLabeling
+from improved_gan.recipes.precision import resolve_precision
 from improved_gan.recipes.recipe import AUTO, Recipe
-from improved_gan.training import LabelsAlone, SemiSupervised
+from improved_gan.training import SemiSupervised, SupervisedBaseline
 from improved_gan.training.reporting import say
 
-__all__ = ["Task", "fit_members"]
+__all__ = ["FitPlan", "fit_members"]
 
 _REPORTS = 40
 _GUESSED = 60  # examples with a guessed class a step, of 100
 
 
 @dataclass(frozen=True)
-class Task:
+class FitPlan:
     """What all members have in common."""
 
     parts: list[np.ndarray]
     known: KnownLabels
-    form: InputFormat
+    form: InputSpec
     settings: Settings
-    choice: Choice
+    choice: Architecture
     training: np.ndarray  # places among the known labels
     validation: np.ndarray
     trained: frozenset[str]  # keys of all examples whose labels were trained on; empty without a warm start
-    guesses: Guesses | None = None  # classes that the labels were spread to
+    pseudo_labels: PseudoLabels | None = None  # classes that the labels were spread to
     weights: np.ndarray | None = None  # (L,) how much each known label counts
     in_turn: int = 1  # as long as so many members is what `fit` takes; 0 where another member tells it
 
@@ -56,17 +56,17 @@ class Task:
         cls,
         parts: list[np.ndarray],
         known: KnownLabels,
-        form: InputFormat,
+        form: InputSpec,
         settings: Settings,
         *,
         seed: int,
         trained: Set[str] = frozenset(),
         weights: np.ndarray | None = None,
-    ) -> "Task":
+    ) -> "FitPlan":
         """Choose networks, and divide the labels.
 
         Args:
-            parts: X, and the unlabelled X where there is one.
+            parts: X, and the unlabeled X where there is one.
             known: the labels.
             form: how X is read.
             settings: of the user.
@@ -78,8 +78,8 @@ class Task:
             ValueError: an unknown network, or too few labels to hold some out.
         """
         columns = isinstance(form.scale, ColumnScale)
-        choice = choose(form.layout, len(known.classes), network=settings.network, columns=columns)
-        keys = content_keys(parts[0], known.rows) if settings.warm_start else []
+        choice = select_architecture(form.layout, len(known.classes), network=settings.network, columns=columns)
+        keys = sample_hashes(parts[0], known.rows) if settings.warm_start else []
         fraction = settings.validation_fraction
         training, validation = hold_out(known.codes, fraction, seed=seed, keys=keys, trained=trained)
         now = frozenset(keys[place] for place in training) if keys else frozenset()
@@ -87,7 +87,7 @@ class Task:
 
     @property
     def num_examples(self) -> int:
-        """Labelled and unlabelled."""
+        """Labeled and unlabeled."""
         return sum(map(len, self.parts))
 
     def recipe(self, steps_per_epoch: int) -> Recipe:
@@ -98,32 +98,34 @@ class Task:
             len(self.training),
             epochs=epochs,
             report_every=max(1, epochs // _REPORTS),
-            decay_share=0.5,
+            lr_decay_fraction=0.5,
             # About a tenth of the steps, so that a short training is not tested with its first, wrong weights.
-            average_decay=1 - 1 / min(1000.0, max(10.0, 0.1 * epochs * steps_per_epoch)),
-            average_every=1,
+            ema_decay=1 - 1 / min(1000.0, max(10.0, 0.1 * epochs * steps_per_epoch)),
+            ema_every=1,
         )
         if settings.precision != AUTO:
             recipe = replace(recipe, precision=settings.precision)
-        recipe = settled(recipe, torch.device(settings.device))
+        recipe = resolve_precision(recipe, torch.device(settings.device))
         if settings.learning_rate is not None:
             recipe = replace(recipe, learning_rate=settings.learning_rate)
-        if settings.unlabelled_weight == 0:
-            return replace(recipe, objective=LabelsAlone())
+        if settings.unsupervised_weight == 0:
+            return replace(recipe, objective=SupervisedBaseline())
         assert isinstance(recipe.objective, SemiSupervised)
-        return replace(recipe, objective=replace(recipe.objective, unsupervised_weight=settings.unlabelled_weight))
+        return replace(recipe, objective=replace(recipe.objective, unsupervised_weight=settings.unsupervised_weight))
 
-    def spread(self) -> Guesses:
-        """Guess the classes of the examples that are nearest to labelled ones; those held out have no part in it."""
+    def spread(self) -> PseudoLabels:
+        """Guess the classes of the examples that are nearest to labeled ones; those held out have no part in it."""
         examples = Examples(self.parts, self.form.layout, self.form.scale, "cpu")
         batch_size = min(self.settings.batch_size, len(examples))
-        guessing = Guessing(max(1, _GUESSED * batch_size // 100), share=0.7, duration=0.45)
+        pseudo_labeling = PseudoLabeling(
+            max(1, _GUESSED * batch_size // 100), confident_fraction=0.7, active_fraction=0.45
+        )
         labels = torch.full((len(examples),), -1)
         labels[torch.from_numpy(self.known.rows[self.training])] = torch.from_numpy(self.known.codes[self.training])
         rows = torch.from_numpy(np.setdiff1d(np.arange(len(examples)), self.known.rows[self.validation]))
-        places, classes = guessing.spread(examples.take(rows.numpy()), labels[rows])
-        epochs = guessing.num_epochs(self.recipe(len(examples) // batch_size).epochs)
-        return Guesses(rows[places], classes, guessing.batch_size, epochs)
+        places, classes = pseudo_labeling.spread(examples.take(rows.numpy()), labels[rows])
+        epochs = pseudo_labeling.num_epochs(self.recipe(len(examples) // batch_size).epochs)
+        return PseudoLabels(rows[places], classes, pseudo_labeling.batch_size, epochs)
 
     def announce(self) -> None:
         """Say what was found and chosen."""
@@ -132,15 +134,15 @@ class Task:
         lines = [
             f"{self.num_examples} examples, {len(known.rows)} with labels in {len(known.classes)} classes{held}",
             self.form.describe(),
-            f"{self.choice.describe()}; {settings.n_models} model{'s' * (settings.n_models > 1)} on {settings.device}",
+            f"{self.choice.describe()}; {settings.n_estimators} model{'s' * (settings.n_estimators > 1)} on {settings.device}",
         ]
         for line in lines:
             say(Console(file=sys.stdout), line)
 
 
 def fit_members(
-    task: Task, seeds: list[int], before: list[dict[str, Tensor] | None], *, n_jobs: int | None
-) -> list[Fit]:
+    task: FitPlan, seeds: list[int], before: list[dict[str, Tensor] | None], *, n_jobs: int | None
+) -> list[FitResult]:
     """Train one member a seed.
 
     Args:
@@ -152,8 +154,8 @@ def fit_members(
     Raises:
         DivergedError: a training diverged.
     """
-    if task.settings.spread_labels and not before:  # a warm start knows better already
-        task = replace(task, guesses=task.spread())
+    if task.settings.label_spreading and not before:  # a warm start knows better already
+        task = replace(task, pseudo_labels=task.spread())
     jobs: list[tuple[int, Any]] = list(zip(seeds, before or [None] * len(seeds), strict=True))
     if len(jobs) == 1:
         return [_fit_one(task, *jobs[0])]
@@ -166,32 +168,32 @@ def fit_members(
     return list(Parallel(n_jobs=n_jobs)(delayed(_fit_from_arrays)(*words) for words in each))
 
 
-def _train_together(task: Task, n_jobs: int | None) -> bool:
+def _train_together(task: FitPlan, n_jobs: int | None) -> bool:
     """A GPU is hardly busier with all small members than with one; CPU cores are, and so is a GPU with convolutions."""
     return task.settings.device.startswith("cuda") and n_jobs in (None, 1) and task.choice.network == "dense"
 
 
-def _fit_from_arrays(task: Task, seed: int, state: dict[str, np.ndarray] | None) -> Fit:
+def _fit_from_arrays(task: FitPlan, seed: int, state: dict[str, np.ndarray] | None) -> FitResult:
     tensors = None if state is None else {name: torch.from_numpy(np.array(value)) for name, value in state.items()}
     return _fit_one(task, seed, tensors)
 
 
-def _fit_one(task: Task, seed: int, before: dict[str, Tensor] | None) -> Fit:
+def _fit_one(task: FitPlan, seed: int, before: dict[str, Tensor] | None) -> FitResult:
     examples = _examples(task)
     batches = _batches(task, examples, seed)
     return _fitting(task, examples, batches.steps_per_epoch).one(batches, seed, before)
 
 
-def _fit_together(task: Task, seeds: list[int], before: list[dict[str, Tensor] | None]) -> list[Fit]:
+def _fit_together(task: FitPlan, seeds: list[int], before: list[dict[str, Tensor] | None]) -> list[FitResult]:
     """All members in one step each, from one copy of the examples."""
     examples = _examples(task)
     batches = [_batches(task, examples, seed) for seed in seeds]
     return _fitting(task, examples, batches[0].steps_per_epoch).together(batches, seeds, before)
 
 
-def _fitting(task: Task, examples: Examples, steps_per_epoch: int) -> Fitting:
+def _fitting(task: FitPlan, examples: Examples, steps_per_epoch: int) -> EnsembleTrainer:
     settings = task.settings
-    return Fitting(
+    return EnsembleTrainer(
         task.choice,
         task.recipe(steps_per_epoch),
         examples,
@@ -203,11 +205,11 @@ def _fitting(task: Task, examples: Examples, steps_per_epoch: int) -> Fitting:
     )
 
 
-def _examples(task: Task) -> Examples:
+def _examples(task: FitPlan) -> Examples:
     return Examples(task.parts, task.form.layout, task.form.scale, task.settings.device)
 
 
-def _batches(task: Task, examples: Examples, seed: int) -> ArrayBatches:
+def _batches(task: FitPlan, examples: Examples, seed: int) -> ArrayBatches:
     settings, known, weights = task.settings, task.known, task.weights
     return ArrayBatches(
         examples,
@@ -216,18 +218,18 @@ def _batches(task: Task, examples: Examples, seed: int) -> ArrayBatches:
         batch_size=settings.batch_size,
         seed=seed,
         device=settings.device,
-        guesses=task.guesses,
+        pseudo_labels=task.pseudo_labels,
         weights=None if weights is None else to_mean_one(weights[task.training]),
     )
 
 
-def _validation(task: Task, examples: Examples) -> Validation | None:
+def _validation(task: FitPlan, examples: Examples) -> Validation | None:
     if not len(task.validation):
         return None
     known, settings = task.known, task.settings
     codes = torch.from_numpy(known.codes[task.validation]).to(settings.device)
     images, weights = examples.take(known.rows[task.validation]), task.weights
     if weights is None:
-        return Validation(images, codes, settings.patience)
+        return Validation(images, codes, settings.n_iter_no_change)
     scaled = torch.from_numpy(to_mean_one(weights[task.validation])).float().to(settings.device)
-    return Validation(images, codes, settings.patience, scaled)
+    return Validation(images, codes, settings.n_iter_no_change, scaled)

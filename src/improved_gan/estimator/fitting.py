@@ -7,28 +7,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from improved_gan.distributed import alone
+from improved_gan.distributed import single_process
+from improved_gan.estimator.architecture import Architecture
 from improved_gan.estimator.batches import ArrayBatches, Examples
-from improved_gan.estimator.choice import Choice
-from improved_gan.estimator.progress import Cost, Fit, Progress, Validation
+from improved_gan.estimator.progress import Cost, FitResult, MemberTraining, Validation
 from improved_gan.kernels.random_source import own_random_numbers, own_where_none_is_named, seed_random_numbers
 from improved_gan.modes import to_training_
 from improved_gan.recipes.recipe import PRECISIONS, Recipe
-from improved_gan.techniques import WeightAverage
+from improved_gan.techniques import WeightEMA
 from improved_gan.training import Optimizers
 from improved_gan.training.loop import take_steps
 from improved_gan.training.schedule import Schedule
 from improved_gan.training.state import TrainingState
 from improved_gan.training.time_estimate import StepTimer
-from improved_gan.training.together import Together, take_steps_together, why_apart
+from improved_gan.training.vmapped import VmappedTraining, step_all, vmap_incompatibility
 
-__all__ = ["Fitting"]
+__all__ = ["EnsembleTrainer"]
 
 _State = dict[str, Tensor] | None  # of an earlier fit, to go on from
 
 
 @dataclass(frozen=True)
-class Fitting:
+class EnsembleTrainer:
     """What the members have in common. A fit shares nothing with other threads, nor with the global random state.
 
     Args:
@@ -42,7 +42,7 @@ class Fitting:
         cost: what is told of the time that it takes.
     """
 
-    choice: Choice
+    choice: Architecture
     recipe: Recipe
     examples: Examples
     validation: Validation | None
@@ -51,13 +51,13 @@ class Fitting:
     verbose: int = 0
     cost: Cost = field(default_factory=Cost)
 
-    def one(self, batches: ArrayBatches, seed: int, before: _State) -> Fit:
+    def one(self, batches: ArrayBatches, seed: int, before: _State) -> FitResult:
         """Train one member; the seed decides all that is random.
 
         Raises:
             DivergedError: a term is not finite.
         """
-        with alone(), own_random_numbers(seed, self.device):
+        with single_process(), own_random_numbers(seed, self.device):
             state = _start(self.recipe, self.examples, seed, self.device, before)
             progress = self._progress(state, batches.steps_per_epoch)
             for epoch, _ in take_steps(state, batches, self.recipe.objective, self._schedule()):
@@ -68,8 +68,10 @@ class Fitting:
                         break
             return progress.ended()
 
-    def together(self, batches: Sequence[ArrayBatches], seeds: Sequence[int], before: Sequence[_State]) -> list[Fit]:
-        """Train one member a seed, all in one step each (`training.together`); who stops early idles along.
+    def together(
+        self, batches: Sequence[ArrayBatches], seeds: Sequence[int], before: Sequence[_State]
+    ) -> list[FitResult]:
+        """Train one member a seed, all in one step each (`training.vmapped`); who stops early idles along.
 
         Members that stopped at different steps before (a warm start after early stopping) are trained one by one.
         Each seed decides its member's start and batches; the noise of all follows from the first one.
@@ -79,21 +81,21 @@ class Fitting:
         """
         states = []
         for seed, state_before in zip(seeds, before, strict=True):
-            with alone(), own_random_numbers(seed, self.device):
+            with single_process(), own_random_numbers(seed, self.device):
                 states.append(_start(self.recipe, self.examples, seed, self.device, state_before))
-        if why_apart(states, self.recipe.objective, self._schedule()):
+        if vmap_incompatibility(states, self.recipe.objective, self._schedule()):
             return [self.one(*parts) for parts in zip(batches, seeds, before, strict=True)]
         members = [
             self._progress(state, batches[0].steps_per_epoch, number + 1, len(states))
             for number, state in enumerate(states)
         ]
-        with alone(), own_random_numbers(seeds[0], self.device):
-            together = Together(states, self.recipe.objective, self._schedule())
-            for epoch, _ in take_steps_together(together, batches, self._schedule()):
+        with single_process(), own_random_numbers(seeds[0], self.device):
+            together = VmappedTraining(states, self.recipe.objective, self._schedule())
+            for epoch, _ in step_all(together, batches, self._schedule()):
                 members[0].stepped()
                 if together.step_number % batches[0].steps_per_epoch or not members[0].due(epoch + 1):
                     continue
-                together.share_out()
+                together.unstack()
                 for member in members:
                     if member.fit is None:
                         member.report(epoch + 1)
@@ -101,14 +103,18 @@ class Fitting:
                     break
         return [member.ended() for member in members]
 
-    def _progress(self, state: TrainingState, steps_per_epoch: int, number: int = 1, members: int = 1) -> Progress:
+    def _progress(
+        self, state: TrainingState, steps_per_epoch: int, number: int = 1, members: int = 1
+    ) -> MemberTraining:
         timer = StepTimer(self.recipe.epochs * steps_per_epoch)
         settings = (self.validation, self.device, self.verbose, self.keep_state)
-        return Progress(self.choice, self.recipe, state, *settings, number, members, timer=timer, cost=self.cost)
+        return MemberTraining(self.choice, self.recipe, state, *settings, number, members, timer=timer, cost=self.cost)
 
     def _schedule(self) -> Schedule:
         recipe = self.recipe
-        return Schedule(recipe.epochs, recipe.learning_rate, recipe.decay_share, precision=PRECISIONS[recipe.precision])
+        return Schedule(
+            recipe.epochs, recipe.learning_rate, recipe.lr_decay_fraction, precision=PRECISIONS[recipe.precision]
+        )
 
 
 def _start(
@@ -116,10 +122,10 @@ def _start(
 ) -> TrainingState:
     with own_where_none_is_named():
         generator, discriminator = recipe.generator(), recipe.discriminator()
-    if before is None and recipe.num_start_images:
-        order = np.random.default_rng(seed).permutation(len(examples))[: recipe.num_start_images]
-        discriminator.start_(examples.take(order).cpu())
-        generator.start_(recipe.num_start_images)
+    if before is None and recipe.init_batch_size:
+        order = np.random.default_rng(seed).permutation(len(examples))[: recipe.init_batch_size]
+        discriminator.init_from_data_(examples.take(order).cpu())
+        generator.init_from_data_(recipe.init_batch_size)
     players = [player.to(device) for player in (discriminator, generator)]
     for player in players:
         to_training_(player)  # what a recipe has frozen stays so
@@ -138,7 +144,7 @@ def _start(
             for player in players
         )
     )
-    average = WeightAverage(discriminator, recipe.average_decay, every=recipe.average_every).to(device)
+    average = WeightEMA(discriminator, recipe.ema_decay, every=recipe.ema_every).to(device)
     state = TrainingState(generator, discriminator, optimizers, average)
     if before is not None:
         state.load(before)

@@ -12,15 +12,15 @@ from torch import Tensor
 
 from improved_gan.estimator.arrays import as_array, statistics
 from improved_gan.estimator.layout import Layout, find_layout
-from improved_gan.estimator.scaling import Scale, choose_scale
+from improved_gan.estimator.scaling import Scale, select_scaler
 
-__all__ = ["InputFormat", "accept", "warn_of_flat_images"]
+__all__ = ["InputSpec", "validate_input", "warn_of_flat_images"]
 
 _ACCEPTED: dict[str, Any] = {"dtype": "numeric", "ensure_all_finite": False}  # whether finite we see ourselves
 
 
 @dataclass(frozen=True, eq=False)
-class InputFormat:
+class InputSpec:
     """How X is to be read; learnt in fit.
 
     Args:
@@ -43,8 +43,8 @@ class InputFormat:
         layout: str = "auto",
         scaling: str = "auto",
         value_range: tuple[float, float] | None = None,
-    ) -> "InputFormat":
-        """From X, and the unlabelled X where there is one.
+    ) -> "InputSpec":
+        """From X, and the unlabeled X where there is one.
 
         Raises:
             ValueError: shapes that disagree, numbers that are not finite, examples all alike, or an unclear range.
@@ -52,15 +52,15 @@ class InputFormat:
         found = find_layout(parts[0].shape, layout)
         if len(parts) > 1 and parts[0].shape[1:] != parts[1].shape[1:]:
             raise ValueError(
-                f"X and unlabelled must hold examples of one shape; got {parts[0].shape[1:]} and {parts[1].shape[1:]}: "
+                f"X and unlabeled must hold examples of one shape; got {parts[0].shape[1:]} and {parts[1].shape[1:]}: "
                 "bring them to one size and number of channels first"
             )
         if len(parts) > 1 and (parts[0].dtype == np.uint8) != (parts[1].dtype == np.uint8):
             raise ValueError(
-                f"X is {parts[0].dtype} and unlabelled {parts[1].dtype}: bring them to one type and range first"
+                f"X is {parts[0].dtype} and unlabeled {parts[1].dtype}: bring them to one type and range first"
             )
         seen = statistics(parts)
-        scale = choose_scale(parts, seen, is_image=found.is_image, wanted=scaling, value_range=value_range)
+        scale = select_scaler(parts, seen, is_image=found.is_image, wanted=scaling, value_range=value_range)
         return cls(found, scale, parts[0].dtype, seen.flat_rows)
 
     def check(self, examples: np.ndarray) -> None:
@@ -110,7 +110,7 @@ def _limits(dtype: np.dtype) -> tuple[float, float]:
     return max(float(limits.min), float(np.finfo(np.float64).min)), high
 
 
-def accept(estimator: Any, values: Any, *, reset: bool, name: str = "X") -> np.ndarray:
+def validate_input(estimator: Any, values: Any, *, reset: bool, name: str = "X") -> np.ndarray:
     """X as an array of numbers, as scikit-learn checks it for an estimator.
 
     Args:
@@ -132,11 +132,11 @@ def accept(estimator: Any, values: Any, *, reset: bool, name: str = "X") -> np.n
     return np.asarray(check_array(values, allow_nd=True, input_name=name, **_ACCEPTED))
 
 
-def warn_of_flat_images(form: InputFormat) -> None:
-    """Tell the caller of `fit` of images that hold one colour throughout."""
+def warn_of_flat_images(form: InputSpec) -> None:
+    """Tell the caller of `fit` of images that hold one color throughout."""
     if form.layout.is_image and len(form.flat_rows):
         warnings.warn(
-            f"{len(form.flat_rows)} images hold one colour throughout (the first is row {form.flat_rows[0]}): they "
+            f"{len(form.flat_rows)} images hold one color throughout (the first is row {form.flat_rows[0]}): they "
             "teach nothing; leave them out unless they belong to the data",
             UserWarning,
             stacklevel=3,

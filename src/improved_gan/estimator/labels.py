@@ -16,7 +16,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from improved_gan.data.unknown_labels import Reading, reading_of
 
-__all__ = ["KnownLabels", "hold_out", "known_labels", "read_labels"]
+__all__ = ["KnownLabels", "hold_out", "labeled_rows", "read_labels"]
 
 _UNKNOWN = -1
 
@@ -24,7 +24,7 @@ _UNKNOWN = -1
 class KnownLabels(NamedTuple):
     """The labels that are known."""
 
-    rows: np.ndarray  # (L,) row numbers of the labelled examples
+    rows: np.ndarray  # (L,) row numbers of the labeled examples
     codes: np.ndarray  # (L,) int64 their classes, 0..K-1
     classes: np.ndarray  # (K,) what the codes stand for, sorted
 
@@ -43,7 +43,7 @@ def read_labels(y: Any, *, classes: Sequence[Any] | None = None) -> KnownLabels:
     >>> read_labels([1, -1, 0, -1]).rows
     array([0, 2])
     """
-    rows, known = known_labels(y)
+    rows, known = labeled_rows(y)
     if not len(rows):
         raise ValueError("y has no known label, only -1: label at least one example of each class")
     check_classification_targets(known)
@@ -62,7 +62,7 @@ def read_labels(y: Any, *, classes: Sequence[Any] | None = None) -> KnownLabels:
     return KnownLabels(rows, np.searchsorted(found, known).astype(np.int64), found)
 
 
-def known_labels(y: Any) -> tuple[np.ndarray, np.ndarray]:
+def labeled_rows(y: Any) -> tuple[np.ndarray, np.ndarray]:
     """The row numbers (L,) of the examples whose label is known, and these labels (L,); L may be 0.
 
     Raises:
@@ -89,7 +89,7 @@ def known_labels(y: Any) -> tuple[np.ndarray, np.ndarray]:
 def hold_out(
     codes: np.ndarray, fraction: float, *, seed: int, keys: Sequence[str] = (), trained: Set[str] = frozenset()
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Divide the labelled examples, class by class: places for training, places for validation.
+    """Divide the labeled examples, class by class: places for training, places for validation.
 
     Each class keeps at least one example for training.
 
@@ -213,13 +213,13 @@ def _refuse_minus_one(classes: Sequence[Any]) -> None:
         )
 
 
-def _check_classes(classes: np.ndarray, found: np.ndarray, num_labelled: int) -> np.ndarray:
+def _check_classes(classes: np.ndarray, found: np.ndarray, num_labeled: int) -> np.ndarray:
     if len(strange := np.setdiff1d(found, classes)):
         raise ValueError(f"y holds {strange.tolist()}, which are not among classes {classes.tolist()}")
     if len(without := np.setdiff1d(classes, found)):
-        few = f": {num_labelled} labels for {len(classes)} classes are too few" if num_labelled < len(classes) else ""
+        few = f": {num_labeled} labels for {len(classes)} classes are too few" if num_labeled < len(classes) else ""
         raise ValueError(
-            f"no example is labelled {', '.join(map(repr, without.tolist()))}{few}; label at least one example of each "
+            f"no example is labeled {', '.join(map(repr, without.tolist()))}{few}; label at least one example of each "
             "class, or leave the class out"
         )
     return classes

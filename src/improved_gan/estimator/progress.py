@@ -11,23 +11,23 @@ import torch.nn.functional as F
 from rich.console import Console
 from torch import Tensor, nn
 
-from improved_gan.estimator.choice import Choice
-from improved_gan.estimator.member import Member
+from improved_gan.estimator.architecture import Architecture
+from improved_gan.estimator.ensemble_member import EnsembleMember
 from improved_gan.recipes.recipe import Recipe
-from improved_gan.training.alarms import Setting, check
+from improved_gan.training.diagnostics import Setting, check
 from improved_gan.training.errors import DivergedError
 from improved_gan.training.objectives import weighted_cross_entropy
 from improved_gan.training.reporting import cost, say
 from improved_gan.training.state import TrainingState
 from improved_gan.training.time_estimate import StepTimer, in_words
 
-__all__ = ["Cost", "Fit", "Progress", "Validation"]
+__all__ = ["Cost", "FitResult", "MemberTraining", "Validation"]
 
 _LONG = 600.0  # seconds: a `fit` whose length nobody chose warns beyond it
 _QUIET = 60.0  # seconds without a line, at most
 _NAMES = {
     "validation/error": "validation error",
-    "discriminator/supervised": "labelled loss",
+    "discriminator/supervised": "labeled loss",
     "discriminator/unsupervised": "real-or-generated loss",
     "generator/feature_matching": "feature distance",
 }
@@ -43,11 +43,11 @@ class Cost:
 
 @dataclass(frozen=True)
 class Validation:
-    """Labelled examples that training does not see, and the patience with which it waits for them to get better."""
+    """Labeled examples that training does not see, and the n_iter_no_change with which it waits for them to get better."""
 
     images: Tensor  # (V, C, H, W)
     codes: Tensor  # (V,)
-    patience: int
+    n_iter_no_change: int
     weights: Tensor | None = None  # (V,) of mean 1: how much each counts; None for 1
 
     @torch.no_grad()
@@ -61,20 +61,20 @@ class Validation:
 
 
 @dataclass(frozen=True)
-class Fit:
+class FitResult:
     """What came of it."""
 
-    member: Member
+    member: EnsembleMember
     epochs: int
     history: list[dict[str, float]]
-    alarms: list[str]
+    diagnostics: list[str]
 
 
 @dataclass
-class Progress:
+class MemberTraining:
     """One member on its way; `fit` is there when it has come to its end."""
 
-    choice: Choice
+    choice: Architecture
     recipe: Recipe
     state: TrainingState
     validation: Validation | None
@@ -84,10 +84,10 @@ class Progress:
     number: int = 1  # of this member
     members: int = 1  # that share their steps
     history: list[dict[str, float]] = field(default_factory=list)
-    alarms: list[str] = field(default_factory=list)
+    diagnostics: list[str] = field(default_factory=list)
     best: tuple[tuple[float, float], dict[str, Tensor]] | None = None
     checks_since: int = 0
-    fit: Fit | None = None
+    fit: FitResult | None = None
     timer: StepTimer = field(default_factory=lambda: StepTimer(0))
     cost: Cost = field(default_factory=Cost)
     told_at: float | None = None  # when something was said last; None before the cost is known
@@ -128,15 +128,17 @@ class Progress:
         return epochs % self.recipe.report_every == 0 or epochs == self.recipe.epochs
 
     def report(self, epochs: int) -> None:
-        """Look at the state after that many epochs, and end where the last is reached or patience is at its end."""
+        """Look at the state after that many epochs, and end where the last is reached or n_iter_no_change is at its end."""
         self._report(epochs)
-        impatient = self.validation is not None and self.checks_since >= self.validation.patience
+        impatient = self.validation is not None and self.checks_since >= self.validation.n_iter_no_change
         if epochs == self.recipe.epochs or impatient:
             tensors = self.best[1] if self.best else self._tensors()
             state = _copies(self.state.tensors()) if self.keep_state else None
-            self.fit = Fit(Member(self.choice, tensors, state, self.device), epochs, self.history, self.alarms)
+            self.fit = FitResult(
+                EnsembleMember(self.choice, tensors, state, self.device), epochs, self.history, self.diagnostics
+            )
 
-    def ended(self) -> Fit:
+    def ended(self) -> FitResult:
         """What came of it, after the last step."""
         assert self.fit is not None, "the last epoch is always reported"
         return self.fit
@@ -147,15 +149,17 @@ class Progress:
                 f"{', '.join(names)} is not finite after epoch {epochs}: training has diverged. Try "
                 + " or ".join(["a smaller learning_rate", "precision='float32'"][: 1 + (not self._setting().float32)])
             )
-        line = {"epoch": epochs, "seconds": round(self.state.seconds, 3), **self.state.take_means()}
+        line = {"epoch": epochs, "seconds": round(self.state.seconds, 3), **self.state.pop_means()}
         if self.validation is not None:
             line |= self._validate(self.validation)
         self.history.append(line)
-        self.alarms = [alarm.message for alarm in check(line, step=self.state.step, setting=self._setting())]
+        self.diagnostics = [
+            diagnostic.message for diagnostic in check(line, step=self.state.step, setting=self._setting())
+        ]
         reports = math.ceil(self.recipe.epochs / self.recipe.report_every)
         if self.verbose and (self.verbose > 1 or len(self.history) % max(1, reports // 10) == 0):
             self._say(self._words(line))
-            for message in self.alarms:
+            for message in self.diagnostics:
                 say(Console(file=sys.stdout), f"warning: {message}")
 
     def _setting(self) -> Setting:

@@ -13,7 +13,7 @@ import numpy as np
 
 from improved_gan.estimator.arrays import Statistics, chunks
 
-__all__ = ["ColumnScale", "RangeScale", "Scale", "choose_scale"]
+__all__ = ["ColumnScale", "RangeScale", "Scale", "select_scaler"]
 
 _GAIN = 1.5
 _TOLERANCE = 0.05  # of the range, that pixels may stand out of it, as after resizing
@@ -89,7 +89,7 @@ class ColumnScale:
 Scale = RangeScale | ColumnScale
 
 
-def choose_scale(
+def select_scaler(
     parts: list[np.ndarray],
     seen: Statistics,
     *,

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from improved_gan.estimator.inputs import InputFormat
+from improved_gan.estimator.inputs import InputSpec
 from improved_gan.recipes.recipe import AUTO, PRECISIONS
 
 __all__ = ["Settings", "check_same"]
@@ -22,11 +22,11 @@ class Settings:
     epochs: int | None
     batch_size: int
     learning_rate: float | None
-    unlabelled_weight: float
-    spread_labels: bool
-    n_models: int
+    unsupervised_weight: float
+    label_spreading: bool
+    n_estimators: int
     validation_fraction: float
-    patience: int
+    n_iter_no_change: int
     warm_start: bool
     precision: str
     device: str
@@ -42,18 +42,20 @@ class Settings:
         _check_numbers(params)
         if params.precision not in (AUTO, *PRECISIONS):
             raise ValueError(f"precision must be one of {AUTO}, {', '.join(PRECISIONS)}; got {params.precision!r}")
-        if params.spread_labels and params.unlabelled_weight == 0:
-            raise ValueError("spread_labels=True uses examples without labels, unlabelled_weight=0 does not: take one")
+        if params.label_spreading and params.unsupervised_weight == 0:
+            raise ValueError(
+                "label_spreading=True uses examples without labels, unsupervised_weight=0 does not: take one"
+            )
         return cls(
             network=params.network,
             epochs=None if params.epochs is None else int(params.epochs),
             batch_size=int(params.batch_size),
             learning_rate=None if params.learning_rate is None else float(params.learning_rate),
-            unlabelled_weight=float(params.unlabelled_weight),
-            spread_labels=bool(params.spread_labels),
-            n_models=int(params.n_models),
+            unsupervised_weight=float(params.unsupervised_weight),
+            label_spreading=bool(params.label_spreading),
+            n_estimators=int(params.n_estimators),
             validation_fraction=float(params.validation_fraction),
-            patience=int(params.patience),
+            n_iter_no_change=int(params.n_iter_no_change),
             warm_start=params.warm_start,
             precision=params.precision,
             device=_find_device(params.device),
@@ -62,7 +64,7 @@ class Settings:
 
 
 def _check_numbers(params: Any) -> None:
-    for name, least in (("epochs", 1), ("batch_size", 2), ("n_models", 1), ("patience", 1)):
+    for name, least in (("epochs", 1), ("batch_size", 2), ("n_estimators", 1), ("n_iter_no_change", 1)):
         value = getattr(params, name)
         if name == "epochs" and value is None:
             continue
@@ -71,8 +73,8 @@ def _check_numbers(params: Any) -> None:
     rate = params.learning_rate
     if rate is not None and (not _is_number(rate) or not 0 < rate < float("inf")):
         raise ValueError(f"learning_rate must be a positive number, or None for that of the recipe; got {rate!r}")
-    if not _is_number(params.unlabelled_weight) or not 0 <= params.unlabelled_weight < float("inf"):
-        raise ValueError(f"unlabelled_weight must be a number of at least 0; got {params.unlabelled_weight!r}")
+    if not _is_number(params.unsupervised_weight) or not 0 <= params.unsupervised_weight < float("inf"):
+        raise ValueError(f"unsupervised_weight must be a number of at least 0; got {params.unsupervised_weight!r}")
     if not _is_number(params.validation_fraction):
         raise ValueError(f"validation_fraction must be a number of at least 0; got {params.validation_fraction!r}")
 
@@ -98,7 +100,7 @@ def _find_device(name: str) -> str:
 
 def check_same(
     parts: list[np.ndarray],
-    form: InputFormat,
+    form: InputSpec,
     states: list[dict[str, Tensor] | None],
     classes: np.ndarray,
     classes_before: np.ndarray,
@@ -113,9 +115,9 @@ def check_same(
         form.check(part)
     if None in states:
         raise ValueError("warm_start=True goes on from a fit that was made with warm_start=True: set it before both")
-    if not np.array_equal(classes, classes_before) or settings.n_models != len(states):
+    if not np.array_equal(classes, classes_before) or settings.n_estimators != len(states):
         raise ValueError(
             f"warm_start=True goes on with classes {classes_before.tolist()} and {len(states)} models; got "
-            f"{classes.tolist()} and {settings.n_models}: set warm_start=False to begin anew, or name all classes with "
+            f"{classes.tolist()} and {settings.n_estimators}: set warm_start=False to begin anew, or name all classes with "
             "classes="
         )

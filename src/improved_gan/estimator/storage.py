@@ -12,18 +12,18 @@ import torch
 from torch import Tensor
 
 from improved_gan import __version__
-from improved_gan.estimator.choice import Choice
-from improved_gan.estimator.inputs import InputFormat
+from improved_gan.estimator.architecture import Architecture
+from improved_gan.estimator.ensemble_member import EnsembleMember
+from improved_gan.estimator.inputs import InputSpec
 from improved_gan.estimator.layout import Layout
-from improved_gan.estimator.member import Member
 from improved_gan.estimator.scaling import ColumnScale, RangeScale
 from improved_gan.training.checkpoints import write_atomically
-from improved_gan.training.state import below
+from improved_gan.training.state import with_prefix
 
 __all__ = ["Stored", "read", "write"]
 
 _KIND = "SemiSupervisedGANClassifier"
-_ATTRIBUTES = ("n_iter_", "history_", "alarms_")
+_ATTRIBUTES = ("n_iter_", "history_", "warnings_")
 
 
 class Stored(NamedTuple):
@@ -31,8 +31,8 @@ class Stored(NamedTuple):
 
     params: dict[str, Any]
     attributes: dict[str, Any]
-    form: InputFormat
-    members: list[Member]
+    form: InputSpec
+    members: list[EnsembleMember]
     trained: frozenset[str]
 
 
@@ -140,14 +140,14 @@ def _rebuilt(config: dict[str, Any], tensors: dict[str, Tensor]) -> Stored:
     else:
         scale = RangeScale(*(entry["scale"][name] for name in ("low", "high", "checked")))
     layout = Layout(entry["axes"], tuple(entry["shape"]))
-    form = InputFormat(layout, scale, np.dtype(entry["dtype"]), tensors["flat_rows"].numpy())
+    form = InputSpec(layout, scale, np.dtype(entry["dtype"]), tensors["flat_rows"].numpy())
     device = "cuda" if torch.cuda.is_available() and config["params"]["device"] != "cpu" else "cpu"
     members = []
     for index, choice in enumerate(config["members"]):
-        own = below(tensors, str(index))
-        state = below(own, "state") or None
+        own = with_prefix(tensors, str(index))
+        state = with_prefix(own, "state") or None
         networks = {name: value for name, value in own.items() if not name.startswith("state.")}
-        members.append(Member(Choice.from_dict(choice), networks, state, device))
+        members.append(EnsembleMember(Architecture.from_dict(choice), networks, state, device))
     classes = np.array(config["classes"]["values"], dtype=np.dtype(config["classes"]["dtype"]))
     attributes = {"classes_": classes, **config["attributes"], **config["features"]}
     if config["feature_names"]:

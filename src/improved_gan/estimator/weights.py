@@ -1,9 +1,9 @@
-"""How much each labelled example counts in the supervised loss: scikit-learn's `class_weight` times `sample_weight`.
+"""How much each labeled example counts in the supervised loss: scikit-learn's `class_weight` times `sample_weight`.
 
-    L_supervised = -sum_i w_i log p(y_i | x_i, y < K+1) / sum_i w_i     over the labelled examples
+    L_supervised = -sum_i w_i log p(y_i | x_i, y < K+1) / sum_i w_i     over the labeled examples
 
 Only the ratios of the weights matter; they are scaled to mean 1, so that a batch's loss is mean(w_i l_i). The
-real-or-generated loss, which knows no classes, and the guesses of `spread_labels` have no weights.
+real-or-generated loss, which knows no classes, and the guesses of `label_spreading` have no weights.
 """
 
 import warnings
@@ -25,7 +25,7 @@ def label_weights(
 ) -> tuple[KnownLabels, np.ndarray | None]:
     """The labels that count, and their weights (L,); None where all count the same.
 
-    A label of weight 0 is taken for unknown: its example stays among the unlabelled ones.
+    A label of weight 0 is taken for unknown: its example stays among the unlabeled ones.
 
     Args:
         known: the labels.
@@ -48,7 +48,7 @@ def label_weights(
         weights = weights * _check_sample_weight(sample_weight, examples, dtype=np.float64)[known.rows]
     if not np.isfinite(weights).all() or (weights < 0).any():
         raise ValueError(
-            f"the weights of labelled examples must be finite and at least 0; got {weights.min()} to {weights.max()}"
+            f"the weights of labeled examples must be finite and at least 0; got {weights.min()} to {weights.max()}"
         )
     kept = weights > 0
     gone = np.setdiff1d(known.codes, known.codes[kept])

@@ -1,4 +1,4 @@
-// The distance of two images whose pixels may each move a little (warped_distance.py has the formula and the same in
+// The distance of two images whose pixels may each move a little (idm_distance.py has the formula and the same in
 // PyTorch operations). Compiled once on the user's machine by native.py.
 #include <algorithm>
 #include <cstdint>

@@ -133,7 +133,7 @@ void gate_and_turn(bf16* __restrict grad, const bf16* __restrict h, bf16* __rest
 }
 
 // norm_j = ||v_j||; w = g v / norm in bfloat16 (rows, columns).
-void normalise(const float* __restrict v, const float* __restrict g, float* __restrict norm, bf16* __restrict w,
+void normalize(const float* __restrict v, const float* __restrict g, float* __restrict norm, bf16* __restrict w,
                int64_t rows, int64_t columns) {
 #pragma omp parallel for schedule(static)
   for (int64_t i = 0; i < rows; ++i) {
@@ -149,7 +149,7 @@ void normalise(const float* __restrict v, const float* __restrict g, float* __re
 }
 
 // v_grad = (g / norm) (dw - v (dw . v) / norm^2), g_grad = (dw . v) / norm: the gradient through w = g v / norm.
-void through_normalisation(const bf16* __restrict dw, const float* __restrict v, const float* __restrict g,
+void through_normalization(const bf16* __restrict dw, const float* __restrict v, const float* __restrict g,
                            const float* __restrict norm, float* __restrict v_grad, float* __restrict g_grad,
                            int64_t rows, int64_t columns) {
 #pragma omp parallel for schedule(static)
@@ -219,8 +219,8 @@ void through_batch_norm_softplus(bf16* __restrict grad, const bf16* __restrict x
 #pragma omp simd
       for (int64_t j = first; j < end; ++j) {
         float normal = (up(x[i * columns + j]) - mean[j]) * inverse[j];
-        float centred = up(grad[i * columns + j]) - (sums[j - first] + normal * along[j - first]) / rows;
-        grad[i * columns + j] = down(inverse[j] * centred);
+        float centerd = up(grad[i * columns + j]) - (sums[j - first] + normal * along[j - first]) / rows;
+        grad[i * columns + j] = down(inverse[j] * centerd);
       }
   }
   transpose(grad, turned, rows, columns);

@@ -12,7 +12,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from improved_gan.kernels import native
+from improved_gan.kernels import cpp_extension
 
 __all__ = [
     "activate",
@@ -22,9 +22,9 @@ __all__ = [
     "bias_sigmoid",
     "gate",
     "gate_and_turn",
-    "normalise",
+    "normalize",
     "through_batch_norm_softplus",
-    "through_normalisation",
+    "through_normalization",
     "through_sigmoid",
 ]
 
@@ -36,8 +36,8 @@ _SIGNATURES: dict[str, Sequence[torch.dtype | type]] = {
     "activate": (_B, _S, _B, _B, _F, _B, _I, _I),
     "gate": (_B, _B, _I),
     "gate_and_turn": (_B, _B, _B, _S, _I, _I),
-    "normalise": (_S, _S, _S, _B, _I, _I),
-    "through_normalisation": (_B, _S, _S, _S, _S, _S, _I, _I),
+    "normalize": (_S, _S, _S, _B, _I, _I),
+    "through_normalization": (_B, _S, _S, _S, _S, _S, _I, _I),
     "batch_norm_softplus": (_B, _S, _S, _S, _F, _F, _S, _S, _B, _I, _I),
     "through_batch_norm_softplus": (_B, _B, _S, _S, _S, _S, _B, _I, _I),
     "bias_sigmoid": (_B, _S, _S, _I, _I),
@@ -47,7 +47,7 @@ _SIGNATURES: dict[str, Sequence[torch.dtype | type]] = {
 
 def available(device: torch.device | str = "cpu") -> bool:
     """Whether the compiled kernels are there for tensors on this device."""
-    return torch.device(device).type == "cpu" and native.library() is not None
+    return torch.device(device).type == "cpu" and cpp_extension.library() is not None
 
 
 def add_noise(values: Tensor, noise: Slices, std: float) -> Tensor:
@@ -77,17 +77,17 @@ def gate_and_turn(grad: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]
     return grad, across, bias_grad
 
 
-def normalise(v: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+def normalize(v: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
     """W = g v/||v|| (B, A), and ||v|| (B,) in float32; v (B, A) and g (B, 1) are float32."""
     weight, norm = torch.empty(v.shape, dtype=torch.bfloat16), torch.empty(len(v))
-    _call("normalise", v.contiguous(), g, norm, weight, *v.shape)
+    _call("normalize", v.contiguous(), g, norm, weight, *v.shape)
     return weight, norm
 
 
-def through_normalisation(weight_grad: Tensor, v: Tensor, g: Tensor, norm: Tensor) -> tuple[Tensor, Tensor]:
+def through_normalization(weight_grad: Tensor, v: Tensor, g: Tensor, norm: Tensor) -> tuple[Tensor, Tensor]:
     """The gradient with respect to v (B, A) and g (B, 1), float32, from that of w = g v/||v|| (B, A)."""
     v_grad, g_grad = torch.empty_like(v), torch.empty_like(g)
-    _call("through_normalisation", weight_grad, v.contiguous(), g, norm, v_grad, g_grad, *v.shape)
+    _call("through_normalization", weight_grad, v.contiguous(), g, norm, v_grad, g_grad, *v.shape)
     return v_grad, g_grad
 
 
@@ -141,8 +141,8 @@ def _call(name: str, *arguments: Tensor | float) -> None:
 
 @cache
 def _kernels() -> ctypes.CDLL:
-    found = native.library()
-    assert found is not None, native.why_not()
+    found = cpp_extension.library()
+    assert found is not None, cpp_extension.why_not()
     for name, arguments in _SIGNATURES.items():
         function = getattr(found, name)
         function.argtypes = [ctypes.c_void_p if isinstance(one, torch.dtype) else one for one in arguments]

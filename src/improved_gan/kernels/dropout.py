@@ -10,8 +10,8 @@ random state, so a resumed run draws the same.
 import torch
 from torch import Tensor, nn
 
-from improved_gan.kernels.plain import is_plain
 from improved_gan.kernels.random_source import in_place_of_default, source
+from improved_gan.kernels.vmap_fallback import uses_reference_ops
 
 __all__ = ["Dropout", "drop"]
 
@@ -50,7 +50,7 @@ class Dropout(nn.Dropout):
     def forward(self, input: Tensor) -> Tensor:
         """Any shape -> the same."""
         simple = self.inplace or not self.training or not 0 < self.p < 1 - 1 / _STEPS
-        plain = is_plain() or torch.compiler.is_compiling()
+        plain = uses_reference_ops() or torch.compiler.is_compiling()
         if simple or plain or input.device.type != "cpu" or input.dtype not in _DTYPES:
             if source(input.device) is None or not self.training:
                 return super().forward(input)

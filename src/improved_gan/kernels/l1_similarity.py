@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from improved_gan.kernels import l1_by_distance
+from improved_gan.kernels import cdist_similarity
 
 __all__ = ["l1_similarity"]
 
@@ -51,7 +51,7 @@ def l1_similarity(rows: Tensor, columns: Tensor | None = None, *, skip: int | No
 def _similarity(rows: Tensor, columns: Tensor | None, skip: int) -> Tensor:
     if _has_threads(rows):
         x, y = _kernels_first(rows, columns, examples_last=False)
-        return l1_by_distance.similarity(x, y, skip).t().contiguous()
+        return cdist_similarity.similarity(x, y, skip).t().contiguous()
     x, y = _kernels_first(rows, columns)
     to_x, to_y = _pair(x.new_zeros(x.shape[0], x.shape[2]), x is y, y.shape[2])
     buffer = _buffer(x)
@@ -72,7 +72,7 @@ def _gradient(weight: Tensor, rows: Tensor, columns: Tensor | None, skip: int) -
     """For `weight` (N, B) on the similarities: the gradients of rows and of columns (empty where columns are rows)."""
     if _has_threads(rows):
         x, y = _kernels_first(rows, columns, examples_last=False)
-        gradients = l1_by_distance.gradient(weight.t().contiguous(), x, y, skip)
+        gradients = cdist_similarity.gradient(weight.t().contiguous(), x, y, skip)
         to_x, to_y = (t.transpose(0, 1).clone(memory_format=torch.contiguous_format) for t in gradients)
         return to_x, _no_rows(rows) if x is y else to_y
     x, y = _kernels_first(rows, columns)

@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from improved_gan.metrics.birthday import distinct_samples, duplicate_threshold
+from improved_gan.metrics.birthday_paradox import duplicate_threshold, support_size
 from improved_gan.metrics.errors import MetricError
 from improved_gan.metrics.extraction import FeatureSet
 from improved_gan.metrics.frechet_distance import FeatureStatistics, frechet_distance
 from improved_gan.metrics.inception_score import InceptionScore
-from improved_gan.metrics.kernel_distance import kernel_distance
-from improved_gan.metrics.memorisation import memorisation
+from improved_gan.metrics.kernel_inception_distance import kernel_inception_distance
+from improved_gan.metrics.memorization import memorization
 from improved_gan.metrics.precision_recall import precision_recall
 from improved_gan.metrics.score_report import is_unsure
 
@@ -177,7 +177,7 @@ def _from_rows(name: str, samples: Tensor, real: Tensor | None) -> dict[str, Any
     if name == "kid":
         size = min(_KID_SUBSET, len(samples), len(real))
         subsets = 1 if size == len(samples) == len(real) else 100  # all subsets are the whole then
-        distance = kernel_distance(samples, real, subsets=subsets, subset_size=size)
+        distance = kernel_inception_distance(samples, real, subsets=subsets, subset_size=size)
         return {
             **distance._asdict(),
             "subsets": subsets,
@@ -186,12 +186,12 @@ def _from_rows(name: str, samples: Tensor, real: Tensor | None) -> dict[str, Any
             "kernel": "(x . y / A + 1)^3",
         }
     if name == "precision-recall":
-        return {**precision_recall(samples, real)._asdict(), "neighbours": 3}
-    near = memorisation(samples, real)
+        return {**precision_recall(samples, real)._asdict(), "neighbors": 3}
+    near = memorization(samples, real)
     nearest = near.distances[:, 0].argsort()[:10]
     pairs = [[int(i), int(near.indices[i, 0]), float(near.distances[i, 0])] for i in nearest]
     return {
-        "too_near": near.too_near,
+        "near_copy": near.near_copy,
         "expected": near.expected,
         "copies": near.copies,
         "median_distance": float(near.distances[:, 0].median()),
@@ -201,7 +201,7 @@ def _from_rows(name: str, samples: Tensor, real: Tensor | None) -> dict[str, Any
 
 def _birthday(samples: Tensor, real: Tensor | None) -> dict[str, Any]:
     threshold = None if real is None else duplicate_threshold(_drawn(real, len(samples)))
-    found = distinct_samples(samples, threshold=threshold)
+    found = support_size(samples, threshold=threshold)
     return {
         "pairs": found.num_pairs,
         "distinct": found.num_distinct,

@@ -4,7 +4,7 @@
 
 The last term is the sum of the singular values of C1^(1/2) C2^(1/2), for any square roots: real, never negative, no
 matrix square root of a product. Square roots are Cholesky factors where both covariances have full rank; eigenvectors
-without the null space where not; and the centred features themselves where there are fewer images than features (the
+without the null space where not; and the centerd features themselves where there are fewer images than features (the
 Gram form).
 
 Source: Dowson and Landau (1982); Heusel et al. (2017), "GANs trained by a two time-scale update rule".
@@ -92,8 +92,8 @@ class FeatureStatistics:
             raise MetricError(f"there must be {len(self.mean)} features an image; got {features.shape[1]}")
         if len(features):
             mean = features.mean(0)
-            centred = features - mean
-            self._add(len(features), mean, centred.T @ centred)
+            centerd = features - mean
+            self._add(len(features), mean, centerd.T @ centerd)
 
     def merge(self, other: "FeatureStatistics") -> None:
         """Add what another one has seen."""
@@ -134,7 +134,7 @@ def frechet_distance(first: FeatureStatistics, second: FeatureStatistics) -> flo
 def feature_frechet_distance(first: Tensor, second: Tensor) -> float:
     """The squared distance from the features themselves: (N, A) and (M, A).
 
-    With fewer images than features on both sides nothing of size A x A is made: with centred X and Y the last term is
+    With fewer images than features on both sides nothing of size A x A is made: with centerd X and Y the last term is
     the sum of the singular values of X Y^T / sqrt((N - 1)(M - 1)).
 
     Raises:

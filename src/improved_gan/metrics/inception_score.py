@@ -94,9 +94,9 @@ class InceptionScore:
         # Rows of `sums`: for each split the plain sums, then those of each bootstrap replicate. Columns: the number of
         # images (with weights), sum p log p, and sum p of each class.
         self.sums = torch.zeros(splits, 1 + replicates, 2 + num_classes, dtype=torch.float64)
-        # Over all images: sum p^2 (for the extrapolation), how often each class is the likeliest, sum of max p.
+        # Over all images: sum p^2 (for the extrapolation), how often each class is the argmax_class, sum of max p.
         self.squares = torch.zeros(num_classes, dtype=torch.float64)
-        self.likeliest = torch.zeros(num_classes, dtype=torch.float64)
+        self.argmax_class = torch.zeros(num_classes, dtype=torch.float64)
         self.confidence = torch.zeros((), dtype=torch.float64)
 
     def update(self, probabilities: Tensor, positions: Tensor | None = None) -> None:
@@ -135,7 +135,7 @@ class InceptionScore:
             self.sums[split, 0] += row[inside].sum(0)
             self.sums[split, 1:] += weights[inside].T @ row[inside]
         self.squares += probabilities.square().sum(0)
-        self.likeliest += torch.bincount(probabilities.argmax(1), minlength=self.num_classes)
+        self.argmax_class += torch.bincount(probabilities.argmax(1), minlength=self.num_classes)
         self.confidence += probabilities.max(1).values.sum() if len(probabilities) else 0
 
     def merge(self, other: "InceptionScore") -> None:
@@ -159,7 +159,7 @@ class InceptionScore:
         return {
             "sums": self.sums,
             "squares": self.squares,
-            "likeliest": self.likeliest,
+            "argmax_class": self.argmax_class,
             "confidence": self.confidence,
         }
 
@@ -190,7 +190,7 @@ class InceptionScore:
                 f"each of the {self.num_images} images must be given once; the splits got "
                 f"{[int(one) for one in seen]} of {[int(one) for one in expected]}"
             )
-        return report(self.sums, self.squares, self.likeliest, self.confidence)
+        return report(self.sums, self.squares, self.argmax_class, self.confidence)
 
     def _settings(self) -> dict[str, int]:
         return {

@@ -109,5 +109,5 @@ def inception_network(
         features, logits = network(prepared.to(device))
         return Outputs(features.cpu(), logits.cpu())
 
-    resize = "TensorFlow 1 bilinear to 299 x 299, no half-pixel centres, no antialiasing"
+    resize = "TensorFlow 1 bilinear to 299 x 299, no half-pixel centers, no antialiasing"
     return ScoringNetwork("inception-2015-12-05", digest, 3, None, resize, precision, prepare, run)

@@ -1,7 +1,7 @@
 """Precision and recall of samples: how many of them are realistic, and how much of the real images they cover.
 
 The manifold of a set is the union of balls around its images, each as wide as the distance to the image's k-th nearest
-neighbour. Precision: the share of samples inside the real manifold; recall: the share of real images inside that of the
+neighbor. Precision: the share of samples inside the real manifold; recall: the share of real images inside that of the
 samples.
 
 Source: Kynkäänniemi, Karras, Laine, Lehtinen and Aila (2019), "Improved precision and recall metric".
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from improved_gan.metrics.neighbours import check_features, distances_to, nearest
+from improved_gan.metrics.nearest_neighbors import check_features, distances_to, nearest
 
 __all__ = ["PrecisionRecall", "precision_recall"]
 
@@ -25,7 +25,7 @@ class PrecisionRecall(NamedTuple):
 
 
 def precision_recall(generated: Tensor, real: Tensor, *, k: int = 3, rows: int = 2048) -> PrecisionRecall:
-    """Precision and recall with k-th nearest neighbours; the time grows with the square of the number of images.
+    """Precision and recall with k-th nearest neighbors; the time grows with the square of the number of images.
 
     Args:
         generated: (N, A) features of samples, N > k.

@@ -34,7 +34,7 @@ class ScoreReport:
         marginal_entropy: entropy of p(y) in nats, at most log K: high where the classes are varied.
         num_images, num_splits, num_classes: N, S, K.
         confidence: mean over the images of the largest p(y|x).
-        missing_classes: classes that are the likeliest one of no image.
+        missing_classes: classes that are the argmax_class one of no image.
         warnings: what makes the number doubtful, in words.
     """
 
@@ -53,13 +53,13 @@ class ScoreReport:
     warnings: tuple[str, ...]
 
 
-def report(sums: Tensor, squares: Tensor, likeliest: Tensor, confidence: Tensor) -> ScoreReport:
-    """From the sums of `InceptionScore`, whose fields are described there.
+def report(sums: Tensor, squares: Tensor, argmax_class: Tensor, confidence: Tensor) -> ScoreReport:
+    """From the sums of `InceptionScore`, whose fields are to_jsonable there.
 
     Args:
         sums: (S, 1 + B, 2 + K) float64.
         squares: (K,) float64.
-        likeliest: (K,) float64.
+        argmax_class: (K,) float64.
         confidence: () float64.
     """
     scores = information(sums).exp()  # (S, 1 + B)
@@ -81,7 +81,7 @@ def report(sums: Tensor, squares: Tensor, likeliest: Tensor, confidence: Tensor)
         num_splits=len(sums),
         num_classes=len(marginal),
         confidence=float(confidence) / num_images,
-        missing_classes=tuple((likeliest == 0).nonzero().flatten().tolist()),
+        missing_classes=tuple((argmax_class == 0).nonzero().flatten().tolist()),
         warnings=_warnings(sums, spread, float(confidence) / num_images),
     )
 

@@ -1,4 +1,4 @@
-"""Bilinear resize as TensorFlow 1 did it: pixel i is taken at i * scale, without half-pixel centres and antialiasing.
+"""Bilinear resize as TensorFlow 1 did it: pixel i is taken at i * scale, without half-pixel centers and antialiasing.
 
 The 2015 network was scored with it, so the reference Inception score and FID have it inside; other resizes give
 other numbers. Interpolation along the width, then along the height, in float32: the order of the reference port, so

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 
 from improved_gan.recipes.ablations import ABLATIONS
-from improved_gan.recipes.cifar10 import cifar10, cifar10_labels_alone, cifar10_pictures
-from improved_gan.recipes.digits import digits, digits_labels_alone
+from improved_gan.recipes.cifar10 import cifar10, cifar10_generation, cifar10_supervised
+from improved_gan.recipes.digits import digits, digits_supervised
 from improved_gan.recipes.folder import folder
 from improved_gan.recipes.imagenet import imagenet_128
-from improved_gan.recipes.mnist import mnist, mnist_best, mnist_fast, mnist_game
-from improved_gan.recipes.mnist_pictures import mnist_classifier, mnist_pictures
+from improved_gan.recipes.mnist import mnist, mnist_graph, mnist_graph_two_rounds, mnist_short
+from improved_gan.recipes.mnist_generation import mnist_classifier, mnist_generation
 from improved_gan.recipes.recipe import Recipe, RecipeError
-from improved_gan.recipes.svhn import svhn, svhn_pictures
+from improved_gan.recipes.svhn import svhn, svhn_generation
 
 __all__ = [
     "LABEL_CHOICES",
@@ -18,37 +18,37 @@ __all__ = [
     "Recipe",
     "RecipeError",
     "cifar10",
-    "cifar10_labels_alone",
-    "cifar10_pictures",
+    "cifar10_generation",
+    "cifar10_supervised",
     "digits",
-    "digits_labels_alone",
+    "digits_supervised",
     "folder",
     "imagenet_128",
     "mnist",
-    "mnist_best",
     "mnist_classifier",
-    "mnist_fast",
-    "mnist_game",
-    "mnist_pictures",
+    "mnist_generation",
+    "mnist_graph",
+    "mnist_graph_two_rounds",
+    "mnist_short",
     "svhn",
-    "svhn_pictures",
+    "svhn_generation",
 ]
 
 # Name on the command line -> function(num_labels or None for its default) -> Recipe.
 RECIPES: dict[str, Callable[[int | None], Recipe]] = {
     "digits": digits,
-    "digits-labels-alone": digits_labels_alone,
+    "digits-supervised": digits_supervised,
     "mnist": mnist,
-    "mnist-fast": mnist_fast,
-    "mnist-best": mnist_best,
-    "mnist-game": mnist_game,
-    "mnist-pictures": mnist_pictures,
+    "mnist-graph": mnist_graph,
+    "mnist-graph-two-rounds": mnist_graph_two_rounds,
+    "mnist-short": mnist_short,
+    "mnist-generation": mnist_generation,
     "mnist-classifier": mnist_classifier,
     "cifar10": cifar10,
-    "cifar10-labels-alone": cifar10_labels_alone,
-    "cifar10-pictures": cifar10_pictures,
+    "cifar10-supervised": cifar10_supervised,
+    "cifar10-generation": cifar10_generation,
     "svhn": svhn,
-    "svhn-pictures": svhn_pictures,
+    "svhn-generation": svhn_generation,
     **ABLATIONS,
     "imagenet-128": imagenet_128,
     "folder": folder,
@@ -57,9 +57,9 @@ _MNIST = (20, 50, 100, 200)
 # Label budgets that a list shows (None: the recipe's own); any other multiple of the classes works too.
 LABEL_CHOICES: dict[str, tuple[int | None, ...]] = dict.fromkeys(RECIPES, (None,)) | {
     "mnist": _MNIST,
-    "mnist-fast": _MNIST,
-    "mnist-best": _MNIST,
-    "mnist-game": _MNIST,
+    "mnist-graph": _MNIST,
+    "mnist-graph-two-rounds": _MNIST,
+    "mnist-short": _MNIST,
     "cifar10": (1000, 2000, 4000, 8000),
     "svhn": (500, 1000, 2000),
 }

@@ -2,20 +2,20 @@
 
 "Our methods" has everything but feature matching and historical averaging: minibatch discrimination, virtual batch
 normalization, one-sided label smoothing, and all labels as K+1 classes. Each column derives from it. The script of this
-experiment was never released; networks and rate are those of `cifar10-pictures`. `ablated` makes the six columns of any
+experiment was never released; networks and rate are those of `cifar10-generation`. `ablated` makes the six columns of any
 other recipe of this kind, such as the small ones of benchmarks/ablations.py.
 """
 
 from dataclasses import replace
 from functools import partial
 
-from improved_gan.models import ConvolutionalDiscriminator, ConvolutionalGenerator, ReferenceGenerator
+from improved_gan.networks import ConvolutionalDiscriminator, ConvolutionalGenerator, ReferenceGenerator
 from improved_gan.recipes.cifar10 import IMAGE, RELEASED_KERNELS, cifar10
 from improved_gan.recipes.recipe import Recipe, RecipeError
 from improved_gan.techniques import adversarial_discriminator_loss, smoothed_discriminator_loss
 from improved_gan.training import Adversarial
 
-__all__ = ["ABLATIONS", "COLUMNS", "ablated", "our_methods"]
+__all__ = ["ABLATIONS", "COLUMNS", "ablated", "all_techniques"]
 
 # What the paper calls a column -> what the recipe's name ends in, and the paper's Inception score.
 COLUMNS = {
@@ -30,7 +30,7 @@ COLUMNS = {
 _HISTORICAL_WEIGHT = 0.01
 
 
-def our_methods(labels: int | None = None) -> Recipe:
+def all_techniques(labels: int | None = None) -> Recipe:
     """CIFAR-10 samples by all methods but feature matching and historical averaging.
 
     Table 3, "Our methods". Expected: Inception score 8.09 ± .07 of 50,000 samples. Measured: at full width
@@ -69,7 +69,7 @@ def ablated(recipe: Recipe, column: str) -> Recipe:
     Raises:
         RecipeError: no such column, or a recipe of another kind.
 
-    >>> ablated(our_methods(), "-L").num_labels
+    >>> ablated(all_techniques(), "-L").num_labels
     0
     """
     if column not in COLUMNS:
@@ -82,18 +82,18 @@ def ablated(recipe: Recipe, column: str) -> Recipe:
         and isinstance(objective, Adversarial)
     ):
         raise RecipeError(f"{recipe.name} does not have all methods on, so nothing can be taken away from it")
-    unlabelled = {"num_labels": 0, "objective": replace(objective, supervised_weight=0.0)}
+    unlabeled = {"num_labels": 0, "objective": replace(objective, supervised_weight=0.0)}
     changes: dict[str, dict[str, object]] = {
         "our methods": {},
         "-VBN+BN": {"generator": generator.args[0]},
-        "-L+HA": {**unlabelled, "historical_weight": _HISTORICAL_WEIGHT},
+        "-L+HA": {**unlabeled, "historical_averaging_weight": _HISTORICAL_WEIGHT},
         "-LS": {"objective": replace(objective, discriminator_loss=adversarial_discriminator_loss)},
-        "-L": unlabelled,
+        "-L": unlabeled,
         "-MBF": {"discriminator": partial(discriminator, minibatch=None)},
     }
     suffix, figure = COLUMNS[column]
-    described = {"summary": f"{recipe.summary}; {column}" if suffix else recipe.summary}
-    named = {"name": f"{recipe.name}{suffix}", "paper": f"Inception score {figure}", **described}
+    to_jsonable = {"summary": f"{recipe.summary}; {column}" if suffix else recipe.summary}
+    named = {"name": f"{recipe.name}{suffix}", "paper": f"Inception score {figure}", **to_jsonable}
     return replace(recipe, **{**named, **changes[column]})  # type: ignore[arg-type]
 
 
@@ -102,7 +102,7 @@ def batch_norm(labels: int | None = None) -> Recipe:
 
     Expected: Inception score 7.54 ± .07. Measured: not yet (docs/results.md).
     """
-    return ablated(our_methods(labels), "-VBN+BN")
+    return ablated(all_techniques(labels), "-VBN+BN")
 
 
 def historical_averaging(labels: int | None = None) -> Recipe:
@@ -118,7 +118,7 @@ def no_smoothing(labels: int | None = None) -> Recipe:
 
     Expected: Inception score 6.83 ± .06. Measured: not yet (docs/results.md).
     """
-    return ablated(our_methods(labels), "-LS")
+    return ablated(all_techniques(labels), "-LS")
 
 
 def no_labels(labels: int | None = None) -> Recipe:
@@ -134,11 +134,11 @@ def no_minibatch_features(labels: int | None = None) -> Recipe:
 
     Expected: Inception score 3.87 ± .03. Measured: not yet (docs/results.md).
     """
-    return ablated(our_methods(labels), "-MBF")
+    return ablated(all_techniques(labels), "-MBF")
 
 
 ABLATIONS = {
-    "cifar10-samples": our_methods,
+    "cifar10-samples": all_techniques,
     "cifar10-samples-batch-norm": batch_norm,
     "cifar10-samples-historical-averaging": historical_averaging,
     "cifar10-samples-no-smoothing": no_smoothing,
@@ -148,7 +148,7 @@ ABLATIONS = {
 
 
 def _without_labels(column: str, labels: int | None) -> Recipe:
-    recipe = ablated(our_methods(), column)
+    recipe = ablated(all_techniques(), column)
     if labels:
         raise RecipeError(f"{recipe.name} is trained without labels: leave out --labels")
     return recipe

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from improved_gan.data import Dataset
 from improved_gan.data.cifar10 import load_cifar10
-from improved_gan.models import ConvolutionalDiscriminator, ConvolutionalGenerator
+from improved_gan.networks import ConvolutionalDiscriminator, ConvolutionalGenerator
 from improved_gan.recipes.recipe import AUTO, Recipe
 from improved_gan.techniques import MinibatchDiscrimination, feature_matching_loss, minimax_generator_loss
-from improved_gan.training import Adversarial, LabelsAlone, SemiSupervised
+from improved_gan.training import Adversarial, SemiSupervised, SupervisedBaseline
 
-__all__ = ["IMAGE", "RELEASED_KERNELS", "cifar10", "cifar10_labels_alone", "cifar10_pictures"]
+__all__ = ["IMAGE", "RELEASED_KERNELS", "cifar10", "cifar10_generation", "cifar10_supervised"]
 
 IMAGE = (3, 32, 32)
 RELEASED_KERNELS = partial(MinibatchDiscrimination, num_kernels=100, kernel_dim=5, variant="released")
@@ -40,8 +40,8 @@ def cifar10(labels: int | None = None) -> Recipe:
         objective=SemiSupervised(generator_loss=partial(feature_matching_loss, variant="released-cifar10")),
         epochs=1200,
         learning_rate=0.0003,
-        decay_share=1 / 3,
-        average_every=10,
+        lr_decay_fraction=1 / 3,
+        ema_every=10,
         image_shape=IMAGE,
         num_classes=10,
         precision=AUTO,
@@ -50,8 +50,8 @@ def cifar10(labels: int | None = None) -> Recipe:
     )
 
 
-def cifar10_labels_alone(labels: int | None = None) -> Recipe:
-    """The same discriminator trained as long on the labelled images alone: what the GAN is to be compared with.
+def cifar10_supervised(labels: int | None = None) -> Recipe:
+    """The same discriminator trained as long on the labeled images alone: what the GAN is to be compared with.
 
     Expected: no figure in the paper. Measured: narrow and short only (docs/results.md), where it is as good as the GAN.
 
@@ -60,14 +60,14 @@ def cifar10_labels_alone(labels: int | None = None) -> Recipe:
     """
     return replace(
         cifar10(labels),
-        name="cifar10-labels-alone",
-        summary="the discriminator of `cifar10` without unlabelled images and without a game, for comparison",
-        objective=LabelsAlone(),
+        name="cifar10-supervised",
+        summary="the discriminator of `cifar10` without unlabeled images and without a game, for comparison",
+        objective=SupervisedBaseline(),
         paper="not in the paper",
     )
 
 
-def cifar10_pictures(labels: int | None = None) -> Recipe:
+def cifar10_generation(labels: int | None = None) -> Recipe:
     """CIFAR-10 to look at: minibatch discrimination in place of feature matching, three turns of G for each of D.
 
     Section 6.2, figure 4. Expected: people call 78.7% of votes right, where 50% is chance (21.3% error). Measured: not
@@ -78,7 +78,7 @@ def cifar10_pictures(labels: int | None = None) -> Recipe:
     """
     return replace(
         cifar10(labels),
-        name="cifar10-pictures",
+        name="cifar10-generation",
         summary="CIFAR-10 to look at: minibatch discrimination, noise in place of the input's dropout, labels as K+1",
         discriminator=partial(
             ConvolutionalDiscriminator,

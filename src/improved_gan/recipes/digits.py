@@ -5,12 +5,12 @@ from functools import partial
 from pathlib import Path
 
 from improved_gan.data import Dataset, load_digits
-from improved_gan.models import DenseDiscriminator, DenseGenerator
+from improved_gan.networks import DenseDiscriminator, DenseGenerator
 from improved_gan.recipes.recipe import Recipe, RecipeError
 from improved_gan.techniques import feature_matching_loss
-from improved_gan.training import LabelsAlone, SemiSupervised
+from improved_gan.training import SemiSupervised, SupervisedBaseline
 
-__all__ = ["digits", "digits_labels_alone"]
+__all__ = ["digits", "digits_supervised"]
 
 
 def digits(labels: int | None = None) -> Recipe:
@@ -36,24 +36,24 @@ def digits(labels: int | None = None) -> Recipe:
         objective=SemiSupervised(generator_loss=partial(feature_matching_loss, variant="released-mnist")),
         epochs=200,
         learning_rate=0.003,
-        decay_share=0.5,
-        average_decay=0.999,
+        lr_decay_fraction=0.5,
+        ema_decay=0.999,
         report_every=10,
         sample_every=50,
     )
 
 
-def digits_labels_alone(labels: int | None = None) -> Recipe:
-    """The same discriminator trained as long on the labelled images alone: what the GAN is to be compared with.
+def digits_supervised(labels: int | None = None) -> Recipe:
+    """The same discriminator trained as long on the labeled images alone: what the GAN is to be compared with.
 
     Args:
         labels: the budget; default 50.
     """
     return replace(
         digits(labels),
-        name="digits-labels-alone",
-        summary="the discriminator of `digits` without unlabelled images and without a game, for comparison",
-        objective=LabelsAlone(),
+        name="digits-supervised",
+        summary="the discriminator of `digits` without unlabeled images and without a game, for comparison",
+        objective=SupervisedBaseline(),
     )
 
 

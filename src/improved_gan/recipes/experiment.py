@@ -1,4 +1,4 @@
-"""From a recipe to a run and back: data, networks, label split and optimisers, the same for a seed every time.
+"""From a recipe to a run and back: data, networks, label split and optimizers, the same for a seed every time.
 
 Over several processes the batch of the recipe is the global one: each takes an equal share of its rows.
 """
@@ -12,25 +12,26 @@ import torch
 from torch import Tensor, nn
 
 from improved_gan import __version__
-from improved_gan.data import Batches, Dataset, GuessSource, LabelSplit
-from improved_gan.data.dataset import unit_range
-from improved_gan.distributed import alone, rank, world_size
-from improved_gan.models import Discriminator, Generator
+from improved_gan.data import Batches, Dataset, LabelSplit, PseudoLabelSource
+from improved_gan.data.dataset import to_float01
+from improved_gan.distributed import rank, single_process, world_size
+from improved_gan.label_spreading.pseudo_label_state import PseudoLabelState
+from improved_gan.label_spreading.pseudo_labeling import PseudoLabeling
+from improved_gan.label_spreading.random_elastic_affine import RandomElasticAffine
 from improved_gan.modes import to_training_
-from improved_gan.recipes.evaluation import wrong_images
-from improved_gan.recipes.guessing import Guessing
-from improved_gan.recipes.precision import settled
-from improved_gan.recipes.preparation import check_data, draw_split
+from improved_gan.networks import Discriminator, Generator
+from improved_gan.recipes.data_checks import check_data, draw_split
+from improved_gan.recipes.error_count import count_errors
+from improved_gan.recipes.precision import resolve_precision
+from improved_gan.recipes.process_sharding import all_reduce_sum, broadcast_networks, check_batch_divisible
 from improved_gan.recipes.recipe import PRECISIONS, Recipe, RecipeError
-from improved_gan.recipes.renewed_guesses import RenewedGuesses
-from improved_gan.recipes.sharing import check_share, sum_over_processes, take_from_main
-from improved_gan.techniques import RandomDeformations, WeightAverage
+from improved_gan.techniques import WeightEMA
 from improved_gan.training import Objective, Optimizers
 from improved_gan.training.compilation import compile_networks
-from improved_gan.training.history import HistoricallyAveraged, Histories, after_each_step
-from improved_gan.training.in_parts import players
+from improved_gan.training.historical_averaging import HistoricallyAveraged, ParameterAverages, after_each_step
+from improved_gan.training.microbatch import wrap_networks
 from improved_gan.training.schedule import Schedule
-from improved_gan.training.state import TrainingState, own_random_stream
+from improved_gan.training.state import TrainingState, seed_rank
 
 __all__ = ["Experiment"]
 
@@ -45,7 +46,7 @@ class Experiment:
         seed: of everything that is random in training.
         device: where to train.
         positions: (H * W, 2) where pixels lie, where the recipe deforms images; None else.
-        deformations: new forms of images, where the recipe has some.
+        augmenter: new forms of images, where the recipe has some.
     """
 
     recipe: Recipe
@@ -54,7 +55,7 @@ class Experiment:
     seed: int
     device: torch.device
     positions: Tensor | None = None
-    deformations: RandomDeformations | None = None
+    augmenter: RandomElasticAffine | None = None
 
     @classmethod
     def prepare(
@@ -65,16 +66,16 @@ class Experiment:
         Raises:
             DataError, RecipeError: data or labels that are not to be had, or a batch that the processes cannot share.
         """
-        check_share(recipe)
-        recipe = settled(recipe, torch.device(device))
+        check_batch_divisible(recipe)
+        recipe = resolve_precision(recipe, torch.device(device))
         data = recipe.load_data(data_folder)
         check_data(recipe, data)
         split = draw_split(recipe, data, split_seed)
         own = cls(recipe, data, split, seed, torch.device(device))
-        if recipe.deforming is None:
+        if recipe.augmentation is None:
             return own
-        positions = recipe.deforming.positions(data.train, split)
-        return replace(own, positions=positions, deformations=recipe.deforming.of(positions).to(own.device))
+        positions = recipe.augmentation.positions(data.train, split)
+        return replace(own, positions=positions, augmenter=recipe.augmentation.of(positions).to(own.device))
 
     def settings(self) -> dict[str, Any]:
         """All that is needed to build this run again, for recipe.json."""
@@ -95,17 +96,19 @@ class Experiment:
         values = self.data.value_range
         return found if values is None else found | {"value_range": list(values)}
 
-    def extendable(self) -> tuple[str, ...]:
+    def resumable_fields(self) -> tuple[str, ...]:
         """What a later start may raise: the length of a run in which nothing depends on it."""
-        fixed = self.recipe.decay_share or self.recipe.guessing is not None
+        fixed = self.recipe.lr_decay_fraction or self.recipe.pseudo_labeling is not None
         return () if fixed else ("epochs",)
 
     def batches(self, state: TrainingState) -> Batches:
         """The batches of this run; guesses that are saved come from its state."""
         recipe = self.recipe
-        guesses: GuessSource | None = state.guesses if isinstance(state.guesses, RenewedGuesses) else None
-        if recipe.guessing is not None and guesses is None:
-            guesses = recipe.guessing.guesses(
+        pseudo_labels: PseudoLabelSource | None = (
+            state.pseudo_labels if isinstance(state.pseudo_labels, PseudoLabelState) else None
+        )
+        if recipe.pseudo_labeling is not None and pseudo_labels is None:
+            pseudo_labels = recipe.pseudo_labeling.pseudo_labels(
                 self.data.train, self.split, epochs=recipe.epochs, positions=self.positions
             )
         return Batches(
@@ -114,35 +117,35 @@ class Experiment:
             batch_size=recipe.batch_size,
             seed=self.seed,
             device=self.device,
-            labelled_batch_size=recipe.labelled_batch_size,
-            guesses=guesses,
-            deformations=self.deformations,
+            labeled_batch_size=recipe.labeled_batch_size,
+            pseudo_labels=pseudo_labels,
+            augmenter=self.augmenter,
             share=(rank(), world_size()),
         )
 
     @property
     def steps_per_epoch(self) -> int:
-        """How many whole batches the unlabelled images make."""
-        return len(self.split.unlabelled_indices()) // self.recipe.batch_size
+        """How many whole batches the unlabeled images make."""
+        return len(self.split.unlabeled_indices()) // self.recipe.batch_size
 
-    def schedule(self, *, save_every_seconds: float = 60.0, score_every: int = 0) -> Schedule:
+    def schedule(self, *, save_every_seconds: float = 60.0, eval_every: int = 0) -> Schedule:
         """How long and how fast."""
         recipe = self.recipe
         return Schedule(
             epochs=recipe.epochs,
             learning_rate=recipe.learning_rate,
-            decay_share=recipe.decay_share,
+            lr_decay_fraction=recipe.lr_decay_fraction,
             report_every=recipe.report_every,
             sample_every=recipe.sample_every,
             save_every_seconds=save_every_seconds,
             precision=PRECISIONS[recipe.precision],
             generator_steps=recipe.generator_steps,
             micro_batch=recipe.micro_batch,
-            score_every=score_every,
+            eval_every=eval_every,
         )
 
     def start(self, *, warn: Callable[[str], None] = lambda _: None) -> TrainingState:
-        """Networks and optimisers as they stand before the first step; seeds the global random state.
+        """Networks and optimizers as they stand before the first step; seeds the global random state.
 
         Over several processes each makes the same start by itself, and takes rank 0's weights; from then on noise
         comes from a random stream of its own.
@@ -154,38 +157,40 @@ class Experiment:
             RecipeError: a few rows at a time, and a discriminator that compares rows.
         """
         torch.manual_seed(self.seed)
-        with alone():
+        with single_process():
             generator, discriminator = self._networks()
         try:
-            players(generator, discriminator, self.recipe.micro_batch)
+            wrap_networks(generator, discriminator, self.recipe.micro_batch)
         except ValueError as error:
             raise RecipeError(str(error)) from error
-        take_from_main(generator, discriminator)
-        own_random_stream(torch.get_rng_state())
+        broadcast_networks(generator, discriminator)
+        seed_rank(torch.get_rng_state())
         if self.recipe.compile:
             compile_networks(generator, discriminator, warn=warn)
-        adam_of_discriminator = self._adam(discriminator, self.recipe.discriminator_rate)
+        adam_of_discriminator = self._adam(discriminator, self.recipe.discriminator_lr_scale)
         optimizers = Optimizers(discriminator=adam_of_discriminator, generator=self._adam(generator))
-        average = WeightAverage(discriminator, self.recipe.average_decay, every=self.recipe.average_every)
+        average = WeightEMA(discriminator, self.recipe.ema_decay, every=self.recipe.ema_every)
         state = TrainingState(generator, discriminator, optimizers, average)
-        if self.recipe.generator_average_decay is not None:
-            state.generator_average = WeightAverage(generator, self.recipe.generator_average_decay)
-            after_each_step(optimizers.generator, state.generator_average.update)
-        if self.recipe.guessing is not None and self.recipe.guessing.saved:
-            state.guesses = self._renewed_guesses(self.recipe.guessing, state)
-        if self.recipe.historical_weight:
-            state.histories = Histories(optimizers)
+        if self.recipe.generator_ema_decay is not None:
+            state.generator_ema = WeightEMA(generator, self.recipe.generator_ema_decay)
+            after_each_step(optimizers.generator, state.generator_ema.update)
+        if self.recipe.pseudo_labeling is not None and self.recipe.pseudo_labeling.saved:
+            state.pseudo_labels = self._pseudo_label_state(self.recipe.pseudo_labeling, state)
+        if self.recipe.historical_averaging_weight:
+            state.parameter_averages = ParameterAverages(optimizers)
         return state
 
     def objective(self, state: TrainingState) -> Objective:
         """The recipe's game; with historical averaging where the recipe asks for it."""
-        if not isinstance(state.histories, Histories):
+        if not isinstance(state.parameter_averages, ParameterAverages):
             return self.recipe.objective
-        return HistoricallyAveraged(self.recipe.objective, state.histories, self.recipe.historical_weight)
+        return HistoricallyAveraged(
+            self.recipe.objective, state.parameter_averages, self.recipe.historical_averaging_weight
+        )
 
-    def _renewed_guesses(self, guessing: Guessing, state: TrainingState) -> RenewedGuesses:
-        return RenewedGuesses(
-            guessing,
+    def _pseudo_label_state(self, pseudo_labeling: PseudoLabeling, state: TrainingState) -> PseudoLabelState:
+        return PseudoLabelState(
+            pseudo_labeling,
             self.data.train,
             self.split,
             epochs=self.recipe.epochs,
@@ -198,12 +203,12 @@ class Experiment:
         """Both networks after the data-dependent start, on the device."""
         generator, discriminator = self.recipe.generator(), self.recipe.discriminator()
         if self.positions is not None:
-            discriminator.place_(self.positions)
-        if self.recipe.num_start_images:
+            discriminator.set_pixel_layout_(self.positions)
+        if self.recipe.init_batch_size:
             training = self.split.training_indices()
-            order = training[torch.randperm(len(training))[: self.recipe.num_start_images]]
-            discriminator.start_(unit_range(self.data.train.images[order]))
-            generator.start_(self.recipe.num_start_images)
+            order = training[torch.randperm(len(training))[: self.recipe.init_batch_size]]
+            discriminator.init_from_data_(to_float01(self.data.train.images[order]))
+            generator.init_from_data_(self.recipe.init_batch_size)
         for network in (generator, discriminator):
             to_training_(network.to(self.device))  # what a recipe has frozen stays so
             if self.recipe.channels_last:
@@ -211,7 +216,7 @@ class Experiment:
         return generator, discriminator
 
     def evaluate(self, discriminator: nn.Module) -> dict[str, float]:
-        """Error in float32: `test/wrong` images (or `validation/wrong`) and `test/error` as a fraction; or {}.
+        """Error in float32: `test/num_errors` images (or `validation/num_errors`) and `test/error` as a fraction; or {}.
 
         The processes share the work.
         """
@@ -219,15 +224,15 @@ class Experiment:
         if not len(images) or not self.split.indices:
             return {}
         share = (rank(), world_size())
-        own = wrong_images(discriminator, images, device=self.device, batch_size=self.recipe.batch_size, share=share)
-        wrong = sum_over_processes(own)
-        return {f"{kind}/wrong": wrong, f"{kind}/error": wrong / len(images)}
+        own = count_errors(discriminator, images, device=self.device, batch_size=self.recipe.batch_size, share=share)
+        wrong = all_reduce_sum(own)
+        return {f"{kind}/num_errors": wrong, f"{kind}/error": wrong / len(images)}
 
-    def _adam(self, network: nn.Module, rate_factor: float = 1.0) -> torch.optim.Adam:
+    def _adam(self, network: nn.Module, lr_scale: float = 1.0) -> torch.optim.Adam:
         learnt = [parameter for parameter in network.parameters() if parameter.requires_grad]
         recipe = self.recipe
         return torch.optim.Adam(
-            [{"params": learnt, "rate_factor": rate_factor}],
+            [{"params": learnt, "lr_scale": lr_scale}],
             lr=recipe.learning_rate,
             betas=recipe.adam_betas,
             eps=recipe.adam_epsilon,

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from improved_gan.data import Dataset
+from improved_gan.data.folder_snapshot import load_recorded
 from improved_gan.data.label_split import LabelSplit
-from improved_gan.data.recorded_folder import load_recorded
-from improved_gan.models import ConvolutionalDiscriminator, ConvolutionalGenerator
+from improved_gan.networks import ConvolutionalDiscriminator, ConvolutionalGenerator
 from improved_gan.recipes.recipe import Recipe, RecipeError
 from improved_gan.techniques import MinibatchDiscrimination, feature_matching_loss, smoothed_discriminator_loss
 from improved_gan.training import Adversarial, SemiSupervised
@@ -29,7 +29,7 @@ def folder(labels: int | None = None) -> Recipe:
     a stage more for each doubling of the size. Not in the paper; measured times are in docs/results.md.
 
     Args:
-        labels: how many of the labelled images are used, balanced over the classes; default: all that have a label.
+        labels: how many of the labeled images are used, balanced over the classes; default: all that have a label.
     """
     recipe = folder_for((3, 32, 32), num_classes=2, num_labels=1 if labels is None else labels, num_images=400)
     return replace(recipe, labels_as_given=labels is None)
@@ -72,9 +72,9 @@ def folder_for(image_shape: tuple[int, int, int], *, num_classes: int, num_label
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=0.0003,
-        num_start_images=100,
-        generator_average_decay=0.999,
-        average_decay=0.999,
+        init_batch_size=100,
+        generator_ema_decay=0.999,
+        ema_decay=0.999,
         image_shape=image_shape,
         report_every=max(1, epochs // _REPORTS),
         sample_every=max(1, epochs // _REPORTS),

@@ -6,7 +6,7 @@ from pathlib import Path
 from improved_gan.data import Dataset
 from improved_gan.data.download import cache_folder
 from improved_gan.data.folder import FolderOptions, load_folder
-from improved_gan.models import ImageNetDiscriminator, ImageNetGenerator, ReferenceGenerator
+from improved_gan.networks import ImageNetDiscriminator, ImageNetGenerator, ReferenceGenerator
 from improved_gan.recipes.recipe import Recipe, RecipeError
 from improved_gan.techniques import (
     MinibatchDiscrimination,
@@ -24,7 +24,7 @@ def imagenet_128(labels: int | None = None) -> Recipe:
     """DCGAN-like networks with every technique of the released ImageNet experiment, batch 64.
 
     Latents at every scale, virtual batch norm in G, two-sided minibatch features, 1000 classes and "generated", alpha =
-    0.75 in the divergence form. Figure 6. Expected: no figure, pictures with recognisable animals' fur, eyes and noses,
+    0.75 in the divergence form. Figure 6. Expected: no figure, pictures with recognizable animals' fur, eyes and noses,
     but wrong anatomy. Measured: seconds and memory of a step in docs/results.md; never trained to the end here.
 
     D's weights are not averaged: its batch norm has the statistics of the weights as they are. The error in the log is
@@ -54,8 +54,8 @@ def imagenet_128(labels: int | None = None) -> Recipe:
         learning_rate=0.0004,
         adam_epsilon=1e-8,
         batch_size=_BATCH,
-        average_decay=0.0,
-        num_start_images=0,
+        ema_decay=0.0,
+        init_batch_size=0,
         image_shape=_SHAPE,
         num_classes=_NUM_CLASSES,
         sample_every=1,

@@ -6,13 +6,13 @@ import torch
 
 from improved_gan.recipes.recipe import AUTO, Recipe
 
-__all__ = ["fastest", "settled"]
+__all__ = ["fastest_precision", "resolve_precision"]
 
 # As `torch.cpu.get_capabilities` calls them: x86 without and with tiles, ARM.
 _BFLOAT16_UNITS = ("avx512_bf16", "amx_bf16", "bf16")
 
 
-def fastest(device: torch.device) -> str:
+def fastest_precision(device: torch.device) -> str:
     """The precision whose products are the faster ones on a device; without units for bfloat16 it is emulated slowly.
 
     Args:
@@ -27,7 +27,7 @@ def fastest(device: torch.device) -> str:
     return "bfloat16" if any(known.get(unit, False) for unit in _BFLOAT16_UNITS) else "float32"
 
 
-def settled(recipe: Recipe, device: torch.device, *, begun: str | None = None) -> Recipe:
+def resolve_precision(recipe: Recipe, device: torch.device, *, begun: str | None = None) -> Recipe:
     """The recipe with a precision that is decided.
 
     Args:
@@ -37,4 +37,4 @@ def settled(recipe: Recipe, device: torch.device, *, begun: str | None = None) -
     """
     if recipe.precision != AUTO:
         return recipe
-    return replace(recipe, precision=begun or fastest(device))
+    return replace(recipe, precision=begun or fastest_precision(device))

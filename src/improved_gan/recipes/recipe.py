@@ -13,12 +13,12 @@ from typing import Any
 import torch
 
 from improved_gan.data import Dataset
-from improved_gan.models import Discriminator, Generator
-from improved_gan.recipes.deforming import Deforming
-from improved_gan.recipes.guessing import Guessing
+from improved_gan.label_spreading.augmentation import Augmentation
+from improved_gan.label_spreading.pseudo_labeling import PseudoLabeling
+from improved_gan.networks import Discriminator, Generator
 from improved_gan.training import Objective
 
-__all__ = ["AUTO", "PRECISIONS", "Recipe", "RecipeError", "described"]
+__all__ = ["AUTO", "PRECISIONS", "Recipe", "RecipeError", "to_jsonable"]
 
 AUTO = "auto"  # a precision that the machine decides, see `recipes.precision`
 
@@ -38,32 +38,32 @@ class Recipe:
         num_labels: the budget, balanced over the classes; 0 for none.
         generator, discriminator: build the two networks.
         objective: the game.
-        epochs: passes over the unlabelled images.
-        learning_rate: of both players, unless `discriminator_rate` says otherwise.
-        decay_share: the share of the run, at its end, over which the learning rate falls linearly to 0.
-        batch_size: of each of the labelled, unlabelled and generated parts.
+        epochs: passes over the unlabeled images.
+        learning_rate: of both players, unless `discriminator_lr_scale` says otherwise.
+        lr_decay_fraction: the share of the run, at its end, over which the learning rate falls linearly to 0.
+        batch_size: of each of the labeled, unlabeled and generated parts.
         adam_betas, adam_epsilon: of both players. The released Adam has its epsilon of 1e-8 inside the square root,
             which is 1e-4 outside; with PyTorch's default of 1e-8 outside, the MNIST game runs away.
-        average_decay: of D's weights for testing, 1 - 1e-4 in the released scripts.
-        average_every: steps between the weights that enter that average.
-        num_start_images: size of the batch for D's data-dependent start; 0 for none.
-        discriminator_rate: the discriminator's learning rate as a share of the generator's.
-        generator_average_decay: of G's weights for samples; None samples from the weights as they are.
-        historical_weight: of historical averaging in both players' costs (section 3.3); 0 leaves it out.
+        ema_decay: of D's weights for testing, 1 - 1e-4 in the released scripts.
+        ema_every: steps between the weights that enter that average.
+        init_batch_size: size of the batch for D's data-dependent start; 0 for none.
+        discriminator_lr_scale: the discriminator's learning rate as a share of the generator's.
+        generator_ema_decay: of G's weights for samples; None samples from the weights as they are.
+        historical_averaging_weight: of historical averaging in both players' costs (section 3.3); 0 leaves it out.
         image_shape: (C, H, W) of the images that the networks are for, checked against the data; None skips that.
         num_classes: the classes that D tells apart, checked likewise.
         score_samples: how many samples are scored at the end where a scoring network is at hand; 0 for none.
         labels_as_given: use every label that the data has, balanced or not; `num_labels` is then how many these are.
-        include_labelled: whether D sees the labelled images among the unlabelled ones too, as released.
+        include_labeled: whether D sees the labeled images among the unlabeled ones too, as released.
         report_every, sample_every: epochs.
         precision: of the forward passes, "float32" or "bfloat16"; "auto" takes the faster one on the machine.
-        labelled_batch_size: of the labelled part where it differs from the others; None for `batch_size`.
-        guessing: labels guessed before training for some of the unlabelled images; None for none.
-        deforming: new forms of the labelled images, and of others for an objective that asks for them; None for none.
+        labeled_batch_size: of the labeled part where it differs from the others; None for `batch_size`.
+        pseudo_labeling: labels guessed before training for some of the unlabeled images; None for none.
+        augmentation: new forms of the labeled images, and of others for an objective that asks for them; None for none.
         generator_steps: turns of the generator for each of the discriminator; 3 in the released CIFAR-10 experiment
             with minibatch discrimination.
         micro_batch: the most rows that a network holds at a time, for little memory; 0 for the whole batch. The
-            numbers stay those of the whole batch (`training.in_parts`).
+            numbers stay those of the whole batch (`training.microbatch`).
         compile: whether the networks are compiled (`torch.compile`) where a compiler works.
         channels_last: whether convolutions keep channels innermost in memory, which is faster in bfloat16.
         paper: the paper's figure for this recipe, in words.
@@ -81,28 +81,28 @@ class Recipe:
     objective: Objective
     epochs: int
     learning_rate: float
-    decay_share: float = 0.0
+    lr_decay_fraction: float = 0.0
     batch_size: int = 100
     adam_betas: tuple[float, float] = (0.5, 0.999)
     adam_epsilon: float = 1e-4
-    average_decay: float = 0.9999
-    average_every: int = 1
-    num_start_images: int = 500
-    discriminator_rate: float = 1.0
-    generator_average_decay: float | None = None
-    historical_weight: float = 0.0
+    ema_decay: float = 0.9999
+    ema_every: int = 1
+    init_batch_size: int = 500
+    discriminator_lr_scale: float = 1.0
+    generator_ema_decay: float | None = None
+    historical_averaging_weight: float = 0.0
     image_shape: tuple[int, ...] | None = None
     num_classes: int | None = None
     score_samples: int = 0
     labels_as_given: bool = False
-    include_labelled: bool = True
+    include_labeled: bool = True
     report_every: int = 1
     sample_every: int = 10
     precision: str = "float32"
-    labelled_batch_size: int | None = None
-    guessing: Guessing | None = None
+    labeled_batch_size: int | None = None
+    pseudo_labeling: PseudoLabeling | None = None
     paper: str = "not in the paper"
-    deforming: Deforming | None = field(default=None, metadata={"later": True})
+    augmentation: Augmentation | None = field(default=None, metadata={"later": True})
     generator_steps: int = field(default=1, metadata={"later": True})
     micro_batch: int = field(default=0, metadata={"how": True})
     compile: bool = field(default=False, metadata={"how": True})
@@ -116,20 +116,20 @@ class Recipe:
             "batch_size",
             "report_every",
             "sample_every",
-            "average_every",
+            "ema_every",
             "learning_rate",
             "generator_steps",
-            "discriminator_rate",
+            "discriminator_lr_scale",
         ):
             if not getattr(self, name) > 0:
                 raise RecipeError(f"{name} must be positive; got {getattr(self, name)}")
-        if self.labelled_batch_size is not None and self.labelled_batch_size < 1:
-            raise RecipeError(f"labelled_batch_size must be positive; got {self.labelled_batch_size}")
-        if self.historical_weight < 0 or self.score_samples < 0:
-            text = f"{self.historical_weight} and {self.score_samples}"
-            raise RecipeError(f"historical_weight and score_samples must not be negative; got {text}")
-        if not 0 <= self.decay_share <= 1:
-            raise RecipeError(f"decay_share must lie in 0..1; got {self.decay_share}")
+        if self.labeled_batch_size is not None and self.labeled_batch_size < 1:
+            raise RecipeError(f"labeled_batch_size must be positive; got {self.labeled_batch_size}")
+        if self.historical_averaging_weight < 0 or self.score_samples < 0:
+            text = f"{self.historical_averaging_weight} and {self.score_samples}"
+            raise RecipeError(f"historical_averaging_weight and score_samples must not be negative; got {text}")
+        if not 0 <= self.lr_decay_fraction <= 1:
+            raise RecipeError(f"lr_decay_fraction must lie in 0..1; got {self.lr_decay_fraction}")
         if self.micro_batch < 0:
             raise RecipeError(f"micro_batch must be at least 0 (0: the whole batch); got {self.micro_batch}")
         if self.precision not in (*PRECISIONS, AUTO):
@@ -141,34 +141,36 @@ class Recipe:
         Left out is how the same numbers are computed (a run may go on with other memory or speed), and what came
         later than the first runs while it has the value that they had.
         """
-        kept = [one.name for one in _told(self) if not one.metadata.get("how")]
-        return {name: described(getattr(self, name)) for name in kept}
+        kept = [one.name for one in _identity_fields(self) if not one.metadata.get("how")]
+        return {name: to_jsonable(getattr(self, name)) for name in kept}
 
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
-def described(value: Any) -> Any:
+def to_jsonable(value: Any) -> Any:
     """A setting as JSON: functions and classes by their full name, partial calls and dataclasses with arguments.
 
-    >>> described(functools.partial(max, 3))
+    >>> to_jsonable(functools.partial(max, 3))
     {'call': 'builtins.max', 'arguments': [3]}
     """
     if isinstance(value, functools.partial):
-        arguments = {"arguments": [described(one) for one in value.args]} if value.args else {}
-        return {"call": described(value.func), **arguments, **described(value.keywords)}
+        arguments = {"arguments": [to_jsonable(one) for one in value.args]} if value.args else {}
+        return {"call": to_jsonable(value.func), **arguments, **to_jsonable(value.keywords)}
     if is_dataclass(value) and not isinstance(value, type):
-        return {"call": described(type(value))} | {f.name: described(getattr(value, f.name)) for f in _told(value)}
+        return {"call": to_jsonable(type(value))} | {
+            f.name: to_jsonable(getattr(value, f.name)) for f in _identity_fields(value)
+        }
     if callable(value):
         named = value if isinstance(getattr(value, "__qualname__", None), str) else type(value)
         return f"{named.__module__}.{named.__qualname__}"
     if isinstance(value, dict):
-        return {str(key): described(one) for key, one in value.items()}
+        return {str(key): to_jsonable(one) for key, one in value.items()}
     if isinstance(value, (tuple, list)):
-        return [described(one) for one in value]
+        return [to_jsonable(one) for one in value]
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
 
 
-def _told(value: Any) -> list[Field[Any]]:
+def _identity_fields(value: Any) -> list[Field[Any]]:
     """The fields of a dataclass, without those that came later than the first runs and have the value they had."""
     return [one for one in fields(value) if not one.metadata.get("later") or getattr(value, one.name) != one.default]

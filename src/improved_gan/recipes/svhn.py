@@ -6,11 +6,11 @@ from pathlib import Path
 
 from improved_gan.data import Dataset
 from improved_gan.data.svhn import load_svhn
-from improved_gan.models import ConvolutionalDiscriminator
-from improved_gan.recipes.cifar10 import IMAGE, RELEASED_KERNELS, cifar10, cifar10_pictures
+from improved_gan.networks import ConvolutionalDiscriminator
+from improved_gan.recipes.cifar10 import IMAGE, RELEASED_KERNELS, cifar10, cifar10_generation
 from improved_gan.recipes.recipe import Recipe
 
-__all__ = ["svhn", "svhn_pictures"]
+__all__ = ["svhn", "svhn_generation"]
 
 _WIDTHS = (64, 128)
 # Test error in %, mean and deviation over ten label subsets (paper, section 6.3).
@@ -38,8 +38,8 @@ def svhn(labels: int | None = None) -> Recipe:
     )
 
 
-def svhn_pictures(labels: int | None = None) -> Recipe:
-    """House numbers to look at: `cifar10-pictures` with SVHN's widths and length.
+def svhn_generation(labels: int | None = None) -> Recipe:
+    """House numbers to look at: `cifar10-generation` with SVHN's widths and length.
 
     Section 6.3, figure 5. Expected: no figure. Measured: not yet.
 
@@ -47,8 +47,8 @@ def svhn_pictures(labels: int | None = None) -> Recipe:
         labels: the budget; default 1000.
     """
     return replace(
-        cifar10_pictures(1000 if labels is None else labels),
-        name="svhn-pictures",
+        cifar10_generation(1000 if labels is None else labels),
+        name="svhn-generation",
         summary="street view house numbers to look at: minibatch discrimination, labels as K+1 classes",
         load_data=_load,
         discriminator=partial(

@@ -1,4 +1,4 @@
-"""How a classifier does on labelled images: confusion, mistakes, calibration.
+"""How a classifier does on labeled images: confusion, mistakes, calibration.
 
 Expected calibration error (Guo, Pleiss, Sun and Weinberger, 2017, "On Calibration of Modern Neural Networks", eq. 3):
 images go into B bins of equal width by the probability p of the class that they are given, ((b - 1)/B, b/B], and

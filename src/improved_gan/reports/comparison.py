@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from improved_gan.reports.run_record import RunRecord
+from improved_gan.reports.run_log import RunRecord
 
 __all__ = ["Group", "Row", "compare", "flatten", "groups"]
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from improved_gan.reports.comparison import Group
-from improved_gan.reports.run_record import RunRecord
+from improved_gan.reports.run_log import RunRecord
 from improved_gan.reproduction.plots import curve
 
 __all__ = ["Line", "Panel", "panels"]
@@ -27,8 +27,8 @@ class _Kind(NamedTuple):
 _KINDS = (
     _Kind("Test error, averaged weights", "%", 100.0, {"test/error": ""}),
     _Kind("Validation error, averaged weights", "%", 100.0, {"validation/error": ""}),
-    _Kind("Error on labelled training images", "%", 100.0, {"discriminator/labelled_error": ""}),
-    _Kind("Discriminator: loss on labelled images", "nats", 1.0, {"discriminator/supervised": ""}),
+    _Kind("Error on labeled training images", "%", 100.0, {"discriminator/labeled_error": ""}),
+    _Kind("Discriminator: loss on labeled images", "nats", 1.0, {"discriminator/supervised": ""}),
     _Kind("Discriminator: real or generated, as weighted", "nats", 1.0, {"discriminator/unsupervised": ""}),
     _Kind("Adversarial losses", "nats", 1.0,
           {"discriminator/adversarial": "discriminator", "generator/adversarial": "generator"}),
@@ -36,13 +36,13 @@ _KINDS = (
     _Kind("Probability of being real, says the discriminator", "%", 100.0,
           {"discriminator/real_probability": "real images", "discriminator/generated_probability": "generated"}),
     _Kind("How much images differ: mean deviation of a pixel", "0 to 1", 1.0,
-          {"images/real_spread": "real images", "images/generated_spread": "generated"}),
+          {"images/real_pixel_std": "real images", "images/generated_pixel_std": "generated"}),
 )  # fmt: skip
 _LAST_KINDS = (
     _Kind("Learning rate", "", 1.0, {"learning_rate": ""}),
     _Kind("Seconds an epoch, steps only", "s", 1.0, {_PACE: ""}),
 )
-_NOT_DRAWN = {"test/wrong", "validation/wrong"}  # the error says it
+_NOT_DRAWN = {"test/num_errors", "validation/num_errors"}  # the error says it
 _JUDGED = ("test/", "validation/")
 
 

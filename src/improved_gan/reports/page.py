@@ -16,26 +16,26 @@ from improved_gan import __version__
 from improved_gan.reports.classification import share_interval
 from improved_gan.reports.comparison import Group, compare, groups
 from improved_gan.reports.curves import panels
-from improved_gan.reports.evidence import Evidence
-from improved_gan.reports.findings import classifier_findings, neighbour_findings
-from improved_gan.reports.flipbook import flipbook
-from improved_gan.reports.run_record import RunRecord
+from improved_gan.reports.evaluate_run import Evidence
+from improved_gan.reports.run_log import RunRecord
+from improved_gan.reports.sample_timeline import flipbook
+from improved_gan.reports.sections import classifier_findings, neighbor_findings
 
-__all__ = ["Shown", "render"]
+__all__ = ["Demo", "render"]
 
 _HERE = Path(__file__).parent
-_COLOURS = 8
+_COLORS = 8
 
 
 @dataclass(frozen=True)
-class Shown:
+class Demo:
     """A run and what was found out about it; None where the user asked for the folder's own words only."""
 
     run: RunRecord
     evidence: Evidence | None
 
 
-def render(shown: Sequence[Shown], *, title: str, now: datetime) -> str:
+def render(shown: Sequence[Demo], *, title: str, now: datetime) -> str:
     """The page.
 
     Args:
@@ -65,7 +65,7 @@ def render(shown: Sequence[Shown], *, title: str, now: datetime) -> str:
         film_data=book.as_dict(),
         overview=[_overview(place, one) for place, one in enumerate(shown)],
         classifiers=[one.evidence and classifier_findings(one.evidence) for one in shown],
-        neighbours=[one.evidence and neighbour_findings(one.evidence) for one in shown],
+        neighbors=[one.evidence and neighbor_findings(one.evidence) for one in shown],
         kinds=_judged_kinds(runs, [one.evidence for one in shown]),
         missing=[one.evidence.missing if one.evidence else {} for one in shown],
         settings=compare(runs),
@@ -86,7 +86,7 @@ def _environment() -> Environment:
 
 
 def _owners(runs: Sequence[RunRecord], together: Sequence[Group]) -> list[dict[str, Any]]:
-    """Whose lines the curves show, run by run and group by group; a group has the colour of its first run."""
+    """Whose lines the curves show, run by run and group by group; a group has the color of its first run."""
     owners = [("runs", f"run-{place}", run.name, place, 1) for place, run in enumerate(runs)]
     for place, group in enumerate(together):
         first, num = group.members[0], len(group.members)
@@ -94,15 +94,15 @@ def _owners(runs: Sequence[RunRecord], together: Sequence[Group]) -> list[dict[s
         name = runs[first].name if alone else f"{group.name}: {num} runs"
         owners.append(("groups", f"run-{first}" if alone else f"group-{place}", name, first, num))
     return [
-        {"view": view, "id": owner, "name": name, "colour": of % _COLOURS, "dash": of // _COLOURS % 3, "runs": num}
+        {"view": view, "id": owner, "name": name, "color": of % _COLORS, "dash": of // _COLORS % 3, "runs": num}
         for view, owner, name, of, num in owners
     ]
 
 
-def _overview(place: int, one: Shown) -> dict[str, Any]:
+def _overview(place: int, one: Demo) -> dict[str, Any]:
     run = one.run
     error = run.last.get(f"{run.test_kind}/error") if run.learnt_classes else None
-    wrong = run.last.get(f"{run.test_kind}/wrong") if error is not None else None
+    wrong = run.last.get(f"{run.test_kind}/num_errors") if error is not None else None
     images = _num_judged(run)
     return {
         "place": place,
@@ -117,7 +117,7 @@ def _overview(place: int, one: Shown) -> dict[str, Any]:
         "interval": share_interval(wrong, images) if images and wrong is not None else None,
         "kind": run.test_kind,
         "seconds": run.last.get("seconds"),
-        "alarms": run.alarms,
+        "diagnostics": run.diagnostics,
         "damaged": run.damaged_lines,
         "checkpoint": one.evidence.step if one.evidence else None,
     }

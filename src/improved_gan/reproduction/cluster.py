@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from improved_gan import __version__
+from improved_gan.reproduction.executors import Pool
 from improved_gan.reproduction.plan import Job
-from improved_gan.reproduction.pools import Pool
-from improved_gan.reproduction.running import Outcome, failed, run_job
+from improved_gan.reproduction.run_subprocess import Outcome, failed, run_job
 from improved_gan.training.errors import RunError
 
 __all__ = ["ClusterPool"]
@@ -147,7 +147,11 @@ def _run_on_worker(job: Job, threads: int, device: str | None, stop_name: str) -
     asked = _distributed().Event(stop_name)
 
     return run_job(
-        job, threads=threads, device=device, patience=_PATIENCE, stop=_once_a_second(lambda: bool(asked.is_set()))
+        job,
+        threads=threads,
+        device=device,
+        n_iter_no_change=_PATIENCE,
+        stop=_once_a_second(lambda: bool(asked.is_set())),
     )
 
 

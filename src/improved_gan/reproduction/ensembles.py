@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from improved_gan.data.dataset import Dataset, LabelledImages, unit_range
+from improved_gan.data.dataset import Dataset, LabeledImages, to_float01
+from improved_gan.recipes.load_run import load_trained
 from improved_gan.recipes.own_code import Trust, is_file_of
-from improved_gan.recipes.trained import load_trained
 from improved_gan.reproduction.plan import Job
 from improved_gan.reproduction.runs import read_note
 from improved_gan.training.checkpoints import newest_checkpoint, write_atomically
@@ -66,7 +66,7 @@ def known_ensemble(jobs: Sequence[Job]) -> tuple[int, int] | None:
 @torch.no_grad()
 def average_probabilities(
     folders: Sequence[Path],
-    images: LabelledImages,
+    images: LabeledImages,
     *,
     device: str,
     warn: Callable[[str], None],
@@ -77,7 +77,7 @@ def average_probabilities(
     for folder in folders:  # one after the other: ten discriminators need not fit at once
         discriminator = load_trained(folder, device=device, warn=warn, trust=trust).discriminator
         parts = [
-            discriminator(unit_range(some.to(device))).logits.double().softmax(1).cpu()
+            discriminator(to_float01(some.to(device))).logits.double().softmax(1).cpu()
             for some in torch.split(images.images, _BATCH)
         ]
         total = total + torch.cat(parts)

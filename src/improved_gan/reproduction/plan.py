@@ -14,7 +14,7 @@ from improved_gan.recipes import RECIPES, RecipeError
 from improved_gan.recipes.registry import find_recipe
 from improved_gan.reproduction.same_run import check_same_run
 from improved_gan.reproduction.tables import TABLES, WRONG, PaperTable, Row
-from improved_gan.training.together import why_not_mapped
+from improved_gan.training.vmapped import not_vmappable_reasons
 
 __all__ = ["Job", "Plan", "RunOptions", "make_plan", "run_name", "training_seed"]
 
@@ -40,7 +40,7 @@ class RunOptions:
     data: Path | None = None
     device: str | None = None
     save_every: float = 60.0
-    score_with: str | None = None
+    eval_network: str | None = None
     trust: bool = False
 
 
@@ -87,7 +87,7 @@ class Job:
         """Each model by itself."""
         return [replace(self, model=self.model + index, models=1) for index in range(self.models)]
 
-    def beside(self, suffix: str) -> Path:
+    def sidecar_path(self, suffix: str) -> Path:
         """A file of ours next to the run folder, which belongs to the training alone."""
         return self.group / f"{self.name}.{suffix}"
 
@@ -97,9 +97,13 @@ class Job:
         words = ["train", self.recipe, "--labels", self.labels, "--seed", self.seed, "--split-seed", self.split]
         words += ["--out", self.folder if self.models == 1 else self.group]
         words += ["--threads", threads, "--save-every", options.save_every]
-        words += ["--models", self.models] if self.models > 1 else []
+        words += ["--num-models", self.models] if self.models > 1 else []
         given = {"--epochs": options.epochs, "--precision": options.precision, "--data": options.data}
-        for name, value in {**given, "--score-with": options.score_with, "--device": device or options.device}.items():
+        for name, value in {
+            **given,
+            "--eval-network": options.eval_network,
+            "--device": device or options.device,
+        }.items():
             words += [] if value is None else [name, value]
         return [str(word) for word in words] + ["--trust"] * options.trust
 
@@ -125,7 +129,7 @@ class Plan:
         """Every run, the first model of every split of a row before any second one."""
         return [job for jobs in self.jobs.values() for job in jobs or ()]
 
-    def common_jobs(self, *, convolutions: bool = True) -> list[Job]:
+    def grouped_jobs(self, *, convolutions: bool = True) -> list[Job]:
         """The same with all models of a split in one, where their game can be mapped over them.
 
         Args:
@@ -236,15 +240,15 @@ def _jobs(row: Row, *, splits: int, models: int, out: Path, options: RunOptions)
 
 def _can_be_mapped(job: Job, convolutions: bool) -> bool:
     recipe = find_recipe(job.recipe, labels=job.labels)
-    if recipe.compile or recipe.score_samples or job.options.score_with:
+    if recipe.compile or recipe.score_samples or job.options.eval_network:
         return False
     networks = (recipe.generator(), recipe.discriminator())
     if not convolutions and any(isinstance(one, _ConvNd) for network in networks for one in network.modules()):
         return False
-    return not why_not_mapped(
+    return not not_vmappable_reasons(
         networks,
         recipe.objective,
         micro_batch=recipe.micro_batch,
-        generator_averaged=recipe.generator_average_decay is not None,
-        historical=bool(recipe.historical_weight),
+        generator_has_ema=recipe.generator_ema_decay is not None,
+        historical=bool(recipe.historical_averaging_weight),
     )

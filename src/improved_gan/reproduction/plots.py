@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Curve", "curve", "draw_curves", "draw_logs", "draw_table"]
 
-# Okabe & Ito, 2008: told apart by colour-blind readers too.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# Okabe & Ito, 2008: told apart by color-blind readers too.
+_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _PANELS = {  # log entry -> title, unit, factor, whether on a logarithmic axis
     "test/error": ("test error, averaged weights", "%", 100.0, True),
-    "discriminator/supervised": ("D: loss on labelled images", "nats", 1.0, True),
+    "discriminator/supervised": ("D: loss on labeled images", "nats", 1.0, True),
     "discriminator/unsupervised": ("D: real or generated, as weighted", "nats", 1.0, False),
     "generator/feature_matching": ("G: distance of mean features", "", 1.0, True),
 }
@@ -43,9 +43,9 @@ def draw_table(plan: Plan, cells: Sequence[Cell], path: Path) -> Path:
             axes.errorbar(place - 0.15, paper.mean, paper.deviation, fmt="s", color="#7F7F7F", capsize=4, label="paper")
         if ours:
             spread = ours.deviation if ours.num > 1 else 0.0
-            axes.errorbar(place + 0.15, ours.mean, spread, fmt="o", color=_COLOURS[0], capsize=4, label="ours")
+            axes.errorbar(place + 0.15, ours.mean, spread, fmt="o", color=_COLORS[0], capsize=4, label="ours")
             values = list(cell.values.values())
-            axes.plot([place + 0.3] * len(values), values, ".", color=_COLOURS[1], alpha=0.6, label="single splits")
+            axes.plot([place + 0.3] * len(values), values, ".", color=_COLORS[1], alpha=0.6, label="single splits")
     if plan.table.measure.lower_is_better and any(cell.ours or cell.paper for cell in cells):
         _logarithmic(axes)
     axes.set_xticks(range(len(cells)), [_title(cell) for cell in cells])
@@ -64,7 +64,7 @@ def _title(cell: Cell) -> str:
 
 
 def draw_curves(plan: Plan, path: Path) -> Path:
-    """How the runs of a table learn: one colour a row, the mean over its runs and the range between the extremes."""
+    """How the runs of a table learn: one color a row, the mean over its runs and the range between the extremes."""
     logs = {}
     for row, jobs in plan.jobs.items():
         some = [RunFolder(job.folder).read_log() for job in jobs or ()]
@@ -88,10 +88,10 @@ def draw_logs(logs: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]], path: P
     for axes in places[len(panels) :]:
         axes.set_visible(False)
     for axes, (name, (title, unit, factor, logarithmic)) in zip(places, panels.items(), strict=False):
-        for colour, (label, some) in zip(_COLOURS * len(logs), logs.items(), strict=False):
+        for color, (label, some) in zip(_COLORS * len(logs), logs.items(), strict=False):
             epochs, mean, low, high = curve(some, name, factor)
-            axes.plot(epochs, mean, color=colour, linewidth=1.6, label=label)
-            axes.fill_between(epochs, low, high, color=colour, alpha=0.2, linewidth=0)
+            axes.plot(epochs, mean, color=color, linewidth=1.6, label=label)
+            axes.fill_between(epochs, low, high, color=color, alpha=0.2, linewidth=0)
         if logarithmic and any(min(line.get_ydata(), default=0) > 0 for line in axes.lines):
             _logarithmic(axes)
         _label(axes, title, "epoch", unit)

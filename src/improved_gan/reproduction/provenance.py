@@ -12,7 +12,7 @@ from improved_gan.reproduction.plan import Job, Plan
 from improved_gan.reproduction.runs import read_note
 from improved_gan.training.run_folder import RunFolder
 
-__all__ = ["commit", "made_by", "note_start"]
+__all__ = ["commit", "made_by", "record_start"]
 
 _PACKAGE = Path(improved_gan.__file__).parent
 _PROGRAMS = ("improved-gan", "__main__.py")
@@ -32,7 +32,7 @@ def made_by(plan: Plan) -> dict[str, Any]:
     }
 
 
-def note_start(file: Path, made_on: dict[str, Any], *, begun: bool) -> dict[str, Any]:
+def record_start(file: Path, made_on: dict[str, Any], *, begun: bool) -> dict[str, Any]:
     """What stands beside a run folder when a run starts: what it is made on now, and every start of it.
 
     Args:
@@ -71,7 +71,7 @@ def _about(job: Job) -> dict[str, Any]:
     if not isinstance(settings, dict):
         return {}
     return {
-        **read_note(job.beside("machine.json")),
+        **read_note(job.sidecar_path("machine.json")),
         "version": settings.get("improved_gan"),
         "precision": settings.get("values", {}).get("precision"),
         "seed": job.seed,

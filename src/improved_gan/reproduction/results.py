@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from improved_gan.recipes.recipe import RecipeError
 from improved_gan.reproduction.plan import Job, Plan, run_name, training_seed
-from improved_gan.reproduction.runs import Run, look
+from improved_gan.reproduction.runs import Run, read_status
 from improved_gan.reproduction.statistics import Difference, figure, welch
 from improved_gan.reproduction.tables import Figure, Measure, Row
 from improved_gan.training.errors import RunError
@@ -79,7 +79,7 @@ def collect(plan: Plan, ensemble_of: EnsembleOf) -> list[Cell]:
             empty = Cell(row, 1, {}, {}, {}, plan.splits, {}, NO_RECIPE)
             cells += [empty, replace(empty, models=plan.ensemble)] if row.labels else [empty]
             continue
-        runs = [look(job) for job in jobs]
+        runs = [read_status(job) for job in jobs]
         cells.append(_one_model(row, runs, plan))
         if row.labels is not None and plan.table.measure.lower_is_better:
             cells.append(_ensemble(row, runs, plan, ensemble_of))
@@ -104,7 +104,7 @@ def _ensemble(row: Row, runs: list[Run], plan: Plan, ensemble_of: EnsembleOf) ->
     """The first models of each split, as many as an ensemble has."""
     empty = Cell(row, plan.ensemble, {}, {}, {}, plan.splits, {})
     if plan.models < plan.ensemble:
-        return replace(empty, note=f"needs {plan.ensemble} models a split, there are {plan.models} (--seeds)")
+        return replace(empty, note=f"needs {plan.ensemble} models a split, there are {plan.models} (--num-seeds)")
     values, minutes, later = {}, {}, False
     for split in range(1, plan.splits + 1):
         members = [run for run in runs if run.job.split == split and run.job.model <= plan.ensemble]
@@ -118,7 +118,7 @@ def _ensemble(row: Row, runs: list[Run], plan: Plan, ensemble_of: EnsembleOf) ->
             later = True
             continue
         wrong, total = answer
-        measured = {"test/wrong": wrong, "test/error": wrong / total}
+        measured = {"test/num_errors": wrong, "test/error": wrong / total}
         values[split] = measured[plan.table.measure.log_name] * plan.table.measure.factor
         minutes[f"split-{split}"] = math.fsum(float(run.report["seconds"]) for run in members) / 60
     return replace(empty, values=values, minutes=minutes, note="computed when the command ends" if later else "")

@@ -10,7 +10,7 @@ from improved_gan.training.checkpoints import newest_checkpoint
 from improved_gan.training.report_line import read_report_line
 from improved_gan.training.run_folder import RunFolder
 
-__all__ = ["Run", "last_report", "look", "read_note"]
+__all__ = ["Run", "last_report", "read_note", "read_status"]
 
 _TAIL = 1 << 16  # bytes; a report has one or two thousand
 
@@ -37,10 +37,10 @@ class Run:
         return int(self.report.get("epoch", 0))
 
 
-def look(job: Job) -> Run:
+def read_status(job: Job) -> Run:
     """Read a run folder; nothing is written or locked. Of several models, what the one that is least far says."""
     if job.models > 1:
-        least = min(map(look, job.single()), key=lambda run: (run.state == "done", run.epoch))
+        least = min(map(read_status, job.single()), key=lambda run: (run.state == "done", run.epoch))
         return replace(least, job=job)
     report = last_report(job.folder / "log.jsonl")
     if _complete(job, report):
@@ -83,7 +83,7 @@ def _complete(job: Job, report: dict[str, Any]) -> bool:
 
 
 def _failure(job: Job) -> str:
-    file = job.beside("failed.json")
+    file = job.sidecar_path("failed.json")
     if not file.exists():
         return ""
-    return " ".join(str(read_note(file).get("message", f"failed; see {job.beside('log')}")).split())
+    return " ".join(str(read_note(file).get("message", f"failed; see {job.sidecar_path('log')}")).split())

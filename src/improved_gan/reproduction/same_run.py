@@ -38,7 +38,7 @@ def check_same_run(path: Path, recipe: Recipe, *, seed: int, split_seed: int) ->
     values = {name: value for name, value in settings["values"].items() if name not in TEXTS}
     found |= values
     wanted |= {name: here.get(name) for name in values}
-    if settings["epochs"] > recipe.epochs or (recipe.decay_share and settings["epochs"] != recipe.epochs):
+    if settings["epochs"] > recipe.epochs or (recipe.lr_decay_fraction and settings["epochs"] != recipe.epochs):
         found, wanted = {**found, "epochs": settings["epochs"]}, {**wanted, "epochs": recipe.epochs}
     if different := [f"{name}: {found[name]} there" for name in found if found[name] != wanted[name]]:
         raise RunError(f"{path} holds another run ({'; '.join(different)[:300]}): give another --out")

@@ -71,7 +71,7 @@ def _by_labels(recipe: str, figures: dict[int, tuple[Figure, Figure | None]]) ->
     return tuple(Row(f"{labels} labels", recipe, labels, one, ensemble) for labels, (one, ensemble) in figures.items())
 
 
-WRONG = Measure("wrong test images", "test/wrong")
+WRONG = Measure("wrong test images", "test/num_errors")
 ERROR = Measure("test error, %", "test/error", factor=100, decimals=2)
 SCORE = Measure("Inception score", "samples/inception_score", decimals=2, lower_is_better=False)
 

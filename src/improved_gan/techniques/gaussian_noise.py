@@ -5,12 +5,12 @@
 
 Use: one before each layer of D; it keeps D from settling on details of few labels.
 
-On a CPU drawing the noise would be a fifth of an MNIST step; `kernels.normal_noise` makes it almost free.
+On a CPU drawing the noise would be a fifth of an MNIST step; `kernels.noise_pool` makes it almost free.
 """
 
 from torch import Tensor, nn
 
-from improved_gan.kernels.normal_noise import add_normal
+from improved_gan.kernels.noise_pool import add_normal
 
 __all__ = ["GaussianNoise"]
 

@@ -4,8 +4,8 @@
 
 The mean is uniform over all past steps and kept on line, mean += (theta - mean) / t, with the digits that rounding cuts
 off: at t = 1e6 a plain float32 update would vanish. It is a constant for the gradient, and the penalty belongs in the
-cost and the optimiser step of the player itself. This is not the exponential average of parameters that is used for
-testing (`WeightAverage`).
+cost and the optimizer step of the player itself. This is not the exponential average of parameters that is used for
+testing (`WeightEMA`).
 
 Use: `loss = loss + weight * history.penalty()`, step, `history.update()`; one history for each player.
 """
@@ -28,7 +28,7 @@ class HistoricalAverage(nn.Module):
     precision at the start (float32 at least), whatever dtype this module is moved to.
 
     Args:
-        parameters: the player's parameters, as for an optimiser; they are not registered here.
+        parameters: the player's parameters, as for an optimizer; they are not registered here.
 
     Raises:
         TypeError: a module, a single tensor, or what holds no tensors.
@@ -67,7 +67,7 @@ class HistoricalAverage(nn.Module):
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take the parameters as they are now into the mean: call it once, after each step of the optimiser."""
+        """Take the parameters as they are now into the mean: call it once, after each step of the optimizer."""
         self.num_updates += 1
         means, remainders = self._buffers_of("mean"), self._buffers_of("remainder")
         steps = torch._foreach_sub([precise(p.detach()) for p in self._followed], means)
@@ -106,7 +106,7 @@ def _listed(parameters: Iterable[Tensor]) -> list[Tensor]:
     if isinstance(parameters, nn.Module) and not isinstance(parameters, nn.ParameterList):
         raise TypeError(
             f"HistoricalAverage takes parameters, as HistoricalAverage(network.parameters()); got "
-            f"{type(parameters).__name__}. The module itself is what WeightAverage takes."
+            f"{type(parameters).__name__}. The module itself is what WeightEMA takes."
         )
     if isinstance(parameters, Tensor):
         raise TypeError(

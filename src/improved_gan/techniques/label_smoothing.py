@@ -56,12 +56,12 @@ def smoothed_discriminator_loss(
 
 
 def smoothed_unsupervised_loss(
-    unlabelled_logits: Tensor, generated_logits: Tensor, *, positive_target: float = 0.9
+    unlabeled_logits: Tensor, generated_logits: Tensor, *, positive_target: float = 0.9
 ) -> Tensor:
     """The real-or-generated term of a K+1-class discriminator, smoothed; use it in place of L_unsupervised.
 
     Args:
-        unlabelled_logits: (N, K) class logits of real examples; the logit of "generated" is fixed at 0.
+        unlabeled_logits: (N, K) class logits of real examples; the logit of "generated" is fixed at 0.
         generated_logits: (M, K) class logits of generated examples.
         positive_target: alpha, 0 < alpha <= 1; 1 is L_unsupervised of `semi_supervised_losses`.
 
@@ -77,12 +77,12 @@ def smoothed_unsupervised_loss(
     >>> smoothed_unsupervised_loss(torch.zeros(4, 1), torch.zeros(4, 1))
     tensor(1.3863)
     """
-    shapes = tuple(unlabelled_logits.shape), tuple(generated_logits.shape)
+    shapes = tuple(unlabeled_logits.shape), tuple(generated_logits.shape)
     if any(len(shape) != 2 or 0 in shape for shape in shapes) or shapes[0][1] != shapes[1][1]:
         raise ValueError(
             f"the two batches of logits must be (N, K) and (M, K), not empty; got {shapes[0]}, {shapes[1]}"
         )
-    real, generated = (precise(logits).logsumexp(1) for logits in (unlabelled_logits, generated_logits))
+    real, generated = (precise(logits).logsumexp(1) for logits in (unlabeled_logits, generated_logits))
     return smoothed_discriminator_loss(real, generated, positive_target=positive_target)
 
 
@@ -115,7 +115,7 @@ def divergence_discriminator_loss(
 
 
 def divergence_generator_loss(generated_logits: Tensor, *, positive_target: float = 0.75) -> Tensor:
-    """E_z KL(alpha/2 || D(G(z))): G moves D's judgement to alpha/2, its value at the equilibrium.
+    """E_z KL(alpha/2 || D(G(z))): G moves D's judgment to alpha/2, its value at the equilibrium.
 
     Args:
         generated_logits: (M,) logits of D for generated examples.

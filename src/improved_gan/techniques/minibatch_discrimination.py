@@ -20,7 +20,7 @@ from improved_gan.distributed import batch_sizes, gather_with_gradient, rank, wo
 from improved_gan.kernels.l1_similarity import l1_similarity
 from improved_gan.kernels.precision import at_least_float32, precise
 
-__all__ = ["MinibatchDiscrimination", "minibatch_similarity", "two_sided_similarity"]
+__all__ = ["MinibatchDiscrimination", "minibatch_similarity", "real_and_generated_similarity"]
 
 
 def minibatch_similarity(
@@ -63,7 +63,7 @@ def minibatch_similarity(
     return l1_similarity(rows, columns, skip=None if include_self else first).to(projections.dtype)
 
 
-def two_sided_similarity(
+def real_and_generated_similarity(
     real_projections: Tensor, generated_projections: Tensor, *, across_ranks: bool = True
 ) -> tuple[Tensor, Tensor]:
     """The mean similarity of each example to the real half and to the generated half of the batch.
@@ -84,7 +84,7 @@ def two_sided_similarity(
 
     Source: released ImageNet discriminator.
 
-    >>> [half.shape for half in two_sided_similarity(torch.zeros(3, 7, 5), torch.ones(4, 7, 5))]
+    >>> [half.shape for half in real_and_generated_similarity(torch.zeros(3, 7, 5), torch.ones(4, 7, 5))]
     [torch.Size([3, 14]), torch.Size([4, 14])]
     """
     _check(real_projections, generated_projections)
@@ -155,10 +155,10 @@ class MinibatchDiscrimination(nn.Module):
         similarities = [self._similarity(group) for group in torch.split(projections, groups or [len(features)])]
         return torch.cat([features, torch.cat(similarities).to(features.dtype)], dim=1)
 
-    def two_sided(self, real_features: Tensor, generated_features: Tensor) -> tuple[Tensor, Tensor]:
-        """The released ImageNet form: (N, A), (M, A) -> (N, A + 2B), (M, A + 2B), see `two_sided_similarity`."""
+    def compares_real_and_generated(self, real_features: Tensor, generated_features: Tensor) -> tuple[Tensor, Tensor]:
+        """The released ImageNet form: (N, A), (M, A) -> (N, A + 2B), (M, A + 2B), see `real_and_generated_similarity`."""
         halves = real_features, generated_features
-        means = two_sided_similarity(*(self.project(half) for half in halves), across_ranks=self.across_ranks)
+        means = real_and_generated_similarity(*(self.project(half) for half in halves), across_ranks=self.across_ranks)
         real, generated = (torch.cat([h, m.to(h.dtype)], dim=1) for h, m in zip(halves, means, strict=True))
         return real, generated
 

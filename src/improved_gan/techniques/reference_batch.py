@@ -1,7 +1,7 @@
 """The reference batch of virtual batch normalization (paper, section 3.5), run together with the live batch.
 
     training     one pass of [reference, live batch]; the output of the reference's rows is dropped
-    evaluation   the reference's statistics are kept, and an image does not depend on its neighbours
+    evaluation   the reference's statistics are kept, and an image does not depend on its neighbors
 
 A conditional generator has several inputs, and the reference has as many: its own latents and its own labels.
 
@@ -15,7 +15,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from improved_gan.distributed import from_main
+from improved_gan.distributed import broadcast_from_rank0
 from improved_gan.kernels.network_inputs import NetworkInputs, network_inputs
 
 __all__ = ["ReferenceBatch"]
@@ -88,7 +88,7 @@ class ReferenceBatch(nn.Module):
         self._places = ["reference"] if alone else [f"reference_{index}" for index in range(len(inputs.positional))]
         self._names = {name: f"reference_{name}" for name in inputs.keywords}
         for name, values in zip([*self._places, *self._names.values()], inputs.tensors(), strict=True):
-            self.register_buffer(name, from_main(values).clone())
+            self.register_buffer(name, broadcast_from_rank0(values).clone())
         self._kept_for: list[object] = []  # what the kept statistics follow from
 
     def forward(self, *inputs: Tensor, **keywords: Tensor) -> Tensor:

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from improved_gan.kernels.logits import class_logits as checked_class_logits
-from improved_gan.kernels.plain import is_plain
 from improved_gan.kernels.precision import precise
+from improved_gan.kernels.vmap_fallback import uses_reference_ops
 
 __all__ = ["real_logit", "semi_supervised_losses"]
 
@@ -41,16 +41,16 @@ def real_logit(class_logits: Tensor) -> Tensor:
 
 
 def semi_supervised_losses(
-    labelled_logits: Tensor, labels: Tensor, unlabelled_logits: Tensor, generated_logits: Tensor
+    labeled_logits: Tensor, labels: Tensor, unlabeled_logits: Tensor, generated_logits: Tensor
 ) -> tuple[Tensor, Tensor]:
     """The paper's two losses of the discriminator as classifier, unweighted.
 
-    The released experiments minimise 1 * supervised + 0.5 * unsupervised.
+    The released experiments minimize 1 * supervised + 0.5 * unsupervised.
 
     Args:
-        labelled_logits: (N, K) class logits of labelled examples.
+        labeled_logits: (N, K) class logits of labeled examples.
         labels: (N,) their classes, int64, 0 <= label < K.
-        unlabelled_logits: (M, K) class logits of real examples without labels.
+        unlabeled_logits: (M, K) class logits of real examples without labels.
         generated_logits: (P, K) class logits of generated examples.
 
     Returns:
@@ -66,24 +66,24 @@ def semi_supervised_losses(
     >>> [round(loss.item(), 4) for loss in losses]
     [0.0, 1.3863]
     """
-    _check(labelled_logits, labels, unlabelled_logits, generated_logits)
-    supervised = F.cross_entropy(precise(labelled_logits), labels)
+    _check(labeled_logits, labels, unlabeled_logits, generated_logits)
+    supervised = F.cross_entropy(precise(labeled_logits), labels)
     # -log D(x) = -log_sigmoid(L) = softplus(-L) and -log(1 - D(G(z))) = -log_sigmoid(-L) = softplus(L).
-    unlabelled = -F.logsigmoid(real_logit(unlabelled_logits)).mean()
+    unlabeled = -F.logsigmoid(real_logit(unlabeled_logits)).mean()
     generated = -F.logsigmoid(-real_logit(generated_logits)).mean()
-    return supervised, unlabelled + generated
+    return supervised, unlabeled + generated
 
 
-def _check(labelled_logits: Tensor, labels: Tensor, unlabelled_logits: Tensor, generated_logits: Tensor) -> None:
-    shapes = [tuple(logits.shape) for logits in (labelled_logits, unlabelled_logits, generated_logits)]
+def _check(labeled_logits: Tensor, labels: Tensor, unlabeled_logits: Tensor, generated_logits: Tensor) -> None:
+    shapes = [tuple(logits.shape) for logits in (labeled_logits, unlabeled_logits, generated_logits)]
     if any(len(shape) != 2 or 0 in shape for shape in shapes) or len({shape[1] for shape in shapes}) != 1:
         raise ValueError(f"the three batches of logits must be (N, K), (M, K), (P, K), none empty; got {shapes}")
-    if labels.shape != labelled_logits.shape[:1]:
-        raise ValueError(f"labels must have shape ({shapes[0][0]},), one a labelled example; got {tuple(labels.shape)}")
+    if labels.shape != labeled_logits.shape[:1]:
+        raise ValueError(f"labels must have shape ({shapes[0][0]},), one a labeled example; got {tuple(labels.shape)}")
     if labels.dtype != torch.int64:
         raise TypeError(f"labels must be int64 class numbers; got {labels.dtype}. Use labels.long().")
     # On an accelerator reading the values would stall the queue; its own cross entropy checks them there.
-    if labels.device.type == "cpu" and not torch.compiler.is_compiling() and not is_plain():
+    if labels.device.type == "cpu" and not torch.compiler.is_compiling() and not uses_reference_ops():
         low, high = int(labels.min()), int(labels.max())
         if low < 0 or high >= shapes[0][1]:
             raise ValueError(f"labels must lie in 0..{shapes[0][1] - 1} for {shapes[0][1]} classes; got {low}..{high}")

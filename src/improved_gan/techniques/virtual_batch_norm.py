@@ -1,4 +1,4 @@
-"""Virtual batch normalization (paper, section 3.5): each example is normalised by a fixed reference batch and itself.
+"""Virtual batch normalization (paper, section 3.5): each example is normalized by a fixed reference batch and itself.
 
 With n reference examples and w = 1/(n + 1), for each channel (statistics over space too, where there is any):
 
@@ -8,7 +8,7 @@ With n reference examples and w = 1/(n + 1), for each channel (statistics over s
     output   = (v - mean) / sqrt(variance + eps) * weight + bias
 
 and the reference itself by its own statistics alone. While training, the reference runs through the network with the
-live batch, with gradient. In eval mode its statistics are kept, and an image does not depend on its neighbours.
+live batch, with gradient. In eval mode its statistics are kept, and an image does not depend on its neighbors.
 
 Use, in the generator only: `generator = ReferenceBatch(convert_virtual_batch_norm(generator), reference_latents)`.
 """
@@ -32,7 +32,7 @@ _CONVERTIBLE = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
 class VirtualBatchNorm(nn.Module):
-    """Normalises by a reference batch and the example itself; `ReferenceBatch` tells it where the reference is.
+    """Normalizes by a reference batch and the example itself; `ReferenceBatch` tells it where the reference is.
 
     Statistics are computed in float32 or better, under autocast too; the output has the input's dtype.
 
@@ -86,14 +86,14 @@ class VirtualBatchNorm(nn.Module):
         self.reference_rows, self.keeps = None, False
 
     def forward(self, values: Tensor) -> Tensor:
-        """`values` normalised, (N, C, ...) -> (N, C, ...); rows of the reference, if it leads, by themselves."""
+        """`values` normalized, (N, C, ...) -> (N, C, ...); rows of the reference, if it leads, by themselves."""
         n, rows = self._leading_rows(values), precise(values)
         mean, variance = own_statistics(rows)
         if n == 0:
             mean, variance = mixed_statistics(
                 self.reference_mean, self.reference_variance, self.kept_size, mean, variance
             )
-            return self._normalised(rows, mean, variance).to(values.dtype)
+            return self._normalized(rows, mean, variance).to(values.dtype)
         # The reference's variance over examples and space: the mean of their variances and the variance of their means.
         of_mean = mean[:n].mean(0)
         of_variance = variance[:n].mean(0) + (mean[:n] - of_mean).square().mean(0)
@@ -101,9 +101,9 @@ class VirtualBatchNorm(nn.Module):
             self.reference_mean, self.reference_variance, self.kept_size = of_mean.detach(), of_variance.detach(), n
         live = mixed_statistics(of_mean, of_variance, n, mean[n:], variance[n:])
         mean, variance = torch.cat([of_mean.expand(n, -1), live[0]]), torch.cat([of_variance.expand(n, -1), live[1]])
-        return self._normalised(rows, mean, variance).to(values.dtype)
+        return self._normalized(rows, mean, variance).to(values.dtype)
 
-    def _normalised(self, values: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+    def _normalized(self, values: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
         """(v - mean) scale + bias as v scale + (bias - mean scale): one pass over the values."""
         scale = (variance + self.eps).rsqrt()
         if self.weight is not None:

@@ -51,7 +51,7 @@ def weight_norm(layer: _Layer, *, learn_scale: bool = True, scale: float | None 
 
     Raises:
         TypeError: a layer of another kind.
-        ValueError: transposed convolution in groups, a weight that is normalised already, or scale <= 0.
+        ValueError: transposed convolution in groups, a weight that is normalized already, or scale <= 0.
 
     Source: Salimans & Kingma, 2016, equation 2.
 
@@ -64,7 +64,7 @@ def weight_norm(layer: _Layer, *, learn_scale: bool = True, scale: float | None 
     if isinstance(layer, _TRANSPOSED) and layer.groups != 1:
         raise ValueError(f"weight_norm takes transposed convolutions of one group; got groups={layer.groups}")
     if parametrize.is_parametrized(layer, "weight"):
-        raise ValueError(f"the weight of this {type(layer).__name__} is parametrised already")
+        raise ValueError(f"the weight of this {type(layer).__name__} is parametrized already")
     if scale is not None and not scale > 0:
         raise ValueError(f"scale must be positive; got {scale}")
     parametrizations.weight_norm(layer, dim=_output_dimension(layer))
@@ -77,11 +77,11 @@ def weight_norm(layer: _Layer, *, learn_scale: bool = True, scale: float | None 
 
 @torch.no_grad()
 def data_dependent_init_(network: nn.Module, batch: Tensor, *, std: float | Mapping[str, float] = 1.0) -> None:
-    """Set g and b of every weight-normalised layer from one batch, in the order in which the layers run.
+    """Set g and b of every weight-normalized layer from one batch, in the order in which the layers run.
 
     Layers with a method `start_from_batch_` are started in their turn, from their own input.
 
-    One pass in training mode (noise and dropout on); each layer is normalised before the next one sees its output.
+    One pass in training mode (noise and dropout on); each layer is normalized before the next one sees its output.
     A layer without bias gets its deviation only. Parts that are frozen (in eval mode while the network trains) stay so.
     Buffers and the mode of each module come back as they were. Autocast is off.
 
@@ -102,13 +102,13 @@ def data_dependent_init_(network: nn.Module, batch: Tensor, *, std: float | Mapp
     >>> network(batch).mean().abs() < 1e-6
     tensor(True)
     """
-    layers = {name: layer for name, layer in network.named_modules() if _is_weight_normalised(layer)}
+    layers = {name: layer for name, layer in network.named_modules() if _is_weight_normalized(layer)}
     others: dict[str, Any] = {name: m for name, m in network.named_modules() if isinstance(m, _Startable)}
     if not layers and not others:
-        raise ValueError("the network has no weight-normalised layer: apply weight_norm to its layers first")
+        raise ValueError("the network has no weight-normalized layer: apply weight_norm to its layers first")
     wanted = dict.fromkeys(layers, std) if isinstance(std, (int, float)) else {**dict.fromkeys(layers, 1.0), **std}
     if unknown := set(wanted) - set(layers):
-        raise ValueError(f"std names {sorted(unknown)}, but the weight-normalised layers are {sorted(layers)}")
+        raise ValueError(f"std names {sorted(unknown)}, but the weight-normalized layers are {sorted(layers)}")
     pending = {*layers, *others}
     hooks = [layer.register_forward_hook(_starter(name, wanted[name], pending)) for name, layer in layers.items()]
     hooks += [layer.register_forward_pre_hook(_other_starter(name, pending)) for name, layer in others.items()]
@@ -138,7 +138,7 @@ def _other_starter(name: str, pending: set[str]) -> Callable[[Any, tuple[Any, ..
 
 
 def _starter(name: str, std: float, pending: set[str]) -> Callable[[nn.Module, Any, Tensor], Tensor | None]:
-    """A forward hook that sets the layer's g and b at its first run and hands on the normalised output."""
+    """A forward hook that sets the layer's g and b at its first run and hands on the normalized output."""
 
     def start(layer: nn.Module, _: Any, output: Tensor) -> Tensor | None:
         if name not in pending:
@@ -178,7 +178,7 @@ def _output_dimension(layer: nn.Module) -> int:
     return 1 if isinstance(layer, _TRANSPOSED) else 0
 
 
-def _is_weight_normalised(layer: nn.Module) -> bool:
+def _is_weight_normalized(layer: nn.Module) -> bool:
     return isinstance(layer, _TRANSPOSED + _PLAIN) and parametrize.is_parametrized(layer, "weight")
 
 

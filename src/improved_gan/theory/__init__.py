@@ -1,12 +1,12 @@
 """Claims of the paper that one can compute and watch: importable functions that return arrays, and their plots."""
 
+from improved_gan.theory.demos import EXHIBITS, Demo, show
 from improved_gan.theory.divergences import (
     bernoulli_minibatch_divergence,
     bernoulli_preference_divergence,
     jensen_shannon_terms,
     kullback_leibler_terms,
 )
-from improved_gan.theory.exhibits import EXHIBITS, Shown, show
 from improved_gan.theory.games import (
     convergence_map,
     decay_exponent,
@@ -19,13 +19,13 @@ from improved_gan.theory.gaussian_divergences import gaussian_divergence, gaussi
 from improved_gan.theory.mixture import Mixture
 from improved_gan.theory.mode_collapse import RingRun, train_on_ring
 from improved_gan.theory.ring import judge_ring, sample_ring
-from improved_gan.theory.smoothed_discriminator import generator_pull, optimal_discriminator, train_discriminators
+from improved_gan.theory.smoothed_discriminator import generator_gradient, optimal_discriminator, train_discriminators
 
 __all__ = [
     "EXHIBITS",
+    "Demo",
     "Mixture",
     "RingRun",
-    "Shown",
     "bernoulli_minibatch_divergence",
     "bernoulli_preference_divergence",
     "convergence_map",
@@ -34,7 +34,7 @@ __all__ = [
     "game_value",
     "gaussian_divergence",
     "gaussian_preference_divergence",
-    "generator_pull",
+    "generator_gradient",
     "jensen_shannon_terms",
     "judge_ring",
     "kullback_leibler_terms",

@@ -56,7 +56,7 @@ def gaussian_preference_divergence(
 def _gaussians(mean_p: float, std_p: float, mean_q: float, std_q: float) -> tuple[Floats, Floats, Floats]:
     """Weights of the quadrature and both log densities at its nodes.
 
-    Ten Gauss-Legendre nodes between any two neighbours among the points mean + j std, |j| <= 12, of the two.
+    Ten Gauss-Legendre nodes between any two neighbors among the points mean + j std, |j| <= 12, of the two.
     """
     if not (std_p > 0 and std_q > 0):
         raise ValueError(f"std_p and std_q must be positive; got {std_p} and {std_q}")

@@ -20,7 +20,7 @@ from torch import Tensor
 from improved_gan.techniques.adversarial import adversarial_discriminator_loss, non_saturating_generator_loss
 from improved_gan.techniques.minibatch_discrimination import minibatch_similarity
 from improved_gan.theory.ring import judge_ring, sample_ring
-from improved_gan.theory.threads import one_thread
+from improved_gan.theory.threads import single_threaded
 
 __all__ = ["RingRun", "train_on_ring"]
 
@@ -43,7 +43,7 @@ class RingRun:
     points: Floats
 
 
-@one_thread()
+@single_threaded()
 def train_on_ring(
     seeds: Sequence[int],
     *,
@@ -76,18 +76,18 @@ def train_on_ring(
             f"at least one seed and 1 <= num_looks <= num_steps are required; got {seeds}, {num_looks} and {num_steps}"
         )
     gans = _StackedGANs(seeds, minibatch_discrimination=minibatch_discrimination)
-    optimisers = [
+    optimizers = [
         torch.optim.Adam(parameters, lr=rate, betas=(0.5, 0.999), foreach=True)
         for parameters, rate in zip((gans.discriminator, gans.generator), learning_rates, strict=True)
     ]
     schedules = [
-        torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: min(1.0, 2 * (1 - step / num_steps)))
-        for optimiser in optimisers
+        torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, 2 * (1 - step / num_steps)))
+        for optimizer in optimizers
     ]
     steps = np.unique(np.linspace(0, num_steps, num_looks + 1).astype(int)[1:])
     looks = []
     for step in range(1, num_steps + 1):
-        _train_step(gans, optimisers, batch_size)
+        _train_step(gans, optimizers, batch_size)
         for schedule in schedules:
             schedule.step()
         if step in steps:
@@ -157,21 +157,21 @@ def _run(layers: Sequence[Tensor], values: Tensor) -> Tensor:
     return values
 
 
-def _train_step(gans: _StackedGANs, optimisers: Sequence[torch.optim.Optimizer], batch_size: int) -> None:
+def _train_step(gans: _StackedGANs, optimizers: Sequence[torch.optim.Optimizer], batch_size: int) -> None:
     """One step of each player; means over the stacked batch times S are sums over the GANs, which share nothing."""
     num_gans = len(gans.streams)
     with torch.no_grad():
         generated = gans.generate(batch_size)
     real_logits, generated_logits = gans.logits(gans.real(batch_size), generated)
     loss = num_gans * adversarial_discriminator_loss(real_logits.flatten(), generated_logits.flatten())
-    _descend(optimisers[0], loss)
+    _descend(optimizers[0], loss)
     (generated_logits,) = gans.logits(gans.generate(batch_size))
     loss = num_gans * non_saturating_generator_loss(generated_logits.flatten())
-    _descend(optimisers[1], loss)
+    _descend(optimizers[1], loss)
 
 
-def _descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-    parameters = optimiser.param_groups[0]["params"]
+def _descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    parameters = optimizer.param_groups[0]["params"]
     for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
         parameter.grad = gradient
-    optimiser.step()
+    optimizer.step()

@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "label", "new_figure", "write_figure", "write_table"]
+__all__ = ["COLORS", "label", "new_figure", "write_figure", "write_table"]
 
-# Okabe & Ito, 2008: told apart by colour-blind readers too
-COLOURS = {
+# Okabe & Ito, 2008: told apart by color-blind readers too
+COLORS = {
     "blue": "#0072B2",
     "orange": "#E69F00",
     "green": "#009E73",
     "red": "#D55E00",
     "purple": "#CC79A7",
     "sky": "#56B4E9",
-    "grey": "#7F7F7F",
+    "gray": "#7F7F7F",
     "black": "#222222",
 }
 

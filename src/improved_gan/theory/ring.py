@@ -1,6 +1,6 @@
 """A ring of eight Gaussians, and how well generated points cover it.
 
-    centres 2 (cos k pi/4, sin k pi/4), k = 0..7, deviation 0.1, an eighth of the points each
+    centers 2 (cos k pi/4, sin k pi/4), k = 0..7, deviation 0.1, an eighth of the points each
 
 Use: the smallest data on which a GAN's mode collapse can be seen and counted.
 """

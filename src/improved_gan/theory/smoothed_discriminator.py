@@ -19,9 +19,9 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from improved_gan.theory.mixture import Mixture
-from improved_gan.theory.threads import one_thread
+from improved_gan.theory.threads import single_threaded
 
-__all__ = ["generator_pull", "optimal_discriminator", "train_discriminators"]
+__all__ = ["generator_gradient", "optimal_discriminator", "train_discriminators"]
 
 Floats = NDArray[np.float64]
 
@@ -53,7 +53,7 @@ def optimal_discriminator(
     return np.asarray(negative_target + (positive_target - negative_target) * share)
 
 
-def generator_pull(
+def generator_gradient(
     x: ArrayLike, data: Mixture, generator: Mixture, *, positive_target: float = 0.9, negative_target: float = 0.0
 ) -> Floats:
     """d/dx log D*(x): how strongly, and which way, the generator's loss -log D moves an example that stands at x.
@@ -75,9 +75,9 @@ def generator_pull(
 
     >>> from improved_gan.theory.mixture import Mixture
     >>> data, generator = Mixture((1.0,), (2.0,), (0.5,)), Mixture((1.0,), (-2.0,), (0.5,))
-    >>> one_sided = generator_pull(-2.0, data, generator)
-    >>> two_sided = generator_pull(-2.0, data, generator, negative_target=0.1)
-    >>> print(f"{one_sided:.1f} {two_sided:.0e}")
+    >>> one_sided = generator_gradient(-2.0, data, generator)
+    >>> compares_real_and_generated = generator_gradient(-2.0, data, generator, negative_target=0.1)
+    >>> print(f"{one_sided:.1f} {compares_real_and_generated:.0e}")
     16.0 2e-12
     """
     _check_targets(positive_target, negative_target)
@@ -88,7 +88,7 @@ def generator_pull(
     return np.asarray(damping * rest * (data.score(x) - generator.score(x)))
 
 
-@one_thread()
+@single_threaded()
 def train_discriminators(
     x: ArrayLike,
     data: Mixture,
@@ -119,7 +119,7 @@ def train_discriminators(
 
     Returns:
         (S, N) D(x) of each network, and (S, N) d/dx log D(x), to be compared with `optimal_discriminator` and
-        `generator_pull`.
+        `generator_gradient`.
 
     Raises:
         ValueError: targets of another shape, or not 0 <= beta < alpha <= 1.
@@ -132,16 +132,16 @@ def train_discriminators(
     alphas, betas = (torch.tensor(column)[:, None].float() for column in pairs.T)
     random = np.random.default_rng(seed)
     layers = _start(len(pairs), hidden, random)
-    optimiser = torch.optim.Adam(layers, lr=learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, num_steps)
+    optimizer = torch.optim.Adam(layers, lr=learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, num_steps)
     for _ in range(num_steps):
         draws = (torch.from_numpy(source.sample((batch_size,), random)).float() for source in (data, generator))
         real, generated = (_logits(layers, batch.expand(len(pairs), -1)) for batch in draws)
         loss = F.binary_cross_entropy_with_logits(real, alphas.expand_as(real), reduction="none").mean(1).sum()
         loss += F.binary_cross_entropy_with_logits(generated, betas.expand_as(real), reduction="none").mean(1).sum()
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
+        optimizer.step()
         schedule.step()
     places = torch.tensor(np.asarray(x), dtype=torch.float32).expand(len(pairs), -1).clone().requires_grad_()
     log_d = F.logsigmoid(_logits(layers, places))

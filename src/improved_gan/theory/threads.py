@@ -10,14 +10,14 @@ from contextlib import contextmanager
 
 import torch
 
-__all__ = ["one_thread"]
+__all__ = ["single_threaded"]
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
+def single_threaded() -> Iterator[None]:
     """PyTorch computes with one thread inside the block, and as before after it.
 
-    >>> with one_thread():
+    >>> with single_threaded():
     ...     torch.get_num_threads()
     1
     """

@@ -1,17 +1,15 @@
 """The training step, its objectives, the loop around it, and the run folder that it fills."""
 
 from improved_gan.training.adversarial import Adversarial
-from improved_gan.training.objectives import LabelsAlone, Objective, SemiSupervised, Terms
-from improved_gan.training.regularised import Regularised
+from improved_gan.training.objectives import Objective, SemiSupervised, SupervisedBaseline, Terms
 from improved_gan.training.step import Optimizers, train_step
 
 __all__ = [
     "Adversarial",
-    "LabelsAlone",
     "Objective",
     "Optimizers",
-    "Regularised",
     "SemiSupervised",
+    "SupervisedBaseline",
     "Terms",
     "train_step",
 ]

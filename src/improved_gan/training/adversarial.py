@@ -2,7 +2,7 @@
 
 What is a technique of the loss is a setting here: one-sided label smoothing, labels as K+1 classes, feature matching.
 What is a technique of a network is in the network: minibatch discrimination, virtual batch normalization. Historical
-averaging, which remembers, is `training.history`.
+averaging, which remembers, is `training.historical_averaging`.
 """
 
 from collections.abc import Callable
@@ -13,14 +13,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from improved_gan.kernels.precision import precise
-from improved_gan.models.interface import Discriminator, Generator, Judgement, judge_together
+from improved_gan.networks.interface import Discriminator, DiscriminatorOutput, Generator, forward_batches
 from improved_gan.techniques import (
     adversarial_discriminator_loss,
     feature_matching_loss,
     non_saturating_generator_loss,
     real_logit,
 )
-from improved_gan.training.objectives import Objective, Terms, TrainingBatch, error_share, generate_for_discriminator
+from improved_gan.training.objectives import Objective, Terms, TrainingBatch, error_rate, generate_for_discriminator
 
 __all__ = ["Adversarial"]
 
@@ -34,7 +34,7 @@ class Adversarial(Objective):
             `smoothed_discriminator_loss`, in the released form `divergence_discriminator_loss`.
         generator_loss: of the generated logits (M,).
         adversarial_weight: of the discriminator's loss; the released scripts with labels have 0.5 a half of the batch.
-        supervised_weight: of the loss on labelled images; 0 leaves labels aside. D needs K class logits for it.
+        supervised_weight: of the loss on labeled images; 0 leaves labels aside. D needs K class logits for it.
         matching_weight: of feature matching in the generator's cost; 0 leaves it out.
         matching_loss: of the real and the generated features.
     """
@@ -47,16 +47,16 @@ class Adversarial(Objective):
     matching_loss: Callable[[Tensor, Tensor], Tensor] = feature_matching_loss
 
     def discriminator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
-        """Real or generated, and the classes of labelled images."""
-        batches = [batch.labelled_images] if self.supervised_weight else []
-        batches += [batch.unlabelled_images, generate_for_discriminator(generator, len(batch.unlabelled_images))]
-        *labelled, real, generated = judge_together(discriminator, batches)
+        """Real or generated, and the classes of labeled images."""
+        batches = [batch.labeled_images] if self.supervised_weight else []
+        batches += [batch.unlabeled_images, generate_for_discriminator(generator, len(batch.unlabeled_images))]
+        *labeled, real, generated = forward_batches(discriminator, batches)
         real_logits, generated_logits = _as_real_logit(real.logits), _as_real_logit(generated.logits)
         losses = {"adversarial": self.adversarial_weight * self.discriminator_loss(real_logits, generated_logits)}
         monitors = _monitors(real_logits.detach(), generated_logits.detach(), real, generated)
-        for judgement in labelled:  # one, or none
-            losses["supervised"] = self.supervised_weight * F.cross_entropy(precise(judgement.logits), batch.labels)
-            monitors["labelled_error"] = error_share(judgement.logits, batch.labels)
+        for judgment in labeled:  # one, or none
+            losses["supervised"] = self.supervised_weight * F.cross_entropy(precise(judgment.logits), batch.labels)
+            monitors["labeled_error"] = error_rate(judgment.logits, batch.labels)
         return Terms(losses, monitors)
 
     def generator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
@@ -69,16 +69,16 @@ class Adversarial(Objective):
 
     def _judge_for_generator(
         self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch
-    ) -> tuple[Judgement | None, Judgement]:
-        """The judgements of real images, where they are needed, and of generated ones."""
-        images = generator(generator.draw_latents(len(batch.fresh_images)))
-        if discriminator.two_sided:
-            real, generated = judge_together(discriminator, [batch.fresh_images, images])
+    ) -> tuple[DiscriminatorOutput | None, DiscriminatorOutput]:
+        """The judgments of real images, where they are needed, and of generated ones."""
+        images = generator(generator.draw_latents(len(batch.matching_images)))
+        if discriminator.compares_real_and_generated:
+            real, generated = forward_batches(discriminator, [batch.matching_images, images])
             return real, generated
         if not self.matching_weight:
             return None, discriminator(images)
         with torch.no_grad():  # the real features are constants, so no graph is built for them
-            of_real: Judgement = discriminator(batch.fresh_images)
+            of_real: DiscriminatorOutput = discriminator(batch.matching_images)
         return of_real, discriminator(images)
 
 
@@ -89,15 +89,15 @@ def _as_real_logit(logits: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _monitors(
-    real_logits: Tensor, generated_logits: Tensor, real: Judgement, generated: Judgement
+    real_logits: Tensor, generated_logits: Tensor, real: DiscriminatorOutput, generated: DiscriminatorOutput
 ) -> dict[str, Tensor]:
-    """Numbers that tell a collapse or a decided game; what they mean is in `training.alarms`.
+    """Numbers that tell a collapse or a decided game; what they mean is in `training.diagnostics`.
 
-    The distances are between the features of neighbouring rows of a batch, whose order is random; the distance of the
+    The distances are between the features of neighboring rows of a batch, whose order is random; the distance of the
     two means is in units of the real one. Over several ranks they are each rank's own, and the log has their mean.
     """
     of_real, of_generated = (precise(one.features.flatten(1)) for one in (real, generated))
-    real_distance, generated_distance = _distance_of_neighbours(of_real), _distance_of_neighbours(of_generated)
+    real_distance, generated_distance = _distance_of_neighbors(of_real), _distance_of_neighbors(of_generated)
     apart = torch.linalg.vector_norm(of_real.mean(0) - of_generated.mean(0))
     return {
         "real_probability": torch.sigmoid(real_logits).mean(),
@@ -109,6 +109,6 @@ def _monitors(
     }
 
 
-def _distance_of_neighbours(features: Tensor) -> Tensor:
+def _distance_of_neighbors(features: Tensor) -> Tensor:
     distances: Tensor = torch.linalg.vector_norm(features - features.roll(1, 0), dim=1)
     return distances.mean()

@@ -1,6 +1,6 @@
 """Errors of a run that the user can do something about; each message says what."""
 
-__all__ = ["DivergedError", "InterruptedRunError", "LostProcessError", "RunError", "ToldElsewhereError"]
+__all__ = ["DivergedError", "InterruptedRunError", "RankLostError", "ReportedByOtherRankError", "RunError"]
 
 
 class RunError(ValueError):
@@ -27,11 +27,11 @@ class InterruptedRunError(Exception):
         return str(self.args[0])
 
 
-class LostProcessError(RuntimeError):
+class RankLostError(RuntimeError):
     """Another process of the same run has ended or does not answer."""
 
 
-class ToldElsewhereError(Exception):
+class ReportedByOtherRankError(Exception):
     """The run ends here too, and another of its processes says why.
 
     Args:

@@ -1,4 +1,4 @@
-"""The loop around the step: reports, evaluation, samples, alarms, checkpoints, and a clean stop.
+"""The loop around the step: reports, evaluation, samples, diagnostics, checkpoints, and a clean stop.
 
 Over several ranks all make the same steps and take the same decisions; rank 0 alone writes, shows and samples.
 """
@@ -11,19 +11,19 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from improved_gan.distributed import alone, gather_with_gradient, largest, rank
-from improved_gan.models.interface import Generator
-from improved_gan.training import alarms
+from improved_gan.distributed import all_reduce_max, gather_with_gradient, rank, single_process
+from improved_gan.networks.interface import Generator
+from improved_gan.training import diagnostics
 from improved_gan.training.checkpoints import newest_checkpoint, save_checkpoint
 from improved_gan.training.compilation import uncompiled
 from improved_gan.training.errors import DivergedError, InterruptedRunError
-from improved_gan.training.interruption import StopRequest
 from improved_gan.training.objectives import Objective, TrainingBatch
 from improved_gan.training.reporting import Reporter
 from improved_gan.training.run_folder import RunFolder
 from improved_gan.training.sampling import grid, sample, write_png
 from improved_gan.training.schedule import Schedule
-from improved_gan.training.state import TrainingState, branched
+from improved_gan.training.signals import StopRequest
+from improved_gan.training.state import TrainingState, fork_rng_state
 from improved_gan.training.step import train_step
 
 __all__ = ["BatchSource", "Run", "take_steps", "train"]
@@ -70,7 +70,7 @@ def train(
         stop: asked between steps.
         score: numbers by `samples/name` from the generator that samples are made with, for reports only. It may take
             long, so a checkpoint stands before it; a run that ends in it goes on with the report that is owed. On all
-            ranks or on none (`Processes.by_main`).
+            ranks or on none (`ProcessGroup.on_rank0`).
 
     Raises:
         DivergedError: a term is not finite.
@@ -78,13 +78,13 @@ def train(
         RunError: a checkpoint could not be saved.
     """
     run = Run(state, schedule, folder, fingerprint, evaluate, reporter, score)
-    run.make_up_for_report(batches)
+    run.finish_pending_report(batches)
     for epoch, batch in take_steps(state, batches, objective, schedule):
         reporter.advance(state.means)
         # The report first: a checkpoint of an epoch's last step stands after it, so that no resume can miss it.
         if state.step % batches.steps_per_epoch == 0:
-            run.close_epoch(epoch + 1, batch)
-        run.stop_or_save(stop)
+            run.end_epoch(epoch + 1, batch)
+        run.checkpoint_or_stop(stop)
     run.save()
 
 
@@ -98,9 +98,9 @@ def take_steps(
     Yields:
         After each step its epoch, counted from 0, and its batch.
     """
-    with state.discriminator.moved_by_steps_alone():
+    with state.discriminator.cache_weights_across_steps():
         for epoch in range(state.step // batches.steps_per_epoch, schedule.epochs):
-            _set_rate(state, schedule.rate(epoch))
+            _set_lr(state, schedule.rate(epoch))
             started = time.perf_counter()
             for batch in batches.epoch(epoch, first_step=state.step % batches.steps_per_epoch):
                 terms = train_step(
@@ -144,18 +144,18 @@ class Run:
     def save(self) -> None:
         """Write a checkpoint, unless the state is no longer finite."""
         self._check_finite()
-        self._write(branched(self.state.tensors(), self.number))
+        self._write(fork_rng_state(self.state.tensors(), self.number))
         self._last_save = time.monotonic()
 
-    def is_old(self) -> bool:
+    def checkpoint_due(self) -> bool:
         """Whether it is time for the next checkpoint."""
         return time.monotonic() - self._last_save >= self.schedule.save_every_seconds
 
-    def stop_or_save(self, stop: StopRequest) -> None:
+    def checkpoint_or_stop(self, stop: StopRequest) -> None:
         """Save and leave when any rank was asked to stop, else save when rank 0's last checkpoint is old."""
-        old = rank() == 0 and self.is_old()
+        old = rank() == 0 and self.checkpoint_due()
         asked = (stop.signal_number or 0, 1) if stop else (0, 0)
-        signal_number, stopping, due = largest(*asked, int(old))
+        signal_number, stopping, due = all_reduce_max(*asked, int(old))
         if stopping or due:
             self.save()
         if stopping:
@@ -164,7 +164,7 @@ class Run:
             )
             raise InterruptedRunError(message, signal_number)
 
-    def close_epoch(self, epoch: int, last_batch: TrainingBatch) -> None:
+    def end_epoch(self, epoch: int, last_batch: TrainingBatch) -> None:
         """Report, evaluate and sample where it is time to."""
         self._check_finite()
         last = epoch == self.schedule.epochs
@@ -180,36 +180,36 @@ class Run:
         if scored:
             self.save()
 
-    def make_up_for_report(self, batches: BatchSource) -> None:
+    def finish_pending_report(self, batches: BatchSource) -> None:
         """Make the report of an epoch that had ended, and was saved, when the run stopped while it was scored."""
         epoch, inside = divmod(self.state.step, batches.steps_per_epoch)
         reported = epoch % self.schedule.report_every == 0 or epoch == self.schedule.epochs
-        if inside or not epoch or not reported or not self.state.num_summed:
+        if inside or not epoch or not reported or not self.state.num_accumulated:
             return
         if rank() == 0:
             self.folder.rewind_log(self.state.step - 1)
-        self.close_epoch(epoch, next(iter(batches.epoch(epoch - 1, first_step=batches.steps_per_epoch - 1))))
+        self.end_epoch(epoch, next(iter(batches.epoch(epoch - 1, first_step=batches.steps_per_epoch - 1))))
 
     def _report(self, epoch: int, last_batch: TrainingBatch, *, scored: bool) -> dict[str, Any]:
         """One line of the log."""
         line: dict[str, Any] = {"epoch": epoch, "epochs": self.schedule.epochs, "step": self.state.step}
         line |= {"models": self.models} if self.models > 1 else {}
         line |= {"seconds": round(self.state.seconds, 3), "learning_rate": self.schedule.rate(epoch - 1)}
-        line |= self.state.take_means()
+        line |= self.state.pop_means()
         line |= self.evaluate(self.state.average.averaged(self.state.discriminator))
-        line |= self._spreads(gather_with_gradient(last_batch.unlabelled_images))
+        line |= self._spreads(gather_with_gradient(last_batch.unlabeled_images))
         if scored and self.score is not None:
-            with alone():
+            with single_process():
                 line |= self.score(self.state.sampling_generator())
-        found = alarms.check(line, step=self.state.step, setting=self._setting())
-        line["alarms"] = [{"name": alarm.name, "message": alarm.message} for alarm in found]
+        found = diagnostics.check(line, step=self.state.step, setting=self._setting())
+        line["diagnostics"] = [{"name": diagnostic.name, "message": diagnostic.message} for diagnostic in found]
         return line
 
     def _spreads(self, real: Tensor) -> dict[str, float]:
         """How much images differ from each other: the deviation of a pixel over images, averaged over pixels."""
-        with alone():
+        with single_process():
             generated = sample(self.state.generator, len(real), seed=_GRID_SEED).float() / 255
-        return {"images/generated_spread": _spread(generated), "images/real_spread": _spread(real)}
+        return {"images/generated_pixel_std": _spread(generated), "images/real_pixel_std": _spread(real)}
 
     def _publish(self, line: dict[str, Any]) -> None:
         if rank() == 0:
@@ -218,7 +218,7 @@ class Run:
 
     def _sample(self, epoch: int) -> None:
         if rank() == 0:
-            with alone():
+            with single_process():
                 picture = grid(sample(self.state.sampling_generator(), _NUM_GRID, seed=_GRID_SEED))
             write_png(self.folder.samples / f"epoch-{epoch:04d}.png", picture)
             self.reporter.show_grid(picture, self.state.step)
@@ -231,20 +231,20 @@ class Run:
     def _check_finite(self) -> None:
         if names := self.state.not_finite():
             last = self._last_checkpoint
-            raise DivergedError(alarms.not_finite(names, self.state.step, last, setting=self._setting()))
+            raise DivergedError(diagnostics.not_finite(names, self.state.step, last, setting=self._setting()))
 
-    def _setting(self) -> alarms.Setting:
+    def _setting(self) -> diagnostics.Setting:
         """What the run does already."""
         schedule, epsilon = self.schedule, self.state.optimizers.discriminator.defaults.get("eps", 1e-8)
-        compares = not self.state.discriminator.independent_rows
-        return alarms.Setting(compares, schedule.generator_steps, epsilon, schedule.precision == torch.float32)
+        compares = not self.state.discriminator.is_batch_independent
+        return diagnostics.Setting(compares, schedule.generator_steps, epsilon, schedule.precision == torch.float32)
 
 
 def _spread(images: Tensor) -> float:
     return images.std(0, correction=0).mean().item()
 
 
-def _set_rate(state: TrainingState, rate: float) -> None:
+def _set_lr(state: TrainingState, rate: float) -> None:
     for optimizer in (state.optimizers.discriminator, state.optimizers.generator):
         for group in optimizer.param_groups:
-            group["lr"] = rate * group.get("rate_factor", 1.0)
+            group["lr"] = rate * group.get("lr_scale", 1.0)

@@ -1,7 +1,7 @@
-"""What each player minimises, as named, weighted terms: the step sums them, the log prints every name.
+"""What each player minimizes, as named, weighted terms: the step sums them, the log prints every name.
 
-An objective owns no network, optimiser or device. Beside its terms it may return monitors: numbers to watch that
-nobody minimises.
+An objective owns no network, optimizer or device. Beside its terms it may return monitors: numbers to watch that
+nobody minimizes.
 """
 
 from abc import ABC, abstractmethod
@@ -14,16 +14,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from improved_gan.kernels.precision import precise
-from improved_gan.models.interface import Discriminator, Generator, judge_together
+from improved_gan.networks.interface import Discriminator, Generator, forward_batches
 from improved_gan.techniques import feature_matching_loss, real_logit, semi_supervised_losses
 
 __all__ = [
-    "LabelsAlone",
     "Objective",
     "SemiSupervised",
+    "SupervisedBaseline",
     "Terms",
     "TrainingBatch",
-    "error_share",
+    "error_rate",
     "generate_for_discriminator",
     "weighted_cross_entropy",
 ]
@@ -33,31 +33,31 @@ class TrainingBatch(Protocol):
     """The images of one step, each (N, C, H, W); `data.Batch` is one."""
 
     @property
-    def labelled_images(self) -> Tensor:
+    def labeled_images(self) -> Tensor:
         """Images with labels."""
 
     @property
     def labels(self) -> Tensor:
-        """(N,) int64 classes of the labelled images."""
+        """(N,) int64 classes of the labeled images."""
 
     @property
-    def unlabelled_images(self) -> Tensor:
+    def unlabeled_images(self) -> Tensor:
         """Real images for the discriminator."""
 
     @property
-    def fresh_images(self) -> Tensor:
+    def matching_images(self) -> Tensor:
         """Real images that the generator may match, drawn independently of the others."""
 
     @property
-    def guessed_images(self) -> Tensor | None:
+    def pseudo_labeled_images(self) -> Tensor | None:
         """Images with a guessed class, or None."""
 
     @property
-    def guesses(self) -> Tensor | None:
+    def pseudo_labels(self) -> Tensor | None:
         """(N,) int64 their guessed classes, or None."""
 
     @property
-    def deform(self) -> Callable[[Tensor], Tensor] | None:
+    def augment(self) -> Callable[[Tensor], Tensor] | None:
         """Gives each of some images a new form that keeps its class, or None."""
 
     @property
@@ -67,14 +67,14 @@ class TrainingBatch(Protocol):
 
 @dataclass(frozen=True)
 class Terms:
-    """Named scalars: `losses` are summed and minimised, `monitors` only reported. Without losses a player rests."""
+    """Named scalars: `losses` are summed and minimized, `monitors` only reported. Without losses a player rests."""
 
     losses: dict[str, Tensor]
     monitors: dict[str, Tensor] = field(default_factory=dict)
 
 
 class Objective(ABC):
-    """One game: what the discriminator minimises, then what the generator minimises."""
+    """One game: what the discriminator minimizes, then what the generator minimizes."""
 
     @abstractmethod
     def discriminator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
@@ -90,7 +90,7 @@ class SemiSupervised(Objective):
     """K+1 classes for D, feature matching for G (paper, sections 3.1 and 5).
 
     Args:
-        supervised_weight: of the loss on labelled images, and of that on guessed labels where there are any.
+        supervised_weight: of the loss on labeled images, and of that on guessed labels where there are any.
         unsupervised_weight: of the real-or-generated loss; 0.5 in the released scripts.
         generator_loss: of the real and the generated features.
     """
@@ -101,50 +101,52 @@ class SemiSupervised(Objective):
 
     def discriminator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
         """Weight * L_supervised and weight * L_unsupervised of section 5."""
-        generated_images = generate_for_discriminator(generator, len(batch.unlabelled_images))
-        judged = [batch.labelled_images, batch.unlabelled_images, generated_images]
-        if batch.guessed_images is not None:
-            judged.append(batch.guessed_images)
-        labelled, unlabelled, generated, *guessed = (one.logits for one in judge_together(discriminator, judged))
-        supervised, unsupervised = semi_supervised_losses(labelled, batch.labels, unlabelled, generated)
+        generated_images = generate_for_discriminator(generator, len(batch.unlabeled_images))
+        judged = [batch.labeled_images, batch.unlabeled_images, generated_images]
+        if batch.pseudo_labeled_images is not None:
+            judged.append(batch.pseudo_labeled_images)
+        labeled, unlabeled, generated, *guessed = (one.logits for one in forward_batches(discriminator, judged))
+        supervised, unsupervised = semi_supervised_losses(labeled, batch.labels, unlabeled, generated)
         if batch.label_weights is not None:
-            supervised = weighted_cross_entropy(labelled, batch.labels, batch.label_weights)
+            supervised = weighted_cross_entropy(labeled, batch.labels, batch.label_weights)
         losses = {
             "supervised": self.supervised_weight * supervised,
             "unsupervised": self.unsupervised_weight * unsupervised,
         }
-        if guessed and batch.guesses is not None:
-            losses["guessed"] = self.supervised_weight * F.cross_entropy(precise(guessed[0]), batch.guesses)
+        if guessed and batch.pseudo_labels is not None:
+            losses["pseudo_label"] = self.supervised_weight * F.cross_entropy(precise(guessed[0]), batch.pseudo_labels)
         return Terms(
             losses=losses,
             monitors={
-                "labelled_error": error_share(labelled, batch.labels),
-                **_probabilities(real_logit(unlabelled.detach()), real_logit(generated.detach())),
+                "labeled_error": error_rate(labeled, batch.labels),
+                **_probabilities(real_logit(unlabeled.detach()), real_logit(generated.detach())),
             },
         )
 
     def generator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
         """The distance of mean features, on real images that D has not just seen."""
-        num = len(batch.fresh_images)
-        real, generated = discriminator.judge_beside(batch.fresh_images, lambda: generator(generator.draw_latents(num)))
+        num = len(batch.matching_images)
+        real, generated = discriminator.forward_real_and_generated(
+            batch.matching_images, lambda: generator(generator.draw_latents(num))
+        )
         return Terms(losses={"feature_matching": self.generator_loss(real.features, generated.features)})
 
 
 @dataclass(frozen=True)
-class LabelsAlone(Objective):
-    """The discriminator as a plain classifier of the labelled images; the generator stays as it is.
+class SupervisedBaseline(Objective):
+    """The discriminator as a plain classifier of the labeled images; the generator stays as it is.
 
-    What the unlabelled images and the game are worth is the difference between this and `SemiSupervised`.
+    What the unlabeled images and the game are worth is the difference between this and `SemiSupervised`.
     """
 
     def discriminator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
         """L_supervised of section 5."""
-        logits = discriminator(batch.labelled_images).logits
+        logits = discriminator(batch.labeled_images).logits
         if batch.label_weights is None:
             loss = F.cross_entropy(precise(logits), batch.labels)
         else:
             loss = weighted_cross_entropy(logits, batch.labels, batch.label_weights)
-        return Terms(losses={"supervised": loss}, monitors={"labelled_error": error_share(logits, batch.labels)})
+        return Terms(losses={"supervised": loss}, monitors={"labeled_error": error_rate(logits, batch.labels)})
 
     def generator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
         """None."""
@@ -160,7 +162,7 @@ def generate_for_discriminator(generator: Generator, num: int) -> Tensor:
 def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     """L_supervised of section 5 where labels count differently: mean_i w_i (-log p(y_i | x_i, y < K+1)).
 
-    With weights of mean 1 over all labels its expectation over batches is sum_i w_i l_i / sum_i w_i.
+    With weights of mean 1 over all labels its expected_results over batches is sum_i w_i l_i / sum_i w_i.
 
     Args:
         logits: (N, K).
@@ -179,6 +181,6 @@ def _probabilities(real_logits: Tensor, generated_logits: Tensor) -> dict[str, T
     }
 
 
-def error_share(logits: Tensor, labels: Tensor) -> Tensor:
+def error_rate(logits: Tensor, labels: Tensor) -> Tensor:
     """The share of images that get the wrong class."""
     return (logits.detach().argmax(1) != labels).float().mean()

@@ -13,7 +13,7 @@ _MOST = 2**53  # beyond it a float is no whole number any more
 def read_report_line(text: bytes) -> dict[str, Any] | None:
     """The report, as it was written; None where the line was cut short or damaged.
 
-    A report has the whole numbers `epoch` and `step`; every other name with a slash is a number; `alarms` is a list of
+    A report has the whole numbers `epoch` and `step`; every other name with a slash is a number; `diagnostics` is a list of
     `{"name": str, "message": str}`.
 
     >>> read_report_line(b'{"epoch": 1, "step": 20, "test/error": 0.5}')
@@ -32,7 +32,7 @@ def read_report_line(text: bytes) -> dict[str, Any] | None:
         elif "/" in name or name in _NUMBERS:
             fits = _is_number(value)
         else:
-            fits = name != "alarms" or _are_alarms(value)
+            fits = name != "diagnostics" or _are_alarms(value)
         if not fits:
             return None
     return line

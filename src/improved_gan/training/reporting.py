@@ -106,10 +106,10 @@ class Reporter:
         for name, value in line.items():
             if "/" in name and self._events is not None:
                 self._events.add_scalar(name, value, line["step"])
-        for alarm in line["alarms"]:
-            if alarm["name"] not in self._shown_alarms:
-                warn(self._console, alarm["message"])
-        self._shown_alarms = {alarm["name"] for alarm in line["alarms"]}
+        for diagnostic in line["diagnostics"]:
+            if diagnostic["name"] not in self._shown_alarms:
+                warn(self._console, diagnostic["message"])
+        self._shown_alarms = {diagnostic["name"] for diagnostic in line["diagnostics"]}
 
     def show_grid(self, picture: Tensor, step: int) -> None:
         """Add a grid of samples (C, H, W) to the events."""
@@ -136,15 +136,15 @@ def warn(console: Console, text: str) -> None:
 
 
 def summary(line: Mapping[str, Any]) -> str:
-    """One report in one line: epoch, test error, and what the players minimise.
+    """One report in one line: epoch, test error, and what the players minimize.
 
-    >>> summary({"epoch": 3, "epochs": 10, "test/error": 0.0123, "test/wrong": 123, "discriminator/supervised": 0.01})
+    >>> summary({"epoch": 3, "epochs": 10, "test/error": 0.0123, "test/num_errors": 123, "discriminator/supervised": 0.01})
     'epoch 3/10  test error 1.23% (123 wrong)  D supervised 0.0100'
     """
     parts = [f"epoch {line['epoch']}/{line.get('epochs', '?')}"]
     for kind in ("test", "validation"):
         if f"{kind}/error" in line:
-            parts.append(f"{kind} error {line[f'{kind}/error']:.2%} ({line.get(f'{kind}/wrong', '?')} wrong)")
+            parts.append(f"{kind} error {line[f'{kind}/error']:.2%} ({line.get(f'{kind}/num_errors', '?')} wrong)")
     return "  ".join(part for part in (*parts, _losses(line)) if part)
 
 
@@ -159,10 +159,10 @@ def cost(seconds: float, each: float, where: str) -> str:
 
 
 def _losses(line: Mapping[str, Any]) -> str:
-    """What the players minimise."""
+    """What the players minimize."""
     short = {"discriminator": "D", "generator": "G"}
     monitors = (
-        "labelled_error",
+        "labeled_error",
         "real_probability",
         "generated_probability",
         "accuracy",

@@ -40,22 +40,22 @@ class RunFolder:
         self.samples = path / "samples"
         self.tensorboard = path / "tensorboard"
 
-    def claim(self, settings: dict[str, Any], *, extendable: tuple[str, ...] = ()) -> None:
+    def create_or_match(self, settings: dict[str, Any], *, resumable_fields: tuple[str, ...] = ()) -> None:
         """Make the folder this run's, or check that it is already.
 
         Args:
             settings: what the run is, as JSON would hold it.
-            extendable: names of numbers that a later start may raise (epochs), not part of the fingerprint.
+            resumable_fields: names of numbers that a later start may raise (epochs), not part of the fingerprint.
 
         Raises:
             RunError: the folder holds something else, or a run with other settings (the differences are named).
         """
-        self.check(settings, extendable=extendable)
+        self.check(settings, resumable_fields=resumable_fields)
         self.path.mkdir(parents=True, exist_ok=True)
         for left_over in (*self.path.glob(".*.tmp"), *self.checkpoints.glob(".*.tmp")):
             left_over.unlink()  # of a process that was killed while it wrote
         code_sha256 = self.recipe().get("code_sha256") if self.recipe_file.exists() else None
-        self._write(self._with_texts_as_they_were(json.loads(json.dumps(settings))), extendable, code_sha256)
+        self._write(self._keep_descriptions(json.loads(json.dumps(settings))), resumable_fields, code_sha256)
 
     def keep_code(self, content: bytes) -> None:
         """Keep the recipe file that the run is made from, and its SHA-256 in recipe.json: only that is ever executed.
@@ -65,9 +65,9 @@ class RunFolder:
         """
         stored = self.recipe()
         write_atomically(self.code_file, content)
-        self._write(stored["settings"], tuple(stored["extendable"]), hashlib.sha256(content).hexdigest())
+        self._write(stored["settings"], tuple(stored["resumable_fields"]), hashlib.sha256(content).hexdigest())
 
-    def check(self, settings: dict[str, Any], *, extendable: tuple[str, ...] = ()) -> None:
+    def check(self, settings: dict[str, Any], *, resumable_fields: tuple[str, ...] = ()) -> None:
         """Whether `claim` would be granted; nothing is written.
 
         Raises:
@@ -79,16 +79,16 @@ class RunFolder:
             return
         stored = self.recipe()
         now, there = _flat(settings), _flat(stored["settings"])
-        compared = {*now, *there} - {*extendable, *TEXTS}
+        compared = {*now, *there} - {*resumable_fields, *TEXTS}
         different = sorted(key for key in compared if now.get(key) != there.get(key))
         if different:
             changes = ", ".join(f"{key}: {_short(there.get(key))} there" for key in different)
             raise RunError(f"{self.path} holds another run ({changes}): give its settings, or another --out")
-        for key in extendable:
+        for key in resumable_fields:
             if settings[key] < stored["settings"][key]:
                 raise RunError(f"{self.path} was started with {key} {stored['settings'][key]}: give at least that")
 
-    def _with_texts_as_they_were(self, settings: dict[str, Any]) -> dict[str, Any]:
+    def _keep_descriptions(self, settings: dict[str, Any]) -> dict[str, Any]:
         """So that the fingerprint stays that of the checkpoints when a recipe is only worded anew."""
         if not self.recipe_file.exists() or not isinstance(settings.get("values"), dict):
             return settings
@@ -111,7 +111,7 @@ class RunFolder:
             raise RunError(no_run(self.path))
         try:
             stored: dict[str, Any] = json.loads(self.recipe_file.read_text(encoding="utf-8"))
-            fingerprint = _fingerprint(stored["settings"], tuple(stored["extendable"]))
+            fingerprint = _fingerprint(stored["settings"], tuple(stored["resumable_fields"]))
         except (OSError, LookupError, TypeError, AttributeError, ValueError, RecursionError) as error:
             problem = f"{type(error).__name__}: {error}"
             raise RunError(f"{self.path} is no run folder: recipe.json cannot be read ({problem})") from error
@@ -192,10 +192,10 @@ class RunFolder:
         kept = [line for line in self.read_log() if line["step"] <= step]
         write_atomically(self.log_file, "".join(json.dumps(line) + "\n" for line in kept).encode())
 
-    def _write(self, settings: dict[str, Any], extendable: tuple[str, ...], code_sha256: str | None) -> None:
+    def _write(self, settings: dict[str, Any], resumable_fields: tuple[str, ...], code_sha256: str | None) -> None:
         content = {
-            "fingerprint": _fingerprint(settings, extendable),
-            "extendable": list(extendable),
+            "fingerprint": _fingerprint(settings, resumable_fields),
+            "resumable_fields": list(resumable_fields),
             "settings": settings,
         } | ({} if code_sha256 is None else {"code_sha256": code_sha256})
         write_atomically(self.recipe_file, json.dumps(content, indent=1).encode())
@@ -222,8 +222,8 @@ _SETTINGS: dict[str, Callable[[Any], bool]] = {
 }
 
 
-def _fingerprint(settings: Mapping[str, Any], extendable: tuple[str, ...]) -> str:
-    fixed = {key: value for key, value in settings.items() if key not in extendable}
+def _fingerprint(settings: Mapping[str, Any], resumable_fields: tuple[str, ...]) -> str:
+    fixed = {key: value for key, value in settings.items() if key not in resumable_fields}
     return hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()
 
 

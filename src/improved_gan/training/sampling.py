@@ -10,12 +10,12 @@ from PIL import Image
 from torch import Tensor
 
 from improved_gan.kernels.precision import precise
-from improved_gan.models.interface import Generator
 from improved_gan.modes import in_mode
-from improved_gan.techniques import WeightAverage
+from improved_gan.networks.interface import Generator
+from improved_gan.techniques import WeightEMA
 from improved_gan.training.checkpoints import write_atomically
 
-__all__ = ["averaged_generator", "grid", "sample", "to_uint8", "write_png"]
+__all__ = ["ema_generator", "grid", "sample", "to_uint8", "write_png"]
 
 _CHUNK = 1000
 _SETTLING_BATCHES, _SETTLING_SIZE = 50, 100  # running statistics forget 0.9 a batch: 0.5% of the old ones is left
@@ -42,7 +42,7 @@ def sample(generator: Generator, num: int, *, seed: int) -> Tensor:
 
 
 @torch.no_grad()
-def averaged_generator(generator: Generator, average: WeightAverage) -> Generator:
+def ema_generator(generator: Generator, average: WeightEMA) -> Generator:
     """A copy with averaged weights, whose batch norm statistics, if it has any, are those of these weights.
 
     The global random state stays as it is. Batch norm that is frozen (in evaluation mode while the generator trains)

@@ -14,40 +14,40 @@ class Schedule:
     Args:
         epochs: length of the run.
         learning_rate: of both players.
-        decay_share: over this share of the run, at its end, the rate falls linearly towards 0, anew each epoch.
+        lr_decay_fraction: over this share of the run, at its end, the rate falls linearly towards 0, anew each epoch.
         report_every: epochs between reports (with evaluation).
         sample_every: epochs between grids of samples.
         save_every_seconds: time between checkpoints; there is one at the end and at a stop as well.
         precision: of the forward passes, float32 or bfloat16.
         generator_steps: turns of the generator in a step.
         micro_batch: the most rows that a network holds at a time; 0 for the whole batch.
-        score_every: epochs between scores of samples, at reports only; 0 scores at the end alone.
+        eval_every: epochs between scores of samples, at reports only; 0 scores at the end alone.
     """
 
     epochs: int
     learning_rate: float
-    decay_share: float = 0.0
+    lr_decay_fraction: float = 0.0
     report_every: int = 1
     sample_every: int = 10
     save_every_seconds: float = 60.0
     precision: torch.dtype = torch.float32
     generator_steps: int = 1
     micro_batch: int = 0
-    score_every: int = 0
+    eval_every: int = 0
 
     def scored_epochs(self) -> range:
         """The epochs whose reports have scores of samples, beside the last one.
 
-        >>> list(Schedule(epochs=5, learning_rate=1.0, score_every=2).scored_epochs())
+        >>> list(Schedule(epochs=5, learning_rate=1.0, eval_every=2).scored_epochs())
         [2, 4]
         """
-        return range(self.score_every, self.epochs + 1, self.score_every) if self.score_every else range(0)
+        return range(self.eval_every, self.epochs + 1, self.eval_every) if self.eval_every else range(0)
 
     def rate(self, epoch: int) -> float:
         """The learning rate of an epoch, counted from 0.
 
-        >>> schedule = Schedule(epochs=4, learning_rate=1.0, decay_share=0.5)
+        >>> schedule = Schedule(epochs=4, learning_rate=1.0, lr_decay_fraction=0.5)
         >>> [schedule.rate(epoch) for epoch in range(4)]
         [1.0, 1.0, 1.0, 0.5]
         """
-        return self.learning_rate * min(1.0, (self.epochs - epoch) / max(1.0, self.decay_share * self.epochs))
+        return self.learning_rate * min(1.0, (self.epochs - epoch) / max(1.0, self.lr_decay_fraction * self.epochs))

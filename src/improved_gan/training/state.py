@@ -1,6 +1,6 @@
 """Everything that a run must remember, as one flat dictionary of tensors.
 
-Over several ranks networks, optimisers and sums are the same everywhere; only the random state is each rank's own. A
+Over several ranks networks, optimizers and sums are the same everywhere; only the random state is each rank's own. A
 checkpoint has those of all ranks (`random.cpu`, `random.cpu.1`, ...), so that the same number of processes goes on bit
 for bit. With more processes than before, a new rank begins a stream that follows from rank 0's state and its number.
 """
@@ -13,17 +13,17 @@ from torch import Tensor
 
 from improved_gan.distributed import gather_with_gradient, rank, world_size
 from improved_gan.kernels.random_source import get_random_state, seed_random_numbers, set_random_state
-from improved_gan.models.interface import Discriminator, Generator
-from improved_gan.techniques import WeightAverage
-from improved_gan.training.sampling import averaged_generator
+from improved_gan.networks.interface import Discriminator, Generator
+from improved_gan.techniques import WeightEMA
+from improved_gan.training.sampling import ema_generator
 from improved_gan.training.step import Optimizers
 
-__all__ = ["TrainingState", "below", "branched", "own_random_stream"]
+__all__ = ["TrainingState", "fork_rng_state", "seed_rank", "with_prefix"]
 
 
 @dataclass
 class TrainingState:
-    """Networks, averaged weights, optimisers, random state, and where the run stands.
+    """Networks, averaged weights, optimizers, random state, and where the run stands.
 
     `tensors` and `load` are inverse to each other: a run that continues from a checkpoint takes the same steps, bit
     for bit, as one that was never interrupted (same machine, same number of threads).
@@ -32,19 +32,19 @@ class TrainingState:
     generator: Generator
     discriminator: Discriminator
     optimizers: Optimizers
-    average: WeightAverage
-    generator_average: WeightAverage | None = None  # of the weights that make samples
-    histories: torch.nn.Module | None = None  # means of both players' past, where they pay for leaving them
-    guesses: torch.nn.Module | None = None  # classes that are guessed anew in the course of the run
+    average: WeightEMA
+    generator_ema: WeightEMA | None = None  # of the weights that make samples
+    parameter_averages: torch.nn.Module | None = None  # means of both players' past, where they pay for leaving them
+    pseudo_labels: torch.nn.Module | None = None  # classes that are guessed anew in the course of the run
     step: int = 0
     seconds: float = 0.0  # of training, over all starts
     totals: dict[str, Tensor] = field(default_factory=dict)  # sums of terms since the last report
-    num_summed: int = 0
+    num_accumulated: int = 0
 
     def add(self, terms: dict[str, Tensor]) -> None:
         """Count one step and add its terms to the totals."""
         self.step += 1
-        self.num_summed += 1
+        self.num_accumulated += 1
         for name, value in terms.items():
             if name in self.totals:
                 self.totals[name] += value
@@ -53,19 +53,19 @@ class TrainingState:
 
     def means(self) -> dict[str, float]:
         """The mean of each term since the last report; the sums stay as they are."""
-        return {name: total.item() / self.num_summed for name, total in self.totals.items()}
+        return {name: total.item() / self.num_accumulated for name, total in self.totals.items()}
 
-    def take_means(self) -> dict[str, float]:
+    def pop_means(self) -> dict[str, float]:
         """The mean of each term since the last call; starts the next sums."""
         means = self.means()
-        self.totals, self.num_summed = {}, 0
+        self.totals, self.num_accumulated = {}, 0
         return means
 
     def sampling_generator(self) -> Generator:
         """What samples are made with: the averaged weights where they are kept, else the generator itself."""
-        if self.generator_average is None:
+        if self.generator_ema is None:
             return self.generator
-        return averaged_generator(self.generator, self.generator_average)
+        return ema_generator(self.generator, self.generator_ema)
 
     def not_finite(self) -> list[str]:
         """Names of the sums, and of the networks, that hold a number that is not finite."""
@@ -80,7 +80,7 @@ class TrainingState:
         result = {
             "progress.step": torch.tensor(self.step),
             "progress.seconds": torch.tensor(self.seconds, dtype=torch.float64),
-            "progress.num_summed": torch.tensor(self.num_summed),
+            "progress.num_accumulated": torch.tensor(self.num_accumulated),
             **_of_ranks("random.cpu", get_random_state()),
         }
         if self._device.type == "cuda":
@@ -100,20 +100,20 @@ class TrainingState:
             RuntimeError, KeyError: the networks are not those that wrote it.
         """
         for prefix, module in self._modules().items():
-            module.load_state_dict(below(tensors, prefix))
+            module.load_state_dict(with_prefix(tensors, prefix))
         for player, optimizer in self._optimizers().items():
             state: dict[int, dict[str, Tensor]] = {}
-            for name, value in below(tensors, f"optimizer.{player}").items():
+            for name, value in with_prefix(tensors, f"optimizer.{player}").items():
                 index, key = name.split(".")
                 state.setdefault(int(index), {})[key] = value
             _take_memory_format(optimizer, state)
             optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-        self.totals = {name: value.to(self._device) for name, value in below(tensors, "totals").items()}
-        self.num_summed = int(tensors["progress.num_summed"])
+        self.totals = {name: value.to(self._device) for name, value in with_prefix(tensors, "totals").items()}
+        self.num_accumulated = int(tensors["progress.num_accumulated"])
         self.step, self.seconds = int(tensors["progress.step"]), float(tensors["progress.seconds"])
         own = "" if rank() == 0 else f".{rank()}"
         if f"random.cpu{own}" not in tensors:  # there were fewer ranks when it was saved
-            own_random_stream(tensors["random.cpu"])
+            seed_rank(tensors["random.cpu"])
             return
         set_random_state(tensors[f"random.cpu{own}"])
         if self._device.type == "cuda" and f"random.cuda{own}" in tensors:
@@ -125,19 +125,23 @@ class TrainingState:
 
     def _modules(self) -> dict[str, torch.nn.Module]:
         modules = {"generator": self.generator, "discriminator": self.discriminator, "average": self.average}
-        optional = {"generator_average": self.generator_average, "histories": self.histories, "guesses": self.guesses}
+        optional = {
+            "generator_ema": self.generator_ema,
+            "parameter_averages": self.parameter_averages,
+            "pseudo_labels": self.pseudo_labels,
+        }
         return modules | {name: module for name, module in optional.items() if module is not None}
 
     def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
         return {"generator": self.optimizers.generator, "discriminator": self.optimizers.discriminator}
 
 
-def below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """The entries under `prefix.`, without it."""
     return {name[len(prefix) + 1 :]: value for name, value in tensors.items() if name.startswith(f"{prefix}.")}
 
 
-def own_random_stream(common: Tensor) -> None:
+def seed_rank(common: Tensor) -> None:
     """Let this rank draw from a stream of its own, which follows from a random state common to all; rank 0 keeps it.
 
     Args:
@@ -149,7 +153,7 @@ def own_random_stream(common: Tensor) -> None:
     seed_random_numbers(_seed_of(common, rank()))
 
 
-def branched(tensors: dict[str, Tensor], number: int) -> dict[str, Tensor]:
+def fork_rng_state(tensors: dict[str, Tensor], number: int) -> dict[str, Tensor]:
     """A state (`TrainingState.tensors`) whose random streams follow from its own and a number; 0 leaves it as it is.
 
     Models that were trained in one step each share a stream; one that goes on alone is to have its own.

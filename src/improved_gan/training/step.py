@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from improved_gan.distributed import average_gradients, mean_over_ranks, world_size
-from improved_gan.models.interface import Discriminator, Generator, frozen
-from improved_gan.training.in_parts import players
+from improved_gan.networks.interface import Discriminator, Generator, frozen
+from improved_gan.training.microbatch import wrap_networks
 from improved_gan.training.objectives import Objective, Terms, TrainingBatch
 
 __all__ = ["Optimizers", "autocast", "train_step"]
@@ -20,7 +20,7 @@ __all__ = ["Optimizers", "autocast", "train_step"]
 
 @dataclass(frozen=True)
 class Optimizers:
-    """One optimiser a player."""
+    """One optimizer a player."""
 
     discriminator: torch.optim.Optimizer
     generator: torch.optim.Optimizer
@@ -47,14 +47,14 @@ def train_step(
         optimizers: one a player.
         precision: float32, or bfloat16 for autocast in the forward passes (parameters and losses stay float32).
         generator_steps: turns of the generator, each with new latents.
-        micro_batch: the most rows that a network holds at a time, see `training.in_parts`; 0 for all.
+        micro_batch: the most rows that a network holds at a time, see `training.microbatch`; 0 for all.
 
     Returns:
         Every term and monitor by name (`discriminator/supervised`, ...), detached scalars: the generator's are means
         over its turns, and over several ranks all are those of the global batch.
     """
-    cast = partial(autocast, batch.unlabelled_images.device, precision)
-    generator, discriminator = players(generator, discriminator, micro_batch)
+    cast = partial(autocast, batch.unlabeled_images.device, precision)
+    generator, discriminator = wrap_networks(generator, discriminator, micro_batch)
 
     def generator_turn() -> Terms:
         with frozen(discriminator):
@@ -63,16 +63,16 @@ def train_step(
             _backward(optimizers.generator, terms)
         return terms
 
-    with generator.fixed_weights():  # it moves at the end of the step
+    with generator.cache_weights():  # it moves at the end of the step
         with cast():
             discriminator_terms = objective.discriminator_terms(generator, discriminator, batch)
         _backward(optimizers.discriminator, discriminator_terms)
-        discriminator.forget_weights()  # first, so that an interrupted move leaves none behind
+        discriminator.invalidate_weight_cache()  # first, so that an interrupted move leaves none behind
         _move(optimizers.discriminator, discriminator_terms)
         turns = [generator_turn()]
     _move(optimizers.generator, turns[0])
     for _ in range(generator_steps - 1):
-        with generator.fixed_weights():
+        with generator.cache_weights():
             turns.append(generator_turn())
         _move(optimizers.generator, turns[-1])
     return _over_ranks({**_named("discriminator", [discriminator_terms]), **_named("generator", turns)})

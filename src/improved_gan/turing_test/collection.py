@@ -42,7 +42,7 @@ class _Chosen:
     png: bytes
     original_size: tuple[int, int]
     source_format: str
-    is_grey: bool
+    is_gray: bool
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def _check_copies(found: dict[str, list[_Chosen]]) -> Iterable[str]:
         if copies:
             yield (
                 f"{len(copies)} pictures of {name} are copies of others, as {copies[0][0]} of {copies[0][1]}: judges "
-                "may recognise them"
+                "may recognize them"
             )
         both = [(file, first[REAL][png]) for png, file in own.items() if name != REAL and png in first[REAL]]
         if both:
@@ -188,7 +188,7 @@ def _cut(picture: Picture, size: ShownSize) -> _Chosen:
     if size.side is not None and not size.enlarge and min(image.size) < size.side:
         raise TuringTestError(f"{by(image.size)} pixels: smaller than the {size.side} that are shown")
     png = encode(image if size.side is None else to_square(image, size.side))
-    return _Chosen(picture.file, png, image.size, picture.source_format, picture.is_grey)
+    return _Chosen(picture.file, png, image.size, picture.source_format, picture.is_gray)
 
 
 def _differences(found: dict[str, list[_Chosen]], size: tuple[int, int]) -> Iterable[str]:
@@ -206,13 +206,13 @@ def _differences(found: dict[str, list[_Chosen]], size: tuple[int, int]) -> Iter
                 f"{'real pictures' if lossy[0] > lossy[1] else name} come from JPEG or WebP files, the others do not: "
                 + ("compression leaves marks that judges can learn; save both in the same way")
             )
-        grey = [share(one, (p.is_grey for p in found[one])) for one in (REAL, name)]
-        if abs(grey[0] - grey[1]) > 0.25:
-            yield f"{grey[0]:.0%} of the real pictures are grey, but {grey[1]:.0%} of {name}"
+        gray = [share(one, (p.is_gray for p in found[one])) for one in (REAL, name)]
+        if abs(gray[0] - gray[1]) > 0.25:
+            yield f"{gray[0]:.0%} of the real pictures are gray, but {gray[1]:.0%} of {name}"
         scaled = [share(one, (p.original_size != size for p in found[one])) for one in (REAL, name)]
         if abs(scaled[0] - scaled[1]) > 0.5:
             yield f"only the {'real pictures' if scaled[0] > scaled[1] else name} are scaled to size, which blurs: " + (
                 "judges can learn that; scale both from the same size"
             )
         if len(found[name]) < 20 or len(found[REAL]) < 20:
-            yield f"few pictures ({len(found[REAL])} real, {len(found[name])} {name}): judges may recognise them"
+            yield f"few pictures ({len(found[REAL])} real, {len(found[name])} {name}): judges may recognize them"

@@ -51,7 +51,7 @@ class Picture:
     file: str
     image: Image.Image
     source_format: str
-    is_grey: bool
+    is_gray: bool
 
 
 def find_files(folder: Path) -> tuple[list[Path], list[Refused]]:

@@ -1,4 +1,4 @@
-"""The figures of a report as SVG: colour-blind-safe, one look, readable without the page around them."""
+"""The figures of a report as SVG: color-blind-safe, one look, readable without the page around them."""
 
 import io
 from collections.abc import Callable
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PLOTS", "Plot", "draw"]
 
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe & Ito, 2008
-_GREY = "#6B6B6B"
+_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe & Ito, 2008
+_GRAY = "#6B6B6B"
 _ARMS = {"feedback": "with feedback", "no_feedback": "without feedback"}
 
 
@@ -60,16 +60,16 @@ def _bars(found: Estimate) -> tuple[list[float], list[float]]:
 
 
 def _accuracy(axes: "Axes", report: Report) -> None:
-    rows = [(one.model, one.accuracy, _COLOURS[0]) for one in report.models]
-    rows += [(_ARMS.get(arm, arm), found, _COLOURS[1]) for arm, found in report.arms.items()]
-    for place, (_, found, colour) in enumerate(rows):
-        axes.errorbar([100 * found.value], [place], xerr=100 * np.array(_bars(found)), fmt="o", color=colour, capsize=3)
+    rows = [(one.model, one.accuracy, _COLORS[0]) for one in report.models]
+    rows += [(_ARMS.get(arm, arm), found, _COLORS[1]) for arm, found in report.arms.items()]
+    for place, (_, found, color) in enumerate(rows):
+        axes.errorbar([100 * found.value], [place], xerr=100 * np.array(_bars(found)), fmt="o", color=color, capsize=3)
         axes.annotate(f"{found.value:.1%}", (100 * found.value, place), (0, 7), textcoords="offset points",
-                      ha="center", fontsize=8.5, color=colour)  # fmt: skip
-    axes.axvline(50, color=_GREY, linewidth=1, linestyle="--")
+                      ha="center", fontsize=8.5, color=color)  # fmt: skip
+    axes.axvline(50, color=_GRAY, linewidth=1, linestyle="--")
     for place, arm in enumerate(report.arms, len(report.models)):
         if report.chance[arm] > GUESSING:  # counting what feedback told
-            axes.plot([100 * report.chance[arm]], [place], marker="|", markersize=16, color=_GREY)
+            axes.plot([100 * report.chance[arm]], [place], marker="|", markersize=16, color=_GRAY)
     axes.set_yticks(range(len(rows)), [name for name, _, _ in rows])
     axes.set_ylim(len(rows) - 0.4, -0.7)
     axes.set_xlim(min(40, *(100 * found.value - 10 for _, found, _ in rows)), 102)
@@ -77,12 +77,12 @@ def _accuracy(axes: "Axes", report: Report) -> None:
 
 
 def _learning(axes: "Axes", report: Report) -> None:
-    for colour, shift, (arm, blocks) in zip(_COLOURS, (-0.04, 0.04), report.learning.items(), strict=False):
+    for color, shift, (arm, blocks) in zip(_COLORS, (-0.04, 0.04), report.learning.items(), strict=False):
         places = np.arange(1, len(blocks) + 1) + shift
         bars = 100 * np.hstack([np.array(_bars(one)) for one in blocks])
         values = [100 * one.value for one in blocks]
-        axes.errorbar(places, values, yerr=bars, fmt="o-", color=colour, capsize=3, label=_ARMS.get(arm, arm))
-    axes.axhline(50, color=_GREY, linewidth=1, linestyle="--")
+        axes.errorbar(places, values, yerr=bars, fmt="o-", color=color, capsize=3, label=_ARMS.get(arm, arm))
+    axes.axhline(50, color=_GRAY, linewidth=1, linestyle="--")
     axes.set_xticks(range(1, 6), ["first fifth", "second", "third", "fourth", "last fifth"])
     axes.set_ylabel("correct (%)")
     axes.legend(frameon=False, fontsize=9)
@@ -92,9 +92,9 @@ def _response_times(axes: "Axes", report: Report) -> None:
     names = sorted(report.response_times, key=lambda name: (not name.startswith("real"), name))
     for place, name in enumerate(names):
         low, middle, high = (one / 1000 for one in report.response_times[name])
-        colour = _GREY if name.startswith("real") else _COLOURS[0]
-        axes.plot([low, high], [place, place], color=colour, linewidth=5, alpha=0.35, solid_capstyle="round")
-        axes.plot([middle], [place], "o", color=colour)
+        color = _GRAY if name.startswith("real") else _COLORS[0]
+        axes.plot([low, high], [place, place], color=color, linewidth=5, alpha=0.35, solid_capstyle="round")
+        axes.plot([middle], [place], "o", color=color)
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlim(left=0)
@@ -105,8 +105,8 @@ def _exposures(axes: "Axes", report: Report) -> None:
     times = list(report.exposures)
     found = list(report.exposures.values())
     bars = 100 * np.hstack([np.array(_bars(one)) for one in found])
-    axes.errorbar(times, [100 * one.value for one in found], yerr=bars, fmt="o-", color=_COLOURS[0], capsize=3)
-    axes.axhline(50, color=_GREY, linewidth=1, linestyle="--")
+    axes.errorbar(times, [100 * one.value for one in found], yerr=bars, fmt="o-", color=_COLORS[0], capsize=3)
+    axes.axhline(50, color=_GRAY, linewidth=1, linestyle="--")
     axes.set_xscale("log")
     axes.set_xticks([100, 200, 500, 1000, 2000, 5000], ["0.1", "0.2", "0.5", "1", "2", "5"], minor=False)
     axes.minorticks_off()
@@ -120,7 +120,7 @@ def _pictures(axes: "Axes", report: Report) -> None:
     rates = [[100 * one.rate for one in report.pictures if one.model == name] for name in names]
     kept = [(name, values) for name, values in zip(names, rates, strict=True) if values]
     axes.hist([values for _, values in kept], bins=np.linspace(0, 100, 11).tolist(), label=[name for name, _ in kept],
-              color=[_GREY if name == "real" else _COLOURS[groups.index(name) % 6] for name, _ in kept])  # fmt: skip
+              color=[_GRAY if name == "real" else _COLORS[groups.index(name) % 6] for name, _ in kept])  # fmt: skip
     axes.set_xlabel("judges misled by the picture (%)")
     axes.set_ylabel("pictures")
     axes.legend(frameon=False, fontsize=9)

@@ -149,7 +149,7 @@ def _import(connection: Connection, stored: dict[str, Any]) -> tuple[str, str]:
     StudySettings.from_dict(about["settings"])
     if any("png" not in one for one in stored["pictures"]):
         raise TuringTestError(
-            "this export has no pictures: export it with --pictures, or analyse its CSV with `report`"
+            "this export has no pictures: export it with --pictures, or analyze its CSV with `report`"
         )
     study = insert(Study).values(
         slug=slug, fingerprint=new_token(), settings=about["settings"], secret=new_token().encode(),

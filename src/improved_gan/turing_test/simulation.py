@@ -3,7 +3,7 @@
 Judge j sees real and generated pictures d'_j apart and says "generated" beyond a criterion c_j (equal-variance signal
 detection): d'_j ~ N(d', s_d^2), c_j ~ N(c, s_c^2). With the mean evidence of a kind of picture at m, judges say
 "generated" to it at the rate Phi((m - c) / sqrt(1 + s_d^2/4 + s_c^2)), exactly, so each figure of the report has a true
-value. The real pictures are the same for all models, so their false alarm rate F = 1 - (mean of the accuracies a),
+value. The real pictures are the same for all models, so their false diagnostic rate F = 1 - (mean of the accuracies a),
 and a model has H = 2 a - 1 + F.
 """
 
@@ -65,20 +65,20 @@ class Population:
         """sqrt(1 + s_d^2/4 + s_c^2): the noise of a random judge's decision."""
         return float(np.sqrt(1 + self.skill_spread**2 / 4 + self.criterion_spread**2))
 
-    def centres(self) -> dict[str, float]:
+    def centers(self) -> dict[str, float]:
         """The mean evidence for "generated" of each kind of picture, real ones included."""
         mean = float(np.mean(list(self.accuracy.values())))
         rates = {REAL: 1 - mean} | {name: 2 * one - mean for name, one in self.accuracy.items()}
         return {name: float(self.root * ndtri(one)) for name, one in rates.items()}
 
     def true_rates(self, model: str, *, judges: int = 2, trials: int = 50) -> tuple[float, float]:
-        """Hit rate and false alarm rate over all judges and trials, the bias and what feedback adds included."""
-        centres, share = self.centres(), (judges + 1) // 2 / judges  # every second judge, the first among them
+        """Hit rate and false diagnostic rate over all judges and trials, the bias and what feedback adds included."""
+        centers, share = self.centers(), (judges + 1) // 2 / judges  # every second judge, the first among them
         learnt = self.feedback_gain / 2 * np.linspace(0, 1, trials)
 
         def rate(name: str, sign: int) -> float:
             with_gain, without = (
-                ndtr((centres[name] - self.criterion + one) / self.root).mean() for one in (sign * learnt, np.zeros(1))
+                ndtr((centers[name] - self.criterion + one) / self.root).mean() for one in (sign * learnt, np.zeros(1))
             )
             return float(share * with_gain + (1 - share) * without)
 
@@ -121,12 +121,12 @@ def simulate(
     generator = np.random.default_rng(seed)
     names = np.array([REAL, *population.accuracy])
     model = np.stack([_plan(len(names) - 1, trials, prevalence, generator) for _ in range(judges)])
-    centres = np.array([population.centres()[name] for name in names.tolist()])
+    centers = np.array([population.centers()[name] for name in names.tolist()])
     skill = generator.normal(0, population.skill_spread, (judges, 1))
     criterion = population.criterion + generator.normal(0, population.criterion_spread, (judges, 1))
     feedback = (np.arange(judges) % 2 == 0)[:, None]
     learnt = population.feedback_gain * feedback * np.linspace(0, 1, trials)[None]
-    evidence = centres[model] + np.where(model > 0, 0.5, -0.5) * (skill + learnt)
+    evidence = centers[model] + np.where(model > 0, 0.5, -0.5) * (skill + learnt)
     evidence = evidence + generator.normal(size=model.shape)
     picture = generator.integers(pictures, size=model.shape) + pictures * model
     times = population.median_ms * np.exp(generator.normal(0, 0.35, model.shape))

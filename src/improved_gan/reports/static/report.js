@@ -111,7 +111,7 @@ class Chart {
     const y = (value) => box.bottom - share(value) * (box.bottom - box.top);
     this.axes(svg, box, x, y, { first, last, low, high });
     for (const line of lines) {
-      const group = make("g", { class: `c${line.by.colour}` });
+      const group = make("g", { class: `c${line.by.color}` });
       const path = (list) => list.map((value, k) => `${x(line[state.along][k]).toFixed(1)} ${y(value).toFixed(1)}`);
       if (line.by.runs > 1) group.append(make("path", { class: "band", d: `M${path(line.high).join("L")}L${path(line.low).reverse().join("L")}Z` }));
       group.append(make("path", { class: "line", d: `M${path(line.mean).join("L")}`, "stroke-dasharray": this.dash(line) }));
@@ -183,13 +183,13 @@ class Chart {
       const k = line.epochs.indexOf(epoch);
       if (k < 0) continue;
       left = x(line[state.along][k]);
-      this.svg.append(make("g", { class: `mark c${line.by.colour}` }, make("line", { class: "cursor", x1: left, x2: left, y1: box.top, y2: box.bottom }),
+      this.svg.append(make("g", { class: `mark c${line.by.color}` }, make("line", { class: "cursor", x1: left, x2: left, y1: box.top, y2: box.bottom }),
         make("circle", { class: "dot", r: 3.5, cx: left, cy: y(line.mean[k]) })));
     }
     const words = this.words(epoch);
     this.tip.replaceChildren(...words.map((one, k) => {
       const by = k > 0 ? lines.filter((line) => line.epochs.includes(epoch))[k - 1].by : null;
-      return make("div", {}, ...(by ? [make("span", { class: `swatch c${by.colour}` }), " "] : []), k === 0 ? make("b", {}, one) : one);
+      return make("div", {}, ...(by ? [make("span", { class: `swatch c${by.color}` }), " "] : []), k === 0 ? make("b", {}, one) : one);
     }));
     this.tip.hidden = false;
     const toTheRight = left < this.width / 2;
@@ -237,7 +237,7 @@ function fillLegend() {
     const box = make("input", { type: "checkbox" });
     box.checked = !state.hidden.has(one.id);
     box.addEventListener("change", () => { if (box.checked) state.hidden.delete(one.id); else state.hidden.add(one.id); redraw(); });
-    const sign = make("svg", { width: 26, height: 10, "aria-hidden": "true", class: `c${one.colour}` }, make("path", { class: "line", d: "M1 5H25", "stroke-dasharray": DASHES[one.dash] }));
+    const sign = make("svg", { width: 26, height: 10, "aria-hidden": "true", class: `c${one.color}` }, make("path", { class: "line", d: "M1 5H25", "stroke-dasharray": DASHES[one.dash] }));
     return make("label", {}, box, sign, one.name);
   }));
 }

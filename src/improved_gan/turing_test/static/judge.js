@@ -215,9 +215,9 @@ function noise() {
   const cell = Math.max(1, Math.round(width / 16));
   for (let y = 0; y < height; y += cell) {
     for (let x = 0; x < width; x += cell) {
-      const colour = [0, 1, 2].map(() => Math.floor(256 * Math.random()));
+      const color = [0, 1, 2].map(() => Math.floor(256 * Math.random()));
       for (let v = y; v < Math.min(y + cell, height); v++) {
-        for (let u = x; u < Math.min(x + cell, width); u++) pixels.data.set([...colour, 255], 4 * (v * width + u));
+        for (let u = x; u < Math.min(x + cell, width); u++) pixels.data.set([...color, 255], 4 * (v * width + u));
       }
     }
   }

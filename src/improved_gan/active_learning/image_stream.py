@@ -1,0 +1,118 @@
+"""Images of files, folders and archives, one after another under one name each; none is kept."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from improved_gan.data.dataset import DataError
+from improved_gan.data.image_sources import ImageSource, Read, is_archive, open_images
+from improved_gan.data.images import center_crop_resize, read_image
+from improved_gan.data.value_range import ValueRange
+
+__all__ = ["Decode", "ImageList", "decoder"]
+
+Decode = Callable[[str, bytes], Tensor]
+
+
+class ImageList:
+    """All images that paths name, in a fixed order, under one name each.
+
+    An image of a folder or archive is called `FOLDER/NAME`, a single file as it was given.
+
+    Args:
+        paths: image files, folders, archives.
+        root: a folder whose labels file is to name the images, where one path is given and lies in it.
+
+    Attributes:
+        labels_root: the folder or archive that names in a labels file are relative to; None where there are several.
+        labels_names: of the images there, as a labels file would say them; of all images where there are several.
+
+    Raises:
+        DataError: a path that does not exist, or holds no image.
+    """
+
+    def __init__(self, paths: Sequence[Path], *, root: Path | None = None) -> None:
+        self.parts, self._below = [_part(path) for path in paths], ""
+        self.labels_root: Path | None = None
+        self.labels_names: Sequence[str]
+        if len(self.parts) != 1:
+            self.labels_names = list(self.files())
+            return
+        source = self.parts[0][1]
+        self.labels_root, self.labels_names = source.path, source.names
+        below = None if root is None or is_archive(source.path.name) else _below(source.path, root)
+        if root is not None and below is not None:
+            names = open_images(root).names
+            if {below + name for name in source.names} <= set(names):
+                self.labels_root, self.labels_names, self._below = root, names, below
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What was left out of each folder or archive."""
+        return tuple(f"{source.path}: {line}" for _, source in self.parts for line in source.notices)
+
+    def __len__(self) -> int:
+        return sum(len(source) for _, source in self.parts)
+
+    def files(self) -> Iterator[str]:
+        """The name of each image."""
+        for prefix, source in self.parts:
+            for name in source.names:
+                yield prefix + name
+
+    def stream(self) -> Iterator[tuple[str, Read]]:
+        """Name, and a function that reads the bytes, of each image."""
+        for prefix, source in self.parts:
+            for name, read in source.stream():
+                yield prefix + name, read
+
+    def within(self, file: str) -> str:
+        """The name inside the folder or archive, where only one was given: what a labels file there would say."""
+        return self._below + file.removeprefix(self.parts[0][0]) if len(self.parts) == 1 else file
+
+
+def _part(path: Path) -> tuple[str, ImageSource]:
+    if path.is_file() and not is_archive(path.name):
+        source = ImageSource(path, (path.name,), lambda: iter([(path.name, path.read_bytes)]))
+        return _prefix(path.parent), source
+    if not path.exists():
+        raise DataError(f"there is no file or folder {path}")
+    return _prefix(path), open_images(path)
+
+
+def _below(path: Path, root: Path) -> str | None:
+    """What comes before names of a folder's images inside `root`, as in `a/b/`; None where it does not lie there."""
+    folder = path if path.is_dir() else path.parent
+    if not root.is_dir():
+        return None
+    for one, whole in ((folder.absolute(), root.absolute()), (folder.resolve(), root.resolve())):
+        if one.is_relative_to(whole):
+            inside = one.relative_to(whole).as_posix()
+            return "" if inside == "." else f"{inside}/"
+    return None
+
+
+def _prefix(folder: Path) -> str:
+    return "" if str(folder) == "." else "/" if str(folder) == "/" else f"{folder}/"
+
+
+def decoder(shape: Sequence[int], *, fit: bool, invert: bool, square: bool, values: ValueRange | None = None) -> Decode:
+    """A function of name and content that gives pixels (C, H, W) uint8 as a network expects them.
+
+    Args:
+        shape: (C, H, W).
+        fit: convert the mode and scale images of another size; otherwise they are an error.
+        invert: swap dark and light.
+        square: the largest central square, scaled, as `train folder` reads images: a network that was trained on such
+            squares would see stretched images otherwise.
+        values: black and white in the values of the files; None where their kind says it. Only with `fit` or `square`.
+    """
+
+    def decode(name: str, content: bytes) -> Tensor:
+        if not square:
+            return read_image(Path(name), shape, fit=fit, invert=invert, content=content, values=values)
+        pixels = center_crop_resize(content, name, channels=shape[0], size=shape[1], values=values)
+        return 255 - pixels if invert else pixels
+
+    return decode

@@ -1,0 +1,56 @@
+"""Which images to label next: those whose class the network is least certain of, and not all of one kind.
+
+    entropy   H(p) = -sum_k p_k log p_k, in nats: 0 where one class is certain, log K where all are alike
+    spread    farthest first: each next image is the one whose features lie farthest from those chosen before
+
+Sources: uncertainty sampling, Lewis & Gale, 1994; farthest first, Gonzalez, 1985, for labels Sener & Savarese, 2018.
+"""
+
+import torch
+from torch import Tensor
+
+__all__ = ["entropy", "farthest_first"]
+
+
+def entropy(log_probabilities: Tensor) -> Tensor:
+    """H(p) in nats of each row.
+
+    Args:
+        log_probabilities: (N, K), each row log-normalized, as `log_softmax` gives it.
+
+    Returns:
+        (N,), from 0 to log K.
+
+    >>> entropy(torch.full((1, 4), 0.25).log())
+    tensor([1.3863])
+    """
+    terms = log_probabilities.exp() * log_probabilities
+    return -terms.nan_to_num(0.0).sum(1).clamp(max=0.0)  # p log p = 0 at p = 0
+
+
+def farthest_first(features: Tensor, num: int) -> list[int]:
+    """Rows that cover the others: the first row, then again and again the one farthest from all chosen.
+
+    Args:
+        features: (N, A), most wanted first; each column is brought to deviation 1, so that none rules by its unit.
+        num: how many rows, at most N.
+
+    Returns:
+        Their places, in the order of choice. O(num N A) time, O(N) memory beside the features.
+
+    Source: Gonzalez, 1985: the largest distance to a chosen row is at most twice the least possible.
+
+    >>> farthest_first(torch.tensor([[0.0], [0.1], [9.0], [5.0]]), 3)
+    [0, 2, 3]
+    """
+    if not len(features):
+        return []
+    deviation = features.double().std(0, correction=0)
+    scaled = features.double() / torch.where(deviation > 0, deviation, torch.ones_like(deviation))
+    chosen = [0]
+    nearest = (scaled - scaled[0]).square().sum(1)
+    while len(chosen) < min(num, len(features)):
+        nearest[chosen[-1]] = -1.0  # also where several rows are alike: each place is taken once
+        chosen.append(int(nearest.argmax()))
+        nearest = torch.minimum(nearest, (scaled - scaled[chosen[-1]]).square().sum(1))
+    return chosen

@@ -1,0 +1,251 @@
+"""What a file does: one input, named outputs, preprocessing inside, nothing that depends on batch mates.
+
+    classifier   images (N, H, W, C) uint8 -> probabilities (N, K), real_score (N,)
+    features     images (N, H, W, C) uint8 -> features (N, A), what feature matching compares
+    generator    latents (N, Z) float32    -> images (N, H, W, C) float32 in [0, 1]
+
+Images come as Pillow and NumPy give them, or as (N, C, H, W) with layout "nchw". They are divided by 255 inside. They
+are not resized: no two libraries resize alike, so a file that did would not see what the network was trained on.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from improved_gan.export.errors import ExportError
+from improved_gan.export.fuse import fused
+from improved_gan.networks.interface import Discriminator, Generator
+from improved_gan.techniques import MinibatchDiscrimination
+
+__all__ = ["HEADS", "LAYOUTS", "ExportSpec", "TensorSpec", "make_export_module"]
+
+HEADS = ("classifier", "generator", "features")
+LAYOUTS = ("nhwc", "nchw")
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """An input or output, as the model card says it. N in the shape is any number of rows."""
+
+    name: str
+    dtype: str
+    shape: tuple[str | int, ...]
+    meaning: str
+
+
+@dataclass(frozen=True)
+class ExportSpec:
+    """A network made ready for a file.
+
+    Attributes:
+        what: one of `HEADS`.
+        network: takes one tensor, returns a tuple of tensors.
+        source: the input.
+        outputs: in the order of the network's.
+        expected: the same outputs by our own, unfolded network.
+        draw: so many rows of input to check with.
+    """
+
+    what: str
+    network: nn.Module
+    source: TensorSpec
+    outputs: tuple[TensorSpec, ...]
+    expected: Callable[[Tensor], tuple[Tensor, ...]]
+    draw: Callable[[int], Tensor]
+
+
+class _Classifier(nn.Module):
+    def __init__(self, network: nn.Module, layout: str) -> None:
+        super().__init__()
+        self.network, self.layout = network, layout
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        logits = self.network(_unit(images, self.layout)).logits
+        return logits.softmax(1), torch.sigmoid(logits.logsumexp(1))
+
+
+class _Features(nn.Module):
+    def __init__(self, network: nn.Module, layout: str) -> None:
+        super().__init__()
+        self.network, self.layout = network, layout
+
+    def forward(self, images: Tensor) -> tuple[Tensor]:
+        return (self.network(_unit(images, self.layout)).features.flatten(1),)
+
+
+class _Unseen(nn.Module):
+    """In place of a minibatch layer above f(x): its output is not used, and tracing it would fix the batch size."""
+
+    def __init__(self, num_kernels: int) -> None:
+        super().__init__()
+        self.num_kernels = num_kernels
+
+    def forward(self, features: Tensor, *_: object) -> Tensor:
+        return F.pad(features, (0, self.num_kernels))
+
+    def compares_real_and_generated(self, real: Tensor, generated: Tensor) -> tuple[Tensor, Tensor]:
+        return F.pad(real, (0, 2 * self.num_kernels)), F.pad(generated, (0, 2 * self.num_kernels))
+
+
+def _without_minibatch(network: nn.Module) -> nn.Module:
+    for parent in list(network.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, MinibatchDiscrimination):
+                setattr(parent, name, _Unseen(child.weight.shape[1]))
+    return network
+
+
+class _Generator(nn.Module):
+    def __init__(self, network: nn.Module, layout: str) -> None:
+        super().__init__()
+        self.network, self.layout = network, layout
+
+    def forward(self, latents: Tensor) -> tuple[Tensor]:
+        images = self.network(latents)
+        return (images.permute(0, 2, 3, 1) if self.layout == "nhwc" else images,)
+
+
+def _unit(images: Tensor, layout: str) -> Tensor:
+    first = images.permute(0, 3, 1, 2) if layout == "nhwc" else images
+    return first.to(torch.float32) / 255
+
+
+def make_export_module(
+    what: str,
+    generator: Generator,
+    discriminator: Discriminator,
+    *,
+    image_shape: Sequence[int],
+    class_names: Sequence[str],
+    layout: str = "nhwc",
+) -> ExportSpec:
+    """Fold the network that `what` needs, and say what goes in and out.
+
+    Args:
+        what: one of `HEADS`.
+        generator: in evaluation mode, on the CPU.
+        discriminator: likewise.
+        image_shape: (C, H, W).
+        class_names: of the K classes.
+        layout: one of `LAYOUTS`.
+
+    Raises:
+        ExportError: an unknown name, a classifier without classes, or outputs that depend on the batch mates.
+    """
+    for value, known, name in ((what, HEADS, "--head"), (layout, LAYOUTS, "--layout")):
+        if value not in known:
+            raise ExportError(f"{name} must be one of {', '.join(known)}; got {value!r}")
+    channels, height, width = image_shape
+    shape = ("N", height, width, channels) if layout == "nhwc" else ("N", channels, height, width)
+    picture = TensorSpec(
+        "images", "uint8", shape, f"{'RGB' if channels == 3 else 'grayscale'}, 0 to 255, not normalized"
+    )
+    ways = {"classifier": _classifier, "features": _features, "generator": _generator}
+    made = ways[what](generator, discriminator, picture, class_names, layout)
+    _check_rows_stand_alone(made)
+    return made
+
+
+def _classifier(
+    generator: Generator, discriminator: Discriminator, picture: TensorSpec, class_names: Sequence[str], layout: str
+) -> ExportSpec:
+    @torch.no_grad()
+    def expected(images: Tensor) -> tuple[Tensor, ...]:
+        logits = discriminator(_pixels(images, layout)).logits.double()
+        if logits.dim() != 2 or logits.shape[1] != len(class_names) or len(class_names) < 2:
+            raise ExportError(
+                "this run's discriminator only tells real from generated, so there is no classifier to export: take "
+                "--head features or --head generator"
+            )
+        real = logits.exp().sum(1) / (1 + logits.exp().sum(1)) if logits.max() < 300 else logits.logsumexp(1).sigmoid()
+        return logits.softmax(1), real
+
+    outputs = (
+        TensorSpec("probabilities", "float32", ("N", len(class_names)), "of each class; their sum is 1"),
+        TensorSpec(
+            "real_score", "float32", ("N",), "D(x), the probability that the image is real rather than generated"
+        ),
+    )
+    network = _Classifier(fused(discriminator), layout)
+    return ExportSpec("classifier", network, picture, outputs, expected, _draw_images(generator, picture, layout))
+
+
+def _features(
+    generator: Generator, discriminator: Discriminator, picture: TensorSpec, class_names: Sequence[str], layout: str
+) -> ExportSpec:
+    @torch.no_grad()
+    def expected(images: Tensor) -> tuple[Tensor, ...]:
+        pixels = _pixels(images, layout)
+        twice = torch.cat([pixels, pixels])  # a two-sided minibatch layer above f(x) wants at least two
+        return (discriminator(twice).features.flatten(1)[: len(images)],)
+
+    draw = _draw_images(generator, picture, layout)
+    size = expected(draw(2))[0].shape[1]
+    outputs = (TensorSpec("features", "float32", ("N", size), "f(x), the layer that feature matching compares"),)
+    network = _Features(_without_minibatch(fused(discriminator)), layout)
+    return ExportSpec("features", network, picture, outputs, expected, draw)
+
+
+def _generator(
+    generator: Generator, discriminator: Discriminator, picture: TensorSpec, class_names: Sequence[str], layout: str
+) -> ExportSpec:
+    @torch.no_grad()
+    def expected(latents: Tensor) -> tuple[Tensor, ...]:
+        images = generator(latents)
+        return (images.movedim(1, 3) if layout == "nhwc" else images,)
+
+    source = torch.Generator().manual_seed(0)
+    latents = generator.draw_latents(1000, source=source)
+    into = TensorSpec("latents", "float32", ("N", latents.shape[1]), _distribution(latents))
+    meaning = "in [0, 1]; round(255 x) are the pixels"
+    outputs = (TensorSpec("images", "float32", picture.shape, meaning),)
+
+    def draw(num: int) -> Tensor:
+        return generator.draw_latents(num, source=source)
+
+    return ExportSpec("generator", _Generator(fused(generator), layout), into, outputs, expected, draw)
+
+
+def _pixels(images: Tensor, layout: str) -> Tensor:
+    """What `data.to_float01` gives the network in training and in `classify`."""
+    return (images.movedim(3, 1) if layout == "nhwc" else images).to(torch.float32).div(255)
+
+
+def _draw_images(generator: Generator, picture: TensorSpec, layout: str) -> Callable[[int], Tensor]:
+    """Half noise, half what the generator makes: the second kind lies where the network was trained."""
+    source = torch.Generator().manual_seed(0)
+
+    @torch.no_grad()
+    def draw(num: int) -> Tensor:
+        shape = tuple(int(size) for size in picture.shape[1:])
+        noise = torch.randint(0, 256, (num, *shape), dtype=torch.uint8, generator=source)
+        made = generator(generator.draw_latents(num, source=source)).mul(255).round().clamp(0, 255).to(torch.uint8)
+        made = made.movedim(1, 3) if layout == "nhwc" else made
+        return torch.cat([made[: num - num // 2], noise[: num // 2]])
+
+    return draw
+
+
+def _distribution(latents: Tensor) -> str:
+    low, high, deviation = latents.min().item(), latents.max().item(), latents.std().item()
+    if math.isclose(deviation, (high - low) / math.sqrt(12), rel_tol=0.03):
+        return f"independent, uniform in [{round(low, 2) + 0:g}, {round(high, 2):g}]"
+    return f"independent, mean {latents.mean().item():.3g}, deviation {deviation:.3g}"
+
+
+def _check_rows_stand_alone(made: ExportSpec) -> None:
+    """Four images among others, among copies of themselves, and alone: what compares images differs in one of them."""
+    rows = made.draw(8)
+    among_others = made.expected(rows)
+    for batch in (torch.cat([rows[:4], rows[:4]]), rows[:4]):
+        for facts, here, there in zip(made.outputs, among_others, made.expected(batch), strict=True):
+            if (here[:4] - there[:4]).abs().max() > 1e-4 * max(1.0, here.abs().max().item()):
+                raise ExportError(
+                    f"{facts.name} of an image change with the other images of its batch (minibatch features, paper, "
+                    "section 3.2, compare them), so an exported file would give another answer in another batch: train "
+                    "the feature-matching form of the recipe for a classifier, or export --head features or generator"
+                )

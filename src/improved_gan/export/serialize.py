@@ -1,0 +1,130 @@
+"""From a portable network to a file (.pt2 of torch.export, or ONNX), and what the file answers."""
+
+import json
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from improved_gan.export.errors import needs_extra
+from improved_gan.export.export_module import ExportSpec
+from improved_gan.export.fuse import fold_graph
+
+__all__ = ["FORMATS", "captured", "run_onnx", "run_torch", "write_onnx", "write_torch"]
+
+FACTS = "improved_gan.json"  # in a .pt2, and as one property of an ONNX file
+_EXAMPLES = 3  # rows to trace with: 0 and 1 would be taken for fixed
+
+
+def captured(portable: ExportSpec) -> tuple[torch.export.ExportedProgram, int]:
+    """The network as a graph for any number of rows, and how many batch norms were folded into their layers."""
+    rows = portable.draw(_EXAMPLES)
+    with _quiet():
+        first = _export(portable.network, rows, portable.source.name)
+        graph = first.module(check_guards=False)
+        num_folded = fold_graph(graph)
+        return _export(graph, rows, portable.source.name), num_folded
+
+
+def _export(network: torch.nn.Module, rows: Tensor, name: str) -> torch.export.ExportedProgram:
+    with torch.no_grad():
+        return torch.export.export(network, (rows,), dynamic_shapes={name: {0: torch.export.Dim.DYNAMIC}})
+
+
+def write_torch(
+    program: torch.export.ExportedProgram, portable: ExportSpec, facts: Mapping[str, Any], path: Path
+) -> None:
+    """Write a .pt2: `torch.export.load(path).module()` runs it, without our package."""
+    with _quiet():
+        torch.export.save(program, path, extra_files={FACTS: json.dumps(dict(facts))})
+
+
+def run_torch(path: Path) -> Callable[[Tensor], tuple[Tensor, ...]]:
+    """What a .pt2 answers."""
+    with _quiet():
+        module = torch.export.load(path).module()
+
+    def run(rows: Tensor) -> tuple[Tensor, ...]:
+        with torch.no_grad():
+            return tuple(module(rows))
+
+    return run
+
+
+def write_onnx(
+    program: torch.export.ExportedProgram, portable: ExportSpec, facts: Mapping[str, Any], path: Path
+) -> None:
+    """Write an ONNX file with named input and outputs, `batch` rows, and the facts as properties.
+
+    Raises:
+        ExportError: onnx or onnxscript is not installed.
+    """
+    try:
+        import onnx
+        import onnxscript  # noqa: F401  (the exporter needs it, and would say so at length)
+    except ModuleNotFoundError as error:
+        raise needs_extra(error) from error
+    names = [one.name for one in portable.outputs]
+    with _quiet():
+        made = torch.onnx.export(
+            program, dynamo=True, input_names=[portable.source.name], output_names=names, verbose=False
+        )
+    assert made is not None
+    model = made.model_proto
+    _name_the_batch(model.graph)
+    model.producer_name, model.producer_version = "improved-gan", str(facts["versions"]["improved-gan"])
+    onnx.helper.set_model_props(model, {key: json.dumps(value) for key, value in facts.items()})
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+
+
+def _name_the_batch(graph: Any) -> None:
+    """The exporter calls the number of rows s77 or so."""
+    symbol = graph.input[0].type.tensor_type.shape.dim[0].dim_param
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        for dimension in value.type.tensor_type.shape.dim:
+            if dimension.dim_param == symbol:
+                dimension.dim_param = "batch"
+
+
+def run_onnx(path: Path) -> Callable[[Tensor], tuple[Tensor, ...]]:
+    """What an ONNX file answers in onnxruntime, on the CPU.
+
+    Raises:
+        ExportError: onnxruntime is not installed.
+    """
+    try:
+        import onnxruntime
+    except ModuleNotFoundError as error:
+        raise needs_extra(error) from error
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+
+    def run(rows: Tensor) -> tuple[Tensor, ...]:
+        return tuple(torch.from_numpy(answer) for answer in session.run(None, {name: rows.numpy()}))
+
+    return run
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporters warn of their own parts, and of torchvision, which is not needed."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+FORMATS = {"onnx": (".onnx", write_onnx, run_onnx), "torch": (".pt2", write_torch, run_torch)}

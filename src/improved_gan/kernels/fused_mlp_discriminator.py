@@ -1,0 +1,142 @@
+"""The dense discriminator of the MNIST experiment in one differentiable operation, bfloat16 (paper, section 6.1).
+
+    u_0 = x + s_0 e,  h_l = relu(u_l W_l^T + b_l),  u_{l+1} = h_l + s_{l+1} e,  logits = u_L W_L^T + b_L,  W = g v/||v||
+
+e ~ N(0, 1) is drawn anew for each number. Written out by hand because little of a step's time is left when it is not
+matrix product: see docs/performance.md. The last, small layer is computed in float32. Differentiable once.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from improved_gan.kernels import dense_operations as operations
+from improved_gan.kernels.noise_pool import draw_slices
+
+__all__ = ["Layer", "NormalizedWeight", "noisy_stack", "normalized_weights"]
+
+
+class Layer(NamedTuple):
+    """A weight-normalized dense layer, float32."""
+
+    v: Tensor  # (B, A) direction
+    g: Tensor  # (B, 1) scale
+    bias: Tensor  # (B,)
+
+
+class NormalizedWeight(NamedTuple):
+    """The weight g v/||v|| ready for matrix products, bfloat16."""
+
+    weight: Tensor  # (B, A)
+    norm: Tensor  # (B,) ||v||, float32
+
+
+@torch.no_grad()
+def normalized_weights(layers: Sequence[Layer]) -> list[NormalizedWeight]:
+    """The weights of the hidden layers as they are now; may be kept for as long as no parameter changes."""
+    return [NormalizedWeight(*operations.normalize(layer.v, layer.g)) for layer in layers[:-1]]
+
+
+def noisy_stack(
+    values: Tensor,
+    layers: Sequence[Layer],
+    noises: Sequence[float],
+    weights: Sequence[NormalizedWeight] | None = None,
+    num_constant: int = 0,
+) -> tuple[Tensor, Tensor]:
+    """Logits and last hidden layer of a batch, with noise.
+
+    Args:
+        values: (N, A) the input, any float dtype.
+        layers: the hidden layers and the output layer.
+        noises: the noise's deviation before each layer.
+        weights: of the hidden layers, from `normalized_weights`; None computes them.
+        num_constant: the first rows whose results are constants: no gradient goes through them, to inputs or layers.
+
+    Returns:
+        (N, K) logits in float32 and (N, B) features in bfloat16, before their noise.
+
+    Source: paper, section 6.1, and the released MNIST experiment.
+    """
+    ready = normalized_weights(layers) if weights is None else weights
+    parameters = [tensor for layer in layers for tensor in layer]
+    with torch.autocast(values.device.type, enabled=False):  # it casts for itself
+        result: tuple[Tensor, Tensor] = _NoisyStack.apply(values, list(noises), list(ready), num_constant, *parameters)  # type: ignore[no-untyped-call]
+    return result
+
+
+class _NoisyStack(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        values: Tensor,
+        noises: list[float],
+        weights: list[NormalizedWeight],
+        num_constant: int,
+        *parameters: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        layers = [Layer(*parameters[i : i + 3]) for i in range(0, len(parameters), 3)]
+        sizes = [len(values) * layer.v.shape[1] for layer in layers]
+        slices = draw_slices(sizes, torch.bfloat16, values.device)
+        hidden, inputs = [], [operations.add_noise(values.to(torch.bfloat16).contiguous(), slices[0], noises[0])]
+        for layer, ready, noise, std in zip(layers, weights, slices[1:], noises[1:], strict=False):
+            active, noisy = operations.activate(F.linear(inputs[-1], ready.weight), layer.bias, noise, std)
+            hidden.append(active)
+            inputs.append(noisy)
+        last_input = inputs.pop().float()
+        last_weight, _ = _output_weight(layers[-1])
+        ctx.set_materialize_grads(False)
+        ctx.dtype, ctx.num_hidden, ctx.weights, ctx.num_constant = values.dtype, len(hidden), weights, num_constant
+        ctx.save_for_backward(*hidden, *inputs, last_input, *parameters)
+        return torch.addmm(layers[-1].bias, last_input, last_weight.t()), hidden[-1]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, logits_grad: Tensor | None, features_grad: Tensor | None) -> tuple[Any, ...]:
+        count, first = ctx.num_hidden, ctx.num_constant
+        saved = ctx.saved_tensors
+        *activations, last_input = (rows[first:] for rows in saved[: 2 * count + 1])
+        hidden, inputs, parameters = activations[:count], activations[count:], saved[2 * count + 1 :]
+        layers = [Layer(*parameters[i : i + 3]) for i in range(0, len(parameters), 3)]
+        needs_parameters = any(ctx.needs_input_grad[4:])
+        grads: list[Tensor | None] = [None] * len(parameters)
+        grad = None if features_grad is None else features_grad[first:].clone()
+        if logits_grad is not None:
+            logits_grad = logits_grad[first:]
+            weight, norm = _output_weight(layers[-1])
+            to_features = (logits_grad @ weight).to(torch.bfloat16)
+            grad = to_features if grad is None else grad.add_(to_features)
+            if needs_parameters:
+                grads[-3:] = _output_grads(logits_grad, last_input, layers[-1], norm)
+        for index in reversed(range(count)):
+            if grad is None:
+                break
+            if needs_parameters:
+                grad, across, bias_grad = operations.gate_and_turn(grad.contiguous(), hidden[index])
+                v, g, _ = layers[index]
+                norm = ctx.weights[index].norm
+                v_grad, g_grad = operations.through_normalization(across @ inputs[index], v, g, norm)
+                grads[3 * index : 3 * index + 3] = v_grad, g_grad, bias_grad
+            else:
+                grad = operations.gate(grad.contiguous(), hidden[index])
+            grad = grad @ ctx.weights[index].weight if index or ctx.needs_input_grad[0] else None
+        if grad is not None:
+            grad = F.pad(grad.to(ctx.dtype), (0, 0, first, 0))
+        return (grad, None, None, None, *grads)
+
+
+def _output_weight(layer: Layer) -> tuple[Tensor, Tensor]:
+    """The weight g v/||v|| (K, A) and ||v|| (K, 1), float32."""
+    norm = torch.linalg.vector_norm(layer.v, dim=1, keepdim=True)
+    return layer.v * (layer.g / norm), norm
+
+
+def _output_grads(logits_grad: Tensor, inputs: Tensor, layer: Layer, norm: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of v, g and the bias of the last layer."""
+    weight_grad, direction = logits_grad.t() @ inputs, layer.v / norm
+    g_grad = (weight_grad * direction).sum(1, keepdim=True)
+    return (weight_grad - direction * g_grad) * (layer.g / norm), g_grad, logits_grad.sum(0)

@@ -1,0 +1,123 @@
+"""The dense generator of the MNIST experiment in one differentiable operation, bfloat16 (paper, section 6.1).
+
+    h_{l+1} = softplus(batchnorm(h_l W_l^T) + b_l),  x = sigmoid(h_L W^T + b),  W = g v/||v|| in the last layer
+
+Batch norm has a shift and no scale. Matrix products take bfloat16 factors; batch norm, softplus and sigmoid are
+computed in float32: bfloat16 would round bright pixels to 1, where the sigmoid has no gradient. Differentiable once.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from improved_gan.kernels import dense_operations as operations
+from improved_gan.kernels.fused_mlp_discriminator import Layer, NormalizedWeight
+from improved_gan.kernels.recomputation import in_backward
+
+__all__ = ["BatchNormLayer", "CastWeights", "cast_weights", "softplus_stack"]
+
+_MOMENTUM = 0.1  # of the running statistics
+
+
+class BatchNormLayer(NamedTuple):
+    """A dense layer with batch norm, float32; the running statistics are updated in place."""
+
+    weight: Tensor  # (B, A)
+    shift: Tensor  # (B,)
+    running_mean: Tensor  # (B,)
+    running_var: Tensor  # (B,)
+
+
+class CastWeights(NamedTuple):
+    """All weights ready for matrix products, bfloat16."""
+
+    hidden: list[Tensor]  # each (B, A)
+    output: NormalizedWeight
+
+
+@torch.no_grad()
+def cast_weights(hidden: Sequence[BatchNormLayer], output: Layer) -> CastWeights:
+    """The weights as they are now; may be kept for as long as no parameter changes."""
+    return CastWeights(
+        [layer.weight.to(torch.bfloat16) for layer in hidden],
+        NormalizedWeight(*operations.normalize(output.v, output.g)),
+    )
+
+
+def softplus_stack(
+    latents: Tensor,
+    hidden: Sequence[BatchNormLayer],
+    output: Layer,
+    *,
+    eps: float,
+    weights: CastWeights | None = None,
+) -> Tensor:
+    """Pixels in [0, 1] from latents, with the statistics of this batch.
+
+    Args:
+        latents: (N, Z).
+        hidden: the softplus layers.
+        output: the last layer, weight-normalized.
+        eps: of the batch norm.
+        weights: from `cast_weights`; None computes them.
+
+    Returns:
+        (N, A) float32.
+
+    Source: paper, section 6.1, and the released MNIST experiment.
+    """
+    running = [(layer.running_mean, layer.running_var) for layer in hidden]
+    parameters = [tensor for layer in hidden for tensor in (layer.weight, layer.shift)]
+    ready = cast_weights(hidden, output) if weights is None else weights
+    with torch.autocast(latents.device.type, enabled=False):  # it casts for itself
+        result: Tensor = _SoftplusStack.apply(latents, running, eps, ready, *parameters, *output)  # type: ignore[no-untyped-call]
+    return result
+
+
+class _SoftplusStack(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        latents: Tensor,
+        running: list[tuple[Tensor, Tensor]],
+        eps: float,
+        weights: CastWeights,
+        *parameters: Tensor,
+    ) -> Tensor:
+        values, saved = latents.to(torch.bfloat16), []
+        momentum = 0.0 if in_backward() else _MOMENTUM  # a pass that is run again has moved the statistics already
+        for index, (running_mean, running_var) in enumerate(running):
+            weight, shift = weights.hidden[index], parameters[2 * index + 1]
+            products = F.linear(values, weight)
+            active, mean, inverse = operations.batch_norm_softplus(
+                products, shift, running_mean, running_var, momentum=momentum, eps=eps
+            )
+            saved += [values, weight, products, shift, mean, inverse]
+            values = active
+        v, g, bias = parameters[-3:]
+        weight, norm = weights.output
+        pixels = operations.bias_sigmoid(F.linear(values, weight), bias)
+        ctx.num_hidden, ctx.dtype = len(running), latents.dtype
+        ctx.save_for_backward(pixels, values, weight, norm, v, g, *saved)
+        return pixels
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, pixels_grad: Tensor) -> tuple[Any, ...]:
+        pixels, values, weight, norm, v, g, *saved = ctx.saved_tensors
+        grad, across, bias_grad = operations.through_sigmoid(pixels_grad.float(), pixels)
+        v_grad, g_grad = operations.through_normalization(across @ values, v, g, norm)
+        grads: list[Tensor] = [v_grad, g_grad, bias_grad]
+        for index in reversed(range(ctx.num_hidden)):
+            values, next_weight, products, shift, mean, inverse = saved[6 * index : 6 * index + 6]
+            grad, across, shift_grad = operations.through_batch_norm_softplus(
+                grad @ weight, products, shift, mean, inverse
+            )
+            weight = next_weight
+            grads = [(across @ values).float(), shift_grad, *grads]
+        latents_grad = (grad @ weight).to(ctx.dtype) if ctx.needs_input_grad[0] else None
+        return (latents_grad, None, None, None, *grads)

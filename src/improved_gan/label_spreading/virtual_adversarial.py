@@ -1,0 +1,194 @@
+"""Virtual adversarial training: the class probabilities may not change along the direction in which they change most.
+
+    d     ~ N(0, I), scaled to length xi
+    g     = gradient in d of KL(p(x) || p(x + d));  r = radius * g / ||g||
+    loss  = mean over x of KL(p(x) || p(x + r)), p(x) held fixed
+
+It needs no label, so that a classifier's boundary moves away from all images, labeled or not. `conditional_entropy`
+asks for sure answers, `marginal_entropy` keeps every class in use. Not in the paper: they stand here because the best
+results from few labels use them beside, or in place of, the game.
+
+Source: Miyato, Maeda, Koyama, Ishii, 2018, "Virtual adversarial training", equations 5-12 (one power iteration).
+Radii by the distance to a neighbor: Hu et al., 2017, "Learning discrete representations via information maximizing
+self-augmented training", section 3.1.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from improved_gan.distributed import global_mean
+from improved_gan.kernels.logits import class_logits
+from improved_gan.kernels.precision import precise
+
+__all__ = [
+    "conditional_entropy",
+    "marginal_entropy",
+    "prediction_kl",
+    "virtual_adversarial_direction",
+    "virtual_adversarial_loss",
+]
+
+
+def virtual_adversarial_direction(
+    logits_of: Callable[[Tensor], Tensor], images: Tensor, logits: Tensor, *, probe: float = 1.0
+) -> Tensor:
+    """For each image the unit vector along which its class probabilities change most, by one power iteration.
+
+    The parameters' gradients are left alone; freeze them meanwhile where their part of the work shall be spared.
+
+    Args:
+        logits_of: (N, A...) images -> (N, K) class logits.
+        images: (N, A...).
+        logits: (N, K) the classifier's logits at the images; a constant here.
+        probe: length of the random step from which the direction is found (xi), > 0.
+
+    Returns:
+        (N, A...) of length 1 for each image; zero where no direction changes anything.
+
+    Source: Miyato et al., 2018, equations 9-12.
+
+    >>> weight = torch.tensor([[3.0, 0.0], [-3.0, 0.0]])
+    >>> virtual_adversarial_direction(lambda x: x @ weight.T, torch.zeros(1, 2), torch.zeros(1, 2)).abs()
+    tensor([[1., 0.]])
+    """
+    start = (images + probe * _unit(torch.randn_like(images))).detach().requires_grad_(True)
+    with torch.enable_grad():
+        distance = _divergence(logits.detach(), logits_of(start)).sum()
+        (gradient,) = torch.autograd.grad(distance, start)
+    return _unit(gradient)
+
+
+def virtual_adversarial_loss(
+    logits_of: Callable[[Tensor], Tensor],
+    images: Tensor,
+    *,
+    radius: float | Tensor = 2.0,
+    probe: float = 1.0,
+    direction: Tensor | None = None,
+    logits: Tensor | None = None,
+) -> Tensor:
+    """How much the class probabilities change at the worst neighbor of each image.
+
+    Args:
+        logits_of: (N, A...) images -> (N, K) class logits.
+        images: (N, A...).
+        radius: length of the step, in units of the images; one number or (N,), >= 0.
+        probe: see `virtual_adversarial_direction`.
+        direction: (N, A...) unit vectors, where the caller has them.
+        logits: (N, K) at the images, where the caller has them.
+
+    Returns:
+        () in nats, >= 0; float32, or float64 where logits are.
+
+    Raises:
+        ValueError: a radius that is negative or of another shape, or no images.
+
+    Source: Miyato et al., 2018, equations 5-8.
+
+    >>> weight = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
+    >>> loss = virtual_adversarial_loss(lambda x: x @ weight.T, torch.zeros(3, 2), radius=1.0)
+    >>> round(loss.item(), 4)  # the step goes along the first axis: KL((1/2, 1/2) || softmax(1, -1)) = log cosh 1
+    0.4338
+    """
+    length = torch.as_tensor(radius, dtype=images.dtype, device=images.device)
+    if length.dim() > 1 or (length.dim() == 1 and len(length) != len(images)) or bool((length < 0).any()):
+        raise ValueError(f"radius must be a number >= 0 or ({len(images)},) of them; got {tuple(length.shape)}")
+    if logits is None:
+        with torch.no_grad():
+            logits = logits_of(images)
+    if direction is None:
+        direction = virtual_adversarial_direction(logits_of, images, logits, probe=probe)
+    length = length.reshape(-1, *[1] * (images.dim() - 1))
+    return _divergence(logits.detach(), logits_of(images + length * direction)).mean()
+
+
+def prediction_kl(logits: Tensor, others: Tensor) -> Tensor:
+    """The mean KL divergence between the class probabilities for images and those for other forms of them.
+
+    Args:
+        logits: (N, K) for the images; a constant here.
+        others: (N, K) for their other forms, such as `RandomElasticAffine` makes.
+
+    Returns:
+        () in nats, >= 0; float32, or float64 where logits are.
+
+    Raises:
+        ValueError: shapes that differ or are not (N, K), or an empty batch.
+
+    Source: Miyato et al., 2018, equation 5, with a given form in place of the worst one.
+
+    >>> prediction_kl(torch.zeros(1, 2), torch.zeros(1, 2))
+    tensor(0.)
+    """
+    return _divergence(logits.detach(), others).mean()
+
+
+def conditional_entropy(logits: Tensor) -> Tensor:
+    """The mean entropy of the class probabilities, in nats: small where every answer is sure.
+
+    Args:
+        logits: (N, K).
+
+    Returns:
+        () 0..log K; float32, or float64 where logits are.
+
+    Raises:
+        ValueError: logits of another shape, or an empty batch.
+
+    Source: Grandvalet and Bengio, 2005, equation 6.
+
+    >>> conditional_entropy(torch.zeros(1, 4)).exp()
+    tensor(4.)
+    """
+    logs = _checked(logits).log_softmax(1)
+    return -(logs.exp() * logs).sum(1).mean()
+
+
+def marginal_entropy(logits: Tensor) -> Tensor:
+    """The entropy of the mean class probabilities of a batch, in nats: large where no class is forgotten.
+
+    Where sure answers are asked for, a class may swallow another whose images look alike; this term, subtracted, says
+    no. It assumes classes of about the same size, and a batch of many images a class. The batch is that of all ranks.
+
+    Args:
+        logits: (N, K).
+
+    Returns:
+        () 0..log K; float32, or float64 where logits are.
+
+    Raises:
+        ValueError: logits of another shape, or an empty batch.
+
+    Source: Krause, Perona and Gomes, 2010, "Discriminative clustering by regularized information maximization",
+    equation 4; with virtual adversarial training, Hu et al., 2017.
+
+    >>> marginal_entropy(torch.tensor([[50.0, 0.0], [0.0, 50.0]])).exp()
+    tensor(2.)
+    """
+    mean = global_mean(_checked(logits).softmax(1))
+    entropy: Tensor = -torch.special.xlogy(mean, mean).sum()
+    return entropy
+
+
+def _divergence(logits: Tensor, others: Tensor) -> Tensor:
+    """(N,) KL between the distributions of two sets of logits."""
+    if logits.shape != others.shape:
+        raise ValueError(f"logits must come in pairs of one shape; got {tuple(logits.shape)}, {tuple(others.shape)}")
+    logs, other_logs = _checked(logits).log_softmax(1), _checked(others).log_softmax(1)
+    return (logs.exp() * (logs - other_logs)).sum(1)
+
+
+def _checked(logits: Tensor) -> Tensor:
+    """(N, K) logits with N >= 1, in float32 or better."""
+    if len(logits) == 0:
+        raise ValueError(f"the mean of an empty batch is undefined; got logits of shape {tuple(logits.shape)}")
+    return class_logits(logits, "logits")
+
+
+def _unit(vectors: Tensor) -> Tensor:
+    """Each row scaled to length 1; rows of zeros stay. In half precision a length would overflow, and 1e-12 be 0."""
+    lengths = precise(vectors).flatten(1).norm(dim=1).reshape(-1, *[1] * (vectors.dim() - 1))
+    units: Tensor = vectors / lengths.clamp_min(1e-12)
+    return units.to(vectors.dtype)

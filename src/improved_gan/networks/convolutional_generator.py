@@ -1,0 +1,177 @@
+"""The convolutional generator of the CIFAR-10 and SVHN experiments (paper, sections 6.2 and 6.3; released scripts).
+
+G at 32x32: z uniform in [0, 1]^100 - dense to 512x4x4 - 5x5 transposed convolutions of stride 2 to 256x8x8, 128x16x16
+and 3x32x32. Batch norm with a shift but no scale, then ReLU, before each of them: after the dense layer each of the
+8192 units is normalized by itself (over space too, what varies with z would drown in what varies with the place). The
+last layer has weight norm (scale learnt, start deviation 0.1) and tanh. Images come out in [0, 1] = (tanh + 1) / 2.
+
+`ReferenceGenerator` puts virtual batch normalization (section 3.5) in place of the batch norm.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any, Self, TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from improved_gan.kernels.random_source import source as random_source
+from improved_gan.networks.interface import Generator
+from improved_gan.techniques import ReferenceBatch, convert_virtual_batch_norm, data_dependent_init_, weight_norm
+
+__all__ = ["ConvolutionalGenerator", "ReferenceGenerator", "from_tanh", "upsampling"]
+
+_Norm = TypeVar("_Norm", nn.BatchNorm1d, nn.BatchNorm2d)
+
+
+class ConvolutionalGenerator(Generator):
+    """Images with pixels in [0, 1] from latents uniform in [0, 1].
+
+    Args:
+        image_shape: (C, H, W) of an image; H and W divisible by 2 for each width.
+        latent_size: Z.
+        widths: channels at each scale, from the smallest; every one is followed by a doubling of the image.
+        output_deviation: of the last layer before tanh at the start; 0.1 as released (gray images), 1 for short runs.
+
+    Raises:
+        ValueError: an image size that the doublings do not reach.
+
+    Shape: (N, Z) -> (N, C, H, W).
+
+    >>> generator = ConvolutionalGenerator((3, 32, 32), widths=(32, 16, 8))
+    >>> generator(generator.draw_latents(2)).shape
+    torch.Size([2, 3, 32, 32])
+    """
+
+    def __init__(
+        self,
+        image_shape: Sequence[int],
+        *,
+        latent_size: int = 100,
+        widths: Sequence[int] = (512, 256, 128),
+        output_deviation: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.output_deviation = output_deviation
+        self.latent_size, self.first = latent_size, (widths[0], *smallest(image_shape, len(widths)))
+        units = math.prod(self.first)
+        self.dense = nn.Linear(latent_size, units, bias=False)
+        self.dense_norm = _shift_only(nn.BatchNorm1d(units))
+        self.norms = nn.ModuleList(_shift_only(nn.BatchNorm2d(width)) for width in widths[1:])
+        self.upsamplings = nn.ModuleList(upsampling(before, after, bias=False) for before, after in pairwise(widths))
+        self.output = weight_norm(upsampling(widths[-1], image_shape[0], bias=True), scale=1.0)
+        nn.init.normal_(self.dense.weight, std=0.05)
+
+    def draw_latents(self, num: int, *, source: torch.Generator | None = None) -> Tensor:
+        """(num, Z) uniform in [0, 1], on the generator's device."""
+        device = self.dense.weight.device
+        if source is not None:  # a source of its own lives on the CPU, so that every device draws the same latents
+            return torch.rand(num, self.latent_size, generator=source).to(device)
+        return torch.rand(num, self.latent_size, generator=random_source(device), device=device)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """Make one image a latent vector."""
+        values = self.dense_norm(self.dense(latents)).reshape(-1, *self.first)
+        for layer, norm in zip(self.upsamplings, self.norms, strict=True):
+            values = norm(layer(F.relu(values)))
+        return from_tanh(self.output(F.relu(values)))
+
+    def init_from_data_(self, num: int) -> None:
+        """Scale and bias of the last layer from `num` latents."""
+        data_dependent_init_(self, self.draw_latents(num), std=self.output_deviation)
+
+
+class ReferenceGenerator(Generator):
+    """A generator whose batch norm is replaced by virtual batch normalization with a fixed reference of latents.
+
+    While training each pass takes the reference along, with gradient. In evaluation its statistics are kept, so an
+    image depends on its latent vector alone.
+
+    Args:
+        build: makes a generator with BatchNorm layers.
+        num_reference: size of the reference batch, drawn once, here.
+
+    Shape: (N, Z) -> (N, C, H, W).
+
+    Source: paper, section 3.5.
+
+    >>> generator = ReferenceGenerator(lambda: ConvolutionalGenerator((1, 8, 8), widths=(8,)), num_reference=4)
+    >>> generator(generator.draw_latents(2)).shape
+    torch.Size([2, 1, 8, 8])
+    """
+
+    def __init__(self, build: Callable[[], Generator], *, num_reference: int = 100) -> None:
+        super().__init__()
+        inner = build()
+        convert_virtual_batch_norm(inner)
+        self.body = ReferenceBatch(inner, inner.draw_latents(num_reference), rows_at_once=100)
+
+    def draw_latents(self, num: int, *, source: torch.Generator | None = None) -> Tensor:
+        """As the inner generator draws them."""
+        return self._inner.draw_latents(num, source=source)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """Make one image a latent vector."""
+        images: Tensor = self.body(latents)
+        return images
+
+    def init_from_data_(self, num: int) -> None:
+        """The reference takes the place of a batch: `num` is not needed. Every layer but the last is as it was."""
+        inner = self._inner
+        if isinstance(inner, ConvolutionalGenerator):
+            data_dependent_init_(self.body, self.body.reference, std=inner.output_deviation)
+
+    def train(self, mode: bool = True) -> Self:
+        """Evaluation begins with fresh reference statistics: optimizers may not mark what they change."""
+        super().train(mode)
+        if not mode:
+            self.body.refresh()
+        return self
+
+    @property
+    def _inner(self) -> Generator:
+        inner: Any = self.body.network
+        assert isinstance(inner, Generator)
+        return inner
+
+
+def upsampling(before: int, after: int, *, bias: bool, deviation: float = 0.05) -> nn.ConvTranspose2d:
+    """A 5x5 transposed convolution of stride 2 that doubles the image exactly; weights ~ N(0, deviation^2).
+
+    >>> upsampling(4, 2, bias=True)(torch.zeros(1, 4, 7, 7)).shape
+    torch.Size([1, 2, 14, 14])
+    """
+    layer = nn.ConvTranspose2d(before, after, 5, stride=2, padding=2, output_padding=1, bias=bias)
+    nn.init.normal_(layer.weight, std=deviation)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+def from_tanh(values: Tensor) -> Tensor:
+    """Tanh of the last layer's values, brought to [0, 1]; in float32, as autocast would round it coarsely."""
+    return 0.5 * (torch.tanh(values.to(torch.promote_types(values.dtype, torch.float32))) + 1)
+
+
+def smallest(image_shape: Sequence[int], num_doublings: int) -> tuple[int, int]:
+    """(H, W) of the first feature map.
+
+    Raises:
+        ValueError: the image is no multiple of what the doublings make.
+    """
+    factor = 2**num_doublings
+    if any(side % factor or side < factor for side in image_shape[1:]):
+        raise ValueError(
+            f"{num_doublings} doublings make sizes that are multiples of {factor}, but the image is "
+            f"{tuple(image_shape)}: give one width for each halving that the size allows"
+        )
+    height, width = (side // factor for side in image_shape[1:])
+    return height, width
+
+
+def _shift_only(norm: _Norm) -> _Norm:
+    """Batch norm with a shift but no scale, as released: the scale stays 1."""
+    norm.weight.requires_grad_(False)
+    return norm

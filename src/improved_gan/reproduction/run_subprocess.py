@@ -1,0 +1,138 @@
+"""One run in a process of its own: start it, wait, stop it when asked, keep what it said."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from improved_gan.reproduction.plan import Job
+from improved_gan.reproduction.provenance import record_start
+from improved_gan.reproduction.runs import read_status
+from improved_gan.training.checkpoints import write_atomically
+from improved_gan.training.run_folder import RunFolder
+
+__all__ = ["Outcome", "failed", "machine", "num_cores", "run_job"]
+
+PROGRAM = ("-m", "improved_gan.reproduction.subprocess_entry")
+_POLL = 0.1  # seconds
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: "done", "failed", "stopped" (saved, on request) or "busy" (another process trains there)."""
+
+    job: Job
+    how: str
+    message: str = ""
+
+
+def run_job(
+    job: Job, *, threads: int, device: str | None = None, n_iter_no_change: float = 0.0, stop: Callable[[], bool]
+) -> Outcome:
+    """Train one run to its end, from where its folder stands.
+
+    Its output goes to a file beside the run folder; a failure is kept there too, until it is tried again.
+
+    Args:
+        job: the run.
+        threads: CPU threads for it.
+        device: where it trains; None for what its options say.
+        n_iter_no_change: seconds to wait for another process that trains in the same folder.
+        stop: asked ten times a second; when it says yes, the run saves and ends.
+    """
+    deadline = time.monotonic() + n_iter_no_change
+    while any(RunFolder(one.folder).is_locked() for one in job.single()):
+        if stop():
+            return Outcome(job, "stopped")
+        if time.monotonic() >= deadline:
+            return Outcome(job, "busy")
+        time.sleep(_POLL)
+    if read_status(job).state == "done":
+        return Outcome(job, "done")
+    job.group.mkdir(parents=True, exist_ok=True)
+    made_on = machine(threads, device)
+    for one in job.single():
+        one.sidecar_path("failed.json").unlink(missing_ok=True)
+        if (run := read_status(one)).state != "done":  # several models in one: others may be done
+            noted = record_start(one.sidecar_path("machine.json"), made_on, begun=bool(run.report))
+            write_atomically(one.sidecar_path("machine.json"), json.dumps(noted, indent=1).encode(), durable=False)
+    with job.sidecar_path("log").open("ab") as said:
+        code = _wait(_start(job, threads, device, said.fileno()), stop)
+    return _outcome(job, code, stopped=stop())
+
+
+def failed(job: Job, message: str, *, code: int | None = None) -> Outcome:
+    """Keep beside the run folder why the run failed, so that the table says so until it is tried again.
+
+    Args:
+        job: the run.
+        message: the reason, in a line.
+        code: its process ended with; None where the fault was not the process's.
+    """
+    job.group.mkdir(parents=True, exist_ok=True)
+    write_atomically(job.sidecar_path("failed.json"), json.dumps({"code": code, "message": message}).encode())
+    return Outcome(job, "failed", message)
+
+
+def machine(threads: int, device: str | None) -> dict[str, str | int | None]:
+    """What a run was made on."""
+    return {"machine": _processor(), "cores": num_cores(), "threads": threads, "device": device}
+
+
+def _start(job: Job, threads: int, device: str | None, said: int) -> "subprocess.Popen[bytes]":
+    """A session of its own, so that Ctrl-C reaches only us; a pipe that ends with us."""
+    command = [sys.executable, *PROGRAM, *job.arguments(threads=threads, device=device)]
+    variables = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    environment = {**os.environ, **dict.fromkeys(variables, str(threads)), "NO_COLOR": "1"}
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=said, stderr=said, env=environment, start_new_session=True
+    )
+
+
+def _wait(process: "subprocess.Popen[bytes]", stop: Callable[[], bool]) -> int:
+    assert process.stdin is not None
+    try:
+        while process.poll() is None and not stop():
+            time.sleep(_POLL)
+    finally:
+        process.stdin.close()  # asks it to save and stop, where it still runs
+        code = process.wait()
+    return code
+
+
+def _outcome(job: Job, code: int, *, stopped: bool) -> Outcome:
+    if code == 0:
+        return Outcome(job, "done")
+    if stopped:
+        return Outcome(job, "stopped")
+    message = _last_words(job.sidecar_path("log"))
+    if "another process is training" in message:
+        return Outcome(job, "busy")
+    if code < 0:
+        message = f"ended by signal {-code} (out of memory?)"
+    return failed(job, message, code=code)
+
+
+def _last_words(log: Path) -> str:
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return lines[-1].strip().removeprefix("improved-gan: ") if lines else "no reason given"
+
+
+def _processor() -> str:
+    """The CPU's name, which `platform` does not know on Linux."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def num_cores() -> int:
+    """The CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

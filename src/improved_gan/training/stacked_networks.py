@@ -1,0 +1,119 @@
+"""The numbers of several models side by side in memory, and networks whose passes can be mapped over them."""
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils import parametrize
+from torch.nn.utils.parametrizations import _WeightNorm
+
+from improved_gan.techniques import WeightEMA
+
+__all__ = ["StackedNetwork", "TensorDict", "common_ema", "mappable"]
+
+TensorDict = dict[str, Tensor]
+
+
+class StackedNetwork:
+    """The numbers of all models' generators, or discriminators: name -> (E, ...)."""
+
+    optimizer: torch.optim.Adam
+
+    def __init__(self, kind: str, networks: Sequence[nn.Module]) -> None:
+        self.kind = kind
+        parameters = _stack([dict(network.named_parameters()) for network in networks])
+        learns = {name: one.requires_grad for name, one in networks[0].named_parameters()}
+        self.parameters = {f"{kind}.{name}": value.requires_grad_(learns[name]) for name, value in parameters.items()}
+        buffers = _stack([dict(network.named_buffers()) for network in networks])
+        self.buffers = {f"{kind}.{name}": value for name, value in buffers.items()}
+        self._stacked = dict(zip(map(id, networks[0].parameters()), self.parameters.values(), strict=True))
+
+    def learnt(self) -> list[Tensor]:
+        """Those that learn, in the order of the network."""
+        return [value for value in self.parameters.values() if value.requires_grad]
+
+    def take_optimizers(self, optimizers: Sequence[torch.optim.Optimizer]) -> None:
+        """One Adam over all models, with the moments that theirs have."""
+        first = optimizers[0]
+        assert isinstance(first, torch.optim.Adam)
+        groups = [
+            {**group, "params": [self._stacked[id(one)] for one in group["params"]]} for group in first.param_groups
+        ]
+        self.optimizer = torch.optim.Adam(groups, **first.defaults)
+        for places in zip(*map(_learnt, optimizers), strict=True):
+            moments = [_moments(optimizer, one) for optimizer, one in zip(optimizers, places, strict=True)]
+            stacked = _stack([{name: one[name] for name in ("exp_avg", "exp_avg_sq")} for one in moments])
+            self.optimizer.state[self._stacked[id(places[0])]] = {"step": moments[0]["step"].clone(), **stacked}
+
+    def unstack(self, optimizer: torch.optim.Optimizer) -> None:
+        """Tell one model's optimizer how many steps it has made."""
+        for own, stacked in zip(_learnt(optimizer), _learnt(self.optimizer), strict=True):
+            optimizer.state[own]["step"].copy_(self.optimizer.state[stacked]["step"])
+
+
+class _Normalized(nn.Module):
+    """The weight g v/||v|| in operations that can be mapped; PyTorch's own would run once a model."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, g: Tensor, v: Tensor) -> Tensor:
+        others = [axis for axis in range(v.dim()) if axis != self.dim]
+        return v * (g / v.square().sum(others, keepdim=True).sqrt())
+
+
+def mappable(network: nn.Module) -> Any:
+    """A copy to lend its structure: normalized weights in plain operations."""
+    result = copy.deepcopy(network)
+    for module in result.modules():
+        if isinstance(module, parametrize.ParametrizationList) and isinstance(module[0], _WeightNorm):
+            module[0] = _Normalized(module[0].dim)
+        if isinstance(module, _BatchNorm):
+            module.register_forward_pre_hook(_to_statistics)
+    return result
+
+
+def _to_statistics(norm: _BatchNorm, inputs: tuple[Tensor]) -> tuple[Tensor]:
+    """Batch norm takes no mixed precision when it is mapped."""
+    running = norm.running_mean
+    return inputs if running is None else (inputs[0].to(torch.promote_types(inputs[0].dtype, running.dtype)),)
+
+
+def _stack(models: Sequence[TensorDict]) -> TensorDict:
+    """(E, ...) tensors of all models' numbers, which become views of them."""
+    stacked = {name: torch.stack([model[name].detach() for model in models]) for name in models[0]}
+    for name, values in stacked.items():
+        for model, value in zip(models, values, strict=True):
+            model[name].data = value
+    return stacked
+
+
+def common_ema(averages: Sequence[WeightEMA], player: StackedNetwork) -> WeightEMA:
+    """One average that follows all models, with what theirs have so far."""
+    first = averages[0]
+    followed = nn.ParameterList(player.learnt())  # the same tensors
+    result = WeightEMA(followed, first.decay, variant=first.variant, every=first.every).to(first.num_updates.device)
+    names = [name for name, _ in first.named_buffers() if name != "num_updates"]
+    stacked = _stack([{name: average.get_buffer(name) for name in names} for average in averages])
+    for name, values in stacked.items():
+        result.get_buffer(name).data = values
+    result.num_updates.copy_(first.num_updates)
+    return result
+
+
+def _moments(optimizer: torch.optim.Optimizer, parameter: Tensor) -> TensorDict:
+    """Those of one parameter, also before the first step; the optimizer holds them from now on."""
+    state: TensorDict = optimizer.state[parameter]
+    if not state:
+        on_device = parameter.device if optimizer.defaults["fused"] or optimizer.defaults["capturable"] else "cpu"
+        state["step"] = torch.zeros((), dtype=torch.float32, device=on_device)
+        state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
+    return state
+
+
+def _learnt(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]

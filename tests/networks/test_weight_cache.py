@@ -1,0 +1,77 @@
+"""Weights computed once: by one network for itself, whatever other threads do."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import torch
+from torch import Tensor, nn
+
+from improved_gan.networks.weight_cache import weights_computed_once
+from improved_gan.techniques import weight_norm
+
+
+def network() -> nn.Sequential:
+    return nn.Sequential(nn.Sequential(weight_norm(nn.Linear(3, 4))), nn.ReLU(), weight_norm(nn.Linear(4, 2)))
+
+
+def test_each_is_computed_once_inside_and_anew_outside() -> None:
+    layers = network()
+    first = layers[0][0]
+    with weights_computed_once(layers):
+        kept = first.weight
+        assert first.weight is kept
+        assert layers[2].weight is layers[2].weight
+        with weights_computed_once(layers):
+            assert first.weight is kept
+        assert first.weight is kept
+    assert first.weight is not first.weight
+    with torch.no_grad():
+        first.parametrizations.weight.original0.mul_(2)
+    torch.testing.assert_close(first.weight, 2 * kept)
+    with weights_computed_once(layers):
+        torch.testing.assert_close(first.weight, 2 * kept)
+
+
+def test_gradients_of_several_passes_are_those_without_it() -> None:
+    layers, inputs = network(), torch.randn(5, 3)
+
+    def gradients() -> list[Tensor]:
+        return list(torch.autograd.grad((layers(inputs) + layers(2 * inputs)).sum(), list(layers.parameters())))
+
+    expected = gradients()
+    with weights_computed_once(layers):
+        kept = gradients()
+    for one, other in zip(kept, expected, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_an_error_inside_leaves_nothing_behind() -> None:
+    layers = network()
+    try:
+        with weights_computed_once(layers):
+            layers(torch.zeros(1, 7))
+    except RuntimeError:
+        pass
+    assert layers[2].weight is not layers[2].weight
+
+
+def test_a_thread_that_stays_inside_does_not_hold_the_weights_of_another() -> None:
+    ours, theirs, inside, done = network(), network(), Barrier(2), Barrier(2)
+
+    def stay() -> None:
+        with weights_computed_once(theirs):
+            inside.wait()
+            done.wait()
+
+    with ThreadPoolExecutor(1) as pool:
+        staying = pool.submit(stay)
+        inside.wait()
+        try:
+            with weights_computed_once(ours):
+                before = ours[2].weight.detach().clone()
+            with torch.no_grad():
+                ours[2].parametrizations.weight.original0.mul_(3)
+            torch.testing.assert_close(ours[2].weight, 3 * before)
+        finally:
+            done.wait()
+        staying.result()

@@ -1,0 +1,137 @@
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from improved_gan.techniques import WeightEMA
+
+
+def followed_by_hand(decay: float, variant: str, steps: int, every: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Our average after some random steps, and the weighted sum of the formula in float64."""
+    network = nn.Linear(3, 2).double()
+    average = WeightEMA(network, decay, variant=variant, every=every)
+    history = []
+    for _ in range(steps):
+        with torch.no_grad():
+            network.weight.add_(torch.randn_like(network.weight))
+        average.update()
+        history.append(network.weight.detach().numpy().copy())
+    history = history[every - 1 :: every]
+    weights = (1 - decay**every) * decay ** (every * np.arange(len(history)))[::-1]
+    total = 1.0 if variant == "released" else weights.sum()
+    expected = np.tensordot(weights / total, np.stack(history), 1)
+    return average.averaged(network).weight.detach().numpy(), expected
+
+
+@pytest.mark.parametrize("variant", ["corrected", "released"])
+@pytest.mark.parametrize(("decay", "steps"), [(0.0, 3), (0.9, 1), (0.9, 25), (0.9999, 10)])
+def test_agrees_with_the_weighted_sum(variant: str, decay: float, steps: int) -> None:
+    ours, expected = followed_by_hand(decay, variant, steps)
+    np.testing.assert_allclose(ours, expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("variant", ["corrected", "released"])
+@pytest.mark.parametrize(("every", "steps"), [(3, 3), (3, 20), (10, 25)])
+def test_every_few_steps(variant: str, every: int, steps: int) -> None:
+    ours, expected = followed_by_hand(0.9, variant, steps, every)
+    np.testing.assert_allclose(ours, expected, rtol=1e-10)
+
+
+def test_the_released_zero_start_leaves_61_percent_of_the_zero_after_5000_steps() -> None:
+    network = nn.Linear(1, 1, bias=False)
+    average = WeightEMA(network, 0.9999, variant="released")
+    for _ in range(5000):
+        average.update()
+    assert (average.averaged(network).weight / network.weight).item() == pytest.approx(1 - 0.607, abs=2e-3)
+
+
+def test_what_does_not_learn_is_taken_as_it_stands() -> None:
+    network = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    network[0].bias.requires_grad_(False)
+    average = WeightEMA(network, 0.5)
+    average.update()
+    with torch.no_grad():
+        network[0].bias.fill_(7.0)
+        network[1].running_mean.fill_(3.0)
+    copied = average.averaged(network)
+    assert copied[0].bias.eq(7).all()
+    assert copied[1].running_mean.eq(3).all()
+    assert copied is not network
+
+
+def test_state_dict_round_trip_and_deepcopy() -> None:
+    network = nn.Linear(3, 2)
+    average = WeightEMA(network, 0.9)
+    average.update()
+    again = WeightEMA(network, 0.9)
+    again.load_state_dict(average.state_dict())
+    both = copy.deepcopy(nn.ModuleDict({"network": network, "average": average}))
+    for one in (average, again, both["average"]):
+        with torch.no_grad():
+            followed = both["network"] if one is both["average"] else network
+            followed.weight.fill_(1.0)
+        one.update()
+    assert torch.equal(again.averaged(network).weight, average.averaged(network).weight)
+    assert torch.equal(both["average"].averaged(network).weight, average.averaged(network).weight)
+    assert len(list(average.parameters())) == 0
+
+
+def test_bad_use() -> None:
+    network = nn.Linear(2, 2)
+    with pytest.raises(ValueError, match="0 <= decay < 1; got 1"):
+        WeightEMA(network, 1.0)
+    with pytest.raises(ValueError, match="every must be at least 1; got 0"):
+        WeightEMA(network, every=0)
+    with pytest.raises(RuntimeError, match="at least 3 times; so far 0"):
+        WeightEMA(network, every=3).averaged(network)
+    with pytest.raises(ValueError, match="'corrected' or 'released'; got 'zero'"):
+        WeightEMA(network, variant="zero")
+    with pytest.raises(ValueError, match="nothing to average"):
+        WeightEMA(nn.ReLU())
+    average = WeightEMA(network)
+    with pytest.raises(RuntimeError, match="call update"):
+        average.averaged(network)
+    average.update()
+    with pytest.raises(ValueError, match="lacks averaged parameters"):
+        average.averaged(nn.Sequential(nn.Linear(2, 2)))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("moved", [True, False])
+def test_half_precision_parameters_are_averaged_in_float32(dtype: torch.dtype, moved: bool) -> None:
+    network = nn.Linear(4, 4)
+    average = WeightEMA(network, 0.9999) if moved else None
+    network.to(dtype)
+    average = average.to(dtype) if average is not None else WeightEMA(network, 0.9999)
+    nn.init.ones_(network.weight)
+    for _ in range(2000):
+        average.update()
+    assert average.average_0.dtype == torch.float32
+    averaged = average.averaged(network).weight
+    assert averaged.dtype == dtype
+    assert averaged.float().sub(1).abs().max() < 1e-3
+
+
+def test_a_move_to_double_precision_is_taken_and_one_to_another_device() -> None:
+    average = WeightEMA(nn.Linear(2, 2)).double()
+    assert average.average_0.dtype == torch.float64
+    assert average.half().average_0.dtype == torch.float64
+    moved = average.to("meta")
+    assert {buffer.device.type for buffer in moved.buffers()} == {"meta"}
+    assert moved.num_updates.dtype == torch.int64
+
+
+def test_swapped_arguments_are_answered_with_the_remedy() -> None:
+    network = nn.Linear(2, 2)
+    with pytest.raises(TypeError, match=r"WeightEMA\(network, 0\.9999\); got generator.*HistoricalAverage"):
+        WeightEMA(network.parameters())  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"takes the module, then decay.*got float"):
+        WeightEMA(0.999, network)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="decay must be a number"):
+        WeightEMA(network, network)  # type: ignore[arg-type]
+    average = WeightEMA(network)
+    average.update()
+    with pytest.raises(TypeError, match=r"averaged takes the module.*got generator"):
+        average.averaged(network.parameters())  # type: ignore[arg-type]

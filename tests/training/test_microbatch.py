@@ -1,0 +1,144 @@
+"""Passes of a few rows give the numbers of the whole batch, whatever the loss looks at."""
+
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from improved_gan import distributed
+from improved_gan.data import Batch
+from improved_gan.networks import DenseDiscriminator, DenseGenerator, Discriminator, DiscriminatorOutput, Generator
+from improved_gan.techniques import MinibatchDiscrimination, feature_matching_loss
+from improved_gan.training import Adversarial, Objective, Optimizers, SemiSupervised, train_step
+from improved_gan.training.microbatch import MicrobatchedGenerator, wrap_networks
+from tests.ranks import TwoRanks
+
+
+class RowGenerator(Generator):
+    """Rows are independent: no batch norm."""
+
+    is_batch_independent = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(5, 64)
+        self.largest_pass = 0
+
+    def draw_latents(self, num: int, *, source: torch.Generator | None = None) -> Tensor:
+        return torch.rand(num, 5, generator=source)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        self.largest_pass = max(self.largest_pass, len(latents))
+        return torch.sigmoid(self.layer(latents)).reshape(-1, 1, 8, 8)
+
+
+class Comparing(Discriminator):
+    is_batch_independent = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = MinibatchDiscrimination(64, 3, 2)
+
+    def forward(self, images: Tensor) -> DiscriminatorOutput:
+        features = self.layer(images.flatten(1))
+        return DiscriminatorOutput(features[:, 0], features)
+
+
+def batch(num: int = 12) -> Batch:
+    source = torch.Generator().manual_seed(3)
+    images = [torch.rand(num, 1, 8, 8, generator=source) for _ in range(3)]
+    return Batch(images[0], torch.arange(num) % 10, images[1], images[2])
+
+
+def stepped(objective: Objective, generator: Generator, noise: float = 0.0, **options: object) -> list[Tensor]:
+    """All parameters after two steps, and the terms."""
+    torch.manual_seed(1)
+    discriminator = DenseDiscriminator((1, 8, 8), 10, hidden=(20, 12), input_noise=noise, hidden_noise=noise)
+    optimizers = Optimizers(
+        *(
+            torch.optim.SGD([p for p in net.parameters() if p.requires_grad], lr=0.3)
+            for net in (discriminator, generator)
+        )
+    )
+    terms = {}
+    for step in range(2):
+        torch.manual_seed(step)
+        terms = train_step(generator, discriminator, objective, batch(), optimizers, **options)
+    return [*terms.values(), *(p.detach() for net in (generator, discriminator) for p in net.parameters())]
+
+
+OBJECTIVES = {
+    "means of features": SemiSupervised(generator_loss=partial(feature_matching_loss, variant="paper")),
+    "rows": Adversarial(),
+}
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("rows", [5, 12, 100])
+@pytest.mark.parametrize("kind", [RowGenerator, partial(DenseGenerator, (1, 8, 8), latent_size=5, hidden=(9,))])
+def test_a_few_rows_at_a_time_change_nothing(name: str, rows: int, kind: type[Generator]) -> None:
+    torch.manual_seed(8)
+    whole = kind()
+    torch.manual_seed(8)
+    parts = kind()
+    expected = stepped(OBJECTIVES[name], whole, generator_steps=2)
+    got = stepped(OBJECTIVES[name], parts, generator_steps=2, micro_batch=rows)
+    torch.testing.assert_close(got, expected)
+    if isinstance(parts, RowGenerator):
+        assert parts.largest_pass == min(rows, 12)
+
+
+def test_noise_is_the_same_in_the_pass_that_is_made_again() -> None:
+    """Else the gradient would be of another loss than the one that was reported: a finite difference tells."""
+    torch.manual_seed(0)
+    discriminator = DenseDiscriminator((1, 8, 8), 10, hidden=(20, 12)).double()
+    _, judge = wrap_networks(RowGenerator(), discriminator, 4)
+    images = torch.rand(10, 1, 8, 8, dtype=torch.float64, requires_grad=True)
+
+    def loss(values: Tensor) -> Tensor:
+        torch.manual_seed(7)
+        return judge(values).logits.square().mean()
+
+    assert torch.autograd.gradcheck(loss, images, fast_mode=True)
+
+
+def test_bfloat16_in_parts_stays_near() -> None:
+    torch.manual_seed(8)
+    whole, parts = RowGenerator(), RowGenerator()
+    parts.load_state_dict(whole.state_dict())
+    expected = stepped(Adversarial(), whole, precision=torch.bfloat16)
+    torch.testing.assert_close(
+        stepped(Adversarial(), parts, precision=torch.bfloat16, micro_batch=5), expected, atol=0.02, rtol=0.05
+    )
+
+
+def test_a_discriminator_that_compares_rows_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"Comparing depend on the whole batch.*5 rows at a time.*micro_batch 0"):
+        wrap_networks(RowGenerator(), Comparing(), 5)
+    assert wrap_networks(RowGenerator(), judge := Comparing(), 0)[1] is judge
+
+
+def test_several_turns_of_the_generator_are_several_steps() -> None:
+    def moved(turns: int) -> float:
+        torch.manual_seed(8)
+        generator = RowGenerator()
+        before = generator.layer.weight.detach().clone()
+        stepped(Adversarial(), generator, generator_steps=turns)
+        return (generator.layer.weight.detach() - before).norm().item()
+
+    assert moved(3) > 2 * moved(1) > 0
+
+
+def drawn() -> tuple[Tensor, Tensor]:
+    """This rank's latents, and its next random numbers."""
+    torch.manual_seed(4 + distributed.rank())
+    return MicrobatchedGenerator(RowGenerator(), 0).draw_latents(3), torch.rand(3)
+
+
+def test_ranks_share_the_latents_that_one_process_draws(two_ranks: TwoRanks) -> None:
+    (first, noise), (second, other) = two_ranks(drawn)
+    torch.manual_seed(4)
+    RowGenerator()  # takes its start from the same stream
+    assert torch.equal(torch.cat([first, second]), torch.rand(6, 5))
+    assert not torch.equal(noise, other)

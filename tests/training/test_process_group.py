@@ -1,0 +1,237 @@
+"""A run in two processes: the golden log of one, ends of all kinds, and checkpoints that move between numbers."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from rich.console import Console
+
+from improved_gan import distributed
+from improved_gan.commands.train import TrainOptions, train_recipe
+from improved_gan.networks import ConvolutionalDiscriminator, ConvolutionalGenerator
+from improved_gan.recipes import digits
+from improved_gan.recipes.experiment import Experiment
+from improved_gan.techniques import MinibatchDiscrimination
+from improved_gan.training import Adversarial
+from improved_gan.training.errors import RankLostError
+from improved_gan.training.process_group import ProcessGroup, init_process_group, local_device
+from improved_gan.training.run_folder import RunFolder
+from improved_gan.training.state import seed_rank
+from tests.golden.recipes import golden_recipe
+from tests.golden.test_steps import differences, kept_log, run
+from tests.ranks import TwoRanks
+
+
+def test_two_ranks_make_the_golden_log_of_one_process(two_ranks: TwoRanks, tmp_path: Path) -> None:
+    """Batches, latents, data-dependent start, batch norm, feature means, both losses, averaging and evaluation."""
+    kept = kept_log("golden")
+    logs = two_ranks(run, golden_recipe(), tmp_path / "run")
+    for log in logs:  # rank 0 wrote it, both read it
+        found = differences(log, kept)
+        assert not found, "\n".join(found[:10])
+    assert len(list((tmp_path / "run" / "tensorboard").iterdir())) == 1
+
+
+def test_two_ranks_train_convolutions_with_minibatch_features_as_one_process(
+    two_ranks: TwoRanks, tmp_path: Path
+) -> None:
+    recipe = replace(
+        golden_recipe(),
+        # Not the gray start: of images all but equal, rounding decides the sign of a distance's gradient.
+        generator=partial(
+            ConvolutionalGenerator, image_shape=(1, 8, 8), latent_size=5, widths=(6,), output_deviation=1.0
+        ),
+        discriminator=partial(
+            ConvolutionalDiscriminator,
+            image_shape=(1, 8, 8),
+            num_classes=10,
+            widths=(6,),
+            input_dropout=0.0,
+            hidden_dropout=0.0,
+            minibatch=partial(MinibatchDiscrimination, num_kernels=5, kernel_dim=3, variant="released"),
+        ),
+        objective=Adversarial(supervised_weight=1.0),
+        epochs=3,
+    )
+    one = [losses(line) for line in run(recipe, tmp_path / "one")]
+    assert len(one) == 3
+    for log in two_ranks(run, recipe, tmp_path / "two"):
+        for ours, theirs in zip(log, one, strict=True):
+            assert losses(ours) == pytest.approx(theirs, rel=1e-4)
+
+
+def losses(line: dict[str, Any]) -> dict[str, float]:
+    """What is learnt from."""
+    names = ("discriminator/supervised", "discriminator/adversarial", "generator/adversarial")
+    return {name: line[name] for name in names}
+
+
+def trained(folder: Path, epochs: int) -> tuple[str, dict[str, torch.Tensor]]:
+    """The digits with noise; what was shown, and this rank's final state without the time it took."""
+    from tests.training.test_loop import without_time
+
+    screen = io.StringIO()
+    console = Console(file=screen, width=200, quiet=distributed.rank() > 0)
+    recipe = replace(digits(), epochs=epochs, lr_decay_fraction=0.0, ema_decay=0.9, report_every=1, sample_every=2)
+    states: list[Any] = []
+    original = Experiment.start
+
+    def start(self: Experiment, **options: Any) -> Any:
+        states.append(original(self, **options))
+        return states[-1]
+
+    Experiment.start = start  # type: ignore[method-assign]
+    try:
+        train_recipe(recipe, TrainOptions("digits", out=folder, device="cpu", threads=1), console)
+    finally:
+        Experiment.start = original  # type: ignore[method-assign]
+    return screen.getvalue(), without_time(states[0].tensors())
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_checkpoints_move_between_numbers_of_processes(two_ranks: TwoRanks, tmp_path: Path) -> None:
+    (_, whole), (silent, other) = two_ranks(trained, tmp_path / "whole", 2)
+    assert silent == ""
+    assert same(whole, other)
+    assert not torch.equal(whole["random.cpu"], whole["random.cpu.1"])
+    two_ranks(trained, tmp_path / "run", 1)
+    (text, continued), _ = two_ranks(trained, tmp_path / "run", 2)
+    assert "continuing at step 12" in text
+    assert same(continued, whole)  # bit for bit with as many processes
+    text, alone = trained(tmp_path / "run", 3)
+    assert "continuing at step 24" in text
+    assert "random.cpu.1" not in alone
+    (text, again), _ = two_ranks(trained, tmp_path / "run", 4)
+    assert "continuing at step 36" in text
+    assert not torch.equal(again["random.cpu"], again["random.cpu.1"])
+    assert [line["epoch"] for line in RunFolder(tmp_path / "run").read_log()] == [1, 2, 3, 4]
+
+
+def waited_for(seconds: float) -> tuple[dict[str, float] | None, bool]:
+    """What a rank gets from work on rank 0 that takes longer than a message of the whole group may."""
+    processes = ProcessGroup()
+    nothing = processes.on_rank0(None)
+
+    def work(value: str) -> dict[str, float]:
+        assert distributed.rank() == 0
+        time.sleep(seconds)
+        return {value: 1.0}
+
+    score = processes.on_rank0(work if distributed.rank() == 0 else None)
+    group = torch.distributed.GroupMember.WORLD._get_backend(torch.device("cpu"))
+    assert score is not None
+    group._set_default_timeout(timedelta(seconds=seconds / 4))
+    try:
+        with distributed.single_process():
+            result = score("a")
+    finally:
+        group._set_default_timeout(timedelta(minutes=10))
+    processes.barrier()
+    return result, nothing is None
+
+
+def test_long_work_of_rank_0_is_waited_for(two_ranks: TwoRanks) -> None:
+    assert two_ranks(waited_for, 2.0) == [({"a": 1.0}, True), ({}, True)]
+
+
+def numbers() -> torch.Tensor:
+    seed_rank(torch.get_rng_state())
+    return torch.randn(20_000)
+
+
+def test_noise_of_two_ranks_is_independent(two_ranks: TwoRanks) -> None:
+    first, second = two_ranks(numbers)
+    torch.manual_seed(0)
+    assert torch.equal(first, torch.randn(20_000))  # rank 0 goes on with the stream of one process
+    for shift in range(3):
+        correlation = torch.corrcoef(torch.stack([first[shift:], second[: 20_000 - shift]]))[0, 1]
+        assert abs(correlation) < 5 / 20_000**0.5
+
+
+def test_alone_nothing_is_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    with init_process_group() as processes:
+        assert processes.local_rank0_first(lambda: 3) == 3
+        assert processes.broadcast_from_rank0({"a": 1}) == {"a": 1}
+        assert processes.is_first_to_report()
+        processes.barrier()
+    assert local_device("cpu") == "cpu"
+    with pytest.raises(ZeroDivisionError), init_process_group():
+        raise ZeroDivisionError
+    assert RankLostError("lost").args == ("lost",)
+    assert ProcessGroup().is_first_to_report()
+
+
+def launch(out: Path, *options: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += ["-m", "improved_gan", "train", "digits", "--device", "cpu", "--save-every", "0.3", "--out", str(out)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [*command, *options], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def ours(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.startswith("improved-gan: ")]
+
+
+def wait_for_checkpoint(process: subprocess.Popen[str], out: Path) -> None:
+    while process.poll() is None and not any(out.glob("checkpoints/*.safetensors")):
+        time.sleep(0.05)
+
+
+def workers(process: subprocess.Popen[str]) -> list[int]:
+    """The processes that torchrun started, in order of rank."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+
+    def number(pid: str) -> int:
+        entries = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        return int(dict(entry.partition(b"=")[::2] for entry in entries).get(b"RANK", b"-1"))
+
+    return [int(pid) for pid in sorted(children, key=number) if number(pid) >= 0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", ["sigterm", "kill 0", "kill 1"])
+def test_it_ends_together_with_one_message_and_can_go_on(tmp_path: Path, end: str) -> None:
+    out = tmp_path / "run"
+    process = launch(out, "--epochs", "2000")
+    wait_for_checkpoint(process, out)
+    assert process.poll() is None, process.communicate()
+    if end == "sigterm":
+        process.send_signal(signal.SIGTERM)
+    else:
+        os.kill(workers(process)[int(end[-1])], signal.SIGKILL)
+    _, errors = process.communicate(timeout=250)
+    assert process.returncode != 0
+    message = "stopped at step" if end == "sigterm" else "another of the 2 processes was killed"
+    assert len(ours(errors)) == 1, errors
+    assert message in ours(errors)[0]
+    assert ours(errors)[0].count("run the same command to go on") == 1
+    command = [sys.executable, "-m", "improved_gan", "train", "digits", "--device", "cpu", "--epochs", "2000"]
+    again = subprocess.run([*command, "--out", str(out), "--dry-run"], capture_output=True, text=True, check=True)
+    assert "nothing was trained" in again.stdout
+    assert RunFolder(out).recipe()["settings"]["epochs"] == 2000
+
+
+@pytest.mark.slow
+def test_bad_input_is_told_once_and_writes_nothing(tmp_path: Path) -> None:
+    process = launch(tmp_path / "run", "--labels", "25")
+    _, errors = process.communicate(timeout=250)
+    assert process.returncode != 0
+    assert len(ours(errors)) == 1
+    assert "25 labels cannot be shared evenly" in ours(errors)[0]
+    assert not (tmp_path / "run").exists()

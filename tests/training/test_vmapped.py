@@ -1,0 +1,241 @@
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from improved_gan.data import Batch
+from improved_gan.networks import (
+    ConvolutionalDiscriminator,
+    ConvolutionalGenerator,
+    DenseDiscriminator,
+    DenseGenerator,
+    Discriminator,
+    Generator,
+)
+from improved_gan.techniques import MinibatchDiscrimination, WeightEMA, feature_matching_loss
+from improved_gan.training import Objective, Optimizers, SemiSupervised, SupervisedBaseline, train_step
+from improved_gan.training.schedule import Schedule
+from improved_gan.training.state import TrainingState
+from improved_gan.training.vmapped import VmappedTraining, step_all, vmap_incompatibility
+
+NUM, ROWS = 3, 12
+SCHEDULE = Schedule(epochs=2, learning_rate=0.01, lr_decay_fraction=0.5)
+Pair = Callable[[], tuple[Generator, Discriminator]]
+
+
+class Told:
+    """Latents that are told in advance, as a buffer, so that a model alone can be given the same."""
+
+    def draw_latents(self: Any, num: int, *, source: torch.Generator | None = None) -> Tensor:
+        latents: Tensor = self.latents
+        return latents[:num]
+
+
+class DenseTold(Told, DenseGenerator):
+    pass
+
+
+class ConvolutionalTold(Told, ConvolutionalGenerator):
+    pass
+
+
+def dense() -> tuple[Generator, Discriminator]:
+    generator = DenseTold((1, 8, 8), latent_size=5, hidden=(16, 12))
+    return generator, DenseDiscriminator((1, 8, 8), 4, hidden=(20, 10), input_noise=0, hidden_noise=0)
+
+
+def convolutional() -> tuple[Generator, Discriminator]:
+    generator = ConvolutionalTold((1, 8, 8), latent_size=5, widths=(6, 4))
+    settings = {"widths": (5,), "input_dropout": 0.0, "hidden_dropout": 0.0}
+    return generator, ConvolutionalDiscriminator((1, 8, 8), 4, **settings)
+
+
+def noisy() -> tuple[Generator, Discriminator]:
+    generator = DenseGenerator((1, 8, 8), latent_size=5, hidden=(16,))
+    return generator, DenseDiscriminator((1, 8, 8), 4, hidden=(20, 10))
+
+
+def dropping() -> tuple[Generator, Discriminator]:
+    return ConvolutionalGenerator((1, 8, 8), latent_size=5, widths=(6, 4)), ConvolutionalDiscriminator(
+        (1, 8, 8), 4, widths=(5,)
+    )
+
+
+def state(pair: Pair, seed: int, dtype: torch.dtype = torch.float64) -> TrainingState:
+    torch.manual_seed(seed)
+    generator, discriminator = pair()
+    discriminator.init_from_data_(torch.rand(50, 1, 8, 8))
+    generator.register_buffer("latents", torch.rand(ROWS, 5))
+    for network in (generator, discriminator):
+        network.to(dtype).train()
+    adams = [
+        torch.optim.Adam([p for p in network.parameters() if p.requires_grad], lr=1.0, betas=(0.5, 0.999), fused=True)
+        for network in (discriminator, generator)
+    ]
+    for group in adams[0].param_groups:
+        group["lr_scale"] = 0.5
+    return TrainingState(generator, discriminator, Optimizers(*adams), WeightEMA(discriminator, 0.9, every=2))
+
+
+def batch(seed: int, *, guessed: bool = False, dtype: torch.dtype = torch.float64) -> Batch:
+    random = torch.Generator().manual_seed(seed)
+    images = [torch.rand(ROWS, 1, 8, 8, generator=random).to(dtype) for _ in range(4)]
+    labels = torch.randint(4, (2, ROWS), generator=random)
+    result = Batch(images[0], labels[0], images[1], images[2])
+    return replace(result, pseudo_labeled_images=images[3][:5], pseudo_labels=labels[1][:5]) if guessed else result
+
+
+class Source:
+    """Two epochs of three batches, other ones for each model."""
+
+    steps_per_epoch = 3
+
+    def __init__(self, model: int, **settings: Any) -> None:
+        self.model, self.settings = model, settings
+
+    def epoch(self, epoch: int, *, first_step: int = 0) -> Any:
+        for step in range(first_step, self.steps_per_epoch):
+            yield batch(100 * self.model + 10 * epoch + step, **self.settings)
+
+
+def train_alone(one: TrainingState, source: Source, objective: Objective, *, turns: int = 1) -> None:
+    """The referee: the step of one model, whose parts have referees of their own."""
+    for epoch in range(one.step // source.steps_per_epoch, SCHEDULE.epochs):
+        for optimizer in (one.optimizers.discriminator, one.optimizers.generator):
+            for group in optimizer.param_groups:
+                group["lr"] = SCHEDULE.rate(epoch) * group.get("lr_scale", 1.0)
+        for images in source.epoch(epoch, first_step=one.step % source.steps_per_epoch):
+            one.add(
+                train_step(one.generator, one.discriminator, objective, images, one.optimizers, generator_steps=turns)
+            )
+            one.average.update()
+
+
+def train_vmapped(
+    states: list[TrainingState], sources: list[Source], objective: Objective, **settings: Any
+) -> VmappedTraining:
+    schedule = replace(SCHEDULE, **settings)
+    together = VmappedTraining(states, objective, schedule)
+    for _ in step_all(together, sources, schedule):
+        pass
+    together.unstack()
+    return together
+
+
+def check_same(a: TrainingState, b: TrainingState) -> None:
+    ours, theirs = a.tensors(), b.tensors()
+    assert not theirs.keys() - ours.keys()
+    assert not any(ours[name].any() for name in ours.keys() - theirs.keys())  # moments of a player that rests
+    for name in theirs.keys() - {"random.cpu", "progress.seconds"}:
+        torch.testing.assert_close(
+            ours[name], theirs[name], rtol=1e-6, atol=1e-8, msg=lambda text, name=name: name + text
+        )
+
+
+@pytest.mark.parametrize("pseudo_label", [False, True])
+@pytest.mark.parametrize("turns", [1, 2])
+@pytest.mark.parametrize("pair", [dense, convolutional])
+def test_every_model_learns_what_it_learns_alone(pair: Pair, turns: int, guessed: bool) -> None:
+    objective = SemiSupervised()
+    sources = [Source(model, guessed=guessed) for model in range(NUM)]
+    states, alone = ([state(pair, seed) for seed in range(NUM)] for _ in range(2))
+    for one, source in zip(alone, sources, strict=True):
+        train_alone(one, source, objective, turns=turns)
+    train_vmapped(states, sources, objective, generator_steps=turns)
+    for one, other in zip(states, alone, strict=True):
+        check_same(one, other)
+        assert one.pop_means() == pytest.approx(other.pop_means(), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        SupervisedBaseline(),
+        SemiSupervised(generator_loss=lambda a, b: feature_matching_loss(a, b, variant="released-cifar10")),
+    ],
+)
+def test_other_games(objective: Objective) -> None:
+    states, alone = ([state(dense, seed) for seed in range(2)] for _ in range(2))
+    for model, one in enumerate(alone):
+        train_alone(one, Source(model), objective)
+    train_vmapped(states, [Source(0), Source(1)], objective)
+    for one, other in zip(states, alone, strict=True):
+        check_same(one, other)
+
+
+def test_goes_on_from_a_checkpoint_together_and_apart() -> None:
+    """Three steps alone, then three together, then a checkpoint that a model alone can load."""
+    straight = [state(dense, seed) for seed in range(2)]
+    stopped = [state(dense, seed) for seed in range(2)]
+    for model, (one, other) in enumerate(zip(straight, stopped, strict=True)):
+        train_alone(one, Source(model), SemiSupervised())
+        source = Source(model)
+        for images in source.epoch(0):
+            for optimizer in (other.optimizers.discriminator, other.optimizers.generator):
+                for group in optimizer.param_groups:
+                    group["lr"] = SCHEDULE.rate(0) * group.get("lr_scale", 1.0)
+            other.add(train_step(other.generator, other.discriminator, SemiSupervised(), images, other.optimizers))
+            other.average.update()
+    loaded = [state(dense, 10 + seed) for seed in range(2)]
+    for one, other in zip(loaded, stopped, strict=True):
+        one.load(other.tensors())
+    train_vmapped(loaded, [Source(0), Source(1)], SemiSupervised())
+    again = state(dense, 20)
+    again.load(loaded[1].tensors())
+    for one, other in zip((loaded[0], again), straight, strict=True):
+        check_same(one, other)
+
+
+def test_the_states_hold_the_newest_weights_between_share_outs() -> None:
+    states = [state(dense, seed) for seed in range(2)]
+    together = VmappedTraining(states, SemiSupervised(), SCHEDULE)
+    before = [one.discriminator.state_dict()["output.bias"].clone() for one in states]
+    together.step([batch(0), batch(1)])
+    assert all(
+        not torch.equal(one.discriminator.state_dict()["output.bias"], old)
+        for one, old in zip(states, before, strict=True)
+    )
+    assert [one.step for one in states] == [0, 0]
+    assert together.step_number == 1
+    together.unstack()
+    assert [one.step for one in states] == [1, 1]
+    assert together.step_number == 1
+    assert states[0].seconds == states[1].seconds > 0
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("pair", [noisy, dropping])
+def test_equal_models_draw_noise_of_their_own(pair: Pair, precision: torch.dtype) -> None:
+    states = [state(pair, 1, torch.float32) for _ in range(2)]
+    together = VmappedTraining(states, SemiSupervised(), replace(SCHEDULE, precision=precision))
+    together.set_lr(0.01)
+    together.step([batch(0, dtype=torch.float32)] * 2)
+    together.unstack()
+    first, second = (one.pop_means() for one in states)
+    assert first["discriminator/supervised"] == pytest.approx(second["discriminator/supervised"], rel=0.5)
+    assert first["discriminator/supervised"] != second["discriminator/supervised"]
+    weights = [one.tensors() for one in states]
+    moved = [name for name in weights[0] if name.startswith("generator.") and "weight" in name and "norm" not in name]
+    assert all(weights[0][name].isfinite().all() for name in moved)
+    assert any(not torch.equal(weights[0][name], weights[1][name]) for name in moved)
+
+
+def test_says_why_models_must_be_trained_apart() -> None:
+    assert vmap_incompatibility([state(dense, 1), state(dense, 2)], SemiSupervised(), SCHEDULE) == ""
+    further = state(dense, 1)
+    further.step = 1
+    assert "different steps" in vmap_incompatibility([further, state(dense, 2)], SemiSupervised(), SCHEDULE)
+    assert "not of one kind" in vmap_incompatibility([state(dense, 1), state(noisy, 1)], SemiSupervised(), SCHEDULE)
+    assert "a few rows" in vmap_incompatibility([state(dense, 1)], SemiSupervised(), replace(SCHEDULE, micro_batch=2))
+    comparing = state(dense, 1)
+    comparing.discriminator.minibatch = MinibatchDiscrimination(4, 2, 2)
+    assert "compared" in vmap_incompatibility([comparing], SemiSupervised(), SCHEDULE)
+
+    class Own(SemiSupervised):
+        pass
+
+    with pytest.raises(ValueError, match="cannot be trained together: the objective is not known"):
+        VmappedTraining([state(dense, 1)], Own(), SCHEDULE)
