@@ -66,7 +66,7 @@ app.command(cls=OneRecipe)(train)
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for runs, pictures and results.json.")] = Path("runs/demo"),
-    splits: Annotated[int, typer.Option(help="Number of label splits.", min=1)] = 3,
+    splits: Annotated[int, typer.Option("--num-splits", help="Number of label splits.", min=1)] = 3,
     epochs: Annotated[int | None, typer.Option(help="Length of each training; default: the recipe's.", min=1)] = None,
 ) -> None:
     """See a GAN turn fifty labels into a classifier, beside other methods: a table, samples and curves in two minutes.

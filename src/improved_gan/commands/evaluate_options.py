@@ -21,7 +21,7 @@ def evaluate(
         str | None,
         typer.Option(help="is, fid, kid, precision-recall, nearest, birthday: some, separated by commas, or all."),
     ] = None,
-    splits: Annotated[int, typer.Option(help="Splits of the Inception score.", min=1)] = 10,
+    splits: Annotated[int, typer.Option("--num-splits", help="Splits of the Inception score.", min=1)] = 10,
     num: Annotated[
         int | None, typer.Option(help="How many images, drawn at random; of a run: how many samples.", min=1)
     ] = None,

@@ -13,7 +13,7 @@ __all__ = ["export"]
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that `train` has made.")],
     out: Annotated[Path, typer.Option(help="The file to write: *.onnx or *.pt2; its model card goes beside it.")],
-    what: Annotated[str, typer.Option(help="classifier, features or generator.")] = "classifier",
+    what: Annotated[str, typer.Option("--head", help="classifier, features or generator.")] = "classifier",
     format_: Annotated[
         str, typer.Option("--format", help="onnx, or torch (torch.export; runs without this package).")
     ] = "onnx",

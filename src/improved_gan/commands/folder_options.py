@@ -34,5 +34,5 @@ Validation = Annotated[float | None, typer.Option(help="`folder`: share of the l
 Values = Annotated[
     str | None, typer.Option(help="`folder`: values that are black and white, 0:4095, or percentiles, 0.5%:99.5%.")
 ]
-DataCache = Annotated[Path | None, typer.Option(help="`folder`: where decoded images are kept.")]
-Workers = Annotated[int | None, typer.Option(help="`folder`: threads that decode; default: one a core.", min=1)]
+DataCache = Annotated[Path | None, typer.Option("--cache-dir", help="`folder`: where decoded images are kept.")]
+Workers = Annotated[int | None, typer.Option("--num-workers", help="`folder`: threads that decode; default: one a core.", min=1)]

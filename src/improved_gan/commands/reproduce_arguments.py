@@ -21,9 +21,9 @@ TogetherOption = Annotated[
     typer.Option("--vmap/--no-vmap", help="All seeds of a split in one step each; default: where there is a GPU."),
 ]
 RecordOption = Annotated[
-    Path | None, typer.Option(help="Write what to expect of these runs (time, error) into this JSON file.")
+    Path | None, typer.Option("--save-expected", help="Write what to expect of these runs (time, error) into this JSON file.")
 ]
-SeedsOption = Annotated[int | None, typer.Option(help="Models of each split; default: 1, or --ensemble.", min=1)]
+SeedsOption = Annotated[int | None, typer.Option("--num-seeds", help="Models of each split; default: 1, or --ensemble.", min=1)]
 EnsembleOption = Annotated[
     int | None,
     typer.Option(help="Models of a split that are averaged; default: 10, where there are --num-seeds.", min=2),
@@ -48,7 +48,7 @@ def reproduce(
     table: Annotated[str | None, typer.Argument(help="mnist, cifar10, svhn or ablations.")] = None,
     recipe: RecipeOption = None,
     labels: Annotated[list[int] | None, typer.Option(help="Label budgets; default: all of the table.")] = None,
-    splits: Annotated[int, typer.Option(help="Label splits of each budget.", min=1)] = 10,
+    splits: Annotated[int, typer.Option("--num-splits", help="Label splits of each budget.", min=1)] = 10,
     seeds: SeedsOption = None,
     ensemble: EnsembleOption = None,
     epochs: Annotated[int | None, typer.Option(help="Length of each run; default: the recipe's.", min=1)] = None,
