@@ -22,6 +22,7 @@ class Images:
     guessed_images: Tensor | None = None
     guesses: Tensor | None = None
     deform: None = None
+    label_weights: None = None
 
 
 class Identity(Generator):

@@ -24,9 +24,10 @@ class RangeWatch:
     Args:
         values: the range that the images were read with, or None.
 
+    >>> import torch
     >>> watch = RangeWatch()
     >>> watch.add(torch.arange(16, dtype=torch.uint8))
-    >>> watch.warning()
+    >>> watch.warning()  # doctest: +ELLIPSIS
     'the images use grey levels 0 to 15 of 0 to 255 ...'
     """
 
@@ -91,6 +92,7 @@ class RangeWatch:
 def uses_little(pixels: Tensor) -> bool:
     """Whether the grey levels of one image (uint8) or of several are few.
 
+    >>> import torch
     >>> uses_little(torch.arange(16, dtype=torch.uint8)), uses_little(torch.arange(200, dtype=torch.uint8))
     (True, False)
     """
