@@ -28,7 +28,7 @@ class RangeWatch:
     >>> watch = RangeWatch()
     >>> watch.add(torch.arange(16, dtype=torch.uint8))
     >>> watch.warning()  # doctest: +ELLIPSIS
-    'the images use grey levels 0 to 15 of 0 to 255 ...'
+    'the images use grey levels 0 to 15 of 0 to 255: unless that is meant, ...'
     """
 
     def __init__(self, values: ValueRange | None = None) -> None:
