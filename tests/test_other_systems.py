@@ -8,7 +8,8 @@ ROOT = Path(__file__).parents[1]
 
 IMPORT_AND_TRAIN = """
 import importlib, pkgutil, sys
-import tests.without_posix
+from tests.without_posix import take_away
+take_away()
 import improved_gan
 for module in pkgutil.walk_packages(improved_gan.__path__, "improved_gan."):
     if not module.name.endswith(("__main__", ".env")) and ".versions." not in module.name:
@@ -26,7 +27,8 @@ for start in range(2):
 
 RUN_TESTS = """
 import sys
-import tests.without_posix
+from tests.without_posix import take_away
+take_away()
 import pytest
 names = ["training/test_run_folder.py", "labeling/test_predictions.py", "data/test_found_files.py"]
 sys.exit(pytest.main(["-q", "-x", "-p", "no:cacheprovider", "--basetemp", sys.argv[1], *(f"tests/{n}" for n in names)]))

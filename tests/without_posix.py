@@ -1,4 +1,4 @@
-"""Take away what only POSIX systems have, before the library is imported: `import tests.without_posix` comes first.
+"""Take away what only POSIX systems have: `take_away()` comes before the library is imported.
 
 Windows itself is not at hand in the suite; what ended every command there was the import of `fcntl`.
 """
@@ -15,11 +15,13 @@ class _Missing(MetaPathFinder):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
-sys.modules.pop("fcntl", None)
-sys.meta_path.insert(0, _Missing())
-for _name in ("O_DIRECTORY", "sched_getaffinity"):
-    if _name in vars(os):
-        delattr(os, _name)
-with warnings.catch_warnings():
-    warnings.filterwarnings("ignore", message="only soft file lock is available")  # said where Windows has its own
-    import filelock  # noqa: F401
+def take_away() -> None:
+    """For the rest of this process."""
+    sys.modules.pop("fcntl", None)
+    sys.meta_path.insert(0, _Missing())
+    for name in ("O_DIRECTORY", "sched_getaffinity"):
+        if name in vars(os):
+            delattr(os, name)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="only soft file lock is available")  # said where Windows has its own
+        import filelock  # noqa: F401

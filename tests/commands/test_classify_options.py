@@ -26,6 +26,7 @@ def test_every_option_reaches_the_command_and_bad_images_show_in_the_exit_code(m
             Path("j.json"),
             "0:4095",
             2,
+            True,
             "cpu",
         )
     assert ended.value.exit_code == 1
@@ -33,6 +34,7 @@ def test_every_option_reaches_the_command_and_bad_images_show_in_the_exit_code(m
     assert heard == {
         "words": (Path("run"), [Path("a")]), "out": Path("o.csv"), "fit": True, "invert": True, "device": "cpu",
         "values": ValueRange(0, 4095), "labels": Path("l.csv"), "json_file": Path("j.json"), "workers": 2,
+        "trust": True,
         "review": ReviewOptions(5, diverse=True, labels=Path("l.csv")),
     }  # fmt: skip
 

@@ -30,7 +30,7 @@ def test_one_file_that_replaces_an_older_one(small_runs: dict[str, Path], tmp_pa
 def test_the_folder_alone_executes_no_recipe_file(
     small_runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("improved_gan.recipes.registry.from_file", lambda *_: pytest.fail("it was executed"))
+    monkeypatch.setattr("improved_gan.recipes.registry.from_code", lambda *_: pytest.fail("it was executed"))
     go([small_runs["first"]], tmp_path / "report.html", folder_only=True, title="mine")
     assert "<title>mine</title>" in (tmp_path / "report.html").read_text()
 

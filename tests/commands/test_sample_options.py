@@ -23,13 +23,13 @@ def test_every_option_reaches_the_command(monkeypatch: pytest.MonkeyPatch) -> No
         "--data",
         "d",
     ]
-    done = CliRunner().invoke(app, ["sample", "run", "--out", "o", *words, "--device", "cpu"])
+    done = CliRunner().invoke(app, ["sample", "run", "--out", "o", *words, "--device", "cpu", "--trust"])
     assert done.exit_code == 0, done.output
     ((run, found),) = seen
     found.pop("console")
     assert run == Path("run")
     galleries = sample.Galleries(interpolate=True, film=True, nearest=True, path="spherical", data=Path("d"))
-    assert found == {"num": 3, "out": Path("o"), "seed": 4, "device": "cpu", "galleries": galleries}
+    assert found == {"num": 3, "out": Path("o"), "seed": 4, "device": "cpu", "galleries": galleries, "trust": True}
 
 
 def test_without_options_a_hundred_images_are_left_to_the_command(monkeypatch: pytest.MonkeyPatch) -> None:

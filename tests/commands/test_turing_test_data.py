@@ -18,7 +18,7 @@ def db(tmp_path: Path) -> Path:
     for name in ("real", "gan"):
         (tmp_path / name).mkdir()
         for k in range(25):
-            pixels = np.random.default_rng(k).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+            pixels = np.random.default_rng((k, len(name))).integers(0, 256, (8, 8, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / name / f"{k}.png")
     run(0, "create", "--real", tmp_path / "real", "--generated", tmp_path / "gan", "--db", tmp_path / "s.db")
     return tmp_path / "s.db"

@@ -1,10 +1,11 @@
+import hashlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from tests.data.test_recorded_folder import record
 
 from improved_gan.data import DataError, Dataset, LabeledImages, load_digits
 from improved_gan.recipes.experiment import Experiment
@@ -13,7 +14,9 @@ from improved_gan.recipes.load_run import Trained
 from improved_gan.reports import evaluate_run
 from improved_gan.reports.evaluate_run import find_data, gather
 from improved_gan.reports.run_log import RunRecord, read_run
+from improved_gan.training.run_folder import RunFolder
 from tests.data.test_folder import load, make
+from tests.data.test_folder_snapshot import record
 
 _WITH_MNIST = """
 _before = recipe
@@ -28,6 +31,12 @@ def recipe(labels=None):
 @pytest.fixture
 def run(small_runs: dict[str, Path], tmp_path: Path) -> Path:
     return Path(shutil.copytree(small_runs["first"], tmp_path / "run"))
+
+
+def record_code(run: Path) -> None:
+    """As if the run had been made from the recipe file that it holds now."""
+    folder = RunFolder(run)
+    folder._write(folder.recipe()["settings"], (), hashlib.sha256((run / "recipe.py").read_bytes()).hexdigest())
 
 
 def look(record: RunRecord, data: Path | None = None) -> evaluate_run.Evidence:
@@ -68,6 +77,7 @@ def test_data_that_is_not_at_hand_is_said_and_samples_are_there_all_the_same(run
 
 def test_nothing_is_downloaded(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (run / "recipe.py").write_text((run / "recipe.py").read_text() + _WITH_MNIST)
+    record_code(run)
     monkeypatch.delenv("IMPROVED_GAN_DATA", raising=False)
     monkeypatch.setenv("IMPROVED_GAN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: pytest.fail("it reached for the network"))
@@ -81,7 +91,7 @@ def test_other_data_than_the_runs_is_refused(run: Path) -> None:
     for change in ({"num_images": 7}, {"labels": stored["settings"]["label_split"]["labels"][::-1]}):
         settings = {**stored["settings"], "label_split": {**stored["settings"]["label_split"], **change}}
         record = read_run(run)
-        changed = RunRecord(record.path, record.name, settings, record.reports, 0, record.pictures)
+        changed = replace(record, settings=settings)
         with pytest.raises(DataError, match=r"not what .* was trained on"):
             find_data(changed, None, trust=True)
 

@@ -41,7 +41,7 @@ def test_the_answer_is_kept_until_a_member_is_trained_anew(trained_run: Path, tm
     # Equal steps in both: first other settings, as a recipe file with another learning rate gives; then other weights.
     run = RunFolder(jobs[1].folder)
     before = run.recipe_file.read_bytes()
-    run._write({**run.recipe()["settings"], "seed": 77}, ())
+    run._write({**run.recipe()["settings"], "seed": 77}, (), run.recipe().get("code_sha256"))
     with pytest.raises(AssertionError, match="computed again"):
         ensemble_wrong(jobs, not_again, device="cpu", warn=pytest.fail)
     run.recipe_file.write_bytes(before)

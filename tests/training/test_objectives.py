@@ -22,6 +22,7 @@ class Images:
     pseudo_labeled_images: Tensor | None = None
     pseudo_labels: Tensor | None = None
     augment: None = None
+    label_weights: None = None
 
 
 class Identity(Generator):

@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 import uvicorn
@@ -259,8 +260,14 @@ def test_a_held_key_a_bounced_key_and_a_double_tap_are_one_answer(browser, serve
     """The card for a break comes after the first answer: it is not read by the gesture that answered."""
     study = served(trials=8, practice=1, checks=0, break_every=0)
     page = start(browser, study, viewport={"width": 390, "height": 844}, has_touch=True)
+    page.evaluate("() => { window.times = []; }")
+    for kind in ("keydown", "pointerdown"):
+        page.evaluate("(kind) => addEventListener(kind, (event) => window.times.push(event.timeStamp), true)", kind)
     page.locator("[data-choice]").first.focus()
     gesture(page, key)
+    times = page.evaluate("() => window.times")
+    if max(later - earlier for earlier, later in pairwise(times)) > 350:
+        pytest.skip("this machine is too busy for a gesture as quick as a person's")
     page.wait_for_selector("#card:not([hidden])")
     page.wait_for_timeout(500)
     assert not page.locator("#card").is_hidden()

@@ -62,11 +62,11 @@ class EvaluateOptions:
     skip_bad: bool = False
     json: Path | None = None
     save_statistics: Path | None = None
-    cache: Path | None = None
     value_range: str | None = None
+    cache: Path | None = None
     device: str | None = None
-    threads: int | None = None
     trust: bool = False
+    threads: int | None = None
 
 
 def run_evaluation(options: EvaluateOptions, console: Console) -> dict[str, Any]:

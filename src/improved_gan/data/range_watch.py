@@ -24,10 +24,11 @@ class RangeWatch:
     Args:
         values: the range that the images were read with, or None.
 
+    >>> import torch
     >>> watch = RangeWatch()
     >>> watch.add(torch.arange(16, dtype=torch.uint8))
-    >>> watch.warning()
-    'the images use gray levels 0 to 15 of 0 to 255 ...'
+    >>> watch.warning()  # doctest: +ELLIPSIS
+    'the images use gray levels 0 to 15 of 0 to 255: unless that is meant, ...'
     """
 
     def __init__(self, values: ValueRange | None = None) -> None:
@@ -91,6 +92,7 @@ class RangeWatch:
 def uses_little(pixels: Tensor) -> bool:
     """Whether the gray levels of one image (uint8) or of several are few.
 
+    >>> import torch
     >>> uses_little(torch.arange(16, dtype=torch.uint8)), uses_little(torch.arange(200, dtype=torch.uint8))
     (True, False)
     """

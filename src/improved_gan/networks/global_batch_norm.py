@@ -47,7 +47,7 @@ def batch_norm(
     if uses_reference_ops() and running_mean is not None:  # mapped over models it takes no mixed precision
         values = values.to(torch.promote_types(values.dtype, running_mean.dtype))
     if running_mean is not None:  # which may be the more precise ones
-        weight, bias = (one if one is None else one.to(_wider(one, running_mean)) for one in (weight, bias))
+        weight, bias = _at_least_as_precise(weight, running_mean), _at_least_as_precise(bias, running_mean)
     if not training or world_size() == 1:
         return F.batch_norm(values, running_mean, running_var, weight, bias, training, momentum, eps)
     rows = values.movedim(1, -1).flatten(0, -2)
@@ -101,8 +101,11 @@ class GlobalBatchNorm(_BatchNorm):
         return self
 
 
-def _wider(values: Tensor, others: Tensor) -> torch.dtype:
-    return torch.promote_types(values.dtype, others.dtype)
+def _at_least_as_precise(values: Tensor | None, other: Tensor) -> Tensor | None:
+    """`values` as they are where nothing is to do: a captured graph keeps a conversion that changes nothing."""
+    if values is None or values.dtype == (dtype := torch.promote_types(values.dtype, other.dtype)):
+        return values
+    return values.to(dtype)
 
 
 def convert_global_batch_norm(network: nn.Module) -> nn.Module:

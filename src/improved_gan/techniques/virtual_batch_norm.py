@@ -119,7 +119,7 @@ class VirtualBatchNorm(nn.Module):
             raise ValueError(f"input must be {wanted}; got {tuple(values.shape)}")
         num = self.reference_rows
         if num is None:
-            return self._leading_rows_again(len(values))
+            return self._leading_rows_again(values)
         if num > len(values):
             raise ValueError(f"the first {num} rows must be the reference; got {tuple(values.shape)}")
         if num == self.kept_size == 0:
@@ -130,9 +130,10 @@ class VirtualBatchNorm(nn.Module):
             self._past[len(values), self.training] = num
         return num
 
-    def _leading_rows_again(self, num_rows: int) -> int:
+    def _leading_rows_again(self, values: Tensor) -> int:
         """The same outside of a pass of `ReferenceBatch`: in one that is run again, or of the network by itself."""
         if in_backward():
+            num_rows = len(values)  # not before: a graph that is captured for any number of rows would keep this one
             if (num_rows, self.training) not in self._past:
                 raise RuntimeError(
                     "a pass through VirtualBatchNorm is run again (torch.utils.checkpoint) in another mode than the "
