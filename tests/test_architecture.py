@@ -93,6 +93,22 @@ def test_imports_follow_the_arrows(path: Path) -> None:
         )
 
 
+def test_no_two_modules_import_each_other_in_a_circle() -> None:
+    """Imports inside functions count; the package itself, which everyone asks for the version, does not."""
+    paths = {".".join(path.relative_to(SOURCE).with_suffix("").parts): path for path in SOURCE.rglob("*.py")}
+    paths = {name.removesuffix(".__init__"): path for name, path in paths.items() if name != "__init__"}
+    imports = {name: {_module_of(one, paths) for one in imports_of_ours(path)} for name, path in paths.items()}
+    while leaves := [name for name, targets in imports.items() if not targets & imports.keys() - {name}]:
+        for name in leaves:
+            del imports[name]
+    assert not imports, f"these modules import each other, or what imports each other: {sorted(imports)}"
+
+
+def _module_of(name: str, paths: dict[str, Path]) -> str:
+    """`data.batches` for `data.batches.Batches`."""
+    return name if name in paths else name.rpartition(".")[0]
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
 def test_each_module_has_its_test(path: Path) -> None:
     relative = path.relative_to(SOURCE)

@@ -18,6 +18,7 @@ from improved_gan.commands.report_options import report
 from improved_gan.commands.reproduce_arguments import ManyLabels, reproduce
 from improved_gan.commands.sample_options import sample
 from improved_gan.commands.train_arguments import OneRecipe, train
+from improved_gan.commands.train_options import MAX_SEED
 from improved_gan.commands.turing_test import app as turing_test_app
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ app = typer.Typer(
 
 app.add_typer(turing_test_app, name="turing-test")
 
-MAX_SEED = 2**32 - 1  # what NumPy takes
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that `train` has made.")]
 DataFolder = Annotated[Path | None, typer.Option(help="Folder with the data; else IMPROVED_GAN_DATA, else a download.")]

@@ -19,12 +19,18 @@ from improved_gan.commands.folder_options import (
     Values,
     Workers,
 )
-from improved_gan.commands.train_options import ChannelsLast, Compile, DataFolder, GeneratorSteps, MicroBatch, Precision
+from improved_gan.commands.train_options import (
+    MAX_SEED,
+    ChannelsLast,
+    Compile,
+    DataFolder,
+    GeneratorSteps,
+    MicroBatch,
+    Precision,
+)
 from improved_gan.commands.trust import TrustOption
 
 __all__ = ["OneRecipe", "train"]
-
-MAX_SEED = 2**32 - 1  # what NumPy takes
 
 
 class OneRecipe(TyperCommand):

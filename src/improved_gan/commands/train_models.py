@@ -12,8 +12,8 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from improved_gan.commands.train_arguments import MAX_SEED
 from improved_gan.commands.train_cost import place, tell_cost_of
+from improved_gan.commands.train_options import MAX_SEED
 from improved_gan.commands.train_setup import (
     TrainOptions,
     build_experiment,

@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["ChannelsLast", "Compile", "DataFolder", "GeneratorSteps", "MicroBatch", "Precision"]
+__all__ = ["MAX_SEED", "ChannelsLast", "Compile", "DataFolder", "GeneratorSteps", "MicroBatch", "Precision"]
+
+MAX_SEED = 2**32 - 1  # what NumPy takes
 
 DataFolder = Annotated[Path | None, typer.Option(help="Folder with the data; else IMPROVED_GAN_DATA, else a download.")]
 Precision = Annotated[
