@@ -12,6 +12,7 @@ from improved_gan.recipes import RECIPES
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+WRAPPED = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
 COMMANDS = typer.main.get_command(app).commands
 
 
@@ -90,6 +91,11 @@ def broken_links(page: Path, text: str) -> list[str]:
     return broken
 
 
+def long_lines(text: str) -> list[int]:
+    """Numbers of the lines of more than 120 characters, tables and fenced code excepted."""
+    return [n for n, line in enumerate(prose(text), 1) if len(line) > 120 and not line.startswith("|")]
+
+
 def headless_tables(text: str) -> list[int]:
     """Numbers of the lines that begin a table and have no line of dashes under them: rows cut off by a blank line."""
     lines = ["", *prose(text), ""]
@@ -110,6 +116,16 @@ def test_links_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_tables_are_whole(page: Path) -> None:
     assert headless_tables(page.read_text()) == []
+
+
+@pytest.mark.parametrize("page", WRAPPED, ids=lambda page: str(page.relative_to(ROOT)))
+def test_lines_are_wrapped(page: Path) -> None:
+    assert long_lines(page.read_text()) == []
+
+
+def test_long_lines_are_found_outside_tables_and_code() -> None:
+    long = "x" * 121
+    assert long_lines(f"{long[1:]}\n{long}\n| {long} |\n```\n{long}\n```\n- {long}") == [2, 7]
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,12 @@ PRIVATE = {
         "docs/paper/",
         "src/improved_gan/commands/theory.py",
     ),  # of a two-player game
-    r"games?": ("src/improved_gan/theory/", "docs/paper/", "src/improved_gan/commands/theory.py"),
+    r"games?": (
+        "src/improved_gan/theory/",
+        "docs/paper/",
+        "docs/paper_map.md",
+        "src/improved_gan/commands/theory.py",
+    ),  # as there
     r"batch mates": (),
     r"told so": (),
     r"alarms?": (),
