@@ -25,7 +25,12 @@ PRIVATE = {
         "docs/paper/",
         "src/improved_gan/commands/theory.py",
     ),  # of a two-player game
-    r"games?": ("src/improved_gan/theory/", "docs/paper/", "src/improved_gan/commands/theory.py"),
+    r"games?": (
+        "src/improved_gan/theory/",
+        "docs/paper/",
+        "src/improved_gan/commands/theory.py",
+        "src/improved_gan/cli.py",
+    ),  # a demonstration of the theory is called `game`
     r"batch mates": (),
     r"told so": (),
     r"alarms?": (),
