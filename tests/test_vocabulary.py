@@ -30,6 +30,7 @@ PRIVATE = {
         "docs/paper/",
         "docs/paper_map.md",
         "docs/cli.md",
+        "src/improved_gan/cli.py",
         "src/improved_gan/commands/theory.py",
     ),  # as there
     r"batch mates": (),

@@ -25,11 +25,12 @@ def test_every_option_reaches_the_command(monkeypatch: pytest.MonkeyPatch) -> No
         "cpu",
         "--threads",
         "2",
+        "--trust",
     ]
     done = CliRunner().invoke(app, ["report", *words])
     assert done.exit_code == 0, done.output
-    assert seen == [report.ReportOptions([Path("a"), Path("b")], Path("c.html"), Path("d"), "t", True, "cpu", 2)]
-    assert len(fields(report.ReportOptions)) == 7
+    assert seen == [report.ReportOptions([Path("a"), Path("b")], Path("c.html"), Path("d"), "t", True, "cpu", 2, True)]
+    assert len(fields(report.ReportOptions)) == 8
 
 
 def test_no_run_is_wrong_usage() -> None:

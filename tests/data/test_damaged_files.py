@@ -10,7 +10,6 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from tests.data.test_recorded_folder import record
 
 from improved_gan.data import DataError
 from improved_gan.data.folder_labels import read_labeling
@@ -20,6 +19,7 @@ from improved_gan.data.image_sources import open_images
 from improved_gan.data.labels_file import read_labels_file
 from improved_gan.data.webdataset_labels import read_labels_beside
 from tests.data.test_folder import load, make
+from tests.data.test_folder_snapshot import record
 from tests.mutations import NUM, mutations
 from tests.pictures import picture, png
 
