@@ -77,7 +77,7 @@ def anchors(text: str) -> set[str]:
 
 
 def broken_links(page: Path, text: str) -> list[str]:
-    """Links of a page to files that are not there, and to headings that their page has not."""
+    """Links of a page to files that are not there, and to headings that their page does not have."""
     broken = []
     for target in re.findall(r"\]\(([^)\s]+)[^)]*\)", "\n".join(prose(text))):
         if re.match(r"https?:|mailto:", target):

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from improved_gan.commands.classify import run_classification
+from improved_gan.commands.classify import ClassifyOptions, run_classification
 from improved_gan.commands.export import run_export
 from improved_gan.commands.sample import run_sampling
 from improved_gan.data.images import center_crop_resize
@@ -89,7 +89,7 @@ def test_an_exported_classifier_runs_without_our_package_or_torch(trained_run: P
     console = Console(file=io.StringIO())
     run_sampling(trained_run, num=5, out=tmp_path / "samples", seed=0, device="cpu", console=console)
     images = sorted((tmp_path / "samples" / "images").iterdir())
-    run_classification(trained_run, images, out=tmp_path / "p.csv", fit=False, device="cpu", console=console)
+    run_classification(ClassifyOptions(trained_run, images, out=tmp_path / "p.csv", device="cpu"), console)
     words = {"what": "classifier", "format_": "onnx", "layout": "nhwc", "unfinished": False}
     run_export(trained_run, out=tmp_path / "x.onnx", console=console, **words)  # type: ignore[arg-type]
     script = "import runpy, sys; sys.modules.update(torch=None, improved_gan=None); del sys.argv[0]; "

@@ -1,4 +1,4 @@
-"""Each technique has a guide whose parts are complete, whose code runs, and whose figures agree with the index."""
+"""Each technique has a guide with all sections, code that runs, and the cost ratio of the index."""
 
 import re
 from pathlib import Path

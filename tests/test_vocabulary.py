@@ -29,6 +29,8 @@ PRIVATE = {
         "src/improved_gan/theory/",
         "docs/paper/",
         "docs/paper_map.md",
+        "docs/cli.md",
+        "src/improved_gan/cli.py",
         "src/improved_gan/commands/theory.py",
     ),  # as there
     r"batch mates": (),

@@ -8,14 +8,15 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["SemiSupervisedGANClassifier", "__version__"]
 
-_ROOMS = (  # sub-packages that one works with in Python
+_PACKAGES = (  # the public sub-packages
+    "active_learning",
     "data",
     "estimator",
     "export",
     "kernels",
-    "labeling",
+    "label_spreading",
     "metrics",
-    "models",
+    "networks",
     "recipes",
     "reports",
     "reproduction",
@@ -27,16 +28,16 @@ _ROOMS = (  # sub-packages that one works with in Python
 
 
 def __getattr__(name: str) -> Any:
-    """Import the estimator and the sub-packages, and with them torch and scikit-learn, only where they are used."""
+    """Import the estimator and the sub-packages, and with them torch and scikit-learn, on first use."""
     from importlib import import_module
 
     if name == "SemiSupervisedGANClassifier":
         return import_module("improved_gan.estimator").SemiSupervisedGANClassifier
-    if name in _ROOMS:
+    if name in _PACKAGES:
         return import_module(f"improved_gan.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    """What there is, imported already or not."""
-    return sorted({*(name for name in globals() if name.startswith("_")), *__all__, *_ROOMS})
+    """All public names, imported already or not."""
+    return sorted({*(name for name in globals() if name.startswith("_")), *__all__, *_PACKAGES})

@@ -1,6 +1,6 @@
-"""The `improved-gan` command: names, options and exit codes; what a command does is in `commands`.
+"""The `improved-gan` command: names, options and exit codes; the implementations are in `commands`.
 
-PyTorch takes a second to import, so each command imports what it needs when it runs, and `--help` stays quick.
+PyTorch takes a second to import, so each command imports what it needs when it runs, so that `--help` is fast.
 """
 
 import errno
@@ -37,12 +37,14 @@ app = typer.Typer(
 app.add_typer(turing_test_app, name="turing-test")
 
 
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that `train` has made.")]
-DataFolder = Annotated[Path | None, typer.Option(help="Folder with the data; else IMPROVED_GAN_DATA, else a download.")]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder made by `train`.")]
+DataFolder = Annotated[
+    Path | None, typer.Option(help="Folder with the data; default: $IMPROVED_GAN_DATA, else a download.")
+]
 Precision = Annotated[
     str | None, typer.Option(help="float32, or bfloat16 for the forward passes; default: the recipe's.")
 ]
-DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ...; default: a GPU where there is one.")]
+DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ...; default: a GPU if there is one.")]
 
 
 def _show_version(asked: bool) -> None:
@@ -57,7 +59,7 @@ def start(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and stop.")
     ] = False,
 ) -> None:
-    """Options of every command; `version` is dealt with before any command runs."""
+    """Options of every command; `--version` is handled before any command runs."""
 
 
 app.command(cls=OneRecipe)(train)
@@ -65,11 +67,11 @@ app.command(cls=OneRecipe)(train)
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for runs, pictures and results.json.")] = Path("runs/demo"),
+    out: Annotated[Path, typer.Option(help="Folder for run folders, images and results.json.")] = Path("runs/demo"),
     splits: Annotated[int, typer.Option("--num-splits", help="Number of label splits.", min=1)] = 3,
-    epochs: Annotated[int | None, typer.Option(help="Length of each training; default: the recipe's.", min=1)] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of each training; default: the recipe's.", min=1)] = None,
 ) -> None:
-    """See a GAN turn fifty labels into a classifier, beside other methods: a table, samples and curves in two minutes.
+    """Train a GAN classifier with fifty labels and compare it with baselines: table, samples, curves; two minutes.
 
     Example: `improved-gan demo --out runs/demo`.
     """
@@ -94,9 +96,9 @@ app.command()(report)
 def theory(
     name: Annotated[str, typer.Argument(help="game, divergences, smoothed-discriminator or mode-collapse.")],
     out: Annotated[Path, typer.Option(help="Folder for the PNG and CSV files.")],
-    seed: Annotated[int, typer.Option(help="Of everything that is drawn at random.", min=0, max=MAX_SEED)] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.", min=0, max=MAX_SEED)] = 0,
 ) -> None:
-    """Watch one of the paper's claims: writes PNG and CSV files and says what to see. Each takes under a minute.
+    """Demonstrate one of the paper's claims: writes PNG and CSV files and a summary. Takes under a minute.
 
     Example: `improved-gan theory game --out theory`.
     """
@@ -109,7 +111,7 @@ def main() -> None:
     """Run the command line; an expected error is one line on stderr and exit code 2 (1 for a failed run)."""
     try:
         app()
-    except Exception as error:  # the errors' own modules import torch, so they are looked up only here
+    except Exception as error:  # the errors' own modules import torch, so they are imported only here
         message, code = _expected(error)
         if message is None:
             raise
@@ -120,7 +122,7 @@ def main() -> None:
 
 
 def _expected(error: Exception) -> tuple[str | None, int]:
-    """The one line and the exit code of an error that the user can do something about; (None, 1) for a bug."""
+    """Message and exit code of an error with a remedy for the user; (None, 1) for a bug."""
     from improved_gan.commands.theory import TheoryError
     from improved_gan.data import DataError
     from improved_gan.export.errors import ExportError

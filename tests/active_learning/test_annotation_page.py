@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from improved_gan.active_learning.annotation_page import ReviewImage, picture_of, review_page
+from improved_gan.active_learning.annotation_page import AnnotationImage, annotation_page, image_data_uri
 from improved_gan.active_learning.query import Prediction
 from improved_gan.data import DataError
 
@@ -25,8 +25,8 @@ def decoded(uri: str) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
 
 
-def image(name: str) -> ReviewImage:
-    return ReviewImage(name, Prediction(name, (0.5, 0.5), 0.5, 0.69, "00"), "data:image/png;base64,AA==")
+def image(name: str) -> AnnotationImage:
+    return AnnotationImage(name, Prediction(name, (0.5, 0.5), 0.5, 0.69, "00"), "data:image/png;base64,AA==")
 
 
 class Page(html.parser.HTMLParser):
@@ -47,8 +47,8 @@ class Page(html.parser.HTMLParser):
 
 
 def test_names_stay_data_whatever_they_say() -> None:
-    page = Page(review_page([image(EVIL)], [EVIL, "b"], labels={"old" + EVIL: EVIL}, next_command=EVIL))
-    plain = Page(review_page([image("a")], ["c", "b"], labels={}, next_command=""))
+    page = Page(annotation_page([image(EVIL)], [EVIL, "b"], labels={"old" + EVIL: EVIL}, next_command=EVIL))
+    plain = Page(annotation_page([image("a")], ["c", "b"], labels={}, next_command=""))
     assert [name for name, _ in page.elements] == [name for name, _ in plain.elements]
     data = json.loads(page.scripts[0])
     assert data["images"][0]["file"] == EVIL
@@ -59,7 +59,7 @@ def test_names_stay_data_whatever_they_say() -> None:
 
 
 def test_nothing_is_loaded_from_elsewhere_and_the_policy_says_so() -> None:
-    page = Page(review_page([image("a")], ["b"], labels={}, next_command=""))
+    page = Page(annotation_page([image("a")], ["b"], labels={}, next_command=""))
     for _, attributes in page.elements:
         assert attributes.get("src") is None
         assert (attributes.get("href") or "data:,") == "data:,"
@@ -71,7 +71,7 @@ def test_nothing_is_loaded_from_elsewhere_and_the_policy_says_so() -> None:
 
 def test_progress_belongs_to_the_images_on_the_page() -> None:
     def identity(*names: str) -> str:
-        page = Page(review_page([image(name) for name in names], ["x"], labels={}, next_command=""))
+        page = Page(annotation_page([image(name) for name in names], ["x"], labels={}, next_command=""))
         return str(json.loads(page.scripts[0])["id"])
 
     assert identity("a", "b") == identity("a", "b")
@@ -80,14 +80,14 @@ def test_progress_belongs_to_the_images_on_the_page() -> None:
 
 def test_small_pictures_stay_as_they_are_and_large_ones_become_small() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (8, 9, 3), dtype=np.uint8)
-    uri = picture_of(encoded(pixels), "a")
+    uri = image_data_uri(encoded(pixels), "a")
     assert (np.asarray(decoded(uri)) == pixels).all()
     large = np.zeros((700, 1400, 3), np.uint8)
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "camera of a person"
-    uri = picture_of(encoded(large, format="JPEG", exif=exif), "a")
+    uri = image_data_uri(encoded(large, format="JPEG", exif=exif), "a")
     assert uri.startswith("data:image/jpeg;base64,")
     assert decoded(uri).size == (256, 512)  # upright
     assert not decoded(uri).getexif()
     with pytest.raises(DataError, match="cannot be read"):
-        picture_of(b"no picture", "a")
+        image_data_uri(b"no picture", "a")

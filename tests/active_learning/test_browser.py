@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from improved_gan.active_learning.annotation_page import ReviewImage, picture_of, review_page
+from improved_gan.active_learning.annotation_page import AnnotationImage, annotation_page, image_data_uri
 from improved_gan.active_learning.query import Prediction
 from improved_gan.data.labels_file import read_labels as read_labels_of
 
@@ -33,8 +33,8 @@ def make_page(path: Path, names: list[str], *, classes: list[str] = CLASSES, lab
         Image.fromarray(pixels).save(buffer, format="PNG")
         p = np.roll([0.5, 0.3, *[0.2 / (len(classes) - 2)] * (len(classes) - 2)], number).tolist()
         prediction = Prediction(name, tuple(p), 0.5, 1.0, f"{number:064x}")
-        shown.append(ReviewImage(name, prediction, picture_of(buffer.getvalue(), name)))
-    path.write_text(review_page(shown, classes, labels=labels or {}, next_command="improved-gan train folder"))
+        shown.append(AnnotationImage(name, prediction, image_data_uri(buffer.getvalue(), name)))
+    path.write_text(annotation_page(shown, classes, labels=labels or {}, next_command="improved-gan train folder"))
     return path
 
 
@@ -134,7 +134,7 @@ def test_many_classes_are_found_by_typing(browser, tmp_path: Path) -> None:
     path = make_page(tmp_path / "page.html", ["a", "b"], classes=[f"class {k}" for k in range(1000)])
     page = open_page(context, path)
     assert page.locator(".class").count() == 60
-    assert page.locator(".class .word").nth(0).text_content() == "class 0"  # the argmax_class first
+    assert page.locator(".class .word").nth(0).text_content() == "class 0"  # the most probable class first
     page.keyboard.press("/")
     page.keyboard.type("s 777")
     page.keyboard.press("Enter")

@@ -47,14 +47,14 @@ def test_pixels_as_the_network_was_trained_on_them(tmp_path: Path) -> None:
     picture.paste(255, (4, 0, 8, 4))
     picture.save(tmp_path / "wide.png")
     content = (tmp_path / "wide.png").read_bytes()
-    square = decoder((3, 4, 4), fit=False, invert=False, square=True)("wide.png", content)
+    square = decoder((3, 4, 4), resize=False, invert=False, square=True)("wide.png", content)
     assert square.shape == (3, 4, 4)
     assert square.min() == 255
-    assert decoder((1, 4, 4), fit=False, invert=True, square=True)("wide.png", content).max() == 0
-    stretched = decoder((1, 4, 4), fit=True, invert=False, square=False)("wide.png", content)
+    assert decoder((1, 4, 4), resize=False, invert=True, square=True)("wide.png", content).max() == 0
+    stretched = decoder((1, 4, 4), resize=True, invert=False, square=False)("wide.png", content)
     assert stretched.min() < 50
     with pytest.raises(DataError, match="is 12x4 in mode L"):
-        decoder((1, 4, 4), fit=False, invert=False, square=False)("wide.png", content)
+        decoder((1, 4, 4), resize=False, invert=False, square=False)("wide.png", content)
 
 
 def test_names_inside_a_root(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from improved_gan.commands.classify import run_classification
-from improved_gan.commands.review import ReviewOptions
+from improved_gan.commands.classify import ClassifyOptions, run_classification
 from improved_gan.commands.train import TrainOptions, run_training
 from improved_gan.commands.train_folder import ImageOptions
 from improved_gan.data import load_digits
@@ -38,12 +37,12 @@ def test_labels_given_in_the_browser_train_the_next_network(browser, tmp_path: P
     run = train(tmp_path / "images", first, tmp_path / "run-1")
 
     out = tmp_path / "predictions.csv"
-    review = ReviewOptions(30, diverse=True, labels=first)
-    run_classification(
-        run, [tmp_path / "images"], out=out, fit=False, device="cpu", console=Console(file=io.StringIO()), review=review
+    options = ClassifyOptions(
+        run, [tmp_path / "images"], out=out, device="cpu", annotate=30, diversity=True, labels=first
     )
+    run_classification(options, Console(file=io.StringIO()))
     page = browser.new_context().new_page()
-    page.goto(out.with_suffix(".review.html").as_uri())
+    page.goto(out.with_suffix(".annotate.html").as_uri())
     for number in range(30):
         name = page.text_content("#name")
         if number == 10:

@@ -18,7 +18,7 @@ from PIL import Image
 from rich.console import Console
 
 from improved_gan.commands import classify
-from improved_gan.commands.classify import judge, run_classification
+from improved_gan.commands.classify import ClassifyOptions, classify_batch, run_classification
 from improved_gan.data import DataError, load_digits
 from improved_gan.data.value_range import ValueRange
 from improved_gan.recipes.load_run import load_trained
@@ -35,14 +35,14 @@ def images(tmp_path: Path) -> Path:
     return folder
 
 
-def go(run: Path, *paths: Path, out: Path, fit: bool = False) -> tuple[int, str, list[dict[str, str]]]:
+def go(run: Path, *paths: Path, out: Path, resize: bool = False) -> tuple[int, str, list[dict[str, str]]]:
     screen = io.StringIO()
     console = Console(file=screen, width=200)
-    failures = run_classification(run, list(paths), out=out, fit=fit, device=None, console=console)
+    failures = run_classification(ClassifyOptions(run, list(paths), out=out, resize=resize), console)
     return failures, screen.getvalue(), list(csv.DictReader(io.StringIO(out.read_text())))
 
 
-def test_rows_hold_label_probabilities_and_realness(trained_run: Path, images: Path, tmp_path: Path) -> None:
+def test_rows_hold_label_probabilities_and_real_score(trained_run: Path, images: Path, tmp_path: Path) -> None:
     failures, text, rows = go(trained_run, images, out=tmp_path / "new" / "out.csv")
     assert failures == 0
     assert "30 images classified" in text
@@ -76,7 +76,7 @@ def test_bad_images_among_good_ones_are_reported_and_the_others_done(
     assert len(rows) == 27
     for name, reason in (("05.png", "cannot be read"), ("06.png", "is 9x9 in mode L"), ("07.png", "in mode RGB")):
         assert any(name in line and reason in line for line in text.splitlines())
-    failures, _, rows = go(trained_run, images, out=tmp_path / "out.csv", fit=True)
+    failures, _, rows = go(trained_run, images, out=tmp_path / "out.csv", resize=True)
     assert (failures, len(rows)) == (1, 29)
 
 
@@ -154,11 +154,15 @@ def test_a_stopped_run_ends_with_the_same_file_bit_for_bit(
             go(trained_run, images, out=tmp_path / "out.csv")
     assert stopped.value.signal_number == 2
     assert not (tmp_path / "out.csv").exists()
-    judged = []
-    monkeypatch.setattr(classify, "judge", lambda trained, batch: judged.extend(batch) or judge(trained, batch))
+    classified_again = []
+    monkeypatch.setattr(
+        classify,
+        "classify_batch",
+        lambda trained, batch: classified_again.extend(batch) or classify_batch(trained, batch),
+    )
     _, text, _ = go(trained_run, images, out=tmp_path / "out.csv")
-    assert "continuing: 128 images were done before" in text
-    assert len(judged) == 300 - 128
+    assert "continuing: 128 images were classified before" in text
+    assert len(classified_again) == 300 - 128
     assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 
@@ -172,11 +176,11 @@ def test_again_changed_added_removed(trained_run: Path, images: Path, tmp_path: 
     Image.fromarray(load_digits().test.images[41, 0].numpy()).save(images / "0new.png")
     (images / "05.png").unlink()
     _, text, rows = go(trained_run, images, out=tmp_path / "out.csv")
-    assert "28 were done before, 1 had changed since, 1 were new" in text
+    assert "28 of these were classified before, 1 have changed since, 1 are new" in text
     _, _, fresh = go(trained_run, images, out=tmp_path / "fresh.csv")
     assert rows == fresh
-    _, text, _ = go(trained_run, images, out=tmp_path / "out.csv", fit=True)  # other options: nothing is taken over
-    assert "done before" not in text
+    _, text, _ = go(trained_run, images, out=tmp_path / "out.csv", resize=True)  # other options: nothing is taken over
+    assert "classified before" not in text
 
 
 def test_an_archive_gives_what_its_folder_gives(trained_run: Path, images: Path, tmp_path: Path) -> None:
@@ -195,8 +199,8 @@ def test_a_killed_process_loses_nothing_but_its_last_batch(trained_run: Path, tm
     for index in range(2000):
         pixels = np.random.default_rng(index).integers(0, 256, (8, 8), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / "many" / f"{index}.png")
-    command = [sys.executable, "-m", "improved_gan", "classify", str(trained_run), str(tmp_path / "many"), "--num-workers",
-               "1", "--device", "cpu", "--out", str(tmp_path / "out.csv")]  # fmt: skip
+    command = [sys.executable, "-m", "improved_gan", "classify", str(trained_run), str(tmp_path / "many"),
+               "--num-workers", "1", "--device", "cpu", "--out", str(tmp_path / "out.csv")]  # fmt: skip
     process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)
     part, deadline = tmp_path / "out.csv.part", time.monotonic() + 100
     while not (part.exists() and part.stat().st_size > 20_000) and time.monotonic() < deadline:
@@ -215,8 +219,7 @@ def test_a_killed_process_loses_nothing_but_its_last_batch(trained_run: Path, tm
 def classified(run: Path, *paths: Path, **options: object) -> str:
     screen = io.StringIO()
     console = Console(file=screen, width=200)
-    words = {"out": None, "fit": False, "device": None} | options
-    run_classification(run, list(paths), console=console, **words)  # type: ignore[arg-type]
+    run_classification(ClassifyOptions(run, list(paths), **options), console)  # type: ignore[arg-type]
     return screen.getvalue()
 
 
@@ -241,7 +244,7 @@ def test_class_folders_give_the_error_and_its_interval(trained_run: Path, tmp_pa
     with torch.no_grad():
         given = trained.discriminator(data.images[:40] / 255).logits.argmax(1)
     wrong = int((given != data.labels[:40]).sum())
-    text = classified(trained_run, tmp_path / "holdout", json_file=tmp_path / "new" / "accuracy.json")
+    text = classified(trained_run, tmp_path / "holdout", json=tmp_path / "new" / "accuracy.json")
     assert f"error {wrong / 40:.2%}: {wrong} of 40 images wrong (class folders), 95% interval" in text
     found = json.loads((tmp_path / "new" / "accuracy.json").read_text())
     assert (found["images"], found["wrong"], found["step"]) == (40, wrong, trained.step)
@@ -259,26 +262,28 @@ def test_class_folders_give_the_error_and_its_interval(trained_run: Path, tmp_pa
 
 
 def test_json_without_known_classes_is_refused(trained_run: Path, images: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no class is known: name folders after classes of the run"):
-        classified(trained_run, images, json_file=tmp_path / "a.json")
+    with pytest.raises(DataError, match="no true class is known: name folders after classes of the run"):
+        classified(trained_run, images, json=tmp_path / "a.json")
 
 
-def test_twelve_bits_are_told_and_a_value_range_mends_them(trained_run: Path, images: Path, tmp_path: Path) -> None:
+def test_twelve_bits_give_a_warning_and_a_value_range_remedies_it(
+    trained_run: Path, images: Path, tmp_path: Path
+) -> None:
     (tmp_path / "deep").mkdir()
     for file in sorted(images.iterdir()):
         Image.fromarray(np.asarray(Image.open(file)).astype(np.uint16) * 16).save(tmp_path / "deep" / file.name)
     _, _, plain = go(trained_run, images, out=tmp_path / "plain.csv")
-    text = classified(trained_run, tmp_path / "deep", out=tmp_path / "dark.csv", fit=True)
+    text = classified(trained_run, tmp_path / "deep", out=tmp_path / "dark.csv", resize=True)
     assert "warning: the images use gray levels 0 to 16 of 0 to 255" in text
     assert "--value-range 0:4095" in text
-    whole = classified(trained_run, tmp_path / "deep", out=tmp_path / "dark.csv", fit=True, values=ValueRange(0, 4080))
+    whole = classified(trained_run, tmp_path / "deep", out=tmp_path / "dark.csv", resize=True, value_range="0:4080")
     assert "warning" not in whole
     with (tmp_path / "dark.csv").open() as file:
         columns = [f"p({digit})" for digit in range(10)]
         for one, other in zip(csv.DictReader(file), plain, strict=True):
             assert [one[name] for name in columns] == [other[name] for name in columns]
-    with pytest.raises(RunError, match=r"--value-range 0:4080 converts images, .* with --fit"):
-        classified(trained_run, tmp_path / "deep", values=ValueRange(0, 4080))
+    with pytest.raises(RunError, match=r"--value-range 0:4080 converts images, .* with --resize"):
+        classified(trained_run, tmp_path / "deep", value_range="0:4080")
 
 
 def test_a_run_brings_its_value_range(trained_run: Path, images: Path, tmp_path: Path) -> None:
@@ -286,5 +291,5 @@ def test_a_run_brings_its_value_range(trained_run: Path, images: Path, tmp_path:
     own = replace(trained, settings=trained.settings | {"recipe": "folder"})
     content = io.BytesIO()
     Image.fromarray(np.full((8, 8), 2000, np.uint16)).save(content, "TIFF")
-    decode = classify.decoder_of(own, fit=False, invert=False, values=ValueRange(0, 4000))
+    decode = classify.decoder_of(own, resize=False, invert=False, values=ValueRange(0, 4000))
     assert decode("x.tif", content.getvalue()).unique().tolist() == [128]

@@ -64,7 +64,7 @@ def sample(run: Path) -> None:
 def film(run: Path) -> None:
     out = run.parent / "samples"
     shutil.rmtree(out, ignore_errors=True)
-    run_sampling(run, num=None, out=out, seed=0, device="cpu", console=quiet(), galleries=Galleries(film=True))
+    run_sampling(run, num=None, out=out, seed=0, device="cpu", console=quiet(), galleries=Galleries(training_gif=True))
 
 
 def report(run: Path) -> None:

@@ -60,5 +60,5 @@ def test_a_second_start_continues_where_the_first_ended(short_demo: tuple[Path, 
 @pytest.mark.slow
 def test_the_gan_beats_the_same_network_on_the_labels_alone(tmp_path: Path) -> None:
     results = run_demo(tmp_path, splits=1, epochs=80, console=Console(file=io.StringIO()))
-    (gan,), (alone,) = results["GAN"].wrong, results["labels alone"].wrong
-    assert gan < alone
+    (gan,), (supervised,) = results["GAN"].wrong, results["supervised"].wrong
+    assert gan < supervised

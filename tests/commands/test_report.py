@@ -23,7 +23,7 @@ def test_one_file_that_replaces_an_older_one(small_runs: dict[str, Path], tmp_pa
     assert page.startswith("<!DOCTYPE html>") or page.lstrip().startswith("<!DOCTYPE html>")
     assert "<h1>2 runs side by side</h1>" in page
     assert f"{out}: {len(page.encode()) / 1e6:.1f} MB" in said
-    assert "pictures: without all its parts: the run was trained without labels" in said
+    assert "pictures: some parts are missing: the run was trained without labels" in said
     assert [entry.name for entry in out.parent.iterdir()] == ["report.html"]
 
 

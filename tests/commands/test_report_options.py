@@ -26,6 +26,7 @@ def test_every_option_reaches_the_command(monkeypatch: pytest.MonkeyPatch) -> No
         "cpu",
         "--threads",
         "2",
+        "--trust",
     ]
     done = CliRunner().invoke(app, ["report", *words])
     assert done.exit_code == 0, done.output

@@ -44,5 +44,5 @@ def test_the_seed_decides(trained_run: Path, tmp_path: Path) -> None:
 
 def test_a_folder_with_something_in_it_is_refused(trained_run: Path, tmp_path: Path) -> None:
     (tmp_path / "old.png").write_bytes(b"")
-    with pytest.raises(RunError, match="not empty: samples of several runs would mix"):
+    with pytest.raises(RunError, match="not empty: samples of several runs would be mixed"):
         go(trained_run, tmp_path)

@@ -28,8 +28,12 @@ def test_every_option_reaches_the_command(monkeypatch: pytest.MonkeyPatch) -> No
     ((run, found),) = seen
     found.pop("console")
     assert run == Path("run")
-    galleries = sample.Galleries(interpolate=True, film=True, nearest=True, path="spherical", data=Path("d"))
-    assert found == {"num": 3, "out": Path("o"), "seed": 4, "device": "cpu", "galleries": galleries, "trust": True}
+    galleries = sample.Galleries(
+        interpolation=True, training_gif=True, nearest_real=True, path="spherical", data=Path("d")
+    )
+    assert found == {
+        "num": 3, "out": Path("o"), "seed": 4, "device": "cpu", "galleries": galleries, "trust": True
+    }  # fmt: skip
 
 
 def test_without_options_a_hundred_images_are_left_to_the_command(monkeypatch: pytest.MonkeyPatch) -> None:

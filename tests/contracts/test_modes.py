@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from improved_gan.data.dataset import LabeledImages
 from improved_gan.networks.interface import Discriminator, DiscriminatorOutput, Generator
 from improved_gan.recipes.error_count import count_errors
-from improved_gan.reports.latent_interpolation import walk
+from improved_gan.reports.latent_interpolation import generate
 from improved_gan.techniques import WeightEMA, data_dependent_init_, weight_norm
 from improved_gan.training.sampling import ema_generator, sample
 
@@ -61,7 +61,7 @@ SWITCHERS: dict[str, tuple[Callable[[], nn.Module], Callable[[nn.Module], nn.Mod
     "Generator.init_from_data_": (Images, lambda network: network.init_from_data_(50)),
     "Discriminator.init_from_data_": (Judge, lambda network: network.init_from_data_(torch.rand(50, 1, 2, 2))),
     "sample": (Images, lambda network: sample(network, 3, seed=0)),
-    "walk": (Images, lambda network: walk(network, torch.rand(3, 4), device="cpu")),
+    "generate": (Images, lambda network: generate(network, torch.rand(3, 4), device="cpu")),
     "averaged": (Images, lambda network: average(network).averaged(network)),
     "ema_generator": (Images, lambda network: ema_generator(network, average(network))),
     "count_errors": (Judge, lambda network: count_errors(network, LABELED, device=torch.device("cpu"))),

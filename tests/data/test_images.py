@@ -32,7 +32,7 @@ def test_grayscale_and_color_are_read_exactly(tmp_path: Path) -> None:
 
 def test_another_size_or_mode_is_an_error_that_names_both(tmp_path: Path) -> None:
     big = save(tmp_path / "big.png", np.zeros((9, 10), np.uint8))
-    with pytest.raises(DataError, match=r"is 10x9 in mode L, the run was trained on 8x8 in mode L: --fit"):
+    with pytest.raises(DataError, match=r"is 10x9 in mode L, the run was trained on 8x8 in mode L: --resize"):
         read_image(big, (1, 8, 8))
     color = save(tmp_path / "color.png", GRAY, "RGB")
     with pytest.raises(DataError, match=r"mode RGB.*mode L"):
@@ -41,19 +41,19 @@ def test_another_size_or_mode_is_an_error_that_names_both(tmp_path: Path) -> Non
 
 def test_fit_converts_and_scales(tmp_path: Path) -> None:
     color = save(tmp_path / "color.png", GRAY.repeat(3, 0).repeat(3, 1), "RGB")
-    fitted = read_image(color, (1, 8, 8), fit=True)
+    fitted = read_image(color, (1, 8, 8), resize=True)
     assert np.abs(fitted.numpy()[0].astype(int) - GRAY).max() <= 12
-    assert read_image(save(tmp_path / "gray.png", GRAY), (3, 4, 4), fit=True).shape == (3, 4, 4)
+    assert read_image(save(tmp_path / "gray.png", GRAY), (3, 4, 4), resize=True).shape == (3, 4, 4)
 
 
 def test_fit_puts_transparent_pictures_on_white_and_turns_them_upright(tmp_path: Path) -> None:
     Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save(tmp_path / "clear.png")
-    assert (read_image(tmp_path / "clear.png", (1, 8, 8), fit=True) == 255).all()
+    assert (read_image(tmp_path / "clear.png", (1, 8, 8), resize=True) == 255).all()
     half = Image.fromarray(np.repeat(np.uint8([[0] * 4 + [255] * 4]), 8, axis=0))
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by 90 degrees when shown
     half.save(tmp_path / "turned.png", exif=exif)
-    upright = read_image(tmp_path / "turned.png", (1, 8, 8), fit=True).numpy()[0]
+    upright = read_image(tmp_path / "turned.png", (1, 8, 8), resize=True).numpy()[0]
     assert upright[0].mean() < 10
     assert upright[-1].mean() > 245
 
@@ -61,11 +61,11 @@ def test_fit_puts_transparent_pictures_on_white_and_turns_them_upright(tmp_path:
 def test_sixteen_bits_are_scaled_and_unknown_ranges_refused(tmp_path: Path) -> None:
     levels = (np.arange(64, dtype=np.uint16).reshape(8, 8) * 1040).astype(np.uint16)
     Image.fromarray(levels).save(tmp_path / "deep.png")
-    fitted = read_image(tmp_path / "deep.png", (1, 8, 8), fit=True).numpy()[0]
+    fitted = read_image(tmp_path / "deep.png", (1, 8, 8), resize=True).numpy()[0]
     np.testing.assert_array_equal(fitted, np.rint(levels / 257))
     Image.fromarray(np.ones((8, 8), np.float32)).save(tmp_path / "float.tiff")
     with pytest.raises(DataError, match="holds floating point, whose black and white are not known"):
-        read_image(tmp_path / "float.tiff", (1, 8, 8), fit=True)
+        read_image(tmp_path / "float.tiff", (1, 8, 8), resize=True)
 
 
 def test_invert_swaps_dark_and_light(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_a_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
     path = save(tmp_path / "bomb.png", np.zeros((100, 100), np.uint8))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5000)
     with pytest.raises(DataError, match="refused"):
-        read_image(path, (1, 8, 8), fit=True)
+        read_image(path, (1, 8, 8), resize=True)
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:

@@ -70,7 +70,7 @@ def test_other_numbers_need_a_range_and_are_exact_with_it(name: str) -> None:
 def test_every_reader_takes_the_range() -> None:
     content, values = tiff(np.full((8, 8), 2000, np.uint16)), ValueRange(0, 4000)
     assert center_crop_resize(content, "x", channels=3, size=4, values=values).unique().tolist() == [128]
-    assert read_image("x", (1, 4, 4), fit=True, content=content, values=values).unique().tolist() == [128]  # type: ignore[arg-type]
+    assert read_image("x", (1, 4, 4), resize=True, content=content, values=values).unique().tolist() == [128]  # type: ignore[arg-type]
     assert decode_image(content, "x", size=(4, 4), values=values).conversions[0] == "values 0:4000 to 0:255"
 
 

@@ -31,10 +31,10 @@ def test_a_classifier_from_uint8_to_probabilities_and_realness(layout: str) -> N
     images = np.random.default_rng(0).integers(0, 256, (7, 3, 4, 5), dtype=np.uint8)
     with torch.no_grad():
         logits = pair()[1](torch.from_numpy(images / np.float32(255))).logits.double().numpy()
-    isomap_embedding = images if layout == "nchw" else images.transpose(0, 2, 3, 1)
+    rearranged = images if layout == "nchw" else images.transpose(0, 2, 3, 1)
     exps = np.exp(logits)
     for answer in (portable.network, portable.expected):
-        probabilities, real_score = answer(torch.from_numpy(np.ascontiguousarray(isomap_embedding)))
+        probabilities, real_score = answer(torch.from_numpy(np.ascontiguousarray(rearranged)))
         np.testing.assert_allclose(probabilities, exps / exps.sum(1, keepdims=True), atol=1e-6)
         np.testing.assert_allclose(real_score, exps.sum(1) / (1 + exps.sum(1)), atol=1e-6)
     assert portable.source.shape == (("N", 3, 4, 5) if layout == "nchw" else ("N", 4, 5, 3))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from improved_gan.reports.evaluate_run import gather
-from improved_gan.reports.page import Demo, render
+from improved_gan.reports.page import ShownRun, render
 from improved_gan.reports.run_log import read_runs
 
 pytestmark = pytest.mark.slow
@@ -20,7 +20,7 @@ FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 def address(small_runs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> str:
     runs = read_runs(list(small_runs.values()))
     shown = [
-        Demo(run, gather(run, data_folder=None, device="cpu", say=lambda _: None, warn=pytest.fail, trust=True))
+        ShownRun(run, gather(run, data_folder=None, device="cpu", say=lambda _: None, warn=pytest.fail, trust=True))
         for run in runs
     ]
     path = tmp_path_factory.mktemp("report") / "report.html"
@@ -72,15 +72,15 @@ def test_the_page_fits_its_window_and_all_curves_are_drawn(page) -> None:
 
 
 def test_the_keyboard_moves_the_samples_and_reads_the_curves(page) -> None:
-    slider, picture = page.locator("#film-slider"), page.locator("figure.film img").first
+    slider, picture = page.locator("#timeline-slider"), page.locator("figure.timeline img").first
     last = picture.get_attribute("src")
     slider.focus()
     page.keyboard.press("ArrowLeft")
-    assert page.locator("#film-epoch").inner_text() == "3"
+    assert page.locator("#timeline-epoch").inner_text() == "3"
     assert slider.get_attribute("aria-valuetext") == "epoch 3"
     assert picture.get_attribute("src") != last
     page.keyboard.press("Home")
-    assert page.locator("figure.film .at").first.inner_text() == "epoch 1"
+    assert page.locator("figure.timeline .at").first.inner_text() == "epoch 1"
     page.keyboard.press("End")
     assert picture.get_attribute("src") == last
 

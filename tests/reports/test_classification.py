@@ -8,12 +8,12 @@ from improved_gan.reports.classification import (
     class_scores,
     confident_mistakes,
     confusion,
-    share_interval,
+    wilson_interval,
 )
 
 
 @pytest.fixture
-def judged() -> tuple[torch.Tensor, torch.Tensor]:
+def classified() -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
     labels = torch.randint(5, (400,), generator=generator)
     logits = torch.randn(400, 5, generator=generator).double()
@@ -21,8 +21,8 @@ def judged() -> tuple[torch.Tensor, torch.Tensor]:
     return logits.softmax(1), labels
 
 
-def test_confusion_and_scores_are_scikit_learns(judged: tuple[torch.Tensor, torch.Tensor]) -> None:
-    probabilities, labels = judged
+def test_confusion_and_scores_are_scikit_learns(classified: tuple[torch.Tensor, torch.Tensor]) -> None:
+    probabilities, labels = classified
     predicted = probabilities.argmax(1)
     matrix = confusion(labels, predicted, 5)
     assert (matrix.numpy() == confusion_matrix(labels, predicted)).all()
@@ -41,8 +41,10 @@ def test_a_class_without_images_has_no_score() -> None:
 
 
 @pytest.mark.parametrize("num_bins", [1, 7, 15])
-def test_the_calibration_error_is_that_of_the_formula(judged: tuple[torch.Tensor, torch.Tensor], num_bins: int) -> None:
-    probabilities, labels = (one.numpy() for one in judged)
+def test_the_calibration_error_is_that_of_the_formula(
+    classified: tuple[torch.Tensor, torch.Tensor], num_bins: int
+) -> None:
+    probabilities, labels = (one.numpy() for one in classified)
     confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
     expected, counted = 0.0, []
     for b in range(num_bins):
@@ -50,7 +52,7 @@ def test_the_calibration_error_is_that_of_the_formula(judged: tuple[torch.Tensor
         counted.append(int(inside.sum()))
         if inside.any():
             expected += inside.mean() * abs(right[inside].mean() - confidence[inside].mean())
-    found = calibration(*judged, num_bins=num_bins)
+    found = calibration(*classified, num_bins=num_bins)
     assert [one.images for one in found.bins] == counted
     assert found.error == pytest.approx(expected, abs=1e-12)
     assert found.log_loss == pytest.approx(log_loss(labels, probabilities))
@@ -70,8 +72,8 @@ def test_certainty_that_is_wrong_has_a_finite_loss() -> None:
     assert np.isfinite(found.log_loss)
 
 
-def test_mistakes_come_most_certain_first_and_none_is_right(judged: tuple[torch.Tensor, torch.Tensor]) -> None:
-    probabilities, labels = judged
+def test_mistakes_come_most_certain_first_and_none_is_right(classified: tuple[torch.Tensor, torch.Tensor]) -> None:
+    probabilities, labels = classified
     places = confident_mistakes(probabilities, labels, 10)
     assert len(places) == 10
     assert (probabilities[places].argmax(1) != labels[places]).all()
@@ -88,4 +90,4 @@ def test_the_interval_is_wilsons(num: int, images: int) -> None:
     share, spread = num / images, z * z / images
     middle = (share + spread / 2) / (1 + spread)
     half = z / (1 + spread) * np.sqrt(share * (1 - share) / images + spread / (4 * images))
-    assert share_interval(num, images) == pytest.approx((max(0, middle - half), min(1, middle + half)), abs=1e-12)
+    assert wilson_interval(num, images) == pytest.approx((max(0, middle - half), min(1, middle + half)), abs=1e-12)

@@ -44,7 +44,7 @@ def test_entries_of_one_quantity_share_a_panel_and_unknown_ones_get_their_own() 
         "test/num_errors": 3,
     }
     found = by_title(panels([record(reports)], []))
-    assert [line.name for line in found["Probability of being real, says the discriminator"].lines] == [
+    assert [line.name for line in found["Discriminator: probability of being real"].lines] == [
         "real images",
         "generated",
     ]
@@ -52,9 +52,9 @@ def test_entries_of_one_quantity_share_a_panel_and_unknown_ones_get_their_own() 
     assert not any("wrong" in title for title in found)
 
 
-def test_the_pace_is_that_between_reports() -> None:
+def test_the_seconds_per_epoch_are_those_between_reports() -> None:
     runs = [record({"epoch": 2, "seconds": 10.0}, {"epoch": 4, "seconds": 14.0}, {"epoch": 5, "seconds": 14.0})]
-    line = by_title(panels(runs, []))["Seconds an epoch, steps only"].lines[0]
+    line = by_title(panels(runs, []))["Seconds per epoch, training steps only"].lines[0]
     assert (line.epochs, line.mean) == ([2, 4], [5.0, 2.0])
 
 

@@ -13,8 +13,7 @@ from improved_gan.recipes.folder import folder_recipe
 from improved_gan.recipes.load_run import Trained
 from improved_gan.reports import evaluate_run
 from improved_gan.reports.evaluate_run import find_data, gather
-from improved_gan.reports.run_log import RunRecord, read_run
-from improved_gan.training.run_folder import RunFolder
+from improved_gan.reports.run_log import read_run
 from tests.data.test_folder import load, make
 from tests.data.test_folder_snapshot import record
 
@@ -33,12 +32,6 @@ def run(small_runs: dict[str, Path], tmp_path: Path) -> Path:
     return Path(shutil.copytree(small_runs["first"], tmp_path / "run"))
 
 
-def record_code(run: Path) -> None:
-    """As if the run had been made from the recipe file that it holds now."""
-    folder = RunFolder(run)
-    folder._write(folder.recipe()["settings"], (), hashlib.sha256((run / "recipe.py").read_bytes()).hexdigest())
-
-
 def look(record: RunRecord, data: Path | None = None) -> evaluate_run.Evidence:
     return gather(record, data_folder=data, device="cpu", say=lambda _: None, warn=pytest.fail, trust=True)
 
@@ -46,9 +39,9 @@ def look(record: RunRecord, data: Path | None = None) -> evaluate_run.Evidence:
 def test_the_classifier_is_the_one_whose_error_the_log_tells(run: Path) -> None:
     record = read_run(run)
     found = look(record)
-    wrong = int((found.judged.probabilities.argmax(1) != found.judged.images.labels).sum())
+    wrong = int((found.classified.probabilities.argmax(1) != found.classified.images.labels).sum())
     assert wrong == record.last["test/num_errors"]
-    torch.testing.assert_close(found.judged.probabilities.sum(1), torch.ones(500, dtype=torch.float64))
+    torch.testing.assert_close(found.classified.probabilities.sum(1), torch.ones(500, dtype=torch.float64))
     assert found.samples.shape == (200, 1, 8, 8)
     assert found.step == record.last["step"]
     assert found.missing == {}
@@ -56,8 +49,8 @@ def test_the_classifier_is_the_one_whose_error_the_log_tells(run: Path) -> None:
 
 def test_a_run_without_labels_has_neighbors_and_no_classifier(small_runs: dict[str, Path]) -> None:
     found = look(read_run(small_runs["pictures"]))
-    assert found.judged is None
-    assert found.memory is not None
+    assert found.classified is None
+    assert found.copy_check is not None
     assert found.missing == {"classifier": "the run was trained without labels"}
 
 
@@ -68,21 +61,22 @@ def test_no_checkpoint_yet(run: Path) -> None:
     assert "has no checkpoint yet" in found.missing["classifier"]
 
 
-def test_data_that_is_not_at_hand_is_said_and_samples_are_there_all_the_same(run: Path, tmp_path: Path) -> None:
+def test_missing_data_gives_a_reason_and_samples_are_drawn_anyway(run: Path, tmp_path: Path) -> None:
     found = look(read_run(run), tmp_path)  # the digits take no folder
     assert found.samples is not None
     assert found.data is None
-    assert "the data is not at hand" in found.missing["neighbors"]
+    assert "the data was not found" in found.missing["neighbors"]
 
 
 def test_nothing_is_downloaded(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (run / "recipe.py").write_text((run / "recipe.py").read_text() + _WITH_MNIST)
-    record_code(run)
+    code = (run / "recipe.py").read_bytes() + _WITH_MNIST.encode()
+    (run / "recipe.py").write_bytes(code)
+    changed = replace(read_run(run), code_sha256=hashlib.sha256(code).hexdigest())
     monkeypatch.delenv("IMPROVED_GAN_DATA", raising=False)
     monkeypatch.setenv("IMPROVED_GAN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: pytest.fail("it reached for the network"))
     with pytest.raises(DataError, match="downloads nothing: give the folder that holds the four MNIST files: --data"):
-        find_data(read_run(run), None, trust=True)
+        find_data(changed, None, trust=True)
 
 
 def test_other_data_than_the_runs_is_refused(run: Path) -> None:
@@ -90,8 +84,7 @@ def test_other_data_than_the_runs_is_refused(run: Path) -> None:
     stored = json.loads(file.read_text())
     for change in ({"num_images": 7}, {"labels": stored["settings"]["label_split"]["labels"][::-1]}):
         settings = {**stored["settings"], "label_split": {**stored["settings"]["label_split"], **change}}
-        record = read_run(run)
-        changed = replace(record, settings=settings)
+        changed = replace(read_run(run), settings=settings)
         with pytest.raises(DataError, match=r"not what .* was trained on"):
             find_data(changed, None, trust=True)
 
@@ -104,11 +97,11 @@ def test_test_images_without_labels_are_left_out_and_many_are_thinned(
     labels[:100] = -1
     partly = Dataset("digits", digits.class_names, digits.train, LabeledImages(digits.test.images, labels))
     monkeypatch.setattr(evaluate_run, "find_data", lambda *_, **__: partly)
-    monkeypatch.setattr(evaluate_run, "_MOST_JUDGED", 50)
+    monkeypatch.setattr(evaluate_run, "_MOST_CLASSIFIED", 50)
     found = look(read_run(run))
-    assert found.judged.num_test == 400
-    assert len(found.judged.images) == 50
-    assert (found.judged.images.labels >= 0).all()
+    assert found.classified.num_test == 400
+    assert len(found.classified.images) == 50
+    assert (found.classified.images.labels >= 0).all()
     labels[:] = -1
     assert look(read_run(run)).missing == {"classifier": "the data has no test images with labels"}
 
@@ -126,7 +119,7 @@ def test_a_run_on_a_users_folder_is_judged_on_its_validation_images(
     monkeypatch.setattr(evaluate_run, "_MOST_COMPARED", 4)
     found = look(run)
     assert found.missing == {}
-    assert found.judged.images.labels.tolist() == own.dataset.test.labels.tolist() == [0, 0, 1, 1]
+    assert found.classified.images.labels.tolist() == own.dataset.test.labels.tolist() == [0, 0, 1, 1]
     assert len(found.data.train) == 16
-    assert (found.memory.unseen.distances > 0).all()  # validation images are not taken for training images
+    assert (found.copy_check.unseen.distances > 0).all()  # validation images are not taken for training images
     assert look(run, tmp_path / "elsewhere").missing["classifier"].endswith("name the folder with --data")

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from improved_gan.networks import DenseGenerator, Generator
-from improved_gan.reports.latent_interpolation import latent_path, linear, path_for, spherical, walk
+from improved_gan.reports.latent_interpolation import generate, latent_path, linear, path_for, spherical
 from improved_gan.training.sampling import sample
 
 
@@ -24,22 +24,22 @@ class Drawing(Generator):
 
 def test_a_straight_line_has_equal_steps_and_stays_in_the_box() -> None:
     start, end = torch.rand(2, 30)
-    way = linear(start, end, 7)
-    torch.testing.assert_close(way[[0, -1]], torch.stack([start, end]))
-    torch.testing.assert_close(way.diff(dim=0), ((end - start) / 6).expand(6, -1))
-    assert ((way >= 0) & (way <= 1)).all()
+    path = linear(start, end, 7)
+    torch.testing.assert_close(path[[0, -1]], torch.stack([start, end]))
+    torch.testing.assert_close(path.diff(dim=0), ((end - start) / 6).expand(6, -1))
+    assert ((path >= 0) & (path <= 1)).all()
 
 
 def test_an_arc_has_equal_angles_and_lengths_in_between() -> None:
     start, end = torch.randn(2, 100, dtype=torch.float64)
-    way = spherical(start, end, 9)
-    torch.testing.assert_close(way[[0, -1]], torch.stack([start, end]))
-    unit = way / way.norm(dim=1, keepdim=True)
+    path = spherical(start, end, 9)
+    torch.testing.assert_close(path[[0, -1]], torch.stack([start, end]))
+    unit = path / path.norm(dim=1, keepdim=True)
     angles = (unit[1:] * unit[:-1]).sum(1).arccos()
     torch.testing.assert_close(angles, angles[:1].expand(8))
-    torch.testing.assert_close(way.norm(dim=1), torch.linspace(start.norm(), end.norm(), 9, dtype=torch.float64))
+    torch.testing.assert_close(path.norm(dim=1), torch.linspace(start.norm(), end.norm(), 9, dtype=torch.float64))
     straight = linear(start, end, 9)[4].norm()
-    assert straight < 0.85 * way[4].norm()  # what the arc is for
+    assert straight < 0.85 * path[4].norm()  # what the arc is for
 
 
 @pytest.mark.parametrize("end", [(2.0, 0.0), (-1.0, 0.0), (0.0, 0.0)])
@@ -64,16 +64,16 @@ def test_the_path_fits_the_latents(draw, path: str) -> None:
 @pytest.mark.parametrize("path", ["linear", "spherical"])
 def test_walks_join_and_come_back(path: str) -> None:
     generator = Drawing(torch.randn)
-    way = latent_path(generator, path=path, walks=4, steps=6, seed=3).view(4, 6, -1)
+    path = latent_path(generator, path=path, num_paths=4, steps=6, seed=3).view(4, 6, -1)
     drawn = generator.draw_latents(4, source=torch.Generator().manual_seed(3))
-    torch.testing.assert_close(way[:, 0], drawn)
-    torch.testing.assert_close(way[:, -1], drawn.roll(-1, 0))
+    torch.testing.assert_close(path[:, 0], drawn)
+    torch.testing.assert_close(path[:, -1], drawn.roll(-1, 0))
 
 
 def test_the_images_of_a_walk_are_the_generators_and_its_mode_stays() -> None:
     generator = DenseGenerator((1, 8, 8), latent_size=5, hidden=(16,))
     latents = generator.draw_latents(70, source=torch.Generator().manual_seed(0))
-    found = walk(generator, latents, device="cpu")
+    found = generate(generator, latents, device="cpu")
     assert (found == sample(generator, 70, seed=0)).all()
     assert generator.training
     assert math.prod(found.shape) == 70 * 64

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from improved_gan.reports.classification import share_interval
+from improved_gan.reports.classification import wilson_interval
 from improved_gan.reports.evaluate_run import gather
-from improved_gan.reports.page import Demo, render
+from improved_gan.reports.page import ShownRun, render
 from improved_gan.reports.run_log import read_run, read_runs
 
 NOW = datetime(2030, 1, 2, 3, 4, tzinfo=UTC)
@@ -46,43 +46,43 @@ class Page(HTMLParser):
 
 def show(*paths: Path, title: str = "Title") -> Page:
     shown = [
-        Demo(run, gather(run, data_folder=None, device="cpu", say=lambda _: None, warn=pytest.fail, trust=True))
+        ShownRun(run, gather(run, data_folder=None, device="cpu", say=lambda _: None, warn=pytest.fail, trust=True))
         for run in read_runs(paths)
     ]
     return Page(render(shown, title=title, now=NOW))
 
 
 @pytest.fixture(scope="module")
-def stacked_networks(small_runs: dict[str, Path]) -> Page:
+def two_runs_page(small_runs: dict[str, Path]) -> Page:
     return show(*small_runs.values())
 
 
-def test_nothing_is_loaded_from_elsewhere_and_the_policy_allows_our_script_alone(stacked_networks: Page) -> None:
-    for tag, attributes in stacked_networks.tags:
+def test_nothing_is_loaded_from_elsewhere_and_the_policy_allows_our_script_alone(two_runs_page: Page) -> None:
+    for tag, attributes in two_runs_page.tags:
         for name in ("src", "href"):
             assert attributes.get(name, "#").startswith(("#", "data:")), (tag, attributes)
         assert not any(name.startswith("on") for name in attributes)
-    policy = next(one["content"] for tag, one in stacked_networks.tags if one.get("http-equiv"))
-    script = stacked_networks.scripts[-1]
+    policy = next(one["content"] for tag, one in two_runs_page.tags if one.get("http-equiv"))
+    script = two_runs_page.scripts[-1]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert f"script-src 'sha256-{digest}'" in policy
     assert policy.startswith("default-src 'none'")
 
 
-def test_every_picture_has_words_and_every_heading_cell_its_scope(stacked_networks: Page) -> None:
-    pictures = [one for tag, one in stacked_networks.tags if tag == "img"]
+def test_every_image_has_an_alt_text_and_every_heading_cell_its_scope(two_runs_page: Page) -> None:
+    pictures = [one for tag, one in two_runs_page.tags if tag == "img"]
     assert len(pictures) > 50
     assert all(one["alt"] for one in pictures)
-    assert all(one.get("scope") in ("row", "col") for tag, one in stacked_networks.tags if tag == "th")
-    identifiers = [one["id"] for _, one in stacked_networks.tags if "id" in one]
+    assert all(one.get("scope") in ("row", "col") for tag, one in two_runs_page.tags if tag == "th")
+    identifiers = [one["id"] for _, one in two_runs_page.tags if "id" in one]
     assert len(identifiers) == len(set(identifiers))
 
 
-def test_all_parts_are_there_and_what_cannot_be_shown_is_said(stacked_networks: Page) -> None:
-    text = stacked_networks.text()
+def test_all_parts_are_there_and_missing_ones_have_a_reason(two_runs_page: Page) -> None:
+    text = two_runs_page.text()
     for part in (
         "Overview",
-        "Alarms",
+        "Warnings",
         "Curves",
         "Samples over time",
         "Confusion matrix",
@@ -100,16 +100,16 @@ def test_all_parts_are_there_and_what_cannot_be_shown_is_said(stacked_networks: 
     assert "The classifier on test images" in text
 
 
-def test_the_curves_and_grids_are_in_the_page_as_data(stacked_networks: Page, small_runs: dict[str, Path]) -> None:
-    curves, film = (json.loads(text) for text in stacked_networks.scripts[:2])
+def test_the_curves_and_grids_are_in_the_page_as_data(two_runs_page: Page, small_runs: dict[str, Path]) -> None:
+    curves, timeline = (json.loads(text) for text in two_runs_page.scripts[:2])
     panel = next(one for one in curves["panels"] if one["title"].startswith("Test error"))
     logged = [100 * report["test/error"] for report in read_run(small_runs["first"]).reports]
     assert panel["lines"][0]["mean"] == pytest.approx(logged, rel=1e-4)
     assert {(one["view"], one["id"]) for one in curves["owners"]} == {
         ("runs", "run-0"), ("runs", "run-1"), ("runs", "run-2"), ("groups", "group-0"), ("groups", "run-2"),
     }  # fmt: skip
-    assert film["epochs"] == [1, 2, 3, 4]
-    assert [one["epoch"] for one in film["runs"][0]] == [1, 2, 3]
+    assert timeline["epochs"] == [1, 2, 3, 4]
+    assert [one["epoch"] for one in timeline["runs"][0]] == [1, 2, 3]
 
 
 def test_names_with_html_in_them_do_no_harm(small_runs: dict[str, Path], tmp_path: Path) -> None:
@@ -140,28 +140,28 @@ def test_a_run_that_has_just_begun(small_runs: dict[str, Path], tmp_path: Path) 
     assert "No report has been logged yet." in text
 
 
-def test_damaged_lines_alarms_and_an_unfinished_run_are_told(small_runs: dict[str, Path], tmp_path: Path) -> None:
+def test_damaged_lines_warnings_and_an_unfinished_run_are_reported(small_runs: dict[str, Path], tmp_path: Path) -> None:
     run = Path(shutil.copytree(small_runs["first"], tmp_path / "run"))
     lines = (run / "log.jsonl").read_text().splitlines()
     first = {**json.loads(lines[0]), "diagnostics": [{"name": "collapsed", "message": "It has collapsed. Try less"}]}
     (run / "log.jsonl").write_text("\n".join([json.dumps(first), lines[1], lines[2][:40]]))
     text = show(run).text()
     assert "not finished: epoch 2 of 4" in text
-    assert "1 damaged line of the log passed over" in text
+    assert "1 damaged line of the log skipped" in text
     assert re.search(r"collapsed\s+\(epoch 1\): It has collapsed. Try less", text)
 
 
 def test_from_the_folder_alone(small_runs: dict[str, Path]) -> None:
-    page = Page(render([Demo(read_run(small_runs["first"]), None)], title="t", now=NOW))
-    assert page.text().count("Not looked at: the report was made from the run folder alone.") == 2
+    page = Page(render([ShownRun(read_run(small_runs["first"]), None)], title="t", now=NOW))
+    assert page.text().count("Not computed: the report was made from log and samples only (--log-only).") == 2
 
 
 def test_a_validation_error_is_in_the_overview_under_its_name(small_runs: dict[str, Path]) -> None:
     run = read_run(small_runs["first"])
     renamed = tuple({name.replace("test/", "validation/"): value for name, value in one.items()} for one in run.reports)
-    page = render([Demo(replace(run, reports=renamed), None)], title="Title", now=NOW)
+    page = render([ShownRun(replace(run, reports=renamed), None)], title="Title", now=NOW)
     wrong, error = run.last["test/num_errors"], run.last["test/error"]
-    low, high = share_interval(wrong, 500)
+    low, high = wilson_interval(wrong, 500)
     assert wrong == error * 500  # the digits' test images
     assert f"{wrong} of 500 validation images wrong, 95% interval {low:.1%} to {high:.1%}" in page
     assert "The classifier on validation images" in page

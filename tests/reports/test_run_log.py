@@ -18,14 +18,14 @@ def test_a_finished_run_is_read_as_it_was_logged(run: Path) -> None:
     assert [report["epoch"] for report in record.reports] == [1, 2, 3, 4]
     assert record.finished
     assert (record.name, record.epoch, record.epochs, record.num_labels) == ("run", 4, 4, 50)
-    assert list(record.pictures) == [1, 2, 3, 4]
+    assert list(record.sample_grids) == [1, 2, 3, 4]
     assert record.image_shape == (1, 8, 8)
-    assert record.learnt_classes
+    assert record.learned_classes
     assert record.damaged_lines == 0
 
 
 def test_a_run_without_labels_is_known_by_its_log(small_runs: dict[str, Path]) -> None:
-    assert not read_run(small_runs["pictures"]).learnt_classes
+    assert not read_run(small_runs["pictures"]).learned_classes
 
 
 def test_damaged_lines_are_counted_and_numbers_that_are_not_finite_left_out(run: Path) -> None:
@@ -48,7 +48,7 @@ def test_a_run_that_has_only_begun(run: Path) -> None:
     assert record.reports == ()
     assert record.last == {}
     assert record.epoch == 0
-    assert record.pictures == {}
+    assert record.sample_grids == {}
     assert record.diagnostics == []
 
 

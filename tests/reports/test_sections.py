@@ -4,33 +4,33 @@ import pytest
 import torch
 
 from improved_gan.data import Dataset, LabeledImages
-from improved_gan.reports.evaluate_run import Evidence, Judged, gather
+from improved_gan.reports.evaluate_run import ClassifiedImages, Evidence, gather
 from improved_gan.reports.image_encoding import data_uri
 from improved_gan.reports.run_log import read_run
 from improved_gan.reports.sections import classifier_findings, neighbor_findings
 
 
-def judged(labels: list[int], given: list[int], classes: int) -> Evidence:
+def classified(labels: list[int], given: list[int], classes: int) -> Evidence:
     part = LabeledImages(torch.randint(256, (len(labels), 1, 4, 4), dtype=torch.uint8), torch.tensor(labels))
     data = Dataset("made", tuple(f"c{k}" for k in range(classes)), part, part)
     probabilities = torch.full((len(given), classes), 0.1 / (classes - 1), dtype=torch.float64)
     probabilities[torch.arange(len(given)), torch.tensor(given)] = 0.9
-    return Evidence(1, Judged(part, probabilities, len(labels)), None, None, data, {})
+    return Evidence(1, ClassifiedImages(part, probabilities, len(labels)), None, None, data, {})
 
 
-def test_mistakes_carry_their_picture_and_both_classes() -> None:
-    evidence = judged([0, 1, 2], [0, 2, 2], 3)
+def test_mistakes_carry_their_image_and_both_classes() -> None:
+    evidence = classified([0, 1, 2], [0, 2, 2], 3)
     found = classifier_findings(evidence)
     (mistake,) = found["mistakes"]
     assert (mistake["true"], mistake["given"]) == ("c1", "c2")
     assert (mistake["probability"], mistake["true_probability"]) == pytest.approx((0.9, 0.05))
-    assert mistake["picture"] == data_uri(evidence.judged.images.images[1])
+    assert mistake["src"] == data_uri(evidence.classified.images.images[1])
     assert found["wrong"] == 1
     assert found["matrix"] == [[1, 0, 0], [0, 0, 1], [0, 0, 1]]
 
 
 def test_too_many_classes_for_a_matrix_are_told_as_confusions() -> None:
-    found = classifier_findings(judged([0, 0, 1, 5, 30], [3, 3, 2, 5, 30], 40))
+    found = classifier_findings(classified([0, 0, 1, 5, 30], [3, 3, 2, 5, 30], 40))
     assert found["matrix"] is None
     assert [(one["true"], one["given"], one["count"]) for one in found["confusions"]] == [
         ("c0", "c3", 2),
@@ -52,6 +52,6 @@ def test_neighbors_show_the_nearest_samples_first(small_runs: dict[str, Path]) -
     assert len(found["rows"]) == 12
     first = [row["near"][0]["distance"] for row in found["rows"]]
     assert first[:6] == sorted(first[:6])
-    assert first[0] == float(evidence.memory.samples.distances[:, 0].min())
-    assert found["rows"][0]["near"][0]["picture"].startswith("data:image/png")
+    assert first[0] == float(evidence.copy_check.samples.distances[:, 0].min())
+    assert found["rows"][0]["near"][0]["src"].startswith("data:image/png")
     assert (found["samples"], found["training"], found["unseen"], found["reduced"]) == (200, 1297, 200, None)

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from improved_gan.reports.run_log import read_run
-from improved_gan.reports.training_animation import GIF_BYTES, STRIP_BYTES, as_gif, frames, moving_picture, strip
+from improved_gan.reports.training_animation import GIF_BYTES, STRIP_BYTES, animation, as_gif, frames, strip
 from improved_gan.training.errors import RunError
 
 
@@ -17,11 +17,11 @@ def opened(content: bytes) -> Image.Image:
 
 
 def test_a_strip_has_a_column_an_epoch_and_a_row_a_latent() -> None:
-    film = {
+    grids = {
         10 * epoch: torch.stack([torch.full((1, 8, 8), 20 * epoch + row, dtype=torch.uint8) for row in range(9)])
         for epoch in range(1, 4)
     }
-    with opened(strip(film)) as picture:
+    with opened(strip(grids)) as picture:
         pixels = np.array(picture)
     body = pixels[18:]  # below the captions
     assert body[::66, ::66].tolist() == [[20 * epoch + row for epoch in (1, 2, 3)] for row in range(6)]
@@ -29,8 +29,8 @@ def test_a_strip_has_a_column_an_epoch_and_a_row_a_latent() -> None:
 
 
 def test_a_film_has_a_frame_an_epoch_and_repeats() -> None:
-    film = {epoch: torch.randint(256, (100, 1, 8, 8), dtype=torch.uint8) for epoch in (1, 5, 9)}
-    with opened(moving_picture(film)) as picture:
+    grids = {epoch: torch.randint(256, (100, 1, 8, 8), dtype=torch.uint8) for epoch in (1, 5, 9)}
+    with opened(animation(grids)) as picture:
         assert picture.n_frames == 3
         assert picture.info["loop"] == 0
         assert max(picture.size) <= 640
@@ -45,9 +45,9 @@ def test_a_film_has_a_frame_an_epoch_and_repeats() -> None:
 @pytest.mark.slow
 def test_large_noisy_color_grids_stay_below_the_stated_sizes() -> None:
     noise = torch.randint(256, (100, 3, 64, 64), dtype=torch.uint8)
-    film = {epoch: noise.roll(epoch, 0) for epoch in range(30)}
-    assert len(strip(film)) <= STRIP_BYTES
-    content = moving_picture(film)
+    grids = {epoch: noise.roll(epoch, 0) for epoch in range(30)}
+    assert len(strip(grids)) <= STRIP_BYTES
+    content = animation(grids)
     assert len(content) <= GIF_BYTES
     with opened(content) as picture:
         assert picture.n_frames > 1
@@ -72,7 +72,7 @@ def test_the_grids_of_a_run_and_what_is_damaged(small_runs: dict[str, Path], tmp
     assert "epoch-0002.png cannot be read" in told[0]
     for file in (run / "samples").iterdir():
         file.write_bytes(b"")
-    with pytest.raises(RunError, match="none of the pictures"):
+    with pytest.raises(RunError, match="none of the sample grids"):
         frames(read_run(run), warn=told.append)
     shutil.rmtree(run / "samples")
     with pytest.raises(RunError, match="has no samples yet"):

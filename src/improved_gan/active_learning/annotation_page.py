@@ -20,35 +20,35 @@ from improved_gan.active_learning.query import Prediction
 from improved_gan.data.images import decode_image
 from improved_gan.data.value_range import ValueRange
 
-__all__ = ["ReviewImage", "picture_of", "review_page"]
+__all__ = ["AnnotationImage", "annotation_page", "image_data_uri"]
 
 _HERE = Path(__file__).parent
-_EDGE = 512  # longest edge of an embedded picture, in pixels
-_SMALL = 128  # up to here pictures stay as they are, without loss
+_EDGE = 512  # longest edge of an embedded image, in pixels
+_SMALL = 128  # images up to this edge are embedded as they are, without loss
 
 
 @dataclass(frozen=True)
-class ReviewImage:
+class AnnotationImage:
     """One image to be labeled.
 
     Attributes:
-        name: as the labels file shall say it.
-        prediction: of the network.
-        picture: a data URI, from `picture_of`.
+        name: as it will stand in the labels file.
+        prediction: the network's.
+        src: a data URI, from `image_data_uri`.
     """
 
     name: str
     prediction: Prediction
-    picture: str
+    src: str
 
 
-def picture_of(content: bytes, name: object, values: ValueRange | None = None) -> str:
-    """A data URI of an image file's content, upright, at most 512 pixels long, without its metadata.
+def image_data_uri(content: bytes, name: object, values: ValueRange | None = None) -> str:
+    """A data URI of an image file's content: upright, longest edge at most 512 pixels, without metadata.
 
     Args:
         content: of the file.
         name: for errors.
-        values: black and white in the values of the file, as the network sees it; None where its kind says it.
+        values: pixel values of black and white, as in the network's input; None takes them from the file type.
 
     Raises:
         DataError: it cannot be decoded.
@@ -66,18 +66,18 @@ def picture_of(content: bytes, name: object, values: ValueRange | None = None) -
     return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def review_page(
-    images: Sequence[ReviewImage], class_names: Sequence[str], *, labels: Mapping[str, str], next_command: str
+def annotation_page(
+    images: Sequence[AnnotationImage], class_names: Sequence[str], *, labels: Mapping[str, str], next_command: str
 ) -> str:
     """The page's text.
 
     Args:
         images: to be labeled, in the order in which they are shown.
         class_names: of the network; labels of an earlier file are offered beside them.
-        labels: file -> label, of an earlier labels file: part of what is downloaded.
-        next_command: what to do with the labels file, shown at the end; "" for nothing.
+        labels: file -> label, of an earlier labels file; the download contains these too.
+        next_command: the command that trains with the labels file, shown at the end; "" for none.
 
-    >>> "<script>alert" in review_page([], ["</script><script>alert(1)"], labels={}, next_command="")
+    >>> "<script>alert" in annotation_page([], ["</script><script>alert(1)"], labels={}, next_command="")
     False
     """
     data = {
@@ -93,7 +93,7 @@ def review_page(
                 "p": one.prediction.probabilities,
                 "real_score": one.prediction.real_score,
                 "entropy": one.prediction.entropy,
-                "src": one.picture,
+                "src": one.src,
             }
             for one in images
         ],
@@ -101,15 +101,15 @@ def review_page(
     text = json.dumps(data)  # ASCII: every other character is escaped
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
-    style, script = ((_HERE / f"review.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
-    shell = Template((_HERE / "review.html").read_text(encoding="utf-8"))
+    style, script = ((_HERE / f"annotate.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
+    shell = Template((_HERE / "annotate.html").read_text(encoding="utf-8"))
     return shell.substitute(
         style=style, script=script, data=text, style_hash=_policy_hash(style), script_hash=_policy_hash(script)
     )
 
 
-def _identity(images: Sequence[ReviewImage]) -> str:
-    """Progress is kept under this: the same images find it again, another page does not see it."""
+def _identity(images: Sequence[AnnotationImage]) -> str:
+    """The key under which the browser stores progress: the same for the same images, another for another page."""
     text = json.dumps([(one.name, one.prediction.sha256) for one in images])
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 

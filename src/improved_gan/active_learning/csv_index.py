@@ -1,4 +1,4 @@
-"""Rows of a CSV file by the image they are about, found on disk: 32 bytes of memory a row, however long the names."""
+"""An index from image names to rows of CSV files on disk: 32 bytes of memory per row, however long the names."""
 
 import csv
 import hashlib
@@ -43,36 +43,36 @@ def read_rows(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
 
 
 def whole_rows(path: Path, start: int, num_fields: int) -> tuple[list["array[int]"], int]:
-    """Four numbers a row, and where the whole rows end: what follows was being written when the machine stopped.
+    """Four numbers a row, and where the whole rows end: what follows was being written when the process stopped.
 
     Returns:
-        Hash of the first field, first 64 bits of the last one (a SHA-256), place, size; and the end in bytes.
+        Hash of the first field, first 64 bits of the last one (a SHA-256), offset, size; and the end in bytes.
     """
     columns = [array("Q") for _ in range(4)]
     end = start
     with path.open("rb") as file:
         file.seek(start)
-        for place, row in read_rows(file):
+        for offset, row in read_rows(file):
             try:
                 fields = fields_of(row)
-                if len(fields) != num_fields or b"\0" in row:  # what a machine that stops may leave
+                if len(fields) != num_fields or b"\0" in row:  # a power failure may leave such bytes
                     break
-                values = (_key(fields[0]), int.from_bytes(bytes.fromhex(fields[-1])[:8]), place, len(row))
+                values = (_key(fields[0]), int.from_bytes(bytes.fromhex(fields[-1])[:8]), offset, len(row))
             except (ValueError, csv.Error, StopIteration):
                 break
             for column, value in zip(columns, values, strict=True):
                 column.append(value)
-            end = place + len(row)
+            end = offset + len(row)
     return columns, end
 
 
 @dataclass(frozen=True)
 class RowTable:
-    """Where the newest row of each image lies, in several files.
+    """The position of each image's newest row, in several files.
 
     Attributes:
         keys: (rows,) hashes of the names, sorted.
-        numbers: (rows, 4) content, number of the file, place, size.
+        numbers: (rows, 4) content, number of the file, offset, size.
     """
 
     keys: NDArray[np.uint64]
@@ -82,20 +82,20 @@ class RowTable:
     def of(cls, files: Iterable[list["array[int]"]]) -> "RowTable":
         """From `whole_rows` of each file; later files and rows are newer."""
         keys, numbers = [np.zeros(0, np.uint64)], [np.zeros((0, 4), np.uint64)]
-        for number, (names, contents, places, sizes) in enumerate(map(_arrays, files)):
+        for number, (names, contents, offsets, sizes) in enumerate(map(_arrays, files)):
             keys.append(names)
-            numbers.append(np.stack([contents, np.full_like(names, number), places, sizes], 1))
+            numbers.append(np.stack([contents, np.full_like(names, number), offsets, sizes], 1))
         all_keys = np.concatenate(keys)
         order = np.argsort(all_keys, kind="stable")
         return cls(all_keys[order], np.concatenate(numbers)[order])
 
     def find(self, name: str) -> tuple[int, int, int, int] | None:
-        """(content, number of the file, place, size) of an image's newest row; None where it has none."""
+        """(content, number of the file, offset, size) of an image's newest row; None where it has none."""
         key = np.uint64(_key(name))
-        place = int(np.searchsorted(self.keys, key, side="right")) - 1
-        if place < 0 or self.keys[place] != key:
+        index = int(np.searchsorted(self.keys, key, side="right")) - 1
+        if index < 0 or self.keys[index] != key:
             return None
-        content, number, start, size = self.numbers[place].tolist()
+        content, number, start, size = self.numbers[index].tolist()
         return content, number, start, size
 
 

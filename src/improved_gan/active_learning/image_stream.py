@@ -1,4 +1,4 @@
-"""Images of files, folders and archives, one after another under one name each; none is kept."""
+"""Images of files, folders and archives, one after another, each under one name; none stays in memory."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -16,17 +16,17 @@ Decode = Callable[[str, bytes], Tensor]
 
 
 class ImageList:
-    """All images that paths name, in a fixed order, under one name each.
+    """All images under the given paths, in a fixed order, each under one name.
 
     An image of a folder or archive is called `FOLDER/NAME`, a single file as it was given.
 
     Args:
         paths: image files, folders, archives.
-        root: a folder whose labels file is to name the images, where one path is given and lies in it.
+        root: a folder; if a single path is given and lies in it, names in a labels file are relative to this folder.
 
     Attributes:
         labels_root: the folder or archive that names in a labels file are relative to; None where there are several.
-        labels_names: of the images there, as a labels file would say them; of all images where there are several.
+        labels_names: names of the images as a labels file has them; with several paths, the names of all images.
 
     Raises:
         DataError: a path that does not exist, or holds no image.
@@ -49,7 +49,7 @@ class ImageList:
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """What was left out of each folder or archive."""
+        """Notices about files of each folder or archive that were left out."""
         return tuple(f"{source.path}: {line}" for _, source in self.parts for line in source.notices)
 
     def __len__(self) -> int:
@@ -68,7 +68,7 @@ class ImageList:
                 yield prefix + name, read
 
     def within(self, file: str) -> str:
-        """The name inside the folder or archive, where only one was given: what a labels file there would say."""
+        """The name that a labels file has for this image: relative to the folder or archive, if only one was given."""
         return self._below + file.removeprefix(self.parts[0][0]) if len(self.parts) == 1 else file
 
 
@@ -82,7 +82,7 @@ def _part(path: Path) -> tuple[str, ImageSource]:
 
 
 def _below(path: Path, root: Path) -> str | None:
-    """What comes before names of a folder's images inside `root`, as in `a/b/`; None where it does not lie there."""
+    """The prefix, such as `a/b/`, of the names of a folder's images relative to `root`; None if it lies elsewhere."""
     folder = path if path.is_dir() else path.parent
     if not root.is_dir():
         return None
@@ -97,21 +97,23 @@ def _prefix(folder: Path) -> str:
     return "" if str(folder) == "." else "/" if str(folder) == "/" else f"{folder}/"
 
 
-def decoder(shape: Sequence[int], *, fit: bool, invert: bool, square: bool, values: ValueRange | None = None) -> Decode:
+def decoder(
+    shape: Sequence[int], *, resize: bool, invert: bool, square: bool, values: ValueRange | None = None
+) -> Decode:
     """A function of name and content that gives pixels (C, H, W) uint8 as a network expects them.
 
     Args:
         shape: (C, H, W).
-        fit: convert the mode and scale images of another size; otherwise they are an error.
-        invert: swap dark and light.
-        square: the largest central square, scaled, as `train folder` reads images: a network that was trained on such
-            squares would see stretched images otherwise.
-        values: black and white in the values of the files; None where their kind says it. Only with `fit` or `square`.
+        resize: convert the mode and scale images of another size; otherwise such images are an error.
+        invert: invert the gray levels (255 - x).
+        square: take the largest central square and scale it, as `train folder` does; otherwise the input of a network
+            that was trained on such squares would be distorted.
+        values: pixel values of black and white; None takes them from the file type. Only with `resize` or `square`.
     """
 
     def decode(name: str, content: bytes) -> Tensor:
         if not square:
-            return read_image(Path(name), shape, fit=fit, invert=invert, content=content, values=values)
+            return read_image(Path(name), shape, resize=resize, invert=invert, content=content, values=values)
         pixels = center_crop_resize(content, name, channels=shape[0], size=shape[1], values=values)
         return 255 - pixels if invert else pixels
 

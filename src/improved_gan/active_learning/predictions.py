@@ -1,14 +1,14 @@
 """A CSV file of predictions that can be stopped and continued: rows grow in `OUT.part`, OUT appears whole.
 
-    OUT        one row an image, in the order of the images; replaced at once, never half written
-    OUT.json   what made it: run, step, options, and the SHA-256 of OUT, so that a file changed by hand is noticed
-               (and that of the OUT before, should the machine stop between the two)
-    OUT.part   while the work lasts: one line that says what makes it, then rows as they are made
-    .OUT.lock  empty; locked while a process writes the others
+    OUT        one row for each image, in the order of the images; replaced atomically
+    OUT.json   its provenance: run, step, options, and the SHA-256 of OUT, which reveals a change by hand (and that
+               of the previous OUT, in case the machine stops between the two)
+    OUT.part   during classification: one line with the provenance, then rows as they are made
+    .OUT.lock  empty; locked while a process writes the other files
 
-Each row ends with the SHA-256 of the image's content. A row is used again for as long as the image and what makes the
-predictions are the same; so the same command goes on where it stopped, and does only what is new or has changed.
-Only files that were written here, and are as they were written, are ever replaced.
+Each row ends with the SHA-256 of the image's content. A row is reused as long as the image and the provenance are the
+same: a repeated command continues where it stopped, and classifies only images that are new or have changed.
+Only files that this module wrote, and that are unchanged since, are replaced.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class Finished:
-    """How the file stands: rows, rows of each label, and whether anything had to be written."""
+    """State of the file: number of rows, rows of each label, and whether anything was written."""
 
     rows: int
     labels: Counter[str]
@@ -49,16 +49,16 @@ class Predictions:
     Args:
         out: the CSV file.
         columns: its header: `file` first, `label` second, `sha256` last.
-        identity: what makes the predictions, as JSON would hold it; rows of another identity are not used.
+        identity: provenance of the predictions, as JSON values; rows of another identity are not reused.
 
     Raises:
-        DataError: another process is at work on this file, or one of the three is there and was not written here.
+        DataError: another process writes this file, or one of the three files exists and is not ours.
         OSError: `out` cannot be written there.
     """
 
     def __init__(self, out: Path, columns: Sequence[str], identity: dict[str, Any]) -> None:
         self.out, self.columns, self.identity = out, list(columns), json.loads(json.dumps(identity))
-        self.part, self.card = out.with_name(f"{out.name}.part"), out.with_name(f"{out.name}.json")
+        self.part, self.metadata_file = out.with_name(f"{out.name}.part"), out.with_name(f"{out.name}.json")
         self._header = csv_row(self.columns)
         out.parent.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(out.with_name(f".{out.name}.lock"))
@@ -73,9 +73,9 @@ class Predictions:
             raise
 
     def _open(self) -> None:
-        """What there is so far."""
+        """Read the existing rows."""
         self._file: BinaryIO = self.part.open("a+b")
-        self._num_new = self.part.stat().st_size  # nothing yet: an empty one is dropped at the end
+        self._num_new = self.part.stat().st_size  # an empty file is deleted at the end
         try:
             self._digest = self._refuse_foreign()
         except DataError:
@@ -83,7 +83,7 @@ class Predictions:
             raise
         finished = self._finished_rows()
         self._num_finished = len(finished[0])
-        part = self._mended_part()
+        part = self._repaired_part()
         self.num_kept = len(part[0])
         self._num_new = self.num_kept
         self._finished = finished
@@ -95,7 +95,7 @@ class Predictions:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()  # first: Windows drops no file that is open
+        self._file.close()  # first: Windows deletes no open file
         if not self._num_new:
             self.part.unlink(missing_ok=True)
         self._lock.release()
@@ -113,56 +113,62 @@ class Predictions:
         self._num_new += len(lines)
 
     def finish(self, files: Iterable[str], *, without: Collection[str]) -> Finished:
-        """Put the newest row of each file into OUT, in their order, and drop OUT.part.
+        """Write the newest row of each file to OUT, in their order, and delete OUT.part.
 
         Args:
-            files: of all images.
-            without: those that could not be read this time.
+            files: names of all images.
+            without: names of images that could not be read this time.
         """
         part, _ = whole_rows(self.part, self._start, len(self.columns))
         table = RowTable.of([self._finished, part])
-        places = array("Q")
+        positions = array("Q")
         for file in files:
             found = None if file in without else table.find(file)
             if found is not None:
-                places.extend(found[1:])
-        if not places:
+                positions.extend(found[1:])
+        if not positions:
             self._num_new = 0
             return Finished(0, Counter(), changed=False)
-        if self._same_as_before(places):
+        if self._same_as_before(positions):
             self._num_new = 0
-            return Finished(len(places) // 3, Counter(), changed=False)
-        labels = self._assemble(places)
+            return Finished(len(positions) // 3, Counter(), changed=False)
+        labels = self._assemble(positions)
         self._num_new = 0
-        return Finished(len(places) // 3, labels, changed=True)
+        return Finished(len(positions) // 3, labels, changed=True)
 
     def _refuse_foreign(self) -> str | None:
-        """The SHA-256 of OUT, where there is one, after a look at whether OUT, OUT.json and OUT.part are ours."""
+        """The SHA-256 of OUT, if it exists; an error if OUT, OUT.json or OUT.part was written by something else."""
         remedy = "give another --out, or move it away"
-        self._card = _card_in(self.card)
-        if self._card is None and self.card.exists():
-            raise DataError(f"{self.card}, which would be written beside {self.out.name}, is another file: {remedy}")
+        self._metadata = _read_metadata(self.metadata_file)
+        if self._metadata is None and self.metadata_file.exists():
+            raise DataError(
+                f"{self.metadata_file}, which would be written beside {self.out.name}, is another file: {remedy}"
+            )
         self._file.seek(0)
         first = self._file.readline()
         if first and not first.startswith(b'{"identity"'):
-            raise DataError(f"{self.part}, which would hold rows for a time, is another file: {remedy}")
+            raise DataError(f"{self.part}, which would hold rows temporarily, is another file: {remedy}")
         if not self.out.exists():
             return None
-        digest, card = _digest(self.out), self._card or {}
-        if digest not in (card.get("sha256"), card.get("replaces")):
-            why = "was not written by classify" if self._card is None else "was changed since classify wrote it"
-            raise DataError(f"{self.out} is there and {why}, so it is not overwritten: {remedy}")
+        digest, metadata = _digest(self.out), self._metadata or {}
+        if digest not in (metadata.get("sha256"), metadata.get("repositions")):
+            why = "was not written by classify" if self._metadata is None else "was changed since classify wrote it"
+            raise DataError(f"{self.out} exists and {why}, so it is not overwritten: {remedy}")
         return digest
 
     def _finished_rows(self) -> list["array[int]"]:
-        """The rows of OUT, where it is as the same work left it."""
-        card = self._card
-        if self._digest is None or card is None or (card["identity"], card["sha256"]) != (self.identity, self._digest):
+        """The rows of OUT, if its identity and hash agree with OUT.json."""
+        metadata = self._metadata
+        if (
+            self._digest is None
+            or metadata is None
+            or (metadata["identity"], metadata["sha256"]) != (self.identity, self._digest)
+        ):
             return [array("Q") for _ in range(4)]
         return whole_rows(self.out, len(self._header), len(self.columns))[0]
 
-    def _mended_part(self) -> list["array[int]"]:
-        """The rows of OUT.part; it is emptied where it is not ours, and cut after its last whole row."""
+    def _repaired_part(self) -> list["array[int]"]:
+        """The rows of OUT.part; the file is emptied if its identity differs, and cut after its last complete row."""
         first = json.dumps({"identity": self.identity}).encode() + b"\n"
         self._start = len(first)
         self._file.seek(0)
@@ -174,13 +180,13 @@ class Predictions:
         self._file.truncate(end)
         return rows
 
-    def _same_as_before(self, places: "array[int]") -> bool:
-        if self._num_new or len(places) != 3 * self._num_finished:
+    def _same_as_before(self, positions: "array[int]") -> bool:
+        if self._num_new or len(positions) != 3 * self._num_finished:
             return False
-        starts = places[1::3]
+        starts = positions[1::3]
         return all(before < after for before, after in pairwise(starts))
 
-    def _assemble(self, places: "array[int]") -> Counter[str]:
+    def _assemble(self, positions: "array[int]") -> Counter[str]:
         temporary = self.out.with_name(f".{self.out.name}.tmp")
         labels, digest = Counter[str](), hashlib.sha256(self._header)
         try:
@@ -189,7 +195,7 @@ class Predictions:
                 paths = (self.out if self._num_finished else self.part, self.part)
                 sources = [stack.enter_context(path.open("rb")) for path in paths]
                 result.write(self._header)
-                for number, start, size in zip(places[::3], places[1::3], places[2::3], strict=True):
+                for number, start, size in zip(positions[::3], positions[1::3], positions[2::3], strict=True):
                     sources[number].seek(start)
                     row = sources[number].read(size)
                     labels[fields_of(row)[1]] += 1
@@ -201,22 +207,22 @@ class Predictions:
         return labels
 
     def _publish(self, temporary: Path, labels: Counter[str], digest: str) -> None:
-        """The card first: where the machine stops between the two, its hash does not fit, and no row is believed."""
-        card = {"file": self.out.name, "sha256": digest, "replaces": self._digest, "rows": labels.total(),
+        """OUT.json first: if the machine stops between the two, the hash does not agree and no row is reused."""
+        metadata = {"file": self.out.name, "sha256": digest, "repositions": self._digest, "rows": labels.total(),
                 "labels": dict(labels), "entropy": "nats", "identity": self.identity}  # fmt: skip
-        write_atomically(self.card, json.dumps(card, indent=1).encode())
+        write_atomically(self.metadata_file, json.dumps(metadata, indent=1).encode())
         temporary.replace(self.out)
         self._file.close()
         self.part.unlink()
 
 
-def _card_in(path: Path) -> dict[str, Any] | None:
-    """What is in OUT.json; None where it is not there or no card."""
+def _read_metadata(path: Path) -> dict[str, Any] | None:
+    """The content of OUT.json; None if it is absent or not ours."""
     try:
-        card = json.loads(path.read_bytes())
+        metadata = json.loads(path.read_bytes())
     except (FileNotFoundError, ValueError, RecursionError):
         return None
-    return card if isinstance(card, dict) and {"identity", "sha256"} <= card.keys() else None
+    return metadata if isinstance(metadata, dict) and {"identity", "sha256"} <= metadata.keys() else None
 
 
 def _digest(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Which rows of a predictions file to show a person: the least certain ones, without those that have a label."""
+"""Select the rows of a predictions file with the highest entropy, without images that have a label."""
 
 import csv
 import heapq
@@ -23,21 +23,21 @@ class Prediction:
 def least_certain(
     predictions: Path, num: int, *, labeled: Collection[str] = (), usable: Callable[[str], bool] = lambda _: True
 ) -> list[Prediction]:
-    """The images of the highest entropy, highest first; of copies only one, of labeled images none.
+    """The images with the highest entropy, highest first, without duplicates and labeled images.
 
-    The file is read row by row: memory is for `num` rows and a hash an image.
+    The file is read row by row; memory holds `num` rows and one hash per image.
 
     Args:
         predictions: a CSV file of `classify`.
-        num: how many at most.
-        labeled: files that have a label already.
-        usable: whether a file may be chosen at all.
+        num: largest number of images.
+        labeled: files that have a label.
+        usable: whether a file may be chosen.
     """
     best: list[tuple[float, int, Prediction]] = []  # a heap: the most certain of the best is first
     seen = {bytes.fromhex(row[-1]) for row in rows_of(predictions) if row[0] in labeled} if labeled else set[bytes]()
     rows = rows_of(predictions)
     header = next(rows)
-    classes = [place for place, name in enumerate(header) if name.startswith("p(")]
+    classes = [column for column, name in enumerate(header) if name.startswith("p(")]
     real_score, entropy = (len(header) - 3, len(header) - 2)
     for number, row in enumerate(rows):
         uncertainty = float(row[entropy])
@@ -47,7 +47,7 @@ def least_certain(
         if digest in seen:
             continue
         seen.add(digest)
-        probabilities = tuple(float(row[place]) for place in classes)
+        probabilities = tuple(float(row[column]) for column in classes)
         one = Prediction(row[0], probabilities, float(row[real_score]), uncertainty, row[-1])
         (heapq.heappush if len(best) < num else heapq.heapreplace)(best, (uncertainty, -number, one))
     return [one for *_, one in sorted(best, reverse=True)]

@@ -1,7 +1,7 @@
-"""Which images to label next: those whose class the network is least certain of, and not all of one kind.
+"""Active learning: choose images to label next, by the entropy of their class probabilities and by diversity.
 
-    entropy   H(p) = -sum_k p_k log p_k, in nats: 0 where one class is certain, log K where all are alike
-    spread    farthest first: each next image is the one whose features lie farthest from those chosen before
+    entropy   H(p) = -sum_k p_k log p_k, in nats: 0 where one class is certain, log K where all are equal
+    diversity farthest first: each next image is the one with the features farthest from those chosen before
 
 Sources: uncertainty sampling, Lewis & Gale, 1994; farthest first, Gonzalez, 1985, for labels Sener & Savarese, 2018.
 """
@@ -32,11 +32,11 @@ def farthest_first(features: Tensor, num: int) -> list[int]:
     """Rows that cover the others: the first row, then again and again the one farthest from all chosen.
 
     Args:
-        features: (N, A), most wanted first; each column is brought to deviation 1, so that none rules by its unit.
-        num: how many rows, at most N.
+        features: (N, A), most uncertain first; each column is scaled to standard deviation 1.
+        num: number of rows, at most N.
 
     Returns:
-        Their places, in the order of choice. O(num N A) time, O(N) memory beside the features.
+        Their indices, in the order of choice. O(num N A) time, O(N) memory beside the features.
 
     Source: Gonzalez, 1985: the largest distance to a chosen row is at most twice the least possible.
 
@@ -45,12 +45,12 @@ def farthest_first(features: Tensor, num: int) -> list[int]:
     """
     if not len(features):
         return []
-    deviation = features.double().std(0, correction=0)
-    scaled = features.double() / torch.where(deviation > 0, deviation, torch.ones_like(deviation))
+    std = features.double().std(0, correction=0)
+    scaled = features.double() / torch.where(std > 0, std, torch.ones_like(std))
     chosen = [0]
     nearest = (scaled - scaled[0]).square().sum(1)
     while len(chosen) < min(num, len(features)):
-        nearest[chosen[-1]] = -1.0  # also where several rows are alike: each place is taken once
+        nearest[chosen[-1]] = -1.0  # each index is chosen once, also if several rows are equal
         chosen.append(int(nearest.argmax()))
         nearest = torch.minimum(nearest, (scaled - scaled[chosen[-1]]).square().sum(1))
     return chosen

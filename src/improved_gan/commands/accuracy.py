@@ -20,7 +20,7 @@ from improved_gan.active_learning.query import rows_of
 from improved_gan.data.folder_layout import layout_of
 from improved_gan.data.image_sources import is_archive
 from improved_gan.data.labels_file import read_labels
-from improved_gan.reports.classification import class_scores, confusion, share_interval
+from improved_gan.reports.classification import class_scores, confusion, wilson_interval
 from improved_gan.training.reporting import say, warn
 
 __all__ = ["Accuracy", "Truth", "measure", "show_accuracy", "truth_of"]
@@ -75,7 +75,7 @@ class Accuracy:
 
     def as_dict(self) -> dict[str, Any]:
         """For machines; shares are None where there is no image."""
-        low, high = share_interval(self.wrong, self.images, level=_LEVEL) if self.images else (None, None)
+        low, high = wilson_interval(self.wrong, self.images, level=_LEVEL) if self.images else (None, None)
         return {
             "labels": self.source,
             "images": self.images,
@@ -97,7 +97,7 @@ class Accuracy:
             "images": score.images,
             "right": right,
             "recall": score.recall if score.images else None,
-            "recall_interval": list(share_interval(right, score.images, level=_LEVEL)) if score.images else None,
+            "recall_interval": list(wilson_interval(right, score.images, level=_LEVEL)) if score.images else None,
             "precision": score.precision if given else None,
         }
 
@@ -175,7 +175,7 @@ def show_accuracy(found: Accuracy, console: Console) -> None:
     if not found.images:
         say(console, f"no error is known: none of the images left has a class of the run ({found.source})")
         return
-    low, high = share_interval(found.wrong, found.images, level=_LEVEL)
+    low, high = wilson_interval(found.wrong, found.images, level=_LEVEL)
     say(
         console,
         f"error {found.wrong / found.images:.2%}: {found.wrong} of {found.images} images wrong ({found.source}), "
@@ -200,7 +200,7 @@ def _table(found: Accuracy) -> Table:
     for place, name in enumerate(found.class_names):
         row = found.matrix[place].tolist()
         num = sum(row)
-        low, high = share_interval(row[place], num, level=_LEVEL) if num else (0.0, 1.0)
+        low, high = wilson_interval(row[place], num, level=_LEVEL) if num else (0.0, 1.0)
         shares = [f"{row[place] / num:.1%}", f"{low:.1%} to {high:.1%}"] if num else ["-", "-"]
         table.add_row(Text(name), *map(str, row if small else ()), str(num), *shares)
     return table

@@ -9,75 +9,67 @@ from improved_gan.commands.trust import TrustOption
 
 __all__ = ["classify"]
 
-Labels = Annotated[
-    Path | None, typer.Option(help="Classes of images (CSV), for the error; --annotate: these are not shown, and kept.")
+Annotate = Annotated[
+    int | None,
+    typer.Option(help="Write a page for labeling the N images with the highest entropy.", min=1, metavar="N"),
 ]
-Json = Annotated[Path | None, typer.Option(help="Write error, interval, confusion and recalls to this file.")]
-Values = Annotated[str | None, typer.Option(help="Values that are black and white, 0:4095; default: those of the run.")]
+Diversity = Annotated[
+    bool,
+    typer.Option("--diversity", help="With --annotate: of the 10 N most uncertain images, N with distant features."),
+]
+Labels = Annotated[
+    Path | None,
+    typer.Option(help="CSV file of true classes, for the error; with --annotate these images are not shown again."),
+]
+Json = Annotated[
+    Path | None, typer.Option(help="Write error, interval, confusion matrix and recalls to this JSON file.")
+]
+Values = Annotated[
+    str | None, typer.Option(help="Pixel values of black and white, as 0:4095; default: the run's value range.")
+]
+Workers = Annotated[int | None, typer.Option(help="Threads that decode images; default: at most 4.", min=1)]
 
 
 def classify(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that `train` has made.")],
-    images: Annotated[list[Path], typer.Argument(help="Image files, or folders or archives of them.")],
-    out: Annotated[Path | None, typer.Option(help="The CSV file to write, a row an image; default: none.")] = None,
-    fit: Annotated[
-        bool, typer.Option("--fit", help="Convert the mode and scale to the size that the run was trained on.")
-    ] = False,
-    invert: Annotated[bool, typer.Option("--invert", help="Swap dark and light (scans of ink for MNIST).")] = False,
-    review: Annotated[
-        int | None,
-        typer.Option("--annotate", help="Write a page on which to label the N least certain images by hand.", min=1),
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder made by `train`.")],
+    images: Annotated[list[Path], typer.Argument(help="Image files, or folders or archives of images.")],
+    out: Annotated[
+        Path | None, typer.Option(help="CSV file to write, one row for each image; default: no file.")
     ] = None,
-    diverse: Annotated[
-        bool, typer.Option("--diversity", help="Choose them from the 10 N least certain, far from each other.")
+    resize: Annotated[
+        bool, typer.Option("--resize", help="Convert mode and size of the images to those of the training images.")
     ] = False,
+    invert: Annotated[
+        bool, typer.Option("--invert", help="Invert the gray levels (scans of ink on paper, for MNIST).")
+    ] = False,
+    annotate: Annotate = None,
+    diversity: Diversity = False,
     labels: Labels = None,
     json: Json = None,
     value_range: Values = None,
-    workers: Annotated[
-        int | None, typer.Option("--num-workers", help="Threads that decode images; default: up to 4.", min=1)
-    ] = None,
+    num_workers: Workers = None,
     trust: TrustOption = False,
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda, cuda:1 ...; default: a GPU where there is one.")
-    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ...; default: a GPU if there is one.")] = None,
 ) -> None:
-    """Classify images with a trained run: label, probabilities, how real each image looks, and how uncertain its class.
+    """Classify images with a trained run: label, class probabilities, probability of being real, and entropy.
 
-    Where classes are known, by class folders or --labels, the error with its 95% interval, the confusion matrix and
-    each class's recall are printed; of images named one by one the label is.
+    If true classes are known, from class folders or --labels, the command prints the error with its 95% interval, the
+    confusion matrix and the recall of each class. For images named one by one it prints the label.
 
-    A run that was stopped goes on with the same command; later it does only what is new or has changed. An image that
-    cannot be used is reported, the others are done, and the exit code is 1.
+    A stopped command continues when it is repeated; a later call processes only images that are new or have changed.
+    An image that cannot be used is reported and skipped, and the exit code is then 1.
 
     Examples: `improved-gan classify runs/folder holdout/`, `improved-gan classify runs/folder one.png`,
-    `improved-gan classify runs/mnist scans/ --fit --invert --out predictions.csv --annotate 100`.
+    `improved-gan classify runs/mnist scans/ --resize --invert --out predictions.csv --annotate 100`.
     """
-    if review is None and diverse:
-        raise typer.BadParameter("--diversity belongs to --annotate N", param_hint="--annotate")
-    if review is not None and out is None:
+    chosen = dict(locals())  # the parameters above are the fields of ClassifyOptions, by name
+    if annotate is None and diversity:
+        raise typer.BadParameter("--diversity needs --annotate N", param_hint="--annotate")
+    if annotate is not None and out is None:
         raise typer.BadParameter("the page is written beside the predictions: give --out CSV", param_hint="--annotate")
     from rich.console import Console
 
-    from improved_gan.commands.classify import run_classification
-    from improved_gan.commands.review import ReviewOptions
-    from improved_gan.data.value_range import parse_plain_range
+    from improved_gan.commands.classify import ClassifyOptions, run_classification
 
-    page = None if review is None else ReviewOptions(review, diverse, labels)
-    failed = run_classification(
-        run,
-        images,
-        out=out,
-        fit=fit,
-        invert=invert,
-        values=None if value_range is None else parse_plain_range(value_range),
-        device=device,
-        console=Console(),
-        workers=workers,
-        labels=labels,
-        json_file=json,
-        review=page,
-        trust=trust,
-    )
-    if failed:
+    if run_classification(ClassifyOptions(**chosen), Console()):
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""What `improved-gan classify` says at its end: labels, those of single images, and the error."""
+"""What `improved-gan classify` prints at its end: counts of labels, labels of single images, and the error."""
 
 import json
 from collections import Counter
@@ -17,27 +17,29 @@ from improved_gan.recipes.load_run import Trained
 from improved_gan.training.checkpoints import write_atomically
 from improved_gan.training.reporting import say
 
-__all__ = ["tell", "tell_accuracy", "tell_single"]
+__all__ = ["print_counts", "print_single", "report_accuracy"]
 
 _MOST_SINGLE = 20  # images whose labels are printed
 
 
-def tell(finished: Finished, out: Path | None, console: Console, *, known: int, changed: int, judged: int) -> None:
-    """How many images have which label, and what was done."""
+def print_counts(
+    finished: Finished, out: Path | None, console: Console, *, known: int, changed: int, classified: int
+) -> None:
+    """How many images have which label, and how many of them are new."""
     if not finished.changed:
-        say(console, f"nothing to do: {out} holds all {finished.rows} images as they are")
+        say(console, f"nothing to do: {out} already holds all {finished.rows} images")
         return
     counts = ", ".join(f"{label}: {count}" for label, count in sorted(finished.labels.items()))
     say(console, f"{finished.rows} images classified{'' if out is None else f' into {out}'} ({counts})")
     if out is None:
-        say(console, "nothing was written: --out CSV keeps a row an image")
+        say(console, "nothing was written: --out CSV writes one row for each image")
     if known:
-        say(console, f"of these {known} were done before, {changed} had changed since, "
-                     f"{judged - changed} were new")  # fmt: skip
+        say(console, f"{known} of these were classified before, {changed} have changed since, "
+                     f"{classified - changed} are new")  # fmt: skip
 
 
-def tell_single(images: list[Path], predictions: Path, console: Console) -> None:
-    """Label and probability of each image that was named itself."""
+def print_single(images: list[Path], predictions: Path, console: Console) -> None:
+    """Label and probability of each image that was named one by one."""
     single = {
         file for path in images if path.is_file() and not is_archive(path.name) for file in ImageList([path]).files()
     }
@@ -47,16 +49,16 @@ def tell_single(images: list[Path], predictions: Path, console: Console) -> None
     names = [name[2:-1] for name in next(rows) if name.startswith("p(")]
     for row in rows:
         if row[0] in single:
-            argmax_class = Counter(dict(zip(names, map(float, row[2:]), strict=False))).most_common(3)
-            (label, probability), *others = argmax_class
-            rest = ", ".join(f"{name} {share:.1%}" for name, share in others)
+            most_probable = Counter(dict(zip(names, map(float, row[2:]), strict=False))).most_common(3)
+            (label, probability), *others = most_probable
+            rest = ", ".join(f"{name} {probability:.1%}" for name, probability in others)
             say(console, f"{row[0]}: {label}, probability {probability:.1%} (then {rest})")
 
 
-def tell_accuracy(
+def report_accuracy(
     run: Path, trained: Trained, truth: Truth, predictions: Path, json_file: Path | None, console: Console
 ) -> None:
-    """Error, confusion and recalls; as JSON too where a file is named."""
+    """Print error, confusion matrix and recalls; write them as JSON if a file is named."""
     found = measure(predictions, truth, trained.class_names, trained_on=hashes_of_part(run, "train"))
     show_accuracy(found, console)
     if json_file is None:

@@ -1,7 +1,7 @@
-"""`improved-gan demo`: what a GAN makes of fifty labels, beside what else there is, on the same splits.
+"""`improved-gan demo`: semi-supervised classification with fifty labels, a GAN against baselines on the same splits.
 
-Real 8x8 digits, 50 labels, 500 test images, three label splits. The GAN classifier, the same network on the labels
-alone, and two semi-supervised classifiers of scikit-learn see the same labels and the same unlabeled images.
+8x8 images of digits, 50 labels, 500 test images, three label splits. The GAN classifier, the same network trained on
+labeled images only, and two semi-supervised classifiers of scikit-learn get the same labels and unlabeled images.
 """
 
 import json
@@ -30,25 +30,25 @@ from improved_gan.training.signals import catch_signals
 
 __all__ = ["NAMES", "run_demo"]
 
-TRAINED = {"GAN": "digits", "labels alone": "digits-supervised"}  # name -> recipe
+TRAINED = {"GAN": "digits", "supervised": "digits-supervised"}  # name -> recipe
 NAMES = (*TRAINED, "LabelSpreading", "SelfTraining")
 
 
 @dataclass(frozen=True)
 class Result:
-    """Wrong test images of one method on each split, and the seconds that it took in all."""
+    """Misclassified test images of one method on each split, and its total time in seconds."""
 
     wrong: list[int]
     seconds: float
 
 
 def run_demo(out: Path, *, splits: int, epochs: int | None, console: Console) -> dict[str, Result]:
-    """Train, compare, draw; a demo that was interrupted continues.
+    """Train, compare, draw; an interrupted demo continues.
 
     Args:
-        out: gets the run folders, results.json, samples.png and learning-curves.png.
+        out: folder for the run folders, results.json, samples.png and learning-curves.png.
         splits: number of label splits; their seeds are 1, 2, ...
-        epochs: length of the two trainings; None for the recipe's.
+        epochs: epochs of the two trainings; None for the recipe's.
         console: where to print.
 
     Returns:
@@ -69,17 +69,17 @@ def run_demo(out: Path, *, splits: int, epochs: int | None, console: Console) ->
         results[name] = _fit(method, data, recipe, splits)
     _write_results(out, results, len(data.test))
     console.print(_table(results, len(data.test)))
-    pictures = [_draw_samples(out), _draw_curves(out, splits)]
-    for picture in filter(None, pictures):
-        say(console, f"look at {picture}")
-    if None in pictures:
-        say(console, "no learning curves: they need matplotlib, pip install 'improved-gan[plots]'")
-    say(console, f"{time.perf_counter() - started:.0f} s in all; runs and results.json in {out}")
+    images = [_draw_samples(out), _draw_curves(out, splits)]
+    for image in filter(None, images):
+        say(console, f"written: {image}")
+    if None in images:
+        say(console, "no learning curves: matplotlib is missing, pip install 'improved-gan[plots]'")
+    say(console, f"{time.perf_counter() - started:.0f} s in total; run folders and results.json in {out}")
     return results
 
 
 def _train_all(out: Path, epochs: int, splits: int, console: Console) -> dict[str, Result]:
-    """Both trainings on every split, two processes at a time: at this size a second thread brings less.
+    """Both trainings on every split, two processes at a time (at this size faster than two threads).
 
     Raises:
         RunError: a training failed.
@@ -98,7 +98,7 @@ def _train_all(out: Path, epochs: int, splits: int, console: Console) -> dict[st
                 time.sleep(0.1)
                 if stop:
                     raise InterruptedRunError(
-                        "the demo was stopped: run the same command to go on", stop.signal_number or 0
+                        "the demo was stopped: run the same command to continue", stop.signal_number or 0
                     )
                 for job in [job for job, process in running.items() if process.poll() is not None]:
                     lines[job] = _finish(running.pop(job), out / _folder(*job))
@@ -106,14 +106,14 @@ def _train_all(out: Path, epochs: int, splits: int, console: Console) -> dict[st
                     say(console, f"{job[0]}, split {job[1]}: {lines[job]['test/num_errors']} wrong")
         finally:
             for process in running.values():
-                process.terminate()  # it saves, and goes on from there the next time
+                process.terminate()  # it saves a checkpoint and continues from it next time
             for process in running.values():
                 process.communicate()
     return {name: _result([lines[name, seed] for seed in range(1, splits + 1)]) for name in TRAINED}
 
 
 def _start_training(name: str, seed: int, *, epochs: int, folder: Path) -> "subprocess.Popen[str]":
-    """A process of its own session, so that Ctrl-C reaches only us."""
+    """A process in its own session, so that Ctrl-C reaches only the parent process."""
     command = [
         sys.executable,
         "-m",
@@ -171,11 +171,11 @@ def _arrays(data: Dataset, split: LabelSplit) -> tuple[np.ndarray, np.ndarray, n
 
 
 def _label_spreading(data: Dataset, split: LabelSplit) -> int:
-    """scikit-learn's LabelSpreading on a graph of nearest neighbors, its default number of them."""
+    """scikit-learn's LabelSpreading on a k-NN graph with the default k."""
     from sklearn.semi_supervised import LabelSpreading
 
     pixels, known, test_pixels, test_labels = _arrays(data, split)
-    with np.errstate(invalid="ignore"):  # images that no label reaches have no probabilities yet to normalize
+    with np.errstate(invalid="ignore"):  # images that no label has reached have zero probabilities, 0/0
         predicted = LabelSpreading(kernel="knn", max_iter=100).fit(pixels, known).predict(test_pixels)
     return int((predicted != test_labels).sum())
 
@@ -200,7 +200,9 @@ def _write_results(out: Path, results: dict[str, Result], num_test: int) -> None
 
 def _table(results: dict[str, Result], num_test: int) -> Table:
     splits = len(results["GAN"].wrong)
-    table = Table(title=f"wrong of {num_test} test digits, 50 labels", box=None, title_justify="left", pad_edge=False)
+    table = Table(
+        title=f"misclassified of {num_test} test digits, 50 labels", box=None, title_justify="left", pad_edge=False
+    )
     table.add_column("method")
     for seed in range(1, splits + 1):
         table.add_column(f"split {seed}", justify="right")
@@ -221,14 +223,14 @@ def _draw_samples(out: Path) -> Path:
 
 
 def _draw_curves(out: Path, splits: int) -> Path | None:
-    """Test error over epochs of both trainings; None where matplotlib is missing."""
+    """Test error over epochs of both trainings; None if matplotlib is missing."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
         return None
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     axes = figure.add_subplot()
-    for name, label, color in (("GAN", "GAN", "C0"), ("labels alone", "same network, labels alone", "C1")):
+    for name, label, color in (("GAN", "GAN", "C0"), ("supervised", "same network, supervised", "C1")):
         for seed in range(1, splits + 1):
             log = RunFolder(out / _folder(name, seed)).read_log()
             errors = [100 * line["test/error"] for line in log]

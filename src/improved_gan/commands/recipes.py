@@ -1,4 +1,4 @@
-"""`improved-gan train --list`: the recipes with the paper's figures beside."""
+"""`improved-gan train --list`: the recipes with the paper's results."""
 
 import textwrap
 
@@ -13,8 +13,8 @@ _INDENT = "    "
 
 
 def list_all(console: Console) -> None:
-    """Print a paragraph a recipe: what it is, and below it the paper's figure for each label budget."""
-    say(console, "name, length and what it is; below, by number of labels, the paper's figure")
+    """Print a paragraph for each recipe: its summary, and the paper's result for each label budget."""
+    say(console, "name, epochs and summary; below, for each number of labels, the paper's result")
     for name, build in RECIPES.items():
         recipes = [build(labels) for labels in LABEL_CHOICES.get(name, (None,))]
         console.print()

@@ -11,7 +11,7 @@ from rich.console import Console
 from improved_gan.commands.trust import trust_or_ask
 from improved_gan.recipes.load_run import choose_device
 from improved_gan.reports.evaluate_run import gather
-from improved_gan.reports.page import Demo, render
+from improved_gan.reports.page import ShownRun, render
 from improved_gan.reports.run_log import read_runs
 from improved_gan.training.checkpoints import write_atomically
 from improved_gan.training.errors import RunError
@@ -22,7 +22,7 @@ __all__ = ["ReportOptions", "run_report"]
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """What the command line says."""
+    """What the user asked for; the fields are the options of the command."""
 
     runs: list[Path]
     out: Path
@@ -35,10 +35,10 @@ class ReportOptions:
 
 
 def run_report(options: ReportOptions, console: Console) -> None:
-    """Look at the runs and write the page.
+    """Evaluate the runs and write the page.
 
     Raises:
-        RunError: no such run, or a path that is no place for a page; nothing is written.
+        RunError: no such run, or `out` is no path for an HTML file; nothing is written.
     """
     if options.out.suffix.lower() not in (".html", ".htm"):
         raise RunError(f"the report is an HTML file: give --out a name that ends in .html, not {options.out.name!r}")
@@ -60,10 +60,10 @@ def run_report(options: ReportOptions, console: Console) -> None:
                 trust=trust,
             )
             for reason in dict.fromkeys(evidence.missing.values()):
-                say(console, f"{run.name}: without all its parts: {reason}")
-        shown.append(Demo(run, evidence))
+                say(console, f"{run.name}: some parts are missing: {reason}")
+        shown.append(ShownRun(run, evidence))
     title = options.title or (shown[0].run.name if len(shown) == 1 else f"{len(shown)} runs side by side")
     page = render(shown, title=title, now=datetime.now(UTC)).encode()
     options.out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(options.out, page, durable=False)
-    say(console, f"{options.out}: {len(page) / 1e6:.1f} MB, one file that needs nothing else; open it in a browser")
+    say(console, f"{options.out}: {len(page) / 1e6:.1f} MB, one self-contained file; open it in a browser")

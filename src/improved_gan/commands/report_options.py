@@ -11,24 +11,24 @@ __all__ = ["report"]
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN ...", help="Run folders that `train` has made.")],
-    out: Annotated[Path, typer.Option(help="The HTML file; an older report there is replaced.")] = Path("report.html"),
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN ...", help="Run folders made by `train`.")],
+    out: Annotated[Path, typer.Option(help="The HTML file to write; an existing file is replaced.")] = Path(
+        "report.html"
+    ),
     data: Annotated[
         Path | None, typer.Option(help="Folder with the data, as for `train`; nothing is downloaded.")
     ] = None,
     title: Annotated[str | None, typer.Option(help="Heading; default: the run's name.")] = None,
     folder_only: Annotated[
-        bool, typer.Option("--log-only", help="Neither load networks nor look for data: log and samples alone.")
+        bool, typer.Option("--log-only", help="Use log and samples only: load no networks and no data.")
     ] = False,
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda, cuda:1 ...; default: a GPU where there is one.")
-    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ...; default: a GPU if there is one.")] = None,
     trust: TrustOption = False,
     threads: Annotated[int | None, typer.Option(help="CPU threads; default: PyTorch's choice.", min=1)] = None,
 ) -> None:
-    """Write one HTML file about runs, finished or not: samples over time, curves, the classifier, copies, settings.
+    """Write an HTML report about runs, finished or not: samples, curves, classifier, nearest images, settings.
 
-    What cannot be had (no data at hand, no labels, no checkpoint yet) is said in its place.
+    A part that is unavailable (no data found, no labels, no checkpoint yet) is replaced by the reason.
 
     Example: `improved-gan report runs/mnist-1 runs/mnist-2 --data DIR --out report.html`.
     """

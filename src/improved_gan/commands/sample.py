@@ -1,4 +1,4 @@
-"""`improved-gan sample`: images from a trained generator, one PNG each, and a grid; or galleries in their place."""
+"""`improved-gan sample`: samples of a trained generator as PNG files and a grid; or galleries (see `galleries.py`)."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from improved_gan.commands.galleries import PATH_CHOICES, draw_film, draw_nearest, draw_walks
+from improved_gan.commands.galleries import PATH_CHOICES, draw_interpolation, draw_nearest, draw_training
 from improved_gan.commands.trust import trust_or_ask
 from improved_gan.recipes.load_run import Trained, choose_device, load_trained
 from improved_gan.recipes.own_code import Trust
@@ -25,26 +25,26 @@ _DEFAULT_NUM = 100
 
 @dataclass(frozen=True)
 class Galleries:
-    """Which pictures are wanted beside or in place of single images.
+    """Which galleries to write.
 
     Args:
-        interpolate: walks between latents, along `path`.
-        film: the training, from the run's grids.
-        nearest: samples beside real images, which need `data`.
+        interpolation: interpolations between latents, along `path`.
+        training_gif: the samples during training, from the run's sample grids.
+        nearest_real: samples next to the nearest real images; needs the data.
         path: "auto", "linear" or "spherical".
-        data: folder with the data; None looks where `train` does, without a download.
+        data: folder with the data; None searches where `train` does, without a download.
     """
 
-    interpolate: bool = False
-    film: bool = False
-    nearest: bool = False
+    interpolation: bool = False
+    training_gif: bool = False
+    nearest_real: bool = False
     path: str = "auto"
     data: Path | None = None
 
     @property
     def wanted(self) -> bool:
-        """Whether any is."""
-        return self.interpolate or self.film or self.nearest
+        """Whether any gallery is to be written."""
+        return self.interpolation or self.training_gif or self.nearest_real
 
 
 def run_sampling(
@@ -58,52 +58,52 @@ def run_sampling(
     galleries: Galleries = Galleries(),
     trust: bool = False,
 ) -> None:
-    """Write `num` images 00000.png ... into `out/images`, and `out/grid.png` of the first 400; then the galleries.
+    """Write `num` samples as `out/images/00000.png` ..., the first 400 as `out/grid.png`, and then the galleries.
 
     Args:
         run: the run folder.
-        num: how many images; None: 100, and none where galleries are wanted.
-        out: new or empty.
-        seed: of the latents.
+        num: how many images; None: 100, or none if any gallery is to be written.
+        out: a new or empty folder.
+        seed: seed of the latents.
         device: where the generator runs.
         console: where to print.
-        galleries: see there.
-        trust: execute the recipe file that the run keeps, where it was made from one.
+        galleries: which galleries to write.
+        trust: execute the recipe file stored in the run folder, if the run was made from one.
 
     Raises:
-        RunError: no trained run, no samples for a film, or `out` holds something already; nothing is written.
-        DataError: the data for `nearest` is not at hand; nothing is written.
+        RunError: no trained run, no sample grids for the animation, or `out` is not empty; nothing is written.
+        DataError: the data for `nearest_real` is not found; nothing is written.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RunError(f"{out} is there and not empty: samples of several runs would mix; give another --out")
+        raise RunError(f"{out} is not empty: samples of several runs would be mixed; give another --out")
     num = num if num is not None or galleries.wanted else _DEFAULT_NUM
     trusted = trust_or_ask(console, trust=trust)
     _check(run, galleries, trusted)
     chosen = choose_device(device)
-    if num or galleries.interpolate or galleries.nearest:  # a film needs no networks
+    if num or galleries.interpolation or galleries.nearest_real:  # the animation needs no networks
         trained = load_trained(run, device=chosen, warn=partial(warn, console), trust=trusted)
         if num:
             _write_images(trained, num, out, seed, console)
-        if galleries.interpolate:
-            say(console, draw_walks(trained, out, path=galleries.path, seed=seed))
-        if galleries.nearest:
+        if galleries.interpolation:
+            say(console, draw_interpolation(trained, out, path=galleries.path, seed=seed))
+        if galleries.nearest_real:
             data = find_data(read_run(run), galleries.data, trust=trusted)
             say(console, draw_nearest(read_run(run), trained, out, data=data, seed=seed, device=chosen))
-    if galleries.film:
-        say(console, draw_film(read_run(run), out, warn=partial(warn, console)))
+    if galleries.training_gif:
+        say(console, draw_training(read_run(run), out, warn=partial(warn, console)))
 
 
 def _check(run: Path, galleries: Galleries, trust: Trust) -> None:
-    """What is asked for fits, before anything is written."""
-    if galleries.data is not None and not galleries.nearest:
-        raise RunError("--data is for --nearest-real alone: give both or none")
+    """Check the options before anything is written."""
+    if galleries.data is not None and not galleries.nearest_real:
+        raise RunError("--data is used by --nearest-real only: give both or neither")
     if galleries.path not in PATH_CHOICES:
         raise RunError(f"there is no path {galleries.path!r} between latents: take one of {', '.join(PATH_CHOICES)}")
-    if galleries.path != "auto" and not galleries.interpolate:
-        raise RunError("--path is for --interpolation alone: give both or none")
-    if galleries.film:
+    if galleries.path != "auto" and not galleries.interpolation:
+        raise RunError("--path is used by --interpolation only: give both or neither")
+    if galleries.training_gif:
         frames(read_run(run), warn=lambda _: None)
-    if galleries.nearest:
+    if galleries.nearest_real:
         find_data(read_run(run), galleries.data, trust=trust)
 
 

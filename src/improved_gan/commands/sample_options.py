@@ -11,35 +11,36 @@ __all__ = ["sample"]
 
 
 def sample(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that `train` has made.")],
-    out: Annotated[Path, typer.Option(help="New or empty folder for the pictures.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder made by `train`.")],
+    out: Annotated[Path, typer.Option(help="New or empty folder for the images.")],
     num: Annotated[
-        int | None, typer.Option(help="How many single images; default: 100, beside galleries none.", min=1)
+        int | None, typer.Option(help="Number of single images; default: 100, or none with a gallery option.", min=1)
     ] = None,
     seed: Annotated[
-        int, typer.Option(help="Decides the latents: the same seed gives the same images.", min=0, max=2**32 - 1)
+        int, typer.Option(help="Seed of the latents: the same seed gives the same images.", min=0, max=2**32 - 1)
     ] = 0,
-    interpolate: Annotated[
-        bool, typer.Option("--interpolation", help="Walks between latents: interpolation.png and .gif.")
+    interpolation: Annotated[
+        bool, typer.Option("--interpolation", help="Write interpolations between latents: interpolation.png and .gif.")
     ] = False,
     path: Annotated[
-        str, typer.Option(help="Of the walks: linear, spherical, or auto (what fits the generator's latents).")
+        str, typer.Option(help="Interpolation path: linear, spherical, or auto (by the distribution of the latents).")
     ] = "auto",
-    film: Annotated[
-        bool, typer.Option("--training-gif", help="The training: film.png (a strip) and film.gif.")
+    training_gif: Annotated[
+        bool, typer.Option("--training-gif", help="Write the samples during training: training.png and training.gif.")
     ] = False,
-    nearest: Annotated[
-        bool, typer.Option("--nearest-real", help="Samples of each class beside the nearest real images: nearest.png.")
+    nearest_real: Annotated[
+        bool,
+        typer.Option(
+            "--nearest-real", help="Write samples of each class next to the nearest real images: nearest.png."
+        ),
     ] = False,
     data: Annotated[
         Path | None, typer.Option(help="Folder with the data, for --nearest-real; nothing is downloaded.")
     ] = None,
     trust: TrustOption = False,
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda, cuda:1 ...; default: a GPU where there is one.")
-    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ...; default: a GPU if there is one.")] = None,
 ) -> None:
-    """Make images with a trained generator: single PNGs and a grid; or walks, a film of training, real neighbors.
+    """Generate samples with a trained generator: single PNG files and a grid, or one of the galleries.
 
     Example: `improved-gan sample runs/demo/gan-split-1 --num 1000 --out samples`.
     """
@@ -47,5 +48,7 @@ def sample(
 
     from improved_gan.commands.sample import Galleries, run_sampling
 
-    galleries = Galleries(interpolate=interpolate, film=film, nearest=nearest, path=path, data=data)
+    galleries = Galleries(
+        interpolation=interpolation, training_gif=training_gif, nearest_real=nearest_real, path=path, data=data
+    )
     run_sampling(run, num=num, out=out, seed=seed, device=device, console=Console(), galleries=galleries, trust=trust)

@@ -14,7 +14,7 @@ class TheoryError(ValueError):
 
 
 def run_theory(name: str, *, out: Path, seed: int, console: Console) -> None:
-    """Run one demonstration, write its pictures and tables, and say what to see.
+    """Run one demonstration, write its plots and tables, and print a summary.
 
     Raises:
         TheoryError: unknown name, negative seed, or no matplotlib.

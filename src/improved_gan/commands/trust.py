@@ -1,4 +1,4 @@
-"""`--trust`: whether the recipe file that a run keeps may be executed; asked at a terminal. Imports nothing slow."""
+"""`--trust`: whether the recipe file in a run folder may be executed; asked at a terminal. Imports nothing slow."""
 
 import sys
 from collections.abc import Callable
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 __all__ = ["TrustOption", "trust_or_ask"]
 
 TrustOption = Annotated[
-    bool, typer.Option("--trust", help="Execute the recipe file (Python) that a run keeps, where it came from one.")
+    bool, typer.Option("--trust", help="Execute the Python recipe file stored in the run folder, if there is one.")
 ]
 
 
 def trust_or_ask(console: "Console", *, trust: bool) -> Callable[[Path, str], bool]:
-    """What `load_trained` asks: yes with --trust, else what the user answers at a terminal, else no.
+    """The callback that `load_trained` asks: yes with --trust, else the user's answer at a terminal, else no.
 
-    Each file is asked about once; what is executed is said.
+    Each file is asked about once; a line names each file that is executed.
     """
     from improved_gan.distributed import world_size
     from improved_gan.training.reporting import say
@@ -31,14 +31,14 @@ def trust_or_ask(console: "Console", *, trust: bool) -> Callable[[Path, str], bo
         if digest not in answers:
             answers[digest] = trust or (world_size() == 1 and _answer(file, digest))
             if answers[digest]:
-                say(console, f"executing {file} (SHA-256 {digest[:12]}), the recipe file that the run keeps")
+                say(console, f"executing {file} (SHA-256 {digest[:12]}), the recipe file of the run")
         return answers[digest]
 
     return decide
 
 
 def _answer(file: Path, digest: str) -> bool:
-    """Yes or no at a terminal; no where there is none."""
+    """The answer at a terminal; no if there is no terminal."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
     return typer.confirm(f"Execute the Python file {file} (SHA-256 {digest[:12]})?", default=False, err=True)

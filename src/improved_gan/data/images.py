@@ -36,7 +36,7 @@ def read_image(
     path: Path,
     shape: Sequence[int],
     *,
-    fit: bool = False,
+    resize: bool = False,
     invert: bool = False,
     content: bytes | None = None,
     values: ValueRange | None = None,
@@ -46,11 +46,11 @@ def read_image(
     Args:
         path: any format that Pillow reads.
         shape: (C, H, W), C 1 for grayscale or 3 for color.
-        fit: turn by the camera's orientation, put on white where transparent, convert the mode and scale to H x W
+        resize: turn by the camera's orientation, put on white where transparent, convert the mode and scale to H x W
             (antialiased); otherwise a picture of another size or mode is an error.
         invert: swap dark and light at the end, for networks that were trained on white strokes on black.
         content: of the file, where it was read before (an archive's entry); `path` is then its name for errors.
-        values: black and white in the values of the file; None where its kind says it. Only with `fit`.
+        values: black and white in the values of the file; None where its kind says it. Only with `resize`.
 
     Returns:
         (C, H, W) uint8.
@@ -62,12 +62,12 @@ def read_image(
     mode, accepted = _MODES[channels]
     with decoding(path):
         image, stored, _ = load(path if content is None else io.BytesIO(content))
-        if fit:
+        if resize:
             image = in_mode(image, stored, mode, path, values)[0].resize((width, height), Image.Resampling.BICUBIC)
         elif image.mode not in accepted or image.size != (width, height):
             raise DataError(
                 f"{path} is {image.width}x{image.height} in mode {image.mode}, the run was trained on {width}x{height} "
-                f"in mode {mode}: --fit converts and scales"
+                f"in mode {mode}: --resize converts and scales"
             )
         array = np.array(image.convert(mode), dtype=np.uint8)
     array = 255 - array if invert else array

@@ -20,7 +20,7 @@ _UPRIGHT = "not inside: first turn images upright (EXIF) and put them on white w
 _RESIZE = {
     "folder": f"{_UPRIGHT} cut out the largest central square and scale it to this size (Pillow, bicubic), as "
     "`train folder` and `classify` do",
-    "other": f"{_UPRIGHT} scale the whole image to this size (Pillow, bicubic), as `classify --fit` does",
+    "other": f"{_UPRIGHT} scale the whole image to this size (Pillow, bicubic), as `classify --resize` does",
 }
 
 

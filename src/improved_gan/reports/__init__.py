@@ -1,1 +1,1 @@
-"""Looking at runs: an HTML page about one or several, walks between latents, films of training, nearest images."""
+"""Reports about runs: an HTML page, interpolations between latents, animations of training, nearest images."""

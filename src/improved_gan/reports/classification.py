@@ -1,7 +1,7 @@
-"""How a classifier does on labeled images: confusion, mistakes, calibration.
+"""Evaluation of a classifier on labeled images: confusion matrix, mistakes, calibration.
 
 Expected calibration error (Guo, Pleiss, Sun and Weinberger, 2017, "On Calibration of Modern Neural Networks", eq. 3):
-images go into B bins of equal width by the probability p of the class that they are given, ((b - 1)/B, b/B], and
+images are sorted into B bins of equal width, ((b - 1)/B, b/B], by the probability p of their predicted class, and
 
     ECE = sum_b n_b / N * |accuracy_b - mean p_b|.
 """
@@ -20,7 +20,7 @@ __all__ = [
     "class_scores",
     "confident_mistakes",
     "confusion",
-    "share_interval",
+    "wilson_interval",
 ]
 
 NUM_BINS = 15  # as in Guo et al.
@@ -28,16 +28,16 @@ NUM_BINS = 15  # as in Guo et al.
 
 @dataclass(frozen=True)
 class ClassScore:
-    """One class: images of it, share of them found, share of what was given this class that is of it."""
+    """Scores of one class: number of its images, recall and precision."""
 
     images: int
-    recall: float  # NaN where there are no images
-    precision: float  # NaN where nothing was given this class
+    recall: float  # NaN without images of the class
+    precision: float  # NaN if no image was classified as this class
 
 
 @dataclass(frozen=True)
 class CalibrationBin:
-    """Images whose probability lies in (low, high]: their number, mean probability and share that is right."""
+    """Images whose probability lies in (low, high]: their number, mean probability and accuracy."""
 
     low: float
     high: float
@@ -48,17 +48,17 @@ class CalibrationBin:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Whether probabilities mean what they say."""
+    """Agreement of predicted probabilities with accuracy."""
 
     bins: tuple[CalibrationBin, ...]
     error: float  # expected calibration error, 0..1
-    confidence: float  # mean probability of the class given
+    confidence: float  # mean probability of the predicted class
     accuracy: float
     log_loss: float  # mean of -log p(true class), nats
 
 
 def confusion(labels: Tensor, predicted: Tensor, num_classes: int) -> Tensor:
-    """(K, K) int64: images of the row's class that were given the column's.
+    """(K, K) int64: number of images of the row's class that were classified as the column's class.
 
     >>> confusion(torch.tensor([0, 0, 1]), torch.tensor([0, 1, 1]), 2).tolist()
     [[1, 1], [0, 1]]
@@ -66,16 +66,16 @@ def confusion(labels: Tensor, predicted: Tensor, num_classes: int) -> Tensor:
     return torch.bincount(labels * num_classes + predicted, minlength=num_classes**2).view(num_classes, num_classes)
 
 
-def share_interval(num: int, images: int, *, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's interval for a share of images, as an error or a recall.
+def wilson_interval(num: int, images: int, *, level: float = 0.95) -> tuple[float, float]:
+    """Wilson's confidence interval for a fraction of images, such as an error rate or a recall.
 
     Args:
-        num: of the images, that are wrong or right.
+        num: number of images in the fraction's numerator.
         images: at least 1, each drawn independently.
-        level: probability that the interval holds the true share.
+        level: confidence level.
 
-    >>> tuple(round(bound, 4) for bound in share_interval(25, 200))
-    (0.0861, 0.178)
+    >>> tuple(round(bound, 4) for bound in wilson_interval(25, 200))
+    (0.0861, 0.1779)
     """
     interval = binomtest(num, images).proportion_ci(confidence_level=level, method="wilson")
     return float(interval.low), float(interval.high)
@@ -85,7 +85,7 @@ def class_scores(matrix: Tensor) -> list[ClassScore]:
     """Recall and precision of each class.
 
     Args:
-        matrix: (K, K) of `confusion`.
+        matrix: (K, K), from `confusion`.
     """
     right, of_class, given = matrix.diagonal().double(), matrix.sum(1), matrix.sum(0)
     recall, precision = right / of_class, right / given
@@ -93,12 +93,12 @@ def class_scores(matrix: Tensor) -> list[ClassScore]:
 
 
 def confident_mistakes(probabilities: Tensor, labels: Tensor, num: int) -> Tensor:
-    """(M,) places of at most `num` images that were given a wrong class, the most certain first.
+    """(M,) indices of at most `num` misclassified images, the most confident first.
 
     Args:
         probabilities: (N, K).
         labels: (N,) int64.
-        num: M at most.
+        num: largest M.
 
     >>> confident_mistakes(torch.tensor([[0.6, 0.4], [0.9, 0.1], [0.2, 0.8]]), torch.tensor([1, 1, 1]), 5).tolist()
     [1, 0]
@@ -122,13 +122,13 @@ def calibration(probabilities: Tensor, labels: Tensor, *, num_bins: int = NUM_BI
     probabilities = probabilities.double()
     confidence, predicted = probabilities.max(1)
     right = (predicted == labels).double()
-    places = (confidence * num_bins).ceil().long().clamp(1, num_bins) - 1
-    counts = torch.bincount(places, minlength=num_bins)
-    sums = [torch.bincount(places, weights=values, minlength=num_bins) / counts for values in (confidence, right)]
+    bin_indices = (confidence * num_bins).ceil().long().clamp(1, num_bins) - 1
+    counts = torch.bincount(bin_indices, minlength=num_bins)
+    sums = [torch.bincount(bin_indices, weights=values, minlength=num_bins) / counts for values in (confidence, right)]
     gaps = (sums[1] - sums[0]).abs().nan_to_num(0.0)
     bins = tuple(
-        CalibrationBin(place / num_bins, (place + 1) / num_bins, int(n), float(p), float(a))
-        for place, (n, p, a) in enumerate(zip(counts, *sums, strict=True))
+        CalibrationBin(index / num_bins, (index + 1) / num_bins, int(n), float(p), float(a))
+        for index, (n, p, a) in enumerate(zip(counts, *sums, strict=True))
     )
     true = probabilities.gather(1, labels[:, None]).clamp(min=1e-300)
     return Calibration(

@@ -1,4 +1,4 @@
-"""Settings of several runs side by side: what differs, and which runs differ in their seeds only."""
+"""Compare the settings of several runs: which settings differ, and which runs differ in their seeds only."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from improved_gan.reports.run_log import RunRecord
 
 __all__ = ["Group", "Row", "compare", "flatten", "groups"]
 
-# The hash says what the long lists hold; the recipe's name stands at the top.
+# The hash identifies the long lists; the recipe's name is in the overview.
 _LEFT_OUT = ("label_split.indices", "label_split.labels", "values.name")
 _SEEDS = ("seed", "label_split.seed", "label_split.sha256")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One setting: its name, its value in each run ("" where it has none), and whether they differ."""
+    """One setting: its name, its value in each run ("" if it is absent), and whether the values differ."""
 
     name: str
     values: tuple[str, ...]
@@ -24,7 +24,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Group:
-    """Runs that differ in their seeds only, by their places among all runs."""
+    """Runs that differ in their seeds only, by their indices among all runs."""
 
     name: str
     members: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""What the logs of runs draw: one panel a quantity, each run by itself and each group as mean and range."""
+"""Curves of the logs of runs: one panel for each quantity, with each run, and each group as mean and range."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,17 +11,17 @@ from improved_gan.reproduction.plots import curve
 __all__ = ["Line", "Panel", "panels"]
 
 Log = Sequence[Mapping[str, Any]]
-_PACE = "pace/seconds_per_epoch"
-_LOG_RANGE = 20.0  # from this ratio of largest to smallest on, a panel starts on a logarithmic axis
+_RATE = "rate/seconds_per_epoch"
+_LOG_RANGE = 20.0  # above this ratio of largest to smallest value, the axis is logarithmic
 
 
 class _Kind(NamedTuple):
-    """How entries of the log are shown together."""
+    """Log entries that share a panel."""
 
     title: str
     unit: str
     factor: float
-    entries: dict[str, str]  # entry of the log -> what tells its line from the panel's others
+    entries: dict[str, str]  # log key -> name of its line in the panel
 
 
 _KINDS = (
@@ -29,21 +29,21 @@ _KINDS = (
     _Kind("Validation error, averaged weights", "%", 100.0, {"validation/error": ""}),
     _Kind("Error on labeled training images", "%", 100.0, {"discriminator/labeled_error": ""}),
     _Kind("Discriminator: loss on labeled images", "nats", 1.0, {"discriminator/supervised": ""}),
-    _Kind("Discriminator: real or generated, as weighted", "nats", 1.0, {"discriminator/unsupervised": ""}),
+    _Kind("Discriminator: unsupervised loss, weighted", "nats", 1.0, {"discriminator/unsupervised": ""}),
     _Kind("Adversarial losses", "nats", 1.0,
           {"discriminator/adversarial": "discriminator", "generator/adversarial": "generator"}),
     _Kind("Generator: distance of mean features", "", 1.0, {"generator/feature_matching": ""}),
-    _Kind("Probability of being real, says the discriminator", "%", 100.0,
+    _Kind("Discriminator: probability of being real", "%", 100.0,
           {"discriminator/real_probability": "real images", "discriminator/generated_probability": "generated"}),
-    _Kind("How much images differ: mean deviation of a pixel", "0 to 1", 1.0,
+    _Kind("Diversity: mean standard deviation of a pixel", "0 to 1", 1.0,
           {"images/real_pixel_std": "real images", "images/generated_pixel_std": "generated"}),
 )  # fmt: skip
 _LAST_KINDS = (
     _Kind("Learning rate", "", 1.0, {"learning_rate": ""}),
-    _Kind("Seconds an epoch, steps only", "s", 1.0, {_PACE: ""}),
+    _Kind("Seconds per epoch, training steps only", "s", 1.0, {_RATE: ""}),
 )
-_NOT_DRAWN = {"test/num_errors", "validation/num_errors"}  # the error says it
-_JUDGED = ("test/", "validation/")
+_NOT_DRAWN = {"test/num_errors", "validation/num_errors"}  # the error rate shows it
+_CLASSIFIER = ("test/", "validation/")
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,10 @@ class Line:
     """One line of a panel.
 
     Args:
-        owner: "run-0" or "group-0", by place.
-        name: what tells it from the owner's other lines in the panel; may be empty.
-        epochs, minutes: where its points lie, and the training time (mean over runs) until then.
-        mean, low, high: mean, smallest and largest value over the runs; alike for a single run.
+        owner: "run-0" or "group-0", by index.
+        name: distinguishes it from the owner's other lines in the panel; may be empty.
+        epochs, minutes: epochs of its points, and the training time (mean over runs) until then.
+        mean, low, high: mean, smallest and largest value over the runs; equal for a single run.
     """
 
     owner: str
@@ -68,7 +68,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """One quantity: `logarithmic` says how its axis starts."""
+    """One quantity; `logarithmic` is whether its axis is logarithmic."""
 
     title: str
     unit: str
@@ -76,17 +76,17 @@ class Panel:
     lines: list[Line]
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON would hold it."""
+        """For JSON."""
         return asdict(self)
 
 
 def panels(runs: Sequence[RunRecord], groups: Sequence[Group]) -> list[Panel]:
-    """Every quantity that any log holds; groups of one run draw no line of their own."""
+    """A panel for every quantity in the logs; a group of one run has no line of its own."""
     logs = [_drawn(run) for run in runs]
-    owners = {f"run-{place}": [log] for place, log in enumerate(logs)}
+    owners = {f"run-{index}": [log] for index, log in enumerate(logs)}
     owners |= {
-        f"group-{place}": [logs[member] for member in group.members]
-        for place, group in enumerate(groups)
+        f"group-{index}": [logs[member] for member in group.members]
+        for index, group in enumerate(groups)
         if len(group.members) > 1
     }
     made = [_panel(kind, owners) for kind in (*_KINDS, *_other_kinds(logs), *_LAST_KINDS)]
@@ -94,21 +94,23 @@ def panels(runs: Sequence[RunRecord], groups: Sequence[Group]) -> list[Panel]:
 
 
 def _drawn(run: RunRecord) -> Log:
-    """The reports with the pace, and without a test error that nothing was learnt for."""
+    """The log entries with the seconds per epoch, and without the test error of an untrained classifier."""
     drawn, epoch, seconds = [], 0, 0.0
     for report in run.reports:
-        kept = {name: value for name, value in report.items() if run.learnt_classes or not name.startswith(_JUDGED)}
+        kept = {
+            name: value for name, value in report.items() if run.learned_classes or not name.startswith(_CLASSIFIER)
+        }
         now = report.get("seconds", 0.0)
         if now > seconds and report["epoch"] > epoch:
-            kept[_PACE] = (now - seconds) / (report["epoch"] - epoch)
+            kept[_RATE] = (now - seconds) / (report["epoch"] - epoch)
         epoch, seconds = report["epoch"], now
         drawn.append(kept)
     return drawn
 
 
 def _other_kinds(logs: Iterable[Log]) -> list[_Kind]:
-    """A panel each for the entries that no other shows: those of objectives that came later."""
-    known = {_PACE, *_NOT_DRAWN} | {entry for kind in (*_KINDS, *_LAST_KINDS) for entry in kind.entries}
+    """A panel for each log key that no other panel shows."""
+    known = {_RATE, *_NOT_DRAWN} | {entry for kind in (*_KINDS, *_LAST_KINDS) for entry in kind.entries}
     found = dict.fromkeys(
         entry for log in logs for report in log for entry in report if "/" in entry and entry not in known
     )

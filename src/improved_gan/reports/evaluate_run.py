@@ -1,4 +1,4 @@
-"""What a report finds out anew: the run's networks on its data. What is missing is said in words, never an error."""
+"""The parts of a report that need the run's networks and data; for an unavailable part, the reason."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -16,43 +16,43 @@ from improved_gan.recipes.load_run import Trained, load_trained, recipe_of_run
 from improved_gan.recipes.own_code import Trust
 from improved_gan.recipes.recipe import RecipeError
 from improved_gan.reports.run_log import RunRecord
-from improved_gan.reports.training_neighbors import Memory, memory
+from improved_gan.reports.training_neighbors import CopyCheck, check_copies
 from improved_gan.training.errors import RunError
 from improved_gan.training.sampling import sample
 
-__all__ = ["Evidence", "Judged", "find_data", "gather"]
+__all__ = ["ClassifiedImages", "Evidence", "find_data", "gather"]
 
 _SEED = 0
-_MOST_JUDGED, _MOST_COMPARED = 10_000, 200
-_JUDGED_AT_ONCE = 256
+_MOST_CLASSIFIED, _MOST_COMPARED = 10_000, 200
+_BATCH = 256
 
 
 @dataclass(frozen=True)
-class Judged:
-    """Test images and what the classifier with averaged weights makes of them."""
+class ClassifiedImages:
+    """Test images and the class probabilities of the classifier with averaged weights."""
 
     images: LabeledImages
     probabilities: Tensor  # (N, K)
-    num_test: int  # of which the images are a random part where they are fewer
+    num_test: int  # labeled test images in all; `images` may be a random subset of these
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What could be found out about one run; None where it could not, and then `missing` says why, by part.
+    """The results for one run; None where a part is unavailable, and then `missing` holds the reason.
 
     Args:
-        step: of the checkpoint.
-        judged: the classifier on test images.
-        samples: fresh samples (N, C, H, W) uint8.
-        memory: their nearest training images.
+        step: step of the checkpoint.
+        classified: test images with their class probabilities.
+        samples: newly drawn samples (N, C, H, W) uint8.
+        copy_check: nearest training images of the samples.
         data: the run's data.
-        missing: "classifier", "neighbors" -> why there is none.
+        missing: reason by part ("classifier", "neighbors").
     """
 
     step: int | None
-    judged: Judged | None
+    classified: ClassifiedImages | None
     samples: Tensor | None
-    memory: Memory | None
+    copy_check: CopyCheck | None
     data: Dataset | None
     missing: Mapping[str, str]
 
@@ -66,15 +66,15 @@ def gather(
     warn: Callable[[str], None],
     trust: Trust = False,
 ) -> Evidence:
-    """Load networks and data as far as they are to be had, judge the test images, compare samples.
+    """Load networks and data if available, classify the test images, compare samples with training images.
 
     Args:
-        run: whose folder holds the networks.
-        data_folder: as `train` takes it; None looks where `train` does, but downloads nothing.
-        device: where the networks shall run.
-        say: told what takes time.
-        warn: told of damaged checkpoints.
-        trust: whether to execute the recipe file that the run keeps; where it is not, that is what is missing.
+        run: the run; its folder holds the networks.
+        data_folder: as for `train`; None searches where `train` does, but downloads nothing.
+        device: device of the networks.
+        say: called with a line before each slow part.
+        warn: called with a line for each damaged checkpoint.
+        trust: whether to execute the recipe file in the run folder; if not, the parts that need it are missing.
     """
     try:
         trained = load_trained(run.path, device=device, warn=warn, trust=trust)
@@ -84,28 +84,28 @@ def gather(
     try:
         data = _without_held_out(find_data(run, data_folder, trust=trust))
     except (DataError, RunError, RecipeError) as error:
-        missing = dict.fromkeys(("classifier", "neighbors"), f"the data is not at hand: {error}")
+        missing = dict.fromkeys(("classifier", "neighbors"), f"the data was not found: {error}")
         return Evidence(trained.step, None, samples, None, None, missing)
     missing = {}
-    judged = None
+    classified = None
     if reason := _no_classes(run, trained, data):
         missing["classifier"] = reason
     else:
-        say(f"{run.name}: judging {min(len(data.test), _MOST_JUDGED)} {data.test_kind} images")
-        judged = _judge(trained.discriminator, data.test, device)
-        if judged is None:
-            missing["classifier"] = "the discriminator says only whether an image is real: there are no classes"
+        say(f"{run.name}: classifying {min(len(data.test), _MOST_CLASSIFIED)} {data.test_kind} images")
+        classified = _classify(trained.discriminator, data.test, device)
+        if classified is None:
+            missing["classifier"] = "the discriminator has no class outputs"
     say(f"{run.name}: comparing {len(samples)} samples with {len(data.train)} training images")
     unseen = _some(data.test, _MOST_COMPARED).images if len(data.test) else None
-    return Evidence(trained.step, judged, samples, memory(samples, data.train.images, unseen), data, missing)
+    return Evidence(trained.step, classified, samples, check_copies(samples, data.train.images, unseen), data, missing)
 
 
 def find_data(run: RunRecord, folder: Path | None, *, trust: Trust = False) -> Dataset:
     """The data that the run was trained on; nothing is downloaded.
 
     Raises:
-        DataError: not at hand, or not the data of this run.
-        RunError: the run's own code says where the data is, and `trust` does not let it be executed.
+        DataError: not found, or not the data of this run.
+        RunError: the run's recipe file loads the data, and `trust` forbids executing it.
     """
     with offline():
         recipe = recipe_of_run(run.path, run.settings, code_sha256=run.code_sha256, trust=trust)
@@ -123,7 +123,7 @@ def find_data(run: RunRecord, folder: Path | None, *, trust: Trust = False) -> D
 
 
 def _without_held_out(data: Dataset) -> Dataset:
-    """With the images alone that training saw: a sample near a validation image is no copy."""
+    """The data without held-out images: a sample near one of these is no copy of a training image."""
     if not data.held_out:
         return data
     kept = torch.ones(len(data.train), dtype=torch.bool)
@@ -132,34 +132,34 @@ def _without_held_out(data: Dataset) -> Dataset:
 
 
 def _labels_agree(split: Mapping[str, Any], data: Dataset) -> bool:
-    places = torch.tensor(split.get("indices", []), dtype=torch.int64)
-    return data.train.labels[places].tolist() == list(split.get("labels", []))
+    indices = torch.tensor(split.get("indices", []), dtype=torch.int64)
+    return data.train.labels[indices].tolist() == list(split.get("labels", []))
 
 
 def _no_classes(run: RunRecord, trained: Trained, data: Dataset) -> str:
-    if len(trained.class_names) < 2 or not run.learnt_classes:
+    if len(trained.class_names) < 2 or not run.learned_classes:
         return "the run was trained without labels"
     if len(data.test) == 0 or not bool((data.test.labels >= 0).any()):
         return f"the data has no {data.test_kind} images with labels"
     return ""
 
 
-def _judge(discriminator: Discriminator, test: LabeledImages, device: str) -> Judged | None:
-    """Class probabilities of labeled test images, at most ten thousand; None where D gives no classes."""
+def _classify(discriminator: Discriminator, test: LabeledImages, device: str) -> ClassifiedImages | None:
+    """Class probabilities of labeled test images, at most ten thousand; None without class outputs."""
     known = test.labels >= 0
-    some = _some(test if bool(known.all()) else LabeledImages(test.images[known], test.labels[known]), _MOST_JUDGED)
+    some = _some(test if bool(known.all()) else LabeledImages(test.images[known], test.labels[known]), _MOST_CLASSIFIED)
     parts = []
     with torch.no_grad():
-        for images in torch.split(some.images, _JUDGED_AT_ONCE):
+        for images in torch.split(some.images, _BATCH):
             logits = discriminator(to_float01(images.to(device))).logits
             if logits.dim() != 2 or logits.shape[1] < 2:
                 return None
             parts.append(logits.double().softmax(1).cpu())
-    return Judged(some, torch.cat(parts), int(known.sum()))
+    return ClassifiedImages(some, torch.cat(parts), int(known.sum()))
 
 
 def _some(images: LabeledImages, num: int) -> LabeledImages:
-    """All, or `num` at random, the same every time."""
+    """All images, or `num` of them drawn with a fixed seed."""
     if len(images) <= num:
         return images
     chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(_SEED))[:num].sort().values

@@ -1,4 +1,4 @@
-"""Pictures for pages and galleries: as data URIs, as tiles cut from a run's grids, as files below a stated size."""
+"""Images for pages and galleries: as data URIs, as tiles cut from a run's sample grids, as files of limited size."""
 
 import base64
 import io
@@ -16,13 +16,13 @@ from improved_gan.training.sampling import to_uint8
 __all__ = ["as_array", "as_png", "cut_grid", "data_uri", "evenly", "read_grid", "shrunk", "within"]
 
 _SMALL = 1 << 16  # values
-_LARGE_PNG = 20_000  # bytes, from which on a color picture is sent as JPEG where that is smaller
+_LARGE_PNG = 20_000  # bytes; a larger color image is encoded as JPEG if that is smaller
 _JPEG_QUALITY = 88
-_GRID_COLUMNS, _GRID_GAP = 10, 2  # of the loop's grids
+_GRID_COLUMNS, _GRID_GAP = 10, 2  # of the training loop's grids
 
 
 def data_uri(image: Tensor) -> str:
-    """(C, H, W) uint8 as the text that stands in for an address.
+    """(C, H, W) uint8 as a data URI.
 
     >>> data_uri(torch.zeros(1, 2, 2, dtype=torch.uint8))[:22]
     'data:image/png;base64,'
@@ -45,7 +45,7 @@ def as_array(image: Tensor) -> np.ndarray:
 def as_png(image: Tensor) -> bytes:
     """(C, H, W) uint8 as a PNG file's content."""
     buffer = io.BytesIO()
-    small = image.numel() <= _SMALL  # of large pictures the last percent takes long
+    small = image.numel() <= _SMALL  # the last percent takes long for large images
     Image.fromarray(as_array(image)).save(buffer, format="PNG", optimize=small)
     return buffer.getvalue()
 
@@ -63,25 +63,25 @@ def shrunk(images: Tensor, edge: int = 128) -> Tensor:
 def read_grid(path: Path, image_shape: Sequence[int]) -> Tensor | None:
     """The images (N, C, H, W) uint8 of a grid that training wrote; None where the file is damaged.
 
-    A picture of another layout than the loop's is one image.
+    A file with another layout than the training loop's is one image.
     """
     try:
         with Image.open(path) as opened:
             array = np.array(opened.convert("L" if image_shape[0] == 1 else "RGB"))
     except (OSError, ValueError, SyntaxError, EOFError):  # what Pillow makes of damaged files
         return None
-    picture = torch.from_numpy(array.reshape(*array.shape[:2], -1)).permute(2, 0, 1)
-    tiles = cut_grid(picture, image_shape)
-    return picture[None] if tiles is None else tiles
+    image = torch.from_numpy(array.reshape(*array.shape[:2], -1)).permute(2, 0, 1)
+    tiles = cut_grid(image, image_shape)
+    return image[None] if tiles is None else tiles
 
 
-def cut_grid(picture: Tensor, image_shape: Sequence[int], *, columns: int = _GRID_COLUMNS) -> Tensor | None:
+def cut_grid(image: Tensor, image_shape: Sequence[int], *, columns: int = _GRID_COLUMNS) -> Tensor | None:
     """The inverse of `training.sampling.grid` with its default sizes: (C, H', W') -> (N, C, H, W).
 
-    N counts the places of the grid, also those that the last row leaves empty.
+    N counts all cells of the grid, also empty ones in the last row.
 
     Returns:
-        None where the picture is no such grid.
+        None if the image is no such grid.
 
     >>> from improved_gan.training.sampling import grid
     >>> images = torch.arange(256, dtype=torch.uint8).view(4, 1, 8, 8)
@@ -91,11 +91,11 @@ def cut_grid(picture: Tensor, image_shape: Sequence[int], *, columns: int = _GRI
     channels, height, width = image_shape
     size = max(1, round(64 / width))
     row, column = height * size + _GRID_GAP, width * size + _GRID_GAP
-    rows, rest = divmod(picture.shape[1] + _GRID_GAP, row)
-    if rest or rows == 0 or picture.shape[2] + _GRID_GAP != columns * column or picture.shape[0] != channels:
+    rows, rest = divmod(image.shape[1] + _GRID_GAP, row)
+    if rest or rows == 0 or image.shape[2] + _GRID_GAP != columns * column or image.shape[0] != channels:
         return None
     tiles = [
-        picture[:, top : top + height * size : size, left : left + width * size : size]
+        image[:, top : top + height * size : size, left : left + width * size : size]
         for top in range(0, rows * row, row)
         for left in range(0, columns * column, column)
     ]
@@ -103,7 +103,7 @@ def cut_grid(picture: Tensor, image_shape: Sequence[int], *, columns: int = _GRI
 
 
 def evenly(items: Iterable[int], num: int) -> list[int]:
-    """At most `num` of the items, evenly spread, the first and the last among them (of one: the last).
+    """At most `num` of the items, evenly spaced, with the first and the last (if `num` is 1: the last).
 
     >>> evenly(range(10), 4)
     [0, 3, 6, 9]
@@ -113,11 +113,11 @@ def evenly(items: Iterable[int], num: int) -> list[int]:
         return items
     if num == 1:
         return items[-1:]
-    return [items[round(place * (len(items) - 1) / (num - 1))] for place in range(num)]
+    return [items[round(i * (len(items) - 1) / (num - 1))] for i in range(num)]
 
 
 def within(limit: int, sizes: Iterable[int], make: Callable[[int], bytes]) -> bytes:
-    """What `make` gives for the first of `sizes` whose result has at most `limit` bytes, else for the last.
+    """`make(size)` for the first of `sizes` with at most `limit` bytes, else for the last of them.
 
     >>> within(3, [5, 4, 3, 2], bytes)
     b'\\x00\\x00\\x00'

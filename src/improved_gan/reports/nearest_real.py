@@ -1,4 +1,4 @@
-"""Samples beside the real images that are nearest to them, class by class."""
+"""Samples next to the real images nearest to them, class by class."""
 
 import io
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ _MOST_ROWS, _NEAREST, _BLOCKS = 25, 3, 4
 _CHOICES = ((4, 128), (2, 128), (4, 64), (2, 64), (2, 32))  # blocks of a row, longest side of an image
 _GAP, _BLOCK_GAP, _HEAD = 2, 14, 20
 _INK, _GROUND = 235, 24
-_JUDGED_AT_ONCE = 256
+_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -35,34 +35,34 @@ class Block:
 
 @dataclass(frozen=True)
 class Row:
-    """Blocks of one class; a class that no sample was given has none."""
+    """Blocks of one class; none if no sample was classified as this class."""
 
     name: str
     blocks: tuple[Block, ...]
 
 
 def rows_by_class(samples: Tensor, discriminator: Discriminator | None, data: Dataset, *, device: str) -> list[Row]:
-    """For each class the first samples that the classifier gives it, with the nearest real images of that class.
+    """For each class the first samples classified as this class, with the nearest real images of the class.
 
-    The labels of the data serve to choose real images to look at; nothing is learnt from them.
+    The labels of the data only select real images to show; nothing is trained with them.
 
     Args:
         samples: (N, C, H, W) uint8.
-        discriminator: gives the classes; None for a run without labels, whose samples stand beside the nearest of all.
-        data: the run's data; of more than 25 classes the 25 that are given most often are shown.
-        device: of the discriminator.
+        discriminator: the classifier; None for a run without labels: then the nearest of all real images are shown.
+        data: the run's data; of more than 25 classes, the 25 most frequent among the samples are shown.
+        device: device of the discriminator.
     """
     training = data.train
-    given = None if discriminator is None else _classes(discriminator, samples, device)
-    if given is None:
+    predicted = None if discriminator is None else _classes(discriminator, samples, device)
+    if predicted is None:
         shown = samples[: 10 * _BLOCKS]
         blocks = _blocks(shown, training.images)
         return [Row("", tuple(blocks[start : start + _BLOCKS])) for start in range(0, len(blocks), _BLOCKS)]
-    counts = torch.bincount(given, minlength=len(data.class_names))
+    counts = torch.bincount(predicted, minlength=len(data.class_names))
     chosen = counts.argsort(descending=True, stable=True)[:_MOST_ROWS].sort().values.tolist()
     rows = []
     for one in chosen:
-        mine = samples[given == one][:_BLOCKS]
+        mine = samples[predicted == one][:_BLOCKS]
         real = training.images[training.labels == one]
         blocks = _blocks(mine, real if len(real) else training.images) if len(mine) else []
         rows.append(Row(data.class_names[one], tuple(blocks)))
@@ -70,7 +70,7 @@ def rows_by_class(samples: Tensor, discriminator: Discriminator | None, data: Da
 
 
 def draw(rows: Sequence[Row], image_shape: Sequence[int]) -> bytes:
-    """A PNG of at most 2 MB: a row a class, in it samples (framed) each followed by its nearest real images."""
+    """A PNG of at most 2 MB: one row per class, with framed samples, each followed by its nearest real images."""
 
     def make(choice: int) -> bytes:
         num_blocks, edge = _CHOICES[choice]
@@ -100,8 +100,8 @@ def _drawn(rows: Sequence[Row], shape: tuple[int, ...], num_blocks: int) -> Imag
     row_height = tile_height + 2 * _GAP
     mode = "L" if shape[0] == 1 else "RGB"
     ground, ink = (_GROUND, _INK) if mode == "L" else ((_GROUND,) * 3, (_INK,) * 3)
-    picture = Image.new(mode, (margin + num_blocks * block_width, _HEAD + len(rows) * row_height), ground)
-    drawing = ImageDraw.Draw(picture)
+    sheet = Image.new(mode, (margin + num_blocks * block_width, _HEAD + len(rows) * row_height), ground)
+    drawing = ImageDraw.Draw(sheet)
     for place in range(num_blocks):
         drawing.text((margin + place * block_width + 2, 2), "sample | nearest real", fill=ink, font=font)
     for line, row in enumerate(rows):
@@ -112,8 +112,8 @@ def _drawn(rows: Sequence[Row], shape: tuple[int, ...], num_blocks: int) -> Imag
             drawing.rectangle((left - 2, top - 2, left + tile_width - 1, top + tile_height - 1), outline=ink, width=2)
             for number, image in enumerate([block.sample, *block.real]):
                 gap = 2 * _GAP if number else 0
-                picture.paste(_enlarged(image, size), (left + number * tile_width + gap, top))
-    return picture
+                sheet.paste(_enlarged(image, size), (left + number * tile_width + gap, top))
+    return sheet
 
 
 def _enlarged(image: Tensor, size: int) -> Image.Image:
@@ -123,14 +123,14 @@ def _enlarged(image: Tensor, size: int) -> Image.Image:
 
 def _blocks(samples: Tensor, real: Tensor) -> list[Block]:
     found = nearest_images(samples, real, k=min(_NEAREST, len(real))).indices
-    return [Block(sample, real[places]) for sample, places in zip(samples, found, strict=True)]
+    return [Block(sample, real[indices]) for sample, indices in zip(samples, found, strict=True)]
 
 
 @torch.no_grad()
 def _classes(discriminator: Discriminator, samples: Tensor, device: str) -> Tensor | None:
-    """(N,) the class given to each; None where D knows no classes."""
+    """(N,) predicted class of each sample; None if the discriminator has no class outputs."""
     parts = []
-    for some in torch.split(samples, _JUDGED_AT_ONCE):
+    for some in torch.split(samples, _BATCH):
         logits = discriminator(to_float01(some.to(device))).logits
         if logits.dim() != 2 or logits.shape[1] < 2:
             return None

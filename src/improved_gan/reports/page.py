@@ -1,4 +1,4 @@
-"""The report as one HTML file: nothing is loaded from elsewhere, and a content security policy sees to it."""
+"""The report as one HTML file: nothing is loaded from elsewhere, which a content security policy enforces."""
 
 import base64
 import hashlib
@@ -13,41 +13,41 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from improved_gan import __version__
-from improved_gan.reports.classification import share_interval
+from improved_gan.reports.classification import wilson_interval
 from improved_gan.reports.comparison import Group, compare, groups
 from improved_gan.reports.curves import panels
 from improved_gan.reports.evaluate_run import Evidence
 from improved_gan.reports.run_log import RunRecord
-from improved_gan.reports.sample_timeline import flipbook
+from improved_gan.reports.sample_timeline import make_timeline
 from improved_gan.reports.sections import classifier_findings, neighbor_findings
 
-__all__ = ["Demo", "render"]
+__all__ = ["ShownRun", "render"]
 
 _HERE = Path(__file__).parent
 _COLORS = 8
 
 
 @dataclass(frozen=True)
-class Demo:
-    """A run and what was found out about it; None where the user asked for the folder's own words only."""
+class ShownRun:
+    """A run and the results of its networks; None with `--log-only`."""
 
     run: RunRecord
     evidence: Evidence | None
 
 
-def render(shown: Sequence[Demo], *, title: str, now: datetime) -> str:
+def render(shown: Sequence[ShownRun], *, title: str, now: datetime) -> str:
     """The page.
 
     Args:
         shown: at least one run.
-        title: its heading.
-        now: when it is made.
+        title: the heading.
+        now: the time shown as that of its making.
     """
     runs = [one.run for one in shown]
-    together = groups(runs)
+    run_groups = groups(runs)
     script = (_HERE / "static" / "report.js").read_text()
-    charts = panels(runs, together)
-    book = flipbook(runs)
+    charts = panels(runs, run_groups)
+    timeline = make_timeline(runs)
     environment = _environment()
     return environment.get_template("report.html").render(
         title=title,
@@ -57,16 +57,16 @@ def render(shown: Sequence[Demo], *, title: str, now: datetime) -> str:
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         runs=runs,
-        owners=_owners(runs, together),
-        grouped=any(len(group.members) > 1 for group in together),
+        owners=_owners(runs, run_groups),
+        grouped=any(len(group.members) > 1 for group in run_groups),
         panels=charts,
         curve_data=[panel.as_dict() for panel in charts],
-        book=book,
-        film_data=book.as_dict(),
+        timeline=timeline,
+        timeline_data=timeline.as_dict(),
         overview=[_overview(place, one) for place, one in enumerate(shown)],
         classifiers=[one.evidence and classifier_findings(one.evidence) for one in shown],
         neighbors=[one.evidence and neighbor_findings(one.evidence) for one in shown],
-        kinds=_judged_kinds(runs, [one.evidence for one in shown]),
+        kinds=_test_kinds(runs, [one.evidence for one in shown]),
         missing=[one.evidence.missing if one.evidence else {} for one in shown],
         settings=compare(runs),
         timings=[_timings(run) for run in runs],
@@ -85,27 +85,27 @@ def _environment() -> Environment:
     return environment
 
 
-def _owners(runs: Sequence[RunRecord], together: Sequence[Group]) -> list[dict[str, Any]]:
-    """Whose lines the curves show, run by run and group by group; a group has the color of its first run."""
+def _owners(runs: Sequence[RunRecord], run_groups: Sequence[Group]) -> list[dict[str, Any]]:
+    """The owners of the curves' lines: every run, and every group; a group has the color of its first run."""
     owners = [("runs", f"run-{place}", run.name, place, 1) for place, run in enumerate(runs)]
-    for place, group in enumerate(together):
+    for place, group in enumerate(run_groups):
         first, num = group.members[0], len(group.members)
-        alone = num == 1
-        name = runs[first].name if alone else f"{group.name}: {num} runs"
-        owners.append(("groups", f"run-{first}" if alone else f"group-{place}", name, first, num))
+        single = num == 1
+        name = runs[first].name if single else f"{group.name}: {num} runs"
+        owners.append(("groups", f"run-{first}" if single else f"group-{place}", name, first, num))
     return [
         {"view": view, "id": owner, "name": name, "color": of % _COLORS, "dash": of // _COLORS % 3, "runs": num}
         for view, owner, name, of, num in owners
     ]
 
 
-def _overview(place: int, one: Demo) -> dict[str, Any]:
+def _overview(index: int, one: ShownRun) -> dict[str, Any]:
     run = one.run
-    error = run.last.get(f"{run.test_kind}/error") if run.learnt_classes else None
+    error = run.last.get(f"{run.test_kind}/error") if run.learned_classes else None
     wrong = run.last.get(f"{run.test_kind}/num_errors") if error is not None else None
-    images = _num_judged(run)
+    images = _num_test_images(run)
     return {
-        "place": place,
+        "place": index,
         "recipe": run.settings.get("recipe", ""),
         "labels": run.num_labels,
         "epoch": run.epoch,
@@ -114,7 +114,7 @@ def _overview(place: int, one: Demo) -> dict[str, Any]:
         "error": error,
         "wrong": wrong,
         "images": images,
-        "interval": share_interval(wrong, images) if images and wrong is not None else None,
+        "interval": wilson_interval(wrong, images) if images and wrong is not None else None,
         "kind": run.test_kind,
         "seconds": run.last.get("seconds"),
         "diagnostics": run.diagnostics,
@@ -123,25 +123,25 @@ def _overview(place: int, one: Demo) -> dict[str, Any]:
     }
 
 
-def _num_judged(run: RunRecord) -> int | None:
-    """How many images the error was measured on: a report of the log holds how many are wrong, and their share."""
+def _num_test_images(run: RunRecord) -> int | None:
+    """How many images the error was measured on, from the error rate and the number of errors of a log entry."""
     for report in run.reports:
-        error, wrong = (report.get(f"{run.test_kind}/{name}") for name in ("error", "wrong"))
-        if error and wrong:
-            num: int = round(wrong / error)
+        rate, num_errors = (report.get(f"{run.test_kind}/{name}") for name in ("error", "num_errors"))
+        if rate and num_errors:
+            num: int = round(num_errors / rate)
             return num
     return None
 
 
-def _judged_kinds(runs: Sequence[RunRecord], evidence: Sequence[Evidence | None]) -> str:
-    """What the runs' errors were measured on: "test", "validation", or both."""
+def _test_kinds(runs: Sequence[RunRecord], evidence: Sequence[Evidence | None]) -> str:
+    """On which images the runs' errors were measured: "test", "validation", or both."""
     data = (one.data for one in evidence if one is not None)
-    told = {run.test_kind for run in runs if run.reports} | {one.test_kind for one in data if one is not None}
-    return " and ".join(sorted(told)) or "test"
+    kinds = {run.test_kind for run in runs if run.reports} | {one.test_kind for one in data if one is not None}
+    return " and ".join(sorted(kinds)) or "test"
 
 
 def _timings(run: RunRecord) -> dict[str, Any]:
-    """Of the training steps alone, without evaluation and saving."""
+    """Times of the training steps, without evaluation and checkpoints."""
     seconds, steps = run.last.get("seconds"), run.last.get("step")
     if not seconds or not steps:
         return {"seconds": None}

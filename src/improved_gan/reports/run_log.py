@@ -1,6 +1,6 @@
-"""What a run folder says without its networks: settings, log, grids of samples. Only read, whatever its state.
+"""The contents of a run folder other than its networks: settings, log, sample grids; the folder is only read.
 
-Unfinished runs, runs without a checkpoint and logs with damaged lines are all to_jsonable as far as they go.
+Unfinished runs, runs without a checkpoint and logs with damaged lines are read as far as possible.
 """
 
 import math
@@ -34,13 +34,13 @@ class RunRecord:
     """One run.
 
     Args:
-        path: its folder.
-        name: short, and different from the other runs'.
-        settings: of recipe.json.
-        reports: the log in order of epochs; numbers that are not finite are left out.
-        damaged_lines: of the log, passed over.
-        pictures: the grid of samples after each epoch that has one.
-        code_sha256: of the recipe file that the run was made from; None for a built-in recipe.
+        path: the run folder.
+        name: a short name, different from the other runs'.
+        settings: the settings in recipe.json.
+        reports: the log entries in order of epochs, without numbers that are not finite.
+        damaged_lines: number of log lines that were skipped.
+        sample_grids: file of the sample grid of each epoch that has one.
+        code_sha256: hash of the recipe file that the run was made from; None for a built-in recipe.
     """
 
     path: Path
@@ -48,12 +48,12 @@ class RunRecord:
     settings: dict[str, Any]
     reports: tuple[dict[str, Any], ...]
     damaged_lines: int
-    pictures: dict[int, Path]
+    sample_grids: dict[int, Path]
     code_sha256: str | None = None
 
     @property
     def last(self) -> dict[str, Any]:
-        """The newest report; empty where there is none."""
+        """The newest log entry; empty if there is none."""
         return self.reports[-1] if self.reports else {}
 
     @property
@@ -78,7 +78,7 @@ class RunRecord:
 
     @property
     def num_labels(self) -> int | None:
-        """The budget; None where the run has no labels."""
+        """The label budget; None if the run has no labels."""
         split = self.settings.get("label_split")
         return int(split.get("num_labels", 0)) or None if isinstance(split, dict) else None
 
@@ -88,14 +88,14 @@ class RunRecord:
         return tuple(self.settings["image_shape"])
 
     @property
-    def learnt_classes(self) -> bool:
-        """False where the log shows a game without labels: its discriminator's classes mean nothing."""
+    def learned_classes(self) -> bool:
+        """False if the log shows adversarial training without labels: the class outputs are then untrained."""
         names = {name for report in self.reports for name in report}
         return not ("discriminator/adversarial" in names and names.isdisjoint(_LABELED))
 
     @property
     def diagnostics(self) -> list[DiagnosticSpan]:
-        """Every diagnostic of the log, once each."""
+        """Every diagnostic in the log, one span each."""
         found: dict[str, DiagnosticSpan] = {}
         for report in self.reports:
             for diagnostic in report["diagnostics"]:
@@ -108,7 +108,7 @@ class RunRecord:
 
 
 def read_runs(paths: Sequence[Path]) -> list[RunRecord]:
-    """Several runs, each with as much of its path for a name as tells it from the others; the same folder counts once.
+    """Several runs, named by the shortest end of their paths that is unique; the same folder counts once.
 
     Raises:
         RunError: one of them is no run folder.
@@ -131,23 +131,23 @@ def read_run(path: Path, *, name: str | None = None) -> RunRecord:
     folder = RunFolder(path)
     stored = folder.trained_recipe()
     reports, damaged = _read_log(folder.log_file)
-    pictures = {}
+    sample_grids = {}
     for file in sorted(folder.samples.glob("epoch-*.png")):
         if match := re.fullmatch(r"epoch-(\d+)\.png", file.name):
-            pictures[int(match[1])] = file
+            sample_grids[int(match[1])] = file
     return RunRecord(
         path,
         name or path.resolve().name,
         stored["settings"],
         reports,
         damaged,
-        dict(sorted(pictures.items())),
+        dict(sorted(sample_grids.items())),
         stored.get("code_sha256"),
     )
 
 
 def _read_log(path: Path) -> tuple[tuple[dict[str, Any], ...], int]:
-    """The reports that can be read, one an epoch (the newest), and the number of other lines."""
+    """The readable log entries, one (the newest) for each epoch, and the number of other lines."""
     if not path.exists():
         return (), 0
     reports, damaged = {}, 0
@@ -169,7 +169,7 @@ def _cleaned(report: dict[str, Any]) -> dict[str, Any]:
         for name, value in report.items()
         if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     }
-    told = [
+    diagnostics = [
         {"name": diagnostic["name"], "message": diagnostic["message"]} for diagnostic in report.get("diagnostics", [])
     ]
-    return {**numbers, "diagnostics": told}
+    return {**numbers, "diagnostics": diagnostics}

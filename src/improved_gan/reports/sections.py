@@ -1,10 +1,16 @@
-"""What was found out about a run, as a page shows it: numbers, and pictures as data URIs."""
+"""The results for a run as the report's template takes them: numbers, and images as data URIs."""
 
 from typing import Any
 
 import torch
 
-from improved_gan.reports.classification import calibration, class_scores, confident_mistakes, confusion, share_interval
+from improved_gan.reports.classification import (
+    calibration,
+    class_scores,
+    confident_mistakes,
+    confusion,
+    wilson_interval,
+)
 from improved_gan.reports.evaluate_run import Evidence
 from improved_gan.reports.image_encoding import data_uri
 from improved_gan.reports.training_neighbors import compared_size
@@ -16,30 +22,30 @@ _MISTAKES, _CONFUSIONS, _SAMPLES = 24, 25, 12
 
 
 def classifier_findings(evidence: Evidence) -> dict[str, Any] | None:
-    """Confusion, mistakes and calibration; None where there is no classifier to speak of."""
-    judged, data = evidence.judged, evidence.data
-    if judged is None or data is None:
+    """Confusion, mistakes and calibration; None if the run has no classifier."""
+    classified, data = evidence.classified, evidence.data
+    if classified is None or data is None:
         return None
-    probabilities, labels, names = judged.probabilities, judged.images.labels, list(data.class_names)
+    probabilities, labels, names = classified.probabilities, classified.images.labels, list(data.class_names)
     predicted = probabilities.argmax(1)
     matrix = confusion(labels, predicted, len(names))
     mistakes = [
         {
-            "picture": data_uri(judged.images.images[place]),
-            "true": names[labels[place]],
-            "given": names[predicted[place]],
-            "probability": float(probabilities[place].max()),
-            "true_probability": float(probabilities[place, labels[place]]),
+            "src": data_uri(classified.images.images[index]),
+            "true": names[labels[index]],
+            "given": names[predicted[index]],
+            "probability": float(probabilities[index].max()),
+            "true_probability": float(probabilities[index, labels[index]]),
         }
-        for place in confident_mistakes(probabilities, labels, _MISTAKES).tolist()
+        for index in confident_mistakes(probabilities, labels, _MISTAKES).tolist()
     ]
     wrong = int((predicted != labels).sum())
     return {
         "images": len(labels),
-        "num_test": judged.num_test,
+        "num_test": classified.num_test,
         "kind": data.test_kind,
         "wrong": wrong,
-        "interval": share_interval(wrong, len(labels)),
+        "interval": wilson_interval(wrong, len(labels)),
         "names": names,
         "matrix": matrix.tolist() if len(names) <= _MOST_CLASSES else None,
         "confusions": _confusions(matrix, names),
@@ -52,32 +58,32 @@ def classifier_findings(evidence: Evidence) -> dict[str, Any] | None:
 def _confusions(matrix: torch.Tensor, names: list[str]) -> list[dict[str, Any]]:
     """The most frequent confusions of two classes, most frequent first."""
     off = matrix.clone().fill_diagonal_(0)
-    counts, places = off.flatten().sort(descending=True, stable=True)
+    counts, cells = off.flatten().sort(descending=True, stable=True)
     return [
-        {"true": names[place // len(names)], "given": names[place % len(names)], "count": count}
-        for count, place in zip(counts[:_CONFUSIONS].tolist(), places[:_CONFUSIONS].tolist(), strict=True)
+        {"true": names[cell // len(names)], "given": names[cell % len(names)], "count": count}
+        for count, cell in zip(counts[:_CONFUSIONS].tolist(), cells[:_CONFUSIONS].tolist(), strict=True)
         if count
     ]
 
 
 def neighbor_findings(evidence: Evidence) -> dict[str, Any] | None:
-    """Samples with their nearest training images; None where they were not compared."""
-    found, data, samples = evidence.memory, evidence.data, evidence.samples
+    """Samples with their nearest training images; None if they were not compared."""
+    found, data, samples = evidence.copy_check, evidence.data, evidence.samples
     if found is None or data is None or samples is None:
         return None
-    order = found.samples.distances[:, 0].argsort(stable=True)  # nearest first: a copy is seen at once
+    order = found.samples.distances[:, 0].argsort(stable=True)  # nearest first, so that copies come first
     shown = torch.cat([order[: _SAMPLES // 2], order[len(order) // 2 :][: _SAMPLES - _SAMPLES // 2]]).tolist()
     rows = [
         {
-            "sample": data_uri(samples[place]),
+            "sample": data_uri(samples[index]),
             "near": [
-                {"picture": data_uri(data.train.images[index]), "distance": distance}
-                for index, distance in zip(
-                    found.samples.indices[place].tolist(), found.samples.distances[place].tolist(), strict=True
+                {"src": data_uri(data.train.images[neighbor]), "distance": distance}
+                for neighbor, distance in zip(
+                    found.samples.indices[index].tolist(), found.samples.distances[index].tolist(), strict=True
                 )
             ],
         }
-        for place in shown
+        for index in shown
     ]
     height, width = compared_size(samples)
     return {

@@ -1,4 +1,4 @@
-"""How samples changed during training: a strip and a moving picture, from the grids that a run has left."""
+"""How samples change during training: a PNG strip and a GIF animation of a run's sample grids."""
 
 import io
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +12,7 @@ from improved_gan.reports.run_log import RunRecord
 from improved_gan.training.errors import RunError
 from improved_gan.training.sampling import grid
 
-__all__ = ["GIF_BYTES", "STRIP_BYTES", "as_gif", "frames", "moving_picture", "strip"]
+__all__ = ["GIF_BYTES", "STRIP_BYTES", "animation", "as_gif", "frames", "strip"]
 
 GIF_BYTES, STRIP_BYTES = 6_000_000, 2_000_000
 _MOST_FRAMES, _MOST_COLUMNS, _STRIP_ROWS = 60, 12, 6
@@ -22,57 +22,57 @@ _INK, _GROUND = 235, 24  # gray levels of captions
 
 
 def frames(run: RunRecord, *, warn: Callable[[str], None]) -> dict[int, Tensor]:
-    """The images (N, C, H, W) uint8 of each of at most sixty grids, by epoch; the same latents in each.
+    """The images (N, C, H, W) uint8 of each of at most sixty grids, by epoch; from the same latents.
 
     Raises:
         RunError: the run has no grid yet, or none that can be read.
     """
-    if not run.pictures:
+    if not run.sample_grids:
         raise RunError(f"{run.path} has no samples yet ({run.path / 'samples'} is empty): train it further first")
     found: dict[int, Tensor] = {}
-    for epoch in evenly(run.pictures, _MOST_FRAMES):
-        images = read_grid(run.pictures[epoch], run.image_shape)
+    for epoch in evenly(run.sample_grids, _MOST_FRAMES):
+        images = read_grid(run.sample_grids[epoch], run.image_shape)
         if images is None:
-            warn(f"{run.pictures[epoch]} cannot be read and is left out")
+            warn(f"{run.sample_grids[epoch]} cannot be read and is left out")
         else:
             found[epoch] = images
     if not found:
-        raise RunError(f"none of the pictures in {run.path / 'samples'} can be read: train the run again")
+        raise RunError(f"none of the sample grids in {run.path / 'samples'} can be read: train the run again")
     return found
 
 
-def strip(film: Mapping[int, Tensor]) -> bytes:
-    """A PNG of at most 2 MB: a column an epoch (at most twelve), each row one latent through training."""
+def strip(grids: Mapping[int, Tensor]) -> bytes:
+    """A PNG of at most 2 MB: a column an epoch (at most twelve), each row is one latent through training."""
 
     def make(rows: int) -> bytes:
-        epochs = evenly(film, _MOST_COLUMNS)
-        num = min(rows, min(len(film[epoch]) for epoch in epochs))
-        tiles = torch.stack([film[epoch][row] for row in range(num) for epoch in epochs])
-        picture = grid(shrunk(tiles), columns=len(epochs))
-        width = (picture.shape[2] + 2) // len(epochs)
-        names = {place * width: f"{epoch}" if place else f"epoch {epoch}" for place, epoch in enumerate(epochs)}
-        return as_png(_below_captions(picture, names))
+        epochs = evenly(grids, _MOST_COLUMNS)
+        num = min(rows, min(len(grids[epoch]) for epoch in epochs))
+        tiles = torch.stack([grids[epoch][row] for row in range(num) for epoch in epochs])
+        image = grid(shrunk(tiles), columns=len(epochs))
+        width = (image.shape[2] + 2) // len(epochs)
+        names = {i * width: f"{epoch}" if i else f"epoch {epoch}" for i, epoch in enumerate(epochs)}
+        return as_png(_below_captions(image, names))
 
     return within(STRIP_BYTES, range(_STRIP_ROWS, 0, -1), make)
 
 
-def moving_picture(film: Mapping[int, Tensor]) -> bytes:
-    """A GIF of at most 6 MB and 640 pixels: the grid at each epoch, the last one held for two seconds."""
+def animation(grids: Mapping[int, Tensor]) -> bytes:
+    """A GIF of at most 6 MB and 640 pixels: the grid at each epoch, the last one shown for two seconds."""
 
     def make(num: int) -> bytes:
-        pictures = [_frame(film[epoch], epoch) for epoch in evenly(film, num)]
-        times = [max(80, min(400, 6000 // len(pictures)))] * (len(pictures) - 1) + [2000]
-        return as_gif(pictures, times)
+        frames = [_frame(grids[epoch], epoch) for epoch in evenly(grids, num)]
+        times = [max(80, min(400, 6000 // len(frames)))] * (len(frames) - 1) + [2000]
+        return as_gif(frames, times)
 
-    alone = len(as_gif([_frame(film[max(film)], max(film))], [2000]))
-    most = max(1, min(_MOST_FRAMES, len(film), GIF_BYTES // alone))
+    one_frame = len(as_gif([_frame(grids[max(grids)], max(grids))], [2000]))
+    most = max(1, min(_MOST_FRAMES, len(grids), GIF_BYTES // one_frame))
     return within(GIF_BYTES, (most, max(1, 3 * most // 4), max(1, most // 2), 1), make)
 
 
-def as_gif(pictures: Sequence[Image.Image], times: Sequence[int]) -> bytes:
-    """An endless animation of pictures, brought to one size, each for its time in milliseconds."""
-    largest = (max(one.width for one in pictures), max(one.height for one in pictures))
-    alike = [one if one.size == largest else one.resize(largest) for one in pictures]
+def as_gif(frames: Sequence[Image.Image], times: Sequence[int]) -> bytes:
+    """An endless animation of frames, resized to the largest, each shown for its time in milliseconds."""
+    largest = (max(one.width for one in frames), max(one.height for one in frames))
+    alike = [one if one.size == largest else one.resize(largest) for one in frames]
     flat = [one if one.mode == "L" else one.quantize(256, dither=Image.Dither.NONE) for one in alike]
     buffer = io.BytesIO()
     flat[0].save(buffer, format="GIF", save_all=True, append_images=flat[1:], duration=list(times), loop=0)
@@ -85,20 +85,20 @@ def _frame(images: Tensor, epoch: int) -> Image.Image:
     columns = 10 if len(images) % 10 == 0 else None
     across = columns or 1
     size = max(1, min(round(64 / width), _GIF_EDGE // (across * (width + 1))))
-    picture = grid(images, columns=columns, pixel_size=size, gap=2 if size > 1 else 1)
-    drawn = Image.fromarray(as_array(_below_captions(picture, {2: f"epoch {epoch}"})))
+    image = grid(images, columns=columns, pixel_size=size, gap=2 if size > 1 else 1)
+    drawn = Image.fromarray(as_array(_below_captions(image, {2: f"epoch {epoch}"})))
     if max(drawn.size) > _GIF_EDGE:
-        share = _GIF_EDGE / max(drawn.size)
-        drawn = drawn.resize((round(drawn.width * share), round(drawn.height * share)), Image.Resampling.BICUBIC)
+        scale = _GIF_EDGE / max(drawn.size)
+        drawn = drawn.resize((round(drawn.width * scale), round(drawn.height * scale)), Image.Resampling.BICUBIC)
     return drawn
 
 
-def _below_captions(picture: Tensor, captions: Mapping[int, str]) -> Tensor:
-    """The picture (C, H, W) with a line of text above it, each caption at its place from the left."""
-    channels, _, width = picture.shape
+def _below_captions(image: Tensor, captions: Mapping[int, str]) -> Tensor:
+    """The image (C, H, W) with a line of text above it, each caption at its distance from the left."""
+    channels, _, width = image.shape
     line = Image.new("L", (width, _CAPTION), _GROUND)
     drawing, font = ImageDraw.Draw(line), ImageFont.load_default(size=12)
     for left, text in captions.items():
         drawing.text((left + 2, 2), text, fill=_INK, font=font)
     above = torch.frombuffer(bytearray(line.tobytes()), dtype=torch.uint8).view(1, _CAPTION, width)
-    return torch.cat([above.expand(channels, -1, -1), picture], dim=1)
+    return torch.cat([above.expand(channels, -1, -1), image], dim=1)

@@ -1,8 +1,8 @@
-"""The training images that are nearest to samples, by their pixels: whether the generator has copied.
+"""The training images nearest to samples, by pixels: a check whether the generator reproduces training images.
 
-Images larger than 32 x 32 are averaged down to that first, so that a set of photographs stays affordable and a shift by
-a pixel is not a new picture. Distances are Euclidean, in units of the pixel range, divided by the square root of the
-number of values: the root mean square difference of a value, 0..1.
+Images larger than 32 x 32 are averaged down to that size first: this bounds the cost for photographs, and an image
+shifted by a pixel stays near its original. Distances are Euclidean, in units of the pixel range, divided by the
+square root of the number of values: the root mean square difference of a value, 0..1.
 """
 
 from typing import NamedTuple
@@ -14,40 +14,40 @@ from torch import Tensor
 from improved_gan.metrics import nearest
 from improved_gan.metrics.nearest_neighbors import Neighbors
 
-__all__ = ["Memory", "compared_size", "memory", "nearest_images"]
+__all__ = ["CopyCheck", "check_copies", "compared_size", "nearest_images"]
 
 _EDGE = 32
-_PIECE = 5000
-_SURE = 0.05  # share of unseen real images that lie as near by chance
+_CHUNK = 5000
+_FALSE_POSITIVES = 0.05  # fraction of unseen real images below the near-copy threshold
 
 
-class Memory(NamedTuple):
-    """Samples beside unseen real images, both by their distance to the nearest training image."""
+class CopyCheck(NamedTuple):
+    """Distances of samples and of unseen real images to the nearest training image."""
 
     samples: Neighbors  # (N, k)
-    unseen: Neighbors | None  # (M, 1), None where there are no unseen images
-    near: float  # the distance that 5% of unseen images stay below; NaN without them
-    near_copy: float  # share of samples below it; NaN without unseen images
+    unseen: Neighbors | None  # (M, 1), None if there are no unseen images
+    near: float  # the 5% quantile of the unseen images' distances; NaN without unseen images
+    near_copy: float  # fraction of samples below it; NaN without unseen images
     copies: int  # samples that differ from a training image by less than half a gray level
 
 
-def memory(samples: Tensor, training: Tensor, unseen: Tensor | None, *, k: int = 3) -> Memory:
-    """The k nearest training images of each sample, and how near unseen real images come.
+def check_copies(samples: Tensor, training: Tensor, unseen: Tensor | None, *, k: int = 3) -> CopyCheck:
+    """The k nearest training images of each sample, compared with the distances of unseen real images.
 
     Args:
         samples: (N, C, H, W) uint8.
         training: (M, C, H, W) uint8.
-        unseen: (L, C, H, W) uint8 real images that are not among the training images; None where there are none.
-        k: neighbors of each sample.
+        unseen: (L, C, H, W) uint8 real images that are not among the training images; None if there are none.
+        k: number of neighbors of each sample.
     """
     found = nearest_images(samples, training, k=min(k, len(training)))
     first = found.distances[:, 0]
     copies = int((first < 0.5 / 255).sum())
     if unseen is None or len(unseen) == 0:
-        return Memory(found, None, torch.nan, torch.nan, copies)
+        return CopyCheck(found, None, torch.nan, torch.nan, copies)
     real = nearest_images(unseen, training)
-    near = float(torch.quantile(real.distances[:, 0], _SURE))
-    return Memory(found, real, near, float((first < near).double().mean()), copies)
+    near = float(torch.quantile(real.distances[:, 0], _FALSE_POSITIVES))
+    return CopyCheck(found, real, near, float((first < near).double().mean()), copies)
 
 
 def nearest_images(queries: Tensor, images: Tensor, *, k: int = 1) -> Neighbors:
@@ -55,8 +55,8 @@ def nearest_images(queries: Tensor, images: Tensor, *, k: int = 1) -> Neighbors:
 
     Args:
         queries: (N, C, H, W) uint8.
-        images: (M, C, H, W) uint8, M >= k; may be mapped from a file, of which a piece is read at a time.
-        k: how many.
+        images: (M, C, H, W) uint8, M >= k; may be memory-mapped, and is read in chunks.
+        k: number of neighbors.
 
     Returns:
         distances (N, k), see above, and indices (N, k), nearest first.
@@ -68,8 +68,8 @@ def nearest_images(queries: Tensor, images: Tensor, *, k: int = 1) -> Neighbors:
     flat = _flat(queries)
     distances = torch.full((len(queries), 0), 0.0, dtype=torch.float64)
     indices = torch.zeros(len(queries), 0, dtype=torch.int64)
-    for start in range(0, len(images), _PIECE):
-        part = images[start : start + _PIECE]
+    for start in range(0, len(images), _CHUNK):
+        part = images[start : start + _CHUNK]
         found = nearest(flat, _flat(part), k=min(k, len(part)))
         distances = torch.cat([distances, found.distances / flat.shape[1] ** 0.5], 1)
         indices = torch.cat([indices, found.indices + start], 1)

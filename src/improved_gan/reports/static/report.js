@@ -255,26 +255,26 @@ if (controls !== null) {
   redraw();
 }
 
-const film = data("film-data");
-const slider = document.getElementById("film-slider");
+const timeline = data("timeline-data");
+const slider = document.getElementById("timeline-slider");
 if (slider !== null) {
-  const pictures = [...document.querySelectorAll("figure.film")].map((figure, place) => {
+  const figures = [...document.querySelectorAll("figure.timeline")].map((figure, place) => {
     const image = figure.querySelector("img");
-    const frames = image === null ? [] : [...film.runs[place], { epoch: film.last[place], src: image.src }];
+    const frames = image === null ? [] : [...timeline.runs[place], { epoch: timeline.last[place], src: image.src }];
     return { image, frames, at: figure.querySelector(".at") };
   });
   const show = () => {
-    const epoch = film.epochs[Number(slider.value)];
-    document.getElementById("film-epoch").textContent = epoch;
+    const epoch = timeline.epochs[Number(slider.value)];
+    document.getElementById("timeline-epoch").textContent = epoch;
     slider.setAttribute("aria-valuetext", `epoch ${epoch}`);
-    for (const { image, frames, at } of pictures) {
+    for (const { image, frames, at } of figures) {
       if (image === null) continue;
       const frame = frames.filter((one) => one.epoch <= epoch).at(-1) ?? frames[0]; // the newest until then
       if (image.src !== frame.src) image.src = frame.src;
       at.textContent = `epoch ${frame.epoch}`;
     }
   };
-  const play = document.getElementById("film-play");
+  const play = document.getElementById("timeline-play");
   let timer = null;
   const stop = () => { clearInterval(timer); timer = null; play.textContent = "Play"; };
   play.addEventListener("click", () => {
@@ -286,11 +286,11 @@ if (slider !== null) {
       slider.value = String(Number(slider.value) + 1);
       show();
       if (slider.value === slider.max) stop();
-    }, Math.max(120, Math.min(500, 8000 / film.epochs.length)));
+    }, Math.max(120, Math.min(500, 8000 / timeline.epochs.length)));
     return undefined;
   });
   slider.addEventListener("input", () => { stop(); show(); });
-  document.getElementById("film-controls").hidden = film.epochs.length < 2;
+  document.getElementById("timeline-controls").hidden = timeline.epochs.length < 2;
   show();
 }
 

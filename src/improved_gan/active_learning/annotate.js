@@ -3,7 +3,7 @@
 // HTML of text: names are set with textContent.
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
-  const images = data.images, total = images.length, key = "improved-gan-review-" + data.id;
+  const images = data.images, total = images.length, key = "improved-gan-annotate-" + data.id;
   const $ = (id) => document.getElementById(id);
   const LETTERS = "1234567890qwertyiopafghjklzvbm", MOST_SHOWN = 60, MOST_UNDO = 1000;
   const fresh = () => ({ answers: {}, added: [], at: 0, history: [] });
@@ -144,9 +144,9 @@
     $("done").hidden = !finished; $("stage").hidden = $("choices").hidden = finished || !total;
     if (finished) drawDone();
     if (here && !finished) {
-      $("picture").src = here.src; $("picture").alt = here.file;
+      $("image").src = here.src; $("image").alt = here.file;
       $("name").textContent = here.file;
-      $("facts").textContent = `entropy ${here.entropy.toFixed(2)} nats, real_score ${percent(here.real_score)}`;
+      $("facts").textContent = `entropy ${here.entropy.toFixed(2)} nats, real score ${percent(here.real_score)}`;
       drawClasses();
       $("skip").setAttribute("aria-pressed", String(answer(state.at)?.k === "skip"));
       $("none").setAttribute("aria-pressed", String(answer(state.at)?.k === "none"));
@@ -166,11 +166,11 @@
   }
   function makeStrip() {
     $("strip").replaceChildren(...images.map((one, i) => {
-      const item = document.createElement("li"), button = document.createElement("button"), picture = document.createElement("img");
+      const item = document.createElement("li"), button = document.createElement("button"), thumbnail = document.createElement("img");
       const tag = document.createElement("span");
-      tag.className = "tag"; picture.src = one.src; picture.alt = ""; picture.loading = "lazy"; button.type = "button";
-      picture.addEventListener("load", () => { if (picture.naturalWidth <= 128) picture.classList.add("pixels"); });
-      button.append(picture, tag); item.append(button);
+      tag.className = "tag"; thumbnail.src = one.src; thumbnail.alt = ""; thumbnail.loading = "lazy"; button.type = "button";
+      thumbnail.addEventListener("load", () => { if (thumbnail.naturalWidth <= 128) thumbnail.classList.add("pixels"); });
+      button.append(thumbnail, tag); item.append(button);
       button.addEventListener("click", () => go(i));
       return item;
     }));
@@ -228,10 +228,10 @@
     else for (const [name, letter] of keys()) if (letter === key) { decide({ k: "label", v: name }); break; }
   }
 
-  $("picture").addEventListener("load", () => {
-    const picture = $("picture"), edge = Math.max(picture.naturalWidth, picture.naturalHeight);
-    picture.classList.toggle("pixels", edge <= 128);
-    picture.style.maxWidth = picture.style.maxHeight = edge <= 128 ? `${24 * edge}px` : "";  // larger squares are no picture
+  $("image").addEventListener("load", () => {
+    const shown = $("image"), edge = Math.max(shown.naturalWidth, shown.naturalHeight);
+    shown.classList.toggle("pixels", edge <= 128);
+    shown.style.maxWidth = shown.style.maxHeight = edge <= 128 ? `${24 * edge}px` : "";  // larger pixels do not help to recognize it
   });
   $("undo").addEventListener("click", undo); $("copy").addEventListener("click", copy);
   for (const id of ["download", "download-again"]) $(id).addEventListener("click", () => download("labels.csv", labelsText()));
@@ -243,7 +243,7 @@
   $("filter").addEventListener("input", drawClasses);
   $("look-again").addEventListener("click", () => go(images.findIndex((_, i) => answer(i)?.k === "skip")));
   document.addEventListener("keydown", pressed);
-  document.addEventListener("click", (event) => { if (event.detail > 0) event.target.closest?.("button")?.blur(); });  // Enter is for guesses
+  document.addEventListener("click", (event) => { if (event.detail > 0) event.target.closest?.("button")?.blur(); });  // Enter takes the most probable class
   addEventListener("storage", (event) => { if (event.key === key) { load(); draw(); } });  // the page in another tab
 
   load(); makeStrip(); draw(total > 0 && nextOpen(state.at) < 0);

@@ -1,4 +1,4 @@
-"""`improved-gan classify --annotate`: the images whose labels would tell the network most, on a page to label them on."""
+"""`improved-gan classify --annotate`: a page for labeling the images about whose class the network is least certain."""
 
 import shlex
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from typing import TypeVar
 import torch
 from rich.console import Console
 
-from improved_gan.active_learning.annotation_page import ReviewImage, picture_of, review_page
+from improved_gan.active_learning.annotation_page import AnnotationImage, annotation_page, image_data_uri
 from improved_gan.active_learning.image_stream import Decode, ImageList
 from improved_gan.active_learning.query import Prediction, least_certain
 from improved_gan.active_learning.uncertainty_sampling import farthest_first
@@ -22,83 +22,85 @@ from improved_gan.recipes.load_run import Trained
 from improved_gan.training.checkpoints import write_atomically
 from improved_gan.training.reporting import say, warn
 
-__all__ = ["ReviewOptions", "write_review"]
+__all__ = ["AnnotateOptions", "write_annotation_page"]
 
-_POOL = 10  # of so many times the wanted images the diverse ones are chosen
+_POOL = 10  # with --diversity, N images are chosen among the 10 N most uncertain
 _FEATURE_BATCH = 64
 _Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
-class ReviewOptions:
-    """How many images to show, whether they shall differ, and the labels that are there already."""
+class AnnotateOptions:
+    """How many images to show, whether to choose them for diversity, and a file of earlier labels."""
 
     num: int
-    diverse: bool = False
+    diversity: bool = False
     labels: Path | None = None
 
 
-def write_review(
+def write_annotation_page(
     run: Path,
     trained: Trained,
     images: ImageList,
     out: Path,
-    options: ReviewOptions,
+    options: AnnotateOptions,
     decode: Decode,
     console: Console,
     *,
     values: ValueRange | None = None,
 ) -> Path:
-    """Write `OUT.review.html` beside the predictions, and say how to go on.
+    """Write `OUT.annotate.html` beside the predictions, and print how to train with the new labels.
 
     Raises:
         DataError: the labels file cannot be read, or no image is left to label.
     """
     labels = _earlier_labels(options.labels, images, trained.class_names)
     names = {one for one in images.files() if images.within(one) in labels} if labels else set()
-    wanted = options.num * (_POOL if options.diverse else 1)
-    _tell_unwritable([images.within(one) for one in images.files() if one not in names], console)
+    wanted = options.num * (_POOL if options.diversity else 1)
+    _warn_unwritable([images.within(one) for one in images.files() if one not in names], console)
     pool = least_certain(out, wanted, labeled=names, usable=lambda file: _writable(images.within(file)))
     if not pool:
         raise DataError(
-            f"there is nothing to review: {len(names)} of {len(images)} images have a label (class folders, labels "
+            f"there is nothing to annotate: {len(names)} of {len(images)} images have a label (class folders, labels "
             "file), and the others are copies of these or have names that a labels file cannot hold"
         )
-    if options.diverse:
+    if options.diversity:
         features = _features(trained, images, pool, decode)
-        pool = [pool[place] for place in farthest_first(features, options.num)]
-    pictures = _collect(images, pool, lambda file, content: picture_of(content, file, values))
-    shown = [ReviewImage(images.within(one.file), one, pictures[one.file]) for one in pool if one.file in pictures]
+        pool = [pool[index] for index in farthest_first(features, options.num)]
+    data_uris = _collect(images, pool, lambda file, content: image_data_uri(content, file, values))
+    shown = [
+        AnnotationImage(images.within(one.file), one, data_uris[one.file]) for one in pool if one.file in data_uris
+    ]
     command = _next_command(images, run, values, options.labels)
-    page = review_page(shown, trained.class_names, labels=labels, next_command=command)
-    path = out.with_suffix(".review.html")
+    page = annotation_page(shown, trained.class_names, labels=labels, next_command=command)
+    path = out.with_suffix(".annotate.html")
     write_atomically(path, page.encode())
-    how = "least certain, far from each other" if options.diverse else "least certain"
+    how = "most uncertain with distant features" if options.diversity else "most uncertain"
     say(
         console, f"{len(shown)} images to label, the {how}: open {path} in a browser ({max(1, len(page) // 1000):,} kB)"
     )
-    _tell_next(command, options.labels, console)
+    _print_next_step(command, options.labels, console)
     return path
 
 
-def _tell_next(command: str, labels: Path | None, console: Console) -> None:
+def _print_next_step(command: str, labels: Path | None, console: Console) -> None:
     file = "labels.csv" if labels is None else str(labels)
     if command:
         say(
             console,
-            f"label them there and download labels.csv; put it here as {file}, and train again with the labels:",
+            f"label them there and download labels.csv; save it here as {file}, and train again with the labels:",
         )
         say(console, f"  {command}")
     else:
         say(
             console,
-            "label them there and download labels.csv; to train with it, all images must lie in one folder, which was "
-            "classified alone: put them there, and run classify on it",
+            "label them there and download labels.csv; to train with it, put all images into one folder and run "
+            "classify on that folder",
         )
 
 
 def _earlier_labels(path: Path | None, images: ImageList, class_names: list[str]) -> dict[str, str]:
-    """Label by name, as the page names images: of folders named after the run's classes, then of the labels file."""
+    """Label by name, as the page names images: from class folders, then from the labels file."""
     root, names, found = images.labels_root, images.labels_names, {}
     if root is not None:
         folders = zip(names, layout_of(names).classes, strict=True)
@@ -107,19 +109,19 @@ def _earlier_labels(path: Path | None, images: ImageList, class_names: list[str]
 
 
 def _writable(file: str) -> bool:
-    """A labels file is UTF-8, and spaces around a name are lost there."""
+    """Whether a labels file can hold the name: it is UTF-8, and outer spaces of a name are lost."""
     return file == file.strip() and file == file.encode(errors="backslashreplace").decode()
 
 
-def _tell_unwritable(files: list[str], console: Console) -> None:
+def _warn_unwritable(files: list[str], console: Console) -> None:
     wrong = [repr(file.encode(errors="backslashreplace").decode()) for file in files if not _writable(file)]
     if wrong:
         listed = ", ".join(wrong[:5]) + (" ..." if len(wrong) > 5 else "")
-        warn(console, f"left out of the page: a labels file cannot hold the name {listed} (no UTF-8, or outer spaces)")
+        warn(console, f"left out of the page: a labels file cannot hold the name {listed} (not UTF-8, or outer spaces)")
 
 
 def _features(trained: Trained, images: ImageList, pool: list[Prediction], decode: Decode) -> torch.Tensor:
-    """f(x) of each image, (N, A): what the network itself sees of it."""
+    """f(x) of each image, (N, A): the discriminator's features."""
     decoded = _collect(images, pool, decode)
     device, blank = next(trained.discriminator.parameters()).device, torch.zeros(trained.image_shape, dtype=torch.uint8)
     pixels = torch.stack([decoded.get(one.file, blank) for one in pool])
@@ -130,7 +132,7 @@ def _features(trained: Trained, images: ImageList, pool: list[Prediction], decod
 
 
 def _collect(images: ImageList, pool: list[Prediction], use: Callable[[str, bytes], _Result]) -> dict[str, _Result]:
-    """What `use` makes of each image of the pool; those that have become unreadable are left out."""
+    """`use(file, content)` for each image of the pool; those that can no longer be read are left out."""
     wanted, found = {one.file for one in pool}, {}
     for file, read in images.stream():
         if file in wanted and file not in found:
@@ -142,7 +144,7 @@ def _collect(images: ImageList, pool: list[Prediction], use: Callable[[str, byte
 
 
 def _next_command(images: ImageList, run: Path, values: ValueRange | None, labels: Path | None) -> str:
-    """Only where one folder or archive was classified: names of several fit no single `--images`."""
+    """The command that trains with the labels; empty if several folders were classified (`--images` takes one)."""
     if images.labels_root is None:
         return ""
     parts = ["improved-gan", "train", "folder", "--images", str(images.labels_root), "--labels"]
@@ -152,6 +154,6 @@ def _next_command(images: ImageList, run: Path, values: ValueRange | None, label
 
 
 def _unused(run: Path) -> Path:
-    """A name for the next run folder beside this one: labels are part of a run, so it cannot go on in the same."""
+    """An unused name for the next run folder: a run with other labels cannot continue in the same folder."""
     number = next(number for number in count(2) if not run.with_name(f"{run.name}-{number}").exists())
     return run.with_name(f"{run.name}-{number}")
