@@ -75,7 +75,7 @@ def wilson_interval(num: int, images: int, *, level: float = 0.95) -> tuple[floa
         level: confidence level.
 
     >>> tuple(round(bound, 4) for bound in wilson_interval(25, 200))
-    (0.0861, 0.1779)
+    (0.0861, 0.178)
     """
     interval = binomtest(num, images).proportion_ci(confidence_level=level, method="wilson")
     return float(interval.low), float(interval.high)
