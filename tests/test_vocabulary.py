@@ -35,7 +35,7 @@ PRIVATE = {
     ),  # as there
     r"batch mates": (),
     r"told so": (),
-    r"alarms?": (),
+    r"(?<!false )alarms?": (),
     r"labels alone": (),
     r"realness": (),
     r"score cards?": (),

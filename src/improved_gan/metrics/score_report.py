@@ -54,7 +54,7 @@ class ScoreReport:
 
 
 def report(sums: Tensor, squares: Tensor, argmax_class: Tensor, confidence: Tensor) -> ScoreReport:
-    """From the sums of `InceptionScore`, whose fields are to_jsonable there.
+    """From the sums of `InceptionScore`, whose fields are described there.
 
     Args:
         sums: (S, 1 + B, 2 + K) float64.

@@ -1,4 +1,4 @@
-"""What is resolve_precision before a run begins: whether its data fit the recipe, and which images have labels."""
+"""What is checked before a run begins: whether its data fit the recipe, and which images have labels."""
 
 from improved_gan.data import Dataset, LabelSplit
 from improved_gan.recipes.recipe import Recipe, RecipeError

@@ -162,7 +162,7 @@ def generate_for_discriminator(generator: Generator, num: int) -> Tensor:
 def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     """L_supervised of section 5 where labels count differently: mean_i w_i (-log p(y_i | x_i, y < K+1)).
 
-    With weights of mean 1 over all labels its expected_results over batches is sum_i w_i l_i / sum_i w_i.
+    With weights of mean 1 over all labels its expectation over batches is sum_i w_i l_i / sum_i w_i.
 
     Args:
         logits: (N, K).

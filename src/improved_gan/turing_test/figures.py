@@ -47,7 +47,7 @@ class ModelFigures:
 
 
 def _counts(votes: Votes) -> Floats:
-    """(J, 4) for each judge: hits, signals, false diagnostics, noises."""
+    """(J, 4) for each judge: hits, signals, false alarms, noises."""
     judges, judge = np.unique(votes.judge, return_inverse=True)
     columns = (votes.signal & votes.response, votes.signal, ~votes.signal & votes.response, ~votes.signal)
     return np.stack([np.bincount(judge, weights=one, minlength=len(judges)) for one in columns], axis=1)
@@ -212,7 +212,7 @@ def by_exposure(votes: Votes) -> dict[int, Estimate]:
 
 
 def thresholds(votes: Votes) -> list[float]:
-    """The exposure, in milliseconds, that each judge's staircase resolve_precision at; judges with too few reversals left out."""
+    """The exposure, in milliseconds, that each judge's staircase settles at; judges with too few reversals left out."""
     found = []
     for judge in np.unique(votes.judge):
         own = votes.where(votes.judge == judge)

@@ -45,7 +45,7 @@ def report_text(report: Report) -> str:
         lines.append(
             f"  {one.model}: correct {_percent(one.accuracy)}, d' {_plain(one.sensitivity)}, bias {_plain(one.bias)}"
         )
-        lines.append(f"    hits {_percent(one.hit_rate)}, false diagnostics {_percent(one.false_alarm_rate)}")
+        lines.append(f"    hits {_percent(one.hit_rate)}, false alarms {_percent(one.false_alarm_rate)}")
         if one.roc_area is not None:
             lines.append(f"    area under the ROC curve {_plain(one.roc_area)}")
     lines += [f"  {one} minus {two}: {_percent(found)}" for one, two, found in report.differences]
