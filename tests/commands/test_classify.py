@@ -195,8 +195,8 @@ def test_a_killed_process_loses_nothing_but_its_last_batch(trained_run: Path, tm
     for index in range(2000):
         pixels = np.random.default_rng(index).integers(0, 256, (8, 8), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / "many" / f"{index}.png")
-    command = [sys.executable, "-m", "improved_gan", "classify", str(trained_run), str(tmp_path / "many"), "--num-workers",
-               "1", "--device", "cpu", "--out", str(tmp_path / "out.csv")]  # fmt: skip
+    command = [sys.executable, "-m", "improved_gan", "classify", str(trained_run), str(tmp_path / "many"),
+               "--num-workers", "1", "--device", "cpu", "--out", str(tmp_path / "out.csv")]  # fmt: skip
     process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)
     part, deadline = tmp_path / "out.csv.part", time.monotonic() + 100
     while not (part.exists() and part.stat().st_size > 20_000) and time.monotonic() < deadline:

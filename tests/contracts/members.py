@@ -68,7 +68,7 @@ class TwoSided(nn.Module):
         self.layer = t.MinibatchDiscrimination(4, 3, 2)
 
     def forward(self, real: Tensor, generated: Tensor) -> Tensor:
-        return torch.stack(self.layer.compares_real_and_generated(real, generated), dim=1)
+        return torch.stack(self.layer.forward_real_and_generated(real, generated), dim=1)
 
 
 def two_sided_oracle(module: TwoSided, real: np.ndarray, generated: np.ndarray) -> np.ndarray:
@@ -348,7 +348,7 @@ MEMBERS: dict[str, Member] = {
         )
         for variant in ("paper", "released")
     },
-    "MinibatchDiscrimination.compares_real_and_generated": Member(
+    "MinibatchDiscrimination.forward_real_and_generated": Member(
         build=double(TwoSided),
         inputs=two(4),
         shape=lambda n: (n, 2, 10),

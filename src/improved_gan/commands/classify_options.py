@@ -25,7 +25,8 @@ def classify(
     ] = False,
     invert: Annotated[bool, typer.Option("--invert", help="Swap dark and light (scans of ink for MNIST).")] = False,
     review: Annotated[
-        int | None, typer.Option("--annotate", help="Write a page on which to label the N least certain images by hand.", min=1)
+        int | None,
+        typer.Option("--annotate", help="Write a page on which to label the N least certain images by hand.", min=1),
     ] = None,
     diverse: Annotated[
         bool, typer.Option("--diversity", help="Choose them from the 10 N least certain, far from each other.")
@@ -33,7 +34,9 @@ def classify(
     labels: Labels = None,
     json: Json = None,
     value_range: Values = None,
-    workers: Annotated[int | None, typer.Option("--num-workers", help="Threads that decode images; default: up to 4.", min=1)] = None,
+    workers: Annotated[
+        int | None, typer.Option("--num-workers", help="Threads that decode images; default: up to 4.", min=1)
+    ] = None,
     trust: TrustOption = False,
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda, cuda:1 ...; default: a GPU where there is one.")

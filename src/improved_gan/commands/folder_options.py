@@ -35,4 +35,6 @@ Values = Annotated[
     str | None, typer.Option(help="`folder`: values that are black and white, 0:4095, or percentiles, 0.5%:99.5%.")
 ]
 DataCache = Annotated[Path | None, typer.Option("--cache-dir", help="`folder`: where decoded images are kept.")]
-Workers = Annotated[int | None, typer.Option("--num-workers", help="`folder`: threads that decode; default: one a core.", min=1)]
+Workers = Annotated[
+    int | None, typer.Option("--num-workers", help="`folder`: threads that decode; default: one a core.", min=1)
+]

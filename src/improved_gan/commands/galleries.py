@@ -1,4 +1,4 @@
-"""`improved-gan sample` with --interpolation, --training-gif or --nearest-real: pictures that say more than a grid does."""
+"""`improved-gan sample` with --interpolation, --training-gif or --nearest-real: figures that show more than a grid."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +24,7 @@ _POOL = 1000  # samples from which each class takes its first
 
 
 def draw_walks(trained: Trained, out: Path, *, path: str, seed: int) -> str:
-    """Write `interpolation.png` (eight latent_interpolation, a row each; at most 2 MB) and `interpolation.gif` (at most 6 MB).
+    """Write `interpolation.png` (eight paths, a row each; at most 2 MB) and `interpolation.gif` (at most 6 MB).
 
     Returns:
         What was written, in words.
@@ -58,7 +58,7 @@ def draw_walks(trained: Trained, out: Path, *, path: str, seed: int) -> str:
 
 
 def draw_film(run: RunRecord, out: Path, *, warn: Callable[[str], None]) -> str:
-    """Write `training_animation.png` (at most 2 MB) and `training_animation.gif` (at most 6 MB) from the grids that training has left.
+    """Write `training_animation.png` (at most 2 MB) and `training_animation.gif` (at most 6 MB) from a run's grids.
 
     Raises:
         RunError: there are none yet.
@@ -66,7 +66,8 @@ def draw_film(run: RunRecord, out: Path, *, warn: Callable[[str], None]) -> str:
     frames = training_animation.frames(run, warn=warn)
     _write(out / "training_animation.png", training_animation.strip(frames))
     _write(out / "training_animation.gif", training_animation.moving_picture(frames))
-    return f"training in {len(frames)} grids, epoch {min(frames)} to {max(frames)}: {out / 'training_animation.png'}, {out / 'training_animation.gif'}"
+    files = f"{out / 'training_animation.png'}, {out / 'training_animation.gif'}"
+    return f"training in {len(frames)} grids, epoch {min(frames)} to {max(frames)}: {files}"
 
 
 def draw_nearest(run: RunRecord, trained: Trained, out: Path, *, data: Dataset, seed: int, device: str) -> str:

@@ -21,9 +21,12 @@ TogetherOption = Annotated[
     typer.Option("--vmap/--no-vmap", help="All seeds of a split in one step each; default: where there is a GPU."),
 ]
 RecordOption = Annotated[
-    Path | None, typer.Option("--save-expected", help="Write what to expect of these runs (time, error) into this JSON file.")
+    Path | None,
+    typer.Option("--save-expected", help="Write what to expect of these runs (time, error) into this JSON file."),
 ]
-SeedsOption = Annotated[int | None, typer.Option("--num-seeds", help="Models of each split; default: 1, or --ensemble.", min=1)]
+SeedsOption = Annotated[
+    int | None, typer.Option("--num-seeds", help="Models of each split; default: 1, or --ensemble.", min=1)
+]
 EnsembleOption = Annotated[
     int | None,
     typer.Option(help="Models of a split that are averaged; default: 10, where there are --num-seeds.", min=2),

@@ -1,4 +1,4 @@
-"""`improved-gan classify --annotate`: the images whose labels would tell the network most, on a page to label them on."""
+"""`improved-gan classify --annotate`: a page on which to label the images whose labels are the most informative."""
 
 import shlex
 from collections.abc import Callable

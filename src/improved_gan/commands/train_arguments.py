@@ -53,7 +53,9 @@ ScoreWith = Annotated[
     str | None, typer.Option(help="Score samples: inception, a run folder, or module:function of your own.")
 ]
 
-Models = Annotated[int, typer.Option("--num-models", help="Models with seeds of their own, in one step each; --out holds them.", min=1)]
+Models = Annotated[
+    int, typer.Option("--num-models", help="Models with seeds of their own, in one step each; --out holds them.", min=1)
+]
 
 
 def train(

@@ -43,7 +43,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Validation:
-    """Labeled examples that training does not see, and the n_iter_no_change with which it waits for them to get better."""
+    """Labeled examples that are not trained on, and `n_iter_no_change`: how long training waits for a better error."""
 
     images: Tensor  # (V, C, H, W)
     codes: Tensor  # (V,)
@@ -128,7 +128,7 @@ class MemberTraining:
         return epochs % self.recipe.report_every == 0 or epochs == self.recipe.epochs
 
     def report(self, epochs: int) -> None:
-        """Look at the state after that many epochs, and end where the last is reached or n_iter_no_change is at its end."""
+        """Report the state after that many epochs; end at the last epoch or once `n_iter_no_change` is exceeded."""
         self._report(epochs)
         impatient = self.validation is not None and self.checks_since >= self.validation.n_iter_no_change
         if epochs == self.recipe.epochs or impatient:

@@ -96,9 +96,9 @@ class ImageNetDiscriminator(Discriminator):
         if self.minibatch is None:
             return features
         if len(features) == 1:
-            return [self.minibatch.compares_real_and_generated(features[0], features[0])[0]]
+            return [self.minibatch.forward_real_and_generated(features[0], features[0])[0]]
         *real, generated = features
-        pairs = [self.minibatch.compares_real_and_generated(one, generated) for one in real]
+        pairs = [self.minibatch.forward_real_and_generated(one, generated) for one in real]
         return [*(pair[0] for pair in pairs), pairs[-1][1]]
 
     def _class_logits(self, features: Tensor) -> Tensor:

@@ -55,10 +55,10 @@ class Generator(nn.Module, ABC):
 class Discriminator(nn.Module, ABC):
     """Judges images: classes, real or generated, and the features that a generator may match.
 
-    `is_batch_independent` says that the judgment of an image does not depend on its batch mates, so that several batches
-    may be judged in one pass. A discriminator with batch normalization or minibatch features sets it to False.
-    `compares_real_and_generated` says that it compares each image with the real and with the generated ones (the last of the batches that
-    are judged together), so that the generator's step, too, needs real images.
+    `is_batch_independent`: the output for an image does not depend on the other images of its batch, so several batches
+    may share one forward pass. A discriminator with batch normalization or minibatch features sets it to False.
+    `compares_real_and_generated`: each image is compared with the real and with the generated ones (the last of the
+    batches of `forward_each`), so the generator's step needs real images too.
     """
 
     is_batch_independent: bool = True

@@ -1,8 +1,8 @@
 """Training that goes wrong, told in plain words: what it means and what to try.
 
-A generator begins with gray images that are all alike, and a discriminator finds them out within a hundred steps: that
-is how every run starts, and no cause for diagnostic. So nothing is said of the first steps, and what is advised is only what
-the run does not do already.
+A new generator's images are gray and all alike, and a discriminator separates them from real ones within a hundred
+steps: every run starts so. So nothing is reported of the first steps, and advice names only what the run does not do
+already.
 """
 
 from collections.abc import Mapping
@@ -53,7 +53,8 @@ def check(report: Mapping[str, float], *, step: int, setting: Setting = Setting(
         step: how many steps the run has made.
         setting: what it does already.
 
-    >>> [diagnostic.name for diagnostic in check({"images/generated_pixel_std": 0.001, "images/real_pixel_std": 0.3}, step=1000)]
+    >>> report = {"images/generated_pixel_std": 0.001, "images/real_pixel_std": 0.3}
+    >>> [diagnostic.name for diagnostic in check(report, step=1000)]
     ['generator collapsed']
     """
     if step < WARM_UP_STEPS:

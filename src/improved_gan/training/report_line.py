@@ -13,8 +13,8 @@ _MOST = 2**53  # beyond it a float is no whole number any more
 def read_report_line(text: bytes) -> dict[str, Any] | None:
     """The report, as it was written; None where the line was cut short or damaged.
 
-    A report has the whole numbers `epoch` and `step`; every other name with a slash is a number; `diagnostics` is a list of
-    `{"name": str, "message": str}`.
+    A report has the whole numbers `epoch` and `step`; every other name with a slash is a number; `diagnostics` is a
+    list of `{"name": str, "message": str}`.
 
     >>> read_report_line(b'{"epoch": 1, "step": 20, "test/error": 0.5}')
     {'epoch': 1, 'step': 20, 'test/error': 0.5}

@@ -138,7 +138,8 @@ def warn(console: Console, text: str) -> None:
 def summary(line: Mapping[str, Any]) -> str:
     """One report in one line: epoch, test error, and what the players minimize.
 
-    >>> summary({"epoch": 3, "epochs": 10, "test/error": 0.0123, "test/num_errors": 123, "discriminator/supervised": 0.01})
+    >>> report = {"epoch": 3, "epochs": 10, "test/error": 0.0123, "test/num_errors": 123}
+    >>> summary({**report, "discriminator/supervised": 0.01})
     'epoch 3/10  test error 1.23% (123 wrong)  D supervised 0.0100'
     """
     parts = [f"epoch {line['epoch']}/{line.get('epochs', '?')}"]

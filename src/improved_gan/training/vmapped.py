@@ -4,8 +4,8 @@ A GPU is hardly busier with ten small networks than with one: most of its time g
 by `torch.func.vmap` each is started once for all. The models have nothing to do with each other: each has its own
 weights, moments, averages, batches and noise, and the gradient of the summed losses is that of each model's own.
 
-While a `VmappedTraining` lives, the states it was made of are views of its memory: they hold the newest weights at any time,
-and `share_out` tells them what else a state knows.
+While a `VmappedTraining` lives, the states it was made of are views of its memory: they hold the newest weights at any
+time, and `share_out` copies the rest of the state into them.
 """
 
 import time

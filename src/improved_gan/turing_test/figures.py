@@ -212,7 +212,7 @@ def by_exposure(votes: Votes) -> dict[int, Estimate]:
 
 
 def thresholds(votes: Votes) -> list[float]:
-    """The exposure, in milliseconds, that each judge's staircase resolve_precision at; judges with too few reversals left out."""
+    """The exposure, in milliseconds, at which each judge's staircase settles; without judges of too few reversals."""
     found = []
     for judge in np.unique(votes.judge):
         own = votes.where(votes.judge == judge)
