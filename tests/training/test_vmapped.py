@@ -80,12 +80,14 @@ def state(pair: Pair, seed: int, dtype: torch.dtype = torch.float64) -> Training
     return TrainingState(generator, discriminator, Optimizers(*adams), WeightEMA(discriminator, 0.9, every=2))
 
 
-def batch(seed: int, *, guessed: bool = False, dtype: torch.dtype = torch.float64) -> Batch:
+def batch(seed: int, *, pseudo_labels: bool = False, dtype: torch.dtype = torch.float64) -> Batch:
     random = torch.Generator().manual_seed(seed)
     images = [torch.rand(ROWS, 1, 8, 8, generator=random).to(dtype) for _ in range(4)]
     labels = torch.randint(4, (2, ROWS), generator=random)
     result = Batch(images[0], labels[0], images[1], images[2])
-    return replace(result, pseudo_labeled_images=images[3][:5], pseudo_labels=labels[1][:5]) if guessed else result
+    return (
+        replace(result, pseudo_labeled_images=images[3][:5], pseudo_labels=labels[1][:5]) if pseudo_labels else result
+    )
 
 
 class Source:
@@ -135,12 +137,12 @@ def check_same(a: TrainingState, b: TrainingState) -> None:
         )
 
 
-@pytest.mark.parametrize("pseudo_label", [False, True])
+@pytest.mark.parametrize("pseudo_labels", [False, True])
 @pytest.mark.parametrize("turns", [1, 2])
 @pytest.mark.parametrize("pair", [dense, convolutional])
-def test_every_model_learns_what_it_learns_alone(pair: Pair, turns: int, guessed: bool) -> None:
+def test_every_model_learns_what_it_learns_alone(pair: Pair, turns: int, pseudo_labels: bool) -> None:
     objective = SemiSupervised()
-    sources = [Source(model, guessed=guessed) for model in range(NUM)]
+    sources = [Source(model, pseudo_labels=pseudo_labels) for model in range(NUM)]
     states, alone = ([state(pair, seed) for seed in range(NUM)] for _ in range(2))
     for one, source in zip(alone, sources, strict=True):
         train_alone(one, source, objective, turns=turns)
