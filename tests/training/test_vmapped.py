@@ -108,7 +108,7 @@ def train_alone(one: TrainingState, source: Source, objective: Objective, *, tur
     for epoch in range(one.step // source.steps_per_epoch, SCHEDULE.epochs):
         for optimizer in (one.optimizers.discriminator, one.optimizers.generator):
             for group in optimizer.param_groups:
-                group["lr"] = SCHEDULE.rate(epoch) * group.get("lr_scale", 1.0)
+                group["lr"] = SCHEDULE.lr(epoch) * group.get("lr_scale", 1.0)
         for images in source.epoch(epoch, first_step=one.step % source.steps_per_epoch):
             one.add(
                 train_step(one.generator, one.discriminator, objective, images, one.optimizers, generator_steps=turns)
@@ -178,7 +178,7 @@ def test_goes_on_from_a_checkpoint_together_and_apart() -> None:
         for images in source.epoch(0):
             for optimizer in (other.optimizers.discriminator, other.optimizers.generator):
                 for group in optimizer.param_groups:
-                    group["lr"] = SCHEDULE.rate(0) * group.get("lr_scale", 1.0)
+                    group["lr"] = SCHEDULE.lr(0) * group.get("lr_scale", 1.0)
             other.add(train_step(other.generator, other.discriminator, SemiSupervised(), images, other.optimizers))
             other.average.update()
     loaded = [state(dense, 10 + seed) for seed in range(2)]
@@ -230,14 +230,16 @@ def test_says_why_models_must_be_trained_apart() -> None:
     further = state(dense, 1)
     further.step = 1
     assert "different steps" in vmap_incompatibility([further, state(dense, 2)], SemiSupervised(), SCHEDULE)
-    assert "not of one kind" in vmap_incompatibility([state(dense, 1), state(noisy, 1)], SemiSupervised(), SCHEDULE)
-    assert "a few rows" in vmap_incompatibility([state(dense, 1)], SemiSupervised(), replace(SCHEDULE, micro_batch=2))
+    assert "different shapes" in vmap_incompatibility([state(dense, 1), state(noisy, 1)], SemiSupervised(), SCHEDULE)
+    assert "micro-batches" in vmap_incompatibility(
+        [state(dense, 1)], SemiSupervised(), replace(SCHEDULE, micro_batch=2)
+    )
     comparing = state(dense, 1)
     comparing.discriminator.minibatch = MinibatchDiscrimination(4, 2, 2)
-    assert "compared" in vmap_incompatibility([comparing], SemiSupervised(), SCHEDULE)
+    assert "compares rows" in vmap_incompatibility([comparing], SemiSupervised(), SCHEDULE)
 
     class Own(SemiSupervised):
         pass
 
-    with pytest.raises(ValueError, match="cannot be trained together: the objective is not known"):
+    with pytest.raises(ValueError, match="cannot be trained in one vmapped step: the objective is not known"):
         VmappedTraining([state(dense, 1)], Own(), SCHEDULE)

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from improved_gan.label_spreading.scattered_interpolation import interpolation_table
-from improved_gan.networks.convolutional import OUTPUT_DEVIATION, started
+from improved_gan.networks.convolutional import OUTPUT_STD, weight_normed
 from improved_gan.networks.interface import Discriminator, DiscriminatorOutput
 from improved_gan.techniques import GaussianNoise, data_dependent_init_
 
@@ -161,14 +161,14 @@ class LayoutConvDiscriminator(Discriminator):
         self.noise = GaussianNoise(input_noise)
         self.convolutions = nn.ModuleList(
             [
-                started(nn.Conv2d(channels, first, 5, stride=2, padding=2), learn_scale=False),
-                started(nn.Conv2d(first, second, 3, stride=2, padding=1), learn_scale=False),
-                started(nn.Conv2d(second, third, 3), learn_scale=False),
+                weight_normed(nn.Conv2d(channels, first, 5, stride=2, padding=2), learn_scale=False),
+                weight_normed(nn.Conv2d(first, second, 3, stride=2, padding=1), learn_scale=False),
+                weight_normed(nn.Conv2d(second, third, 3), learn_scale=False),
             ]
         )
-        self.dense = started(nn.Linear(third * math.prod(left), num_features), learn_scale=False)
+        self.dense = weight_normed(nn.Linear(third * math.prod(left), num_features), learn_scale=False)
         self.hidden_noise = GaussianNoise(hidden_noise)
-        self.output = started(nn.Linear(num_features, num_classes), learn_scale=True)
+        self.output = weight_normed(nn.Linear(num_features, num_classes), learn_scale=True)
 
     def forward(self, images: Tensor) -> DiscriminatorOutput:
         """Judge the images."""
@@ -189,7 +189,7 @@ class LayoutConvDiscriminator(Discriminator):
 
     def init_from_data_(self, images: Tensor) -> None:
         """Scales and biases from one batch of real images: deviation 1, in the last layer 0.1 (as released)."""
-        data_dependent_init_(self, images, std={"output": OUTPUT_DEVIATION})
+        data_dependent_init_(self, images, std={"output": OUTPUT_STD})
 
 
 def _fitted(places: Tensor, size: tuple[int, int]) -> Tensor:
