@@ -58,7 +58,7 @@ class Real(Generator):
 
 
 def small_methods(options: argparse.Namespace) -> Recipe:
-    """Everything but feature matching and historical averaging, narrow; the rate and the start of `mnist-generation`."""
+    """Everything but feature matching and historical averaging, narrow; rate and initialization of `mnist-generation`."""
     image, num_images = (1, options.side, options.side), options.images
     return Recipe(
         name="mnist-samples",
@@ -67,9 +67,7 @@ def small_methods(options: argparse.Namespace) -> Recipe:
         num_labels=num_images // 20 * 10,  # balanced, so not all of them
         generator=partial(
             ReferenceGenerator,
-            partial(
-                ConvolutionalGenerator, image_shape=image, widths=(32, 16)[: options.side // 14], output_deviation=1.0
-            ),
+            partial(ConvolutionalGenerator, image_shape=image, widths=(32, 16)[: options.side // 14], output_std=1.0),
             num_reference=BATCH,
         ),
         discriminator=partial(

@@ -1,7 +1,8 @@
 """Classifiers from few labels, on the same splits: error and seconds, as a table and a plot.
 
-    python benchmarks/few_labels.py [digits mnist cifar10] [--labels 20 50 100 200] [--num-splits 5] [--out DIR] [--quick]
-                                    [--steps N] [--methods NAME ...] [--peer DIR] [--data DIR] [--threads 1] [--show]
+    python benchmarks/few_labels.py [digits mnist cifar10] [--labels 20 50 100 200] [--num-splits 5] [--out DIR]
+                                    [--quick] [--steps N] [--methods NAME ...] [--peer DIR] [--data DIR] [--threads 1]
+                                    [--show]
 
 The GAN estimator, as it is and from spread labels, the same network on the labels alone, LabelSpreading, SelfTraining
 around logistic regression, a linear probe on principal components of all images, and LAMDA-SSL's port of the GAN (see

@@ -45,7 +45,8 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     data = load_mnist(options.data).train
     truth = data.labels.long()
-    print(f"{len(data):,} images, {options.threads} threads; compiled kernels: {cpp_extension.why_not() or 'yes'}")
+    kernels = cpp_extension.unavailable_reason() or "yes"
+    print(f"{len(data):,} images, {options.threads} threads; compiled kernels: {kernels}")
     begin = time.process_time()
     bent = idm_neighbors(data.images, options.neighbors, max_displacement=options.max_displacement)
     graphs = {"bent": timed("bent", bent, begin, truth)}

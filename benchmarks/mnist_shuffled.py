@@ -2,7 +2,7 @@
 
     improved-gan reproduce --recipe benchmarks/mnist_shuffled.py --labels 100 --num-splits 1 --data DIR --threads 1
 
-Nothing in the recipe may depend on the order of the pixels: where they lie is learnt from the images. So this is to end
+Nothing in the recipe may depend on the order of the pixels: where they lie is learned from the images. So this is to end
 where `mnist-graph` ends (docs/results.md).
 """
 

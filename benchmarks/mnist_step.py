@@ -134,8 +134,8 @@ class Ours:
         return {name: value.item() for name, value in terms.items()}
 
     def _adam(self, network: nn.Module) -> torch.optim.Adam:
-        learnt = [parameter for parameter in network.parameters() if parameter.requires_grad]
-        return torch.optim.Adam(learnt, lr=0.003, betas=(0.5, 0.999), eps=1e-4, fused=True)
+        learned = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        return torch.optim.Adam(learned, lr=0.003, betas=(0.5, 0.999), eps=1e-4, fused=True)
 
 
 def make_batch() -> Batch:

@@ -1,12 +1,13 @@
-"""Several processes as one (torch.distributed: gloo on CPUs, NCCL on GPUs); alone, everything here is the identity.
+"""Collectives of data-parallel training (torch.distributed: gloo on CPUs, NCCL on GPUs); the identity in one process.
 
-What the paper defines over the batch (feature means, minibatch features, data-dependent start) is meant over the global
-batch, the rows of all ranks in order of rank. The convention for gradients, exact for batches of equal size:
+What the paper defines over the batch (feature means, minibatch features, data-dependent initialization) is defined over
+the global batch, the rows of all ranks in order of rank. The convention for gradients, exact for equal batch sizes:
 
     each rank   loss_r = the mean over its own rows, or a number equal on all ranks; backward()
     then        average_gradients(parameters): the mean over ranks = the gradient of the mean over the global batch
 
-so the backward of a gather or of a global mean sums what all ranks ask for. Every rank must make the same calls.
+so the backward pass of a gather or of a global mean sums the gradients of all ranks. Every rank must make the same
+calls in the same order, or they wait for each other until the time limit.
 """
 
 import functools
@@ -35,16 +36,16 @@ __all__ = [
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
-_APART: ContextVar[bool] = ContextVar("apart", default=False)
+_SINGLE_PROCESS: ContextVar[bool] = ContextVar("single_process", default=False)
 
 
 def rank() -> int:
-    """The number of this process, 0 <= rank < world_size; 0 with no process group."""
+    """The rank of this process, 0 <= rank < world_size; 0 without a process group."""
     return dist.get_rank() if _several_possible() else 0
 
 
 def world_size() -> int:
-    """How many processes train together; 1 with no process group."""
+    """How many processes train together; 1 without a process group."""
     return dist.get_world_size() if _several_possible() else 1
 
 
@@ -52,22 +53,22 @@ def world_size() -> int:
 def single_process() -> Iterator[None]:
     """While entered this process counts as the only one: for work that each rank does by itself.
 
-    Evaluation, samples and the data-dependent start run so: no rank waits in there for another, and layers that look
-    across the batch see the rows that one process would see.
+    Evaluation, samples and the data-dependent initialization run so: no rank waits for another inside, and layers that
+    compare rows of a batch get the rows that they would get in one process.
 
     >>> with single_process():
     ...     world_size()
     1
     """
-    token = _APART.set(True)
+    token = _SINGLE_PROCESS.set(True)
     try:
         yield
     finally:
-        _APART.reset(token)
+        _SINGLE_PROCESS.reset(token)
 
 
 def only_on_main(function: Callable[_P, _R]) -> Callable[_P, _R | None]:
-    """Run `function` on rank 0 alone (writing files, printing); on the other ranks it does nothing and gives None.
+    """Run `function` on rank 0 alone (writing files, printing); on the other ranks it does nothing and returns None.
 
     >>> only_on_main(lambda text: text.upper())("saved")
     'SAVED'
@@ -82,7 +83,7 @@ def only_on_main(function: Callable[_P, _R]) -> Callable[_P, _R | None]:
 
 @torch.no_grad()
 def broadcast_from_rank0(values: Tensor) -> Tensor:
-    """Rank 0's `values` on every rank, a new tensor without gradient; all ranks give the same shape and dtype."""
+    """Rank 0's `values` on every rank, a new tensor without gradient; shape and dtype must be the same on all ranks."""
     if world_size() == 1:
         return values.detach()
     values = values.detach().clone(memory_format=torch.contiguous_format)
@@ -91,9 +92,10 @@ def broadcast_from_rank0(values: Tensor) -> Tensor:
 
 
 def batch_sizes(num_rows: int, device: torch.device | str = "cpu") -> list[int]:
-    """How many rows each rank has, in order of rank; `device` is the one the process group works on."""
+    """How many rows each rank has, in order of rank; `device` is that of the process group's backend."""
     if world_size() == 1:
         return [num_rows]
+    # Each rank fills in its own entry; the sum has all of them.
     sizes = torch.zeros(world_size(), dtype=torch.int64, device=device)
     sizes[rank()] = num_rows
     dist.all_reduce(sizes)
@@ -101,11 +103,11 @@ def batch_sizes(num_rows: int, device: torch.device | str = "cpu") -> list[int]:
 
 
 def gather_with_gradient(values: Tensor, *, sizes: list[int] | None = None) -> Tensor:
-    """The rows of all ranks in order of rank; gradients flow back to the rank that each row came from.
+    """The rows of all ranks in order of rank; each row's gradient flows back to the rank that it came from.
 
     Args:
         values: (N_r, A...) this rank's rows; N_r may differ between ranks, even be 0, A... may not.
-        sizes: (world size) `batch_sizes(N_r)` where the caller has it already; None asks for it.
+        sizes: (world size) `batch_sizes(N_r)` if the caller has it already; None computes it.
 
     Returns:
         (sum N_r, A...) the global batch, the same on every rank.
@@ -125,7 +127,7 @@ def gather_with_gradient(values: Tensor, *, sizes: list[int] | None = None) -> T
 
 
 def global_mean(values: Tensor) -> Tensor:
-    """The mean over the rows of all ranks, in float32 or better; every row counts the same, wherever it is.
+    """The mean over the rows of all ranks, in float32 or better, every row with the same weight.
 
     Args:
         values: (N_r, A...) this rank's rows.
@@ -144,7 +146,7 @@ def global_mean(values: Tensor) -> Tensor:
 
 @torch.no_grad()
 def mean_over_ranks(values: Tensor) -> Tensor:
-    """The mean of each rank's `values`, the same number on every rank; one message, no gradient.
+    """The mean over ranks of `values`, the same on every rank; one message, no gradient.
 
     >>> mean_over_ranks(torch.tensor([1.0, 2.0]))
     tensor([1., 2.])
@@ -156,14 +158,14 @@ def mean_over_ranks(values: Tensor) -> Tensor:
 
 
 def all_reduce_max(*numbers: int) -> list[int]:
-    """Each number's largest value over the ranks: how ranks agree on what to do next.
+    """Each number's maximum over the ranks: how ranks agree on what to do next.
 
     >>> all_reduce_max(0, 15)
     [0, 15]
     """
     if world_size() == 1:
         return list(numbers)
-    message = torch.tensor(numbers, dtype=torch.int64)  # on the CPU: a GPU need not wait
+    message = torch.tensor(numbers, dtype=torch.int64)  # on the CPU: no GPU synchronization
     dist.all_reduce(message, op=dist.ReduceOp.MAX)
     return [int(number) for number in message.tolist()]
 
@@ -172,7 +174,7 @@ def all_reduce_max(*numbers: int) -> list[int]:
 def average_gradients(parameters: Iterable[Tensor]) -> None:
     """Replace each parameter's gradient by its mean over all ranks: one flat all_reduce for each dtype and device.
 
-    A rank without a gradient for a parameter counts as zero; a parameter without one on every rank keeps none.
+    A missing gradient counts as zero; a parameter without a gradient on every rank keeps none.
 
     >>> average_gradients([torch.nn.Parameter(torch.zeros(2))])
     """
@@ -186,7 +188,10 @@ def average_gradients(parameters: Iterable[Tensor]) -> None:
 
 
 def _average_group(parameters: list[Tensor]) -> None:
-    """One message: a flag for each parameter (does this rank have a gradient?), then all gradients."""
+    """One message: a flag per parameter (does this rank have a gradient?), then all gradients.
+
+    A rank may have no gradient where its objective did not use a parameter; all must send messages of equal length.
+    """
     flags = parameters[0].new_tensor([parameter.grad is not None for parameter in parameters])
     gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
     message = torch.cat([flags, *(gradient.reshape(-1) for gradient in gradients)])
@@ -202,7 +207,7 @@ def _average_group(parameters: list[Tensor]) -> None:
 
 
 class _Sum(torch.autograd.Function):
-    """The sum over ranks; its own adjoint."""
+    """The sum over ranks; its backward pass is the same sum."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:
@@ -216,11 +221,12 @@ class _Sum(torch.autograd.Function):
 
 
 class _Gather(torch.autograd.Function):
-    """All rows; backward, each rank's own slice of the sum over ranks."""
+    """All rows; backward, this rank's slice of the gradients' sum over ranks."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, sizes: list[int]) -> Tensor:
         ctx.own = slice(sum(sizes[: rank()]), sum(sizes[: rank() + 1]))
+        # all_gather takes equal shapes: pad to the largest N_r, cut the padding off afterwards.
         padded = values.new_zeros(max(sizes), *values.shape[1:])
         padded[: values.shape[0]] = values
         parts = [torch.empty_like(padded) for _ in sizes]
@@ -237,4 +243,4 @@ _gather: Callable[[Tensor, list[int]], Tensor] = _Gather.apply
 
 
 def _several_possible() -> bool:
-    return dist.is_available() and dist.is_initialized() and not _APART.get()
+    return dist.is_available() and dist.is_initialized() and not _SINGLE_PROCESS.get()

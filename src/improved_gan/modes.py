@@ -1,6 +1,6 @@
-"""Training and evaluation mode for a while, with every module's own mode kept.
+"""Switch a network between training and evaluation mode temporarily, and restore each module's own mode.
 
-`network.train(was_training)` sets one flag for all modules: a batch norm that its owner had frozen would learn again.
+`network.train(was_training)` sets one flag for all modules: a frozen batch norm would be updated again.
 """
 
 from collections.abc import Iterator
@@ -13,13 +13,13 @@ __all__ = ["in_mode", "to_training_"]
 
 @contextmanager
 def in_mode(network: nn.Module, *, training: bool) -> Iterator[None]:
-    """While entered, the network is in training mode (see `to_training_`) or, all of it, in evaluation mode.
+    """While entered, the network is in training mode (see `to_training_`), or all its modules in evaluation mode.
 
-    Afterwards, also after an error, each module is in the mode in which it was.
+    Afterwards, also after an error, each module is in its earlier mode.
 
     Args:
         network: any module.
-        training: which mode.
+        training: the mode.
 
     >>> network = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2).eval())
     >>> with in_mode(network, training=False):
@@ -28,7 +28,7 @@ def in_mode(network: nn.Module, *, training: bool) -> Iterator[None]:
     >>> [module.training for module in network]
     [True, False]
     """
-    before, as_a_whole = [(module, module.training) for module in network.modules()], network.training
+    before, whole = [(module, module.training) for module in network.modules()], network.training
     try:
         if training:
             to_training_(network)
@@ -36,13 +36,13 @@ def in_mode(network: nn.Module, *, training: bool) -> Iterator[None]:
             network.eval()
         yield
     finally:
-        network.train(as_a_whole)  # first, for modules that do more than set a flag
+        network.train(whole)  # first, for modules whose `train` does more than set a flag
         for module, mode in before:
             module.training = mode
 
 
 def to_training_(network: nn.Module) -> None:
-    """Set training mode; in a network that is in it already, parts in evaluation mode are frozen on purpose and stay.
+    """Set training mode; if the network has it already, modules in evaluation mode are frozen on purpose and stay so.
 
     >>> network = nn.Sequential(nn.BatchNorm1d(2).eval())
     >>> to_training_(network)

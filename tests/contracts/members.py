@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from improved_gan import label_spreading as spreading
 from improved_gan import techniques as t
 from tests.oracles import losses, minibatch
 from tests.oracles.virtual_batch_norm import virtual_batch_norm
@@ -68,7 +69,7 @@ class TwoSided(nn.Module):
         self.layer = t.MinibatchDiscrimination(4, 3, 2)
 
     def forward(self, real: Tensor, generated: Tensor) -> Tensor:
-        return torch.stack(self.layer.compares_real_and_generated(real, generated), dim=1)
+        return torch.stack(self.layer.forward_real_and_generated(real, generated), dim=1)
 
 
 def two_sided_oracle(module: TwoSided, real: np.ndarray, generated: np.ndarray) -> np.ndarray:
@@ -203,13 +204,13 @@ def direction_of_a_line(images: Tensor) -> Tensor:
     """Absolute values, for either sign will do: with two classes and one line of logits there is one direction."""
     weight = torch.cat([LINE, -LINE]).to(images)
     logits = images @ weight.T
-    return t.virtual_adversarial_direction(lambda x: x @ weight.T, images, logits, probe=8.0).abs()
+    return spreading.virtual_adversarial_direction(lambda x: x @ weight.T, images, logits, probe=8.0).abs()
 
 
 def virtual_adversarial_loss(images: Tensor, directions: Tensor) -> Tensor:
     """Of a fixed linear classifier; the directions are given, for the search for them draws numbers."""
     weight = draw(3, 3, 4).to(images)
-    return t.virtual_adversarial_loss(lambda x: x @ weight.T, images, radius=0.5, direction=directions)
+    return spreading.virtual_adversarial_loss(lambda x: x @ weight.T, images, radius=0.5, direction=directions)
 
 
 def virtual_adversarial_oracle(_: object, images: np.ndarray, directions: np.ndarray) -> float:
@@ -240,7 +241,7 @@ MEMBERS: dict[str, Member] = {
         compiles="never",
     ),
     "prediction_kl": Member(
-        build=function(lambda first, second: t.prediction_kl(first, second)),
+        build=function(lambda first, second: spreading.prediction_kl(first, second)),
         inputs=two(3),
         shape=scalar,
         oracle=lambda _, x, y: losses.divergence_of_classes(x, y),
@@ -249,7 +250,7 @@ MEMBERS: dict[str, Member] = {
         learns=(1,),
     ),
     "conditional_entropy": Member(
-        build=function(t.conditional_entropy),
+        build=function(spreading.conditional_entropy),
         inputs=rows(3),
         shape=scalar,
         oracle=lambda _, x: losses.entropy(losses.probabilities(x)).mean(),
@@ -257,7 +258,7 @@ MEMBERS: dict[str, Member] = {
         empty=r"empty batch.*\(0, 3\)",
     ),
     "marginal_entropy": Member(
-        build=function(t.marginal_entropy),
+        build=function(spreading.marginal_entropy),
         inputs=rows(3),
         shape=scalar,
         oracle=lambda _, x: losses.entropy(losses.probabilities(x).mean(0)),
@@ -348,7 +349,7 @@ MEMBERS: dict[str, Member] = {
         )
         for variant in ("paper", "released")
     },
-    "MinibatchDiscrimination.compares_real_and_generated": Member(
+    "MinibatchDiscrimination.forward_real_and_generated": Member(
         build=double(TwoSided),
         inputs=two(4),
         shape=lambda n: (n, 2, 10),

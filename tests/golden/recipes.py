@@ -63,7 +63,7 @@ def golden_recipe() -> Recipe:
 
 
 def golden_recipe_of_pseudo_labels() -> Recipe:
-    """What `mnist-graph-two-rounds` is made of: learnt positions, convolutions, guesses of two rounds, forms of digits; no game.
+    """What `mnist-graph-two-rounds` is made of: learned positions, convolutions, guesses of two rounds, forms of digits; no game.
 
     It draws noise, forms and guessed rows, so its log also moves when these are drawn in another order.
     """

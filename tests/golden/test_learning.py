@@ -38,7 +38,7 @@ def wrong_after(recipe: Recipe, *, split: int, seed: int) -> int:
     batches = experiment.batches(state)
     for epoch in range(recipe.epochs):
         for optimizer in (state.optimizers.discriminator, state.optimizers.generator):
-            optimizer.param_groups[0]["lr"] = schedule.rate(epoch)
+            optimizer.param_groups[0]["lr"] = schedule.lr(epoch)
         for batch in batches.epoch(epoch):
             state.add(train_step(state.generator, state.discriminator, recipe.objective, batch, state.optimizers))
             state.average.update()

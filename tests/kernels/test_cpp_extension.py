@@ -8,7 +8,8 @@ import pytest
 from improved_gan.kernels import cpp_extension
 
 ASK = (
-    "from improved_gan.kernels import native; print(cpp_extension.library() is not None, '|', cpp_extension.why_not())"
+    "from improved_gan.kernels import cpp_extension; "
+    "print(cpp_extension.library() is not None, '|', cpp_extension.unavailable_reason())"
 )
 
 
@@ -21,7 +22,7 @@ def ask(**environment: str) -> str:
 
 
 needs_compiler = pytest.mark.skipif(
-    cpp_extension.library() is None, reason=f"no compiled kernels: {cpp_extension.why_not()}"
+    cpp_extension.library() is None, reason=f"no compiled kernels: {cpp_extension.unavailable_reason()}"
 )
 
 

@@ -8,7 +8,7 @@ from improved_gan.kernels import cpp_extension
 from improved_gan.kernels import dense_operations as operations
 
 pytestmark = pytest.mark.skipif(
-    cpp_extension.library() is None, reason=f"no compiled kernels: {cpp_extension.why_not()}"
+    cpp_extension.library() is None, reason=f"no compiled kernels: {cpp_extension.unavailable_reason()}"
 )
 
 SHAPES = [(300, 1000), (100, 250), (7, 9), (8, 8), (1, 17)]  # whole tiles of eight and odd ends
@@ -32,7 +32,7 @@ def test_activate(shape: tuple[int, int]) -> None:
     a, b = half(products.numel()), half(products.numel())
     expected = (products.float() + bias).relu()
     noisy = expected + 0.3 * (a.float() + b.float()).view(shape)
-    got, got_noisy = operations.activate(products, bias, (a, b), 0.3)
+    got, got_noisy = operations.bias_relu_noise(products, bias, (a, b), 0.3)
     assert torch.equal(got, expected.to(torch.bfloat16))
     torch.testing.assert_close(got_noisy.float(), noisy, rtol=ROUNDING, atol=1e-6)
 
@@ -41,24 +41,24 @@ def test_activate(shape: tuple[int, int]) -> None:
 def test_gate_and_turn(shape: tuple[int, int]) -> None:
     grad, hidden = half(*shape), half(*shape).relu()
     expected = grad * (hidden > 0)
-    assert torch.equal(operations.gate(grad.clone(), hidden), expected)
-    got, across, sums = operations.gate_and_turn(grad.clone(), hidden)
+    assert torch.equal(operations.relu_backward(grad.clone(), hidden), expected)
+    got, transposed, sums = operations.relu_backward_transposed(grad.clone(), hidden)
     assert torch.equal(got, expected)
-    assert torch.equal(across, expected.t())
+    assert torch.equal(transposed, expected.t())
     torch.testing.assert_close(sums.double(), expected.double().sum(0), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_normalize_and_back(shape: tuple[int, int]) -> None:
+def test_weight_norm_and_its_backward(shape: tuple[int, int]) -> None:
     v, g = torch.randn(*shape), torch.rand(shape[0], 1) + 0.5
-    weight, norm = operations.normalize(v, g)
+    weight, norm = operations.weight_norm(v, g)
     v64, g64 = v.double().requires_grad_(), g.double().requires_grad_()
     expected = g64 * v64 / v64.norm(dim=1, keepdim=True)
     torch.testing.assert_close(weight.double(), expected.detach(), rtol=ROUNDING, atol=1e-9)
     torch.testing.assert_close(norm.double(), v.double().norm(dim=1), rtol=1e-5, atol=0)
     weight_grad = half(*shape)
     grads = torch.autograd.grad(expected, (v64, g64), weight_grad.double())
-    for got, wanted in zip(operations.through_normalization(weight_grad, v, g, norm), grads, strict=True):
+    for got, wanted in zip(operations.weight_norm_backward(weight_grad, v, g, norm), grads, strict=True):
         torch.testing.assert_close(got.double(), wanted, rtol=1e-4, atol=1e-5)
 
 
@@ -81,12 +81,12 @@ def test_batch_norm_softplus_and_back(shape: tuple[int, int]) -> None:
     torch.testing.assert_close(running_mean.double(), expected_mean, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(running_var.double(), expected_var, rtol=1e-5, atol=1e-6)
     wanted, wanted_shift = torch.autograd.grad(expected, (values64, shift64), grad.double())
-    back, across, shift_grad = operations.through_batch_norm_softplus(grad.clone(), values, shift, mean, inverse)
+    back, transposed, shift_grad = operations.batch_norm_softplus_backward(grad.clone(), values, shift, mean, inverse)
     # A gradient is a difference: its error is relative to what is subtracted, the gradient at the normalized values.
     largest = float((inverse[:, None] * grad.t().abs().float()).max())
     torch.testing.assert_close(back.double(), wanted, rtol=ROUNDING, atol=2 * ROUNDING * largest)
     torch.testing.assert_close(shift_grad.double(), wanted_shift, rtol=1e-4, atol=1e-4)
-    assert torch.equal(across, back.t())
+    assert torch.equal(transposed, back.t())
 
 
 def test_softplus_far_from_zero() -> None:
@@ -109,27 +109,27 @@ def test_bias_sigmoid_and_back(shape: tuple[int, int]) -> None:
     assert pixels.dtype == torch.float32
     torch.testing.assert_close(pixels.double(), expected.detach(), rtol=1e-5, atol=1e-12)
     wanted, wanted_bias = torch.autograd.grad(expected, (products64, bias64), grad.double())
-    back, across, bias_grad = operations.through_sigmoid(grad, pixels)
+    back, transposed, bias_grad = operations.sigmoid_backward(grad, pixels)
     # 1 - pixel has the rounding of the pixel
     torch.testing.assert_close(back.double(), wanted, rtol=ROUNDING, atol=2**-22)
     torch.testing.assert_close(bias_grad.double(), wanted_bias, rtol=1e-4, atol=1e-5)
-    assert torch.equal(across, back.t())
+    assert torch.equal(transposed, back.t())
 
 
 def test_rounding_of_every_kind_of_number() -> None:
     special = torch.tensor([0.0, -0.0, float("inf"), -float("inf"), float("nan"), 1 + 2**-8, 1 + 3 * 2**-8, 3e38])
     scales = special[:, None]  # of rows of length 1: the weight is the scale, rounded
-    halved, _ = operations.normalize(torch.ones(len(special), 1), scales)
+    halved, _ = operations.weight_norm(torch.ones(len(special), 1), scales)
     assert torch.equal(halved.nan_to_num(7.0), scales.to(torch.bfloat16).nan_to_num(7.0))
     assert halved.isnan().flatten().tolist() == special.isnan().tolist()
 
 
 def test_tensors_that_a_kernel_would_misread_are_refused() -> None:
     values = half(4, 6)
-    with pytest.raises(TypeError, match=r"normalize takes row-major tensors of torch\.float32.*float64"):
-        operations.normalize(torch.ones(3, 4).double(), torch.ones(3, 1))
+    with pytest.raises(TypeError, match=r"weight_norm takes row-major tensors of torch\.float32.*float64"):
+        operations.weight_norm(torch.ones(3, 4).double(), torch.ones(3, 1))
     with pytest.raises(TypeError, match=r"row-major tensors of torch\.bfloat16"):
-        operations.gate(values.t(), values.t())
+        operations.relu_backward(values.t(), values.t())
     statistics = torch.zeros(6).double(), torch.ones(6)
     with pytest.raises(TypeError, match="batch_norm_softplus"):
         operations.batch_norm_softplus(values, torch.zeros(6), *statistics, momentum=0.1, eps=1e-6)

@@ -6,18 +6,18 @@ from torch import Tensor
 from improved_gan.kernels.dropout import Dropout, drop
 
 
-def mask_of(shape: tuple[int, ...], share: float, dtype: torch.dtype = torch.float32) -> Tensor:
-    return drop(torch.ones(shape, dtype=dtype), share)
+def mask_of(shape: tuple[int, ...], p: float, dtype: torch.dtype = torch.float32) -> Tensor:
+    return drop(torch.ones(shape, dtype=dtype), p)
 
 
-@pytest.mark.parametrize("share", [0.01, 0.2, 0.5, 0.9])
-def test_drops_its_share_and_keeps_the_mean(share: float) -> None:
+@pytest.mark.parametrize("p", [0.01, 0.2, 0.5, 0.9])
+def test_drops_a_fraction_p_and_keeps_the_mean(p: float) -> None:
     torch.manual_seed(1)
-    mask = mask_of((500_003,), share)
+    mask = mask_of((500_003,), p)
     dropped = int((mask == 0).sum())
-    assert stats.binomtest(dropped, mask.numel(), share).pvalue > 1e-3
+    assert stats.binomtest(dropped, mask.numel(), p).pvalue > 1e-3
     (scale,) = mask[mask != 0].unique().tolist()
-    assert scale == pytest.approx(1 / (1 - share), rel=2**-16 / (1 - share))
+    assert scale == pytest.approx(1 / (1 - p), rel=2**-16 / (1 - p))
 
 
 @pytest.mark.parametrize("lag", [1, 2, 3, 4, 5, 64])
@@ -75,7 +75,7 @@ def test_the_layer_does_nothing_in_evaluation_and_torchs_own_elsewhere() -> None
     assert int(Dropout(1.0)(values.float()).count_nonzero()) == 0
 
 
-@pytest.mark.parametrize("share", [-0.1, 1.0])
-def test_a_share_out_of_range_is_told(share: float) -> None:
-    with pytest.raises(ValueError, match="share must lie in 0 <= share < 1"):
-        drop(torch.ones(3), share)
+@pytest.mark.parametrize("p", [-0.1, 1.0])
+def test_p_out_of_range_is_an_error(p: float) -> None:
+    with pytest.raises(ValueError, match="p must satisfy 0 <= p < 1"):
+        drop(torch.ones(3), p)

@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 
 from improved_gan.kernels import cpp_extension
-from improved_gan.kernels.fused_mlp_discriminator import Layer, noisy_stack, normalized_weights
+from improved_gan.kernels.fused_mlp_discriminator import Layer, fused_mlp_discriminator, normalized_weights
 
 pytestmark = pytest.mark.skipif(
-    cpp_extension.library() is None, reason=f"no compiled kernels: {cpp_extension.why_not()}"
+    cpp_extension.library() is None, reason=f"no compiled kernels: {cpp_extension.unavailable_reason()}"
 )
 
 WIDTHS = (40, 64, 24, 10)
@@ -53,7 +53,7 @@ def test_values_and_gradients_without_noise(parts: str) -> None:
     values64 = values.double().requires_grad_()
     values.requires_grad_()
     layers, layers64 = make_layers(), make_layers(torch.float64)
-    results, expected = noisy_stack(values, layers, [0.0] * 3), plain(values64, layers64)
+    results, expected = fused_mlp_discriminator(values, layers, [0.0] * 3), plain(values64, layers64)
     chosen = {"logits": [0], "features": [1], "both": [0, 1]}[parts]
     weights = [torch.randn_like(expected[i]) for i in chosen]
     for i in (0, 1):
@@ -74,7 +74,7 @@ def test_noise_is_added_before_each_layer() -> None:
     torch.manual_seed(1)
     one = torch.ones(1, 1)
     layers = [Layer(one, one, torch.full((1,), 10.0)), Layer(one, one, torch.zeros(1))]
-    logits, _ = noisy_stack(torch.zeros(100_000, 1), layers, [0.3, 0.4])
+    logits, _ = fused_mlp_discriminator(torch.zeros(100_000, 1), layers, [0.3, 0.4])
     assert logits.mean().item() == pytest.approx(10, abs=0.02)
     assert logits.std().item() == pytest.approx(0.5, rel=0.02)
 
@@ -84,16 +84,16 @@ def test_frozen_parameters_still_pass_the_gradient_to_the_images() -> None:
     for tensor in tensors(layers):
         tensor.requires_grad_(False)
     frozen = values.clone().requires_grad_()
-    noisy_stack(frozen, layers, [0.0] * 3, normalized_weights(layers))[1].sum().backward()
+    fused_mlp_discriminator(frozen, layers, [0.0] * 3, normalized_weights(layers))[1].sum().backward()
     learning = values.clone().requires_grad_()
-    noisy_stack(learning, make_layers(), [0.0] * 3)[1].sum().backward()
+    fused_mlp_discriminator(learning, make_layers(), [0.0] * 3)[1].sum().backward()
     assert frozen.grad is not None
     assert torch.equal(frozen.grad, learning.grad)
 
 
 def test_second_derivatives_are_refused() -> None:
     values = torch.randn(4, WIDTHS[0], requires_grad=True)
-    loss = noisy_stack(values, make_layers(), [0.0] * 3)[0].square().sum()
+    loss = fused_mlp_discriminator(values, make_layers(), [0.0] * 3)[0].square().sum()
     (grad,) = torch.autograd.grad(loss, values, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         grad.sum().backward()
@@ -101,7 +101,7 @@ def test_second_derivatives_are_refused() -> None:
 
 def test_no_gradient_goes_through_constant_rows() -> None:
     values, layers = torch.randn(7, WIDTHS[0], requires_grad=True), make_layers()
-    logits, features = noisy_stack(values, layers, [0.0] * 3, num_constant=3)
+    logits, features = fused_mlp_discriminator(values, layers, [0.0] * 3, num_constant=3)
     loss = logits[:3].square().sum() + features[:3].float().sum()
     for grad in torch.autograd.grad(loss, [values, *tensors(layers)], allow_unused=True):
         assert grad is None or not grad.any()

@@ -9,10 +9,10 @@ from torch.utils.checkpoint import checkpoint
 
 from improved_gan.kernels import cpp_extension
 from improved_gan.kernels.fused_mlp_discriminator import Layer
-from improved_gan.kernels.fused_mlp_generator import BatchNormLayer, softplus_stack
+from improved_gan.kernels.fused_mlp_generator import BatchNormLayer, fused_mlp_generator
 
 pytestmark = pytest.mark.skipif(
-    cpp_extension.library() is None, reason=f"no compiled kernels: {cpp_extension.why_not()}"
+    cpp_extension.library() is None, reason=f"no compiled kernels: {cpp_extension.unavailable_reason()}"
 )
 
 
@@ -39,7 +39,7 @@ def test_values_gradients_and_running_statistics() -> None:
     latents64 = latents.detach().double().requires_grad_()
     tensors, tensors64 = make_tensors(torch.float32), make_tensors(torch.float64)
     hidden = [BatchNormLayer(tensors[i], tensors[i + 1], torch.zeros(n), torch.ones(n)) for i, n in ((0, 32), (2, 24))]
-    pixels = softplus_stack(latents, hidden, Layer(*tensors[4:]), eps=1e-6)
+    pixels = fused_mlp_generator(latents, hidden, Layer(*tensors[4:]), eps=1e-6)
     expected = plain(latents64, tensors64)
     torch.testing.assert_close(pixels.double(), expected, rtol=0, atol=0.01)
     got = torch.autograd.grad((pixels.double() * weights).sum(), [latents, *tensors])
@@ -62,7 +62,7 @@ def test_a_pass_that_is_run_again_moves_no_statistics(reentrant: bool) -> None:
         ]
         latents = torch.rand(60, 20, generator=torch.Generator().manual_seed(1)).requires_grad_()
 
-        stack = partial(softplus_stack, hidden=hidden, output=Layer(*tensors[4:]), eps=1e-6)
+        stack = partial(fused_mlp_generator, hidden=hidden, output=Layer(*tensors[4:]), eps=1e-6)
         output = checkpoint(stack, latents, use_reentrant=reentrant) if again else stack(latents)
         output.sin().sum().backward()
         found.append([latents.grad, *(one.grad for one in tensors), hidden[0].running_mean, hidden[1].running_var])

@@ -32,9 +32,9 @@ def test_gradient_agrees_with_numpy_over_several_tiles(shape: tuple[int, ...]) -
     (ours,) = torch.autograd.grad((l1_similarity(x) * weight).sum(), x)
     if shape[2] < 100:
         np.testing.assert_allclose(ours, minibatch.similarity_gradient(x.detach(), weight), rtol=1e-9, atol=1e-10)
-    (compares_real_and_generated,) = torch.autograd.grad((l1_similarity(x, x.detach()) * weight).sum(), x)
+    (both_sides,) = torch.autograd.grad((l1_similarity(x, x.detach()) * weight).sum(), x)
     (other_side,) = torch.autograd.grad((l1_similarity(x.detach(), x) * weight).sum(), x)
-    torch.testing.assert_close(ours, compares_real_and_generated + other_side, rtol=1e-9, atol=1e-10)
+    torch.testing.assert_close(ours, both_sides + other_side, rtol=1e-9, atol=1e-10)
 
 
 def cases() -> list[tuple[object, tuple[torch.Tensor, ...]]]:

@@ -12,8 +12,8 @@ from improved_gan.kernels.noise_pool import add_normal
 from improved_gan.kernels.random_source import (
     get_random_state,
     in_place_of_default,
+    own_generator_by_default,
     own_random_numbers,
-    own_where_none_is_named,
     seed_random_numbers,
     set_random_state,
     source,
@@ -23,7 +23,7 @@ from improved_gan.networks import DenseGenerator
 
 def draw_all() -> list[Tensor]:
     """What training draws: first weights, latents, noise and dropout, each also by PyTorch's own operation."""
-    with own_where_none_is_named():
+    with own_generator_by_default():
         generator, layer = DenseGenerator((1, 2, 2), hidden=(3,)), nn.Linear(3, 3)
     ones = torch.ones(3, 5)
     drawn = [layer.weight, generator.output.bias, generator.draw_latents(4)]

@@ -39,8 +39,8 @@ def test_pixels_in_rows_and_columns() -> None:
     data = load_digits().train
     augment = forms(Augmentation(rotation=0.5, bend=0.0), data)
     assert (augment.rotation, augment.stretch, augment.bend) == (0.5, 0.1, 0.0)
-    centerd = grid_positions(8, 8) - 3.5
-    assert torch.equal(augment.places, centerd)
+    centered = grid_positions(8, 8) - 3.5
+    assert torch.equal(augment.places, centered)
 
 
 def test_learnt_positions_are_those_of_the_training_images() -> None:
@@ -73,7 +73,7 @@ def test_color_images_have_one_position_a_pixel() -> None:
 
 def test_images_of_which_nothing_can_be_learnt() -> None:
     data = LabeledImages(torch.zeros(9, 1, 8, 8, dtype=torch.uint8), torch.zeros(9).long())
-    with pytest.raises(DataError, match="where the pixels lie cannot be learnt"):
+    with pytest.raises(DataError, match="where the pixels lie cannot be learned"):
         Augmentation(learn_positions=True).positions(data, LabelSplit.none(9))
     with pytest.raises(ValueError, match="shift must be finite and not negative"):
         Augmentation(shift=-1.0)
@@ -135,5 +135,5 @@ def test_what_cannot_be_learnt_is_said_before_anything_is_written(tmp_path: Path
     for further in (["--dry-run"], []):
         told = CliRunner().invoke(app, ["train", str(recipe), "--out", str(tmp_path / "run"), *further])
         assert isinstance(told.exception, DataError)
-        assert "where the pixels lie cannot be learnt" in str(told.exception)
+        assert "where the pixels lie cannot be learned" in str(told.exception)
         assert not (tmp_path / "run").exists()

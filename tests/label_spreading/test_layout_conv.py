@@ -47,11 +47,11 @@ def test_values_between_pixels_are_those_of_scipy() -> None:
     """Of a lattice that is turned by an eighth; a slope, which is kept between pixels."""
     layout, positions = PixelLayout(16, 16), grid_positions(16, 16)
     slope = (0.01 * positions[:, 0] + 0.03 * positions[:, 1]).reshape(1, 1, 16, 16)
-    centerd = positions - 7.5
-    turned = torch.stack([centerd[:, 0] + centerd[:, 1], centerd[:, 1] - centerd[:, 0]], 1) / 2**0.5
-    turned[centerd.abs().amax(1) > 4] = torch.nan  # so that what is left fits
+    centered = positions - 7.5
+    turned = torch.stack([centered[:, 0] + centered[:, 1], centered[:, 1] - centered[:, 0]], 1) / 2**0.5
+    turned[centered.abs().amax(1) > 4] = torch.nan  # so that what is left fits
     layout.set_pixel_layout_(turned)
-    back = torch.stack([centerd[:, 0] - centerd[:, 1], centerd[:, 0] + centerd[:, 1]], 1) / 2**0.5 + 7.5
+    back = torch.stack([centered[:, 0] - centered[:, 1], centered[:, 0] + centered[:, 1]], 1) / 2**0.5 + 7.5
     inside = ((back >= 4) & (back <= 11)).all(1)
     reader = RegularGridInterpolator((range(16), range(16)), slope[0, 0].numpy())
     expected = torch.from_numpy(reader(back[inside].numpy())).float()
@@ -80,7 +80,7 @@ def test_where_pixels_lie_is_saved_with_the_network() -> None:
 
 
 def test_nothing_depends_on_the_order_of_the_pixels() -> None:
-    """Of the images that positions are learnt from and of those that are judged, shuffled alike."""
+    """Of the images that positions are learned from and of those that are judged, shuffled alike."""
     digits = load_digits().train.images.float() / 255
     larger = torch.nn.functional.interpolate(digits, (12, 12), mode="bilinear")
     order = torch.randperm(144, generator=torch.Generator().manual_seed(3))

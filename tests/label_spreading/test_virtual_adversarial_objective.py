@@ -120,9 +120,9 @@ def test_gradients_reach_all_weights_and_they_learn_again_afterwards() -> None:
     generator, discriminator = networks()
     terms = VirtualAdversarialObjective().discriminator_terms(generator, discriminator, batch())
     sum(terms.losses.values()).backward()
-    learnt = [parameter for parameter in discriminator.parameters() if parameter.requires_grad]
-    assert learnt
-    assert all(parameter.grad is not None for parameter in learnt)
+    learned = [parameter for parameter in discriminator.parameters() if parameter.requires_grad]
+    assert learned
+    assert all(parameter.grad is not None for parameter in learned)
 
 
 @pytest.mark.slow

@@ -76,7 +76,7 @@ def test_a_size_that_the_doublings_miss_is_refused() -> None:
 
 
 def test_upsampling_doubles_exactly_and_starts_small() -> None:
-    layer = upsampling(64, 32, bias=True, deviation=0.02)
+    layer = upsampling(64, 32, bias=True, std=0.02)
     assert layer(torch.zeros(1, 64, 5, 3)).shape == (1, 32, 10, 6)
     assert layer.weight.std().item() == pytest.approx(0.02, rel=0.05)
 

@@ -95,7 +95,9 @@ def test_pixels_lie_in_the_unit_range_in_float32_even_under_autocast() -> None:
     assert images.max() <= 1
 
 
-@pytest.mark.skipif(cpp_extension.library() is None, reason=f"no compiled kernels: {cpp_extension.why_not()}")
+@pytest.mark.skipif(
+    cpp_extension.library() is None, reason=f"no compiled kernels: {cpp_extension.unavailable_reason()}"
+)
 def test_fixed_weights_are_kept_inside_and_forgotten_outside() -> None:
     torch.manual_seed(0)
     discriminator = DenseDiscriminator((1, 4, 4), 3, hidden=(8, 8), input_noise=0.0, hidden_noise=0.0)
@@ -119,7 +121,9 @@ def first_output(result: DiscriminatorOutput | torch.Tensor) -> torch.Tensor:
     return result.logits if isinstance(result, DiscriminatorOutput) else result
 
 
-@pytest.mark.skipif(cpp_extension.library() is None, reason=f"no compiled kernels: {cpp_extension.why_not()}")
+@pytest.mark.skipif(
+    cpp_extension.library() is None, reason=f"no compiled kernels: {cpp_extension.unavailable_reason()}"
+)
 def test_weights_that_a_fused_optimizer_moved_are_used_at_once() -> None:
     """PyTorch's fused Adam does not mark what it changes: nothing may be kept by the tensors' version."""
     network = DenseDiscriminator((1, 4, 4), 3, hidden=(8,), input_noise=0.0, hidden_noise=0.0)
@@ -134,7 +138,9 @@ def test_weights_that_a_fused_optimizer_moved_are_used_at_once() -> None:
         assert not torch.equal(network(images).features, before.features)
 
 
-@pytest.mark.skipif(cpp_extension.library() is None, reason=f"no compiled kernels: {cpp_extension.why_not()}")
+@pytest.mark.skipif(
+    cpp_extension.library() is None, reason=f"no compiled kernels: {cpp_extension.unavailable_reason()}"
+)
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 def test_images_judged_beside_constants_as_in_two_passes(precision: torch.dtype) -> None:
     torch.manual_seed(0)
@@ -159,7 +165,9 @@ def test_images_judged_beside_constants_as_in_two_passes(precision: torch.dtype)
         torch.testing.assert_close(got, expected, rtol=0.02, atol=1e-3)
 
 
-@pytest.mark.skipif(cpp_extension.library() is None, reason=f"no compiled kernels: {cpp_extension.why_not()}")
+@pytest.mark.skipif(
+    cpp_extension.library() is None, reason=f"no compiled kernels: {cpp_extension.unavailable_reason()}"
+)
 @pytest.mark.parametrize("micro_batch", [0, 4])
 def test_weights_kept_from_step_to_step_change_nothing(micro_batch: int) -> None:
     """Fused Adam does not mark what it changes, so a step that forgot to say so would go on with old weights."""
@@ -198,8 +206,10 @@ def bfloat16() -> torch.autocast:
     return torch.autocast("cpu", dtype=torch.bfloat16)
 
 
-@pytest.mark.skipif(cpp_extension.library() is None, reason=f"no compiled kernels: {cpp_extension.why_not()}")
-def test_kept_weights_end_with_their_scope_and_are_not_copied() -> None:
+@pytest.mark.skipif(
+    cpp_extension.library() is None, reason=f"no compiled kernels: {cpp_extension.unavailable_reason()}"
+)
+def test_cached_weights_end_with_their_scope_and_are_not_copied() -> None:
     network = DenseDiscriminator((1, 4, 4), 3, hidden=(8, 8), input_noise=0.0, hidden_noise=0.0)
     others = DenseDiscriminator((1, 4, 4), 3, hidden=(8, 8), input_noise=0.0, hidden_noise=0.0)
     images, start = torch.rand(6, 1, 4, 4), copy.deepcopy(network.state_dict())

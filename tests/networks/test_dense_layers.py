@@ -5,7 +5,13 @@ from torch import nn
 
 from improved_gan.kernels import cpp_extension
 from improved_gan.kernels.vmap_fallback import use_reference_ops
-from improved_gan.networks.dense_layers import SoftplusBlock, batch_norm_layer_of, is_hand_written, layer_of, normalized
+from improved_gan.networks.dense_layers import (
+    SoftplusBlock,
+    batch_norm_layer_of,
+    layer_of,
+    uses_fused_kernel,
+    weight_normed,
+)
 
 
 def test_softplus_block_is_the_formula_in_both_modes() -> None:
@@ -23,7 +29,7 @@ def test_softplus_block_is_the_formula_in_both_modes() -> None:
 
 
 def test_parameters_are_handed_over_as_they_are() -> None:
-    linear, block = normalized(nn.Linear(5, 3), learn_scale=True), SoftplusBlock(5, 3)
+    linear, block = weight_normed(nn.Linear(5, 3), learn_scale=True), SoftplusBlock(5, 3)
     layer = layer_of(linear)
     torch.testing.assert_close(layer.g * layer.v / layer.v.norm(dim=1, keepdim=True), linear.weight)
     assert layer.bias is linear.bias
@@ -33,21 +39,23 @@ def test_parameters_are_handed_over_as_they_are() -> None:
 @pytest.mark.parametrize("learn_scale", [False, True])
 def test_the_start_is_the_released_one(learn_scale: bool) -> None:
     torch.manual_seed(0)
-    layer = layer_of(normalized(nn.Linear(300, 200), learn_scale=learn_scale))
+    layer = layer_of(weight_normed(nn.Linear(300, 200), learn_scale=learn_scale))
     assert layer.v.std().item() == pytest.approx(0.1, rel=0.02)
     assert torch.equal(layer.g, torch.ones(200, 1))
     assert not layer.bias.any()
     assert layer.g.requires_grad == learn_scale
 
 
-@pytest.mark.skipif(cpp_extension.library() is None, reason=f"no compiled kernels: {cpp_extension.why_not()}")
+@pytest.mark.skipif(
+    cpp_extension.library() is None, reason=f"no compiled kernels: {cpp_extension.unavailable_reason()}"
+)
 def test_hand_written_passes_run_under_bfloat16_with_float32_parameters_alone() -> None:
     values, output = torch.rand(2, 3), nn.Linear(3, 3)
-    assert not is_hand_written(values, output)
+    assert not uses_fused_kernel(values, output)
     with torch.autocast("cpu", dtype=torch.float16):
-        assert not is_hand_written(values, output)
+        assert not uses_fused_kernel(values, output)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert is_hand_written(values, output)
-        assert not is_hand_written(values, nn.Linear(3, 3, dtype=torch.float64))
+        assert uses_fused_kernel(values, output)
+        assert not uses_fused_kernel(values, nn.Linear(3, 3, dtype=torch.float64))
         with use_reference_ops():
-            assert not is_hand_written(values, output)
+            assert not uses_fused_kernel(values, output)

@@ -14,7 +14,7 @@ def test_rate_is_the_released_one() -> None:
     recipe = cifar10()
     schedule = Schedule(recipe.epochs, recipe.learning_rate, recipe.lr_decay_fraction)
     for epoch in (0, 799, 800, 1000, 1199):
-        assert schedule.rate(epoch) == pytest.approx(0.0003 * min(3 - epoch / 400, 1))
+        assert schedule.lr(epoch) == pytest.approx(0.0003 * min(3 - epoch / 400, 1))
     assert recipe.epochs == 1200
 
 

@@ -49,7 +49,7 @@ def test_our_own_recipes_are_permutation_invariant_and_compared_with_the_same_fi
         if isinstance(discriminator, LayoutConvDiscriminator):
             assert recipe.augmentation is not None
             assert recipe.augmentation.learn_positions
-            discriminator.set_pixel_layout_(grid_positions(28, 28)[order])  # as they are learnt, see test_placed.py
+            discriminator.set_pixel_layout_(grid_positions(28, 28)[order])  # as they are learned, see test_placed.py
         else:
             weight = discriminator.hidden[0].parametrizations.weight.original1
             weight.copy_(weight[:, order])

@@ -15,4 +15,4 @@ def test_widths_length_and_figures_are_those_of_section_6_3() -> None:
     recipe = svhn()
     schedule = Schedule(recipe.epochs, recipe.learning_rate, recipe.lr_decay_fraction)
     for epoch in (0, 600, 750, 899):
-        assert schedule.rate(epoch) == pytest.approx(0.0003 * min(3 - epoch / 300, 1))
+        assert schedule.lr(epoch) == pytest.approx(0.0003 * min(3 - epoch / 300, 1))

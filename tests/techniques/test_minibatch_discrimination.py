@@ -66,7 +66,7 @@ def test_two_sided_means() -> None:
     layer = MinibatchDiscrimination(6, 3, 2).double()
     features = torch.randn(4, 6, dtype=torch.float64), torch.randn(5, 6, dtype=torch.float64)
     expected = real_and_generated_similarity(*(layer.project(f) for f in features))
-    for ours, f, e in zip(layer.compares_real_and_generated(*features), features, expected, strict=True):
+    for ours, f, e in zip(layer.forward_real_and_generated(*features), features, expected, strict=True):
         torch.testing.assert_close(ours, torch.cat([f, e], 1))
 
 

@@ -43,8 +43,8 @@ def test_one_scale_for_each_output_channel_learnt_or_fixed(case: tuple[nn.Module
     layer, batch, dimension = case
     outputs = layer.weight.shape[dimension]
     fixed = weight_norm(copy.deepcopy(layer), learn_scale=False)
-    learnt = weight_norm(layer)
-    for one, learns in ((learnt, True), (fixed, False)):
+    learned = weight_norm(layer)
+    for one, learns in ((learned, True), (fixed, False)):
         g, v = one.parametrizations.weight.original0, one.parametrizations.weight.original1
         assert g.numel() == outputs
         assert g.requires_grad is learns

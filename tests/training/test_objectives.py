@@ -22,7 +22,7 @@ class Images:
     pseudo_labeled_images: Tensor | None = None
     pseudo_labels: Tensor | None = None
     augment: None = None
-    label_weights: None = None
+    label_weights: Tensor | None = None
 
 
 class Identity(Generator):
@@ -62,17 +62,19 @@ def logits(discriminator: Pixels, images: Tensor) -> np.ndarray:
     return discriminator(images).logits.detach().numpy()
 
 
-def test_guessed_labels_are_one_more_term_and_leave_the_others_alone(batch: Images) -> None:
+def test_pseudo_labels_add_a_term_and_leave_the_others_unchanged(batch: Images) -> None:
     generator, discriminator = Identity(), Pixels()
-    guessed = replace(
+    with_pseudo_labels = replace(
         batch, pseudo_labeled_images=torch.randn(3, 1, 2, 2).double(), pseudo_labels=torch.tensor([2, 0, 1])
     )
     torch.manual_seed(0)
     plain = SemiSupervised(supervised_weight=2.0).discriminator_terms(generator, discriminator, batch).losses
     torch.manual_seed(0)
-    terms = SemiSupervised(supervised_weight=2.0).discriminator_terms(generator, discriminator, guessed).losses
+    terms = (
+        SemiSupervised(supervised_weight=2.0).discriminator_terms(generator, discriminator, with_pseudo_labels).losses
+    )
     expected = torch.nn.functional.cross_entropy(
-        discriminator(guessed.pseudo_labeled_images).logits, guessed.pseudo_labels
+        discriminator(with_pseudo_labels.pseudo_labeled_images).logits, with_pseudo_labels.pseudo_labels
     )
     assert terms.pop("pseudo_label").item() == pytest.approx(2 * expected.item())
     assert {name: value.item() for name, value in terms.items()} == pytest.approx(
@@ -150,13 +152,13 @@ def test_each_player_gets_gradients_of_its_own_terms_only(batch: Images, objecti
     ids=lambda one: type(one).__name__,
 )
 def test_losses_of_double_precision_stay_in_it(batch: Images, objective: Objective) -> None:
-    guessed = replace(
+    with_pseudo_labels = replace(
         batch, pseudo_labeled_images=torch.randn(3, 1, 2, 2).double(), pseudo_labels=torch.tensor([2, 0, 1])
     )
     generator, discriminator = Identity().double(), Pixels()
     for terms in (
-        objective.discriminator_terms(generator, discriminator, guessed),
-        objective.generator_terms(generator, discriminator, guessed),
+        objective.discriminator_terms(generator, discriminator, with_pseudo_labels),
+        objective.generator_terms(generator, discriminator, with_pseudo_labels),
     ):
         for name, value in terms.losses.items():
             assert value.dtype == torch.float64, name

@@ -48,9 +48,7 @@ def test_two_ranks_train_convolutions_with_minibatch_features_as_one_process(
     recipe = replace(
         golden_recipe(),
         # Not the gray start: of images all but equal, rounding decides the sign of a distance's gradient.
-        generator=partial(
-            ConvolutionalGenerator, image_shape=(1, 8, 8), latent_size=5, widths=(6,), output_deviation=1.0
-        ),
+        generator=partial(ConvolutionalGenerator, image_shape=(1, 8, 8), latent_size=5, widths=(6,), output_std=1.0),
         discriminator=partial(
             ConvolutionalDiscriminator,
             image_shape=(1, 8, 8),

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from improved_gan.techniques import WeightEMA, weight_norm
-from improved_gan.training.stacked_networks import StackedNetwork, common_ema, mappable
+from improved_gan.training.stacked_networks import StackedNetwork, stacked_ema, vmappable
 
 
 def networks(num: int = 3) -> list[nn.Module]:
@@ -19,8 +19,8 @@ def networks(num: int = 3) -> list[nn.Module]:
 @pytest.mark.parametrize("layer", [nn.Linear(4, 3), nn.Conv2d(2, 3, 3), nn.ConvTranspose2d(2, 3, 5)])
 def test_a_mappable_copy_has_the_same_weights(layer: nn.Module) -> None:
     network = weight_norm(layer, scale=0.7)
-    torch.testing.assert_close(mappable(network).weight, network.weight)
-    assert network.parametrizations.weight[0] is not mappable(network).parametrizations.weight[0]
+    torch.testing.assert_close(vmappable(network).weight, network.weight)
+    assert network.parametrizations.weight[0] is not vmappable(network).parametrizations.weight[0]
 
 
 def test_networks_become_views_and_adam_moves_each_as_its_own_would() -> None:
@@ -37,20 +37,20 @@ def test_networks_become_views_and_adam_moves_each_as_its_own_would() -> None:
     for index in range(3):  # one step before they are put together
         move(together[index], adams[index], inputs[index])
         move(apart[index], own[index], inputs[index])
-    player = StackedNetwork("critic", together)
-    player.take_optimizers(adams)
+    stacked = StackedNetwork("critic", together)
+    stacked.stack_optimizers(adams)
     for _ in range(2):
-        player.optimizer.zero_grad()
+        stacked.optimizer.zero_grad()
         for index in range(3):  # the views have no graph to the whole, so the gradient is put there by hand
             loss = together[index](inputs[index]).square().sum()
             learnt = [p for p in together[index].parameters() if p.requires_grad]
-            for whole, gradient in zip(player.learnt(), torch.autograd.grad(loss, learnt), strict=True):
+            for whole, gradient in zip(stacked.trainable(), torch.autograd.grad(loss, learnt), strict=True):
                 whole.grad = torch.zeros_like(whole) if whole.grad is None else whole.grad
                 whole.grad[index] = gradient
             move(apart[index], own[index], inputs[index])
-        player.optimizer.step()
+        stacked.optimizer.step()
     for index in range(3):
-        player.unstack(adams[index])
+        stacked.unstack(adams[index])
         for ours, theirs in zip(together[index].parameters(), apart[index].parameters(), strict=True):
             torch.testing.assert_close(ours, theirs)
         for ours, theirs in zip(adams[index].state.values(), own[index].state.values(), strict=True):
@@ -63,11 +63,11 @@ def test_one_average_follows_all() -> None:
     averages = [WeightEMA(one, 0.5) for one in together]
     for average in averages:
         average.update()
-    player = StackedNetwork("critic", together)
-    common = common_ema(averages, player)
+    stacked = StackedNetwork("critic", together)
+    common = stacked_ema(averages, stacked)
     expected = [average.averaged(one)[1].bias for average, one in zip(averages, together, strict=True)]
     with torch.no_grad():
-        for value in player.learnt():
+        for value in stacked.trainable():
             value += 1
     common.update()
     for average in averages:

@@ -80,12 +80,14 @@ def state(pair: Pair, seed: int, dtype: torch.dtype = torch.float64) -> Training
     return TrainingState(generator, discriminator, Optimizers(*adams), WeightEMA(discriminator, 0.9, every=2))
 
 
-def batch(seed: int, *, guessed: bool = False, dtype: torch.dtype = torch.float64) -> Batch:
+def batch(seed: int, *, pseudo_labels: bool = False, dtype: torch.dtype = torch.float64) -> Batch:
     random = torch.Generator().manual_seed(seed)
     images = [torch.rand(ROWS, 1, 8, 8, generator=random).to(dtype) for _ in range(4)]
     labels = torch.randint(4, (2, ROWS), generator=random)
     result = Batch(images[0], labels[0], images[1], images[2])
-    return replace(result, pseudo_labeled_images=images[3][:5], pseudo_labels=labels[1][:5]) if guessed else result
+    return (
+        replace(result, pseudo_labeled_images=images[3][:5], pseudo_labels=labels[1][:5]) if pseudo_labels else result
+    )
 
 
 class Source:
@@ -106,7 +108,7 @@ def train_alone(one: TrainingState, source: Source, objective: Objective, *, tur
     for epoch in range(one.step // source.steps_per_epoch, SCHEDULE.epochs):
         for optimizer in (one.optimizers.discriminator, one.optimizers.generator):
             for group in optimizer.param_groups:
-                group["lr"] = SCHEDULE.rate(epoch) * group.get("lr_scale", 1.0)
+                group["lr"] = SCHEDULE.lr(epoch) * group.get("lr_scale", 1.0)
         for images in source.epoch(epoch, first_step=one.step % source.steps_per_epoch):
             one.add(
                 train_step(one.generator, one.discriminator, objective, images, one.optimizers, generator_steps=turns)
@@ -135,12 +137,12 @@ def check_same(a: TrainingState, b: TrainingState) -> None:
         )
 
 
-@pytest.mark.parametrize("pseudo_label", [False, True])
+@pytest.mark.parametrize("pseudo_labels", [False, True])
 @pytest.mark.parametrize("turns", [1, 2])
 @pytest.mark.parametrize("pair", [dense, convolutional])
-def test_every_model_learns_what_it_learns_alone(pair: Pair, turns: int, guessed: bool) -> None:
+def test_every_model_learns_what_it_learns_alone(pair: Pair, turns: int, pseudo_labels: bool) -> None:
     objective = SemiSupervised()
-    sources = [Source(model, guessed=guessed) for model in range(NUM)]
+    sources = [Source(model, pseudo_labels=pseudo_labels) for model in range(NUM)]
     states, alone = ([state(pair, seed) for seed in range(NUM)] for _ in range(2))
     for one, source in zip(alone, sources, strict=True):
         train_alone(one, source, objective, turns=turns)
@@ -176,7 +178,7 @@ def test_goes_on_from_a_checkpoint_together_and_apart() -> None:
         for images in source.epoch(0):
             for optimizer in (other.optimizers.discriminator, other.optimizers.generator):
                 for group in optimizer.param_groups:
-                    group["lr"] = SCHEDULE.rate(0) * group.get("lr_scale", 1.0)
+                    group["lr"] = SCHEDULE.lr(0) * group.get("lr_scale", 1.0)
             other.add(train_step(other.generator, other.discriminator, SemiSupervised(), images, other.optimizers))
             other.average.update()
     loaded = [state(dense, 10 + seed) for seed in range(2)]
@@ -228,14 +230,16 @@ def test_says_why_models_must_be_trained_apart() -> None:
     further = state(dense, 1)
     further.step = 1
     assert "different steps" in vmap_incompatibility([further, state(dense, 2)], SemiSupervised(), SCHEDULE)
-    assert "not of one kind" in vmap_incompatibility([state(dense, 1), state(noisy, 1)], SemiSupervised(), SCHEDULE)
-    assert "a few rows" in vmap_incompatibility([state(dense, 1)], SemiSupervised(), replace(SCHEDULE, micro_batch=2))
+    assert "different shapes" in vmap_incompatibility([state(dense, 1), state(noisy, 1)], SemiSupervised(), SCHEDULE)
+    assert "micro-batches" in vmap_incompatibility(
+        [state(dense, 1)], SemiSupervised(), replace(SCHEDULE, micro_batch=2)
+    )
     comparing = state(dense, 1)
     comparing.discriminator.minibatch = MinibatchDiscrimination(4, 2, 2)
-    assert "compared" in vmap_incompatibility([comparing], SemiSupervised(), SCHEDULE)
+    assert "compares rows" in vmap_incompatibility([comparing], SemiSupervised(), SCHEDULE)
 
     class Own(SemiSupervised):
         pass
 
-    with pytest.raises(ValueError, match="cannot be trained together: the objective is not known"):
+    with pytest.raises(ValueError, match="cannot be trained in one vmapped step: the objective is not known"):
         VmappedTraining([state(dense, 1)], Own(), SCHEDULE)

@@ -84,7 +84,7 @@ def print_header(experiment: Experiment, out: Path, console: Console, *, models:
         f"{recipe.epochs} epochs of {experiment.steps_per_epoch} steps, {recipe.precision} on "
         f"{experiment.device}, {torch.get_num_threads()} threads{_how(recipe)}; {where} {out}",
     )
-    if (slower := _slower_without_kernels(recipe, experiment.device)) and (why := cpp_extension.why_not()):
+    if (slower := _slower_without_kernels(recipe, experiment.device)) and (why := cpp_extension.unavailable_reason()):
         say(console, f"without compiled kernels, so {slower}: {why}")
     unknown = ["what to expect is not known: no run of this recipe, with so many labels and epochs, is recorded"]
     for line in expected_results(recipe, packaged_record(recipe.name)) or unknown:

@@ -16,7 +16,7 @@ _FEW_STEPS = 20  # after fewer nothing can be said
 
 
 def warn_at_chance(fits: Sequence[FitResult], known: KnownLabels, steps_per_epoch: int) -> None:
-    """Warn of members that do no better on their own labels, at the end, than one who guesses; also in their diagnostics.
+    """Warn of members that end no better than chance on their own labels; also in their diagnostics.
 
     That is an error of at least 0.8 of that of always naming the commonest class, and a labeled loss above log K, the
     loss of equal probabilities.

@@ -134,7 +134,8 @@ class FitPlan:
         lines = [
             f"{self.num_examples} examples, {len(known.rows)} with labels in {len(known.classes)} classes{held}",
             self.form.describe(),
-            f"{self.choice.describe()}; {settings.n_estimators} model{'s' * (settings.n_estimators > 1)} on {settings.device}",
+            f"{self.choice.describe()}; {settings.n_estimators} model{'s' * (settings.n_estimators > 1)} "
+            f"on {settings.device}",
         ]
         for line in lines:
             say(Console(file=sys.stdout), line)

@@ -11,7 +11,7 @@ from improved_gan.distributed import single_process
 from improved_gan.estimator.architecture import Architecture
 from improved_gan.estimator.batches import ArrayBatches, Examples
 from improved_gan.estimator.progress import Cost, FitResult, MemberTraining, Validation
-from improved_gan.kernels.random_source import own_random_numbers, own_where_none_is_named, seed_random_numbers
+from improved_gan.kernels.random_source import own_generator_by_default, own_random_numbers, seed_random_numbers
 from improved_gan.modes import to_training_
 from improved_gan.recipes.recipe import PRECISIONS, Recipe
 from improved_gan.techniques import WeightEMA
@@ -120,7 +120,7 @@ class EnsembleTrainer:
 def _start(
     recipe: Recipe, examples: Examples, seed: int, device: str, before: dict[str, Tensor] | None
 ) -> TrainingState:
-    with own_where_none_is_named():
+    with own_generator_by_default():
         generator, discriminator = recipe.generator(), recipe.discriminator()
     if before is None and recipe.init_batch_size:
         order = np.random.default_rng(seed).permutation(len(examples))[: recipe.init_batch_size]

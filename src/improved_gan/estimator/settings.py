@@ -118,6 +118,6 @@ def check_same(
     if not np.array_equal(classes, classes_before) or settings.n_estimators != len(states):
         raise ValueError(
             f"warm_start=True goes on with classes {classes_before.tolist()} and {len(states)} models; got "
-            f"{classes.tolist()} and {settings.n_estimators}: set warm_start=False to begin anew, or name all classes with "
-            "classes="
+            f"{classes.tolist()} and {settings.n_estimators}: set warm_start=False to begin anew, or name all classes "
+            "with classes="
         )

@@ -172,7 +172,8 @@ Classes{order}: {classes}.
 
 - Data: `{_line(training["data"])}`, {training["training_images"]} training images{content}.
 - Labels: {labels["number"]}; split seed {labels["split_seed"]}, SHA-256 `{labels["split_sha256"]}`.
-- {training["epochs"]} of {training["epochs_planned"]} epochs, step {training["step"]}, seed {training["seed"]}.{diagnostics}
+- {training["epochs"]} of {training["epochs_planned"]} epochs, step {training["step"]}, seed {training["seed"]}.\
+{diagnostics}
 - Method: {PAPER}. Code: {card["method"]["code"]}.
 
 ## Evaluation

@@ -3,8 +3,8 @@
     d_ij = ||x_i - y_j||_1,  c_ij = exp(-d_ij)       for some kernels and rows at a time
     o_i  = sum_j c_ij,   dx_i = -sum_j g_i c_ij sign(x_i - y_j),   dy_j = -sum_i g_i c_ij sign(y_j - x_i)
 
-For several threads on a processor: each operation ends when its last thread does, and on a busy machine that wait, many
-thousand times over, costs more than the arithmetic. Memory is O((N + M) B C) and the distances of one piece.
+For several CPU threads: each operation ends when its last thread does, and on a busy machine that wait, repeated many
+thousand times, costs more than the arithmetic. Memory is O((N + M) B C) plus the distances of one piece.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from torch import Tensor
 
 __all__ = ["gradient", "similarity"]
 
-_PAIRS = 2**22  # distances in a piece: enough kernels at a time for every thread to have work
+_PAIRS = 2**22  # distances in a piece: enough kernels at a time to keep every thread busy
 
 
 def similarity(x: Tensor, y: Tensor, skip: int) -> Tensor:
@@ -42,13 +42,13 @@ def gradient(weight: Tensor, x: Tensor, y: Tensor, skip: int) -> tuple[Tensor, T
         factor = _without_self((-distance).exp_().mul_(factor), skip, rows)
         to_x[kernels, rows] = torch.ops.aten._cdist_backward(factor, left, right, 1.0, distance).neg_()
         if x is not y:
-            turned = [t.transpose(1, 2).contiguous() for t in (factor, distance)]
-            to_y[kernels] -= torch.ops.aten._cdist_backward(turned[0], right, left, 1.0, turned[1])
+            transposed = [t.transpose(1, 2).contiguous() for t in (factor, distance)]
+            to_y[kernels] -= torch.ops.aten._cdist_backward(transposed[0], right, left, 1.0, transposed[1])
     return to_x, to_y
 
 
 def _pieces(x: Tensor, y: Tensor) -> Iterator[tuple[slice, slice]]:
-    """Kernels and rows, of at most so many pairs with all columns."""
+    """Slices of kernels and rows that have at most `_PAIRS` pairs with all columns."""
     rows = max(1, min(x.shape[1], _PAIRS // y.shape[1]))
     kernels = max(1, _PAIRS // (rows * y.shape[1]))
     for k in range(0, x.shape[0], kernels):

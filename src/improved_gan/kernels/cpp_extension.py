@@ -1,8 +1,8 @@
-"""The C++ kernels of this room: compiled once with the machine's own compiler, kept in the user's cache.
+"""The C++ kernels of this package, compiled once with the machine's own compiler into the user's cache.
 
-What uses them has a path in PyTorch operations too, so a missing compiler costs speed and nothing else. What is
-compiled is named by a hash of the sources, the compiler and the processor: another version or machine compiles anew.
-`IMPROVED_GAN_NATIVE=0` turns them off.
+Every caller has a fallback in PyTorch operations, so a missing compiler costs speed and nothing else. The file's name
+has a hash of the sources, the compiler and the processor: another version or machine compiles again.
+`IMPROVED_GAN_NATIVE=0` turns the kernels off.
 """
 
 import ctypes
@@ -15,7 +15,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-__all__ = ["library", "why_not"]
+__all__ = ["library", "unavailable_reason"]
 
 _SOURCES = sorted(Path(__file__).parent.glob("*.cpp"))
 _FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
@@ -25,12 +25,12 @@ _TIMEOUT_SECONDS = 120
 
 
 def library() -> ctypes.CDLL | None:
-    """The compiled kernels, or None where they are not to be had (`why_not` says why)."""
+    """The compiled kernels, or None where they are unavailable (`unavailable_reason` says why)."""
     return _load()[0]
 
 
-def why_not() -> str:
-    """Why there are no compiled kernels, in one line; empty where there are."""
+def unavailable_reason() -> str:
+    """Why there are no compiled kernels, in one line; empty if there are."""
     return _load()[1]
 
 
@@ -48,7 +48,7 @@ def _load() -> tuple[ctypes.CDLL | None, str]:
 
 
 def _compiled(compiler: str) -> Path:
-    """The file of the compiled kernels, made now if it is not in the cache."""
+    """The file of the compiled kernels, compiled now if it is not in the cache."""
     version = subprocess.run([compiler, "--version"], capture_output=True, check=True, timeout=_TIMEOUT_SECONDS).stdout
     parts = (
         *(source.read_bytes() for source in _SOURCES),
@@ -59,6 +59,7 @@ def _compiled(compiler: str) -> Path:
     digest = hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
     kept = _cache_folder() / f"kernels-{digest}.so"
     if not kept.is_file():
+        # Renamed into place when whole: several processes may compile at the same time.
         with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
             made = Path(folder) / kept.name
             _compile(compiler, made)
@@ -76,7 +77,7 @@ def _compile(compiler: str, out: Path) -> None:
 
 
 def _cache_folder() -> Path:
-    """A folder of the user's own: what lies there is loaded as code."""
+    """A folder that only the user can write to: its content is loaded as code."""
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = root / "improved-gan" / "native"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -87,10 +88,10 @@ def _cache_folder() -> Path:
 
 
 def _processor() -> bytes:
-    """What -march=native depends on."""
-    to_jsonable = Path("/proc/cpuinfo")
-    if to_jsonable.is_file():
-        lines = to_jsonable.read_text(errors="replace").splitlines()
+    """The processor's model and features, which -march=native depends on."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        lines = cpuinfo.read_text(errors="replace").splitlines()
         return "\n".join(
             sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})
         ).encode()

@@ -18,7 +18,7 @@ from improved_gan.kernels import dense_operations as operations
 from improved_gan.kernels.fused_mlp_discriminator import Layer, NormalizedWeight
 from improved_gan.kernels.recomputation import in_backward
 
-__all__ = ["BatchNormLayer", "CastWeights", "cast_weights", "softplus_stack"]
+__all__ = ["BatchNormLayer", "CastWeights", "cast_weights", "fused_mlp_generator"]
 
 _MOMENTUM = 0.1  # of the running statistics
 
@@ -41,14 +41,14 @@ class CastWeights(NamedTuple):
 
 @torch.no_grad()
 def cast_weights(hidden: Sequence[BatchNormLayer], output: Layer) -> CastWeights:
-    """The weights as they are now; may be kept for as long as no parameter changes."""
+    """The weights as they are now; valid for as long as no parameter changes."""
     return CastWeights(
         [layer.weight.to(torch.bfloat16) for layer in hidden],
-        NormalizedWeight(*operations.normalize(output.v, output.g)),
+        NormalizedWeight(*operations.weight_norm(output.v, output.g)),
     )
 
 
-def softplus_stack(
+def fused_mlp_generator(
     latents: Tensor,
     hidden: Sequence[BatchNormLayer],
     output: Layer,
@@ -63,7 +63,7 @@ def softplus_stack(
         hidden: the softplus layers.
         output: the last layer, weight-normalized.
         eps: of the batch norm.
-        weights: from `cast_weights`; None computes them.
+        weights: from `cast_weights`; None computes them now.
 
     Returns:
         (N, A) float32.
@@ -73,12 +73,12 @@ def softplus_stack(
     running = [(layer.running_mean, layer.running_var) for layer in hidden]
     parameters = [tensor for layer in hidden for tensor in (layer.weight, layer.shift)]
     ready = cast_weights(hidden, output) if weights is None else weights
-    with torch.autocast(latents.device.type, enabled=False):  # it casts for itself
-        result: Tensor = _SoftplusStack.apply(latents, running, eps, ready, *parameters, *output)  # type: ignore[no-untyped-call]
+    with torch.autocast(latents.device.type, enabled=False):  # the kernel casts by itself
+        result: Tensor = _FusedMlpGenerator.apply(latents, running, eps, ready, *parameters, *output)  # type: ignore[no-untyped-call]
     return result
 
 
-class _SoftplusStack(torch.autograd.Function):
+class _FusedMlpGenerator(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
@@ -89,7 +89,9 @@ class _SoftplusStack(torch.autograd.Function):
         *parameters: Tensor,
     ) -> Tensor:
         values, saved = latents.to(torch.bfloat16), []
-        momentum = 0.0 if in_backward() else _MOMENTUM  # a pass that is run again has moved the statistics already
+        # Activation checkpointing repeats this pass within backward: the running statistics have this batch already.
+        momentum = 0.0 if in_backward() else _MOMENTUM
+        # z = h_l W_l^T (products), h_{l+1} = softplus(batchnorm(z) + b_l) (active), both (N, B) bfloat16.
         for index, (running_mean, running_var) in enumerate(running):
             weight, shift = weights.hidden[index], parameters[2 * index + 1]
             products = F.linear(values, weight)
@@ -109,15 +111,17 @@ class _SoftplusStack(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, pixels_grad: Tensor) -> tuple[Any, ...]:
         pixels, values, weight, norm, v, g, *saved = ctx.saved_tensors
-        grad, across, bias_grad = operations.through_sigmoid(pixels_grad.float(), pixels)
-        v_grad, g_grad = operations.through_normalization(across @ values, v, g, norm)
+        # x = sigmoid(h_L W^T + b): gradients of the last layer's v, g and bias.
+        grad, transposed, bias_grad = operations.sigmoid_backward(pixels_grad.float(), pixels)
+        v_grad, g_grad = operations.weight_norm_backward(transposed @ values, v, g, norm)
         grads: list[Tensor] = [v_grad, g_grad, bias_grad]
+        # grad is dL/dz of the layer above and weight its W: dL/dh = grad W, then dz of this layer and dW_l = dz^T h_l.
         for index in reversed(range(ctx.num_hidden)):
             values, next_weight, products, shift, mean, inverse = saved[6 * index : 6 * index + 6]
-            grad, across, shift_grad = operations.through_batch_norm_softplus(
+            grad, transposed, shift_grad = operations.batch_norm_softplus_backward(
                 grad @ weight, products, shift, mean, inverse
             )
             weight = next_weight
-            grads = [(across @ values).float(), shift_grad, *grads]
+            grads = [(transposed @ values).float(), shift_grad, *grads]
         latents_grad = (grad @ weight).to(ctx.dtype) if ctx.needs_input_grad[0] else None
         return (latents_grad, None, None, None, *grads)

@@ -4,10 +4,10 @@
     o_ib  = sum_j c_ijb                                                   similarity
     dx_ibc = -sum_j g_ib c_ijb s_ijbc,   dy_jbc = sum_i g_ib c_ijb s_ijbc       its gradient for a weight g on o
 
-Only tiles of the differences exist at any time, sized for the processor's cache and made again for each derivative, so
-memory is O((N + M) B C) and a tile. Where y is x, c_ij = c_ji: half of the tiles give both. On a processor with several
-threads `l1_by_distance` does the same in fewer, larger operations. Registered as operators: torch.compile takes a call
-as one node, and the gradient can be differentiated once more.
+One tile of the differences exists at a time, sized for the processor's cache and recomputed for each derivative, so
+memory is O((N + M) B C) plus a tile. Where y is x, c_ij = c_ji: half of the tiles give both. With several CPU threads
+`cdist_similarity` does the same in fewer, larger operations. As custom operators a call is one node for torch.compile,
+and the gradient can be differentiated once more.
 """
 
 import math
@@ -23,7 +23,7 @@ from improved_gan.kernels import cdist_similarity
 __all__ = ["l1_similarity"]
 
 _ROWS, _COLUMNS = 64, 256  # of a block of pairs, at most: rows long enough for vector instructions
-_TILE_NUMBERS = {"cpu": 2**18, "cuda": 2**25}  # numbers x_ibc - y_jbc in a tile; two tiles fit in a core's cache
+_TILE_NUMBERS = {"cpu": 2**18, "cuda": 2**25}  # differences x_ibc - y_jbc in a tile; two tiles fit in a core's cache
 
 
 def l1_similarity(rows: Tensor, columns: Tensor | None = None, *, skip: int | None = None) -> Tensor:
@@ -69,12 +69,13 @@ def _similarity(rows: Tensor, columns: Tensor | None, skip: int) -> Tensor:
 
 @torch.library.custom_op("improved_gan::l1_similarity_gradient", mutates_args=())
 def _gradient(weight: Tensor, rows: Tensor, columns: Tensor | None, skip: int) -> tuple[Tensor, Tensor]:
-    """For `weight` (N, B) on the similarities: the gradients of rows and of columns (empty where columns are rows)."""
+    """For dL/do = `weight` (N, B): the gradients of rows and of columns (empty where columns are rows)."""
     if _has_threads(rows):
         x, y = _kernels_first(rows, columns, examples_last=False)
         gradients = cdist_similarity.gradient(weight.t().contiguous(), x, y, skip)
         to_x, to_y = (t.transpose(0, 1).clone(memory_format=torch.contiguous_format) for t in gradients)
         return to_x, _no_rows(rows) if x is y else to_y
+    # From here on x (B, C, N), y (B, C, M), g (B, N); a tile of differences is (kernels, C, rows, columns).
     x, y = _kernels_first(rows, columns)
     g, h = _pair(weight.t().contiguous(), x is y, y.shape[2])
     to_x, to_y = _pair(torch.zeros_like(x), x is y, y.shape[2])
@@ -83,7 +84,7 @@ def _gradient(weight: Tensor, rows: Tensor, columns: Tensor | None, skip: int) -
         views = (x[..., i, None], y[..., None, j], g[:, i, None], h[:, None, j], to_x[..., i], to_y[..., j])
         for left, right, own, other, to_rows, to_columns in _pieces(kernels, *views):
             sign, factor = _sign_and_similarity(_into(first, left, right), second)
-            # Where y is x, an example is the row of one pair and the column of another: both weights count.
+            # Where y is x, an example is the row of one pair and the column of another: both weights add up.
             _leave_out(factor.mul_(own + other), skip, i, j)
             sign *= F.hardshrink(factor, torch.finfo(x.dtype).tiny).unsqueeze(1)  # no subnormal numbers here either
             to_rows -= sign.sum(3)
@@ -96,10 +97,10 @@ def _gradient(weight: Tensor, rows: Tensor, columns: Tensor | None, skip: int) -
 def _second_gradient(
     to_rows: Tensor, to_columns: Tensor, weight: Tensor, rows: Tensor, columns: Tensor | None, skip: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """For v = `to_rows`, `to_columns` on the gradient's two results: the gradients of weight, rows and columns.
+    """For v = `to_rows`, `to_columns`, the gradients of `_gradient`'s two results: those of weight, rows and columns.
 
-    The gradient times v is -sum_ij g_i c_ij u_ij with u_ij = sum_c (v_ic - v_jc) s_ijc, and s is constant almost
-    everywhere: the same sums as before with -c u in place of c.
+    The scalar product of the gradient with v is -sum_ij g_i c_ij u_ij with u_ij = sum_c (v_ic - v_jc) s_ijc. As s is
+    constant almost everywhere, these are the sums of `_gradient` with -c u in place of c.
     """
     x, y = _kernels_first(rows, columns)
     v, w = _kernels_first(to_rows, None if x is y else to_columns)
@@ -142,7 +143,7 @@ def _examples_first(x: Tensor) -> Tensor:
 
 
 def _no_rows(x: Tensor) -> Tensor:
-    """What stands for the gradient of columns that are None: an operator always returns tensors."""
+    """An empty gradient for columns that are None: a custom operator always returns tensors."""
     return x.new_empty(0, *x.shape[1:])
 
 
@@ -152,9 +153,9 @@ def _pair(of_rows: Tensor, same: bool, num_columns: int) -> tuple[Tensor, Tensor
 
 
 def _blocks(x: Tensor, y: Tensor) -> Iterator[tuple[slice, slice, int]]:
-    """Blocks of rows i and columns j, and how many kernels of it make a tile.
+    """Blocks of rows i and columns j, and how many kernels of a block make a tile.
 
-    All pairs come once; where y is x, a pair and its mirror image come once together, apart from the diagonal blocks.
+    Each pair is in one block. Where y is x, one block stands for (i, j) and (j, i), except on the diagonal.
     """
     n, m = x.shape[2], y.shape[2]
     most_rows = max(1, min(n, _ROWS, _tile_numbers(x) // (x.shape[1] * min(m, _COLUMNS))))
@@ -168,7 +169,7 @@ def _blocks(x: Tensor, y: Tensor) -> Iterator[tuple[slice, slice, int]]:
 
 
 def _pieces(kernels: int, *views: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """The views cut along their first dimension into tiles of so many kernels."""
+    """The views, split along their first dimension into tiles of that many kernels."""
     return zip(*(torch.split(view, kernels) for view in views), strict=True)
 
 
@@ -177,7 +178,7 @@ def _tile_numbers(x: Tensor) -> int:
 
 
 def _buffer(x: Tensor) -> Tensor:
-    """Space for the differences of a tile; one row of one kernel may be more than a tile should be."""
+    """Memory for the differences of a tile, which may exceed the tile size: it has one row of one kernel at least."""
     return x.new_empty(min(max(_tile_numbers(x), x.shape[1] * _COLUMNS), x.numel() * _COLUMNS))
 
 

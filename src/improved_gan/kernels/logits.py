@@ -1,4 +1,4 @@
-"""The form in which losses take logits: one number an example, or K of them; and what to do with any other form."""
+"""Checks of the logits that losses take, one or K per example, with a remedy for each other shape."""
 
 import torch  # noqa: F401 -- for the examples below
 from torch import Tensor
@@ -9,14 +9,14 @@ __all__ = ["class_logits", "one_logit_an_example"]
 
 
 def one_logit_an_example(logits: Tensor, name: str) -> Tensor:
-    """(N,) logits with N >= 1, in float32 or better, so that means of half precision hold.
+    """(N,) logits with N >= 1, in float32 or better: a mean in half precision would be inaccurate.
 
     Args:
-        logits: what the caller got.
-        name: of the caller's argument.
+        logits: the caller's argument.
+        name: its name, for the message.
 
     Raises:
-        ValueError: another shape, with what to do about it. (N, 1) beside (N,) would broadcast to (N, N) in silence.
+        ValueError: another shape, with the remedy. (N, 1) with (N,) would silently broadcast to (N, N).
 
     >>> one_logit_an_example(torch.zeros(2, 1), "logits")
     Traceback (most recent call last):
@@ -32,11 +32,11 @@ def class_logits(logits: Tensor, name: str) -> Tensor:
     """(N, K) logits with K >= 1, in float32 or better.
 
     Args:
-        logits: what the caller got.
-        name: of the caller's argument.
+        logits: the caller's argument.
+        name: its name, for the message.
 
     Raises:
-        ValueError: another shape, with what to do about it.
+        ValueError: another shape, with the remedy.
     """
     if logits.dim() != 2 or logits.shape[1] == 0:
         pooled = logits.dim() == 4 and tuple(logits.shape[2:]) == (1, 1)

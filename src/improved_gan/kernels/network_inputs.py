@@ -1,7 +1,7 @@
 """The inputs of a network, one or several, by position and by keyword, as one batch with rows.
 
-A conditional generator takes latents and labels. Whatever is done to the rows of a batch (put behind a reference, taken
-a block at a time) is done to all of its inputs alike.
+A conditional generator takes latents and labels. An operation on the rows of a batch (append it to a reference batch,
+take a block of rows) applies to all inputs alike.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,13 +16,13 @@ __all__ = ["NetworkInputs", "network_inputs"]
 
 @dataclass(frozen=True)
 class NetworkInputs:
-    """Tensors (N, ...) with one N, in the order and under the names by which a network takes them."""
+    """Tensors (N, ...) of the same N, in the order and under the names of the network's arguments."""
 
     positional: tuple[Tensor, ...]
     keywords: Mapping[str, Tensor]
 
     def call(self, network: Callable[..., Any]) -> Any:
-        """What the network makes of them."""
+        """The network's output for them."""
         return network(*self.positional, **self.keywords)
 
     def tensors(self) -> list[Tensor]:
@@ -34,20 +34,20 @@ class NetworkInputs:
         return len(self.tensors()[0])
 
     def of_rows(self, choose: Callable[[Tensor], Tensor]) -> "NetworkInputs":
-        """The same function of each input."""
+        """Apply one function to each input."""
         return NetworkInputs(
             tuple(choose(one) for one in self.positional), {name: choose(one) for name, one in self.keywords.items()}
         )
 
     def then(self, others: "NetworkInputs") -> "NetworkInputs":
-        """These rows and, after them, those of inputs of the same form."""
+        """These rows followed by those of other inputs with the same names and shapes."""
         return NetworkInputs(
             tuple(torch.cat(pair) for pair in zip(self.positional, others.positional, strict=True)),
             {name: torch.cat([one, others.keywords[name]]) for name, one in self.keywords.items()},
         )
 
     def block(self, first: int, num: int, fill: "NetworkInputs") -> "NetworkInputs":
-        """`num` rows from `first` on; what is missing at the end are rows of `fill`, from the start and over again."""
+        """`num` rows from `first` on; rows missing at the end are taken from `fill`, cyclically."""
         some = self.of_rows(lambda rows: rows[first : first + num])
         missing = num - len(some)
         if missing == 0:
@@ -60,7 +60,7 @@ class NetworkInputs:
         return [(name, one.shape[1:], one.dtype) for name, one in named]
 
     def describe(self, num: str | None = None) -> str:
-        """In words, for errors; with a letter in place of the number of rows.
+        """A description for error messages; `num` replaces the number of rows by a letter.
 
         >>> network_inputs(torch.zeros(5, 3, 4), {"y": torch.zeros(5).long()}).describe("N")
         '(N, 3, 4) of torch.float32, y=(N,) of torch.int64'
@@ -72,11 +72,11 @@ class NetworkInputs:
 def network_inputs(
     positional: Tensor | Sequence[Tensor] | Mapping[str, Tensor], keywords: Mapping[str, Tensor] | None = None
 ) -> NetworkInputs:
-    """One tensor, several by position, several by keyword; `keywords` are added to any of them.
+    """Inputs from one tensor, a sequence or a mapping; `keywords` are added to any of them.
 
     Raises:
-        TypeError: what is no tensor.
-        ValueError: no inputs, or numbers of rows that differ.
+        TypeError: an input is no tensor.
+        ValueError: there are no inputs, or their numbers of rows differ.
     """
     named: dict[str, Tensor] = {}
     ordered: tuple[Tensor, ...] = ()

@@ -1,12 +1,12 @@
-"""Normal noise at the price of two reads: the sum of two slices of a table of normal numbers, at random places.
+"""Gaussian noise for the price of two reads: the sum of two slices of a fixed table, at random offsets.
 
     e_i = T[a + i] + T[b + i],   T ~ N(0, 1/2), a uniform over the first half of the table, b over the second
 
-Within a draw the two slices never overlap, so its numbers are independent N(0, 1), as a fixed table allows. The same
-pair (a, b) comes back about once in 4e12 draws. Two draws whose slices overlap share half of their variance between
-numbers at different places; no number of a network meets the same neighbors twice. Drawing is 10 to 20 times as fast
-as `torch.randn`. All randomness comes from `kernels.random_source`, else PyTorch's own random state, so a resumed run
-draws the same.
+Within a draw the two slices never overlap, so its numbers are independent N(0, 1), as far as a fixed table allows. The
+same pair (a, b) returns about once in 4e12 draws. Two draws whose slices overlap share half of the variance of numbers
+at different positions, so no two noise tensors of a network coincide. Drawing is 10 to 20 times as fast as
+`torch.randn`. Randomness comes from `kernels.random_source` or PyTorch's own random state alone, so a resumed run draws
+the same.
 """
 
 from collections.abc import Sequence
@@ -21,11 +21,11 @@ from improved_gan.kernels.vmap_fallback import uses_reference_ops
 __all__ = ["LARGEST", "add_normal", "draw_slices"]
 
 _LENGTH = 2**22
-LARGEST = _LENGTH // 4  # numbers in a draw: leaves a million places for each slice
+LARGEST = _LENGTH // 4  # numbers in a draw: leaves a million offsets for each slice
 
 
 def add_normal(values: Tensor, std: float) -> Tensor:
-    """`values` + std e, e ~ N(0, 1) drawn anew; (N, ...) -> (N, ...), a new tensor of the same dtype."""
+    """`values` + std e, with e ~ N(0, 1); (N, ...) -> (N, ...), a new tensor of the same dtype."""
     elsewhere = values.device.type != "cpu" or uses_reference_ops()
     if elsewhere or values.dtype not in (torch.float32, torch.bfloat16) or values.numel() > LARGEST:
         return torch.add(values, _drawn_like(values), alpha=std)
@@ -37,14 +37,14 @@ def add_normal(values: Tensor, std: float) -> Tensor:
 def draw_slices(
     counts: Sequence[int], dtype: torch.dtype, device: torch.device | str = "cpu"
 ) -> list[tuple[Tensor, Tensor]]:
-    """For each count two slices (count,) whose sum is N(0, 1) noise: of the table on a CPU, else drawn."""
+    """For each count two slices (count,) whose sum is N(0, 1) noise: from the table on a CPU, else drawn."""
     if torch.device(device).type != "cpu" or max(counts) > LARGEST:
         own = source(device)
         drawn = (torch.randn(2, n, generator=own, dtype=dtype, device=device).mul_(0.5**0.5) for n in counts)
         return [(pair[0], pair[1]) for pair in drawn]
     table, half = _table(dtype), _LENGTH // 2
-    places = torch.randint(2**62, (2 * len(counts),), generator=source()).tolist()
-    pairs = zip(counts, places[::2], places[1::2], strict=True)
+    offsets = torch.randint(2**62, (2 * len(counts),), generator=source()).tolist()
+    pairs = zip(counts, offsets[::2], offsets[1::2], strict=True)
     return [
         (table.narrow(0, a % (half - count), count), table.narrow(0, half + b % (half - count), count))
         for count, a, b in pairs

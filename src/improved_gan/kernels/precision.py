@@ -1,7 +1,7 @@
-"""In what precision sums are taken: that of the numbers, but float32 at least.
+"""The precision of sums: that of the numbers, but at least float32.
 
-A sum of half precision stops growing where a term falls below half a step of the sum (1 + 0.0001 is 1 in float16), and
-a float64 that is rounded to float32 on its way loses what its owner asked for.
+A sum in half precision stops growing once its terms are below half of its spacing (1 + 0.0001 is 1 in float16), and
+float64 input must not be rounded to float32 on its way.
 """
 
 import torch
@@ -20,7 +20,7 @@ def at_least_float32(dtype: torch.dtype) -> torch.dtype:
 
 
 def precise(values: Tensor) -> Tensor:
-    """`values` in float32, or in float64 where they are that; any shape, the same tensor where nothing is to do.
+    """`values` in float32, or in float64 if they are float64; any shape, the same tensor if nothing changes.
 
     >>> precise(torch.ones(1, dtype=torch.float16)).dtype
     torch.float32

@@ -1,8 +1,8 @@
-"""Where random numbers come from: PyTorch's default generators, or generators of the caller's own.
+"""The source of random numbers: PyTorch's default generators, or generators of the caller's own.
 
-The default generators belong to the whole process: two trainings in two threads would draw from one stream, and each
-get other numbers than it gets alone. So a training that promises numbers of its own enters `own_random_numbers`; what
-draws inside asks `source` for the generator to draw from. Other threads see nothing of it, and it nothing of them.
+The default generators are global: two trainings in two threads would draw from one stream, and each would get other
+numbers than alone. So a training that must be reproducible beside others enters `own_random_numbers`, and all code
+inside that draws asks `source` for the generator. The setting is per thread.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -18,8 +18,8 @@ from torch.overrides import TorchFunctionMode
 __all__ = [
     "get_random_state",
     "in_place_of_default",
+    "own_generator_by_default",
     "own_random_numbers",
-    "own_where_none_is_named",
     "seed_random_numbers",
     "set_random_state",
     "source",
@@ -27,7 +27,7 @@ __all__ = [
 
 _Kinds = dict[str, torch.Generator]  # by type of device
 _OWN: ContextVar[_Kinds | None] = ContextVar("generators of the caller's own", default=None)
-_DEFAULT_IS_LENT = Lock()
+_DEFAULT_LOCK = Lock()
 
 
 def source(device: torch.device | str = "cpu") -> torch.Generator | None:
@@ -44,7 +44,7 @@ def source(device: torch.device | str = "cpu") -> torch.Generator | None:
 def own_random_numbers(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
     """While entered this thread draws from generators of its own, on the CPU and on `device`.
 
-    They give what the default generators would give after `torch.manual_seed(seed)`; those stay as they are.
+    They give the numbers of the default generators after `torch.manual_seed(seed)`; the default ones are not touched.
 
     >>> def draw():
     ...     with own_random_numbers(0):
@@ -61,7 +61,7 @@ def own_random_numbers(seed: int, device: torch.device | str = "cpu") -> Iterato
 
 
 def get_random_state(device: torch.device | str = "cpu") -> Tensor:
-    """The state, uint8 on the CPU, of the generator that is drawn from on this device."""
+    """The state, uint8 on the CPU, of the generator in use on this device."""
     return (source(device) or _default(device)).get_state()
 
 
@@ -71,7 +71,7 @@ def set_random_state(state: Tensor, device: torch.device | str = "cpu") -> None:
 
 
 def seed_random_numbers(seed: int) -> None:
-    """Begin anew: the generators of the caller's own on all their devices, else the default ones."""
+    """Seed the caller's own generators on all their devices, or the default ones where there are none."""
     own = _OWN.get()
     if own is None:
         torch.manual_seed(seed)
@@ -82,17 +82,17 @@ def seed_random_numbers(seed: int) -> None:
 
 @contextmanager
 def in_place_of_default(device: torch.device | str) -> Iterator[None]:
-    """For the few operations that name no generator: while entered the default one draws what the own one would.
+    """For operations without a generator argument: while entered the default generator has the state of the own one.
 
-    One thread at a time. Another thread that draws from the default generator of this device meanwhile takes numbers
-    away from the caller; so enter it for one operation, and only where `source` cannot be named.
+    One thread at a time. If another thread draws from the default generator of this device meanwhile, the caller's
+    stream changes; so enter it for one operation only, and only where `source` cannot be passed.
     """
     own = source(device)
     if own is None:
         yield
         return
     default = _default(device)
-    with _DEFAULT_IS_LENT:
+    with _DEFAULT_LOCK:
         before = default.get_state()
         default.set_state(own.get_state())
         try:
@@ -102,11 +102,11 @@ def in_place_of_default(device: torch.device | str) -> Iterator[None]:
             default.set_state(before)
 
 
-class own_where_none_is_named(TorchFunctionMode):  # noqa: N801  # a context, as `torch.no_grad`
-    """While entered operations on the CPU that name no generator draw from the own one, in this thread alone.
+class own_generator_by_default(TorchFunctionMode):  # noqa: N801  # a context, as `torch.no_grad`
+    """While entered CPU operations called without a generator draw from the own one, in this thread alone.
 
-    It looks at every operation, which is too slow for training, and right for making networks: their first weights are
-    drawn deep in PyTorch's layers. Operations that take no generator, as dropout, are not reached.
+    It intercepts every operation: too slow for training, suited to building networks, whose initial weights are drawn
+    inside PyTorch's layers. Operations without a generator argument, such as dropout, are not reached.
     """
 
     def __torch_function__(
@@ -116,14 +116,14 @@ class own_where_none_is_named(TorchFunctionMode):  # noqa: N801  # a context, as
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Run the operation, with the own generator where it is one of chance."""
+        """Run the operation, with the own generator if it is a random one."""
         named = dict(kwargs or {})
-        if getattr(func, "__name__", "") in _OF_CHANCE and named.get("generator") is None:
+        if getattr(func, "__name__", "") in _RANDOM_FUNCTIONS and named.get("generator") is None:
             named["generator"] = source()
         return func(*args, **named)
 
 
-_OF_CHANCE = {
+_RANDOM_FUNCTIONS = {
     *("rand", "randn", "randint", "randperm", "bernoulli", "normal", "multinomial"),
     *("uniform_", "normal_", "random_", "bernoulli_", "exponential_", "trunc_normal_"),
     *("kaiming_uniform_", "kaiming_normal_", "xavier_uniform_", "xavier_normal_", "orthogonal_", "sparse_"),

@@ -1,7 +1,7 @@
-"""Whether a forward pass is one that is run again for the gradient (`torch.utils.checkpoint`).
+"""Whether a forward pass is a recomputation for the gradient (`torch.utils.checkpoint`).
 
-Such a pass comes out of the backward pass, long after whatever was set around the first one has been taken back. What
-it is run for are the gradients; running statistics have seen its batch already.
+A recomputation starts within the backward pass, when context managers around the first pass have been left. Only its
+gradients are needed; running statistics must not be updated a second time.
 """
 
 import torch
@@ -10,7 +10,7 @@ __all__ = ["in_backward"]
 
 
 def in_backward() -> bool:
-    """Whether this thread is within a backward pass; never while a graph is compiled, where no pass is repeated.
+    """Whether this thread is within a backward pass; False in compiled code, which repeats no pass.
 
     >>> in_backward()
     False

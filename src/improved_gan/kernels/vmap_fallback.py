@@ -1,7 +1,7 @@
-"""Whether PyTorch's own operations must do, because they alone can be mapped over models by `torch.func.vmap`.
+"""Whether to use PyTorch operations only, since `torch.func.vmap` cannot map our own kernels over models.
 
-Kernels of our own read memory, and checks of values read numbers: neither can be done inside a mapped function, whose
-tensors stand for those of several models at once.
+The kernels read memory by address, and checks of values read numbers: neither is possible inside a vmapped function,
+whose tensors stand for those of several models at once.
 """
 
 from collections.abc import Iterator
@@ -12,24 +12,24 @@ import torch
 
 __all__ = ["use_reference_ops", "uses_reference_ops"]
 
-_PLAIN = ContextVar("use_reference_ops", default=False)
+_ACTIVE = ContextVar("use_reference_ops", default=False)
 
 
 def uses_reference_ops() -> bool:
-    """Whether the caller runs within `use_reference_ops`; never in compiled code, which cannot look."""
-    return not torch.compiler.is_compiling() and _PLAIN.get()
+    """Whether the caller runs within `use_reference_ops`; False in compiled code, which cannot read it."""
+    return not torch.compiler.is_compiling() and _ACTIVE.get()
 
 
 @contextmanager
 def use_reference_ops() -> Iterator[None]:
-    """While entered techniques and networks take PyTorch's own operations throughout.
+    """While entered techniques and networks use PyTorch operations only.
 
     >>> with use_reference_ops():
     ...     uses_reference_ops()
     True
     """
-    token = _PLAIN.set(True)
+    token = _ACTIVE.set(True)
     try:
         yield
     finally:
-        _PLAIN.reset(token)
+        _ACTIVE.reset(token)

@@ -1,4 +1,4 @@
-"""How a recipe deforms images that the classes are learnt from, see `label_spreading.random_elastic_affine`."""
+"""How a recipe deforms images that the classes are learned from, see `label_spreading.random_elastic_affine`."""
 
 import math
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from improved_gan.label_spreading.random_elastic_affine import (
 
 __all__ = ["Augmentation"]
 
-_MOST = 60_000  # images that positions are learnt from, evenly spaced,
+_MOST = 60_000  # images that positions are learned from, evenly spaced,
 _NUMBERS = 2**27  # and the most pixels of all of them
 _MAGNITUDES = ("rotation", "scale", "shear", "translate", "elastic_std")
 
@@ -26,7 +26,7 @@ class Augmentation:
     Args:
         rotation, stretch, slant, shift, bend: see `label_spreading.RandomElasticAffine`; radians, shares, pixels.
         learn_positions: find out from the training images where the pixels lie, so that nothing depends on their
-            order; otherwise they lie in rows and columns. Learnt axes may be turned, and so are slant and stretch.
+            order; otherwise they lie in rows and columns. Learned axes may be turned, and so are slant and stretch.
         num_neighbors: see `label_spreading.estimate_pixel_layout`.
 
     Raises:
@@ -56,7 +56,7 @@ class Augmentation:
         """(H * W, 2) where the pixels of such images lie; no label is read.
 
         Raises:
-            DataError: they cannot be learnt from them.
+            DataError: they cannot be learned from them.
         """
         if not self.learn_positions:
             return grid_positions(*data.images.shape[2:])
@@ -67,4 +67,4 @@ class Augmentation:
         try:
             return estimate_pixel_layout(gray, num_neighbors=self.num_neighbors)
         except ValueError as error:
-            raise DataError(f"where the pixels lie cannot be learnt from these images: {error}") from error
+            raise DataError(f"where the pixels lie cannot be learned from these images: {error}") from error

@@ -25,19 +25,19 @@ def principal_components(inputs: Tensor, num: int) -> Tensor:
     """
     mean = sum((some.double().sum(0) for some in parts_of(inputs)), torch.zeros(())) / len(inputs)
 
-    def centerd(some: Tensor) -> Tensor:
+    def centered(some: Tensor) -> Tensor:
         return some.float() - mean.float()
 
     if mean.numel() > _MOST:  # a covariance too large to hold: the directions of some examples do
-        some = centerd(inputs[:: -(-len(inputs) // _MOST)].flatten(1))
+        some = centered(inputs[:: -(-len(inputs) // _MOST)].flatten(1))
         variances, weights = (found.flip(-1)[..., :num] for found in torch.linalg.eigh((some @ some.T).double()))
         kept = variances > 1e-6 * variances[0]  # float32 products
         directions = some.T @ (weights[:, kept] / variances[kept].sqrt()).float()
     else:
-        products = (centerd(some).T @ centerd(some) for some in parts_of(inputs))
+        products = (centered(some).T @ centered(some) for some in parts_of(inputs))
         covariance = sum((product.double() for product in products), torch.zeros(()))
         directions = torch.linalg.eigh(covariance).eigenvectors.flip(1)[:, :num].float()
-    return torch.cat([centerd(some) @ directions for some in parts_of(inputs)])
+    return torch.cat([centered(some) @ directions for some in parts_of(inputs)])
 
 
 @torch.no_grad()

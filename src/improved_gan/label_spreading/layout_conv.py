@@ -1,12 +1,12 @@
-"""A small convolutional discriminator for pixels in any order: each is put where it was learnt to lie.
+"""A small convolutional discriminator for pixels in any order: each is put where it was learned to lie.
 
 D: pixels onto a grid - 5x5 of 32, stride 2 - 3x3 of 64, stride 2 - 3x3 of 64 without padding - dense 128 = f(x) -
-K logits. Leaky ReLU of slope 0.1; weight norm whose scale is learnt in the last layer only, which starts with
+K logits. Leaky ReLU of slope 0.1; weight norm whose scale is learned in the last layer only, which starts with
 deviation 0.1; Gaussian noise of deviation 0.1 on the grid and before both dense layers.
 
 Near pixels vary together, whatever their order, so where they lie can be read off the training images
 (`label_spreading.estimate_pixel_layout`); shuffle the pixels of all images, and the grid stays as it is. So, with positions that
-were learnt, this is permutation-invariant as the dense networks are, and knows as much of space as a convolution does.
+were learned, this is permutation-invariant as the dense networks are, and knows as much of space as a convolution does.
 Until it is told any, pixels lie in rows and columns, and it is a convolutional network as others are.
 
 Source: layout: Le Roux et al., 2007, "Learning the 2-D topology of images"; convolutions on it: none.
@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from improved_gan.label_spreading.scattered_interpolation import interpolation_table
-from improved_gan.networks.convolutional import OUTPUT_DEVIATION, started
+from improved_gan.networks.convolutional import OUTPUT_STD, weight_normed
 from improved_gan.networks.interface import Discriminator, DiscriminatorOutput
 from improved_gan.techniques import GaussianNoise, data_dependent_init_
 
@@ -60,7 +60,7 @@ class PixelLayout(nn.Module):
         self.register_buffer("weights", (torch.arange(_FEWEST) == 0).float()[:, None].repeat(1, height * width))
 
     def set_pixel_layout_(self, positions: Tensor) -> None:
-        """Say where the pixels lie; the grid is centerd on them, and as wide as to hold all but a few.
+        """Say where the pixels lie; the grid is centered on them, and as wide as to hold all but a few.
 
         Both axes may change their roles if that fits better. Cells far from all pixels are 0; a pixel outside the grid,
         or among many that crowd in one place, is not seen.
@@ -161,14 +161,14 @@ class LayoutConvDiscriminator(Discriminator):
         self.noise = GaussianNoise(input_noise)
         self.convolutions = nn.ModuleList(
             [
-                started(nn.Conv2d(channels, first, 5, stride=2, padding=2), learn_scale=False),
-                started(nn.Conv2d(first, second, 3, stride=2, padding=1), learn_scale=False),
-                started(nn.Conv2d(second, third, 3), learn_scale=False),
+                weight_normed(nn.Conv2d(channels, first, 5, stride=2, padding=2), learn_scale=False),
+                weight_normed(nn.Conv2d(first, second, 3, stride=2, padding=1), learn_scale=False),
+                weight_normed(nn.Conv2d(second, third, 3), learn_scale=False),
             ]
         )
-        self.dense = started(nn.Linear(third * math.prod(left), num_features), learn_scale=False)
+        self.dense = weight_normed(nn.Linear(third * math.prod(left), num_features), learn_scale=False)
         self.hidden_noise = GaussianNoise(hidden_noise)
-        self.output = started(nn.Linear(num_features, num_classes), learn_scale=True)
+        self.output = weight_normed(nn.Linear(num_features, num_classes), learn_scale=True)
 
     def forward(self, images: Tensor) -> DiscriminatorOutput:
         """Judge the images."""
@@ -189,7 +189,7 @@ class LayoutConvDiscriminator(Discriminator):
 
     def init_from_data_(self, images: Tensor) -> None:
         """Scales and biases from one batch of real images: deviation 1, in the last layer 0.1 (as released)."""
-        data_dependent_init_(self, images, std={"output": OUTPUT_DEVIATION})
+        data_dependent_init_(self, images, std={"output": OUTPUT_STD})
 
 
 def _fitted(places: Tensor, size: tuple[int, int]) -> Tensor:

@@ -55,8 +55,8 @@ def isomap_embedding(paths: Tensor, closest: Tensor, correlations: Tensor) -> Te
 def _scaled(paths: Tensor, closest: Tensor) -> Tensor:
     """(A, 2) classical scaling of the paths' lengths; the closest pairs are 1 apart, in the median."""
     squares = paths.square()
-    centerd = squares - squares.mean(0) - squares.mean(1, keepdim=True) + squares.mean()
-    values, vectors = torch.linalg.eigh(-0.5 * centerd)
+    centered = squares - squares.mean(0) - squares.mean(1, keepdim=True) + squares.mean()
+    values, vectors = torch.linalg.eigh(-0.5 * centered)
     places = vectors[:, [-2, -1]] * values[[-2, -1]].clamp_min(0).sqrt()
     places = places * torch.where(places.pow(3).sum(0) < 0, -1.0, 1.0)  # one mirror image, whatever the pixels' order
     return places / torch.cdist(places, places)[closest].median().clamp_min(1e-12)  # type: ignore[no-any-return]

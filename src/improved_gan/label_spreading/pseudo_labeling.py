@@ -3,7 +3,7 @@
 In the first round neighbors are near in the images, in pixels or when these may move a little; in later ones in hidden
 layers of the discriminator, whose neighbors agree better (Iscen et al., 2019, "Label propagation for deep
 semi-supervised learning", who renew guesses every epoch). PseudoLabels may rest in the second part of each round, so that
-what was learnt from them by heart is forgotten before the next are made.
+what was learned from them by heart is forgotten before the next are made.
 """
 
 from collections.abc import Sequence

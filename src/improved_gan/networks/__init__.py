@@ -1,4 +1,4 @@
-"""The networks of the paper's section 6, and one for pixels in any order."""
+"""The networks of the paper's section 6."""
 
 from improved_gan.networks.convolutional import ConvolutionalDiscriminator
 from improved_gan.networks.convolutional_generator import ConvolutionalGenerator, ReferenceGenerator

@@ -2,9 +2,9 @@
 
 D at 32x32: dropout 0.2 - three 3x3 convolutions of 96, the third with stride 2 - dropout 0.5 - three of 192, the third
 with stride 2 - dropout 0.5 - 3x3 of 192 without padding - two 1x1 of 192 - mean over space = f(x) - K logits. Leaky
-ReLU of slope 0.2; weight norm whose scale is learnt in the last layer only, which starts with deviation 0.1.
-With minibatch discrimination (paper, section 3.2): Gaussian noise 0.2 in place of the input dropout, and the layer
-stands between f(x) and the logits.
+ReLU of slope 0.2; weight norm whose scale is learned in the last layer only, whose pre-activations are initialized to
+standard deviation 0.1. With minibatch discrimination (paper, section 3.2): Gaussian noise of standard deviation 0.2 in
+place of the input dropout, and the minibatch layer between f(x) and the logits.
 
 Images are (N, C, H, W) in [0, 1] outside; inside they are [-1, 1]. SVHN has 64 and 128 channels.
 """
@@ -24,7 +24,7 @@ __all__ = ["ConvolutionalDiscriminator"]
 
 _Layer = TypeVar("_Layer", nn.Linear, nn.Conv2d)
 SLOPE = 0.2  # of the leaky ReLU
-OUTPUT_DEVIATION = 0.1  # of the last layer's pre-activations at the start, as released
+OUTPUT_STD = 0.1  # of the last layer's pre-activations after initialization, as released
 
 
 class ConvolutionalDiscriminator(Discriminator):
@@ -34,10 +34,10 @@ class ConvolutionalDiscriminator(Discriminator):
         image_shape: (C, H, W) of an image; H and W at least 3 after one halving (rounded up) for each width.
         num_classes: K; 1 is plain real or generated.
         widths: channels of each stage, which halves the image with its last convolution.
-        convolutions: how many each stage has, as in the paper 3; 1 is several times as fast, for small machines.
-        input_dropout: share of the input's numbers that are dropped.
+        convolutions: number per stage, 3 in the paper; 1 is several times as fast, for small machines.
+        input_dropout: fraction of the input's numbers that are dropped.
         hidden_dropout: the same after each stage.
-        input_noise: deviation of the noise on the input, in units of the inner range [-1, 1].
+        input_noise: standard deviation of the noise on the input, in units of the inner range [-1, 1].
         minibatch: builds the minibatch layer for A features; None for the feature-matching form.
 
     Raises:
@@ -45,8 +45,8 @@ class ConvolutionalDiscriminator(Discriminator):
 
     Shape: (N, C, H, W) -> logits (N, K), features (N, widths[-1]).
 
-    >>> judgment = ConvolutionalDiscriminator((3, 32, 32), 10, widths=(8, 16))(torch.zeros(2, 3, 32, 32))
-    >>> judgment.logits.shape, judgment.features.shape
+    >>> output = ConvolutionalDiscriminator((3, 32, 32), 10, widths=(8, 16))(torch.zeros(2, 3, 32, 32))
+    >>> output.logits.shape, output.features.shape
     (torch.Size([2, 10]), torch.Size([2, 16]))
     """
 
@@ -69,24 +69,25 @@ class ConvolutionalDiscriminator(Discriminator):
         self.minibatch = None if minibatch is None else minibatch(widths[-1])
         self.is_batch_independent = self.minibatch is None
         num_features = widths[-1] if self.minibatch is None else widths[-1] + self.minibatch.weight.shape[1]
-        self.output = started(nn.Linear(num_features, num_classes), learn_scale=True)
+        self.output = weight_normed(nn.Linear(num_features, num_classes), learn_scale=True)
 
     def forward(self, images: Tensor) -> DiscriminatorOutput:
-        """Judge the images; with a minibatch layer they are one batch."""
+        """Logits and features; a minibatch layer compares all images given."""
         return self.forward_each([images])[0]
 
     def forward_each(self, batches: Sequence[Tensor]) -> list[DiscriminatorOutput]:
-        """All convolutions in one pass; only the minibatch layer is told where the batches end."""
-        sizes = [batch.shape[0] for batch in batches]  # not len: a graph is to hold for any number
+        """All convolutions in one pass; only the minibatch layer uses the batch sizes."""
+        sizes = [batch.shape[0] for batch in batches]  # not len: an exported graph must hold for any number
         values = self.body(self.corruption(2 * torch.cat(list(batches)) - 1))
         features = values.mean((2, 3))
-        seen = features if self.minibatch is None else self.minibatch(features, sizes)
-        logits = self.output(seen)
+        # (N, A) features, with a minibatch layer (N, A + B): the logits use both, feature matching f(x) alone.
+        augmented = features if self.minibatch is None else self.minibatch(features, sizes)
+        logits = self.output(augmented)
         return [DiscriminatorOutput(*parts) for parts in zip(logits.split(sizes), features.split(sizes), strict=True)]
 
     def init_from_data_(self, images: Tensor) -> None:
-        """Scales and biases from one batch of real images: deviation 1, in the last layer 0.1 (as released)."""
-        data_dependent_init_(self, images, std={"output": OUTPUT_DEVIATION})
+        """Scales and biases from real images: pre-activations of standard deviation 1, in the last layer 0.1."""
+        data_dependent_init_(self, images, std={"output": OUTPUT_STD})
 
 
 class _LeakyConvolution(nn.Module):
@@ -94,7 +95,7 @@ class _LeakyConvolution(nn.Module):
 
     def __init__(self, before: int, after: int, *, size: int = 3, stride: int = 1, padding: int = 1) -> None:
         super().__init__()
-        self.convolution = started(nn.Conv2d(before, after, size, stride, padding), learn_scale=False)
+        self.convolution = weight_normed(nn.Conv2d(before, after, size, stride, padding), learn_scale=False)
 
     def forward(self, values: Tensor) -> Tensor:
         return F.leaky_relu(self.convolution(values), SLOPE)
@@ -113,9 +114,9 @@ def _layers(channels: int, widths: Sequence[int], convolutions: int, dropout: fl
     yield _LeakyConvolution(before, before, size=1, padding=0)
 
 
-def _dropout(share: float) -> nn.Module:
-    """Nothing at 0, where PyTorch's layer would draw a number for every pixel all the same."""
-    return Dropout(share) if share else nn.Identity()
+def _dropout(p: float) -> nn.Module:
+    """The identity at p = 0, where PyTorch's layer would still draw a number for every pixel."""
+    return Dropout(p) if p else nn.Identity()
 
 
 def _check_size(image_shape: Sequence[int], num_halvings: int) -> None:
@@ -127,8 +128,8 @@ def _check_size(image_shape: Sequence[int], num_halvings: int) -> None:
         )
 
 
-def started(layer: _Layer, *, learn_scale: bool) -> _Layer:
-    """As released: v ~ N(0, 0.05^2), g = 1, b = 0, before the data-dependent start sets g and b."""
+def weight_normed(layer: _Layer, *, learn_scale: bool) -> _Layer:
+    """Weight norm initialized as released: v ~ N(0, 0.05^2), g = 1, b = 0, until `init_from_data_` sets g and b."""
     nn.init.normal_(layer.weight, std=0.05)
     assert layer.bias is not None
     nn.init.zeros_(layer.bias)

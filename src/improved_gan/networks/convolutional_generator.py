@@ -2,10 +2,11 @@
 
 G at 32x32: z uniform in [0, 1]^100 - dense to 512x4x4 - 5x5 transposed convolutions of stride 2 to 256x8x8, 128x16x16
 and 3x32x32. Batch norm with a shift but no scale, then ReLU, before each of them: after the dense layer each of the
-8192 units is normalized by itself (over space too, what varies with z would drown in what varies with the place). The
-last layer has weight norm (scale learnt, start deviation 0.1) and tanh. Images come out in [0, 1] = (tanh + 1) / 2.
+8192 units has statistics of its own (shared over space, the variation with z would be small beside the variation with
+the position). The last layer has weight norm (learned scale, initial standard deviation 0.1) and tanh. Images are in
+[0, 1] = (tanh + 1) / 2.
 
-`ReferenceGenerator` puts virtual batch normalization (section 3.5) in place of the batch norm.
+`ReferenceGenerator` replaces batch norm by virtual batch normalization (section 3.5).
 """
 
 import math
@@ -32,11 +33,11 @@ class ConvolutionalGenerator(Generator):
     Args:
         image_shape: (C, H, W) of an image; H and W divisible by 2 for each width.
         latent_size: Z.
-        widths: channels at each scale, from the smallest; every one is followed by a doubling of the image.
-        output_deviation: of the last layer before tanh at the start; 0.1 as released (gray images), 1 for short runs.
+        widths: channels at each scale, from the smallest; each scale ends with a doubling of the image.
+        output_std: initial standard deviation before tanh; 0.1 as released (gray images), 1 for short runs.
 
     Raises:
-        ValueError: an image size that the doublings do not reach.
+        ValueError: an image size that is no multiple of 2^len(widths).
 
     Shape: (N, Z) -> (N, C, H, W).
 
@@ -51,10 +52,10 @@ class ConvolutionalGenerator(Generator):
         *,
         latent_size: int = 100,
         widths: Sequence[int] = (512, 256, 128),
-        output_deviation: float = 0.1,
+        output_std: float = 0.1,
     ) -> None:
         super().__init__()
-        self.output_deviation = output_deviation
+        self.output_std = output_std
         self.latent_size, self.first = latent_size, (widths[0], *smallest(image_shape, len(widths)))
         units = math.prod(self.first)
         self.dense = nn.Linear(latent_size, units, bias=False)
@@ -67,12 +68,12 @@ class ConvolutionalGenerator(Generator):
     def draw_latents(self, num: int, *, source: torch.Generator | None = None) -> Tensor:
         """(num, Z) uniform in [0, 1], on the generator's device."""
         device = self.dense.weight.device
-        if source is not None:  # a source of its own lives on the CPU, so that every device draws the same latents
+        if source is not None:  # an explicit source is on the CPU, so that every device draws the same latents
             return torch.rand(num, self.latent_size, generator=source).to(device)
         return torch.rand(num, self.latent_size, generator=random_source(device), device=device)
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Make one image a latent vector."""
+        """One image per latent vector."""
         values = self.dense_norm(self.dense(latents)).reshape(-1, *self.first)
         for layer, norm in zip(self.upsamplings, self.norms, strict=True):
             values = norm(layer(F.relu(values)))
@@ -80,18 +81,18 @@ class ConvolutionalGenerator(Generator):
 
     def init_from_data_(self, num: int) -> None:
         """Scale and bias of the last layer from `num` latents."""
-        data_dependent_init_(self, self.draw_latents(num), std=self.output_deviation)
+        data_dependent_init_(self, self.draw_latents(num), std=self.output_std)
 
 
 class ReferenceGenerator(Generator):
     """A generator whose batch norm is replaced by virtual batch normalization with a fixed reference of latents.
 
-    While training each pass takes the reference along, with gradient. In evaluation its statistics are kept, so an
-    image depends on its latent vector alone.
+    In training each forward pass includes the reference batch, with gradient. In evaluation its statistics are cached,
+    so an image depends on its latent vector alone.
 
     Args:
         build: makes a generator with BatchNorm layers.
-        num_reference: size of the reference batch, drawn once, here.
+        num_reference: size of the reference batch, drawn once, at construction.
 
     Shape: (N, Z) -> (N, C, H, W).
 
@@ -113,18 +114,18 @@ class ReferenceGenerator(Generator):
         return self._inner.draw_latents(num, source=source)
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Make one image a latent vector."""
+        """One image per latent vector."""
         images: Tensor = self.body(latents)
         return images
 
     def init_from_data_(self, num: int) -> None:
-        """The reference takes the place of a batch: `num` is not needed. Every layer but the last is as it was."""
+        """The reference batch is the data, so `num` is unused; only the last layer changes."""
         inner = self._inner
         if isinstance(inner, ConvolutionalGenerator):
-            data_dependent_init_(self.body, self.body.reference, std=inner.output_deviation)
+            data_dependent_init_(self.body, self.body.reference, std=inner.output_std)
 
     def train(self, mode: bool = True) -> Self:
-        """Evaluation begins with fresh reference statistics: optimizers may not mark what they change."""
+        """Evaluation recomputes the reference statistics: optimizers do not reliably mark what they change."""
         super().train(mode)
         if not mode:
             self.body.refresh()
@@ -137,21 +138,21 @@ class ReferenceGenerator(Generator):
         return inner
 
 
-def upsampling(before: int, after: int, *, bias: bool, deviation: float = 0.05) -> nn.ConvTranspose2d:
+def upsampling(before: int, after: int, *, bias: bool, std: float = 0.05) -> nn.ConvTranspose2d:
     """A 5x5 transposed convolution of stride 2 that doubles the image exactly; weights ~ N(0, deviation^2).
 
     >>> upsampling(4, 2, bias=True)(torch.zeros(1, 4, 7, 7)).shape
     torch.Size([1, 2, 14, 14])
     """
     layer = nn.ConvTranspose2d(before, after, 5, stride=2, padding=2, output_padding=1, bias=bias)
-    nn.init.normal_(layer.weight, std=deviation)
+    nn.init.normal_(layer.weight, std=std)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
     return layer
 
 
 def from_tanh(values: Tensor) -> Tensor:
-    """Tanh of the last layer's values, brought to [0, 1]; in float32, as autocast would round it coarsely."""
+    """Tanh, scaled to [0, 1]; in float32, since bfloat16 under autocast would round it coarsely."""
     return 0.5 * (torch.tanh(values.to(torch.promote_types(values.dtype, torch.float32))) + 1)
 
 
@@ -159,7 +160,7 @@ def smallest(image_shape: Sequence[int], num_doublings: int) -> tuple[int, int]:
     """(H, W) of the first feature map.
 
     Raises:
-        ValueError: the image is no multiple of what the doublings make.
+        ValueError: height or width is no multiple of 2^num_doublings.
     """
     factor = 2**num_doublings
     if any(side % factor or side < factor for side in image_shape[1:]):

@@ -1,7 +1,7 @@
 """The fully connected pair of the MNIST experiment (paper, section 6.1; settings of the released script).
 
-D: x - 1000 - 500 - 250 - 250 - 250 - K, ReLU, weight norm (scale learnt in the last layer only), Gaussian noise of
-deviation 0.3 on the input and 0.5 before each further layer; f(x) is the last hidden layer before its noise.
+D: x - 1000 - 500 - 250 - 250 - 250 - K, ReLU, weight norm (scale learned in the last layer only), Gaussian noise of
+standard deviation 0.3 on the input and 0.5 before each further layer; f(x) is the last hidden layer before its noise.
 G: z uniform in [0, 1]^100 - 500 - 500 - x, softplus, batch norm without scale, sigmoid output with weight norm.
 """
 
@@ -16,23 +16,28 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from improved_gan.distributed import world_size
-from improved_gan.kernels.fused_mlp_discriminator import Layer, NormalizedWeight, noisy_stack, normalized_weights
-from improved_gan.kernels.fused_mlp_generator import CastWeights, cast_weights, softplus_stack
+from improved_gan.kernels.fused_mlp_discriminator import (
+    Layer,
+    NormalizedWeight,
+    fused_mlp_discriminator,
+    normalized_weights,
+)
+from improved_gan.kernels.fused_mlp_generator import CastWeights, cast_weights, fused_mlp_generator
 from improved_gan.kernels.random_source import source as random_source
 from improved_gan.networks.dense_layers import (
     BATCH_NORM_EPSILON,
     SoftplusBlock,
     batch_norm_layer_of,
-    is_hand_written,
     layer_of,
-    normalized,
+    uses_fused_kernel,
+    weight_normed,
 )
 from improved_gan.networks.interface import Discriminator, DiscriminatorOutput, Generator
 from improved_gan.techniques import GaussianNoise, weight_norm
 
 __all__ = ["DenseDiscriminator", "DenseGenerator"]
 
-_NOTHING_KEPT: dict[str, Any] = {"_weights_are_fixed": False, "_kept_weights": None}  # as copies begin
+_EMPTY_CACHE: dict[str, Any] = {"_caches_weights": False, "_cached_weights": None}  # of a copied or unpickled network
 
 
 class DenseDiscriminator(Discriminator):
@@ -42,13 +47,13 @@ class DenseDiscriminator(Discriminator):
         image_shape: (C, H, W) of an image.
         num_classes: K.
         hidden: widths of the hidden layers.
-        input_noise: deviation of the noise on the input, in units of the pixel range [0, 1].
-        hidden_noise: deviation of the noise before each further layer.
+        input_noise: standard deviation of the noise on the input, in units of the pixel range [0, 1].
+        hidden_noise: standard deviation of the noise before each further layer.
 
     Shape: (N, C, H, W) -> logits (N, K), features (N, hidden[-1]).
 
-    >>> judgment = DenseDiscriminator((1, 28, 28), 10)(torch.zeros(2, 1, 28, 28))
-    >>> judgment.logits.shape, judgment.features.shape
+    >>> output = DenseDiscriminator((1, 28, 28), 10)(torch.zeros(2, 1, 28, 28))
+    >>> output.logits.shape, output.features.shape
     (torch.Size([2, 10]), torch.Size([2, 250]))
     """
 
@@ -66,24 +71,24 @@ class DenseDiscriminator(Discriminator):
         noises = (input_noise, *[hidden_noise] * len(hidden))
         self.noises = nn.ModuleList(GaussianNoise(std) for std in noises)
         self.hidden = nn.ModuleList(
-            normalized(nn.Linear(before, after), learn_scale=False) for before, after in pairwise(widths)
+            weight_normed(nn.Linear(before, after), learn_scale=False) for before, after in pairwise(widths)
         )
-        self.output = normalized(nn.Linear(widths[-1], num_classes), learn_scale=True)
-        self._weights_are_fixed = self._only_steps_move = False
-        self._kept_weights: list[NormalizedWeight] | None = None
-        self.register_load_state_dict_post_hook(_forget_weights)  # type: ignore[no-untyped-call]
+        self.output = weight_normed(nn.Linear(widths[-1], num_classes), learn_scale=True)
+        self._caches_weights = self._caches_across_steps = False
+        self._cached_weights: list[NormalizedWeight] | None = None
+        self.register_load_state_dict_post_hook(_invalidate_weight_cache)  # type: ignore[no-untyped-call]
 
     def forward(self, images: Tensor) -> DiscriminatorOutput:
-        """Judge the images."""
+        """Logits and features, by the fused kernel where it can run."""
         values = images.flatten(1)
-        if self._runs_by_hand(values):
-            return self._judge_by_hand(values)
+        if self._uses_fused_kernel(values):
+            return self._fused_forward(values)
         layers = self.hidden_layers(images)
         values = layers[-1] if layers else values
         return DiscriminatorOutput(self.output(self.noises[-1](values)), values)
 
     def hidden_layers(self, images: Tensor) -> list[Tensor]:
-        """What each hidden layer makes of images, (N, A), the first layer first; the last is f(x)."""
+        """The activations (N, A) of each hidden layer, the first layer first; the last is f(x)."""
         values, layers = images.flatten(1), []
         for noise, layer in zip(self.noises[:-1], self.hidden, strict=True):
             values = F.relu(layer(noise(values)))
@@ -93,11 +98,11 @@ class DenseDiscriminator(Discriminator):
     def forward_real_and_generated(
         self, constants: Tensor, make_images: Callable[[], Tensor]
     ) -> tuple[DiscriminatorOutput, DiscriminatorOutput]:
-        """Judge images without a graph, then those that are made now: in one pass where it is written by hand."""
-        if not (self._is_called_as_it_is() and self._runs_by_hand(constants)):
+        """Outputs for constant images, without gradient, and for `make_images()`: in one pass of the fused kernel."""
+        if not (self._has_plain_forward() and self._uses_fused_kernel(constants)):
             return super().forward_real_and_generated(constants, make_images)
         num = len(constants)
-        logits, features = self._judge_by_hand(torch.cat([constants, make_images()]).flatten(1), num_constant=num)
+        logits, features = self._fused_forward(torch.cat([constants, make_images()]).flatten(1), num_constant=num)
         return DiscriminatorOutput(logits[:num].detach(), features[:num].detach()), DiscriminatorOutput(
             logits[num:], features[num:]
         )
@@ -106,56 +111,56 @@ class DenseDiscriminator(Discriminator):
     def cache_weights(self) -> Iterator[None]:
         """While entered no parameter may change: each normalized weight is computed once."""
         with super().cache_weights():
-            self._weights_are_fixed = True
+            self._caches_weights = True
             try:
                 yield
             finally:
-                self._weights_are_fixed = False
-                if not self._only_steps_move:
+                self._caches_weights = False
+                if not self._caches_across_steps:
                     self.invalidate_weight_cache()
 
     @contextmanager
     def cache_weights_across_steps(self) -> Iterator[None]:
-        """While entered normalized weights are kept from the generator's turn into the next step."""
-        self._only_steps_move = True
+        """While entered normalized weights are cached from the generator's update into the next step."""
+        self._caches_across_steps = True
         try:
             yield
         finally:
-            self._only_steps_move = False
+            self._caches_across_steps = False
             self.invalidate_weight_cache()
 
     def invalidate_weight_cache(self) -> None:
         """The parameters have changed."""
-        self._kept_weights = None
+        self._cached_weights = None
 
-    def _runs_by_hand(self, values: Tensor) -> bool:
+    def _uses_fused_kernel(self, values: Tensor) -> bool:
         own = type(self).hidden_layers is DenseDiscriminator.hidden_layers and len(self.hidden) > 0
-        return self.training and own and is_hand_written(values, self.output)
+        return self.training and own and uses_fused_kernel(values, self.output)
 
-    def _is_called_as_it_is(self) -> bool:
-        """Whether calling the network comes to this class's `forward` alone: no subclass's, no hooks around it."""
+    def _has_plain_forward(self) -> bool:
+        """Whether calling the network runs this class's `forward` alone: no override, no hooks."""
         own = type(self).forward is DenseDiscriminator.forward and "forward" not in vars(self)
         hooks = self._forward_hooks, self._forward_pre_hooks, self._backward_hooks, self._backward_pre_hooks
         return own and not any(hooks)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        self.invalidate_weight_cache()  # moved to another device or dtype
+        self.invalidate_weight_cache()  # to another device or dtype
         return super()._apply(fn, recurse)  # type: ignore[no-untyped-call, no-any-return]
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()  # type: ignore[no-untyped-call]
-        return state | _NOTHING_KEPT | {"_only_steps_move": False}
+        return state | _EMPTY_CACHE | {"_caches_across_steps": False}
 
-    def _judge_by_hand(self, values: Tensor, *, num_constant: int = 0) -> DiscriminatorOutput:
+    def _fused_forward(self, values: Tensor, *, num_constant: int = 0) -> DiscriminatorOutput:
         layers = [layer_of(linear) for linear in (*self.hidden, self.output)]
-        deviations = [noise.std for noise in self.noises if isinstance(noise, GaussianNoise)]
-        return DiscriminatorOutput(*noisy_stack(values, layers, deviations, self._weights(layers), num_constant))
+        stds = [noise.std for noise in self.noises if isinstance(noise, GaussianNoise)]
+        return DiscriminatorOutput(*fused_mlp_discriminator(values, layers, stds, self._weights(layers), num_constant))
 
     def _weights(self, layers: list[Layer]) -> list[NormalizedWeight]:
-        """For the hand-written pass; optimizers do not reliably mark what they change, so kept only on request."""
-        weights = self._kept_weights or normalized_weights(layers)
-        if self._weights_are_fixed:
-            self._kept_weights = weights
+        """For the fused kernel; optimizers do not reliably mark what they change, so cached only on request."""
+        weights = self._cached_weights or normalized_weights(layers)
+        if self._caches_weights:
+            self._cached_weights = weights
         return weights
 
 
@@ -185,26 +190,26 @@ class DenseGenerator(Generator):
         nn.init.xavier_uniform_(output.weight)
         nn.init.zeros_(output.bias)
         self.output = weight_norm(output, scale=1.0)
-        self._weights_are_fixed = False
-        self._kept_weights: CastWeights | None = None
+        self._caches_weights = False
+        self._cached_weights: CastWeights | None = None
 
     def draw_latents(self, num: int, *, source: torch.Generator | None = None) -> Tensor:
         """(num, Z) uniform in [0, 1], on the generator's device."""
         device = self.output.bias.device
-        if source is not None:  # a source of its own lives on the CPU, so that every device draws the same latents
+        if source is not None:  # an explicit source is on the CPU, so that every device draws the same latents
             return torch.rand(num, self.latent_size, generator=source).to(device)
         return torch.rand(num, self.latent_size, generator=random_source(device), device=device)
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Make one image a latent vector."""
+        """One image per latent vector, by the fused kernel where it can run."""
         values = latents
-        alone = world_size() == 1  # over ranks the statistics are of all rows
-        if self.training and alone and is_hand_written(values, self.output):
+        # Over several ranks batch norm needs the statistics of all rows, which the kernel does not have.
+        if self.training and world_size() == 1 and uses_fused_kernel(values, self.output):
             hidden, output = [batch_norm_layer_of(block) for block in self.hidden], layer_of(self.output)
-            weights = self._kept_weights or cast_weights(hidden, output)
-            if self._weights_are_fixed:
-                self._kept_weights = weights
-            pixels = softplus_stack(values, hidden, output, eps=BATCH_NORM_EPSILON, weights=weights)
+            weights = self._cached_weights or cast_weights(hidden, output)
+            if self._caches_weights:
+                self._cached_weights = weights
+            pixels = fused_mlp_generator(values, hidden, output, eps=BATCH_NORM_EPSILON, weights=weights)
             return pixels.reshape(-1, *self.image_shape)
         for block in self.hidden:
             values = block(values)
@@ -215,17 +220,17 @@ class DenseGenerator(Generator):
 
     @contextmanager
     def cache_weights(self) -> Iterator[None]:
-        """While entered no parameter may change: the hand-written pass casts each weight once."""
-        self._weights_are_fixed = True
+        """While entered no parameter may change: the fused kernel casts each weight once."""
+        self._caches_weights = True
         try:
             yield
         finally:
-            self._weights_are_fixed, self._kept_weights = False, None
+            self._caches_weights, self._cached_weights = False, None
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()  # type: ignore[no-untyped-call]
-        return state | _NOTHING_KEPT
+        return state | _EMPTY_CACHE
 
 
-def _forget_weights(discriminator: Any, _: Any) -> None:
+def _invalidate_weight_cache(discriminator: Any, _: Any) -> None:
     discriminator.invalidate_weight_cache()

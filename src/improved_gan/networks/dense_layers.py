@@ -1,4 +1,4 @@
-"""Layers of the dense pair, and how they are handed to the passes that are written by hand (`kernels`)."""
+"""Layers of the dense MNIST networks, and their parameters as arguments of the fused kernels (`kernels`)."""
 
 from typing import Any
 
@@ -17,9 +17,9 @@ __all__ = [
     "BATCH_NORM_EPSILON",
     "SoftplusBlock",
     "batch_norm_layer_of",
-    "is_hand_written",
     "layer_of",
-    "normalized",
+    "uses_fused_kernel",
+    "weight_normed",
 ]
 
 BATCH_NORM_EPSILON = 1e-6  # as released
@@ -39,7 +39,7 @@ class SoftplusBlock(nn.Module):
         self.register_buffer("running_var", torch.ones(out_features))
 
     def forward(self, values: Tensor) -> Tensor:
-        """Of the batch's statistics in training, of the running ones else."""
+        """With the batch's statistics in training, the running ones in evaluation."""
         values = F.linear(values, self.weight)
         values = batch_norm(
             values, self.running_mean, self.running_var, None, self.bias, self.training, 0.1, BATCH_NORM_EPSILON
@@ -47,8 +47,8 @@ class SoftplusBlock(nn.Module):
         return F.softplus(values)
 
 
-def is_hand_written(values: Tensor, output: nn.Linear) -> bool:
-    """Whether the hand-written pass is to run: autocast to bfloat16 on a CPU with a compiler, float32 parameters."""
+def uses_fused_kernel(values: Tensor, output: nn.Linear) -> bool:
+    """Whether the fused kernel can run: autocast to bfloat16 on a CPU with a compiler, float32 parameters."""
     kind = values.device.type
     wanted = kind == "cpu" and torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind) == torch.bfloat16
     return wanted and output.bias.dtype == torch.float32 and dense_operations.available() and not uses_reference_ops()
@@ -60,13 +60,13 @@ def batch_norm_layer_of(block: Any) -> BatchNormLayer:
 
 
 def layer_of(linear: Any) -> Layer:
-    """The parameters of a layer that went through `weight_norm`; `get_parameter` would take eight times as long."""
+    """The parameters of a layer that went through `weight_norm`; `get_parameter` is eight times as slow."""
     weight = linear.parametrizations.weight
     return Layer(weight.original1, weight.original0, linear.bias)
 
 
-def normalized(layer: nn.Linear, *, learn_scale: bool) -> nn.Linear:
-    """The released start: v ~ N(0, 0.1^2), g = 1, b = 0, before the data-dependent start sets g and b."""
+def weight_normed(layer: nn.Linear, *, learn_scale: bool) -> nn.Linear:
+    """Weight norm initialized as released: v ~ N(0, 0.1^2), g = 1, b = 0, until `init_from_data_` sets g and b."""
     nn.init.normal_(layer.weight, std=0.1)
     nn.init.zeros_(layer.bias)
     return weight_norm(layer, learn_scale=learn_scale, scale=1.0)

@@ -1,10 +1,10 @@
 """Batch normalization over the global batch: the rows of all ranks, on any device.
 
-    y = (x - E[x]) / sqrt(E[x^2] - E[x]^2 + eps) * weight + bias,   E over the rows (and space) of all ranks
+    y = (x - E[x]) / sqrt(E[x^2] - E[x]^2 + eps) * weight + bias,   E over the rows (and spatial positions) of all ranks
 
-With one process it is PyTorch's own `batch_norm`. PyTorch's `SyncBatchNorm` does the same on GPUs only.
+In one process it is PyTorch's `batch_norm`. PyTorch's `SyncBatchNorm` does the same, on GPUs only.
 
-Use: `convert_global_batch_norm(network)` before training over several ranks; names and values of the state stay.
+Use: `convert_global_batch_norm(network)` before training over several ranks; the state dict keeps its names and values.
 """
 
 from collections.abc import Callable
@@ -35,8 +35,7 @@ def batch_norm(
 ) -> Tensor:
     """As `torch.nn.functional.batch_norm`, with the statistics of the rows of all ranks; (N, C, ...) -> (N, C, ...).
 
-    A pass that is run again for its gradient (`torch.utils.checkpoint`) leaves the running statistics alone: they have
-    seen its batch.
+    A recomputation for the gradient (`torch.utils.checkpoint`) does not update the running statistics a second time.
 
     >>> batch_norm(torch.tensor([[1.0], [3.0]]), None, None, None, None, True, 0.1, 1e-12)
     tensor([[-1.],
@@ -44,20 +43,21 @@ def batch_norm(
     """
     if training and running_mean is not None and in_backward():
         running_mean = running_var = None
-    if uses_reference_ops() and running_mean is not None:  # mapped over models it takes no mixed precision
+    if uses_reference_ops() and running_mean is not None:  # under vmap batch norm takes no mixed dtypes
         values = values.to(torch.promote_types(values.dtype, running_mean.dtype))
-    if running_mean is not None:  # which may be the more precise ones
+    if running_mean is not None:  # statistics may be the more precise ones
         weight, bias = _at_least_as_precise(weight, running_mean), _at_least_as_precise(bias, running_mean)
     if not training or world_size() == 1:
         return F.batch_norm(values, running_mean, running_var, weight, bias, training, momentum, eps)
     rows = values.movedim(1, -1).flatten(0, -2)
     rows = precise(rows)
+    # Two passes, as E[x^2] - E[x]^2 cancels where the mean is large; the running variance is the unbiased one.
     mean = global_mean(rows)
     variance = global_mean((rows - mean).square())
     if running_mean is not None and running_var is not None:
         count = sum(batch_sizes(len(rows), rows.device))
-        _follow(running_mean, mean, momentum)
-        _follow(running_var, variance * (count / max(1, count - 1)), momentum)
+        _update_running(running_mean, mean, momentum)
+        _update_running(running_var, variance * (count / max(1, count - 1)), momentum)
     scale = (variance + eps).rsqrt()
     if weight is not None:
         scale = scale * weight
@@ -69,8 +69,8 @@ def batch_norm(
 class GlobalBatchNorm(_BatchNorm):
     """`BatchNorm1d` or `BatchNorm2d` over the rows of all ranks; made by `convert_global_batch_norm`.
 
-    Running statistics stay in float32 or better where the network is moved to half precision: as a mean over all
-    batches (momentum None) they would stop moving after a few hundred.
+    Running statistics stay in float32 or better when the network is converted to half precision: as a mean over all
+    batches (momentum None) they would stop changing after a few hundred.
     """
 
     def _check_input_dim(self, values: Tensor) -> None:
@@ -91,7 +91,7 @@ class GlobalBatchNorm(_BatchNorm):
         )
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
-        """Moves as any layer does, and keeps its statistics where they would become less precise than float32."""
+        """As any layer, but statistics keep their dtype where the new one is less precise than float32."""
         before = {name: buffer for name, buffer in self.named_buffers() if buffer.is_floating_point()}
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         for name, buffer in before.items():
@@ -109,10 +109,10 @@ def _at_least_as_precise(values: Tensor | None, other: Tensor) -> Tensor | None:
 
 
 def convert_global_batch_norm(network: nn.Module) -> nn.Module:
-    """Replace every BatchNorm in the network, which is changed in place, and return it; alone it stays as it is.
+    """Replace every BatchNorm in the network, in place, and return it; in one process nothing changes.
 
-    Parameters and running statistics stay the same tensors (but for statistics in half precision) under the same names,
-    so checkpoints fit both ways.
+    Parameters and running statistics stay the same tensors (except statistics in half precision) under the same names,
+    so checkpoints load either way.
 
     >>> [type(one).__name__ for one in convert_global_batch_norm(nn.Sequential(nn.BatchNorm1d(4)))]
     ['BatchNorm1d']
@@ -138,5 +138,5 @@ def _converted(norm: _BatchNorm) -> GlobalBatchNorm:
 
 
 @torch.no_grad()
-def _follow(running: Tensor, value: Tensor, momentum: float) -> None:
+def _update_running(running: Tensor, value: Tensor, momentum: float) -> None:
     running.lerp_(value.detach().to(running.dtype), momentum)

@@ -3,8 +3,8 @@
 D: Gaussian noise 0.1 - seven 3x3 convolutions, batch norm and leaky ReLU - dense layer = f(x) - minibatch features of
 300 kernels of 50 (means, to the real half and to the generated half) - K + 1 logits, "generated" the last of them.
 
-With l_{K+1} explicit the logits handed on are l_k - l_{K+1}: the softmax is the same, and "generated" has logit 0 as
-everywhere here. Not fixed by the paper, and chosen: where the convolutions stride (the first three and the sixth at
+With an explicit l_{K+1} the returned logits are l_k - l_{K+1}: the softmax is the same, and "generated" has logit 0 as
+everywhere here. Left open by the paper and chosen here: where the convolutions stride (the first three and the sixth at
 128x128), their widths d, 2d, 4d, 4d, 4d, 8d, 8d, and the width 8d of the dense layer.
 
 Images are (N, C, H, W) in [0, 1] outside; inside they are [-1, 1].
@@ -31,14 +31,14 @@ class ImageNetDiscriminator(Discriminator):
         image_shape: (C, H, W) of an image; H and W multiples of 16.
         num_classes: K.
         width: d, channels of the first convolution.
-        input_noise: deviation of the noise on the input, in units of the inner range [-1, 1].
+        input_noise: standard deviation of the noise on the input, in units of the inner range [-1, 1].
         minibatch: builds the minibatch layer for A features; None leaves it out.
         explicit_generated: whether "generated" has a logit of its own, as released, or the fixed 0 of section 5.
 
     Raises:
         ValueError: an image size that the strides do not divide.
 
-    Shape: (N, C, H, W) -> logits (N, K), features (N, 8d). Alone, a batch is compared with itself as both halves.
+    Shape: (N, C, H, W) -> logits (N, K), features (N, 8d). A single batch is compared with itself as both halves.
 
     >>> network = ImageNetDiscriminator((3, 64, 64), 10, width=2, minibatch=lambda A: MinibatchDiscrimination(A, 3))
     >>> [half.logits.shape for half in network.forward_each([torch.zeros(2, 3, 64, 64), torch.ones(3, 3, 64, 64)])]
@@ -71,23 +71,23 @@ class ImageNetDiscriminator(Discriminator):
             nn.init.zeros_(layer.bias)
 
     def forward(self, images: Tensor) -> DiscriminatorOutput:
-        """Judge one batch."""
+        """Logits and features of one batch."""
         return self.forward_each([images])[0]
 
     def forward_each(self, batches: Sequence[Tensor]) -> list[DiscriminatorOutput]:
         """All batches in one pass through the convolutions; the last one is the generated half where there are several.
 
         Each real batch is compared with itself and with the generated one, the generated one with itself and with the
-        last real one. Batch norm is over all rows, as the halves see each other anyway.
+        last real one. Batch norm is over all rows: the halves depend on each other anyway.
         """
-        sizes = [batch.shape[0] for batch in batches]  # not len: a graph is to hold for any number
+        sizes = [batch.shape[0] for batch in batches]  # not len: an exported graph must hold for any number
         values = self.dense(self.body(self.noise(2 * torch.cat(list(batches)) - 1)).flatten(1))
         features = list(values.split(sizes))
-        logits = [self._class_logits(seen) for seen in self._with_similarities(features)]
+        logits = [self._class_logits(augmented) for augmented in self._with_similarities(features)]
         return [DiscriminatorOutput(*pair) for pair in zip(logits, features, strict=True)]
 
     def init_from_data_(self, images: Tensor) -> None:
-        """Batch norm needs no data-dependent start; the minibatch layer takes its own where it has one."""
+        """Batch norm needs no data-dependent initialization; the minibatch layer may have one."""
         if self.minibatch is not None:
             with torch.no_grad():
                 self.minibatch.start_from_batch_(self.dense(self.body(2 * images - 1).flatten(1)))
@@ -96,9 +96,9 @@ class ImageNetDiscriminator(Discriminator):
         if self.minibatch is None:
             return features
         if len(features) == 1:
-            return [self.minibatch.compares_real_and_generated(features[0], features[0])[0]]
+            return [self.minibatch.forward_real_and_generated(features[0], features[0])[0]]
         *real, generated = features
-        pairs = [self.minibatch.compares_real_and_generated(one, generated) for one in real]
+        pairs = [self.minibatch.forward_real_and_generated(one, generated) for one in real]
         return [*(pair[0] for pair in pairs), pairs[-1][1]]
 
     def _class_logits(self, features: Tensor) -> Tensor:

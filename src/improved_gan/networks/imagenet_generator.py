@@ -2,11 +2,11 @@
 
 G: z uniform in [-1, 1]^8192 - dense to 8g x 4 x 4 - 5x5 transposed convolutions of stride 2 up to 128x128. At every
 scale channels of fresh noise are concatenated to the map; virtual batch normalization and ReLU before each convolution.
-The last one starts with weights of deviation 0.075 and a bias of -0.45; tanh. Images come out in [0, 1].
+The last one is initialized with weights ~ N(0, 0.075^2) and bias -0.45; tanh. Images are in [0, 1].
 
-Not fixed by the paper, and chosen: the widths 8g, 4g, 2g, 2g, g (without the second 2g at 64x64), and 16 noise channels
-at each scale. All latents of an image are one vector: first z, then the noise of each scale, so that the same vector
-always gives the same image.
+Left open by the paper, chosen here: the widths 8g, 4g, 2g, 2g, g (without the second 2g at 64x64), and 16 noise
+channels at each scale. All latents of an image are one vector: first z, then the noise of each scale; so one vector
+determines one image.
 """
 
 from collections.abc import Sequence
@@ -22,11 +22,11 @@ from improved_gan.networks.interface import Generator
 
 __all__ = ["ImageNetGenerator"]
 
-_LAST_DEVIATION, _LAST_BIAS = 0.075, -0.45
+_LAST_STD, _LAST_BIAS = 0.075, -0.45
 
 
 class ImageNetGenerator(Generator):
-    """Images with pixels in [0, 1] from latents uniform in [-1, 1]; put it into `ReferenceGenerator` for VBN.
+    """Images with pixels in [0, 1] from latents uniform in [-1, 1]; wrap it in `ReferenceGenerator` for VBN.
 
     Args:
         image_shape: (C, H, W) of an image; H and W divisible by 2 for each factor.
@@ -36,7 +36,7 @@ class ImageNetGenerator(Generator):
         noise_channels: channels of noise that enter at each scale.
 
     Raises:
-        ValueError: an image size that the doublings do not reach.
+        ValueError: an image size that is no multiple of 2^len(factors).
 
     Shape: (N, Z) -> (N, C, H, W); Z is latent_size and noise_channels times the pixels of all scales.
 
@@ -67,7 +67,7 @@ class ImageNetGenerator(Generator):
         self.upsamplings = nn.ModuleList(
             upsampling(before + noise_channels, after, bias=False) for before, after in pairwise(widths)
         )
-        self.output = upsampling(widths[-1] + noise_channels, image_shape[0], bias=True, deviation=_LAST_DEVIATION)
+        self.output = upsampling(widths[-1] + noise_channels, image_shape[0], bias=True, std=_LAST_STD)
         nn.init.normal_(self.dense.weight, std=latent_size**-0.5)
         assert self.output.bias is not None
         nn.init.constant_(self.output.bias, _LAST_BIAS)
@@ -75,12 +75,12 @@ class ImageNetGenerator(Generator):
     def draw_latents(self, num: int, *, source: torch.Generator | None = None) -> Tensor:
         """(num, Z) uniform in [-1, 1], on the generator's device."""
         device = self.dense.weight.device
-        if source is not None:  # a source of its own lives on the CPU, so that every device draws the same latents
+        if source is not None:  # an explicit source is on the CPU, so that every device draws the same latents
             return (2 * torch.rand(num, self.num_latents, generator=source) - 1).to(device)
         return 2 * torch.rand(num, self.num_latents, generator=random_source(device), device=device) - 1
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Make one image a latent vector."""
+        """One image per latent vector."""
         sizes = [c * h * w for c, h, w in self.noise_shapes]
         z, *noises = torch.split(latents, [self.latent_size, *sizes], dim=1)
         values = self.dense(z).reshape(-1, *self.first)

@@ -1,4 +1,4 @@
-"""What training needs of a network: a generator makes images from latents, a discriminator judges images.
+"""What training requires of a network: a generator maps latents to images, a discriminator scores images.
 
 Images are (N, C, H, W) in [0, 1]; class logits leave out "generated", whose logit is 0 (paper, section 5).
 """
@@ -18,16 +18,16 @@ __all__ = ["Discriminator", "DiscriminatorOutput", "Generator", "forward_batches
 
 
 class DiscriminatorOutput(NamedTuple):
-    """What a discriminator says of N images."""
+    """A discriminator's output for N images."""
 
     logits: Tensor  # (N, K) logits of the K real classes, or (N,) the logit of "real"
     features: Tensor  # (N, A...) the intermediate layer f(x) that feature matching compares
 
 
 class Generator(nn.Module, ABC):
-    """Makes images from latents.
+    """Maps latents to images.
 
-    `is_batch_independent` says that an image does not depend on the other latents of its batch: not so with batch norm.
+    `is_batch_independent`: an image does not depend on the other latents of its batch. False with batch norm.
     """
 
     is_batch_independent: bool = False
@@ -41,24 +41,24 @@ class Generator(nn.Module, ABC):
         """(N, Z) latents -> (N, C, H, W) images."""
 
     def init_from_data_(self, num: int) -> None:
-        """What is set before the first step from a batch of `num` latents; by default nothing is drawn or set."""
+        """Data-dependent initialization from `num` latents; by default nothing is drawn or set."""
 
     @contextmanager
     def cache_weights(self) -> Iterator[None]:
-        """While entered no parameter may change: a network may keep what it computes from parameters alone.
+        """While entered no parameter may change: a network may cache what depends on parameters alone.
 
-        By default nothing is kept: the passes inside are made with and without gradients.
+        By default nothing is cached: the forward passes inside run with and without gradients.
         """
         yield
 
 
 class Discriminator(nn.Module, ABC):
-    """Judges images: classes, real or generated, and the features that a generator may match.
+    """Scores images: class logits or a real logit, and the features that a generator may match.
 
-    `is_batch_independent` says that the judgment of an image does not depend on its batch mates, so that several batches
-    may be judged in one pass. A discriminator with batch normalization or minibatch features sets it to False.
-    `compares_real_and_generated` says that it compares each image with the real and with the generated ones (the last of the batches that
-    are judged together), so that the generator's step, too, needs real images.
+    `is_batch_independent`: the output for an image does not depend on the other images of its batch, so several batches
+    may share one forward pass. A discriminator with batch normalization or minibatch features sets it to False.
+    `compares_real_and_generated`: each image is compared with the real and with the generated ones (the last of the
+    batches of `forward_each`), so the generator's step needs real images too.
     """
 
     is_batch_independent: bool = True
@@ -66,77 +66,77 @@ class Discriminator(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, images: Tensor) -> DiscriminatorOutput:
-        """(N, C, H, W) images -> their judgment."""
+        """(N, C, H, W) images -> logits and features."""
 
     def hidden_layers(self, images: Tensor) -> list[Tensor]:
-        """What the hidden layers make of images, each (N, A...), the first layer first: by default f(x) alone."""
+        """The activations of the hidden layers, each (N, A...), the first layer first: by default f(x) alone."""
         return [self(images).features]
 
     def forward_each(self, batches: Sequence[Tensor]) -> list[DiscriminatorOutput]:
-        """One judgment a batch: each in a pass of its own, unless a network knows better."""
+        """One output per batch, by default each in a forward pass of its own."""
         return [self(batch) for batch in batches]
 
     def forward_real_and_generated(
         self, constants: Tensor, make_images: Callable[[], Tensor]
     ) -> tuple[DiscriminatorOutput, DiscriminatorOutput]:
-        """Judge images without a graph, then those that are made now: in two passes, unless a network knows better."""
+        """Outputs for constant images, without gradient, and for `make_images()`: by default in two forward passes."""
         with torch.no_grad():
-            judgment: DiscriminatorOutput = self(constants)
-        return judgment, self(make_images())
+            output: DiscriminatorOutput = self(constants)
+        return output, self(make_images())
 
     def set_pixel_layout_(self, positions: Tensor) -> None:
-        """Take where the pixels lie, (H * W, 2), learnt from training images: by default nothing depends on it."""
+        """Set the pixel layout (H * W, 2), estimated from training images; by default it is not used."""
 
     def init_from_data_(self, images: Tensor) -> None:
-        """Set what follows from one batch of real images (N, C, H, W): by default the scales of weight norm."""
+        """Data-dependent initialization from real images (N, C, H, W): by default the scales of weight norm."""
         data_dependent_init_(self, images)
 
     @contextmanager
     def cache_weights(self) -> Iterator[None]:
-        """While entered no parameter may change: what is computed from parameters alone is computed once."""
+        """While entered no parameter may change: what depends on parameters alone is computed once."""
         with weights_computed_once(self):
             yield
 
     @contextmanager
     def cache_weights_across_steps(self) -> Iterator[None]:
-        """While entered only `train_step` may change parameters, and says so by `invalidate_weight_cache`.
+        """While entered only `train_step` may change parameters, and it calls `invalidate_weight_cache` when it does.
 
-        So what is computed from parameters alone may be kept from the end of a step into the next.
+        So what depends on parameters alone may be cached from the end of a step into the next.
         """
         yield
 
     def invalidate_weight_cache(self) -> None:
-        """The parameters have changed: what was computed from them is void."""
+        """The parameters have changed: drop what was computed from them."""
 
 
 @contextmanager
 def frozen(discriminator: Discriminator) -> Iterator[None]:
-    """No gradients for the parameters: passes towards the images alone spare a third of the work.
+    """No gradients for the parameters: a pass with gradients for the images alone takes a third less work.
 
-    The normalized weights cannot change meanwhile either, so each is computed once for all passes.
+    The weights cannot change meanwhile, so each normalized weight is computed once for all passes.
     """
-    learnt = [parameter for parameter in discriminator.parameters() if parameter.requires_grad]
-    for parameter in learnt:
+    trainable = [parameter for parameter in discriminator.parameters() if parameter.requires_grad]
+    for parameter in trainable:
         parameter.requires_grad_(False)
     try:
         with discriminator.cache_weights():
             yield
     finally:
-        for parameter in learnt:
+        for parameter in trainable:
             parameter.requires_grad_(True)
 
 
 def forward_batches(discriminator: Discriminator, batches: Sequence[Tensor]) -> list[DiscriminatorOutput]:
-    """Judge several batches, in one pass where the discriminator allows it; they never see each other.
+    """Outputs for several batches, in one forward pass if rows are independent: the same results as in separate passes.
 
-    One pass costs one weight normalization, one cast and larger matrix products in place of several small ones.
+    One pass takes one weight normalization, one cast and larger matrix products in place of several small ones.
 
     Args:
-        discriminator: the judge.
+        discriminator: scores the images.
         batches: tensors (N_i, C, H, W) of images.
 
     Returns:
-        One judgment a batch, in their order.
+        One output per batch, in their order.
     """
     if not discriminator.is_batch_independent:
         return discriminator.forward_each(batches)

@@ -1,7 +1,7 @@
-"""Parametrised tensors, as weights g v/||v||, that are computed once for as long as no parameter changes.
+"""Parametrized tensors, such as weights g v/||v||, computed once for as long as no parameter changes.
 
-As `torch.nn.utils.parametrize.cached`, but of one network: that cache belongs to the whole process and is emptied when
-the last thread leaves it, so a training in another thread would go on with weights that have meanwhile changed.
+Like `torch.nn.utils.parametrize.cached`, but per network: that cache is global and is emptied when the last thread
+leaves it, so training in another thread would go on with outdated weights.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ __all__ = ["weights_computed_once"]
 def weights_computed_once(network: nn.Module) -> Iterator[None]:
     """While entered no parameter of the network may change: each parametrized tensor is computed at its first use.
 
-    Entered again inside, it goes on with what is there.
+    Nested uses share the outermost cache.
 
     >>> layer = nn.utils.parametrizations.weight_norm(nn.Linear(2, 2))
     >>> with weights_computed_once(layer):
@@ -48,7 +48,7 @@ def _once(compute: Callable[[], Tensor]) -> Callable[[], Tensor]:
 
 
 def _parametrized(network: nn.Module) -> Iterator[nn.Module]:
-    """As `network.modules()` would find them, in a fraction of its time."""
+    """The ones that `network.modules()` would find, in a fraction of its time."""
     for child in network.children():
         if isinstance(child, parametrize.ParametrizationList):
             yield child

@@ -229,10 +229,10 @@ class Experiment:
         return {f"{kind}/num_errors": wrong, f"{kind}/error": wrong / len(images)}
 
     def _adam(self, network: nn.Module, lr_scale: float = 1.0) -> torch.optim.Adam:
-        learnt = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        learned = [parameter for parameter in network.parameters() if parameter.requires_grad]
         recipe = self.recipe
         return torch.optim.Adam(
-            [{"params": learnt, "lr_scale": lr_scale}],
+            [{"params": learned, "lr_scale": lr_scale}],
             lr=recipe.learning_rate,
             betas=recipe.adam_betas,
             eps=recipe.adam_epsilon,

@@ -16,7 +16,7 @@ from improved_gan.recipes.registry import built_in, from_code
 from improved_gan.techniques import WeightEMA
 from improved_gan.training.checkpoints import load_newest
 from improved_gan.training.errors import RunError
-from improved_gan.training.run_folder import TEXTS, RunFolder
+from improved_gan.training.run_folder import DESCRIPTIVE_FIELDS, RunFolder
 from improved_gan.training.sampling import ema_generator
 from improved_gan.training.state import with_prefix
 
@@ -71,7 +71,7 @@ def load_trained(path: Path, *, device: str = "cpu", warn: Callable[[str], None]
         generator_steps=values.get("generator_steps", 1),
     )
     now = json.loads(json.dumps(recipe.as_dict()))
-    if changed := [key for key, value in values.items() if key not in TEXTS and now.get(key) != value]:
+    if changed := [key for key, value in values.items() if key not in DESCRIPTIVE_FIELDS and now.get(key) != value]:
         raise RunError(f"{path} was made with other values of {', '.join(changed)} than recipe {recipe.name} has now")
     tensors = load_newest(folder.checkpoints, fingerprint=stored["fingerprint"], warn=warn)
     if tensors is None:

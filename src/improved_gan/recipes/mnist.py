@@ -2,7 +2,7 @@
 
 `mnist` has the released settings, `mnist-short` plays the same game in less time. `mnist-graph` and `mnist-graph-two-rounds` spread
 labels over a graph of digits that bend into each other, and learn these with no game. All see images as vectors in any
-order: where pixels lie is learnt, where it is used. Settings were chosen on training images (docs/results.md).
+order: where pixels lie is learned, where it is used. Settings were chosen on training images (docs/results.md).
 """
 
 from dataclasses import replace
@@ -57,7 +57,7 @@ def mnist_graph(labels: int | None = None) -> Recipe:
 
     Labels are spread over a graph of digits that are near when their pixels may move by two; then the network learns
     these guesses (6,000 a class at most), from digits turned, shifted and bent a little, and shall have one answer for
-    all forms of a digit. Where pixels lie is learnt from the images first, so that both depend as little on the pixels'
+    all forms of a digit. Where pixels lie is learned from the images first, so that both depend as little on the pixels'
     order as dense layers.
 
     Measured (docs/results.md): 76 ± 13 wrong with 100 labels over ten splits, six to seven minutes on one of two cores.
@@ -89,7 +89,7 @@ def mnist_graph(labels: int | None = None) -> Recipe:
 
 
 def mnist_graph_two_rounds(labels: int | None = None) -> Recipe:
-    """`mnist-graph` and a half: after six epochs labels are spread anew, over what the network has learnt as well.
+    """`mnist-graph` and a half: after six epochs labels are spread anew, over what the network has learned as well.
 
     The second guesses are the mean of two graphs, that of digits whose pixels may move and that of the last hidden
     layer; on training images they were wrong 6 to 9% less often than the first.

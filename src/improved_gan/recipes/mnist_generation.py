@@ -28,7 +28,7 @@ def mnist_generation(labels: int | None = None) -> Recipe:
         summary="MNIST digits to look at: minibatch discrimination, one-sided label smoothing, labels as K+1 classes",
         load_data=_load,
         num_labels=100 if labels is None else labels,
-        generator=partial(ConvolutionalGenerator, image_shape=(1, 28, 28), widths=(64, 32), output_deviation=1.0),
+        generator=partial(ConvolutionalGenerator, image_shape=(1, 28, 28), widths=(64, 32), output_std=1.0),
         discriminator=partial(
             ConvolutionalDiscriminator,
             image_shape=(1, 28, 28),

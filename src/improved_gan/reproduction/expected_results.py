@@ -1,7 +1,7 @@
 """What to expect of a training: time and error at parts of its length, from runs that were recorded.
 
-`improved-gan reproduce ... --save-expected FILE` writes a record from the finished runs of a table; the records in the folder
-`records/` come with the package, one file a recipe, and `improved-gan train` shows them at its start.
+`improved-gan reproduce ... --save-expected FILE` writes a record from the finished runs of a table; the records in the
+folder `records/` come with the package, one file a recipe, and `improved-gan train` shows them at its start.
 """
 
 import json

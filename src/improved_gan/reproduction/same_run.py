@@ -6,7 +6,7 @@ from pathlib import Path
 
 from improved_gan.recipes.recipe import AUTO, Recipe
 from improved_gan.training.errors import RunError
-from improved_gan.training.run_folder import TEXTS, RunFolder
+from improved_gan.training.run_folder import DESCRIPTIVE_FIELDS, RunFolder
 
 __all__ = ["check_same_run"]
 
@@ -35,7 +35,7 @@ def check_same_run(path: Path, recipe: Recipe, *, seed: int, split_seed: int) ->
     found = {name: settings[name] for name in ("recipe", "seed")}
     found |= {"split seed": split["seed"], "labels": split["num_labels"]}
     # A value that is newer than the run was at its default then; load_trained compares alike.
-    values = {name: value for name, value in settings["values"].items() if name not in TEXTS}
+    values = {name: value for name, value in settings["values"].items() if name not in DESCRIPTIVE_FIELDS}
     found |= values
     wanted |= {name: here.get(name) for name in values}
     if settings["epochs"] > recipe.epochs or (recipe.lr_decay_fraction and settings["epochs"] != recipe.epochs):

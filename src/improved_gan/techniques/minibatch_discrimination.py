@@ -155,8 +155,11 @@ class MinibatchDiscrimination(nn.Module):
         similarities = [self._similarity(group) for group in torch.split(projections, groups or [len(features)])]
         return torch.cat([features, torch.cat(similarities).to(features.dtype)], dim=1)
 
-    def compares_real_and_generated(self, real_features: Tensor, generated_features: Tensor) -> tuple[Tensor, Tensor]:
-        """The released ImageNet form: (N, A), (M, A) -> (N, A + 2B), (M, A + 2B), see `real_and_generated_similarity`."""
+    def forward_real_and_generated(self, real_features: Tensor, generated_features: Tensor) -> tuple[Tensor, Tensor]:
+        """The released ImageNet form: (N, A), (M, A) -> (N, A + 2B), (M, A + 2B).
+
+        See `real_and_generated_similarity`.
+        """
         halves = real_features, generated_features
         means = real_and_generated_similarity(*(self.project(half) for half in halves), across_ranks=self.across_ranks)
         real, generated = (torch.cat([h, m.to(h.dtype)], dim=1) for h, m in zip(halves, means, strict=True))

@@ -39,7 +39,7 @@ class VirtualBatchNorm(nn.Module):
     Args:
         num_features: C, the number of channels.
         eps: what is added to the variance.
-        affine: whether a scale and a shift for each channel are learnt.
+        affine: whether a scale and a shift for each channel are learned.
 
     Raises:
         ValueError: no channels or a negative eps. When called: an input of another shape.

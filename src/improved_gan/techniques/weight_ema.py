@@ -23,7 +23,7 @@ __all__ = ["WeightEMA"]
 
 
 class WeightEMA(nn.Module):
-    """Keeps an exponential average of a module's learnt parameters.
+    """Keeps an exponential average of a module's learned parameters.
 
     Parameters that do not learn (`requires_grad=False`) and buffers are not averaged: `averaged` takes them from
     the module as they stand. The average and the number of updates are buffers: saved, moved and loaded with it. The
@@ -65,11 +65,11 @@ class WeightEMA(nn.Module):
         if every < 1:
             raise ValueError(f"every must be at least 1; got {every}")
         self.decay, self.variant, self.every = decay, variant, every
-        learnt = {name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad}
-        if not learnt:
+        learned = {name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad}
+        if not learned:
             raise ValueError("the module has no parameter that learns (requires_grad), so there is nothing to average")
-        self._names = tuple(learnt)
-        self._followed: Sequence[Tensor] = list(learnt.values())  # a list hides them from this module's parameters
+        self._names = tuple(learned)
+        self._followed: Sequence[Tensor] = list(learned.values())  # a list hides them from this module's parameters
         self.register_buffer("num_updates", torch.zeros((), dtype=torch.int64))
         for index, parameter in enumerate(self._followed):
             zeros = torch.zeros_like(parameter.detach(), dtype=at_least_float32(parameter.dtype))

@@ -4,7 +4,7 @@
     start: for one batch, layer by layer, with t = (v . x)/||v|| the pre-activation,
            g = std / deviation(t),  b = -mean(t) std / deviation(t)
 
-so that every pre-activation begins with mean 0 and the wanted deviation. In the released experiments g is learnt in
+so that every pre-activation begins with mean 0 and the wanted deviation. In the released experiments g is learned in
 the last layer only. Over several ranks the batch is the global one. A layer of another kind takes part if it has the
 method `start_from_batch_(inputs)`: it is called when the start comes to that layer (minibatch discrimination has it).
 """

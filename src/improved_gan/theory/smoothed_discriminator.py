@@ -76,8 +76,8 @@ def generator_gradient(
     >>> from improved_gan.theory.mixture import Mixture
     >>> data, generator = Mixture((1.0,), (2.0,), (0.5,)), Mixture((1.0,), (-2.0,), (0.5,))
     >>> one_sided = generator_gradient(-2.0, data, generator)
-    >>> compares_real_and_generated = generator_gradient(-2.0, data, generator, negative_target=0.1)
-    >>> print(f"{one_sided:.1f} {compares_real_and_generated:.0e}")
+    >>> two_sided = generator_gradient(-2.0, data, generator, negative_target=0.1)
+    >>> print(f"{one_sided:.1f} {two_sided:.0e}")
     16.0 2e-12
     """
     _check_targets(positive_target, negative_target)

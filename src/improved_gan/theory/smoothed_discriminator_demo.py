@@ -77,11 +77,11 @@ def _draw_pairs(axes: Axes, exact: Floats, trained: Floats) -> None:
 
 def _words(gaps: Floats, stray_pulls: Floats) -> str:
     lines = []
-    for (alpha, beta), gap, learnt in zip(_TARGETS, gaps, stray_pulls, strict=True):
+    for (alpha, beta), gap, learned in zip(_TARGETS, gaps, stray_pulls, strict=True):
         exact = float(generator_gradient(_STRAY, _DATA, _GENERATOR, positive_target=alpha, negative_target=beta))
         lines.append(
             f"  alpha = {alpha:g}, beta = {beta:g}: a trained network is within {gap:.3f} of the optimum on average; "
-            f"pull at x = {_STRAY:g}: optimum {exact:.2g}, network {learnt:.2g}"
+            f"pull at x = {_STRAY:g}: optimum {exact:.2g}, network {learned:.2g}"
         )
     return (
         "The best discriminator under smoothed labels is (alpha p + beta q)/(p + q):\n" + "\n".join(lines) + "\n"

@@ -1,8 +1,8 @@
-"""The two-player game with any of the paper's techniques switched on (sections 2, 3 and 5).
+"""Adversarial training with any of the paper's techniques (sections 2, 3 and 5).
 
-What is a technique of the loss is a setting here: one-sided label smoothing, labels as K+1 classes, feature matching.
-What is a technique of a network is in the network: minibatch discrimination, virtual batch normalization. Historical
-averaging, which remembers, is `training.historical_averaging`.
+Techniques of the loss are settings here: one-sided label smoothing, labels as K+1 classes, feature matching. Techniques
+of a network are in the network: minibatch discrimination, virtual batch normalization. Historical averaging, which has
+a state, is `training.historical_averaging`.
 """
 
 from collections.abc import Callable
@@ -27,16 +27,16 @@ __all__ = ["Adversarial"]
 
 @dataclass(frozen=True)
 class Adversarial(Objective):
-    """Real or generated, by cross entropy.
+    """Real or generated, by default with cross entropy.
 
     Args:
-        discriminator_loss: of the real and the generated logits (N,), (M,). One-sided smoothing is
+        discriminator_loss: takes the real and the generated logits (N,), (M,). With one-sided smoothing it is
             `smoothed_discriminator_loss`, in the released form `divergence_discriminator_loss`.
-        generator_loss: of the generated logits (M,).
-        adversarial_weight: of the discriminator's loss; the released scripts with labels have 0.5 a half of the batch.
-        supervised_weight: of the loss on labeled images; 0 leaves labels aside. D needs K class logits for it.
-        matching_weight: of feature matching in the generator's cost; 0 leaves it out.
-        matching_loss: of the real and the generated features.
+        generator_loss: takes the generated logits (M,).
+        adversarial_weight: of the discriminator's loss; the released scripts with labels weight each half of it by 0.5.
+        supervised_weight: of the loss on labeled images; 0 ignores labels. D needs K class logits for it.
+        matching_weight: of feature matching in the generator's loss; 0 omits it.
+        matching_loss: takes the real and the generated features.
     """
 
     discriminator_loss: Callable[[Tensor, Tensor], Tensor] = adversarial_discriminator_loss
@@ -47,30 +47,30 @@ class Adversarial(Objective):
     matching_loss: Callable[[Tensor, Tensor], Tensor] = feature_matching_loss
 
     def discriminator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
-        """Real or generated, and the classes of labeled images."""
+        """The loss of real against generated images, and that of the labels."""
         batches = [batch.labeled_images] if self.supervised_weight else []
         batches += [batch.unlabeled_images, generate_for_discriminator(generator, len(batch.unlabeled_images))]
         *labeled, real, generated = forward_batches(discriminator, batches)
         real_logits, generated_logits = _as_real_logit(real.logits), _as_real_logit(generated.logits)
         losses = {"adversarial": self.adversarial_weight * self.discriminator_loss(real_logits, generated_logits)}
         monitors = _monitors(real_logits.detach(), generated_logits.detach(), real, generated)
-        for judgment in labeled:  # one, or none
-            losses["supervised"] = self.supervised_weight * F.cross_entropy(precise(judgment.logits), batch.labels)
-            monitors["labeled_error"] = error_rate(judgment.logits, batch.labels)
+        for output in labeled:  # one, or none
+            losses["supervised"] = self.supervised_weight * F.cross_entropy(precise(output.logits), batch.labels)
+            monitors["labeled_error"] = error_rate(output.logits, batch.labels)
         return Terms(losses, monitors)
 
     def generator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
-        """Generated images that pass for real, and match the features of real ones where that is asked for."""
-        real, generated = self._judge_for_generator(generator, discriminator, batch)
+        """The loss of generated images, and feature matching where it has a weight."""
+        real, generated = self._forward_for_generator(generator, discriminator, batch)
         losses = {"adversarial": self.generator_loss(_as_real_logit(generated.logits))}
         if self.matching_weight and real is not None:
             losses["feature_matching"] = self.matching_weight * self.matching_loss(real.features, generated.features)
         return Terms(losses)
 
-    def _judge_for_generator(
+    def _forward_for_generator(
         self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch
     ) -> tuple[DiscriminatorOutput | None, DiscriminatorOutput]:
-        """The judgments of real images, where they are needed, and of generated ones."""
+        """The outputs for real images, where they are needed, and for generated ones."""
         images = generator(generator.draw_latents(len(batch.matching_images)))
         if discriminator.compares_real_and_generated:
             real, generated = forward_batches(discriminator, [batch.matching_images, images])
@@ -78,8 +78,8 @@ class Adversarial(Objective):
         if not self.matching_weight:
             return None, discriminator(images)
         with torch.no_grad():  # the real features are constants, so no graph is built for them
-            of_real: DiscriminatorOutput = discriminator(batch.matching_images)
-        return of_real, discriminator(images)
+            real_output: DiscriminatorOutput = discriminator(batch.matching_images)
+        return real_output, discriminator(images)
 
 
 def _as_real_logit(logits: Tensor) -> Tensor:
@@ -91,24 +91,25 @@ def _as_real_logit(logits: Tensor) -> Tensor:
 def _monitors(
     real_logits: Tensor, generated_logits: Tensor, real: DiscriminatorOutput, generated: DiscriminatorOutput
 ) -> dict[str, Tensor]:
-    """Numbers that tell a collapse or a decided game; what they mean is in `training.diagnostics`.
+    """Numbers that show a collapsed generator or a saturated discriminator (see `training.diagnostics`).
 
-    The distances are between the features of neighboring rows of a batch, whose order is random; the distance of the
-    two means is in units of the real one. Over several ranks they are each rank's own, and the log has their mean.
+    real_distance, generated_distance = mean_i ||f(x_i) - f(x_{i-1})|| over the batch, whose order is random;
+    feature_distance = ||mean f(real) - mean f(generated)|| / real_distance. The log has the mean over ranks.
     """
-    of_real, of_generated = (precise(one.features.flatten(1)) for one in (real, generated))
-    real_distance, generated_distance = _distance_of_neighbors(of_real), _distance_of_neighbors(of_generated)
-    apart = torch.linalg.vector_norm(of_real.mean(0) - of_generated.mean(0))
+    real_features, generated_features = (precise(one.features.flatten(1)) for one in (real, generated))
+    real_distance, generated_distance = _mean_distance(real_features), _mean_distance(generated_features)
+    mean_difference = torch.linalg.vector_norm(real_features.mean(0) - generated_features.mean(0))
     return {
         "real_probability": torch.sigmoid(real_logits).mean(),
         "generated_probability": torch.sigmoid(generated_logits).mean(),
         "accuracy": 0.5 * ((real_logits > 0).float().mean() + (generated_logits < 0).float().mean()),
         "real_distance": real_distance,
         "generated_distance": generated_distance,
-        "feature_distance": apart / real_distance.clamp_min(1e-12),
+        "feature_distance": mean_difference / real_distance.clamp_min(1e-12),
     }
 
 
-def _distance_of_neighbors(features: Tensor) -> Tensor:
+def _mean_distance(features: Tensor) -> Tensor:
+    """Between consecutive rows (N, A)."""
     distances: Tensor = torch.linalg.vector_norm(features - features.roll(1, 0), dim=1)
     return distances.mean()

@@ -1,7 +1,7 @@
 """Checkpoints: tensors only, written whole or not at all, checked when read.
 
-A file is written under a temporary name, flushed to the disk and renamed; it carries the SHA-256 of its tensors and
-the fingerprint of the run's settings. The newest two are kept, so that a damaged one costs little.
+A file is written under a temporary name, flushed to disk and renamed; it contains the SHA-256 of its tensors and the
+fingerprint of the run's settings. The newest two are kept, so that a damaged one costs little.
 """
 
 import hashlib
@@ -22,9 +22,9 @@ _KEPT = 2
 
 
 def save_checkpoint(folder: Path, step: int, tensors: dict[str, Tensor], *, fingerprint: str) -> Path:
-    """Write `folder/step-00000012.safetensors` and drop all but it and the one before.
+    """Write `folder/step-00000012.safetensors` and delete all but it and the one before.
 
-    Files of later steps go too: the run came back from before them because they were damaged.
+    Files of later steps are deleted too: they were damaged, so the run resumed from an earlier one.
 
     Raises:
         RunError: the disk is full or the folder cannot be written; earlier checkpoints stay as they are.
@@ -48,15 +48,15 @@ def save_checkpoint(folder: Path, step: int, tensors: dict[str, Tensor], *, fing
 
 
 def newest_checkpoint(folder: Path) -> str | None:
-    """The name of the newest checkpoint, whole or not; None where there is none."""
+    """The name of the newest checkpoint, damaged or not; None if there is none."""
     paths = _newest_first(folder)
     return paths[0].name if paths else None
 
 
 def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
-    """Write a file so that a crash at any moment leaves the old content or the new, never a part.
+    """Write a file so that a crash at any moment leaves the old or the new content, never a part.
 
-    `durable` waits for the disk, so that this holds for a power cut too.
+    `durable` waits for the disk, so that this holds after a power cut too.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -73,7 +73,7 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> Non
 
 
 def _sync_folder(folder: Path) -> None:
-    """The new name, too, must survive a power cut; Windows opens no folders and has no such call."""
+    """Flush the rename to disk, too; Windows has no such call."""
     directory = getattr(os, "O_DIRECTORY", None)
     if directory is None:
         return
@@ -85,15 +85,15 @@ def _sync_folder(folder: Path) -> None:
 
 
 def load_newest(folder: Path, *, fingerprint: str, warn: Callable[[str], None]) -> dict[str, Tensor] | None:
-    """The tensors of the newest checkpoint that is whole; None where there is none at all.
+    """The tensors of the newest undamaged checkpoint; None if there is no checkpoint.
 
     Args:
         folder: the run's checkpoint folder.
-        fingerprint: what the checkpoint must have been made with.
-        warn: told of each damaged checkpoint that was passed over.
+        fingerprint: that of the run's settings, which the checkpoint must have.
+        warn: called with a message for each damaged checkpoint that is skipped.
 
     Raises:
-        RunError: a checkpoint of other settings, or every one is damaged.
+        RunError: a checkpoint has other settings, or all are damaged.
     """
     paths = _newest_first(folder)
     for path in paths:
@@ -110,14 +110,14 @@ def load_checkpoint(path: Path, *, fingerprint: str) -> dict[str, Tensor]:
     """The tensors of one checkpoint.
 
     Raises:
-        DamagedError: the file is not whole.
-        RunError: it was made with other settings.
+        DamagedError: the file is damaged.
+        RunError: it has other settings.
     """
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dictionary)
-    except Exception as error:  # whatever the reader makes of wrong bytes, the file is not whole
+    except Exception as error:  # the reader may fail in any way on wrong bytes
         raise DamagedError(f"{type(error).__name__}: {error}") from error
     if metadata.get("sha256") != _digest(tensors, metadata.get("fingerprint", "")):
         raise DamagedError("its content does not match its checksum")
@@ -127,7 +127,7 @@ def load_checkpoint(path: Path, *, fingerprint: str) -> dict[str, Tensor]:
 
 
 class DamagedError(Exception):
-    """A checkpoint that is not whole."""
+    """A checkpoint that cannot be read or does not match its checksum."""
 
 
 def _newest_first(folder: Path) -> list[Path]:

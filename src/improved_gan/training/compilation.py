@@ -1,4 +1,4 @@
-"""`torch.compile` for the networks of a run, where a compiler works; evaluation and samples run them as they are."""
+"""`torch.compile` for the networks of a run, where a compiler works; evaluation and samples run them uncompiled."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -15,12 +15,12 @@ def compile_networks(*networks: nn.Module, warn: Callable[[str], None]) -> bool:
 
     Args:
         networks: changed in place.
-        warn: told in one line why not, where that cannot be.
+        warn: called with the reason, in one line, if they cannot be compiled.
 
     Returns:
         Whether they are compiled.
     """
-    if reason := _why_not(next(networks[0].parameters()).device):
+    if reason := _compiler_error(next(networks[0].parameters()).device):
         warn(f"training without torch.compile: {reason}")
         return False
     for network in networks:
@@ -30,7 +30,7 @@ def compile_networks(*networks: nn.Module, warn: Callable[[str], None]) -> bool:
 
 @contextmanager
 def uncompiled() -> Iterator[None]:
-    """While entered compiled networks run as they are: for passes in other modes and sizes, made now and then."""
+    """While entered compiled networks run uncompiled: for occasional passes in other modes and sizes."""
     if "torch._dynamo" not in sys.modules:  # nothing was compiled
         yield
         return
@@ -38,14 +38,14 @@ def uncompiled() -> Iterator[None]:
         yield
 
 
-def _why_not(device: torch.device) -> str:
-    """In one line, why no compiler works here; empty where one does. Tried on the smallest of functions."""
+def _compiler_error(device: torch.device) -> str:
+    """The error, in one line, of compiling a trivial function on this device; empty if that works."""
 
-    def smallest(values: torch.Tensor) -> torch.Tensor:
+    def trivial(values: torch.Tensor) -> torch.Tensor:
         return values.sin() + 1
 
     try:
-        torch.compile(smallest)(torch.ones(4, device=device))
+        torch.compile(trivial)(torch.ones(4, device=device))
     except Exception as error:  # any compiler may fail in any way
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         return f"{type(error).__name__}: {lines[0] if lines else 'no reason given'}"

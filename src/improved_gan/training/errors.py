@@ -1,4 +1,4 @@
-"""Errors of a run that the user can do something about; each message says what."""
+"""Errors of a run that the user can fix; each message says how."""
 
 __all__ = ["DivergedError", "InterruptedRunError", "RankLostError", "ReportedByOtherRankError", "RunError"]
 
@@ -8,19 +8,19 @@ class RunError(ValueError):
 
 
 class DivergedError(RuntimeError):
-    """Training produced a number that is not finite."""
+    """A loss or a weight is not finite."""
 
 
 class InterruptedRunError(Exception):
-    """The run was asked to stop, and saved.
+    """The run stopped on request, after saving.
 
     Args:
-        message: where it was saved and how to go on.
-        signal_number: the signal that asked.
+        message: where it was saved and how to resume.
+        signal_number: the signal that requested it.
     """
 
     def __init__(self, message: str, signal_number: int) -> None:
-        super().__init__(message, signal_number)  # both, so that the error survives the way out of a worker process
+        super().__init__(message, signal_number)  # both, so that the error can be pickled, out of a worker process
         self.signal_number = signal_number
 
     def __str__(self) -> str:
@@ -28,11 +28,11 @@ class InterruptedRunError(Exception):
 
 
 class RankLostError(RuntimeError):
-    """Another process of the same run has ended or does not answer."""
+    """Another process of the same run has ended or does not respond."""
 
 
 class ReportedByOtherRankError(Exception):
-    """The run ends here too, and another of its processes says why.
+    """Another process of the run failed and reports the error; this one ends too.
 
     Args:
         exit_code: of this process.

@@ -1,7 +1,9 @@
-"""Historical averaging of both players in training (paper, section 3.3): their pasts, and the objective that pays.
+"""Historical averaging of both networks in training (paper, section 3.3).
 
-The pasts are part of the training state, so that they are saved and resumed. Each is brought up to date by its
-player's optimizer, right after every step that it takes.
+    loss + weight * || theta - (1/t) sum_{i=1..t} theta[i] ||^2,   theta the parameters, theta[i] their value at step i
+
+The averages are part of the training state, so that they are saved and resumed. A hook updates each after every step of
+its network's optimizer.
 """
 
 from collections.abc import Callable
@@ -20,31 +22,31 @@ __all__ = ["HistoricallyAveraged", "ParameterAverages", "after_each_step"]
 
 
 class ParameterAverages(nn.Module):
-    """The mean of all past parameters of each player.
+    """The mean of all past parameters of each network.
 
     Args:
-        optimizers: of the players; from now on each of their steps enters the means.
+        optimizers: of both networks; each of their steps from now on enters the means.
 
-    >>> player = torch.nn.Parameter(torch.ones(2))
-    >>> sgd = torch.optim.SGD([player], lr=1.0)
-    >>> parameter_averages = ParameterAverages(Optimizers(discriminator=sgd, generator=sgd))
-    >>> parameter_averages.generator.penalty()
+    >>> parameter = torch.nn.Parameter(torch.ones(2))
+    >>> sgd = torch.optim.SGD([parameter], lr=1.0)
+    >>> averages = ParameterAverages(Optimizers(discriminator=sgd, generator=sgd))
+    >>> averages.generator.penalty()
     tensor(0., grad_fn=<MulBackward0>)
     """
 
     def __init__(self, optimizers: Optimizers) -> None:
         super().__init__()
-        self.discriminator = _followed(optimizers.discriminator)
-        self.generator = _followed(optimizers.generator)
+        self.discriminator = _average_of(optimizers.discriminator)
+        self.generator = _average_of(optimizers.generator)
 
 
 @dataclass(frozen=True)
 class HistoricallyAveraged(Objective):
-    """Another objective whose players pay for leaving the mean of their past.
+    """Another objective with a penalty on the distance of parameters from their historical mean.
 
     Args:
-        base: the game.
-        parameter_averages: of both players.
+        base: the objective that gets the penalty.
+        parameter_averages: of both networks.
         weight: of || theta - mean ||^2. The paper writes 1.
     """
 
@@ -53,13 +55,13 @@ class HistoricallyAveraged(Objective):
     weight: float
 
     def discriminator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
-        """The game's terms and the discriminator's penalty."""
+        """The base objective's terms and the discriminator's penalty."""
         return self._with(
             self.base.discriminator_terms(generator, discriminator, batch), self.parameter_averages.discriminator
         )
 
     def generator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
-        """The game's terms and the generator's penalty."""
+        """The base objective's terms and the generator's penalty."""
         return self._with(self.base.generator_terms(generator, discriminator, batch), self.parameter_averages.generator)
 
     def _with(self, terms: Terms, history: HistoricalAverage) -> Terms:
@@ -67,7 +69,7 @@ class HistoricallyAveraged(Objective):
 
 
 def after_each_step(optimizer: torch.optim.Optimizer, update: Callable[[], None]) -> None:
-    """Call `update` after every step of the optimizer, from now on."""
+    """Call `update` after every later step of the optimizer."""
 
     def hook(*_: Any) -> None:
         update()
@@ -75,7 +77,7 @@ def after_each_step(optimizer: torch.optim.Optimizer, update: Callable[[], None]
     optimizer.register_step_post_hook(hook)
 
 
-def _followed(optimizer: torch.optim.Optimizer) -> HistoricalAverage:
+def _average_of(optimizer: torch.optim.Optimizer) -> HistoricalAverage:
     history = HistoricalAverage([parameter for group in optimizer.param_groups for parameter in group["params"]])
     after_each_step(optimizer, history.update)
     return history

@@ -1,6 +1,13 @@
 """The loop around the step: reports, evaluation, samples, diagnostics, checkpoints, and a clean stop.
 
-Over several ranks all make the same steps and take the same decisions; rank 0 alone writes, shows and samples.
+Over several ranks all take the same steps and the same decisions; rank 0 alone writes, displays and samples.
+
+The order of saving and reporting makes the log complete and free of duplicates after a crash at any moment:
+
+    end of an epoch    report (append to log.jsonl, samples), then a checkpoint if one is due
+    resume             drop log lines after the checkpoint's step, repeat the steps from there
+    slow evaluation    checkpoint, report with `score`, checkpoint: the first one has the accumulated terms of the
+                       report (num_accumulated > 0), and `finish_pending_report` makes the report that is missing
 """
 
 import time
@@ -32,11 +39,11 @@ _GRID_SEED, _NUM_GRID = 0, 100
 
 
 class BatchSource(Protocol):
-    """Where batches come from; `data.Batches` is one. The order of an epoch depends on its number alone."""
+    """The source of batches; `data.Batches` is one. The order of an epoch depends on its number alone."""
 
     @property
     def steps_per_epoch(self) -> int:
-        """How many batches an epoch has."""
+        """The number of batches in an epoch."""
 
     def epoch(self, epoch: int, *, first_step: int = 0) -> Iterator[TrainingBatch]:
         """The batches of one epoch, from one of its steps on."""
@@ -55,25 +62,25 @@ def train(
     stop: StopRequest,
     score: Callable[[Generator], dict[str, float]] | None = None,
 ) -> None:
-    """Run from where the state stands to the last epoch.
+    """Train from the state's step to the last epoch.
 
     Args:
-        state: is moved; holds the final networks afterwards.
+        state: updated in place; has the final networks afterwards.
         batches: of each epoch.
-        objective: the game.
-        schedule: see there.
-        folder: gets log, samples and checkpoints.
+        objective: the losses of both networks.
+        schedule: epochs, learning rates, and how often to report.
+        folder: where log, samples and checkpoints are written.
         fingerprint: of the run's settings, for its checkpoints.
-        evaluate: numbers by `group/name` from the discriminator with averaged weights, for reports only; called on
-            all ranks, which may share the work.
-        reporter: shows progress.
-        stop: asked between steps.
-        score: numbers by `samples/name` from the generator that samples are made with, for reports only. It may take
-            long, so a checkpoint stands before it; a run that ends in it goes on with the report that is owed. On all
+        evaluate: returns numbers by `group/name` for the discriminator with averaged weights, for reports only; called
+            on all ranks, which may divide the work.
+        reporter: displays progress.
+        stop: checked between steps.
+        score: returns numbers by `samples/name` for the generator that makes samples, for reports only. It may be slow,
+            so a checkpoint is written before it; a run that ends inside it resumes with the missing report. On all
             ranks or on none (`ProcessGroup.on_rank0`).
 
     Raises:
-        DivergedError: a term is not finite.
+        DivergedError: a loss or a weight is not finite.
         InterruptedRunError: stopped on request, after saving.
         RunError: a checkpoint could not be saved.
     """
@@ -81,7 +88,7 @@ def train(
     run.finish_pending_report(batches)
     for epoch, batch in take_steps(state, batches, objective, schedule):
         reporter.advance(state.means)
-        # The report first: a checkpoint of an epoch's last step stands after it, so that no resume can miss it.
+        # The report before the checkpoint of the same step: a resume from that checkpoint would not make it again.
         if state.step % batches.steps_per_epoch == 0:
             run.end_epoch(epoch + 1, batch)
         run.checkpoint_or_stop(stop)
@@ -91,16 +98,17 @@ def train(
 def take_steps(
     state: TrainingState, batches: BatchSource, objective: Objective, schedule: Schedule
 ) -> Iterator[tuple[int, TrainingBatch]]:
-    """Move the state step by step, from where it stands to the last epoch.
+    """Train step by step, from the state's step to the last epoch.
 
-    What happens between steps is the caller's, but for the discriminator's parameters, which he leaves alone.
+    Between steps the caller may do anything except change the discriminator's parameters, whose normalized weights are
+    cached across steps.
 
     Yields:
         After each step its epoch, counted from 0, and its batch.
     """
     with state.discriminator.cache_weights_across_steps():
         for epoch in range(state.step // batches.steps_per_epoch, schedule.epochs):
-            _set_lr(state, schedule.rate(epoch))
+            _set_lr(state, schedule.lr(epoch))
             started = time.perf_counter()
             for batch in batches.epoch(epoch, first_step=state.step % batches.steps_per_epoch):
                 terms = train_step(
@@ -117,14 +125,14 @@ def take_steps(
                 state.add(terms)
                 state.seconds += time.perf_counter() - started
                 yield epoch, batch
-                started = time.perf_counter()  # what happens between steps is not training; making batches is
+                started = time.perf_counter()  # time between steps is not training; making batches is
 
 
 @dataclass
 class Run:
-    """What happens between the steps of one run; the fields are those of `train`.
+    """What happens between the steps of one run; the fields are the arguments of `train`.
 
-    Of several runs that share their steps, `number` is its place, from 0, and `models` how many they are.
+    Where several runs are trained in one step, `number` is this one's index, from 0, and `models` their number.
     """
 
     state: TrainingState
@@ -148,14 +156,17 @@ class Run:
         self._last_save = time.monotonic()
 
     def checkpoint_due(self) -> bool:
-        """Whether it is time for the next checkpoint."""
+        """Whether the last checkpoint is older than `save_every_seconds`."""
         return time.monotonic() - self._last_save >= self.schedule.save_every_seconds
 
     def checkpoint_or_stop(self, stop: StopRequest) -> None:
-        """Save and leave when any rank was asked to stop, else save when rank 0's last checkpoint is old."""
-        old = rank() == 0 and self.checkpoint_due()
-        asked = (stop.signal_number or 0, 1) if stop else (0, 0)
-        signal_number, stopping, due = all_reduce_max(*asked, int(old))
+        """Save and raise if any rank has a stop request; else save if rank 0's last checkpoint is due.
+
+        A checkpoint needs all ranks (it has each one's random state), so they agree in one message.
+        """
+        own_due = rank() == 0 and self.checkpoint_due()
+        requested = (stop.signal_number or 0, 1) if stop else (0, 0)
+        signal_number, stopping, due = all_reduce_max(*requested, int(own_due))
         if stopping or due:
             self.save()
         if stopping:
@@ -165,23 +176,26 @@ class Run:
             raise InterruptedRunError(message, signal_number)
 
     def end_epoch(self, epoch: int, last_batch: TrainingBatch) -> None:
-        """Report, evaluate and sample where it is time to."""
+        """Report, evaluate and sample if the schedule says so for this epoch."""
         self._check_finite()
         last = epoch == self.schedule.epochs
         reported = epoch % self.schedule.report_every == 0 or last
         scored = reported and self.score is not None and (last or epoch in self.schedule.scored_epochs())
         if scored:
-            self.save()
+            self.save()  # with the terms of the coming report, see `finish_pending_report`
         with uncompiled():
             if reported:
                 self._publish(self._report(epoch, last_batch, scored=scored))
             if epoch % self.schedule.sample_every == 0 or last:
                 self._sample(epoch)
         if scored:
-            self.save()
+            self.save()  # the report is in the log: a resume must not make it again
 
     def finish_pending_report(self, batches: BatchSource) -> None:
-        """Make the report of an epoch that had ended, and was saved, when the run stopped while it was scored."""
+        """Make the report of a finished and saved epoch whose `score` was interrupted.
+
+        Such a checkpoint is at the end of an epoch and still has accumulated terms, which `_report` would have cleared.
+        """
         epoch, inside = divmod(self.state.step, batches.steps_per_epoch)
         reported = epoch % self.schedule.report_every == 0 or epoch == self.schedule.epochs
         if inside or not epoch or not reported or not self.state.num_accumulated:
@@ -191,13 +205,13 @@ class Run:
         self.end_epoch(epoch, next(iter(batches.epoch(epoch - 1, first_step=batches.steps_per_epoch - 1))))
 
     def _report(self, epoch: int, last_batch: TrainingBatch, *, scored: bool) -> dict[str, Any]:
-        """One line of the log."""
+        """One line of the log; clears the accumulated terms."""
         line: dict[str, Any] = {"epoch": epoch, "epochs": self.schedule.epochs, "step": self.state.step}
         line |= {"models": self.models} if self.models > 1 else {}
-        line |= {"seconds": round(self.state.seconds, 3), "learning_rate": self.schedule.rate(epoch - 1)}
+        line |= {"seconds": round(self.state.seconds, 3), "learning_rate": self.schedule.lr(epoch - 1)}
         line |= self.state.pop_means()
         line |= self.evaluate(self.state.average.averaged(self.state.discriminator))
-        line |= self._spreads(gather_with_gradient(last_batch.unlabeled_images))
+        line |= self._pixel_stds(gather_with_gradient(last_batch.unlabeled_images))
         if scored and self.score is not None:
             with single_process():
                 line |= self.score(self.state.sampling_generator())
@@ -205,11 +219,14 @@ class Run:
         line["diagnostics"] = [{"name": diagnostic.name, "message": diagnostic.message} for diagnostic in found]
         return line
 
-    def _spreads(self, real: Tensor) -> dict[str, float]:
-        """How much images differ from each other: the deviation of a pixel over images, averaged over pixels."""
+    def _pixel_stds(self, real: Tensor) -> dict[str, float]:
+        """How much images differ: the standard deviation of each pixel over images, averaged over pixels."""
         with single_process():
             generated = sample(self.state.generator, len(real), seed=_GRID_SEED).float() / 255
-        return {"images/generated_pixel_std": _spread(generated), "images/real_pixel_std": _spread(real)}
+        return {
+            "images/generated_pixel_std": _mean_pixel_std(generated),
+            "images/real_pixel_std": _mean_pixel_std(real),
+        }
 
     def _publish(self, line: dict[str, Any]) -> None:
         if rank() == 0:
@@ -219,9 +236,9 @@ class Run:
     def _sample(self, epoch: int) -> None:
         if rank() == 0:
             with single_process():
-                picture = grid(sample(self.state.sampling_generator(), _NUM_GRID, seed=_GRID_SEED))
-            write_png(self.folder.samples / f"epoch-{epoch:04d}.png", picture)
-            self.reporter.show_grid(picture, self.state.step)
+                image = grid(sample(self.state.sampling_generator(), _NUM_GRID, seed=_GRID_SEED))
+            write_png(self.folder.samples / f"epoch-{epoch:04d}.png", image)
+            self.reporter.show_grid(image, self.state.step)
 
     def _write(self, tensors: dict[str, Tensor]) -> None:
         if rank() == 0:
@@ -234,17 +251,17 @@ class Run:
             raise DivergedError(diagnostics.not_finite(names, self.state.step, last, setting=self._setting()))
 
     def _setting(self) -> diagnostics.Setting:
-        """What the run does already."""
+        """What the run does already, for the advice of diagnostics."""
         schedule, epsilon = self.schedule, self.state.optimizers.discriminator.defaults.get("eps", 1e-8)
         compares = not self.state.discriminator.is_batch_independent
         return diagnostics.Setting(compares, schedule.generator_steps, epsilon, schedule.precision == torch.float32)
 
 
-def _spread(images: Tensor) -> float:
+def _mean_pixel_std(images: Tensor) -> float:
     return images.std(0, correction=0).mean().item()
 
 
-def _set_lr(state: TrainingState, rate: float) -> None:
+def _set_lr(state: TrainingState, lr: float) -> None:
     for optimizer in (state.optimizers.discriminator, state.optimizers.generator):
         for group in optimizer.param_groups:
-            group["lr"] = rate * group.get("lr_scale", 1.0)
+            group["lr"] = lr * group.get("lr_scale", 1.0)

@@ -1,12 +1,12 @@
-"""The wrap_networks as an objective sees them when a step is divided: over ranks, or into passes of a few rows.
+"""Wrappers of the networks for a step whose batch is divided: over ranks, or into micro-batches.
 
-Over ranks, latents are drawn on rank 0 for everyone and each rank takes its own rows: what one process would have
-drawn. Noise and dropout come from each rank's own random stream.
+Over ranks, rank 0 draws the latents of all ranks and each takes its own rows: the same latents as in one process. Noise
+and dropout come from each rank's own random stream.
 
-In passes of at most `micro_batch` rows each pass keeps no activations: it is computed again when its gradient is asked
-for, with the same noise. What the objective sees is the whole batch, so every loss, also one over means or pairs of
-rows, and its gradient are exactly those of the undivided step; the price is one more forward pass. That needs networks
-whose rows do not depend on each other.
+A micro-batch of at most `micro_batch` rows keeps no activations: its forward pass is recomputed, with the same noise,
+for its gradient. The objective still gets the outputs of the whole batch, so every loss, also one over means or pairs
+of rows, and its gradient are exactly those of the undivided step, for one more forward pass. This requires networks
+whose rows are independent of each other.
 """
 
 from collections.abc import Callable, Iterator
@@ -28,20 +28,20 @@ _Output = TypeVar("_Output", Tensor, DiscriminatorOutput)
 def wrap_networks(
     generator: Generator, discriminator: Discriminator, micro_batch: int
 ) -> tuple[Generator, Discriminator]:
-    """The pair for one step: as it is where nothing is divided.
+    """The networks for one step; unchanged if the batch is not divided.
 
     Args:
-        generator: makes images.
-        discriminator: judges them.
-        micro_batch: the most rows of a pass; 0 for all in one.
+        generator: maps latents to images.
+        discriminator: scores them.
+        micro_batch: maximum number of rows in a forward pass; 0 for the whole batch.
 
     Raises:
-        ValueError: passes of a few rows, and a discriminator that compares rows.
+        ValueError: micro-batches with a discriminator that compares rows.
     """
     if micro_batch and not discriminator.is_batch_independent:
         raise ValueError(
-            f"the judgments of {type(discriminator).__name__} depend on the whole batch (minibatch features or batch "
-            f"norm), so it cannot be gone through {micro_batch} rows at a time: use micro_batch 0, a smaller batch, or "
+            f"the outputs of {type(discriminator).__name__} depend on the whole batch (minibatch features or batch "
+            f"norm), so it cannot be split into micro-batches of {micro_batch}: use micro_batch 0, a smaller batch, or "
             "a discriminator without them"
         )
     if world_size() > 1 or (micro_batch and generator.is_batch_independent):
@@ -50,11 +50,11 @@ def wrap_networks(
 
 
 class MicrobatchedGenerator(Generator):
-    """A generator that hands out this rank's latents, and runs a few rows at a time.
+    """A generator that draws this rank's latents, and runs in micro-batches.
 
     Args:
         network: the generator.
-        micro_batch: rows of a pass; 0 for all.
+        micro_batch: rows of a forward pass; 0 for all.
     """
 
     def __init__(self, network: Generator, micro_batch: int) -> None:
@@ -63,29 +63,30 @@ class MicrobatchedGenerator(Generator):
         self.is_batch_independent = network.is_batch_independent
 
     def draw_latents(self, num: int, *, source: torch.Generator | None = None) -> Tensor:
-        """The rows of this rank, of the latents that rank 0 draws for all."""
+        """The rows of this rank among the latents that rank 0 draws for all ranks."""
         if source is not None or world_size() == 1:
             return self.network.draw_latents(num, source=source)
-        everyones = broadcast_from_rank0(self.network.draw_latents(num * world_size()))
-        return everyones[rank() * num : (rank() + 1) * num]
+        # Every rank draws; only rank 0's numbers are used.
+        latents = broadcast_from_rank0(self.network.draw_latents(num * world_size()))
+        return latents[rank() * num : (rank() + 1) * num]
 
     def forward(self, latents: Tensor) -> Tensor:
-        """As the network's own."""
+        """As the wrapped network."""
         return torch.cat(_microbatched(self.network, latents, self.micro_batch))
 
     @contextmanager
     def cache_weights(self) -> Iterator[None]:
-        """As the network's own."""
+        """As the wrapped network."""
         with self.network.cache_weights():
             yield
 
 
 class MicrobatchedDiscriminator(Discriminator):
-    """A discriminator that judges a few rows at a time.
+    """A discriminator that runs in micro-batches.
 
     Args:
         network: the discriminator; its rows are independent.
-        micro_batch: rows of a pass.
+        micro_batch: rows of a forward pass.
     """
 
     def __init__(self, network: Discriminator, micro_batch: int) -> None:
@@ -93,18 +94,18 @@ class MicrobatchedDiscriminator(Discriminator):
         self.network, self.micro_batch = network, micro_batch
 
     def forward(self, images: Tensor) -> DiscriminatorOutput:
-        """As the network's own."""
+        """As the wrapped network."""
         logits, features = zip(*_microbatched(self.network, images, self.micro_batch), strict=True)
         return DiscriminatorOutput(torch.cat(logits), torch.cat(features))
 
     @contextmanager
     def cache_weights(self) -> Iterator[None]:
-        """As the network's own."""
+        """As the wrapped network."""
         with self.network.cache_weights():
             yield
 
     def invalidate_weight_cache(self) -> None:
-        """As the network's own."""
+        """As the wrapped network."""
         self.network.invalidate_weight_cache()
 
 

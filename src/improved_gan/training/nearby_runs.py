@@ -1,4 +1,4 @@
-"""What to say where a path is no run folder: the runs that may have been meant."""
+"""The message for a path that is no run folder: which runs may have been meant."""
 
 import difflib
 from collections.abc import Iterator
@@ -7,11 +7,11 @@ from pathlib import Path
 
 __all__ = ["did_you_mean", "no_run"]
 
-_SHOWN, _LOOKED_AT = 3, 10_000
+_MAX_SHOWN, _MAX_ENTRIES = 3, 10_000
 
 
 def no_run(path: Path) -> str:
-    """Why a path is no run folder, and which may have been meant."""
+    """Why a path is no run folder, and which folders may have been meant."""
     if path.is_dir():
         reason = "it holds no recipe.json"
     else:
@@ -20,7 +20,7 @@ def no_run(path: Path) -> str:
 
 
 def did_you_mean(path: Path) -> str:
-    """The runs with names like it, around it or below it, to be put after a message; empty where there are none."""
+    """The end of a message: runs with similar names beside, above or below the path; empty if there are none."""
     found = [str(one) for one in _candidates(path)]
     return f"; did you mean {' or '.join(found)}?" if found else ""
 
@@ -29,15 +29,15 @@ def _candidates(path: Path) -> list[Path]:
     above = [one for one in path.parents[:2] if _is_run(one)]
     if above:  # its checkpoints, its samples
         return above[:1]
-    below = list(islice((run for one in _entries(path) for run in _runs_at(one)), _SHOWN))
+    below = list(islice((run for one in _entries(path) for run in _runs_at(one)), _MAX_SHOWN))
     if below:
         return below
     around = {one.name: one for one in _entries(path.parent) if _is_run(one)}
-    return [around[name] for name in difflib.get_close_matches(path.name, around, n=_SHOWN, cutoff=0.6)]
+    return [around[name] for name in difflib.get_close_matches(path.name, around, n=_MAX_SHOWN, cutoff=0.6)]
 
 
 def _runs_at(folder: Path) -> Iterator[Path]:
-    """The folder itself, or those in it."""
+    """The folder itself if it is a run, else the runs in it."""
     if _is_run(folder):
         yield folder
     else:
@@ -46,7 +46,7 @@ def _runs_at(folder: Path) -> Iterator[Path]:
 
 def _entries(folder: Path) -> list[Path]:
     try:
-        return sorted(islice(folder.iterdir(), _LOOKED_AT))
+        return sorted(islice(folder.iterdir(), _MAX_ENTRIES))
     except OSError:  # not there, not a folder, not to be read
         return []
 

@@ -1,7 +1,7 @@
-"""What each player minimizes, as named, weighted terms: the step sums them, the log prints every name.
+"""What each network minimizes, as named, weighted terms: the step sums them, the log prints every name.
 
-An objective owns no network, optimizer or device. Beside its terms it may return monitors: numbers to watch that
-nobody minimizes.
+An objective owns no network, optimizer or device. Beside its losses it may return monitors: numbers that are logged and
+not minimized.
 """
 
 from abc import ABC, abstractmethod
@@ -46,35 +46,35 @@ class TrainingBatch(Protocol):
 
     @property
     def matching_images(self) -> Tensor:
-        """Real images that the generator may match, drawn independently of the others."""
+        """Real images for feature matching, drawn independently of the others."""
 
     @property
     def pseudo_labeled_images(self) -> Tensor | None:
-        """Images with a guessed class, or None."""
+        """Images with a pseudo-label, or None."""
 
     @property
     def pseudo_labels(self) -> Tensor | None:
-        """(N,) int64 their guessed classes, or None."""
+        """(N,) int64 their pseudo-labels, or None."""
 
     @property
     def augment(self) -> Callable[[Tensor], Tensor] | None:
-        """Gives each of some images a new form that keeps its class, or None."""
+        """Random augmentation of a batch of images that keeps their classes, or None."""
 
     @property
     def label_weights(self) -> Tensor | None:
-        """(N,) how much each label counts, of mean 1 over all labels; None where all count the same."""
+        """(N,) weights of the labels, of mean 1 over all labels; None for equal weights."""
 
 
 @dataclass(frozen=True)
 class Terms:
-    """Named scalars: `losses` are summed and minimized, `monitors` only reported. Without losses a player rests."""
+    """Named scalars: `losses` are summed and minimized, `monitors` only logged; no losses, no update."""
 
     losses: dict[str, Tensor]
     monitors: dict[str, Tensor] = field(default_factory=dict)
 
 
 class Objective(ABC):
-    """One game: what the discriminator minimizes, then what the generator minimizes."""
+    """The losses of both networks."""
 
     @abstractmethod
     def discriminator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
@@ -82,7 +82,7 @@ class Objective(ABC):
 
     @abstractmethod
     def generator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
-        """The generator's terms; the discriminator's parameters are frozen meanwhile."""
+        """The generator's terms; the discriminator's parameters are frozen."""
 
 
 @dataclass(frozen=True)
@@ -90,9 +90,9 @@ class SemiSupervised(Objective):
     """K+1 classes for D, feature matching for G (paper, sections 3.1 and 5).
 
     Args:
-        supervised_weight: of the loss on labeled images, and of that on guessed labels where there are any.
-        unsupervised_weight: of the real-or-generated loss; 0.5 in the released scripts.
-        generator_loss: of the real and the generated features.
+        supervised_weight: of the loss on labeled images, and of that on pseudo-labels where there are any.
+        unsupervised_weight: of the loss of real against generated images; 0.5 in the released scripts.
+        generator_loss: takes the real and the generated features.
     """
 
     supervised_weight: float = 1.0
@@ -100,12 +100,13 @@ class SemiSupervised(Objective):
     generator_loss: Callable[[Tensor, Tensor], Tensor] = feature_matching_loss
 
     def discriminator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
-        """Weight * L_supervised and weight * L_unsupervised of section 5."""
+        """The weighted L_supervised and L_unsupervised of section 5."""
         generated_images = generate_for_discriminator(generator, len(batch.unlabeled_images))
-        judged = [batch.labeled_images, batch.unlabeled_images, generated_images]
+        batches = [batch.labeled_images, batch.unlabeled_images, generated_images]
         if batch.pseudo_labeled_images is not None:
-            judged.append(batch.pseudo_labeled_images)
-        labeled, unlabeled, generated, *guessed = (one.logits for one in forward_batches(discriminator, judged))
+            batches.append(batch.pseudo_labeled_images)
+        outputs = forward_batches(discriminator, batches)
+        labeled, unlabeled, generated, *pseudo_labeled = (one.logits for one in outputs)
         supervised, unsupervised = semi_supervised_losses(labeled, batch.labels, unlabeled, generated)
         if batch.label_weights is not None:
             supervised = weighted_cross_entropy(labeled, batch.labels, batch.label_weights)
@@ -113,8 +114,9 @@ class SemiSupervised(Objective):
             "supervised": self.supervised_weight * supervised,
             "unsupervised": self.unsupervised_weight * unsupervised,
         }
-        if guessed and batch.pseudo_labels is not None:
-            losses["pseudo_label"] = self.supervised_weight * F.cross_entropy(precise(guessed[0]), batch.pseudo_labels)
+        if pseudo_labeled and batch.pseudo_labels is not None:
+            loss = F.cross_entropy(precise(pseudo_labeled[0]), batch.pseudo_labels)
+            losses["pseudo_label"] = self.supervised_weight * loss
         return Terms(
             losses=losses,
             monitors={
@@ -124,7 +126,7 @@ class SemiSupervised(Objective):
         )
 
     def generator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
-        """The distance of mean features, on real images that D has not just seen."""
+        """Feature matching, on real images that the discriminator's update of this step did not use."""
         num = len(batch.matching_images)
         real, generated = discriminator.forward_real_and_generated(
             batch.matching_images, lambda: generator(generator.draw_latents(num))
@@ -134,9 +136,9 @@ class SemiSupervised(Objective):
 
 @dataclass(frozen=True)
 class SupervisedBaseline(Objective):
-    """The discriminator as a plain classifier of the labeled images; the generator stays as it is.
+    """The discriminator as a classifier of the labeled images alone; the generator is not updated.
 
-    What the unlabeled images and the game are worth is the difference between this and `SemiSupervised`.
+    The baseline of `SemiSupervised`: the difference is the effect of unlabeled images and adversarial training.
     """
 
     def discriminator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
@@ -149,18 +151,18 @@ class SupervisedBaseline(Objective):
         return Terms(losses={"supervised": loss}, monitors={"labeled_error": error_rate(logits, batch.labels)})
 
     def generator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
-        """None."""
+        """No losses."""
         return Terms(losses={})
 
 
 def generate_for_discriminator(generator: Generator, num: int) -> Tensor:
-    """(num, C, H, W) images without a graph."""
+    """(num, C, H, W) images without gradient."""
     with torch.no_grad():
         return generator(generator.draw_latents(num))  # type: ignore[no-any-return]
 
 
 def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-    """L_supervised of section 5 where labels count differently: mean_i w_i (-log p(y_i | x_i, y < K+1)).
+    """L_supervised of section 5 with weighted labels: mean_i w_i (-log p(y_i | x_i, y < K+1)).
 
     With weights of mean 1 over all labels its expectation over batches is sum_i w_i l_i / sum_i w_i.
 
@@ -174,7 +176,7 @@ def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> T
 
 
 def _probabilities(real_logits: Tensor, generated_logits: Tensor) -> dict[str, Tensor]:
-    """The mean of D on both batches: near 1 and 0, D has won."""
+    """The mean of D on both batches: near 1 and 0, D saturates."""
     return {
         "real_probability": torch.sigmoid(real_logits).mean(),
         "generated_probability": torch.sigmoid(generated_logits).mean(),
@@ -182,5 +184,5 @@ def _probabilities(real_logits: Tensor, generated_logits: Tensor) -> dict[str, T
 
 
 def error_rate(logits: Tensor, labels: Tensor) -> Tensor:
-    """The share of images that get the wrong class."""
+    """The fraction of images that are misclassified."""
     return (logits.detach().argmax(1) != labels).float().mean()

@@ -1,8 +1,12 @@
-"""One run in several processes: joining them, what one does for all, and how they end together.
+"""One run in several processes: joining the process group, work of rank 0 for all, and how all end together.
 
-`torchrun --nproc-per-node 2 -m improved_gan train ...` starts the processes; gloo carries what lies on CPUs, NCCL what
-lies on GPUs. Whichever of them meets an error first tells it; the others notice that it is gone (gloo at once, NCCL
-within `TIMEOUT`) and end without another word. A process that was killed is told by the first that notices.
+`torchrun --nproc-per-node 2 -m improved_gan train ...` starts the processes; gloo communicates CPU tensors, NCCL GPU
+tensors. Exactly one process reports why a run ends:
+
+    an error in one rank    it increments a counter in the store to 1 and reports; the others lose the connection
+                            (gloo at once, NCCL within `TIMEOUT`), get 2 or more, and end silently
+    a killed rank           the first of the others to lose the connection gets 1 and reports it (`RankLostError`)
+    SIGTERM by torchrun     sent to all others once one has ended; a rank with an unreported error ignores it
 """
 
 import os
@@ -24,42 +28,50 @@ from improved_gan.training.errors import InterruptedRunError, RankLostError, Rep
 
 __all__ = ["TIMEOUT", "ProcessGroup", "init_process_group", "local_device"]
 
-TIMEOUT = timedelta(minutes=10)  # for one message between steps
-_PATIENCE = timedelta(days=7)  # where the others wait for work of rank 0 alone
-_LOST = ("gloo", "Connection closed by peer", "Connection reset", "Broken pipe", "Timed out waiting", "NCCL")
+TIMEOUT = timedelta(minutes=10)  # of one collective operation
+_RANK0_WORK_TIMEOUT = timedelta(days=7)  # while the others wait for work of rank 0 alone
+# Parts of the messages by which PyTorch reports a lost connection; it has no common error type for them.
+_CONNECTION_ERRORS = (
+    "gloo",
+    "Connection closed by peer",
+    "Connection reset",
+    "Broken pipe",
+    "Timed out waiting",
+    "NCCL",
+)
 _R = TypeVar("_R")
 _V = TypeVar("_V")
 
 
 class ProcessGroup:
-    """The processes of this run, as one of them sees them.
+    """The processes of a run, from the side of one of them.
 
     Args:
-        store: what they can read and write without taking turns; None for one process.
+        store: the key-value store of all processes, which needs no collective operation; None for one process.
     """
 
     def __init__(self, store: Store | None = None) -> None:
         self._store = store
-        self._has_to_tell = False
+        self._has_unreported_error = False
 
     @contextmanager
     def reporting_errors(self) -> Iterator[None]:
-        """From an error in here on no signal ends this process before it has told: torchrun sends one to all."""
+        """After an error inside, ignore SIGTERM, which torchrun sends to all, until the error is reported."""
         try:
             yield
         except Exception:
-            self._has_to_tell = True
+            self._has_unreported_error = True
             raise
 
     def on_sigterm(self, number: int, _: FrameType | None) -> None:
-        """What SIGTERM means while nothing listens for it: the end, unless an error has to be told first."""
-        if not self._has_to_tell:
+        """The SIGTERM handler outside the training loop: exit, unless an error must be reported first."""
+        if not self._has_unreported_error:
             raise SystemExit(128 + number)
 
     def local_rank0_first(self, work: Callable[[], _R]) -> _R:
-        """Let one process of each machine do the work, then the others: for data that is fetched and kept on disk.
+        """Do the work in one process of each machine first, then in the others: for downloads and caches on disk.
 
-        The others wait for as long as it takes.
+        The others poll the store, since a collective operation would end with `TIMEOUT`.
         """
         if self._store is None:
             return work()
@@ -74,60 +86,60 @@ class ProcessGroup:
         return work()
 
     def on_rank0(self, function: Callable[[_V], dict[str, float]] | None) -> Callable[[_V], dict[str, float]] | None:
-        """Rank 0's function, for all to call at once: rank 0 computes, the others wait as long as it takes and get {}.
+        """A collective version of rank 0's function: rank 0 computes it, the others wait and get {}.
 
-        They wait in a group of their own, over gloo, so that they hear of it at once if rank 0 ends. All must ask for
-        it; None for all where rank 0 gives None.
+        They wait in a gloo group of its own, with a long time limit and an error at once if rank 0 ends. All ranks must
+        call this; None on all ranks if rank 0's argument is None.
         """
         if world_size() == 1 or not self.broadcast_from_rank0(function is not None):
             return function
-        group, number = dist.new_group(backend="gloo", timeout=_PATIENCE), rank()
+        group, number = dist.new_group(backend="gloo", timeout=_RANK0_WORK_TIMEOUT), rank()
 
-        def together(value: _V) -> dict[str, float]:
+        def on_all(value: _V) -> dict[str, float]:
             result = function(value) if number == 0 and function is not None else {}
             dist.barrier(group)
             return result
 
-        return together
+        return on_all
 
     def barrier(self) -> None:
-        """Go on when all have come here.
+        """Wait until all processes are here.
 
         Raises:
-            RankLostError: one of them has ended before.
+            RankLostError: one of them has ended.
         """
         try:
             all_reduce_max(0)
         except RuntimeError as error:
-            raise _lost(error) or error from error
+            raise _as_rank_lost(error) or error from error
 
     def broadcast_from_rank0(self, value: _R | None) -> _R | None:
-        """Rank 0's value on every rank; tensors in it on the CPU."""
+        """Rank 0's value on every rank; tensors in it must be on the CPU."""
         if world_size() == 1:
             return value
-        held: list[Any] = [value]
-        dist.broadcast_object_list(held, 0)
-        received: _R | None = held[0]
+        values: list[Any] = [value]
+        dist.broadcast_object_list(values, 0)
+        received: _R | None = values[0]
         return received
 
     def is_first_to_report(self) -> bool:
-        """Whether this process is the first of all that has to tell why the run ends."""
+        """Whether this process is the first to report why the run ends: the store's counter is atomic."""
         if self._store is None:
             return True
         try:
-            return bool(self._store.add("told", 1) == 1)
-        except RuntimeError:  # whoever kept the store is gone, so nobody else can be asked
+            return bool(self._store.add("reported", 1) == 1)
+        except RuntimeError:  # the store's host process is gone, so nobody else can report
             return True
 
 
 @contextmanager
 def init_process_group() -> Iterator[ProcessGroup]:
-    """Join the processes that torchrun has started; alone, or in a group that exists already, nothing is done.
+    """Join the processes that torchrun has started; does nothing in one process or if a group exists already.
 
     Raises:
-        RunError: torchrun's variables do not fit.
-        RankLostError: another process has ended; told by this one.
-        ReportedByOtherRankError: the run ends, and another process says why.
+        RunError: torchrun's environment variables are inconsistent.
+        RankLostError: another process has ended; reported by this one.
+        ReportedByOtherRankError: the run ends, and another process reports why.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
         yield ProcessGroup()
@@ -140,15 +152,15 @@ def init_process_group() -> Iterator[ProcessGroup]:
     except Exception as error:
         if not processes.is_first_to_report():
             raise ReportedByOtherRankError(_exit_code(error)) from error
-        raise _lost(error) or error from error
+        raise _as_rank_lost(error) or error from error
     dist.destroy_process_group()
 
 
 def local_device(name: str | None) -> str | None:
-    """The device for this process: with several on a machine with GPUs each takes the GPU of its own number.
+    """The device of this process: with several processes, the GPU with its local rank's number.
 
     Raises:
-        RunError: one GPU for all, or fewer GPUs than processes.
+        RunError: one GPU is given for all, or there are fewer GPUs than processes.
 
     >>> local_device("cuda:1")
     'cuda:1'
@@ -156,7 +168,9 @@ def local_device(name: str | None) -> str | None:
     if world_size() == 1 or name == "cpu" or not torch.cuda.is_available():
         return name
     if name not in (None, "cuda"):
-        raise RunError(f"{world_size()} processes cannot share {name}: give --device cuda, and each takes its own GPU")
+        raise RunError(
+            f"{world_size()} processes cannot share {name}: give --device cuda, and each process takes its own GPU"
+        )
     number = int(os.environ.get("LOCAL_RANK", "0"))
     if number >= torch.cuda.device_count():
         raise RunError(
@@ -179,19 +193,19 @@ def _join() -> Store:
 
 
 def _exit_code(error: Exception) -> int:
-    """That of the command line for this error: asked to stop, wrong input, or a failure."""
+    """The command line's exit code for this error: stopped by a signal, wrong input, or a failure."""
     if isinstance(error, InterruptedRunError):
         return 128 + error.signal_number
     return 2 if isinstance(error, ValueError) else 1
 
 
-def _lost(error: Exception) -> RankLostError | None:
-    """What a message that nobody answered means; None for any other error."""
+def _as_rank_lost(error: Exception) -> RankLostError | None:
+    """The `RankLostError` for a failed communication; None for any other error."""
     if not isinstance(error, dist.DistError) and not (
-        isinstance(error, RuntimeError) and any(sign in str(error) for sign in _LOST)
+        isinstance(error, RuntimeError) and any(sign in str(error) for sign in _CONNECTION_ERRORS)
     ):
         return None
     return RankLostError(
-        f"another of the {world_size()} processes was killed or does not answer (told by rank {rank()}), so training "
-        "stops; the last checkpoint is kept: run the same command to go on, with any number of processes"
+        f"another of the {world_size()} processes was killed or does not respond (reported by rank {rank()}), so "
+        "training stops; the last checkpoint is kept: run the same command to go on, with any number of processes"
     )

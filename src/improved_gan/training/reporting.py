@@ -1,4 +1,4 @@
-"""What a run shows: a bar on a terminal, elsewhere a line a report and at least one a minute; TensorBoard events."""
+"""Progress output: a bar on a terminal, elsewhere a line per report and at least one a minute; TensorBoard events."""
 
 import logging
 import time
@@ -15,8 +15,8 @@ from improved_gan.training.time_estimate import StepTimer, in_words
 
 __all__ = ["Reporter", "cost", "say", "summary", "warn"]
 
-_QUIET = 60.0  # seconds without a line, at most, where there is no terminal
-_WORTH_TELLING = 5.0  # seconds: of a run that takes less nobody asks how long
+_MAX_SILENCE = 60.0  # seconds without a line, where there is no terminal
+_MIN_SECONDS_SHOWN = 5.0  # a shorter run gets no estimate of its duration
 
 
 class Reporter:
@@ -25,10 +25,10 @@ class Reporter:
     Args:
         tensorboard: folder of the event files; None for none.
         total_steps: length of the whole run.
-        first_step: where this start begins; events after it are shown anew.
+        first_step: the step to resume from; TensorBoard drops later events of the earlier start.
         console: where to print.
-        where: the steps are made: "this processor", "this GPU".
-        clock: seconds that never run back.
+        where: the device in words: "this processor", "this GPU".
+        clock: monotonic seconds.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Reporter:
     ) -> None:
         self._console, self._where, self._clock = console, where, clock
         self._timer = StepTimer(total_steps, first_step=first_step, clock=clock)
-        self._last_line, self._cost_told, self._losses = clock(), False, ""
+        self._last_line, self._cost_shown, self._losses = clock(), False, ""
         self._events = None if tensorboard is None else _event_writer(tensorboard, first_step)
         columns = (
             TextColumn("{task.fields[summary]}"),
@@ -56,7 +56,7 @@ class Reporter:
         )
         self._progress = Progress(*columns, console=console, disable=not console.is_terminal, speed_estimate_period=60)
         self._task = self._progress.add_task("train", total=total_steps, completed=first_step, summary="starting")
-        self._shown_alarms: set[str] = set()
+        self._shown_warnings: set[str] = set()
 
     def __enter__(self) -> "Reporter":
         self._progress.start()
@@ -68,23 +68,24 @@ class Reporter:
             self._events.close()
 
     def advance(self, means: Callable[[], Mapping[str, float]] | None = None) -> None:
-        """One step was made.
+        """Count one step.
 
         Args:
-            means: the terms by `player/name`, asked for only where a line is due; None shows those of the last report.
+            means: returns the terms by `network/name`, called only if a line is due; None shows those of the last
+                report.
         """
         self._progress.advance(self._task)
         self._timer.step()
         each = self._timer.seconds_per_step()
         if each is None:
             return
-        if not self._cost_told:
-            self._cost_told = True
+        if not self._cost_shown:
+            self._cost_shown = True
             left = self._timer.seconds_left() or 0.0
-            if left >= _WORTH_TELLING:
+            if left >= _MIN_SECONDS_SHOWN:
                 say(self._console, cost(left, each, self._where))
-        # A step may take long itself, so the line comes before the minute is over.
-        if not self._console.is_terminal and self._clock() - self._last_line + each >= _QUIET:
+        # A step may be slow, so the line is printed if the next step would end after the minute.
+        if not self._console.is_terminal and self._clock() - self._last_line + each >= _MAX_SILENCE:
             self._losses = self._losses if means is None else _losses(means())
             parts = [f"step {self._timer.done}/{self._timer.total}", self._losses, self._left()]
             self._line("  ".join(part for part in parts if part))
@@ -107,38 +108,39 @@ class Reporter:
             if "/" in name and self._events is not None:
                 self._events.add_scalar(name, value, line["step"])
         for diagnostic in line["diagnostics"]:
-            if diagnostic["name"] not in self._shown_alarms:
+            if diagnostic["name"] not in self._shown_warnings:
                 warn(self._console, diagnostic["message"])
-        self._shown_alarms = {diagnostic["name"] for diagnostic in line["diagnostics"]}
+        self._shown_warnings = {diagnostic["name"] for diagnostic in line["diagnostics"]}
 
-    def show_grid(self, picture: Tensor, step: int) -> None:
+    def show_grid(self, image: Tensor, step: int) -> None:
         """Add a grid of samples (C, H, W) to the events."""
         if self._events is not None:
-            self._events.add_image("samples/grid", picture, step)
+            self._events.add_image("samples/grid", image, step)
 
 
 def _event_writer(folder: Path, first_step: int) -> Any:
-    # Quiet TensorFlow-style chatter of the event writer's own imports.
+    # The event writer's imports log at info level.
     logging.getLogger("tensorboard").setLevel(logging.ERROR)
-    from torch.utils.tensorboard import SummaryWriter  # 1 s to import: only training pays for it
+    from torch.utils.tensorboard import SummaryWriter  # takes 1 s to import: only training needs it
 
     return SummaryWriter(str(folder), purge_step=first_step + 1)
 
 
 def say(console: Console, text: str) -> None:
-    """Print text as it is: brackets in a file name are no markup, and no line is broken."""
+    """Print text verbatim: no markup, no line breaks."""
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def warn(console: Console, text: str) -> None:
-    """Print text as it is, with "warning:" before it."""
+    """Print text verbatim after "warning:"."""
     console.print("[yellow]warning:[/yellow]", escape(text), highlight=False, soft_wrap=True)
 
 
 def summary(line: Mapping[str, Any]) -> str:
-    """One report in one line: epoch, test error, and what the players minimize.
+    """One report in one line: epoch, test error, and the losses of both networks.
 
-    >>> summary({"epoch": 3, "epochs": 10, "test/error": 0.0123, "test/num_errors": 123, "discriminator/supervised": 0.01})
+    >>> report = {"epoch": 3, "epochs": 10, "test/error": 0.0123, "test/num_errors": 123}
+    >>> summary({**report, "discriminator/supervised": 0.01})
     'epoch 3/10  test error 1.23% (123 wrong)  D supervised 0.0100'
     """
     parts = [f"epoch {line['epoch']}/{line.get('epochs', '?')}"]
@@ -149,7 +151,7 @@ def summary(line: Mapping[str, Any]) -> str:
 
 
 def cost(seconds: float, each: float, where: str) -> str:
-    """What a training will cost.
+    """The expected duration of a training.
 
     >>> cost(21_600, 0.12, "this processor")
     'about 6 hours on this processor (120 ms a step)'
@@ -159,7 +161,7 @@ def cost(seconds: float, each: float, where: str) -> str:
 
 
 def _losses(line: Mapping[str, Any]) -> str:
-    """What the players minimize."""
+    """The losses of both networks, without monitors."""
     short = {"discriminator": "D", "generator": "G"}
     monitors = (
         "labeled_error",
@@ -172,7 +174,7 @@ def _losses(line: Mapping[str, Any]) -> str:
     )
     shown = []
     for name, value in line.items():
-        player, _, term = name.partition("/")
-        if player in short and term not in monitors:
-            shown.append(f"{short[player]} {term.replace('_', ' ')} {value:.4f}")
+        network, _, term = name.partition("/")
+        if network in short and term not in monitors:
+            shown.append(f"{short[network]} {term.replace('_', ' ')} {value:.4f}")
     return "  ".join(shown)

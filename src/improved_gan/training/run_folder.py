@@ -1,6 +1,6 @@
 """The run folder: recipe.json, log.jsonl, checkpoints/, samples/, tensorboard/.
 
-recipe.json holds all that is needed to build the run again; its fingerprint ties the checkpoints to it.
+recipe.json has all settings that are needed to build the run again; the checkpoints carry its fingerprint.
 """
 
 import hashlib
@@ -18,17 +18,17 @@ from improved_gan.training.errors import RunError
 from improved_gan.training.nearby_runs import no_run
 from improved_gan.training.report_line import read_report_line
 
-__all__ = ["TEXTS", "RunFolder"]
+__all__ = ["DESCRIPTIVE_FIELDS", "RunFolder"]
 
-_PATIENCE = 0.5  # seconds: whoever only looks whether the folder is locked holds the lock for a moment
-TEXTS = ("summary", "paper")  # values of a recipe that say what it is and change nothing
+_LOCK_TIMEOUT = 0.5  # seconds: `is_locked` holds the lock for a moment
+DESCRIPTIVE_FIELDS = ("summary", "paper")  # values of a recipe that do not influence training
 
 
 class RunFolder:
     """Paths and records of one run.
 
     Args:
-        path: the folder; made by `claim`.
+        path: the folder; created by `create_or_match`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -41,24 +41,24 @@ class RunFolder:
         self.tensorboard = path / "tensorboard"
 
     def create_or_match(self, settings: dict[str, Any], *, resumable_fields: tuple[str, ...] = ()) -> None:
-        """Make the folder this run's, or check that it is already.
+        """Create the folder for this run, or check that it already has this run.
 
         Args:
-            settings: what the run is, as JSON would hold it.
-            resumable_fields: names of numbers that a later start may raise (epochs), not part of the fingerprint.
+            settings: all settings of the run, JSON-serializable.
+            resumable_fields: names of numbers that a resume may increase (epochs); not part of the fingerprint.
 
         Raises:
-            RunError: the folder holds something else, or a run with other settings (the differences are named).
+            RunError: the folder has other files, or a run with other settings (the message lists the differences).
         """
         self.check(settings, resumable_fields=resumable_fields)
         self.path.mkdir(parents=True, exist_ok=True)
         for left_over in (*self.path.glob(".*.tmp"), *self.checkpoints.glob(".*.tmp")):
-            left_over.unlink()  # of a process that was killed while it wrote
+            left_over.unlink()  # of a process that was killed while writing
         code_sha256 = self.recipe().get("code_sha256") if self.recipe_file.exists() else None
         self._write(self._keep_descriptions(json.loads(json.dumps(settings))), resumable_fields, code_sha256)
 
     def keep_code(self, content: bytes) -> None:
-        """Keep the recipe file that the run is made from, and its SHA-256 in recipe.json: only that is ever executed.
+        """Copy the user's recipe file, with its SHA-256 in recipe.json: no other content is ever executed.
 
         Raises:
             RunError: recipe.json cannot be read.
@@ -68,10 +68,10 @@ class RunFolder:
         self._write(stored["settings"], tuple(stored["resumable_fields"]), hashlib.sha256(content).hexdigest())
 
     def check(self, settings: dict[str, Any], *, resumable_fields: tuple[str, ...] = ()) -> None:
-        """Whether `claim` would be granted; nothing is written.
+        """Check as `create_or_match`, without writing.
 
         Raises:
-            RunError: as `claim` does.
+            RunError: as `create_or_match`.
         """
         settings = json.loads(json.dumps(settings))
         if not self.recipe_file.exists():
@@ -79,7 +79,7 @@ class RunFolder:
             return
         stored = self.recipe()
         now, there = _flat(settings), _flat(stored["settings"])
-        compared = {*now, *there} - {*resumable_fields, *TEXTS}
+        compared = {*now, *there} - {*resumable_fields, *DESCRIPTIVE_FIELDS}
         different = sorted(key for key in compared if now.get(key) != there.get(key))
         if different:
             changes = ", ".join(f"{key}: {_short(there.get(key))} there" for key in different)
@@ -89,11 +89,13 @@ class RunFolder:
                 raise RunError(f"{self.path} was started with {key} {stored['settings'][key]}: give at least that")
 
     def _keep_descriptions(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """So that the fingerprint stays that of the checkpoints when a recipe is only worded anew."""
+        """Keep the stored descriptions, so that rewording a recipe does not change the checkpoints' fingerprint."""
         if not self.recipe_file.exists() or not isinstance(settings.get("values"), dict):
             return settings
         there = self.recipe()["settings"].get("values", {})
-        return settings | {"values": settings["values"] | {key: there[key] for key in TEXTS if key in there}}
+        return settings | {
+            "values": settings["values"] | {key: there[key] for key in DESCRIPTIVE_FIELDS if key in there}
+        }
 
     def _check_vacant(self) -> None:
         if self.path.exists() and not self.path.is_dir():
@@ -102,7 +104,7 @@ class RunFolder:
             raise RunError(f"{self.path} is not empty and holds no run (no recipe.json): give another --out")
 
     def recipe(self) -> dict[str, Any]:
-        """What recipe.json says: settings and fingerprint.
+        """The content of recipe.json: settings and fingerprint.
 
         Raises:
             RunError: it is missing or cannot be read.
@@ -120,7 +122,7 @@ class RunFolder:
         return stored
 
     def trained_recipe(self) -> dict[str, Any]:
-        """The same of a run of a recipe, whose settings are looked through: others can be relied upon to be there.
+        """The same for a run of a recipe, after a check that all its settings are present and of the right type.
 
         Raises:
             RunError: it is missing, cannot be read, or lacks a setting.
@@ -129,13 +131,13 @@ class RunFolder:
         problems = [name for name, fits in _SETTINGS.items() if not fits(stored["settings"].get(name))]
         if problems:
             raise RunError(
-                f"{self.recipe_file} does not describe a run ({', '.join(problems)} missing or of another kind): "
+                f"{self.recipe_file} does not describe a run ({', '.join(problems)} missing or of the wrong type): "
                 "restore it, or start a new run"
             )
         return stored
 
     def precision(self) -> str | None:
-        """That of the run which the folder holds; None where it holds none.
+        """The precision of the folder's run; None if it has none.
 
         Raises:
             RunError: recipe.json cannot be read.
@@ -147,15 +149,15 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Only one process may train in a folder.
+        """Lock the folder: only one process may train in it.
 
         Raises:
-            RunError: another one does.
+            RunError: another process is training in it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.path / ".lock")
         try:
-            lock.acquire(timeout=_PATIENCE)
+            lock.acquire(timeout=_LOCK_TIMEOUT)
         except Timeout as error:
             raise RunError(f"another process is training in {self.path}: wait for it, or give another --out") from error
         try:
@@ -164,7 +166,7 @@ class RunFolder:
             lock.release()
 
     def is_locked(self) -> bool:
-        """Whether a process is training here at this moment, on this machine or on one that shares the folder."""
+        """Whether a process is training here now, on this machine or another one that shares the folder."""
         if not (self.path / ".lock").exists():
             return False
         try:
@@ -181,14 +183,14 @@ class RunFolder:
             os.fsync(file.fileno())
 
     def read_log(self) -> list[dict[str, Any]]:
-        """Every report so far; a line that a crash cut short or damaged is passed over."""
+        """All reports so far; a line that is truncated or damaged by a crash is skipped."""
         if not self.log_file.exists():
             return []
         lines = map(read_report_line, self.log_file.read_bytes().splitlines())
         return [line for line in lines if line is not None]
 
     def rewind_log(self, step: int) -> None:
-        """Drop reports from after `step`: they will be made again."""
+        """Drop reports after `step`: the resumed run makes them again."""
         kept = [line for line in self.read_log() if line["step"] <= step]
         write_atomically(self.log_file, "".join(json.dumps(line) + "\n" for line in kept).encode())
 
@@ -228,12 +230,12 @@ def _fingerprint(settings: Mapping[str, Any], resumable_fields: tuple[str, ...])
 
 
 def _is_ours(entry: Path) -> bool:
-    """What a start that was killed may leave in a new folder."""
+    """Files that a killed start may leave in a new folder."""
     return entry.name == ".lock" or (entry.name.startswith(".recipe.json.") and entry.name.endswith(".tmp"))
 
 
 def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """A recipe's values beside the other settings, so that a difference is named, not hidden in a long text."""
+    """A recipe's values on one level with the other settings, so that a message can name single differences."""
     values = settings.get("values")
     if not isinstance(values, dict):
         return dict(settings)

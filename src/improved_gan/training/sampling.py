@@ -1,4 +1,4 @@
-"""Pictures from a generator: single PNGs and grids, written whole or not at all."""
+"""Images from a generator: single PNGs and grids, written atomically."""
 
 import io
 import math
@@ -18,18 +18,18 @@ from improved_gan.training.checkpoints import write_atomically
 __all__ = ["ema_generator", "grid", "sample", "to_uint8", "write_png"]
 
 _CHUNK = 1000
-_SETTLING_BATCHES, _SETTLING_SIZE = 50, 100  # running statistics forget 0.9 a batch: 0.5% of the old ones is left
+_STATISTICS_BATCHES, _STATISTICS_SIZE = 50, 100  # with momentum 0.1, 0.9^50 = 0.5% of the old statistics is left
 
 
 @torch.no_grad()
 def sample(generator: Generator, num: int, *, seed: int) -> Tensor:
-    """Images from latents that depend on the seed alone, made in evaluation mode.
+    """Images from latents that depend on the seed alone, in evaluation mode.
 
-    The global random state and the mode of each of the generator's modules stay as they are.
+    The global random state and each module's mode are restored.
 
     Args:
         generator: any generator.
-        num: how many images, >= 1.
+        num: number of images, >= 1.
         seed: of the latents.
 
     Returns:
@@ -43,10 +43,10 @@ def sample(generator: Generator, num: int, *, seed: int) -> Tensor:
 
 @torch.no_grad()
 def ema_generator(generator: Generator, average: WeightEMA) -> Generator:
-    """A copy with averaged weights, whose batch norm statistics, if it has any, are those of these weights.
+    """A copy with averaged weights, whose batch norm statistics, if any, are recomputed for these weights.
 
-    The global random state stays as it is. Batch norm that is frozen (in evaluation mode while the generator trains)
-    keeps its statistics.
+    The global random state is restored. Frozen batch norm (in evaluation mode while the generator trains) keeps its
+    statistics.
     """
     result = average.averaged(generator)
     assert isinstance(result, Generator)
@@ -54,8 +54,8 @@ def ema_generator(generator: Generator, average: WeightEMA) -> Generator:
         return result
     source = torch.Generator().manual_seed(0)
     with in_mode(result, training=True), torch.random.fork_rng():
-        for _ in range(_SETTLING_BATCHES):
-            result(result.draw_latents(_SETTLING_SIZE, source=source))
+        for _ in range(_STATISTICS_BATCHES):
+            result(result.draw_latents(_STATISTICS_SIZE, source=source))
     return result
 
 
@@ -69,11 +69,11 @@ def to_uint8(images: Tensor) -> Tensor:
 
 
 def grid(images: Tensor, *, columns: int | None = None, pixel_size: int | None = None, gap: int = 2) -> Tensor:
-    """One picture of many, enlarged without smoothing.
+    """Many images in one, enlarged without smoothing.
 
     Args:
         images: (N, C, H, W) uint8, N >= 1.
-        columns: default: as square as it goes.
+        columns: default: as square as possible.
         pixel_size: edge in screen pixels of one image pixel; default: images become about 64 pixels wide.
         gap: width of the dark lines between images, in screen pixels.
 
@@ -89,11 +89,11 @@ def grid(images: Tensor, *, columns: int | None = None, pixel_size: int | None =
     tiles = images.repeat_interleave(size, 2).repeat_interleave(size, 3)
     rows = math.ceil(num / columns)
     row_step, column_step = height * size + gap, width * size + gap
-    picture = torch.full((channels, rows * row_step - gap, columns * column_step - gap), 32, dtype=torch.uint8)
+    canvas = torch.full((channels, rows * row_step - gap, columns * column_step - gap), 32, dtype=torch.uint8)
     for index, tile in enumerate(tiles):
         top, left = index // columns * row_step, index % columns * column_step
-        picture[:, top : top + height * size, left : left + width * size] = tile
-    return picture
+        canvas[:, top : top + height * size, left : left + width * size] = tile
+    return canvas
 
 
 def write_png(path: Path, image: Tensor) -> None:

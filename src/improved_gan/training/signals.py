@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: finish the step, save, say how to go on. A second signal stops at once."""
+"""Ctrl-C and SIGTERM: finish the step, save, say how to resume. A second signal stops at once."""
 
 import signal
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ __all__ = ["StopRequest", "catch_signals"]
 
 
 class StopRequest:
-    """Whether, and by which signal, the run was asked to stop."""
+    """Whether a signal requested a stop, and which one."""
 
     signal_number: int | None = None
 
@@ -19,15 +19,15 @@ class StopRequest:
 
 @contextmanager
 def catch_signals() -> Iterator[StopRequest]:
-    """Turn SIGINT and SIGTERM into a request that the loop reads between steps; handlers come back at the end."""
+    """Turn SIGINT and SIGTERM into a request that the loop reads between steps; restores the handlers."""
     request = StopRequest()
 
-    def ask(number: int, _: FrameType | None) -> None:
+    def request_stop(number: int, _: FrameType | None) -> None:
         if request:
             raise KeyboardInterrupt
         request.signal_number = number
 
-    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, request_stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield request
     finally:

@@ -1,8 +1,8 @@
-"""Everything that a run must remember, as one flat dictionary of tensors.
+"""The complete state of a run, as one flat dictionary of tensors.
 
-Over several ranks networks, optimizers and sums are the same everywhere; only the random state is each rank's own. A
-checkpoint has those of all ranks (`random.cpu`, `random.cpu.1`, ...), so that the same number of processes goes on bit
-for bit. With more processes than before, a new rank begins a stream that follows from rank 0's state and its number.
+Over several ranks networks, optimizers and sums are equal; only the random state differs. A checkpoint has those of all
+ranks (`random.cpu`, `random.cpu.1`, ...), so that the same number of processes resumes bit for bit. With more processes
+than before, a new rank's random stream is seeded from rank 0's state and its rank.
 """
 
 import hashlib
@@ -23,19 +23,19 @@ __all__ = ["TrainingState", "fork_rng_state", "seed_rank", "with_prefix"]
 
 @dataclass
 class TrainingState:
-    """Networks, averaged weights, optimizers, random state, and where the run stands.
+    """Networks, averaged weights, optimizers, random state, and progress.
 
-    `tensors` and `load` are inverse to each other: a run that continues from a checkpoint takes the same steps, bit
-    for bit, as one that was never interrupted (same machine, same number of threads).
+    `tensors` and `load` are inverse to each other: a resumed run takes the same steps, bit for bit, as one that was
+    never interrupted (same machine, same number of threads).
     """
 
     generator: Generator
     discriminator: Discriminator
     optimizers: Optimizers
     average: WeightEMA
-    generator_ema: WeightEMA | None = None  # of the weights that make samples
-    parameter_averages: torch.nn.Module | None = None  # means of both players' past, where they pay for leaving them
-    pseudo_labels: torch.nn.Module | None = None  # classes that are guessed anew in the course of the run
+    generator_ema: WeightEMA | None = None  # of the weights for samples
+    parameter_averages: torch.nn.Module | None = None  # of historical averaging, where it is used
+    pseudo_labels: torch.nn.Module | None = None  # pseudo-labels that are renewed during the run
     step: int = 0
     seconds: float = 0.0  # of training, over all starts
     totals: dict[str, Tensor] = field(default_factory=dict)  # sums of terms since the last report
@@ -49,10 +49,10 @@ class TrainingState:
             if name in self.totals:
                 self.totals[name] += value
             else:
-                self.totals[name] = value.double()  # a copy: terms come in float32
+                self.totals[name] = value.double()  # converts, so it copies: terms are float32
 
     def means(self) -> dict[str, float]:
-        """The mean of each term since the last report; the sums stay as they are."""
+        """The mean of each term since the last report; the sums are kept."""
         return {name: total.item() / self.num_accumulated for name, total in self.totals.items()}
 
     def pop_means(self) -> dict[str, float]:
@@ -62,13 +62,13 @@ class TrainingState:
         return means
 
     def sampling_generator(self) -> Generator:
-        """What samples are made with: the averaged weights where they are kept, else the generator itself."""
+        """The generator for samples: with averaged weights if there are any, else the generator itself."""
         if self.generator_ema is None:
             return self.generator
         return ema_generator(self.generator, self.generator_ema)
 
     def not_finite(self) -> list[str]:
-        """Names of the sums, and of the networks, that hold a number that is not finite."""
+        """Names of the sums and networks with a number that is not finite."""
         names = [name for name, total in self.totals.items() if not total.isfinite()]
         for name, module in self._modules().items():
             if not all(bool(value.isfinite().all()) for value in module.state_dict().values()):
@@ -76,7 +76,7 @@ class TrainingState:
         return names
 
     def tensors(self) -> dict[str, Tensor]:
-        """The state by name, on the CPU, with every rank's random state: all ranks must ask for it."""
+        """The state by name, on the CPU, with every rank's random state: a collective operation."""
         result = {
             "progress.step": torch.tensor(self.step),
             "progress.seconds": torch.tensor(self.seconds, dtype=torch.float64),
@@ -88,22 +88,22 @@ class TrainingState:
         result |= {f"totals.{name}": total for name, total in self.totals.items()}
         for prefix, module in self._modules().items():
             result |= {f"{prefix}.{name}": value for name, value in module.state_dict().items()}
-        for player, optimizer in self._optimizers().items():
+        for network, optimizer in self._optimizers().items():
             for index, values in optimizer.state_dict()["state"].items():
-                result |= {f"optimizer.{player}.{index}.{name}": value for name, value in values.items()}
+                result |= {f"optimizer.{network}.{index}.{name}": value for name, value in values.items()}
         return {name: value.detach().cpu().contiguous() for name, value in result.items()}
 
     def load(self, tensors: dict[str, Tensor]) -> None:
-        """Become the state that `tensors` describes.
+        """Load what `tensors` returned.
 
         Raises:
-            RuntimeError, KeyError: the networks are not those that wrote it.
+            RuntimeError, KeyError: the networks have other parameters.
         """
         for prefix, module in self._modules().items():
             module.load_state_dict(with_prefix(tensors, prefix))
-        for player, optimizer in self._optimizers().items():
+        for network, optimizer in self._optimizers().items():
             state: dict[int, dict[str, Tensor]] = {}
-            for name, value in with_prefix(tensors, f"optimizer.{player}").items():
+            for name, value in with_prefix(tensors, f"optimizer.{network}").items():
                 index, key = name.split(".")
                 state.setdefault(int(index), {})[key] = value
             _take_memory_format(optimizer, state)
@@ -111,6 +111,7 @@ class TrainingState:
         self.totals = {name: value.to(self._device) for name, value in with_prefix(tensors, "totals").items()}
         self.num_accumulated = int(tensors["progress.num_accumulated"])
         self.step, self.seconds = int(tensors["progress.step"]), float(tensors["progress.seconds"])
+        # Last: loading above must not draw, and nothing may draw between here and the next step.
         own = "" if rank() == 0 else f".{rank()}"
         if f"random.cpu{own}" not in tensors:  # there were fewer ranks when it was saved
             seed_rank(tensors["random.cpu"])
@@ -142,10 +143,10 @@ def with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def seed_rank(common: Tensor) -> None:
-    """Let this rank draw from a stream of its own, which follows from a random state common to all; rank 0 keeps it.
+    """Give each rank its own random stream, seeded from a state common to all and its rank; rank 0 keeps that state.
 
     Args:
-        common: uint8, as `torch.get_rng_state()` gives it.
+        common: uint8, as from `torch.get_rng_state()`.
     """
     if rank() == 0:
         set_random_state(common)
@@ -154,9 +155,9 @@ def seed_rank(common: Tensor) -> None:
 
 
 def fork_rng_state(tensors: dict[str, Tensor], number: int) -> dict[str, Tensor]:
-    """A state (`TrainingState.tensors`) whose random streams follow from its own and a number; 0 leaves it as it is.
+    """`TrainingState.tensors` with random streams seeded from its own and a number; 0 changes nothing.
 
-    Models that were trained in one step each share a stream; one that goes on alone is to have its own.
+    Models trained in one vmapped step share a stream; each one's checkpoint must resume with a different one.
     """
     if number == 0:
         return tensors
@@ -173,13 +174,13 @@ def _seed_of(state: Tensor, number: int) -> int:
 
 
 def _of_ranks(name: str, state: Tensor) -> dict[str, Tensor]:
-    """Every rank's random state: rank 0's under the name that one process uses."""
+    """Every rank's random state; rank 0's has the name that a single process uses."""
     states = gather_with_gradient(state.cpu()[None]) if world_size() > 1 else state[None]
     return {name if number == 0 else f"{name}.{number}": one for number, one in enumerate(states)}
 
 
 def _take_memory_format(optimizer: torch.optim.Optimizer, state: dict[int, dict[str, Tensor]]) -> None:
-    """Lay moments out as their parameters are: the fused Adam reads both in the order of memory."""
+    """Give moments the memory format of their parameters: fused Adam reads both in memory order."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for index, values in state.items():
         for key, value in values.items():

@@ -1,6 +1,6 @@
-"""One training step: the discriminator moves, then the generator. It knows no technique.
+"""One training step: an update of the discriminator, then of the generator. Techniques are in the objective.
 
-Over several ranks each has its rows of the batch; gradients are averaged once a player and turn (`distributed`).
+Over several ranks each has its rows of the batch; gradients are averaged once per update (`distributed`).
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ __all__ = ["Optimizers", "autocast", "train_step"]
 
 @dataclass(frozen=True)
 class Optimizers:
-    """One optimizer a player."""
+    """One optimizer for each network."""
 
     discriminator: torch.optim.Optimizer
     generator: torch.optim.Optimizer
@@ -37,45 +37,45 @@ def train_step(
     generator_steps: int = 1,
     micro_batch: int = 0,
 ) -> dict[str, Tensor]:
-    """Move the discriminator once and the generator `generator_steps` times.
+    """Update the discriminator once and the generator `generator_steps` times.
 
     Args:
         generator: in training mode.
         discriminator: in training mode.
-        objective: gives each player's terms.
+        objective: returns each network's losses.
         batch: the images of this step; over several ranks this rank's rows of them.
-        optimizers: one a player.
+        optimizers: one for each network.
         precision: float32, or bfloat16 for autocast in the forward passes (parameters and losses stay float32).
-        generator_steps: turns of the generator, each with new latents.
-        micro_batch: the most rows that a network holds at a time, see `training.microbatch`; 0 for all.
+        generator_steps: generator updates per discriminator update, each with new latents.
+        micro_batch: maximum number of rows in a forward pass, see `training.microbatch`; 0 for all.
 
     Returns:
         Every term and monitor by name (`discriminator/supervised`, ...), detached scalars: the generator's are means
-        over its turns, and over several ranks all are those of the global batch.
+        over its updates, and over several ranks all are those of the global batch.
     """
     cast = partial(autocast, batch.unlabeled_images.device, precision)
     generator, discriminator = wrap_networks(generator, discriminator, micro_batch)
 
-    def generator_turn() -> Terms:
+    def generator_backward() -> Terms:
         with frozen(discriminator):
             with cast():
                 terms = objective.generator_terms(generator, discriminator, batch)
             _backward(optimizers.generator, terms)
         return terms
 
-    with generator.cache_weights():  # it moves at the end of the step
+    with generator.cache_weights():  # its parameters change at the end of the step only
         with cast():
             discriminator_terms = objective.discriminator_terms(generator, discriminator, batch)
         _backward(optimizers.discriminator, discriminator_terms)
-        discriminator.invalidate_weight_cache()  # first, so that an interrupted move leaves none behind
-        _move(optimizers.discriminator, discriminator_terms)
-        turns = [generator_turn()]
-    _move(optimizers.generator, turns[0])
+        discriminator.invalidate_weight_cache()  # before the update: an interruption must leave no outdated weights
+        _update(optimizers.discriminator, discriminator_terms)
+        generator_terms = [generator_backward()]
+    _update(optimizers.generator, generator_terms[0])
     for _ in range(generator_steps - 1):
         with generator.cache_weights():
-            turns.append(generator_turn())
-        _move(optimizers.generator, turns[-1])
-    return _over_ranks({**_named("discriminator", [discriminator_terms]), **_named("generator", turns)})
+            generator_terms.append(generator_backward())
+        _update(optimizers.generator, generator_terms[-1])
+    return _over_ranks({**_named("discriminator", [discriminator_terms]), **_named("generator", generator_terms)})
 
 
 def _backward(optimizer: torch.optim.Optimizer, terms: Terms) -> None:
@@ -84,8 +84,8 @@ def _backward(optimizer: torch.optim.Optimizer, terms: Terms) -> None:
         torch.stack(list(terms.losses.values())).sum().backward()  # type: ignore[no-untyped-call]
 
 
-def _move(optimizer: torch.optim.Optimizer, terms: Terms) -> None:
-    """One step along the gradient of the global batch; without losses a player rests."""
+def _update(optimizer: torch.optim.Optimizer, terms: Terms) -> None:
+    """One optimizer step with the gradient of the global batch; none without losses."""
     if terms.losses:
         average_gradients(parameter for group in optimizer.param_groups for parameter in group["params"])
         optimizer.step()
@@ -96,16 +96,16 @@ def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == torch.bfloat16)
 
 
-def _named(player: str, turns: Sequence[Terms]) -> dict[str, Tensor]:
-    """Terms and monitors, each the mean over the player's turns."""
-    values = [{**terms.losses, **terms.monitors} for terms in turns]
+def _named(network: str, updates: Sequence[Terms]) -> dict[str, Tensor]:
+    """Losses and monitors, each the mean over the network's updates of this step."""
+    values = [{**terms.losses, **terms.monitors} for terms in updates]
     if len(values) == 1:
-        return {f"{player}/{name}": value.detach() for name, value in values[0].items()}
-    return {f"{player}/{name}": torch.stack([turn[name].detach() for turn in values]).mean() for name in values[0]}
+        return {f"{network}/{name}": value.detach() for name, value in values[0].items()}
+    return {f"{network}/{name}": torch.stack([terms[name].detach() for terms in values]).mean() for name in values[0]}
 
 
 def _over_ranks(terms: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Each term is a mean over a rank's own rows, or equal on all ranks: so its mean over ranks is the global one."""
+    """Each term is a mean over the rank's rows, or equal on all ranks: its mean over ranks is the global one."""
     if world_size() == 1 or not terms:
         return terms
     means = mean_over_ranks(torch.stack([value.double() for value in terms.values()]))

@@ -1,7 +1,7 @@
-"""How long a training will take, told from the steps that it has made: by `train`, `train --dry-run` and `fit` alike.
+"""The remaining time of a training, estimated from its steps so far; for `train`, `train --dry-run` and `fit`.
 
-The first steps are slower (memory is asked for, kernels are chosen), so they do not count; and of a long run only the
-last minutes count, since the machine may have become busier or less busy since it began.
+The first steps are slower (memory allocation, choice of kernels), so they do not count; of a long run only the last
+minutes count, since the load of the machine may have changed.
 """
 
 import time
@@ -10,18 +10,18 @@ from collections.abc import Callable
 
 __all__ = ["StepTimer", "in_words"]
 
-_WARM_UP_STEPS, _WARM_UP_SECONDS = 3, 10.0  # which is over first
-_MEASURED_STEPS, _MEASURED_SECONDS = 5, 1.0  # both are needed, or one step of ten seconds
+_WARM_UP_STEPS, _WARM_UP_SECONDS = 3, 10.0  # whichever ends first
+_MEASURED_STEPS, _MEASURED_SECONDS = 5, 1.0  # both are needed, or else one step after 10 s
 _WINDOW = 300.0  # seconds
 
 
 class StepTimer:
-    """Asks a clock after each step, and tells how long the others will take.
+    """Reads a clock after each step, and estimates the time of the remaining ones.
 
     Args:
         total_steps: of the whole run.
-        first_step: how many were made before this start.
-        clock: seconds that never run back.
+        first_step: number of steps before this start.
+        clock: monotonic seconds.
 
     >>> clock = iter(range(100))  # a second a step
     >>> timer = StepTimer(1000, clock=lambda: next(clock))
@@ -38,7 +38,7 @@ class StepTimer:
         self._marks: deque[tuple[int, float]] = deque()  # steps done, and when; a second apart
 
     def step(self) -> None:
-        """One more step was made."""
+        """Count one step."""
         now = self._clock()
         self.done += 1
         self._made += 1
@@ -51,7 +51,7 @@ class StepTimer:
             self._marks.popleft()
 
     def seconds_per_step(self) -> float | None:
-        """Of late, with all that happens between steps; None where too few were made to say it."""
+        """The recent mean, with all that happens between steps; None while there are too few steps."""
         if not self._marks:
             return None
         first, began = self._marks[0]
@@ -60,18 +60,18 @@ class StepTimer:
         return seconds / steps if enough or (steps and seconds >= _WARM_UP_SECONDS) else None
 
     def seconds_left(self) -> float | None:
-        """Until the last step; None where that cannot be said yet."""
+        """Until the last step; None if unknown yet."""
         each = self.seconds_per_step()
         return None if each is None else each * (self.total - self.done)
 
     def seconds_in_all(self) -> float | None:
-        """Of a run that makes all steps at this pace; None where that cannot be said yet."""
+        """Of the whole run at this pace; None if unknown yet."""
         each = self.seconds_per_step()
         return None if each is None else each * self.total
 
 
 def in_words(seconds: float) -> str:
-    """A time as one says it, in the unit that fits.
+    """A duration in words, in a suitable unit.
 
     >>> [in_words(one) for one in (2, 47, 600, 21_700, 5_400, 400_000)]
     ['2 seconds', '47 seconds', '10 minutes', '6 hours', '1.5 hours', '4.6 days']

@@ -1,11 +1,11 @@
-"""Several models of one recipe in one step: their numbers lie side by side, and the step is mapped over them.
+"""Several models of one recipe in one step: their parameters are stacked, and the step is vmapped over them.
 
-A GPU is hardly busier with ten small networks than with one: most of its time goes to starting operations, and mapped
-by `torch.func.vmap` each is started once for all. The models have nothing to do with each other: each has its own
-weights, moments, averages, batches and noise, and the gradient of the summed losses is that of each model's own.
+With small networks a GPU spends most of its time on launching operations; under `torch.func.vmap` one launch serves all
+models. The models are independent: each has its own weights, moments, averages, batches and noise. As no loss depends
+on another model's parameters, the gradient of the sum of all losses is each model's own gradient.
 
-While a `VmappedTraining` lives, the states it was made of are views of its memory: they hold the newest weights at any time,
-and `share_out` tells them what else a state knows.
+While a `VmappedTraining` exists, the parameters of the states it was made of are views of its memory (the invariant of
+`stacked_networks`): they have the newest weights at any time, and `unstack` writes the counters and sums to them.
 """
 
 import time
@@ -22,7 +22,7 @@ from improved_gan.techniques import MinibatchDiscrimination, ReferenceBatch
 from improved_gan.training.loop import BatchSource
 from improved_gan.training.objectives import Objective, SemiSupervised, SupervisedBaseline, TrainingBatch
 from improved_gan.training.schedule import Schedule
-from improved_gan.training.stacked_networks import StackedNetwork, TensorDict, common_ema, mappable
+from improved_gan.training.stacked_networks import StackedNetwork, TensorDict, stacked_ema, vmappable
 from improved_gan.training.state import TrainingState
 from improved_gan.training.step import autocast
 
@@ -32,28 +32,28 @@ __all__ = ["VmappedTraining", "not_vmappable_reasons", "step_all", "vmap_incompa
 def not_vmappable_reasons(
     networks: Sequence[nn.Module], objective: Objective, *, micro_batch: int, generator_has_ema: bool, historical: bool
 ) -> str:
-    """In a few words, why a game cannot be mapped over models; empty where it can.
+    """In a few words, why training cannot be vmapped over models; empty if it can.
 
     Args:
-        networks: both players.
-        objective: the game.
-        micro_batch: rows at a time; 0 for all.
+        networks: generator and discriminator.
+        objective: their losses.
+        micro_batch: rows of a forward pass; 0 for all.
         generator_has_ema: whether the generator's weights are averaged.
-        historical: whether the players pay for leaving their past.
+        historical: whether the objective has historical averaging.
     """
     reasons = {
-        "several processes share a batch": world_size() > 1,
-        "the objective is not known to be mapped": type(objective) not in (SemiSupervised, SupervisedBaseline),
-        "a few rows at a time": micro_batch > 0,
+        "several processes divide a batch": world_size() > 1,
+        "the objective is not known to work under vmap": type(objective) not in (SemiSupervised, SupervisedBaseline),
+        "micro-batches": micro_batch > 0,
         "the generator's weights are averaged": generator_has_ema,
         "historical averaging": historical,
-        "rows are compared in the network": any(map(_compares_rows, networks)),
+        "the network compares rows of a batch": any(map(_compares_rows, networks)),
     }
     return ", ".join(words for words, holds in reasons.items() if holds)
 
 
 def vmap_incompatibility(states: Sequence[TrainingState], objective: Objective, schedule: Schedule) -> str:
-    """In a few words, why these models cannot be trained together; empty where they can."""
+    """In a few words, why these models cannot be trained in one vmapped step; empty if they can."""
     first = states[0]
     reason = not_vmappable_reasons(
         (first.generator, first.discriminator),
@@ -63,57 +63,58 @@ def vmap_incompatibility(states: Sequence[TrainingState], objective: Objective, 
         historical=first.parameter_averages is not None,
     )
     kinds = {
-        "they stand at different steps": len({_steps(state) for state in states}) > 1,
-        "they are not of one kind": len({_shapes(state) for state in states}) > 1,
+        "they are at different steps": len({_steps(state) for state in states}) > 1,
+        "their parameters have different shapes": len({_shapes(state) for state in states}) > 1,
     }
     return ", ".join([reason] * bool(reason) + [words for words, holds in kinds.items() if holds])
 
 
 class VmappedTraining:
-    """Models that take their steps at the same time.
+    """Models that are trained in common steps.
 
     Args:
-        states: of the models, at the same step; they become views of this object's memory.
-        objective: the game of each.
-        schedule: precision and turns of the generator; rates are set by the caller.
+        states: of the models, at the same step; their tensors become views of this object's memory.
+        objective: the losses, the same for each model.
+        schedule: precision and number of generator updates; the caller sets learning rates.
 
     Raises:
-        ValueError: models that have to be trained apart (`vmap_incompatibility`).
+        ValueError: the models cannot be trained in one vmapped step (`vmap_incompatibility`).
     """
 
     def __init__(self, states: Sequence[TrainingState], objective: Objective, schedule: Schedule) -> None:
         if reason := vmap_incompatibility(states, objective, schedule):
-            raise ValueError(f"these models cannot be trained together: {reason}")
+            raise ValueError(f"these models cannot be trained in one vmapped step: {reason}")
         self.states, self._schedule = list(states), schedule
         first = states[0]
         self._device = next(first.discriminator.parameters()).device
-        self._turns = {kind: _Turn(first, objective, kind) for kind in ("discriminator", "generator")}
+        self._terms = {kind: _TermsModule(first, objective, kind) for kind in ("discriminator", "generator")}
         self._discriminator = StackedNetwork("discriminator", [state.discriminator for state in states])
         self._generator = StackedNetwork("generator", [state.generator for state in states])
-        self._discriminator.take_optimizers([state.optimizers.discriminator for state in states])
-        self._generator.take_optimizers([state.optimizers.generator for state in states])
-        self._average = common_ema([state.average for state in states], self._discriminator)
+        self._discriminator.stack_optimizers([state.optimizers.discriminator for state in states])
+        self._generator.stack_optimizers([state.optimizers.generator for state in states])
+        self._average = stacked_ema([state.average for state in states], self._discriminator)
         self._totals: TensorDict = {}
         self._num_steps, self._seconds = 0, 0.0
 
     @property
     def step_number(self) -> int:
-        """Steps that each model has made."""
+        """The number of steps of each model so far."""
         return self.states[0].step + self._num_steps
 
-    def set_lr(self, rate: float) -> None:
-        """The learning rate of the steps that follow, times each group's own factor."""
-        for player in (self._discriminator, self._generator):
-            for group in player.optimizer.param_groups:
-                group["lr"] = rate * group.get("lr_scale", 1.0)
+    def set_lr(self, lr: float) -> None:
+        """Set the learning rate of the next steps, times each group's `lr_scale`."""
+        for network in (self._discriminator, self._generator):
+            for group in network.optimizer.param_groups:
+                group["lr"] = lr * group.get("lr_scale", 1.0)
 
     def step(self, batches: Sequence[TrainingBatch]) -> None:
-        """One step of every model, each with its batch; as `train_step` does it for one."""
+        """One step of every model, each with its batch, equal to `train_step` for each."""
         started = time.perf_counter()
         batch = {name: torch.stack(values) for name, values in _parts(batches).items()}
-        terms = self._turn(self._discriminator, self._generator, batch)
-        turns = [self._turn(self._generator, self._discriminator, batch) for _ in range(self._schedule.generator_steps)]
-        terms |= {name: torch.stack([turn[name] for turn in turns]).mean(0) for name in turns[0]}
+        terms = self._update(self._discriminator, self._generator, batch)
+        num = self._schedule.generator_steps
+        updates = [self._update(self._generator, self._discriminator, batch) for _ in range(num)]
+        terms |= {name: torch.stack([one[name] for one in updates]).mean(0) for name in updates[0]}
         self._average.update()
         for name, values in terms.items():
             self._totals[name] = self._totals[name] + values if name in self._totals else values.double()
@@ -121,7 +122,7 @@ class VmappedTraining:
         self._seconds += time.perf_counter() - started
 
     def unstack(self) -> None:
-        """Tell each state how far it has come, and its sums; of the time each has an equal share."""
+        """Write step counts and sums to each state; each gets an equal fraction of the time."""
         for index, state in enumerate(self.states):
             state.step += self._num_steps
             state.num_accumulated += self._num_steps
@@ -129,46 +130,49 @@ class VmappedTraining:
             for name, totals in self._totals.items():
                 state.totals[name] = state.totals.get(name, 0.0) + totals[index]
             state.average.num_updates += self._num_steps
-            for player, optimizer in (
+            for network, optimizer in (
                 (self._discriminator, state.optimizers.discriminator),
                 (self._generator, state.optimizers.generator),
             ):
-                player.unstack(optimizer)
+                network.unstack(optimizer)
         self._totals, self._num_steps, self._seconds = {}, 0, 0.0
 
-    def _turn(self, mover: "StackedNetwork", other: "StackedNetwork", batch: TensorDict) -> TensorDict:
-        """One player moves; its terms by name, (E,) each."""
-        turn = self._turns[mover.kind]
-        parameters = mover.parameters | {name: value.detach() for name, value in other.parameters.items()}
+    def _update(self, updated: "StackedNetwork", other: "StackedNetwork", batch: TensorDict) -> TensorDict:
+        """Update one of the networks of every model; returns its losses and monitors by name, (E,) each."""
+        module = self._terms[updated.kind]
+        # Both networks are arguments of the vmapped function; only the updated one has gradients.
+        parameters = updated.parameters | {name: value.detach() for name, value in other.parameters.items()}
 
         def of_one(parameters: TensorDict, buffers: TensorDict, batch: TensorDict) -> tuple[TensorDict, TensorDict]:
-            result: tuple[TensorDict, TensorDict] = functional_call(turn, (parameters, buffers), (batch,))
+            result: tuple[TensorDict, TensorDict] = functional_call(module, (parameters, buffers), (batch,))
             return result
 
+        # parameters, buffers and batch are (E, ...), so each loss is (E,); randomness "different": own noise per model.
+        buffers = updated.buffers | other.buffers
         with use_reference_ops(), autocast(self._device, self._schedule.precision):
-            losses, monitors = vmap(of_one, randomness="different")(parameters, mover.buffers | other.buffers, batch)
+            losses, monitors = vmap(of_one, randomness="different")(parameters, buffers, batch)
         if losses:
-            mover.optimizer.zero_grad()
+            updated.optimizer.zero_grad()
             torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
-            mover.optimizer.step()
-        return {f"{mover.kind}/{name}": value.detach() for name, value in (losses | monitors).items()}
+            updated.optimizer.step()
+        return {f"{updated.kind}/{name}": value.detach() for name, value in (losses | monitors).items()}
 
 
 def step_all(
-    together: VmappedTraining, sources: Sequence[BatchSource], schedule: Schedule
+    training: VmappedTraining, sources: Sequence[BatchSource], schedule: Schedule
 ) -> Iterator[tuple[int, tuple[TrainingBatch, ...]]]:
-    """Move all models step by step to the last epoch; yields after each step its epoch, counted from 0, and batches."""
+    """Train all models step by step to the last epoch; yields after each step its epoch, from 0, and batches."""
     steps_per_epoch = sources[0].steps_per_epoch
-    for epoch in range(together.step_number // steps_per_epoch, schedule.epochs):
-        together.set_lr(schedule.rate(epoch))
-        first_step = together.step_number % steps_per_epoch
+    for epoch in range(training.step_number // steps_per_epoch, schedule.epochs):
+        training.set_lr(schedule.lr(epoch))
+        first_step = training.step_number % steps_per_epoch
         for batches in zip(*(source.epoch(epoch, first_step=first_step) for source in sources), strict=True):
-            together.step(batches)
+            training.step(batches)
             yield epoch, batches
 
 
 class _Batch(NamedTuple):
-    """One model's part of the stacked batches."""
+    """One model's slice of the stacked batches."""
 
     labeled_images: Tensor
     labels: Tensor
@@ -180,15 +184,15 @@ class _Batch(NamedTuple):
 
     @property
     def augment(self) -> None:
-        """Nothing: images with labels are deformed already, and no game that can be mapped deforms others."""
+        """None: labeled images are augmented already, and no objective that vmap supports augments others."""
 
 
-class _Turn(nn.Module):
-    """One player's terms as the output of a network that holds both players."""
+class _TermsModule(nn.Module):
+    """One network's losses as the output of a module with both networks: `functional_call` swaps in parameters."""
 
     def __init__(self, state: TrainingState, objective: Objective, kind: str) -> None:
         super().__init__()
-        self.generator, self.discriminator = mappable(state.generator), mappable(state.discriminator)
+        self.generator, self.discriminator = vmappable(state.generator), vmappable(state.discriminator)
         self.terms = objective.generator_terms if kind == "generator" else objective.discriminator_terms
 
     def forward(self, batch: TensorDict) -> tuple[TensorDict, TensorDict]:
@@ -201,10 +205,10 @@ def _compares_rows(network: nn.Module) -> bool:
 
 
 def _steps(state: TrainingState) -> tuple[int, ...]:
-    """Of the run, of its average, and of each player's Adam."""
+    """The step counts of the run, of its average, and of each network's Adam, which must agree."""
     optimizers = (state.optimizers.discriminator, state.optimizers.generator)
-    moved = [int(max((one["step"] for one in optimizer.state.values()), default=0)) for optimizer in optimizers]
-    return (state.step, int(state.average.num_updates), *moved)
+    adam = [int(max((one["step"] for one in optimizer.state.values()), default=0)) for optimizer in optimizers]
+    return (state.step, int(state.average.num_updates), *adam)
 
 
 def _shapes(state: TrainingState) -> tuple[Any, ...]:
@@ -213,6 +217,6 @@ def _shapes(state: TrainingState) -> tuple[Any, ...]:
 
 
 def _parts(batches: Sequence[TrainingBatch]) -> dict[str, list[Tensor]]:
-    """The parts that the batches have, by name."""
+    """The fields that the batches have, by name."""
     parts = {name: [getattr(batch, name) for batch in batches] for name in _Batch._fields}
     return {name: values for name, values in parts.items() if values[0] is not None}

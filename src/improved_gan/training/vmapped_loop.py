@@ -1,4 +1,4 @@
-"""The loop around the common step of several models: each has its run folder, as one that is trained alone."""
+"""The loop around the vmapped step of several models: each has its own run folder, as if trained alone."""
 
 from collections.abc import Callable, Sequence
 
@@ -15,27 +15,28 @@ __all__ = ["train_vmapped"]
 def train_vmapped(
     runs: Sequence[Run], batches: Sequence[BatchSource], objective: Objective, schedule: Schedule, *, stop: StopRequest
 ) -> None:
-    """Run all models from where they stand, at the same step, to the last epoch.
+    """Train all models from their common step to the last epoch.
 
-    Each run's log, samples and checkpoints are like those of `training.loop.train`, so that any can go on alone. Its
-    seconds are an equal share of the time. A model that diverges leaves the others alone: it idles along, unsaved.
+    Each run's log, samples and checkpoints are like those of `training.loop.train`, so that each can resume alone. Its
+    seconds are an equal fraction of the time. A model that diverges does not stop the others: it stays in the stack,
+    without further reports and checkpoints.
 
     Args:
         runs: of the models, each with its state, folder and reporter; the first one's reporter counts steps.
         batches: of each.
-        objective: the game of each.
+        objective: the losses, the same for each.
         schedule: of all.
-        stop: asked between steps.
+        stop: checked between steps.
 
     Raises:
-        ValueError: models that have to be trained apart.
-        DivergedError: a term of some model is not finite; told at the end, when the others are done.
+        ValueError: the models cannot be trained in one vmapped step.
+        DivergedError: a loss or weight of some model is not finite; raised when the others are done.
         InterruptedRunError: stopped on request, after all have saved.
         RunError: a checkpoint could not be saved.
     """
     diverged: dict[int, DivergedError] = {}
 
-    def of_each(act: Callable[[int], None]) -> None:
+    def for_each(act: Callable[[int], None]) -> None:
         for index in range(len(runs)):
             if index not in diverged:
                 try:
@@ -43,24 +44,25 @@ def train_vmapped(
                 except DivergedError as error:
                     diverged[index] = DivergedError(f"{runs[index].folder.path}: {error}")
 
-    of_each(lambda index: runs[index].finish_pending_report(batches[index]))
-    together = VmappedTraining([run.state for run in runs], objective, schedule)
-    for epoch, images in step_all(together, batches, schedule):
+    for_each(lambda index: runs[index].finish_pending_report(batches[index]))
+    training = VmappedTraining([run.state for run in runs], objective, schedule)
+    for epoch, images in step_all(training, batches, schedule):
         runs[0].reporter.advance()
-        ends = together.step_number % batches[0].steps_per_epoch == 0
+        ends = training.step_number % batches[0].steps_per_epoch == 0
         stopping, due = bool(stop), any(run.checkpoint_due() for index, run in enumerate(runs) if index not in diverged)
+        # In this order for the reason given in training.loop: a report comes before the checkpoint of its step.
         if ends or stopping or due:
-            together.unstack()
+            training.unstack()
         if ends:
-            of_each(lambda index, epoch=epoch, images=images: runs[index].end_epoch(epoch + 1, images[index]))  # type: ignore[misc]
+            for_each(lambda index, epoch=epoch, images=images: runs[index].end_epoch(epoch + 1, images[index]))  # type: ignore[misc]
         if stopping or due:
-            of_each(lambda index: runs[index].save())
+            for_each(lambda index: runs[index].save())
         if stopping:
             where = f"{runs[0].folder.path} and {len(runs) - 1} more"
-            message = f"stopped at step {together.step_number} and saved in {where}: run the same command to go on"
+            message = f"stopped at step {training.step_number} and saved in {where}: run the same command to go on"
             raise InterruptedRunError(message, stop.signal_number or 0)
         if len(diverged) == len(runs):
             break
-    of_each(lambda index: runs[index].save())
+    for_each(lambda index: runs[index].save())
     if diverged:
         raise next(iter(diverged.values()))
