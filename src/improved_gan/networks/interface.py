@@ -84,9 +84,6 @@ class Discriminator(nn.Module, ABC):
             judgment: DiscriminatorOutput = self(constants)
         return judgment, self(make_images())
 
-    def set_pixel_layout_(self, positions: Tensor) -> None:
-        """Take where the pixels lie, (H * W, 2), learnt from training images: by default nothing depends on it."""
-
     def init_from_data_(self, images: Tensor) -> None:
         """Set what follows from one batch of real images (N, C, H, W): by default the scales of weight norm."""
         data_dependent_init_(self, images)
