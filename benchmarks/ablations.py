@@ -58,7 +58,7 @@ class Real(Generator):
 
 
 def small_methods(options: argparse.Namespace) -> Recipe:
-    """Everything but feature matching and historical averaging, narrow; rate and initialization of `mnist-generation`."""
+    """All techniques but feature matching and historical averaging, narrow; learning rate of `mnist-generation`."""
     image, num_images = (1, options.side, options.side), options.images
     return Recipe(
         name="mnist-samples",

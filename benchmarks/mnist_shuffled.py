@@ -2,8 +2,8 @@
 
     improved-gan reproduce --recipe benchmarks/mnist_shuffled.py --labels 100 --num-splits 1 --data DIR --threads 1
 
-Nothing in the recipe may depend on the order of the pixels: where they lie is learned from the images. So this is to end
-where `mnist-graph` ends (docs/results.md).
+Nothing in the recipe may depend on the order of the pixels: their layout is estimated from the images. So the error
+should be that of `mnist-graph` (docs/results.md).
 """
 
 from dataclasses import replace

@@ -18,7 +18,7 @@ def make_gan(neighbors: tuple[Tensor, Tensor] | None = None) -> dcgan.Gan:
     known = torch.full_like(labels, -1)
     known[chosen] = labels[chosen]
     probabilities = label_spreading(images, known, neighbors=neighbors)
-    surest = most_confident_per_class(probabilities, share=0.7)
+    surest = most_confident_per_class(probabilities, fraction=0.7)
     pseudo_labels = probabilities.argmax(1)[surest]
     gan = dcgan_semi_supervised.make_gan()
 

@@ -43,7 +43,7 @@ def test_training_does_not_wait_for_the_compiler() -> None:
         (("train", "folder", "photos"), "photos after the recipe folder: say --images photos"),
         (("train", "folder", "l.csv", "--seed", "2"), "l.csv after the recipe folder: say --labels l.csv"),
         (("train", "digits", "mnist"), "mnist after the recipe digits: train takes one recipe at a time"),
-        (("train", "/tmp"), "/tmp is a folder, no recipe: to train on the images in it, train folder --images /tmp"),
+        (("train", "/tmp"), "/tmp is a folder, not a recipe: to train on the images in it, train folder --images /tmp"),
         (("train", "fodler", "--images", "photos"), "no recipe is called 'fodler': did you mean folder?"),
         (("sample", "/no\nwhere", "--out", "x"), "/no where is no run folder"),
         (("classify", "/nowhere", "x.png", "--out", "x.csv"), "/nowhere is no run folder"),

@@ -1,8 +1,9 @@
-"""The tiny run whose log is kept, and what may change it.
+"""The tiny runs whose logs are golden files.
 
-Networks without noise and latents from a list: nothing depends on in which order random numbers are drawn, so a faster
-step or another source of noise does not move the log. Everything else is as in a real run: batches, data-dependent
-start, both losses, Adam, averaging, evaluation, the log itself. An epoch has one step, so that each has its line.
+The first has networks without noise and latents from a list: nothing depends on the order in which random numbers are
+drawn, so a faster step or another source of noise does not change the log. Everything else is as in a real run: batches,
+data-dependent initialization, both losses, Adam, averaging, evaluation, the log itself. An epoch has one step, so that
+each step has a line.
 """
 
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ NUM_STEPS, BATCH = 20, 100
 
 
 class ListedLatents(Generator):
-    """A dense generator whose latents come one after the other from a fixed list, however many are drawn at a time."""
+    """A dense generator whose latents come from a fixed list in order, however many are drawn at a time."""
 
     def __init__(self, image_shape: Sequence[int], latent_size: int) -> None:
         super().__init__()
@@ -35,7 +36,7 @@ class ListedLatents(Generator):
         self.num_drawn = 0
 
     def draw_latents(self, num: int, *, source: torch.Generator | None = None) -> Tensor:
-        if source is not None:  # for pictures and monitors
+        if source is not None:  # for sample grids and monitors
             return self.network.draw_latents(num, source=source)
         self.num_drawn += num
         return self.listed[self.num_drawn - num : self.num_drawn]
@@ -63,9 +64,9 @@ def golden_recipe() -> Recipe:
 
 
 def golden_recipe_of_pseudo_labels() -> Recipe:
-    """What `mnist-graph-two-rounds` is made of: learned positions, convolutions, guesses of two rounds, forms of digits; no game.
+    """A small `mnist-graph-two-rounds`: learned pixel layout, convolutions, two rounds of pseudo-labels, augmentation.
 
-    It draws noise, forms and guessed rows, so its log also moves when these are drawn in another order.
+    It draws noise, augmentations and pseudo-labeled rows, so its log also changes when these are drawn in another order.
     """
     return replace(
         golden_recipe(),
@@ -90,7 +91,7 @@ def golden_recipe_of_pseudo_labels() -> Recipe:
 
 
 def _framed_digits(folder: Path | None) -> Dataset:
-    """The same within a black frame: the convolutions want nine pixels a side."""
+    """The same with a black border: the convolutions need nine pixels a side."""
     data = _some_digits(folder)
     train, test = (LabeledImages(F.pad(one.images, (1, 1, 1, 1)), one.labels) for one in (data.train, data.test))
     return replace(data, train=train, test=test)

@@ -11,6 +11,7 @@ from improved_gan.label_spreading.layout_conv import PixelLayout
 from improved_gan.networks import DenseGenerator
 from improved_gan.recipes.digits import digits
 from improved_gan.recipes.experiment import Experiment
+from improved_gan.recipes.recipe import RecipeError
 from improved_gan.training.state import TrainingState
 
 
@@ -30,7 +31,7 @@ def test_pixels_in_a_grid_stay_where_they_are() -> None:
     torch.testing.assert_close(layout(some), some, atol=1e-5, rtol=0)
 
 
-def test_pixels_in_another_order_come_back_to_their_places() -> None:
+def test_permuted_pixels_are_put_back_in_order() -> None:
     order = torch.randperm(81, generator=torch.Generator().manual_seed(1))
     layout, some = PixelLayout(9, 9), images(side=9)
     layout.set_pixel_layout_(grid_positions(9, 9)[order])
@@ -44,13 +45,13 @@ def test_a_wide_layout_is_made_smaller() -> None:
 
 
 def test_values_between_pixels_are_those_of_scipy() -> None:
-    """Of a lattice that is turned by an eighth; a slope, which is kept between pixels."""
+    """For a lattice rotated by 45 degrees and a linear function, which is reproduced between pixels."""
     layout, positions = PixelLayout(16, 16), grid_positions(16, 16)
     slope = (0.01 * positions[:, 0] + 0.03 * positions[:, 1]).reshape(1, 1, 16, 16)
     centered = positions - 7.5
-    turned = torch.stack([centered[:, 0] + centered[:, 1], centered[:, 1] - centered[:, 0]], 1) / 2**0.5
-    turned[centered.abs().amax(1) > 4] = torch.nan  # so that what is left fits
-    layout.set_pixel_layout_(turned)
+    rotated = torch.stack([centered[:, 0] + centered[:, 1], centered[:, 1] - centered[:, 0]], 1) / 2**0.5
+    rotated[centered.abs().amax(1) > 4] = torch.nan  # so that what is left fits
+    layout.set_pixel_layout_(rotated)
     back = torch.stack([centered[:, 0] - centered[:, 1], centered[:, 0] + centered[:, 1]], 1) / 2**0.5 + 7.5
     inside = ((back >= 4) & (back <= 11)).all(1)
     reader = RegularGridInterpolator((range(16), range(16)), slope[0, 0].numpy())
@@ -59,17 +60,17 @@ def test_values_between_pixels_are_those_of_scipy() -> None:
     torch.testing.assert_close(layout(slope).flatten()[inside], expected, atol=1e-4, rtol=0)
 
 
-def test_pixels_that_lie_nowhere_are_left_out() -> None:
+def test_pixels_without_a_position_are_left_out() -> None:
     layout, positions = PixelLayout(9, 9), grid_positions(9, 9)
     positions[:9] = torch.nan
     layout.set_pixel_layout_(positions)
     some = images(side=9)
-    spoilt = some.clone()
-    spoilt[:, :, 0] = 7
-    assert torch.equal(layout(some), layout(spoilt))
+    changed = some.clone()
+    changed[:, :, 0] = 7
+    assert torch.equal(layout(some), layout(changed))
 
 
-def test_where_pixels_lie_is_saved_with_the_network() -> None:
+def test_the_pixel_layout_is_saved_with_the_network() -> None:
     order = torch.randperm(784, generator=torch.Generator().manual_seed(2))
     first, second = (LayoutConvDiscriminator((1, 28, 28), 10).eval() for _ in range(2))
     first.set_pixel_layout_(grid_positions(28, 28)[order])
@@ -80,11 +81,11 @@ def test_where_pixels_lie_is_saved_with_the_network() -> None:
 
 
 def test_nothing_depends_on_the_order_of_the_pixels() -> None:
-    """Of the images that positions are learned from and of those that are judged, shuffled alike."""
+    """The images from which positions are learned and those that are classified are permuted alike."""
     digits = load_digits().train.images.float() / 255
     larger = torch.nn.functional.interpolate(digits, (12, 12), mode="bilinear")
     order = torch.randperm(144, generator=torch.Generator().manual_seed(3))
-    judgments = []
+    logits = []
     for some in (larger, shuffled(larger, order)):
         data = LabeledImages((255 * some).round().to(torch.uint8), torch.zeros(len(some)).long())
         positions = Augmentation(learn_positions=True).positions(data, LabelSplit.none(len(some)))
@@ -92,21 +93,21 @@ def test_nothing_depends_on_the_order_of_the_pixels() -> None:
         discriminator = LayoutConvDiscriminator((1, 12, 12), 10).eval()
         discriminator.set_pixel_layout_(positions)
         discriminator.init_from_data_(some[:100])
-        judgments.append(discriminator(some[100:120]).logits.detach())
-    torch.testing.assert_close(*judgments, atol=1e-3, rtol=0)
-    assert judgments[0].std() > 0.01
+        logits.append(discriminator(some[100:120]).logits.detach())
+    torch.testing.assert_close(*logits, atol=1e-3, rtol=0)
+    assert logits[0].std() > 0.01
 
 
-def test_layers_and_the_start() -> None:
+def test_hidden_layers_and_initialization_from_data() -> None:
     torch.manual_seed(0)
     discriminator = LayoutConvDiscriminator((1, 28, 28), 10).train()
     discriminator.init_from_data_(images(200))
     discriminator.eval()
     convolved, features = discriminator.hidden_layers(images(200))
     assert (convolved.shape, features.shape) == ((200, 1600), (200, 128))
-    judgment = discriminator(images(200))
-    assert torch.equal(judgment.features, features)
-    assert judgment.logits.std(0).mean().item() == pytest.approx(0.1, rel=0.2)
+    output = discriminator(images(200))
+    assert torch.equal(output.features, features)
+    assert output.logits.std(0).mean().item() == pytest.approx(0.1, rel=0.2)
 
 
 def test_clear_errors() -> None:
@@ -119,7 +120,7 @@ def test_clear_errors() -> None:
 
 
 @pytest.mark.parametrize("shape", [(32, 9), (9, 32), (24, 12)])
-def test_standing_and_lying_images_keep_all_their_pixels(shape: tuple[int, int]) -> None:
+def test_portrait_and_landscape_images_keep_all_their_pixels(shape: tuple[int, int]) -> None:
     layout, positions = PixelLayout(*shape), grid_positions(*shape)
     some = torch.rand(2, 1, *shape, generator=torch.Generator().manual_seed(0))
     for axes in (positions, positions.flip(1)):  # a layout may have its long side along either axis
@@ -127,7 +128,7 @@ def test_standing_and_lying_images_keep_all_their_pixels(shape: tuple[int, int])
         torch.testing.assert_close(layout(some), some, atol=1e-4, rtol=0)
 
 
-def test_one_pixel_that_sticks_out_leaves_the_others_where_they_are() -> None:
+def test_one_outlying_pixel_does_not_move_the_others() -> None:
     layout, positions, some = PixelLayout(32, 32), grid_positions(32, 32), images(side=32)
     positions[5, 0] = -1
     layout.set_pixel_layout_(positions)
@@ -135,7 +136,7 @@ def test_one_pixel_that_sticks_out_leaves_the_others_where_they_are() -> None:
     assert int((difference > 1e-4).sum()) <= 1
 
 
-def test_ties_do_not_hang_on_the_order_of_the_pixels() -> None:
+def test_ties_do_not_depend_on_the_order_of_the_pixels() -> None:
     """A hole in the lattice has four pixels at the same distance, and further ones beyond the rim."""
     positions = grid_positions(12, 12)
     positions[[40, 100, 0, 1, 12]] = torch.nan
@@ -149,8 +150,8 @@ def test_ties_do_not_hang_on_the_order_of_the_pixels() -> None:
         torch.testing.assert_close(layout(shuffled(some, order)), expected, atol=1e-6, rtol=0)
 
 
-def test_a_run_learns_where_pixels_lie_and_tells_its_discriminator() -> None:
-    """The same network for images in another order of the pixels; a run that goes on keeps what it was told."""
+def test_a_run_learns_the_pixel_layout_and_sets_it_in_its_discriminator() -> None:
+    """The same network for images with permuted pixels; a resumed run keeps the layout."""
     data = load_digits()
     order = torch.randperm(144, generator=torch.Generator().manual_seed(4))
 
@@ -172,25 +173,37 @@ def test_a_run_learns_where_pixels_lie_and_tells_its_discriminator() -> None:
         return experiment, experiment.start()
 
     (one, state), (other, second) = start(torch.arange(144)), start(order)
-    answers = [
+    logits = [
         beginning.discriminator.eval()(run.data.test.images.float() / 255).logits.detach()
         for run, beginning in ((one, state), (other, second))
     ]
-    torch.testing.assert_close(*answers, atol=1e-3, rtol=0)
-    unplaced = LayoutConvDiscriminator((1, 12, 12), 10, widths=(4, 4, 4), num_features=8)
-    assert not torch.equal(state.discriminator.layout.near, unplaced.layout.near)
+    torch.testing.assert_close(*logits, atol=1e-3, rtol=0)
+    initial = LayoutConvDiscriminator((1, 12, 12), 10, widths=(4, 4, 4), num_features=8)
+    assert not torch.equal(state.discriminator.layout.near, initial.layout.near)
     saved = {name: value.clone() for name, value in second.tensors().items()}
     assert any("layout.near" in name for name in saved)
     state.load(saved)
     assert torch.equal(state.discriminator.layout.near, second.discriminator.layout.near)
 
 
-def test_images_are_placed_as_the_layout_does_and_keep_their_dtype() -> None:
+def test_apply_pixel_layout_is_the_layout_and_keeps_the_dtype() -> None:
     order = torch.randperm(63, generator=torch.Generator().manual_seed(0))
     images = torch.randint(0, 256, (5, 2, 9, 7), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
     shuffled = images.flatten(2)[:, :, order].reshape(images.shape)
-    placed = apply_pixel_layout(shuffled, grid_positions(9, 7)[order])
-    assert torch.equal(placed, images)
+    ordered = apply_pixel_layout(shuffled, grid_positions(9, 7)[order])
+    assert torch.equal(ordered, images)
     assert apply_pixel_layout(shuffled.double(), grid_positions(9, 7)[order]).dtype == torch.float64
     with pytest.raises(ValueError, match=r"\(N, C, H, W\)"):
         apply_pixel_layout(shuffled[0], grid_positions(9, 7))
+
+
+def test_a_learned_layout_needs_a_discriminator_that_takes_it() -> None:
+    """Rows and columns are a layout that every discriminator has."""
+    for learned in (False, True):
+        recipe = replace(digits(50), augmentation=Augmentation(learn_positions=learned))
+        experiment = Experiment.prepare(recipe, seed=1, split_seed=1, data_folder=None, device="cpu")
+        if not learned:
+            experiment.start()
+            continue
+        with pytest.raises(RecipeError, match="DenseDiscriminator has no set_pixel_layout_"):
+            experiment.start()

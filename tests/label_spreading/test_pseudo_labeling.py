@@ -10,7 +10,7 @@ from improved_gan.label_spreading.pseudo_labeling import PseudoLabeling
 from improved_gan.recipes.recipe import to_jsonable
 
 
-def test_guesses_are_mostly_right_and_as_many_as_asked() -> None:
+def test_pseudo_labels_are_mostly_right_and_as_many_as_set() -> None:
     data = load_digits().train
     pseudo_labels = PseudoLabeling(batch_size=7, confident_fraction=0.5, active_fraction=0.3).pseudo_labels(
         data, LabelSplit.draw(data.labels, 50, seed=1), epochs=20
@@ -31,35 +31,33 @@ def test_labels_outside_the_split_are_never_read() -> None:
     assert torch.equal(first.classes, second.classes)
 
 
-def test_what_no_label_reaches_is_no_guess() -> None:
-    """Two clusters far apart, labels in one of them only: the other would all be called class 0."""
+def test_examples_connected_to_no_label_get_no_pseudo_label() -> None:
+    """Two clusters far apart, labels in one of them only: by argmax all of the other would be class 0."""
     random = torch.Generator().manual_seed(0)
     points = torch.randn(40, 3, generator=random) + torch.tensor([[0.0], [1000.0]]).repeat_interleave(20, 0)
     labels = torch.full((40,), -1)
     labels[:4] = torch.tensor([0, 1, 0, 1])
-    places, _ = PseudoLabeling(confident_fraction=1.0, num_neighbors=5).spread(points, labels)
-    assert 0 < len(places) <= 20
-    assert (places < 20).all()
+    indices, _ = PseudoLabeling(confident_fraction=1.0, num_neighbors=5).spread(points, labels)
+    assert 0 < len(indices) <= 20
+    assert (indices < 20).all()
 
 
 @pytest.mark.parametrize(
     ("epochs", "num_rounds", "active_fraction"), [(24, 4, 0.5), (9, 2, 1.0), (7, 3, 0.4), (2, 4, 1.0), (1, 4, 0.1)]
 )
-def test_every_round_that_has_an_epoch_sees_its_guesses_first(
-    epochs: int, num_rounds: int, active_fraction: float
-) -> None:
+def test_every_round_starts_with_its_pseudo_labels(epochs: int, num_rounds: int, active_fraction: float) -> None:
     pseudo_labeling = PseudoLabeling(num_rounds=num_rounds, active_fraction=active_fraction)
-    seen = [pseudo_labeling.round_at(epoch, epochs) for epoch in range(epochs)]
-    told = [number for number in seen if number is not None]
-    assert seen[0] == 0
-    assert told == sorted(told)
-    assert set(told) == set(range(min(num_rounds, epochs)))
+    rounds = [pseudo_labeling.round_at(epoch, epochs) for epoch in range(epochs)]
+    active = [number for number in rounds if number is not None]
+    assert rounds[0] == 0
+    assert active == sorted(active)
+    assert set(active) == set(range(min(num_rounds, epochs)))
     assert None not in [
         replace(pseudo_labeling, active_fraction=1.0).round_at(epoch, epochs) for epoch in range(epochs)
     ]
 
 
-def test_what_came_later_is_told_only_where_it_is_used() -> None:
+def test_later_fields_are_described_only_if_changed() -> None:
     assert "num_rounds" not in to_jsonable(PseudoLabeling())
     assert to_jsonable(PseudoLabeling(num_rounds=3))["num_rounds"] == 3
     assert "graph_layers" not in to_jsonable(PseudoLabeling(graph_layers=[1, 2]))  # type: ignore[arg-type]
@@ -82,7 +80,7 @@ def test_numbers_out_of_range_are_refused(setting: str, value: object) -> None:
         PseudoLabeling(**{setting: value})  # type: ignore[arg-type]
 
 
-def test_with_a_reach_the_guesses_are_better_and_no_more_depend_on_the_order_of_the_pixels() -> None:
+def test_with_a_displacement_pseudo_labels_are_better_and_need_the_pixel_layout() -> None:
     data = load_digits().train
     split = LabelSplit.draw(data.labels, 50, seed=1)
     plain = PseudoLabeling(confident_fraction=1.0).pseudo_labels(data, split, epochs=2)
@@ -101,10 +99,10 @@ def test_with_a_reach_the_guesses_are_better_and_no_more_depend_on_the_order_of_
     )
     assert torch.equal(same.indices, moved.indices)
     assert torch.equal(same.classes, moved.classes)
-    lost = PseudoLabeling(confident_fraction=1.0, max_displacement=1).pseudo_labels(shuffled, split, epochs=2)
-    assert wrong(lost) > 1.5 * wrong(moved)
+    unordered = PseudoLabeling(confident_fraction=1.0, max_displacement=1).pseudo_labels(shuffled, split, epochs=2)
+    assert wrong(unordered) > 1.5 * wrong(moved)
 
 
-def test_a_negative_reach_is_refused() -> None:
+def test_a_negative_displacement_is_refused() -> None:
     with pytest.raises(ValueError, match="max_displacement"):
         PseudoLabeling(max_displacement=-1)

@@ -36,8 +36,8 @@ def referee(inputs: np.ndarray, labels: np.ndarray, neighbors: int, alpha: float
     start = np.zeros((len(labels), labels.max() + 1))
     start[labels >= 0, labels[labels >= 0]] = 1
     reached = np.linalg.solve(np.eye(len(labels)) - alpha * smooth, start)
-    shares = reached / reached.sum(0)
-    return shares / shares.sum(1, keepdims=True)
+    masses = reached / reached.sum(0)
+    return masses / masses.sum(1, keepdims=True)
 
 
 def test_agrees_with_the_closed_form_in_float64() -> None:
@@ -56,7 +56,7 @@ def test_better_than_the_nearest_labeled_example() -> None:
 
 
 def test_neighbors_may_be_given() -> None:
-    """Those of the inputs give the same answer; others make the inputs' values irrelevant."""
+    """Those of the inputs give the same probabilities; with given ones the inputs' values are ignored."""
     labels, neighbors = few_labels(), nearest_neighbors(POINTS, 9)
     expected = label_spreading(POINTS, labels, num_neighbors=9, num_components=64)
     torch.testing.assert_close(label_spreading(POINTS, labels, neighbors=neighbors), expected, atol=1e-4, rtol=0)
@@ -70,9 +70,9 @@ def test_neighbors_may_be_given() -> None:
         ((torch.zeros(3, 1).long(), torch.zeros(3, 1)), r"\(4, k\) each"),
         ((torch.zeros(4, 2).long(), torch.zeros(4, 1)), r"\(4, k\) each"),
         ((torch.zeros(4, 0).long(), torch.zeros(4, 0)), r"\(4, k\) each"),
-        ((torch.full((4, 1), 4), torch.zeros(4, 1)), "whole positions 0..3"),
-        ((torch.full((4, 1), -1), torch.zeros(4, 1)), "whole positions 0..3"),
-        ((torch.zeros(4, 1), torch.zeros(4, 1)), "whole positions"),
+        ((torch.full((4, 1), 4), torch.zeros(4, 1)), "integer indices in 0..3"),
+        ((torch.full((4, 1), -1), torch.zeros(4, 1)), "integer indices in 0..3"),
+        ((torch.zeros(4, 1), torch.zeros(4, 1)), "integer indices"),
         ((torch.zeros(4, 1).long(), torch.full((4, 1), torch.nan)), "not negative"),
         ((torch.zeros(4, 1).long(), torch.full((4, 1), torch.inf)), "finite"),
     ],
@@ -100,17 +100,17 @@ def test_rows_sum_to_one_and_islands_stay_uniform() -> None:
     torch.testing.assert_close(probabilities[6:9], torch.full((3, 2), 0.5, dtype=torch.float64))
 
 
-def test_surest_takes_the_same_number_of_each_class_and_the_surest_first() -> None:
+def test_most_confident_takes_the_same_number_of_each_class() -> None:
     probabilities = label_spreading(POINTS, few_labels())
     taken = most_confident_per_class(probabilities, 0.5)
-    guess = probabilities.argmax(1)
-    counts = torch.bincount(guess[taken], minlength=10)
+    predicted = probabilities.argmax(1)
+    counts = torch.bincount(predicted[taken], minlength=10)
     assert counts.max() <= round(0.5 * len(POINTS) / 10)
-    wrong = guess != CLASSES
+    wrong = predicted != CLASSES
     assert wrong[taken].float().mean() < wrong.float().mean()
     for one in range(10):
-        inside = [row for row in taken.tolist() if guess[row] == one]
-        outside = (guess == one) & ~torch.isin(torch.arange(len(guess)), torch.tensor(inside))
+        inside = [row for row in taken.tolist() if predicted[row] == one]
+        outside = (predicted == one) & ~torch.isin(torch.arange(len(predicted)), torch.tensor(inside))
         if bool(outside.any()):
             assert probabilities[inside, one].min() >= probabilities[outside, one].max()
 
@@ -137,8 +137,8 @@ def test_bad_input(change: dict[str, object], message: str) -> None:
         label_spreading(**(arguments | change))  # type: ignore[arg-type]
 
 
-def test_share_out_of_range() -> None:
-    with pytest.raises(ValueError, match="share"):
+def test_fraction_out_of_range() -> None:
+    with pytest.raises(ValueError, match="fraction"):
         most_confident_per_class(torch.ones(2, 2), 0.0)
 
 

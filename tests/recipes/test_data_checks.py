@@ -19,7 +19,7 @@ def test_images_of_another_size_or_other_classes_are_refused_before_training() -
         prepare(image_shape=(1, 16, 16))
     with pytest.raises(RecipeError, match="images of that size"):
         prepare(image_shape=(3, 8, 8))
-    with pytest.raises(RecipeError, match=r"tells 7 classes apart, but .* has 10"):
+    with pytest.raises(RecipeError, match=r"has 7 classes, but .* has 10"):
         prepare(num_classes=7)
     assert prepare(image_shape=(1, 8, 8), num_classes=10).data.image_shape == (1, 8, 8)
 

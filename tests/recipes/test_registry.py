@@ -42,7 +42,7 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ("x = 1", r"defines no function `recipe\(labels=None\)`"),
-        ("def recipe(labels=None): return 5", "gave int where a Recipe was expected"),
+        ("def recipe(labels=None): return 5", "returned int, not a Recipe"),
         ("def recipe(:", "cannot be run: SyntaxError"),
         ("def recipe(): return 5", "failed: TypeError"),
         ("def recipe(labels=None): return 1 / 0", "failed: ZeroDivisionError"),

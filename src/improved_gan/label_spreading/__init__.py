@@ -1,4 +1,4 @@
-"""Classifying with few labels without a GAN: pseudo-labels from label spreading, and what they need; after the paper."""
+"""Classification from few labels without a GAN: label spreading gives pseudo-labels; methods newer than the paper."""
 
 from improved_gan.label_spreading.image_deformation_model import idm_distance, idm_neighbors
 from improved_gan.label_spreading.layout_conv import LayoutConvDiscriminator, apply_pixel_layout

@@ -1,4 +1,4 @@
-"""How a recipe deforms images that the classes are learned from, see `label_spreading.random_elastic_affine`."""
+"""A recipe's augmentation by random deformations, see `label_spreading.random_elastic_affine`."""
 
 import math
 from dataclasses import dataclass
@@ -14,23 +14,25 @@ from improved_gan.label_spreading.random_elastic_affine import (
 
 __all__ = ["Augmentation"]
 
-_MOST = 60_000  # images that positions are learned from, evenly spaced,
+_MOST = 60_000  # images from which positions are estimated, evenly spaced,
 _NUMBERS = 2**27  # and the most pixels of all of them
 _MAGNITUDES = ("rotation", "scale", "shear", "translate", "elastic_std")
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Labeled and guessed images in a new form each time; an objective may ask for forms of the unlabeled ones too.
+    """New augmented views of labeled and pseudo-labeled images in each step; objectives may use unlabeled ones too.
 
     Args:
-        rotation, stretch, slant, shift, bend: see `label_spreading.RandomElasticAffine`; radians, shares, pixels.
-        learn_positions: find out from the training images where the pixels lie, so that nothing depends on their
-            order; otherwise they lie in rows and columns. Learned axes may be turned, and so are slant and stretch.
+        rotation, scale, shear, translate, elastic_std: see `label_spreading.RandomElasticAffine`; radians, fractions,
+            pixels.
+        learn_positions: estimate the pixel layout from the training images, so that nothing depends on the order of
+            the pixels; otherwise they lie in rows and columns. The axes of an estimated layout may be rotated, and
+            with them shear and scale.
         num_neighbors: see `label_spreading.estimate_pixel_layout`.
 
     Raises:
-        ValueError: a strength that is negative or not finite, or fewer than 4 neighbors.
+        ValueError: a magnitude that is negative or not finite, or fewer than 4 neighbors.
     """
 
     rotation: float = 0.2
@@ -49,14 +51,14 @@ class Augmentation:
             raise ValueError(f"num_neighbors must be at least 4; got {self.num_neighbors}")
 
     def of(self, positions: Tensor) -> RandomElasticAffine:
-        """For images with their pixels at these `positions`."""
+        """The augmentation of images with their pixels at these `positions`."""
         return RandomElasticAffine(positions, **{name: getattr(self, name) for name in _MAGNITUDES})
 
     def positions(self, data: LabeledImages, split: LabelSplit) -> Tensor:
-        """(H * W, 2) where the pixels of such images lie; no label is read.
+        """(H * W, 2) the pixel layout of the training images; no label is read.
 
         Raises:
-            DataError: they cannot be learned from them.
+            DataError: it cannot be estimated from these images.
         """
         if not self.learn_positions:
             return grid_positions(*data.images.shape[2:])
@@ -67,4 +69,4 @@ class Augmentation:
         try:
             return estimate_pixel_layout(gray, num_neighbors=self.num_neighbors)
         except ValueError as error:
-            raise DataError(f"where the pixels lie cannot be learned from these images: {error}") from error
+            raise DataError(f"the pixel layout cannot be estimated from these images: {error}") from error

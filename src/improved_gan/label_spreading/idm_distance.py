@@ -1,9 +1,10 @@
-"""The distance of two images whose pixels may each move a little: the image deformation model.
+"""The image deformation model (IDM): a distance of two images in which each pixel may move a little.
 
-    d(x, y) = sum_p min_{|m| <= reach} sum_{q in 3x3} |G x (p + q) - G y (p + m + q)|^2,  G: Sobel gradients
+    d(x, y) = sum_p min_{|m| <= r} sum_{q in 3x3} |G x (p + q) - G y (p + m + q)|^2,  G: Sobel gradients
 
-G is 0 outside. Every pixel p of x looks for the best place near p in y by what is around it, for itself alone. By the
-compiled kernel on a CPU that has one, else in PyTorch operations, on any device.
+r is `max_displacement`; G is 0 outside the image. Each pixel p of x is matched to the best pixel near p in y by its
+3x3 neighborhood, independently of all other pixels. Computed by the compiled kernel on a CPU that has one, otherwise by
+PyTorch operations on any device.
 
 Source: Keysers, Deselaers, Gollan and Ney, 2007, "Deformation models for image recognition", section 3.5 (IDM).
 """
@@ -18,15 +19,15 @@ from improved_gan.kernels import cpp_extension
 
 __all__ = ["IDMDistance", "sobel_gradients"]
 
-_PAIRS = 64  # in PyTorch operations at a time; on a GPU as many as fill it
-_NUMBERS = 2**25
+_PAIRS = 64  # pairs at a time in PyTorch operations; on a GPU as many as have
+_NUMBERS = 2**25  # so many values
 _SMOOTH = (1.0, 2.0, 1.0)
 
 
 def sobel_gradients(images: Tensor) -> Tensor:
-    """(N, C, H, W) float images -> (N, 2 C, H, W) their slopes to the right and down, a unit a pixel.
+    """(N, C, H, W) float images -> (N, 2 C, H, W) their derivatives to the right and down, per pixel.
 
-    Outside images are 0: a stroke that ends at the border has an end there.
+    Images are padded with 0: a stroke that ends at the border has an end there.
 
     >>> sobel_gradients(torch.tensor([[[[0.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 0.0]]]]))[0, 0, 1]
     tensor([0.0000, 0.2500, 0.0000])
@@ -38,7 +39,7 @@ def sobel_gradients(images: Tensor) -> Tensor:
 
 
 class IDMDistance:
-    """Distances of pairs among N images.
+    """IDM distances of pairs among N images.
 
     Args:
         gradients: (N, A, H, W) float32.
@@ -51,29 +52,29 @@ class IDMDistance:
 
     def __init__(self, gradients: Tensor, max_displacement: int) -> None:
         self._size = gradients.shape[1:]
-        self._reach = min(max_displacement, max(self._size[1:]))  # farther there is nothing
+        self._max_displacement = min(max_displacement, max(self._size[1:]))  # beyond it are zeros only
         self._gradients = gradients.float().contiguous()
         self._kernel = _kernel() if gradients.device.type == "cpu" else None
         self._boxes = _boxes(gradients) if self._kernel is not None else None
 
     def __call__(self, first: Tensor, second: Tensor) -> Tensor:
-        """(P,) and (P,) int64 positions of images -> (P,) float32, >= 0; not the same with both exchanged."""
+        """(P,) and (P,) int64 indices of images -> (P,) float32, >= 0; not symmetric."""
         if self._kernel is not None and self._boxes is not None:
             first, second = first.contiguous(), second.contiguous()
             out = torch.empty(len(first))
             tensors = (self._gradients, self._boxes, first, second, out)
-            self._kernel(*(tensor.data_ptr() for tensor in tensors), len(first), *self._size, self._reach)
+            self._kernel(*(tensor.data_ptr() for tensor in tensors), len(first), *self._size, self._max_displacement)
             return out
         pairs = _PAIRS if first.device.type == "cpu" else max(_PAIRS, _NUMBERS // self._gradients[0].numel())
         parts = zip(torch.split(first, pairs), torch.split(second, pairs), strict=True)
         return torch.cat([self._of(*some) for some in parts])
 
     def _of(self, first: Tensor, second: Tensor) -> Tensor:
-        """In PyTorch operations; pairs lie along the last axis, so that moves are slices of whole rows.
+        """By PyTorch operations; pairs lie along the last axis, so that a displacement is a slice of whole rows.
 
-        |a - b|^2 = |a|^2 + |b|^2 - 2 ab: only the last part depends on both.
+        |a - b|^2 = |a|^2 + |b|^2 - 2 ab: only the last term depends on both.
         """
-        (channels, height, width), max_displacement = self._size, self._reach
+        (channels, height, width), max_displacement = self._size, self._max_displacement
         a = self._gradients[first].flatten(1).T.reshape(channels, height, width, -1)
         b = self._gradients[second].flatten(1).T.reshape(channels, height, width, -1)
         wide = F.pad(b, (0, 0, *(max_displacement + 1,) * 4))
@@ -94,14 +95,14 @@ class IDMDistance:
         return (best + own).sum((0, 1)).clamp_min_(0)
 
 
-def _sums_of_nine(sheet: Tensor) -> Tensor:
-    """(H + 2, W + 2, P) -> (H, W, P)."""
-    rows = (sheet[:-2] + sheet[1:-1]).add_(sheet[2:])
+def _sums_of_nine(values: Tensor) -> Tensor:
+    """Sums over 3x3 windows: (H + 2, W + 2, P) -> (H, W, P)."""
+    rows = (values[:-2] + values[1:-1]).add_(values[2:])
     return (rows[:, :-2] + rows[:, 1:-1]).add_(rows[:, 2:])
 
 
 def _boxes(gradients: Tensor) -> Tensor:
-    """(N, 4) first row, last row + 1, first column, last column + 1 of what is not 0; where all is 0 an empty one."""
+    """(N, 4) bounding boxes of the nonzero pixels: first row, last row + 1, first column, last column + 1; or empty."""
     present = (gradients != 0).any(1)
     edges = []
     for along in (2, 1):

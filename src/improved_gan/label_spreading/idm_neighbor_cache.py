@@ -1,4 +1,4 @@
-"""Neighbors that bend into each other, of images whose pixels are put where they lie; found once for the same images.
+"""A cache of nearest neighbors under the image deformation model (IDM), of images with a pixel layout applied.
 
 They depend on no label and no seed, and take a minute or more: models that are trained in one process share them.
 """
@@ -22,21 +22,21 @@ _found: OrderedDict[tuple[object, ...], tuple[Tensor, Tensor]] = OrderedDict()
 def idm_neighbor_cache(
     images: Tensor, positions: Tensor | None, num: int, max_displacement: int
 ) -> tuple[Tensor, Tensor]:
-    """`idm_neighbors` of images.
+    """`idm_neighbors` of images, from the cache where it has them.
 
     Args:
         images: (N, C, H, W) of a real dtype.
-        positions: (H * W, 2) where their pixels lie; None: in rows and columns.
+        positions: (H * W, 2) the pixel layout; None: rows and columns.
         num: k.
-        max_displacement: how far pixels may move.
+        max_displacement: how far each pixel may move, see `idm_neighbors`.
 
     Returns:
-        (N, k) int64 positions and (N, k) float32 distances; not to be changed.
+        (N, k) int64 indices and (N, k) float32 distances; not to be modified.
     """
     key = (_digest(images), None if positions is None else _digest(positions), num, max_displacement, images.device)
     if key not in _found:
-        placed = images if positions is None else apply_pixel_layout(images, positions)
-        _found[key] = idm_neighbors(placed, num, max_displacement=max_displacement)
+        ordered = images if positions is None else apply_pixel_layout(images, positions)
+        _found[key] = idm_neighbors(ordered, num, max_displacement=max_displacement)
     _found.move_to_end(key)
     while len(_found) > _KEPT:
         _found.popitem(last=False)

@@ -1,12 +1,14 @@
-"""Neighbors under small deformations: images are near whose pixels need move but little to look alike.
+"""Nearest neighbors under the image deformation model (IDM): a distance that is small for slightly deformed images.
 
-    d(x, y) = sum_p min_{|m| <= reach} sum_{q in 3x3} |G x (p + q) - G y (p + m + q)|^2
+    d(x, y) = sum_p min_{|m| <= r} sum_{q in 3x3} |G x (p + q) - G y (p + m + q)|^2
 
-G are Sobel gradients: every pixel p of x may look for its best place in y within `max_displacement`, by the 3x3 around it. Digits
-of one class that differ in slant, width or the length of a hook are near by this distance and far in pixels; labels
-spread over a graph of such neighbors go wrong a fifth as often. This is not in the paper.
+G are Sobel gradients, r is `max_displacement`: each pixel p of x is matched to the pixel of y within r whose 3x3
+neighborhood is most similar. Digits of one class that differ in slant, width or the length of a hook are near by this
+distance and far in Euclidean distance; label spreading over a k-NN graph under it makes a fifth of the errors. This is
+not in the paper.
 
-Neighbors are looked for among those by blurred gradients, and then among neighbors of neighbors.
+Candidates are the nearest neighbors in blurred gradients; the list is then refined by NN-descent (neighbors of
+neighbors).
 
 Source: Keysers, Deselaers, Gollan and Ney, 2007, "Deformation models for image recognition", section 3.5; the search:
 Dong, Charikar and Li, 2011.
@@ -22,7 +24,7 @@ from improved_gan.label_spreading.nn_descent import nn_descent
 
 __all__ = ["idm_distance", "idm_neighbors"]
 
-_START = 30  # neighbors by blurred gradients
+_START = 30  # candidates: neighbors in blurred gradients
 _COMPONENTS = 64
 _BLUR = 5
 _ROWS = 4096
@@ -30,7 +32,7 @@ _ROWS = 4096
 
 @torch.no_grad()
 def idm_distance(first: Tensor, second: Tensor, *, max_displacement: int = 2) -> Tensor:
-    """How far images are from each other when the pixels of the second may move.
+    """IDM distances of pairs of images: the pixels of the second may move.
 
     Args:
         first: (N, C, H, W) images of a real dtype.
@@ -38,10 +40,10 @@ def idm_distance(first: Tensor, second: Tensor, *, max_displacement: int = 2) ->
         max_displacement: how far each pixel may move along each axis, in pixels, >= 0.
 
     Returns:
-        (N,) float32, >= 0, in squared units of the images; not the same with both exchanged.
+        (N,) float32, >= 0, in squared units of the images; not symmetric.
 
     Raises:
-        ValueError: other shapes, a negative reach, or images that are not finite.
+        ValueError: other shapes, a negative `max_displacement`, or images that are not finite.
 
     Source: Keysers et al., 2007, section 3.5.
 
@@ -61,10 +63,10 @@ def idm_distance(first: Tensor, second: Tensor, *, max_displacement: int = 2) ->
 
 @torch.no_grad()
 def idm_neighbors(images: Tensor, num: int, *, max_displacement: int = 2) -> tuple[Tensor, Tensor]:
-    """The nearest other images of each, when pixels may move; for `spread_labels(..., neighbors=...)`.
+    """The nearest other images of each image by IDM distance; for `label_spreading(..., neighbors=...)`.
 
     60,000 digits of 28x28 take a minute or two of a core with the compiled kernels and some ten minutes without;
-    memory grows with N * C * H * W: 16 bytes for each number, the slopes and what is compared first.
+    memory grows with N * C * H * W: 16 bytes for each pixel value (gradients and blurred gradients).
 
     Args:
         images: (N, C, H, W) of a real dtype; their scale does not matter.
@@ -72,7 +74,7 @@ def idm_neighbors(images: Tensor, num: int, *, max_displacement: int = 2) -> tup
         max_displacement: how far each pixel may move along each axis, in pixels, >= 0.
 
     Returns:
-        (N, k) int64 positions and (N, k) float32 distances, nearest first. A few of the nearest may be missed.
+        (N, k) int64 indices and (N, k) float32 distances, nearest first. A few of the nearest may be missed.
 
     Raises:
         ValueError: a shape or number out of range, or images that are not finite.
@@ -80,7 +82,7 @@ def idm_neighbors(images: Tensor, num: int, *, max_displacement: int = 2) -> tup
     Source: Keysers et al., 2007, section 3.5; Dong et al., 2011.
 
     >>> bars = torch.zeros(4, 1, 6, 6)
-    >>> bars[0, 0, :, 2] = bars[1, 0, :, 3] = bars[2, 0, 2] = bars[3, 0, 3] = 1  # two upright, two level
+    >>> bars[0, 0, :, 2] = bars[1, 0, :, 3] = bars[2, 0, 2] = bars[3, 0, 3] = 1  # two vertical, two horizontal
     >>> idm_neighbors(bars, 1)[0].flatten()
     tensor([1, 0, 3, 2])
     """
@@ -99,7 +101,7 @@ def idm_neighbors(images: Tensor, num: int, *, max_displacement: int = 2) -> tup
 
 
 def _blurred(gradients: Tensor) -> Tensor:
-    """(N, A, H, W) -> (N, 2 A, ...) slopes up and slopes down, each blurred, at every other pixel."""
+    """(N, A, H, W) -> (N, 2 A, ...) positive and negative parts, each blurred, at every other pixel."""
     halves = torch.cat([gradients.clamp_min(0), (-gradients).clamp_min(0)], 1)
     for _ in range(2):
         halves = F.avg_pool2d(halves, _BLUR, 1, _BLUR // 2)
@@ -108,7 +110,7 @@ def _blurred(gradients: Tensor) -> Tensor:
 
 def _check(images: Tensor, max_displacement: int) -> None:
     if images.dim() != 4 or not images.numel():
-        raise ValueError(f"images must be (N, C, H, W), none of them 0; got {tuple(images.shape)}")
+        raise ValueError(f"images must be (N, C, H, W) and not empty; got {tuple(images.shape)}")
     if not isinstance(max_displacement, int) or max_displacement < 0:
         raise ValueError(f"max_displacement must be a whole number, not negative; got {max_displacement}")
     if images.is_floating_point() and not bool(images.isfinite().all()):

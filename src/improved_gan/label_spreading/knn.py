@@ -1,4 +1,4 @@
-"""Nearest neighbors among all examples, by the leading principal components."""
+"""Exact k nearest neighbors, and the principal components among which they are found."""
 
 from collections.abc import Iterator
 
@@ -9,16 +9,15 @@ __all__ = ["nearest_neighbors", "parts_of", "principal_components"]
 
 _ROWS, _GROUP = 500, 64
 _MOST = 4096
-_NUMBERS = 2**22  # that are turned into float32 at a time
+_NUMBERS = 2**22  # values that are converted to float32 at a time
 
 
 @torch.no_grad()
 def principal_components(inputs: Tensor, num: int) -> Tensor:
     """(N, A...) examples -> (N, min(num, A)) coordinates along the directions of largest variance, the largest first.
 
-    The examples, of any real dtype, are turned into float32 a part at a time, so a set that is mapped from a file is
-    never held whole. Where A is above 4,096 the directions are those of at most 4,096 of the examples, evenly spaced,
-    and no more than these span.
+    The examples, of any real dtype, are converted to float32 a part at a time, so a memory-mapped set is never held
+    whole. Where A is above 4,096 the directions are those of at most 4,096 of the examples, evenly spaced.
 
     >>> principal_components(torch.tensor([[0.0, 0.0], [3.0, 0.1]]), 1).shape
     torch.Size([2, 1])
@@ -28,7 +27,7 @@ def principal_components(inputs: Tensor, num: int) -> Tensor:
     def centered(some: Tensor) -> Tensor:
         return some.float() - mean.float()
 
-    if mean.numel() > _MOST:  # a covariance too large to hold: the directions of some examples do
+    if mean.numel() > _MOST:  # the covariance would not fit: eigenvectors of the Gram matrix of some examples instead
         some = centered(inputs[:: -(-len(inputs) // _MOST)].flatten(1))
         variances, weights = (found.flip(-1)[..., :num] for found in torch.linalg.eigh((some @ some.T).double()))
         kept = variances > 1e-6 * variances[0]  # float32 products
@@ -44,15 +43,15 @@ def principal_components(inputs: Tensor, num: int) -> Tensor:
 def nearest_neighbors(points: Tensor, num: int) -> tuple[Tensor, Tensor]:
     """The nearest other points of each point, by squared Euclidean distance.
 
-    Distances are never held for more than a few hundred points at once, and the smallest are looked for only in the
-    groups of columns that hold the smallest minima, which is several times faster than a partial sort of whole rows.
+    Distances are never held for more than a few hundred points at once, and only the groups of columns with the
+    smallest minima are searched, which is several times faster than a partial sort of whole rows.
 
     Args:
         points: (N, A) float32.
         num: k, 1 <= k < N.
 
     Returns:
-        (N, k) int64 positions and (N, k) squared distances, nearest first.
+        (N, k) int64 indices and (N, k) squared distances, nearest first.
 
     >>> nearest_neighbors(torch.tensor([[0.0], [1.0], [3.0]]), 1)[0].flatten()
     tensor([1, 0, 1])
@@ -62,19 +61,19 @@ def nearest_neighbors(points: Tensor, num: int) -> tuple[Tensor, Tensor]:
     squares = points.square().sum(1)
     columns = torch.nn.functional.pad(squares, (0, groups * _GROUP - number), value=torch.inf)
     transposed = torch.nn.functional.pad(points, (0, 0, 0, groups * _GROUP - number)).T.contiguous()
-    positions, distances = [], []
+    indices, distances = [], []
     for first in range(0, number, _ROWS):
         own = torch.arange(first, min(first + _ROWS, number), device=points.device)
-        # Without the point's own square, the same along a row: the order does not change.
+        # |x - y|^2 without |x|^2, which is the same along a row: the order does not change.
         table = torch.addmm(columns, points[own], transposed, alpha=-2)
         table[own - first, own] = torch.inf
         table = table.view(len(own), groups, _GROUP)
         best = table.amin(2).topk(min(num, groups), largest=False).indices
         some = table.gather(1, best[:, :, None].expand(-1, -1, _GROUP)).flatten(1)
-        values, places = some.topk(num, largest=False)
-        positions.append(best.gather(1, places // _GROUP) * _GROUP + places % _GROUP)
+        values, columns_in = some.topk(num, largest=False)
+        indices.append(best.gather(1, columns_in // _GROUP) * _GROUP + columns_in % _GROUP)
         distances.append((values + squares[own, None]).clamp_min_(0))
-    return torch.cat(positions), torch.cat(distances)
+    return torch.cat(indices), torch.cat(distances)
 
 
 def parts_of(inputs: Tensor) -> Iterator[Tensor]:

@@ -1,19 +1,21 @@
-"""A small convolutional discriminator for pixels in any order: each is put where it was learned to lie.
+"""A small convolutional discriminator for pixels in any order: they are re-ordered by a pixel layout first.
 
 D: pixels onto a grid - 5x5 of 32, stride 2 - 3x3 of 64, stride 2 - 3x3 of 64 without padding - dense 128 = f(x) -
-K logits. Leaky ReLU of slope 0.1; weight norm whose scale is learned in the last layer only, which starts with
-deviation 0.1; Gaussian noise of deviation 0.1 on the grid and before both dense layers.
+K logits. Leaky ReLU of slope 0.1; weight norm whose scale is learned in the last layer only, whose outputs have
+standard deviation 0.1 after initialization; Gaussian noise of standard deviation 0.1 on the grid and before both dense
+layers.
 
-Near pixels vary together, whatever their order, so where they lie can be read off the training images
-(`label_spreading.estimate_pixel_layout`); shuffle the pixels of all images, and the grid stays as it is. So, with positions that
-were learned, this is permutation-invariant as the dense networks are, and knows as much of space as a convolution does.
-Until it is told any, pixels lie in rows and columns, and it is a convolutional network as others are.
+Neighboring pixels are correlated, whatever their order, so the layout can be estimated from the training images
+(`label_spreading.estimate_pixel_layout`). Permute the pixels of all images, and the grid stays the same: with an
+estimated layout this network is permutation-invariant, as the dense networks are. Before `set_pixel_layout_` is called
+the pixels lie in rows and columns, as in any convolutional network.
 
 Source: layout: Le Roux et al., 2007, "Learning the 2-D topology of images"; convolutions on it: none.
 """
 
 import math
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -24,20 +26,28 @@ from improved_gan.networks.convolutional import OUTPUT_STD, weight_normed
 from improved_gan.networks.interface import Discriminator, DiscriminatorOutput
 from improved_gan.techniques import GaussianNoise, data_dependent_init_
 
-__all__ = ["LayoutConvDiscriminator", "PixelLayout", "apply_pixel_layout"]
+__all__ = ["LayoutConvDiscriminator", "PixelLayout", "TakesPixelLayout", "apply_pixel_layout"]
 
 _SLOPE = 0.1  # of the leaky ReLU
 _ROWS = 4096
-_FEWEST = 4  # pixels that a value is taken from
-_BESIDE = 1.2  # cells: a value is taken from no pixel that is farther
-_MOST = torch.tensor([0.01, 0.99])  # of the pixels
+_FEWEST = 4  # pixels between which a value is interpolated
+_FARTHEST = 1.2  # cells: pixels that are farther do not contribute
+_QUANTILES = torch.tensor([0.01, 0.99])  # between which the pixels must fit onto the grid
+
+
+@runtime_checkable
+class TakesPixelLayout(Protocol):
+    """A discriminator that re-orders pixels by a layout, such as `LayoutConvDiscriminator`."""
+
+    def set_pixel_layout_(self, positions: Tensor) -> None:
+        """Set the position of each pixel, (H * W, 2), before initialization from data and training."""
 
 
 class PixelLayout(nn.Module):
-    """Puts the pixels of images onto a grid, each value interpolated between the four pixels that lie nearest.
+    """Interpolates the pixels of images onto a grid, each value between the four nearest pixels.
 
-    Until `set_pixel_layout_` is called the pixels lie in rows and columns, and images stay as they are. Which pixels, and how
-    much of each, is part of the state.
+    Until `set_pixel_layout_` is called the pixels lie in rows and columns, and images are unchanged. The indices and
+    weights of the interpolation are buffers.
 
     Args:
         height, width: of the images, and of the grid.
@@ -60,13 +70,13 @@ class PixelLayout(nn.Module):
         self.register_buffer("weights", (torch.arange(_FEWEST) == 0).float()[:, None].repeat(1, height * width))
 
     def set_pixel_layout_(self, positions: Tensor) -> None:
-        """Say where the pixels lie; the grid is centered on them, and as wide as to hold all but a few.
+        """Set the position of each pixel; the grid is centered on them and scaled to hold all but a few.
 
-        Both axes may change their roles if that fits better. Cells far from all pixels are 0; a pixel outside the grid,
-        or among many that crowd in one place, is not seen.
+        The axes are swapped if that fits better. Cells far from all pixels are 0; pixels outside the grid, or in
+        dense clusters of many pixels, may not contribute.
 
         Args:
-            positions: (H * W, 2), neighbors about 1 apart; pixels at NaN are left out.
+            positions: (H * W, 2), neighbors about 1 apart; pixels with NaN are left out.
 
         Raises:
             ValueError: positions of another number, or fewer than four that are finite.
@@ -76,30 +86,30 @@ class PixelLayout(nn.Module):
         pixels = positions.isfinite().all(1).nonzero().flatten()
         if len(pixels) < _FEWEST:
             raise ValueError(f"at least {_FEWEST} positions must be finite; {len(pixels)} are")
-        places = _fitted(positions[pixels].float().cpu(), self.size)
-        order = _in_order(places)
-        places, pixels = places[order], pixels.cpu()[order]
+        points = _fitted(positions[pixels].float().cpu(), self.size)
+        order = _raster_order(points)
+        points, pixels = points[order], pixels.cpu()[order]
         corner = (1 - torch.tensor(self.size)) / 2
-        near, weights = interpolation_table(places, corner, self.size, cells=1)
+        near, weights = interpolation_table(points, corner, self.size, cells=1)
         cells = corner + torch.cartesian_prod(*(torch.arange(side) for side in self.size))
-        beside = torch.cdist(cells, places).amin(1) <= _BESIDE
+        near_a_pixel = torch.cdist(cells, points).amin(1) <= _FARTHEST
         self.near.copy_(pixels[near])
-        self.weights.copy_(weights * beside)
+        self.weights.copy_(weights * near_a_pixel)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Lay the images out."""
+        """Interpolate the images onto the grid."""
         flat = images.flatten(2)
-        laid = torch.zeros_like(flat)
+        grid = torch.zeros_like(flat)
         for near, weight in zip(self.near, self.weights, strict=True):
-            laid = laid + flat.index_select(2, near) * weight.to(flat.dtype)
-        return laid.reshape(images.shape)
+            grid = grid + flat.index_select(2, near) * weight.to(flat.dtype)
+        return grid.reshape(images.shape)
 
 
 def apply_pixel_layout(images: Tensor, positions: Tensor) -> Tensor:
-    """Images with their pixels put where they lie, a part at a time.
+    """Images whose pixels are re-ordered by a pixel layout, a part at a time.
 
     Args:
-        images: (N, C, H, W) of a real dtype; whole numbers are rounded.
+        images: (N, C, H, W) of a real dtype; integer images are rounded.
         positions: (H * W, 2), see `PixelLayout.set_pixel_layout_`.
 
     Returns:
@@ -113,11 +123,11 @@ def apply_pixel_layout(images: Tensor, positions: Tensor) -> Tensor:
     layout = PixelLayout(images.shape[2], images.shape[3])
     layout.set_pixel_layout_(positions)
     layout.to(images.device)
-    placed = torch.empty_like(images, memory_format=torch.contiguous_format)
-    for into, some in zip(torch.split(placed, _ROWS), torch.split(images, _ROWS), strict=True):
+    ordered = torch.empty_like(images, memory_format=torch.contiguous_format)
+    for into, some in zip(torch.split(ordered, _ROWS), torch.split(images, _ROWS), strict=True):
         part = layout(some.float())
         into.copy_(part if images.is_floating_point() else part.round())
-    return placed
+    return ordered
 
 
 class LayoutConvDiscriminator(Discriminator):
@@ -128,16 +138,16 @@ class LayoutConvDiscriminator(Discriminator):
         num_classes: K.
         widths: channels of the three convolutions.
         num_features: A, width of the hidden dense layer.
-        input_noise: deviation of the noise on the grid, in units of the pixel range [0, 1].
-        hidden_noise: deviation of the noise before the dense layers.
+        input_noise: standard deviation of the noise on the grid, in units of the pixel range [0, 1].
+        hidden_noise: standard deviation of the noise before the dense layers.
 
     Raises:
         ValueError: an image that is too small.
 
     Shape: (N, C, H, W) -> logits (N, K), features (N, A).
 
-    >>> judgment = LayoutConvDiscriminator((1, 28, 28), 10)(torch.zeros(2, 1, 28, 28))
-    >>> judgment.logits.shape, judgment.features.shape
+    >>> output = LayoutConvDiscriminator((1, 28, 28), 10)(torch.zeros(2, 1, 28, 28))
+    >>> output.logits.shape, output.features.shape
     (torch.Size([2, 10]), torch.Size([2, 128]))
     """
 
@@ -153,8 +163,8 @@ class LayoutConvDiscriminator(Discriminator):
     ) -> None:
         super().__init__()
         channels, *sides = image_shape
-        left = [-(-side // 4) - 2 for side in sides]  # halved twice, and less a border
-        if min(left) < 1:
+        sides_left = [-(-side // 4) - 2 for side in sides]  # two strides of 2, then 3x3 without padding
+        if min(sides_left) < 1:
             raise ValueError(f"images must have 9 pixels a side or more for these convolutions; got {tuple(sides)}")
         first, second, third = widths
         self.layout = PixelLayout(*sides)
@@ -166,17 +176,17 @@ class LayoutConvDiscriminator(Discriminator):
                 weight_normed(nn.Conv2d(second, third, 3), learn_scale=False),
             ]
         )
-        self.dense = weight_normed(nn.Linear(third * math.prod(left), num_features), learn_scale=False)
+        self.dense = weight_normed(nn.Linear(third * math.prod(sides_left), num_features), learn_scale=False)
         self.hidden_noise = GaussianNoise(hidden_noise)
         self.output = weight_normed(nn.Linear(num_features, num_classes), learn_scale=True)
 
     def forward(self, images: Tensor) -> DiscriminatorOutput:
-        """Judge the images."""
+        """Classify the images."""
         features = self.hidden_layers(images)[-1]
         return DiscriminatorOutput(self.output(self.hidden_noise(features)), features)
 
     def hidden_layers(self, images: Tensor) -> list[Tensor]:
-        """What the last convolution, (N, A), and the dense layer after it, f(x), make of images."""
+        """Outputs of the last convolution, (N, A), and of the dense layer after it, f(x)."""
         values = self.noise(self.layout(images))
         for convolution in self.convolutions:
             values = F.leaky_relu(convolution(values), _SLOPE)
@@ -184,44 +194,46 @@ class LayoutConvDiscriminator(Discriminator):
         return [convolved, F.leaky_relu(self.dense(self.hidden_noise(convolved)), _SLOPE)]
 
     def set_pixel_layout_(self, positions: Tensor) -> None:
-        """Where the pixels lie, see `PixelLayout`."""
+        """Set the position of each pixel, (H * W, 2), see `PixelLayout.set_pixel_layout_`."""
         self.layout.set_pixel_layout_(positions)
 
     def init_from_data_(self, images: Tensor) -> None:
-        """Scales and biases from one batch of real images: deviation 1, in the last layer 0.1 (as released)."""
+        """Scales and biases from a batch of real images: standard deviation 1, in the last layer 0.1 (as released)."""
         data_dependent_init_(self, images, std={"output": OUTPUT_STD})
 
 
-def _fitted(places: Tensor, size: tuple[int, int]) -> Tensor:
-    """(A, 2) from the center of the grid: lying as fits better, made smaller if they must be, on whole cells."""
-    if _shrinking(places.flip(1), size) < _shrinking(places, size) - 1e-3:
-        places = places.flip(1)
-    places = places / _shrinking(places, size)
+def _fitted(points: Tensor, size: tuple[int, int]) -> Tensor:
+    """(A, 2) relative to the center of the grid: axes swapped if that fits better, shrunk to fit, on whole cells."""
+    if _shrinking(points.flip(1), size) < _shrinking(points, size) - 1e-3:
+        points = points.flip(1)
+    points = points / _shrinking(points, size)
     sides = torch.tensor(size) - 1
-    (first, last), (low, high) = torch.aminmax(places, dim=0), places.quantile(_MOST, dim=0)
+    (first, last), (low, high) = torch.aminmax(points, dim=0), points.quantile(_QUANTILES, dim=0)
     all_fit = last - first < sides + 1e-3
-    places = places - torch.where(all_fit, first + last, low + high) / 2
-    return places - _offset(places + sides / 2)
+    points = points - torch.where(all_fit, first + last, low + high) / 2
+    return points - _offset(points + sides / 2)
 
 
-def _shrinking(places: Tensor, size: tuple[int, int]) -> float:
-    """By how much places must be divided, at least 1, for most to fit; a few outside shall not move the others."""
-    low, high = places.quantile(_MOST, dim=0)
+def _shrinking(points: Tensor, size: tuple[int, int]) -> float:
+    """The divisor, at least 1, with which most points fit; quantiles, so that a few outliers do not count."""
+    low, high = points.quantile(_QUANTILES, dim=0)
     needed: list[float] = ((high - low) / (torch.tensor(size) - 1).clamp_min(1)).tolist()
     return max(1.0, *needed)
 
 
-def _in_order(places: Tensor) -> Tensor:
-    """(A,) from top to bottom and left to right, so that ties do not hang on the order in which pixels came."""
-    rounded = (1000 * places).round()
+def _raster_order(points: Tensor) -> Tensor:
+    """(A,) from top to bottom and left to right, so that ties do not depend on the order of the pixels."""
+    rounded = (1000 * points).round()
     order = rounded[:, 1].argsort(stable=True)
     return order[rounded[order, 0].argsort(stable=True)]
 
 
 def _offset(steps: Tensor) -> Tensor:
-    """(2,) how far points of a lattice lie from whole steps, -0.25..0.75; zero for points that lie anyhow."""
-    turns = 2 * torch.pi * steps
-    sine, cosine = turns.sin().mean(0), turns.cos().mean(0)
+    """(2,) the offset of a lattice from whole steps, -0.25..0.75; zero for points that form no lattice."""
+    angles = 2 * torch.pi * steps
+    sine, cosine = angles.sin().mean(0), angles.cos().mean(0)
     offset = torch.atan2(sine, cosine) / (2 * torch.pi)
-    offset = torch.where(offset < -0.25, offset + 1, offset)  # half a step either way is one way
+    offset = torch.where(
+        offset < -0.25, offset + 1, offset
+    )  # +0.5 and -0.5 are the same offset: a tie is broken by the range
     return torch.where(torch.hypot(sine, cosine) > 0.5, offset, 0.0)

@@ -1,8 +1,8 @@
-"""The square lattice that points come from, when a layout of them is right only nearly.
+"""Fit a square lattice to an approximate layout of points.
 
-Of a layout that is stretched, slanted or bent a little, the steps between neighbors still tell which neighbor is
-which: rounded to whole steps of the lattice, they give the points' coordinates by least squares, and steps that do not
-fit in with the others lose their weight (iteratively reweighted, as in robust regression).
+In a layout that is slightly scaled, sheared or distorted, the steps between neighbors are still near to whole steps of
+the lattice. Rounded, they determine the points' coordinates by least squares, iteratively reweighted against outliers
+as in robust regression.
 
 Source: none.
 """
@@ -12,22 +12,22 @@ from torch import Tensor
 
 __all__ = ["lattice_coordinates"]
 
-_NEIGHBORS, _AXES = 8, 4  # in a square lattice: all around, and along its axes
+_NEIGHBORS, _AXES = 8, 4  # neighbors in a square lattice: all, and those along its axes
 _STARTS, _MEANS, _ROUNDS = 36, 20, 20
-_WIDTH = 0.25  # of a step: what is farther from a whole one counts for little
-_APART = 0.9  # share of the points that must have places of their own
-_ANCHOR = 1e-4  # weight of the points' own places, where steps leave them free
+_WIDTH = 0.25  # of a step: the scale at which residuals from whole steps are down-weighted
+_APART = 0.9  # fraction of the points that must have different coordinates
+_ANCHOR = 1e-4  # weight of the initial layout, for points that the steps do not determine
 
 
-def lattice_coordinates(places: Tensor, similarities: Tensor) -> Tensor | None:
+def lattice_coordinates(layout: Tensor, similarities: Tensor) -> Tensor | None:
     """Coordinates in which neighbors are one whole step apart.
 
     Args:
-        places: (A, 2) float64, a layout.
-        similarities: (A, A) float64, symmetric, up to 1: the larger, the nearer.
+        layout: (A, 2) float64, approximate positions.
+        similarities: (A, A) float64, symmetric, at most 1; larger for nearer points.
 
     Returns:
-        (A, 2) float64, whole numbers apart for nearly all pairs of neighbors, with the axes of the lattice; None where
+        (A, 2) float64 along the axes of the lattice, whole numbers apart for nearly all pairs of neighbors; None where
         the layout is too far from any lattice.
 
     >>> grid = torch.cartesian_prod(torch.arange(6.0), torch.arange(6.0)).double()
@@ -37,30 +37,30 @@ def lattice_coordinates(places: Tensor, similarities: Tensor) -> Tensor | None:
     >>> bool((steps - steps.round()).abs().max() < 1e-3)
     True
     """
-    if len(places) <= _NEIGHBORS:
+    if len(layout) <= _NEIGHBORS:
         return None
-    own = torch.eye(len(places), dtype=torch.bool, device=places.device)
+    own = torch.eye(len(layout), dtype=torch.bool, device=layout.device)
     others = similarities.masked_fill(own, -torch.inf)
     axes = _steps_between_mutual_neighbors(others, _AXES)
-    if len(axes) < len(places) // 2:
+    if len(axes) < len(layout) // 2:
         return None
-    basis = _basis(places[axes[:, 0]] - places[axes[:, 1]])
+    basis = _basis(layout[axes[:, 0]] - layout[axes[:, 1]])
     if basis is None:
         return None
     pairs = _steps_between_mutual_neighbors(others, _NEIGHBORS)
     trust = similarities[pairs[:, 0], pairs[:, 1]].clamp_min(0).pow(4)
-    return _whole_steps(places @ torch.linalg.inv(basis), pairs, trust)
+    return _whole_steps(layout @ torch.linalg.inv(basis), pairs, trust)
 
 
 def _steps_between_mutual_neighbors(similarities: Tensor, number: int) -> Tensor:
-    """(M, 2) pairs of points that count each other among their `number` nearest."""
+    """(M, 2) pairs of points, each among the `number` nearest of the other."""
     nearest = similarities.topk(number).indices
     among = torch.zeros_like(similarities, dtype=torch.bool).scatter_(1, nearest, True)
     return (among & among.T).triu().nonzero()
 
 
 def _basis(steps: Tensor) -> Tensor | None:
-    """(2, 2) the two steps, up to their sign, about which most others lie; None where both are nearly the same."""
+    """(2, 2) the two steps, up to sign, around which most others cluster; None where both are nearly the same."""
     length = steps.norm(dim=1).median()
     best, found = -1.0, None
     for start in range(_STARTS):
@@ -80,7 +80,7 @@ def _basis(steps: Tensor) -> Tensor | None:
 
 
 def _whole_steps(coordinates: Tensor, pairs: Tensor, trust: Tensor) -> Tensor | None:
-    """(A, 2) coordinates whose steps between these pairs are whole, for most of the pairs; else None."""
+    """(A, 2) coordinates with whole steps between most of these pairs; None where there are none."""
     first, second = pairs.T
     number = len(coordinates)
     for _ in range(_ROUNDS):

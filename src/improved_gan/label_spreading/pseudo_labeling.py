@@ -1,9 +1,10 @@
-"""Guessed labels for the beginning of a run, or of each of its rounds: spread from the few true ones over a graph.
+"""Pseudo-labels for the first part of a run, or of each of its rounds: the few labels are spread over a k-NN graph.
 
-In the first round neighbors are near in the images, in pixels or when these may move a little; in later ones in hidden
-layers of the discriminator, whose neighbors agree better (Iscen et al., 2019, "Label propagation for deep
-semi-supervised learning", who renew guesses every epoch). PseudoLabels may rest in the second part of each round, so that
-what was learned from them by heart is forgotten before the next are made.
+In the first round the graph is that of the images, by Euclidean distance of principal components or by the image
+deformation model; in later rounds that of hidden layers of the discriminator, whose neighbors more often have the same
+class (Iscen et al., 2019, "Label propagation for deep semi-supervised learning", compute pseudo-labels every epoch).
+The second part of each round may be trained without pseudo-labels, so that the network unlearns wrong ones before the
+next are computed.
 """
 
 from collections.abc import Sequence
@@ -20,28 +21,29 @@ from improved_gan.label_spreading.spreading import label_spreading, most_confide
 
 __all__ = ["PseudoLabeling", "images_at", "labels_of_split"]
 
-_ALPHA, _LATER_ALPHA = 0.99, 0.999  # neighbors in layers are more alike, so labels may go farther
+_ALPHA, _LATER_ALPHA = 0.99, 0.999  # neighbors in hidden layers agree more often, so labels may spread farther
 
 
 @dataclass(frozen=True)
 class PseudoLabeling:
-    """How a recipe guesses labels and for how long it believes them.
+    """How a recipe computes pseudo-labels, and in which part of the run they are used.
 
     Args:
-        batch_size: how many images with a guessed class a step sees.
-        confident_fraction: of the training images, the surest of each class, 0 < share <= 1; of N images and K classes at most
-            share * N / K of each.
-        active_fraction: share of the run, or of each round, from its start, that sees them, 0 < duration <= 1.
-        num_neighbors: of the graphs, see `techniques.spread_labels`.
-        num_components: see there; so many for each layer.
-        num_rounds: equal parts of the run; labels are spread anew at the beginning of each, from the second on over layers
-            of the discriminator (with averaged weights).
+        batch_size: pseudo-labeled images per step.
+        confident_fraction: the fraction of the training images that get pseudo-labels, the most confident of each
+            class, 0 < fraction <= 1; of N images and K classes at most fraction * N / K of each.
+        active_fraction: the fraction of the run, or of each round, from its start, in which they are used,
+            0 < fraction <= 1.
+        num_neighbors: k of the graphs, see `label_spreading.label_spreading`.
+        num_components: principal components, see there; in later rounds per hidden layer.
+        num_rounds: equal parts of the run; pseudo-labels are computed at the beginning of each, from the second on
+            over hidden layers of the discriminator (with averaged weights).
         later_fraction: `confident_fraction` from the second round on; None for the same.
-        graph_layers: which hidden layers of the discriminator, counted from 0, make the graph then, each scaled to length 1;
-            the last one in place of those that it has not.
-        max_displacement: how far pixels may move where neighbors are looked for in the images, see
-            `label_spreading.idm_neighbors`; None: among principal components, which know no places. Later
-            rounds then take the mean of both graphs' probabilities.
+        graph_layers: the hidden layers of the discriminator, counted from 0, whose concatenation gives the later
+            graphs, each scaled to length 1; the last layer where the index is too large.
+        max_displacement: how far each pixel may move in the IDM distance of the first graph, see
+            `label_spreading.idm_neighbors`; later rounds then use the mean of both graphs' probabilities. None: the
+            distance of principal components, which does not depend on the pixel layout.
 
     Raises:
         ValueError: a number out of its range.
@@ -66,14 +68,14 @@ class PseudoLabeling:
             if value is not None and not 0 < value <= 1:
                 raise ValueError(f"{name} must lie in 0 < {name} <= 1; got {value}")
         if self.max_displacement is not None and self.max_displacement < 0:
-            raise ValueError(f"reach must not be negative; got {self.max_displacement}")
+            raise ValueError(f"max_displacement must not be negative; got {self.max_displacement}")
         if not self.graph_layers or min(self.graph_layers) < 0:
-            raise ValueError(f"layers must be one or more, counted from 0; got {self.graph_layers}")
+            raise ValueError(f"graph_layers must be one or more indices, counted from 0; got {self.graph_layers}")
         object.__setattr__(self, "graph_layers", tuple(self.graph_layers))  # a list means the same
 
     @property
     def saved(self) -> bool:
-        """Whether guesses are saved with the run, since they are made anew or take long; see `PseudoLabelState`."""
+        """Whether pseudo-labels are saved with the run: they change or take long to compute; see `PseudoLabelState`."""
         return self.num_rounds > 1 or self.max_displacement is not None
 
     def pseudo_labels(
@@ -85,27 +87,27 @@ class PseudoLabeling:
             data: the training images.
             split: which of them have labels.
             epochs: of the run.
-            positions: (H * W, 2) where their pixels lie; None: in rows and columns.
+            positions: (H * W, 2) the pixel layout; None: rows and columns.
         """
         rows, labels = labels_of_split(data, split)
-        places, classes = self.spread(images_at(data, rows), labels, positions)
-        return PseudoLabels(rows[places], classes, self.batch_size, self.num_epochs(epochs))
+        confident, classes = self.spread(images_at(data, rows), labels, positions)
+        return PseudoLabels(rows[confident], classes, self.batch_size, self.num_epochs(epochs))
 
     def spread(self, images: Tensor, labels: Tensor, positions: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Guess the classes of images, as in the first round.
+        """Pseudo-labels of images, as in the first round.
 
         Returns:
-            (M,) places of the surest share of each class among the images, and (M,) their classes, int64.
+            (M,) int64 indices of the most confident images of each class, and (M,) int64 their classes.
         """
         return self.most_confident(self.class_probabilities(images, labels, positions), self.confident_fraction)
 
     def class_probabilities(self, images: Tensor, labels: Tensor, positions: Tensor | None = None) -> Tensor:
-        """The graph of the first round.
+        """Label spreading over the graph of the images, as in the first round.
 
         Args:
             images: (N, ...) of a real dtype, with `max_displacement` (N, C, H, W); their scale does not matter.
             labels: (N,) int64 classes, -1 where there is no label.
-            positions: (H * W, 2) where pixels lie, for `max_displacement`; None: in rows and columns.
+            positions: (H * W, 2) the pixel layout, for `max_displacement`; None: rows and columns.
 
         Returns:
             (N, K) float64 class probabilities.
@@ -123,37 +125,37 @@ class PseudoLabeling:
         )
         return broadcast_from_rank0(found)  # the same in all processes, to the last bit
 
-    def probabilities_from_features(self, graph_layers: Sequence[Tensor], labels: Tensor) -> Tensor:
-        """The graph of a later round.
+    def probabilities_from_features(self, layers: Sequence[Tensor], labels: Tensor) -> Tensor:
+        """Label spreading over the graph of hidden layers, as in later rounds.
 
         Args:
-            layers: of the discriminator, (N, A_i) each.
+            layers: outputs of hidden layers of the discriminator, (N, A_i) each.
             labels: (N,) int64 classes, -1 where there is no label.
 
         Returns:
             (N, K) float64 class probabilities.
         """
         found = label_spreading(
-            torch.cat([F.normalize(layer) for layer in graph_layers], 1),
+            torch.cat([F.normalize(layer) for layer in layers], 1),
             labels,
             num_neighbors=min(self.num_neighbors, len(labels) - 1),
-            num_components=len(graph_layers) * self.num_components,
+            num_components=len(layers) * self.num_components,
             alpha=_LATER_ALPHA,
         )
         return broadcast_from_rank0(found)
 
     @staticmethod
     def most_confident(probabilities: Tensor, confident_fraction: float) -> tuple[Tensor, Tensor]:
-        """(M,) places of the surest share of each class and (M,) their classes, from (N, K) probabilities."""
-        places = most_confident_per_class(probabilities, confident_fraction)
-        return places, probabilities.argmax(1)[places]
+        """(N, K) probabilities -> (M,) indices of the most confident examples of each class and (M,) their classes."""
+        confident = most_confident_per_class(probabilities, confident_fraction)
+        return confident, probabilities.argmax(1)[confident]
 
     def num_epochs(self, epochs: int) -> int:
-        """How many epochs of a run, or about how many of each of its rounds, see the guesses."""
+        """The number of epochs of a run, or about that of each of its rounds, that use the pseudo-labels."""
         return max(1, round(self.active_fraction * epochs / min(self.num_rounds, epochs)))
 
     def round_at(self, epoch: int, epochs: int) -> int | None:
-        """The round, from 0, whose guesses an epoch of the run sees; None where they rest. No round is without epochs.
+        """The round, from 0, whose pseudo-labels an epoch uses; None where it uses none. Each round has an epoch.
 
         >>> [PseudoLabeling(num_rounds=2, active_fraction=0.5).round_at(epoch, 8) for epoch in range(8)]
         [0, 0, None, None, 1, 1, None, None]
@@ -166,7 +168,7 @@ class PseudoLabeling:
 
 
 def labels_of_split(data: LabeledImages, split: LabelSplit) -> tuple[Tensor, Tensor]:
-    """(N,) positions that training may see, and (N,) their classes, -1 for those without a label in the split."""
+    """(N,) indices of the images to train on, and (N,) their classes, -1 for those without a label in the split."""
     labels = torch.full((len(data),), -1)
     labels[list(split.indices)] = torch.tensor(split.labels)
     rows = split.training_indices()
@@ -174,5 +176,5 @@ def labels_of_split(data: LabeledImages, split: LabelSplit) -> tuple[Tensor, Ten
 
 
 def images_at(data: LabeledImages, rows: Tensor) -> Tensor:
-    """The images at these ascending positions; all of them as they are, perhaps mapped from a file."""
+    """The images at these ascending indices; without a copy where these are all of them."""
     return data.images if len(rows) == len(data) else data.images[rows]

@@ -1,19 +1,19 @@
-"""Random deformations: an image turned, stretched, slanted, shifted and bent a little keeps its class.
+"""Random elastic and affine deformations: small rotation, scale, shear, translation and elastic distortion of images.
 
-    q_i = p_i + B p_i + t + sum_m w_m(p_i) b_m;  new pixel i = the image at q_i, between its four nearest pixels
+    q_i = p_i + B p_i + t + sum_m w_m(p_i) b_m;  new pixel i = the image at q_i, interpolated between 4 nearest pixels
 
-p_i is where pixel i lies, B, t and b_m are drawn anew for each image, w_m are bumps on a grid of 4 x 4 points. Labeled
-images then come in many forms, and a classifier that gives all forms of an unlabeled image one class learns what a
-class is. Not in the paper.
+p_i is the position of pixel i; B, t and b_m are drawn for each image; w_m are Gaussian bumps on a grid of 4 x 4 points.
+This augments the labeled images; with a consistency loss a classifier is trained to predict the same class for all
+augmented views of an unlabeled image. Not in the paper.
 
-The pixels may lie anywhere: `estimate_pixel_layout` finds out where from the images alone, as near pixels have nearly the
-same values; shuffle the pixels, and the positions are shuffled alike, so a method that must not know their order
-("permutation-invariant") may use it. With c_ij the correlation of two pixels and d_ij = sqrt(1 - c_ij):
+Pixels may have any positions: `estimate_pixel_layout` estimates them from the images alone, as neighboring pixels are
+correlated. A permutation of the pixels permutes the positions alike, so permutation-invariant methods may use it. With
+c_ij the correlation of two pixels and d_ij = sqrt(1 - c_ij):
 
-    graph    each pixel with its 4 nearest, and with those of its k nearest that count it among theirs
+    graph    each pixel with its 4 nearest, and with mutual neighbors among the k nearest
     edges    d_ij / sqrt(m_i m_j), m_i the mean distance of pixel i to its 4 nearest
-    layout   the plane in which straight distances come closest to shortest paths along the graph
-    lattice  the steps between neighbors, made whole (`label_spreading.pixel_lattice`), where that fits most of them
+    layout   Isomap: the plane in which Euclidean distances come closest to shortest paths along the graph
+    lattice  the steps between neighbors, rounded (`label_spreading.pixel_lattice`), where that fits most of them
 
 Source: Simard, Steinkraus and Platt, 2003, "Best practices for convolutional neural networks"; without labels Sajjadi,
 Javanmardi and Tasdizen, 2016; positions: Le Roux et al., 2007, "Learning the 2-D topology of images", by Isomap
@@ -31,9 +31,9 @@ from improved_gan.label_spreading.scattered_interpolation import CELLS, interpol
 
 __all__ = ["RandomElasticAffine", "estimate_pixel_layout", "grid_positions"]
 
-_FEWEST, _MOST = 16, 2048  # pixels that can be laid out
-_MARGIN, _BUMPS = 1.0, 4  # units around the pixels in which to look up values; bumps along an axis
-_NUMBERS = 2**22  # of images in a part
+_FEWEST, _MOST = 16, 2048  # pixels for which a layout can be estimated
+_MARGIN, _BUMPS = 1.0, 4  # margin of the lookup table around the pixels; bumps along an axis
+_NUMBERS = 2**22  # pixel values in a part
 
 
 def grid_positions(height: int, width: int) -> Tensor:
@@ -51,20 +51,21 @@ def grid_positions(height: int, width: int) -> Tensor:
 
 @torch.no_grad()
 def estimate_pixel_layout(images: Tensor, *, num_neighbors: int = 6, least_variance: float = 1e-3) -> Tensor:
-    """Lay the pixels out in a plane so that pixels that vary together are neighbors.
+    """Estimate positions of the pixels in a plane, so that correlated pixels are neighbors.
 
-    The plane may be turned and mirrored. Where a square lattice fits, most neighbors are exactly one apart; else
-    distances are right to some 20%, those of near pixels less so. Time grows with N A^2 + A^3 (all of MNIST: 3 s on a
-    core). Images that look alike when they are mirrored have no one answer: keep the positions if they shall stay the
-    same on another machine.
+    The layout is determined up to rotation and reflection. Where a square lattice fits, most neighbors are exactly one
+    apart; otherwise distances are accurate to about 20%, those of near pixels less. Time grows with N A^2 + A^3 (all of
+    MNIST: 3 s on a core). For images whose distribution is symmetric under reflection the result is not unique: save
+    the positions if they must be the same on another machine.
 
     Args:
         images: (N, A...) gray images of a real dtype; of their A pixels 16 to 2,048 vary.
         num_neighbors: k of the graph, >= 4.
-        least_variance: pixels with less than this share of the largest variance are not placed, 0 < share < 1.
+        least_variance: pixels below this fraction of the largest variance get no position, 0 < fraction < 1.
 
     Returns:
-        (A, 2) float32, neighbors about 1 apart; NaN for pixels that hardly vary or hang together with few others only.
+        (A, 2) float32, neighbors about 1 apart; NaN for pixels of low variance or outside the largest component of the
+        graph.
 
     Raises:
         ValueError: a number out of range, no images or some that are not finite, or no layout for half of the varying
@@ -91,36 +92,37 @@ def estimate_pixel_layout(images: Tensor, *, num_neighbors: int = 6, least_varia
         standard = ((some[:, varying].double() - mean[varying]) / variances[varying].sqrt()).float()
         correlations += (standard.T @ standard).double() / len(images)
     paths, closest = geodesic_distances(correlations, min(num_neighbors, len(varying) - 1))
-    together = paths[paths.isfinite().sum(1).argmax()].isfinite().nonzero().flatten()
-    if 2 * len(together) <= len(varying):
-        groups = f"the pixels hang together in groups of at most {len(together)} of {len(varying)}"
+    component = paths[paths.isfinite().sum(1).argmax()].isfinite().nonzero().flatten()
+    if 2 * len(component) <= len(varying):
+        groups = f"the largest connected component of the pixels' graph has {len(component)} of {len(varying)}"
         raise ValueError(f"{groups}: more neighbors than {num_neighbors} may help, or these are no images")
-    placed = isomap_embedding(*(matrix[together][:, together] for matrix in (paths, closest, correlations)))
+    layout = isomap_embedding(*(matrix[component][:, component] for matrix in (paths, closest, correlations)))
     positions = torch.full((len(variances), 2), torch.nan, device=images.device)
-    positions[varying[together]] = placed.float()
+    positions[varying[component]] = layout.float()
     return positions
 
 
 class RandomElasticAffine(nn.Module):
-    """Deforms each image of a batch in its own way; in evaluation mode none.
+    """Deforms each image of a batch by its own random deformation; the identity in evaluation mode.
 
-    Values are looked up in a table of six cells a pixel, so a form is right to a twelfth of a pixel, and without any
-    strength images change a little where pixels do not lie in a grid. It has no state: keep the positions.
+    Values are looked up in a table of six cells a pixel, so positions are accurate to a twelfth of a pixel, and with
+    all magnitudes 0 images change slightly where the pixels are not in a grid. The state dict is empty: save the
+    positions.
 
     Args:
-        positions: (A, 2) where the pixels lie, neighbors about 1 apart; pixels at NaN stay as they are. The strengths
-            refer to their two axes, in a grid down and to the right.
-        rotation: largest angle, in radians, either way.
-        scale: largest share by which either axis grows or shrinks, either way.
-        shear: largest shift along the second axis for each unit along the first, either way.
+        positions: (A, 2) the pixel layout, neighbors about 1 apart; pixels with NaN are unchanged. The magnitudes
+            refer to its two axes, in a grid down and to the right.
+        rotation: largest angle, in radians, in both directions.
+        scale: largest relative change of either axis, in both directions.
+        shear: largest shift along the second axis for each unit along the first, in both directions.
         translate: largest shift along either axis, in pixels.
         elastic_std: standard deviation of the bumps' displacements, in pixels.
 
     Source: Simard et al., 2003, section 2.
 
     Raises:
-        ValueError: positions of another shape, fewer than four that are finite or far more than 1 apart, or a strength
-            that is negative or not finite.
+        ValueError: positions of another shape, fewer than four that are finite or far more than 1 apart, or a
+            magnitude that is negative or not finite.
 
     >>> still = RandomElasticAffine(grid_positions(8, 8), rotation=0, scale=0, shear=0, translate=0, elastic_std=0)
     >>> image = torch.rand(1, 1, 8, 8)
@@ -129,7 +131,7 @@ class RandomElasticAffine(nn.Module):
     """
 
     pixels: Tensor
-    places: Tensor
+    points: Tensor
     bumps: Tensor
     near: Tensor
     weights: Tensor
@@ -150,19 +152,19 @@ class RandomElasticAffine(nn.Module):
         magnitudes = (rotation, scale, shear, translate, elastic_std)
         pixels = positions.isfinite().all(1).nonzero().flatten()
         if len(pixels) < NEAREST or not all(0 <= one < math.inf for one in magnitudes):
-            wanted = f"at least {NEAREST} positions must be finite ({len(pixels)} are) and strengths finite and >= 0"
+            wanted = f"at least {NEAREST} positions must be finite ({len(pixels)} are) and magnitudes finite and >= 0"
             raise ValueError(f"{wanted}; got {magnitudes}")
         self.rotation, self.scale, self.shear, self.translate, self.elastic_std = magnitudes
         self.num_pixels = len(positions)
-        places = positions[pixels].float()
-        places = places - (places.amin(0) + places.amax(0)) / 2
-        low = places.amin(0) - _MARGIN
-        rows, columns = (round(float(side) * CELLS) + 1 for side in places.amax(0) + _MARGIN - low)
-        near, weights = interpolation_table(places, low, (rows, columns))
+        points = positions[pixels].float()
+        points = points - (points.amin(0) + points.amax(0)) / 2
+        low = points.amin(0) - _MARGIN
+        rows, columns = (round(float(side) * CELLS) + 1 for side in points.amax(0) + _MARGIN - low)
+        near, weights = interpolation_table(points, low, (rows, columns))
         self._low, self._size = low.tolist(), (rows, columns)
         names, values = (
-            ("pixels", "places", "bumps", "near", "weights"),
-            (pixels, places, _bumps(places), near, weights),
+            ("pixels", "points", "bumps", "near", "weights"),
+            (pixels, points, _bumps(points), near, weights),
         )
         for name, value in zip(names, values, strict=True):
             self.register_buffer(name, value, persistent=False)
@@ -178,7 +180,7 @@ class RandomElasticAffine(nn.Module):
             New images of the same shape, dtype and range.
 
         Raises:
-            ValueError: another number of pixels, or images of whole numbers.
+            ValueError: another number of pixels, or integer images.
         """
         flat = images.flatten(2) if images.dim() > 2 else images[:, None]
         if flat.shape[2] != self.num_pixels or not images.is_floating_point():
@@ -187,7 +189,7 @@ class RandomElasticAffine(nn.Module):
         if not self.training:
             return images
         with torch.autocast(images.device.type, enabled=False):
-            cells = self._cells(*(moves.to(self.places) for moves in self._moves(len(images), generator)))
+            cells = self._cells(*(moves.to(self.points) for moves in self._moves(len(images), generator)))
         deformed = flat.clone()
         for channel in range(flat.shape[1]):
             source = precise(flat[:, channel, self.pixels])
@@ -205,22 +207,22 @@ class RandomElasticAffine(nn.Module):
         along, across = 1 + uniform[1:3] * self.scale
         first = torch.stack([along * angle.cos() - 1, angle.sin(), uniform[4] * self.translate], 1)
         second = torch.stack([shear - angle.sin(), across * angle.cos() - 1, uniform[5] * self.translate], 1)
-        bent = torch.randn(number, 2, self.bumps.shape[1], generator=generator, device="cpu")
-        return torch.stack([first, second], 1), bent * self.elastic_std
+        elastic = torch.randn(number, 2, self.bumps.shape[1], generator=generator, device="cpu")
+        return torch.stack([first, second], 1), elastic * self.elastic_std
 
-    def _cells(self, affine: Tensor, bent: Tensor) -> Tensor:
+    def _cells(self, affine: Tensor, elastic: Tensor) -> Tensor:
         """(N * A,) the cell of the table in which each pixel of each image is looked up."""
-        known = torch.cat([self.places, torch.ones_like(self.places[:, :1]), self.bumps], 1)
+        known = torch.cat([self.points, torch.ones_like(self.points[:, :1]), self.bumps], 1)
         steps = []
         for axis in (0, 1):
-            moved = torch.cat([affine[:, axis], bent[:, axis]], 1) @ known.T + self.places[:, axis]
+            moved = torch.cat([affine[:, axis], elastic[:, axis]], 1) @ known.T + self.points[:, axis]
             steps.append(((moved - self._low[axis]) * CELLS).round_().clamp_(0, self._size[axis] - 1).long())
         return (steps[0] * self._size[1] + steps[1]).flatten()  # type: ignore[no-any-return]
 
 
-def _bumps(places: Tensor) -> Tensor:
-    """(A, bumps) the weight of each bump at each place."""
-    half = places.abs().amax(0).tolist()
-    centers = torch.cartesian_prod(*(torch.linspace(-one, one, _BUMPS, device=places.device) for one in half))
+def _bumps(points: Tensor) -> Tensor:
+    """(A, bumps) the weight of each bump at each point."""
+    half = points.abs().amax(0).tolist()
+    centers = torch.cartesian_prod(*(torch.linspace(-one, one, _BUMPS, device=points.device) for one in half))
     width = 1.2 * max(half) / (_BUMPS - 1)
-    return torch.exp(-torch.cdist(places, centers).square() / (2 * max(width, 1e-6) ** 2))
+    return torch.exp(-torch.cdist(points, centers).square() / (2 * max(width, 1e-6) ** 2))

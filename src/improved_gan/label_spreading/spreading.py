@@ -1,12 +1,12 @@
-"""Label spreading over a graph of neighbors: a first guess at every label, before any network is trained.
+"""Label spreading over a k-NN graph: class probabilities of all examples before any network is trained.
 
-    W     symmetric weights between each example and its nearest ones, exp(-4 d^2 / d_k^2), d_k the farthest of them
-    S     = D^(-1/2) W D^(-1/2), D the sums of W's rows
+    W     symmetric weights between each example and its k nearest, exp(-4 d^2 / d_k^2), d_k the distance to the k-th
+    S     = D^(-1/2) W D^(-1/2), D the row sums of W
     F     = (I - alpha S)^(-1) Y, Y the one-hot labels, zero where there is none
     p_ik  ~ F_ik / sum_i F_ik, scaled to sum to 1 over k: every class has the same mass
 
-Neighbors are looked for among the leading principal components, so nothing depends on the order of the pixels. This
-is not in the paper: it gives a semi-supervised GAN more rows with labels while its generator is still poor.
+Distances are those of the leading principal components, so nothing depends on the order of the pixels. This is not in
+the paper: it gives a semi-supervised GAN pseudo-labels while its generated images are still poor.
 
 Source: Zhou et al., 2004, "Learning with local and global consistency", equation 4; equal masses as in Zhu, Ghahramani
 and Lafferty, 2003, section 4; the scale of the weights from the k-th neighbor as in Zelnik-Manor and Perona, 2004.
@@ -32,7 +32,7 @@ def label_spreading(
     alpha: float = 0.99,
     neighbors: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor:
-    """Class probabilities of every example from the labels of a few.
+    """Class probabilities of all examples from the labels of a few.
 
     Memory grows with N * (num_neighbors + num_components); time with N^2 * num_components (60,000 images: some 20 s
     on a core).
@@ -41,13 +41,13 @@ def label_spreading(
         inputs: (N, A...) examples of a real dtype; uint8 pixels give the graph of the same pixels in [0, 1].
         labels: (N,) int64 classes 0..K-1, or -1 where the label is not known; every class has one label or more.
         num_neighbors: k of the graph, 1 <= k < N.
-        num_components: how many principal components measure the distance; all A where there are no more.
+        num_components: number of principal components whose distance counts; all A where A is smaller.
         alpha: how far labels spread, 0 < alpha < 1.
-        neighbors: (N, k) int64 positions and (N, k) squared distances of neighbors found otherwise, nearest first,
-            such as `idm_neighbors` finds; the inputs and both numbers then say nothing more.
+        neighbors: (N, k) int64 indices and (N, k) squared distances of neighbors, nearest first, by another distance,
+            for example from `idm_neighbors`; the values of `inputs` and both numbers are then ignored.
 
     Returns:
-        (N, K) float64, rows sum to 1; uniform where no label can be reached.
+        (N, K) float64, rows sum to 1; uniform for examples that are connected to no labeled one.
 
     Raises:
         ValueError: a shape or number out of range, no labels, a class without any, or inputs that are not finite.
@@ -67,39 +67,39 @@ def label_spreading(
     start = torch.zeros(len(labels), int(labels.max()) + 1, dtype=torch.float64, device=inputs.device)
     start[known, labels[known]] = 1
     reached = _solve(graph, start, alpha).clamp_min_(0)
-    shares = reached / reached.sum(0)
-    total = shares.sum(1, keepdim=True)
-    return torch.where(total > 0, shares / total, torch.full_like(shares, 1 / shares.shape[1]))
+    masses = reached / reached.sum(0)
+    total = masses.sum(1, keepdim=True)
+    return torch.where(total > 0, masses / total, torch.full_like(masses, 1 / masses.shape[1]))
 
 
 @torch.no_grad()
-def most_confident_per_class(probabilities: Tensor, share: float) -> Tensor:
-    """The examples whose guess is surest, as many of each class as of any other; none that prefers no class.
+def most_confident_per_class(probabilities: Tensor, fraction: float) -> Tensor:
+    """The examples of highest predicted probability, the same number of each class; none with uniform probabilities.
 
     Args:
         probabilities: (N, K) of each class.
-        share: 0 < share <= 1; at most share * N / K examples of each class are taken.
+        fraction: 0 < fraction <= 1; at most fraction * N / K examples of each class are taken.
 
     Returns:
-        (M,) int64 their positions, ascending.
+        (M,) int64 their indices, ascending.
 
     Raises:
-        ValueError: share out of range.
+        ValueError: fraction out of range.
 
     Source: none; the same number of each class as the released label splits have (paper, section 6.1).
 
     >>> most_confident_per_class(torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.4, 0.6]]), 0.5)
     tensor([0, 2])
     """
-    if not 0 < share <= 1:
-        raise ValueError(f"share must lie in 0 < share <= 1; got {share}")
+    if not 0 < fraction <= 1:
+        raise ValueError(f"fraction must lie in 0 < fraction <= 1; got {fraction}")
     number, num_classes = probabilities.shape
-    most = max(1, round(share * number / num_classes))
-    confidence, guess = probabilities.max(1)
-    preferred = confidence > (1 + 1e-6) / num_classes  # else no label reached it, and the first class is no guess
+    most = max(1, round(fraction * number / num_classes))
+    confidence, predicted = probabilities.max(1)
+    preferred = confidence > (1 + 1e-6) / num_classes  # uniform: connected to no label, and argmax means nothing
     taken = []
     for one in range(num_classes):
-        members = ((guess == one) & preferred).nonzero().flatten()
+        members = ((predicted == one) & preferred).nonzero().flatten()
         order = confidence[members].argsort(descending=True, stable=True)
         taken.append(members[order[:most]])
     return torch.cat(taken).sort().values
@@ -111,12 +111,12 @@ def _graph(neighbors: Tensor, distances: Tensor) -> Tensor:
     farthest = distances.double().amax(1, keepdim=True)
     weights = torch.exp(-4 * distances.double() / farthest.clamp_min(1e-12))
     rows = torch.arange(number, device=neighbors.device).repeat_interleave(num)
-    there = torch.stack([rows, neighbors.flatten()])
-    # The larger of both directions: a pair's key is the same from either end.
-    low, high = there.min(0).values, there.max(0).values
-    keys, place = torch.unique(low * number + high, return_inverse=True)
+    edges = torch.stack([rows, neighbors.flatten()])
+    # W is the maximum of both directions: an undirected edge has one key.
+    low, high = edges.min(0).values, edges.max(0).values
+    keys, key_index = torch.unique(low * number + high, return_inverse=True)
     larger = torch.zeros(len(keys), dtype=torch.float64, device=keys.device)
-    larger.scatter_reduce_(0, place, weights.flatten(), "amax")
+    larger.scatter_reduce_(0, key_index, weights.flatten(), "amax")
     low, high = keys // number, keys % number
     indices = torch.cat([torch.stack([low, high]), torch.stack([high, low])], 1)
     both = torch.cat([larger, larger])
@@ -127,7 +127,7 @@ def _graph(neighbors: Tensor, distances: Tensor) -> Tensor:
 
 
 def _solve(graph: Tensor, start: Tensor, alpha: float) -> Tensor:
-    """(I - alpha S)^(-1) Y by conjugate gradients, one for each column side by side."""
+    """(I - alpha S)^(-1) Y by conjugate gradients, for all columns at once."""
     solution, residual = torch.zeros_like(start), start.clone()
     direction, size = residual.clone(), residual.square().sum(0)
     goal = size * _TOLERANCE**2
@@ -164,14 +164,14 @@ def _check_inputs(inputs: Tensor, num_neighbors: int) -> None:
         raise ValueError("inputs must be finite; some are NaN or infinite")
 
 
-def _checked(positions: Tensor, distances: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def _checked(indices: Tensor, distances: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """The neighbors, on the device of the labels."""
     number = len(labels)
-    if positions.dim() != 2 or positions.shape != distances.shape or len(positions) != number or not positions.numel():
-        got = f"{tuple(positions.shape)} and {tuple(distances.shape)}"
-        raise ValueError(f"neighbors must be positions and distances, ({number}, k) each; got {got}")
-    if positions.is_floating_point() or int(positions.min()) < 0 or int(positions.max()) >= number:
-        raise ValueError(f"neighbors must be at whole positions 0..{number - 1}; got {positions.dtype}")
+    if indices.dim() != 2 or indices.shape != distances.shape or len(indices) != number or not indices.numel():
+        got = f"{tuple(indices.shape)} and {tuple(distances.shape)}"
+        raise ValueError(f"neighbors must be indices and distances, ({number}, k) each; got {got}")
+    if indices.is_floating_point() or int(indices.min()) < 0 or int(indices.max()) >= number:
+        raise ValueError(f"neighbors must be integer indices in 0..{number - 1}; got {indices.dtype}")
     if not bool((distances.isfinite() & (distances >= 0)).all()):
-        raise ValueError("neighbors must be at finite distances that are not negative")
-    return positions.to(labels.device).long(), distances.to(labels.device)
+        raise ValueError("distances of neighbors must be finite and not negative")
+    return indices.to(labels.device).long(), distances.to(labels.device)

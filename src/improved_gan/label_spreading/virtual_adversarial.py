@@ -1,12 +1,12 @@
-"""Virtual adversarial training: the class probabilities may not change along the direction in which they change most.
+"""Virtual adversarial training: penalize changes of the class probabilities in the direction of largest change.
 
     d     ~ N(0, I), scaled to length xi
     g     = gradient in d of KL(p(x) || p(x + d));  r = radius * g / ||g||
     loss  = mean over x of KL(p(x) || p(x + r)), p(x) held fixed
 
-It needs no label, so that a classifier's boundary moves away from all images, labeled or not. `conditional_entropy`
-asks for sure answers, `marginal_entropy` keeps every class in use. Not in the paper: they stand here because the best
-results from few labels use them beside, or in place of, the game.
+It needs no label, so a classifier's decision boundary moves away from all images, labeled or not. Minimizing
+`conditional_entropy` makes predictions confident; maximizing `marginal_entropy` keeps all classes in use. Not in the
+paper: the best results from few labels use them together with, or in place of, adversarial training.
 
 Source: Miyato, Maeda, Koyama, Ishii, 2018, "Virtual adversarial training", equations 5-12 (one power iteration).
 Radii by the distance to a neighbor: Hu et al., 2017, "Learning discrete representations via information maximizing
@@ -36,7 +36,7 @@ def virtual_adversarial_direction(
 ) -> Tensor:
     """For each image the unit vector along which its class probabilities change most, by one power iteration.
 
-    The parameters' gradients are left alone; freeze them meanwhile where their part of the work shall be spared.
+    Gradients of parameters are not accumulated; freeze the parameters to save their part of the backward pass.
 
     Args:
         logits_of: (N, A...) images -> (N, K) class logits.
@@ -45,7 +45,7 @@ def virtual_adversarial_direction(
         probe: length of the random step from which the direction is found (xi), > 0.
 
     Returns:
-        (N, A...) of length 1 for each image; zero where no direction changes anything.
+        (N, A...) of length 1 for each image; zero where the gradient is zero.
 
     Source: Miyato et al., 2018, equations 9-12.
 
@@ -69,15 +69,15 @@ def virtual_adversarial_loss(
     direction: Tensor | None = None,
     logits: Tensor | None = None,
 ) -> Tensor:
-    """How much the class probabilities change at the worst neighbor of each image.
+    """The KL divergence of the class probabilities between each image and its virtual adversarial neighbor.
 
     Args:
         logits_of: (N, A...) images -> (N, K) class logits.
         images: (N, A...).
         radius: length of the step, in units of the images; one number or (N,), >= 0.
         probe: see `virtual_adversarial_direction`.
-        direction: (N, A...) unit vectors, where the caller has them.
-        logits: (N, K) at the images, where the caller has them.
+        direction: (N, A...) unit vectors; None to compute them.
+        logits: (N, K) at the images; None to compute them.
 
     Returns:
         () in nats, >= 0; float32, or float64 where logits are.
@@ -105,11 +105,11 @@ def virtual_adversarial_loss(
 
 
 def prediction_kl(logits: Tensor, others: Tensor) -> Tensor:
-    """The mean KL divergence between the class probabilities for images and those for other forms of them.
+    """Consistency loss: mean KL divergence between the class probabilities of images and of their augmented views.
 
     Args:
         logits: (N, K) for the images; a constant here.
-        others: (N, K) for their other forms, such as `RandomElasticAffine` makes.
+        others: (N, K) for augmented views of them, for example by `RandomElasticAffine`.
 
     Returns:
         () in nats, >= 0; float32, or float64 where logits are.
@@ -117,7 +117,7 @@ def prediction_kl(logits: Tensor, others: Tensor) -> Tensor:
     Raises:
         ValueError: shapes that differ or are not (N, K), or an empty batch.
 
-    Source: Miyato et al., 2018, equation 5, with a given form in place of the worst one.
+    Source: Miyato et al., 2018, equation 5, with a given view in place of the adversarial one.
 
     >>> prediction_kl(torch.zeros(1, 2), torch.zeros(1, 2))
     tensor(0.)
@@ -126,7 +126,7 @@ def prediction_kl(logits: Tensor, others: Tensor) -> Tensor:
 
 
 def conditional_entropy(logits: Tensor) -> Tensor:
-    """The mean entropy of the class probabilities, in nats: small where every answer is sure.
+    """The mean entropy of the class probabilities, in nats: small where all predictions are confident.
 
     Args:
         logits: (N, K).
@@ -147,10 +147,10 @@ def conditional_entropy(logits: Tensor) -> Tensor:
 
 
 def marginal_entropy(logits: Tensor) -> Tensor:
-    """The entropy of the mean class probabilities of a batch, in nats: large where no class is forgotten.
+    """The entropy of the mean class probabilities of a batch, in nats: large where all classes are predicted.
 
-    Where sure answers are asked for, a class may swallow another whose images look alike; this term, subtracted, says
-    no. It assumes classes of about the same size, and a batch of many images a class. The batch is that of all ranks.
+    Minimizing the conditional entropy alone may merge classes that look alike; subtracting this term prevents it. It
+    assumes classes of about the same size, and a batch with many images per class. The batch is that of all ranks.
 
     Args:
         logits: (N, K).
@@ -188,7 +188,7 @@ def _checked(logits: Tensor) -> Tensor:
 
 
 def _unit(vectors: Tensor) -> Tensor:
-    """Each row scaled to length 1; rows of zeros stay. In half precision a length would overflow, and 1e-12 be 0."""
+    """Each row scaled to length 1; rows of zeros stay. In float32: in float16 lengths overflow and 1e-12 is 0."""
     lengths = precise(vectors).flatten(1).norm(dim=1).reshape(-1, *[1] * (vectors.dim() - 1))
     units: Tensor = vectors / lengths.clamp_min(1e-12)
     return units.to(vectors.dtype)

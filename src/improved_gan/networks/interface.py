@@ -84,9 +84,6 @@ class Discriminator(nn.Module, ABC):
             output: DiscriminatorOutput = self(constants)
         return output, self(make_images())
 
-    def set_pixel_layout_(self, positions: Tensor) -> None:
-        """Set the pixel layout (H * W, 2), estimated from training images; by default it is not used."""
-
     def init_from_data_(self, images: Tensor) -> None:
         """Data-dependent initialization from real images (N, C, H, W): by default the scales of weight norm."""
         data_dependent_init_(self, images)

@@ -1,4 +1,4 @@
-"""Recipes: what to train, with which networks, data and settings."""
+"""Recipes: named experiments with their networks, data and settings."""
 
 from collections.abc import Callable
 
@@ -54,7 +54,7 @@ RECIPES: dict[str, Callable[[int | None], Recipe]] = {
     "folder": folder,
 }
 _MNIST = (20, 50, 100, 200)
-# Label budgets that a list shows (None: the recipe's own); any other multiple of the classes works too.
+# Numbers of labels shown in the list of recipes (None: the default); any other multiple of the classes works too.
 LABEL_CHOICES: dict[str, tuple[int | None, ...]] = dict.fromkeys(RECIPES, (None,)) | {
     "mnist": _MNIST,
     "mnist-graph": _MNIST,

@@ -1,9 +1,9 @@
-"""The paper's ablation (table 3): CIFAR-10 samples by all methods, and with one of them taken away.
+"""The paper's ablation (table 3): CIFAR-10 samples with all techniques, and with one of them removed.
 
-"Our methods" has everything but feature matching and historical averaging: minibatch discrimination, virtual batch
+"Our methods" has all techniques but feature matching and historical averaging: minibatch discrimination, virtual batch
 normalization, one-sided label smoothing, and all labels as K+1 classes. Each column derives from it. The script of this
-experiment was never released; networks and rate are those of `cifar10-generation`. `ablated` makes the six columns of any
-other recipe of this kind, such as the small ones of benchmarks/ablations.py.
+experiment was never released; networks and learning rate are those of `cifar10-generation`. `ablated` derives the
+columns from any other recipe of this kind, such as the small ones of benchmarks/ablations.py.
 """
 
 from dataclasses import replace
@@ -26,12 +26,12 @@ COLUMNS = {
     "-L": ("-no-labels", "4.36 ± .04"),
     "-MBF": ("-no-minibatch-features", "3.87 ± .03"),
 }
-# The paper gives none; at 1 the pull is hundreds of times that of the loss and nothing learns.
+# The paper gives none; at 1 the penalty's gradient is hundreds of times that of the loss and nothing is learned.
 _HISTORICAL_WEIGHT = 0.01
 
 
 def all_techniques(labels: int | None = None) -> Recipe:
-    """CIFAR-10 samples by all methods but feature matching and historical averaging.
+    """CIFAR-10 samples with all techniques but feature matching and historical averaging.
 
     Table 3, "Our methods". Expected: Inception score 8.09 ± .07 of 50,000 samples. Measured: at full width
     not yet; the six columns at 14x14 pixels are in docs/results.md.
@@ -42,7 +42,7 @@ def all_techniques(labels: int | None = None) -> Recipe:
     return replace(
         cifar10(50_000 if labels is None else labels),
         name="cifar10-samples",
-        summary="CIFAR-10 samples by all methods of the paper but feature matching and historical averaging",
+        summary="CIFAR-10 samples with all techniques of the paper but feature matching and historical averaging",
         generator=partial(ReferenceGenerator, partial(ConvolutionalGenerator, image_shape=IMAGE)),
         discriminator=partial(
             ConvolutionalDiscriminator,
@@ -62,8 +62,8 @@ def ablated(recipe: Recipe, column: str) -> Recipe:
     """One column of the table, derived from a recipe that has all methods on.
 
     Args:
-        recipe: with a `ReferenceGenerator`, a discriminator with minibatch layer, and the `Adversarial` objective with
-            smoothing and labels.
+        recipe: with a `ReferenceGenerator`, a discriminator with minibatch discrimination, and the `Adversarial`
+            objective with smoothing and labels.
         column: a name of `COLUMNS`.
 
     Raises:
@@ -81,7 +81,7 @@ def ablated(recipe: Recipe, column: str) -> Recipe:
         and isinstance(discriminator, partial)
         and isinstance(objective, Adversarial)
     ):
-        raise RecipeError(f"{recipe.name} does not have all methods on, so nothing can be taken away from it")
+        raise RecipeError(f"{recipe.name} does not have all techniques, so none can be removed from it")
     unlabeled = {"num_labels": 0, "objective": replace(objective, supervised_weight=0.0)}
     changes: dict[str, dict[str, object]] = {
         "our methods": {},
@@ -92,9 +92,9 @@ def ablated(recipe: Recipe, column: str) -> Recipe:
         "-MBF": {"discriminator": partial(discriminator, minibatch=None)},
     }
     suffix, figure = COLUMNS[column]
-    to_jsonable = {"summary": f"{recipe.summary}; {column}" if suffix else recipe.summary}
-    named = {"name": f"{recipe.name}{suffix}", "paper": f"Inception score {figure}", **to_jsonable}
-    return replace(recipe, **{**named, **changes[column]})  # type: ignore[arg-type]
+    summary = f"{recipe.summary}; {column}" if suffix else recipe.summary
+    texts = {"name": f"{recipe.name}{suffix}", "paper": f"Inception score {figure}", "summary": summary}
+    return replace(recipe, **{**texts, **changes[column]})  # type: ignore[arg-type]
 
 
 def batch_norm(labels: int | None = None) -> Recipe:
@@ -106,7 +106,7 @@ def batch_norm(labels: int | None = None) -> Recipe:
 
 
 def historical_averaging(labels: int | None = None) -> Recipe:
-    """Table 3, "-L+HA": no labels, historical averaging of both players instead.
+    """Table 3, "-L+HA": no labels, historical averaging of both networks instead.
 
     Expected: Inception score 6.86 ± .06. Measured: not yet (docs/results.md).
     """

@@ -1,4 +1,4 @@
-"""CIFAR-10 from 1000, 2000, 4000 or 8000 labels, and its pictures (paper, section 6.2; settings of the release)."""
+"""CIFAR-10 from 1000, 2000, 4000 or 8000 labels, and its samples (paper, section 6.2; settings of the release)."""
 
 from dataclasses import replace
 from functools import partial
@@ -15,18 +15,18 @@ __all__ = ["IMAGE", "RELEASED_KERNELS", "cifar10", "cifar10_generation", "cifar1
 
 IMAGE = (3, 32, 32)
 RELEASED_KERNELS = partial(MinibatchDiscrimination, num_kernels=100, kernel_dim=5, variant="released")
-# Test error in %, mean and deviation over ten label subsets (paper, table 2).
+# Test error in %, mean and standard deviation over ten label subsets (paper, table 2).
 _PAPER = {1000: "21.83 ± 2.01", 2000: "19.61 ± 2.09", 4000: "18.63 ± 2.32", 8000: "17.72 ± 1.82"}
 
 
 def cifar10(labels: int | None = None) -> Recipe:
-    """Semi-supervised CIFAR-10: feature matching of absolute differences, 1200 epochs, the last 400 ever slower.
+    """Semi-supervised CIFAR-10: feature matching of absolute differences, 1200 epochs, the last 400 at a falling rate.
 
     Table 2, "our model". Expected: the paper's figures. Measured at full width: not yet (a step takes seconds on a CPU
-    core: 600,000 of them want a GPU).
+    core: 600,000 of them need a GPU).
 
     Args:
-        labels: the budget; default 4000. The paper has 1000, 2000, 4000 and 8000.
+        labels: the number of labels; default 4000. The paper has 1000, 2000, 4000 and 8000.
     """
     num_labels = 4000 if labels is None else labels
     figure = _PAPER.get(num_labels)
@@ -51,35 +51,35 @@ def cifar10(labels: int | None = None) -> Recipe:
 
 
 def cifar10_supervised(labels: int | None = None) -> Recipe:
-    """The same discriminator trained as long on the labeled images alone: what the GAN is to be compared with.
+    """The supervised baseline: the same discriminator, trained as long on the labeled images alone.
 
     Expected: no figure in the paper. Measured: narrow and short only (docs/results.md), where it is as good as the GAN.
 
     Args:
-        labels: the budget; default 4000.
+        labels: the number of labels; default 4000.
     """
     return replace(
         cifar10(labels),
         name="cifar10-supervised",
-        summary="the discriminator of `cifar10` without unlabeled images and without a game, for comparison",
+        summary="supervised baseline: the discriminator of `cifar10` without unlabeled images and without a GAN",
         objective=SupervisedBaseline(),
         paper="not in the paper",
     )
 
 
 def cifar10_generation(labels: int | None = None) -> Recipe:
-    """CIFAR-10 to look at: minibatch discrimination in place of feature matching, three turns of G for each of D.
+    """CIFAR-10 samples: minibatch discrimination in place of feature matching, three updates of G for each of D.
 
-    Section 6.2, figure 4. Expected: people call 78.7% of votes right, where 50% is chance (21.3% error). Measured: not
-    yet at full width.
+    Section 6.2, figure 4. Expected: annotators distinguish samples from real images in 78.7% of votes, where 50% is
+    chance (21.3% error). Measured: not yet at full width.
 
     Args:
-        labels: the budget; default 4000.
+        labels: the number of labels; default 4000.
     """
     return replace(
         cifar10(labels),
         name="cifar10-generation",
-        summary="CIFAR-10 to look at: minibatch discrimination, noise in place of the input's dropout, labels as K+1",
+        summary="CIFAR-10 samples: minibatch discrimination, input noise in place of dropout, labels as K+1 classes",
         discriminator=partial(
             ConvolutionalDiscriminator,
             image_shape=IMAGE,
@@ -90,7 +90,7 @@ def cifar10_generation(labels: int | None = None) -> Recipe:
         ),
         objective=Adversarial(generator_loss=minimax_generator_loss, adversarial_weight=0.5, supervised_weight=1.0),
         generator_steps=3,
-        paper="78.7% of votes of people right, where 50% is chance",
+        paper="78.7% of annotators' votes right, where 50% is chance",
     )
 
 

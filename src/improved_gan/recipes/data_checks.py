@@ -1,4 +1,4 @@
-"""What is checked before a run begins: whether its data fit the recipe, and which images have labels."""
+"""Checks before a run: whether the data fit the recipe, and the draw of the labeled images."""
 
 from improved_gan.data import Dataset, LabelSplit
 from improved_gan.recipes.recipe import Recipe, RecipeError
@@ -7,7 +7,7 @@ __all__ = ["check_data", "draw_split"]
 
 
 def check_data(recipe: Recipe, data: Dataset) -> None:
-    """Whether the recipe's networks fit the data.
+    """Check that the recipe's networks fit the data.
 
     Raises:
         RecipeError: images of another shape, or other classes.
@@ -23,16 +23,16 @@ def check_data(recipe: Recipe, data: Dataset) -> None:
         )
     if recipe.num_classes is not None and recipe.num_classes != len(data.class_names):
         raise RecipeError(
-            f"{recipe.name} tells {recipe.num_classes} classes apart, but {data.name} has {len(data.class_names)}: "
+            f"{recipe.name} has {recipe.num_classes} classes, but {data.name} has {len(data.class_names)}: "
             "give the data that it is for with --data, or write a recipe of your own"
         )
 
 
 def draw_split(recipe: Recipe, data: Dataset, seed: int) -> LabelSplit:
-    """As many labels as the recipe says: all that there are, none, or a balanced draw.
+    """The label split of the recipe: all labels of the data, none, or a balanced random draw.
 
     Raises:
-        DataError: more labels than there are.
+        DataError: fewer labels in the data than the recipe asks for.
     """
     labels, held_out = data.train.labels, data.held_out
     if recipe.labels_as_given:

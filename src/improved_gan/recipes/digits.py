@@ -14,10 +14,10 @@ __all__ = ["digits", "digits_supervised"]
 
 
 def digits(labels: int | None = None) -> Recipe:
-    """The MNIST experiment made small: 64-pixel images, narrower networks, fewer and smaller batches.
+    """A small version of the MNIST experiment: 8x8 images, narrower networks, fewer and smaller batches.
 
     Args:
-        labels: the budget; default 50.
+        labels: the number of labels; default 50.
     """
     return Recipe(
         name="digits",
@@ -44,15 +44,15 @@ def digits(labels: int | None = None) -> Recipe:
 
 
 def digits_supervised(labels: int | None = None) -> Recipe:
-    """The same discriminator trained as long on the labeled images alone: what the GAN is to be compared with.
+    """The supervised baseline: the same discriminator, trained as long on the labeled images alone.
 
     Args:
-        labels: the budget; default 50.
+        labels: the number of labels; default 50.
     """
     return replace(
         digits(labels),
         name="digits-supervised",
-        summary="the discriminator of `digits` without unlabeled images and without a game, for comparison",
+        summary="supervised baseline: the discriminator of `digits` without unlabeled images and without a GAN",
         objective=SupervisedBaseline(),
     )
 

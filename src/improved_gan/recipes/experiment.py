@@ -1,6 +1,6 @@
-"""From a recipe to a run and back: data, networks, label split and optimizers, the same for a seed every time.
+"""From a recipe to a run: data, label split, networks and optimizers, reproducible from the seed.
 
-Over several processes the batch of the recipe is the global one: each takes an equal share of its rows.
+Over several processes the batch size of the recipe is the global one: each process takes an equal part of its rows.
 """
 
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from improved_gan import __version__
 from improved_gan.data import Batches, Dataset, LabelSplit, PseudoLabelSource
 from improved_gan.data.dataset import to_float01
 from improved_gan.distributed import rank, single_process, world_size
+from improved_gan.label_spreading.layout_conv import TakesPixelLayout
 from improved_gan.label_spreading.pseudo_label_state import PseudoLabelState
 from improved_gan.label_spreading.pseudo_labeling import PseudoLabeling
 from improved_gan.label_spreading.random_elastic_affine import RandomElasticAffine
@@ -41,12 +42,13 @@ class Experiment:
     """One run of a recipe.
 
     Args:
-        recipe, data: what to train, and on what.
+        recipe: the settings.
+        data: the data set.
         split: which images have labels.
-        seed: of everything that is random in training.
+        seed: of all random numbers in training.
         device: where to train.
-        positions: (H * W, 2) where pixels lie, where the recipe deforms images; None else.
-        augmenter: new forms of images, where the recipe has some.
+        positions: (H * W, 2) the pixel layout, if the recipe has an augmentation; otherwise None.
+        augmenter: the augmentation, if the recipe has one; otherwise None.
     """
 
     recipe: Recipe
@@ -61,10 +63,11 @@ class Experiment:
     def prepare(
         cls, recipe: Recipe, *, seed: int, split_seed: int, data_folder: Path | None, device: str
     ) -> "Experiment":
-        """Load the data and draw the split; a precision that the machine decides is decided here.
+        """Load the data and draw the split; the precision "auto" is resolved for the device.
 
         Raises:
-            DataError, RecipeError: data or labels that are not to be had, or a batch that the processes cannot share.
+            DataError, RecipeError: data or labels that are not available, or a batch that does not divide by the
+                number of processes.
         """
         check_batch_divisible(recipe)
         recipe = resolve_precision(recipe, torch.device(device))
@@ -78,7 +81,7 @@ class Experiment:
         return replace(own, positions=positions, augmenter=recipe.augmentation.of(positions).to(own.device))
 
     def settings(self) -> dict[str, Any]:
-        """All that is needed to build this run again, for recipe.json."""
+        """All that is needed to build this run again, for `recipe.json`."""
         return {
             "recipe": self.recipe.name,
             "seed": self.seed,
@@ -88,21 +91,21 @@ class Experiment:
             "image_shape": list(self.data.image_shape),
             "values": {key: value for key, value in self.recipe.as_dict().items() if key != "epochs"},
             "improved_gan": __version__,
-        } | self._of_own_images()
+        } | self._of_custom_images()
 
-    def _of_own_images(self) -> dict[str, Any]:
-        """What only a user's own images have."""
+    def _of_custom_images(self) -> dict[str, Any]:
+        """Settings that only custom image folders have."""
         found: dict[str, Any] = {"data_sha256": self.data.digest} if self.data.digest else {}
         values = self.data.value_range
         return found if values is None else found | {"value_range": list(values)}
 
     def resumable_fields(self) -> tuple[str, ...]:
-        """What a later start may raise: the length of a run in which nothing depends on it."""
+        """Settings that may be increased when the run is resumed: `epochs`, if nothing else depends on it."""
         fixed = self.recipe.lr_decay_fraction or self.recipe.pseudo_labeling is not None
         return () if fixed else ("epochs",)
 
     def batches(self, state: TrainingState) -> Batches:
-        """The batches of this run; guesses that are saved come from its state."""
+        """The batches of this run; pseudo-labels that are saved come from its state."""
         recipe = self.recipe
         pseudo_labels: PseudoLabelSource | None = (
             state.pseudo_labels if isinstance(state.pseudo_labels, PseudoLabelState) else None
@@ -125,11 +128,11 @@ class Experiment:
 
     @property
     def steps_per_epoch(self) -> int:
-        """How many whole batches the unlabeled images make."""
+        """The number of whole batches of unlabeled images."""
         return len(self.split.unlabeled_indices()) // self.recipe.batch_size
 
     def schedule(self, *, save_every_seconds: float = 60.0, eval_every: int = 0) -> Schedule:
-        """How long and how fast."""
+        """The schedule of the training loop."""
         recipe = self.recipe
         return Schedule(
             epochs=recipe.epochs,
@@ -145,16 +148,17 @@ class Experiment:
         )
 
     def start(self, *, warn: Callable[[str], None] = lambda _: None) -> TrainingState:
-        """Networks and optimizers as they stand before the first step; seeds the global random state.
+        """Networks and optimizers before the first step; seeds the global random state.
 
-        Over several processes each makes the same start by itself, and takes rank 0's weights; from then on noise
-        comes from a random stream of its own.
+        Over several processes each builds the same networks and takes rank 0's weights; after that each process has
+        its own random stream for noise.
 
         Args:
-            warn: told in one line if the recipe asks for compiled networks and no compiler works.
+            warn: called with one line if the recipe asks for compiled networks and no compiler works.
 
         Raises:
-            RecipeError: a few rows at a time, and a discriminator that compares rows.
+            RecipeError: micro-batches with a discriminator that compares rows, or a learned pixel layout with a
+                discriminator that does not take one.
         """
         torch.manual_seed(self.seed)
         with single_process():
@@ -181,7 +185,7 @@ class Experiment:
         return state
 
     def objective(self, state: TrainingState) -> Objective:
-        """The recipe's game; with historical averaging where the recipe asks for it."""
+        """The recipe's objective; with historical averaging if the recipe asks for it."""
         if not isinstance(state.parameter_averages, ParameterAverages):
             return self.recipe.objective
         return HistoricallyAveraged(
@@ -200,25 +204,37 @@ class Experiment:
         )
 
     def _networks(self) -> tuple[Generator, Discriminator]:
-        """Both networks after the data-dependent start, on the device."""
+        """Both networks after the data-dependent initialization, on the device."""
         generator, discriminator = self.recipe.generator(), self.recipe.discriminator()
-        if self.positions is not None:
-            discriminator.set_pixel_layout_(self.positions)
+        self._set_pixel_layout(discriminator)
         if self.recipe.init_batch_size:
             training = self.split.training_indices()
             order = training[torch.randperm(len(training))[: self.recipe.init_batch_size]]
             discriminator.init_from_data_(to_float01(self.data.train.images[order]))
             generator.init_from_data_(self.recipe.init_batch_size)
         for network in (generator, discriminator):
-            to_training_(network.to(self.device))  # what a recipe has frozen stays so
+            to_training_(network.to(self.device))  # parts that the recipe froze stay in eval mode
             if self.recipe.channels_last:
                 network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return generator, discriminator
 
-    def evaluate(self, discriminator: nn.Module) -> dict[str, float]:
-        """Error in float32: `test/num_errors` images (or `validation/num_errors`) and `test/error` as a fraction; or {}.
+    def _set_pixel_layout(self, discriminator: Discriminator) -> None:
+        """The layout of the augmentation for a discriminator that takes one; required where it was learned."""
+        if self.positions is None or self.recipe.augmentation is None:
+            return
+        if isinstance(discriminator, TakesPixelLayout):
+            discriminator.set_pixel_layout_(self.positions)
+        elif self.recipe.augmentation.learn_positions:
+            raise RecipeError(
+                f"{self.recipe.name} learns the pixel layout (learn_positions=True), but its discriminator "
+                f"{type(discriminator).__name__} has no set_pixel_layout_: take LayoutConvDiscriminator, or "
+                "learn_positions=False"
+            )
 
-        The processes share the work.
+    def evaluate(self, discriminator: nn.Module) -> dict[str, float]:
+        """Error in float32: `test/num_errors` (or `validation/num_errors`) and `test/error` as a fraction; or {}.
+
+        Each process evaluates a part of the images.
         """
         kind, images = self.data.test_kind, self.data.test
         if not len(images) or not self.split.indices:

@@ -1,4 +1,4 @@
-"""A user's own images at 32, 64 or 128 pixels: a classifier where some have labels, pictures alone where none has."""
+"""A custom image folder at 32, 64 or 128 pixels: a semi-supervised classifier if there are labels, otherwise a GAN."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,14 +22,14 @@ _WIDTHS = {32: (64, 128), 64: (32, 64, 128), 128: (16, 32, 64, 128)}  # of D; ea
 
 
 def folder(labels: int | None = None) -> Recipe:
-    """The recipe before the images are known; `improved-gan train folder --images DIR` looks at them and fills it in.
+    """The recipe before the images are known; `improved-gan train folder --images DIR` fills it in.
 
-    With labels the K+1 classes and feature matching of section 5, with the released CIFAR-10 form of the distance;
-    without them minibatch discrimination and one-sided smoothing. The networks are those of section 6.2, narrower, with
-    a stage more for each doubling of the size. Not in the paper; measured times are in docs/results.md.
+    With labels: K+1 classes and feature matching of section 5, with the released CIFAR-10 form of the distance. Without
+    labels: minibatch discrimination and one-sided label smoothing. The networks are those of section 6.2, narrower,
+    with one more stage for each doubling of the image size. Not in the paper; measured times are in docs/results.md.
 
     Args:
-        labels: how many of the labeled images are used, balanced over the classes; default: all that have a label.
+        labels: the number of labels to use, balanced over the classes; default: all.
     """
     recipe = folder_for((3, 32, 32), num_classes=2, num_labels=1 if labels is None else labels, num_images=400)
     return replace(recipe, labels_as_given=labels is None)
@@ -41,18 +41,18 @@ def folder_for(image_shape: tuple[int, int, int], *, num_classes: int, num_label
     Args:
         image_shape: (C, S, S), S 32, 64 or 128.
         num_classes: K; not used without labels.
-        num_labels: 0 for pictures alone.
-        num_images: that are trained on.
+        num_labels: 0 for a GAN without labels.
+        num_images: the number of training images.
 
     >>> folder_for((3, 64, 64), num_classes=3, num_labels=60, num_images=200).batch_size
     48
     """
     size = image_shape[1]
     batch_size = min(100 if size == 32 else 64, max(2, num_images // 4))
-    batch_size -= batch_size % (4 if batch_size >= 4 else 2)  # so that 2 or 4 processes can share it
+    batch_size -= batch_size % (4 if batch_size >= 4 else 2)  # so that it divides by 2 or 4 processes
     epochs = -(-_STEPS // (num_images // batch_size))
     discriminator = partial(ConvolutionalDiscriminator, image_shape=image_shape, widths=_WIDTHS[size], convolutions=2)
-    pictures = Recipe(
+    generation = Recipe(
         name="folder",
         summary="your own images (--images DIR), with labels or without, at 32, 64 or 128 pixels",
         load_data=_Given(None),
@@ -80,9 +80,9 @@ def folder_for(image_shape: tuple[int, int, int], *, num_classes: int, num_label
         sample_every=max(1, epochs // _REPORTS),
     )
     if not num_labels:
-        return pictures
+        return generation
     return replace(
-        pictures,
+        generation,
         num_labels=num_labels,
         discriminator=partial(discriminator, num_classes=num_classes),
         objective=SemiSupervised(generator_loss=partial(feature_matching_loss, variant="released-cifar10")),
@@ -95,14 +95,16 @@ def folder_recipe(data: Dataset, *, num_labels: int | None) -> Recipe:
 
     Args:
         data: its images.
-        num_labels: how many labels are used, balanced; None for all that there are.
+        num_labels: the number of labels to use, balanced over the classes; None for all.
 
     Raises:
-        RecipeError: labels are asked for, and there are none.
+        RecipeError: labels are asked for, and the data have none.
     """
     split = LabelSplit.as_given(data.train.labels, held_out=data.held_out)
     if num_labels and not split.indices:
-        raise RecipeError(f"{num_labels} labels are asked for, and none is known: give --labels FILE, or class folders")
+        raise RecipeError(
+            f"{num_labels} labels are asked for, but the data have none: give --labels FILE, or class folders"
+        )
     height, width = data.image_shape[1:]
     recipe = folder_for(
         (3, height, width),
@@ -114,11 +116,11 @@ def folder_recipe(data: Dataset, *, num_labels: int | None) -> Recipe:
 
 
 def folder_again(settings: dict[str, Any], *, run: Path | None = None) -> Recipe:
-    """The recipe of a run that was made, from its settings; the images are read only when its data is loaded.
+    """The recipe of an existing run, from its settings; the images are read only when its data are loaded.
 
     Args:
-        settings: of recipe.json.
-        run: its folder, which says where the images lay; None: there is no data to load.
+        settings: of `recipe.json`.
+        run: its folder, which records the path of the images; None: the data cannot be loaded.
     """
     channels, height, width = settings["image_shape"]
     split = settings["label_split"]
@@ -134,7 +136,7 @@ def folder_again(settings: dict[str, Any], *, run: Path | None = None) -> Recipe
 
 
 class _Given:
-    """Gives the data set that was read already, or reads that of a run again; a recipe file names only this class."""
+    """Returns the data set that was read already, or reads that of a run again; `recipe.json` names only this class."""
 
     def __init__(self, data: Dataset | None, again: Callable[[Path | None], Dataset] | None = None) -> None:
         self._data, self._again = data, again
@@ -150,5 +152,5 @@ class _Given:
 
 
 def _generator_widths(size: int) -> tuple[int, ...]:
-    """From 4x4 on: as wide at its middle scales as D is there."""
+    """From 4x4 on: at its middle scales as many channels as D has there."""
     return (*_WIDTHS[size][::-1], _WIDTHS[size][0])[: len(_WIDTHS[size]) + 1]

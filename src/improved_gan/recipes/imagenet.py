@@ -1,4 +1,4 @@
-"""ImageNet at 128x128 (paper, section 6.4): the only experiment with virtual batch norm at that size."""
+"""ImageNet at 128x128 (paper, section 6.4)."""
 
 from functools import partial
 from pathlib import Path
@@ -21,17 +21,17 @@ _SHAPE, _NUM_CLASSES, _LABELS_A_CLASS, _BATCH = (3, 128, 128), 1000, 500, 64
 
 
 def imagenet_128(labels: int | None = None) -> Recipe:
-    """DCGAN-like networks with every technique of the released ImageNet experiment, batch 64.
+    """DCGAN-like networks with all techniques of the released ImageNet experiment, batch size 64.
 
     Latents at every scale, virtual batch norm in G, two-sided minibatch features, 1000 classes and "generated", alpha =
-    0.75 in the divergence form. Figure 6. Expected: no figure, pictures with recognizable animals' fur, eyes and noses,
-    but wrong anatomy. Measured: seconds and memory of a step in docs/results.md; never trained to the end here.
+    0.75 in the divergence form. Figure 6. Expected: no number; samples with recognizable animals' fur, eyes and noses,
+    but wrong anatomy. Measured: seconds and memory of a step in docs/results.md; not trained to the end yet.
 
-    D's weights are not averaged: its batch norm has the statistics of the weights as they are. The error in the log is
-    taken with each batch of test images as both halves, "real" and "generated", as there are no generated ones.
+    D's weights are not averaged, since its batch norm has the statistics of the current weights. The error in the log
+    is computed with each batch of test images as both halves, "real" and "generated".
 
     Args:
-        labels: the budget; default 500 for each of 1000 classes.
+        labels: the number of labels; default 500 for each of 1000 classes.
     """
     return Recipe(
         name="imagenet-128",
@@ -59,7 +59,7 @@ def imagenet_128(labels: int | None = None) -> Recipe:
         image_shape=_SHAPE,
         num_classes=_NUM_CLASSES,
         sample_every=1,
-        paper="pictures only (figure 6)",
+        paper="samples only (figure 6)",
     )
 
 

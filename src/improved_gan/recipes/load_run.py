@@ -1,4 +1,4 @@
-"""A trained run, ready to use: built from its recipe.json and its newest checkpoint."""
+"""Load the networks of a trained run from its `recipe.json` and its newest checkpoint."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -44,15 +44,14 @@ class Trained:
 
 
 def load_trained(path: Path, *, device: str = "cpu", warn: Callable[[str], None], trust: Trust = False) -> Trained:
-    """Build the networks of a run folder and fill them from its newest whole checkpoint.
+    """Build the networks of a run and load its newest intact checkpoint.
 
-    A run that was made from a recipe file keeps a copy of it, which is executed here only if `trust` says so
-    (`recipes.own_code` has the rule).
+    A run of a recipe file has a copy of it, which is executed here only if it is trusted (see `recipes.own_code`).
 
     Args:
         path: the run folder.
-        device: where the networks shall live.
-        warn: told of damaged checkpoints that were passed over.
+        device: of the networks.
+        warn: called with a line about each damaged checkpoint that was skipped.
         trust: whether to execute the copy of a recipe file in the folder.
 
     Raises:
@@ -62,7 +61,7 @@ def load_trained(path: Path, *, device: str = "cpu", warn: Callable[[str], None]
     stored = folder.trained_recipe()
     settings = stored["settings"]
     recipe = recipe_of_run(path, settings, code_sha256=stored.get("code_sha256"), trust=trust)
-    # What the command line changed counts too; everything else must be as it was.
+    # Settings of the command line are taken from the run; all others must be unchanged.
     values = settings["values"]
     recipe = replace(
         recipe,
@@ -96,17 +95,17 @@ def load_trained(path: Path, *, device: str = "cpu", warn: Callable[[str], None]
 def recipe_of_run(
     path: Path, settings: Mapping[str, Any], *, code_sha256: str | None = None, trust: Trust = False
 ) -> Recipe:
-    """The recipe that a run was made from: the copy of its own file, which is executed, or the built-in of that name.
+    """The recipe of a run: from the copy of its recipe file, which is executed, or the built-in recipe of that name.
 
     Args:
         path: the run folder.
-        settings: of its recipe.json.
-        code_sha256: of its recipe.json too; None for a run of a built-in recipe.
+        settings: of its `recipe.json`.
+        code_sha256: of its `recipe.json` too; None for a run of a built-in recipe.
         trust: whether to execute the copy.
 
     Raises:
         RunError: code that is missing, changed or not trusted.
-        RecipeError: no such recipe, or a file that gives none.
+        RecipeError: no such recipe, or a file that defines none.
     """
     labels = settings["label_split"]["num_labels"]
     code = code_of_run(path, code_sha256, trust)
@@ -118,19 +117,19 @@ def recipe_of_run(
 
 
 def choose_device(name: str | None) -> str:
-    """The device asked for, else a GPU where there is one.
+    """The named device; without a name a GPU if there is one, otherwise the CPU.
 
     Raises:
-        RunError: the device is not there.
+        RunError: the device is not available.
     """
     if name is None:
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
         if torch.device(name).type not in ("cpu", "cuda"):
-            raise RunError(f"device {name!r} is not supported: take cpu or cuda")
+            raise RunError(f"device {name!r} is not supported: use cpu or cuda")
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:
         raise RunError(
-            f"device {name!r} is not to be had here ({str(error).splitlines()[0]}): try --device cpu"
+            f"device {name!r} is not available here ({str(error).splitlines()[0]}): try --device cpu"
         ) from error
     return name

@@ -1,8 +1,9 @@
-"""MNIST from 20, 50, 100 or 200 labels: the first table of the paper (section 6.1), and three recipes of ours.
+"""MNIST from 20, 50, 100 or 200 labels: table 1 of the paper (section 6.1), and three further recipes.
 
-`mnist` has the released settings, `mnist-short` plays the same game in less time. `mnist-graph` and `mnist-graph-two-rounds` spread
-labels over a graph of digits that bend into each other, and learn these with no game. All see images as vectors in any
-order: where pixels lie is learned, where it is used. Settings were chosen on training images (docs/results.md).
+`mnist` has the released settings; `mnist-short` is the same GAN trained for less time. `mnist-graph` and
+`mnist-graph-two-rounds` train no GAN: labels are spread over a k-NN graph under the image deformation distance, and a
+small CNN learns the pseudo-labels. All are permutation-invariant: the pixel layout is estimated where it is used.
+Settings were chosen on training images (docs/results.md).
 """
 
 from dataclasses import replace
@@ -21,18 +22,19 @@ from improved_gan.training import SemiSupervised
 
 __all__ = ["mnist", "mnist_graph", "mnist_graph_two_rounds", "mnist_short"]
 
-# Wrong of 10,000 test images, mean and deviation over ten label subsets (paper, table 1).
+# Errors of 10,000 test images, mean and standard deviation over ten label subsets (paper, table 1).
 _PAPER = {20: "1677 ± 452", 50: "221 ± 136", 100: "93 ± 6.5", 200: "90 ± 4.2"}
 
 
 def mnist(labels: int | None = None) -> Recipe:
     """Semi-supervised MNIST, permutation-invariant: dense networks, feature matching, 300 epochs at a constant rate.
 
-    Measured (docs/results.md): 86 wrong with 100 labels in bfloat16, split and seed 1, 2.4 hours of one core. With
-    20 labels the discriminator wins within two epochs, in float32 too; `mnist-short` and `--generator-steps 2` do not.
+    Measured (docs/results.md): 86 errors with 100 labels in bfloat16, split and seed 1, 2.4 hours of one core. With
+    20 labels the discriminator saturates (loss near 0) within two epochs, in float32 too; with `mnist-short` or
+    `--generator-steps 2` it does not.
 
     Args:
-        labels: the budget; default 100. The paper has 20, 50, 100 and 200.
+        labels: the number of labels; default 100. The paper has 20, 50, 100 and 200.
     """
     num_labels = 100 if labels is None else labels
     figure = _PAPER.get(num_labels)
@@ -53,24 +55,24 @@ def mnist(labels: int | None = None) -> Recipe:
 
 
 def mnist_graph(labels: int | None = None) -> Recipe:
-    """As few errors as a few minutes allow; the discriminator is trained as a classifier, the generator rests.
+    """Pseudo-labels from a k-NN graph, in a few minutes; no GAN: the generator is not updated.
 
-    Labels are spread over a graph of digits that are near when their pixels may move by two; then the network learns
-    these guesses (6,000 a class at most), from digits turned, shifted and bent a little, and shall have one answer for
-    all forms of a digit. Where pixels lie is learned from the images first, so that both depend as little on the pixels'
-    order as dense layers.
+    Labels are spread over a k-NN graph under the image deformation distance (pixels may move by two). The discriminator
+    is a classifier that learns these pseudo-labels (at most 6,000 per class) from augmented digits, with a consistency
+    loss between augmented views. The pixel layout is estimated from the images first, so that the result does not
+    depend on the order of the pixels.
 
-    Measured (docs/results.md): 76 ± 13 wrong with 100 labels over ten splits, six to seven minutes on one of two cores.
+    Measured (docs/results.md): 76 ± 13 errors with 100 labels, ten splits, six to seven minutes on one of two cores.
 
     Args:
-        labels: the budget; default 100.
+        labels: the number of labels; default 100.
     """
     return replace(
         mnist(labels),
         name="mnist-graph",
-        summary="MNIST in a few minutes: labels spread among digits that bend into each other; no pictures",
+        summary="MNIST in a few minutes without a GAN: labels spread over a k-NN graph under IDM distance; no samples",
         discriminator=partial(LayoutConvDiscriminator, image_shape=(1, 28, 28), num_classes=10),
-        # The guesses are better than what entropies make of them.
+        # The entropy terms make the pseudo-labels worse.
         objective=VirtualAdversarialObjective(adversarial_weight=0.0, entropy_weight=0.0, marginal_entropy_weight=0.0),
         epochs=8,
         learning_rate=0.003,
@@ -89,22 +91,22 @@ def mnist_graph(labels: int | None = None) -> Recipe:
 
 
 def mnist_graph_two_rounds(labels: int | None = None) -> Recipe:
-    """`mnist-graph` and a half: after six epochs labels are spread anew, over what the network has learned as well.
+    """`mnist-graph` with a second round: after six epochs pseudo-labels are computed again, with the trained network.
 
-    The second guesses are the mean of two graphs, that of digits whose pixels may move and that of the last hidden
-    layer; on training images they were wrong 6 to 9% less often than the first.
+    The second pseudo-labels are the mean of two graphs, by image deformation distance and by the last hidden layer; on
+    training images they had 6 to 9% fewer errors than the first.
 
-    Measured (docs/results.md): 70 ± 11 wrong with 100 labels over ten splits, eight to ten minutes on one of two cores.
+    Measured (docs/results.md): 70 ± 11 errors with 100 labels, ten splits, eight to ten minutes on one of two cores.
 
     Args:
-        labels: the budget; default 100.
+        labels: the number of labels; default 100.
     """
     first = mnist_graph(labels)
     assert first.pseudo_labeling is not None
     return replace(
         first,
         name="mnist-graph-two-rounds",
-        summary="MNIST in ten minutes of one core: mnist-graph with a second round; no pictures",
+        summary="MNIST in ten minutes of one core without a GAN: mnist-graph with a second round; no samples",
         epochs=12,
         pseudo_labeling=replace(first.pseudo_labeling, num_rounds=2),
         sample_every=12,
@@ -112,19 +114,20 @@ def mnist_graph_two_rounds(labels: int | None = None) -> Recipe:
 
 
 def mnist_short(labels: int | None = None) -> Recipe:
-    """The game of `mnist` in 120 epochs, the last 48 ever slower: half an hour a model on two cores, two at once.
+    """The GAN of `mnist` in 120 epochs, the last 48 at a falling rate: half an hour per model, two models on two cores.
 
-    Measured (docs/results.md): 92, 97 and 131 wrong with 100 labels, splits and seeds 1 to 3, 68 to 79 minutes on one
-    core with the other one at work. Labels spread over a graph made it worse, so it does without them; so did two turns
-    of the generator a step, but with fewer than 50 labels it has them, since the discriminator wins else.
+    Measured (docs/results.md): 92, 97 and 131 errors with 100 labels, splits and seeds 1 to 3, 68 to 79 minutes on one
+    core while the other is busy. Pseudo-labels from label spreading made it worse, so it has none. Two generator
+    updates per discriminator update made it worse too, but with fewer than 50 labels it has them: otherwise the
+    discriminator saturates.
 
     Args:
-        labels: the budget; default 100.
+        labels: the number of labels; default 100.
     """
     return replace(
         mnist(labels),
         name="mnist-short",
-        summary="MNIST in half an hour on two cores: the game of mnist, shorter, at a falling rate",
+        summary="MNIST in half an hour on two cores: the GAN of mnist, shorter, at a falling rate",
         epochs=120,
         generator_steps=2 if labels is not None and labels < 50 else 1,
         lr_decay_fraction=0.4,

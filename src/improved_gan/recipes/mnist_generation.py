@@ -1,4 +1,4 @@
-"""MNIST pictures: minibatch discrimination in place of feature matching (paper, section 6.1; never released)."""
+"""MNIST samples: minibatch discrimination in place of feature matching (paper, section 6.1; never released)."""
 
 from dataclasses import replace
 from functools import partial
@@ -14,18 +14,18 @@ __all__ = ["mnist_classifier", "mnist_generation"]
 
 
 def mnist_generation(labels: int | None = None) -> Recipe:
-    """Digits to look at, from a convolutional pair with minibatch discrimination, one-sided smoothing and K+1 classes.
+    """MNIST samples: convolutional networks with minibatch discrimination, one-sided label smoothing and K+1 classes.
 
     Section 6.1, figure 3. Expected: 52.4% of 2,000 votes right, where 50% is chance. Measured (docs/results.md):
-    Inception score 7.09 of 10,000 samples by `mnist-classifier`, which gives real test digits 9.08, after 10.1 epochs,
-    42 minutes of one core of an x86 server.
+    Inception score 7.09 of 10,000 samples with `mnist-classifier` (real test digits: 9.08), after 10.1 epochs, 42
+    minutes of one core of an x86 server.
 
     Args:
-        labels: the budget; default 100, as in the paper's figure.
+        labels: the number of labels; default 100, as in the paper's figure.
     """
     return Recipe(
         name="mnist-generation",
-        summary="MNIST digits to look at: minibatch discrimination, one-sided label smoothing, labels as K+1 classes",
+        summary="MNIST samples: minibatch discrimination, one-sided label smoothing, labels as K+1 classes",
         load_data=_load,
         num_labels=100 if labels is None else labels,
         generator=partial(ConvolutionalGenerator, image_shape=(1, 28, 28), widths=(64, 32), output_std=1.0),
@@ -50,23 +50,23 @@ def mnist_generation(labels: int | None = None) -> Recipe:
         image_shape=(1, 28, 28),
         num_classes=10,
         sample_every=1,
-        paper="52.4% of 2,000 votes of people right, where 50% is chance",
+        paper="52.4% of annotators' 2,000 votes right, where 50% is chance",
     )
 
 
 def mnist_classifier(labels: int | None = None) -> Recipe:
-    """A plain convolutional classifier of MNIST digits, to score samples with: `evaluate --classifier RUN`.
+    """A convolutional classifier of MNIST digits, for scores of samples: `evaluate --classifier RUN`.
 
-    Expected: no figure in the paper. Measured: 2.20% of the test digits wrong after 2 epochs with 50,000 labels,
-    about three minutes of one busy core.
+    Expected: no figure in the paper. Measured: test error 2.20% after 2 epochs with 50,000 labels, about three minutes
+    of one busy core.
 
     Args:
-        labels: how many; default 50,000.
+        labels: the number of labels; default 50,000.
     """
     return replace(
         mnist_generation(50_000 if labels is None else labels),
         name="mnist-classifier",
-        summary="a convolutional classifier of MNIST digits, to score samples with",
+        summary="a convolutional classifier of MNIST digits, for scores of samples",
         discriminator=partial(
             ConvolutionalDiscriminator,
             image_shape=(1, 28, 28),

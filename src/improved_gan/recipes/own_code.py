@@ -1,9 +1,9 @@
-"""The code that a run folder holds, `recipe.py`, and the one rule by which it is executed.
+"""The copy of a recipe file in a run folder, `recipe.py`, and the rule by which it is executed.
 
-A run that was made from a recipe file keeps a copy of it, and recipe.json its SHA-256. Whoever can write into a run
-folder (a download, a shared disk) can put any program there, so the copy is executed only where its content has that
-SHA-256 and the user said yes to it; a run of a built-in recipe records none, so nothing in its folder is ever executed.
-What is executed is the content that was hashed, not the file read again nor a compiled copy in `__pycache__`.
+A run of a recipe file has a copy of it, and its SHA-256 in `recipe.json`. Whoever can write into a run folder (a
+download, a shared disk) can put any program there, so the copy is executed only if its content has that SHA-256 and the
+user trusts it. A run of a built-in recipe records no SHA-256, so nothing in its folder is ever executed. What is
+executed is the content that was hashed: the file is not read again, nor a compiled copy in `__pycache__`.
 """
 
 import hashlib
@@ -23,11 +23,11 @@ def code_of_run(run: Path, recorded: str | None, trust: Trust) -> bytes | None:
 
     Args:
         run: the run folder.
-        recorded: SHA-256 in its recipe.json; None where the run was made from a built-in recipe.
-        trust: whether the user trusts it, or what is asked.
+        recorded: SHA-256 in its `recipe.json`; None for a run of a built-in recipe.
+        trust: whether the user trusts the file, or a function that asks.
 
     Raises:
-        RunError: it is missing, is not what was recorded, or is not trusted.
+        RunError: it is missing, differs from what was recorded, or is not trusted.
     """
     if recorded is None:
         return None
@@ -47,14 +47,14 @@ def code_of_run(run: Path, recorded: str | None, trust: Trust) -> bytes | None:
         )
     if not (trust(file, digest) if callable(trust) else trust):
         raise RunError(
-            f"{run} was made from a recipe file of its own, and to load it is to execute its copy {file} (SHA-256 "
-            f"{digest[:12]}): read that file, and give --trust (trust=True in Python) if you trust it"
+            f"{run} was made from a recipe file, and loading it executes the copy {file} (SHA-256 {digest[:12]}): "
+            "read that file, and give --trust (trust=True in Python) if you trust it"
         )
     return content
 
 
 def is_file_of(source: str) -> Trust:
-    """Trust in copies of a recipe file that the user has named in the same command, and in nothing else.
+    """Trust only copies of a recipe file that the user has named in the same command.
 
     >>> is_file_of("digits")
     False

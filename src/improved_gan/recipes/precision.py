@@ -1,4 +1,4 @@
-"""What `precision="auto"` means on a machine: bfloat16 where the processor multiplies in it, else float32."""
+"""The meaning of `precision="auto"`: bfloat16 where the processor has instructions for it, otherwise float32."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ _BFLOAT16_UNITS = ("avx512_bf16", "amx_bf16", "bf16")
 
 
 def fastest_precision(device: torch.device) -> str:
-    """The precision whose products are the faster ones on a device; without units for bfloat16 it is emulated slowly.
+    """The faster precision on a device; without hardware support bfloat16 is emulated slowly.
 
     Args:
         device: a CPU or a GPU.
@@ -28,12 +28,12 @@ def fastest_precision(device: torch.device) -> str:
 
 
 def resolve_precision(recipe: Recipe, device: torch.device, *, begun: str | None = None) -> Recipe:
-    """The recipe with a precision that is decided.
+    """The recipe with "auto" replaced by a precision.
 
     Args:
-        recipe: as it is where it has decided itself.
-        device: that it will run on.
-        begun: the precision of a run that is to go on; None decides by the device.
+        recipe: returned unchanged if its precision is not "auto".
+        device: on which it will run.
+        begun: the precision of a run that is resumed; None: the faster one on the device.
     """
     if recipe.precision != AUTO:
         return recipe

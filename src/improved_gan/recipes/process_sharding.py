@@ -1,4 +1,4 @@
-"""What several processes share of one experiment: its batch, the weights at the start, the count of errors."""
+"""One experiment over several processes: division of the batch, initial weights, sum of errors."""
 
 import math
 
@@ -13,14 +13,14 @@ __all__ = ["all_reduce_sum", "broadcast_networks", "check_batch_divisible"]
 
 
 def check_batch_divisible(recipe: Recipe) -> None:
-    """Whether the processes can share the recipe's batch evenly.
+    """Check that the recipe's batch sizes divide by the number of processes.
 
     Raises:
-        RecipeError: they cannot.
+        RecipeError: one does not.
     """
     parts = {"": recipe.batch_size, "labeled ": recipe.labeled_batch_size or recipe.batch_size}
     if recipe.pseudo_labeling is not None:
-        parts["guessed "] = recipe.pseudo_labeling.batch_size
+        parts["pseudo-labeled "] = recipe.pseudo_labeling.batch_size
     whole = math.gcd(*parts.values())
     numbers = [n for n in range(1, whole + 1) if whole % n == 0 and n <= 2 * world_size()]
     for part, size in parts.items():
@@ -32,7 +32,7 @@ def check_batch_divisible(recipe: Recipe) -> None:
 
 
 def broadcast_networks(*networks: nn.Module) -> None:
-    """Rank 0's parameters and buffers for all, and batch norm over the rows of all; alone nothing changes."""
+    """Copy rank 0's parameters and buffers to all ranks, and make batch norm global; no change with one process."""
     for network in networks:
         convert_global_batch_norm(network)
         if world_size() > 1:

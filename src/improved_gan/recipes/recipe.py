@@ -1,7 +1,7 @@
 """A recipe: a frozen description of one experiment, made by a Python function.
 
-Variants derive from it with `dataclasses.replace`. A file of one's own may define `recipe(labels=None) -> Recipe` and
-be given to the command line by its path.
+Variants derive from it with `dataclasses.replace`. A Python file that defines `recipe(labels=None) -> Recipe` can be
+given to the command line by its path.
 """
 
 import functools
@@ -20,11 +20,11 @@ from improved_gan.training import Objective
 
 __all__ = ["AUTO", "PRECISIONS", "Recipe", "RecipeError", "to_jsonable"]
 
-AUTO = "auto"  # a precision that the machine decides, see `recipes.precision`
+AUTO = "auto"  # the faster precision on the machine, see `recipes.precision`
 
 
 class RecipeError(ValueError):
-    """A recipe that does not exist or does not fit; the message says which do."""
+    """A recipe that does not exist or does not fit the data; the message has the remedy."""
 
 
 @dataclass(frozen=True)
@@ -32,41 +32,42 @@ class Recipe:
     """One experiment.
 
     Args:
-        name: on the command line, in file names.
+        name: on the command line and in file names.
         summary: one line for the list of recipes.
-        load_data: from the folder that the user gave, or None.
-        num_labels: the budget, balanced over the classes; 0 for none.
+        load_data: called with the folder that the user gave, or None.
+        num_labels: the number of labels, balanced over the classes; 0 for none.
         generator, discriminator: build the two networks.
-        objective: the game.
+        objective: the losses of both networks.
         epochs: passes over the unlabeled images.
-        learning_rate: of both players, unless `discriminator_lr_scale` says otherwise.
-        lr_decay_fraction: the share of the run, at its end, over which the learning rate falls linearly to 0.
+        learning_rate: of both networks; the discriminator's is multiplied by `discriminator_lr_scale`.
+        lr_decay_fraction: the fraction of the run, at its end, over which the learning rate falls linearly to 0.
         batch_size: of each of the labeled, unlabeled and generated parts.
-        adam_betas, adam_epsilon: of both players. The released Adam has its epsilon of 1e-8 inside the square root,
-            which is 1e-4 outside; with PyTorch's default of 1e-8 outside, the MNIST game runs away.
-        ema_decay: of D's weights for testing, 1 - 1e-4 in the released scripts.
-        ema_every: steps between the weights that enter that average.
-        init_batch_size: size of the batch for D's data-dependent start; 0 for none.
-        discriminator_lr_scale: the discriminator's learning rate as a share of the generator's.
-        generator_ema_decay: of G's weights for samples; None samples from the weights as they are.
-        historical_averaging_weight: of historical averaging in both players' costs (section 3.3); 0 leaves it out.
-        image_shape: (C, H, W) of the images that the networks are for, checked against the data; None skips that.
-        num_classes: the classes that D tells apart, checked likewise.
-        score_samples: how many samples are scored at the end where a scoring network is at hand; 0 for none.
-        labels_as_given: use every label that the data has, balanced or not; `num_labels` is then how many these are.
-        include_labeled: whether D sees the labeled images among the unlabeled ones too, as released.
-        report_every, sample_every: epochs.
-        precision: of the forward passes, "float32" or "bfloat16"; "auto" takes the faster one on the machine.
-        labeled_batch_size: of the labeled part where it differs from the others; None for `batch_size`.
-        pseudo_labeling: labels guessed before training for some of the unlabeled images; None for none.
-        augmentation: new forms of the labeled images, and of others for an objective that asks for them; None for none.
-        generator_steps: turns of the generator for each of the discriminator; 3 in the released CIFAR-10 experiment
-            with minibatch discrimination.
-        micro_batch: the most rows that a network holds at a time, for little memory; 0 for the whole batch. The
-            numbers stay those of the whole batch (`training.microbatch`).
-        compile: whether the networks are compiled (`torch.compile`) where a compiler works.
-        channels_last: whether convolutions keep channels innermost in memory, which is faster in bfloat16.
-        paper: the paper's figure for this recipe, in words.
+        adam_betas, adam_epsilon: of both optimizers. The released Adam has its epsilon of 1e-8 inside the square root,
+            which is 1e-4 outside; with PyTorch's default of 1e-8 outside, training on MNIST diverges.
+        ema_decay: of the moving average of D's weights for testing, 1 - 1e-4 in the released scripts.
+        ema_every: steps between updates of that average.
+        init_batch_size: size of the batch for D's data-dependent initialization; 0 for none.
+        discriminator_lr_scale: the discriminator's learning rate divided by the generator's.
+        generator_ema_decay: of the moving average of G's weights for samples; None: samples use the current weights.
+        historical_averaging_weight: of historical averaging in both losses (section 3.3); 0 for none.
+        image_shape: (C, H, W) of the images, checked against the data; None for no check.
+        num_classes: K, checked against the data; None for no check.
+        score_samples: the number of samples that are scored at the end if an evaluation network is available; 0 for
+            none.
+        labels_as_given: use all labels of the data, balanced or not; `num_labels` is then their number.
+        include_labeled: whether the labeled images are among the unlabeled ones too, as released.
+        report_every, sample_every: in epochs.
+        precision: of the forward passes, "float32" or "bfloat16"; "auto" is the faster one on the machine.
+        labeled_batch_size: of the labeled part if it differs from the others; None for `batch_size`.
+        pseudo_labeling: settings of pseudo-labels for some of the unlabeled images; None for none.
+        augmentation: of the labeled images, and of others for an objective that uses it; None for none.
+        generator_steps: generator updates per discriminator update; 3 in the released CIFAR-10 experiment with
+            minibatch discrimination.
+        micro_batch: the largest number of rows in one forward pass, to save memory; 0 for the whole batch. Losses and
+            gradients are those of the whole batch (`training.microbatch`).
+        compile: whether the networks are compiled (`torch.compile`) if a compiler is available.
+        channels_last: whether convolutions use the channels-last memory format, which is faster in bfloat16.
+        paper: the paper's result for this recipe, as text.
 
     Raises:
         RecipeError: a number out of its range.
@@ -136,10 +137,10 @@ class Recipe:
             raise RecipeError(f"precision must be one of {', '.join(PRECISIONS)}, {AUTO}; got {self.precision!r}")
 
     def as_dict(self) -> dict[str, Any]:
-        """Every setting in words and numbers, for recipe.json.
+        """All settings as JSON values, for `recipe.json`.
 
-        Left out is how the same numbers are computed (a run may go on with other memory or speed), and what came
-        later than the first runs while it has the value that they had.
+        Without settings that change only memory or speed (a run may be resumed with others), and without fields that
+        were added later, as long as they have their default.
         """
         kept = [one.name for one in _identity_fields(self) if not one.metadata.get("how")]
         return {name: to_jsonable(getattr(self, name)) for name in kept}
@@ -149,7 +150,7 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def to_jsonable(value: Any) -> Any:
-    """A setting as JSON: functions and classes by their full name, partial calls and dataclasses with arguments.
+    """A setting as a JSON value: functions and classes by qualified name, partials and dataclasses with arguments.
 
     >>> to_jsonable(functools.partial(max, 3))
     {'call': 'builtins.max', 'arguments': [3]}
@@ -172,5 +173,5 @@ def to_jsonable(value: Any) -> Any:
 
 
 def _identity_fields(value: Any) -> list[Field[Any]]:
-    """The fields of a dataclass, without those that came later than the first runs and have the value they had."""
+    """The fields of a dataclass, without those that were added later and have their default."""
     return [one for one in fields(value) if not one.metadata.get("later") or getattr(value, one.name) != one.default]

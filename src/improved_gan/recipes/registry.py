@@ -1,4 +1,4 @@
-"""Recipes by name, or from a Python file of one's own."""
+"""Recipes by name, or from a Python file."""
 
 import difflib
 import sys
@@ -19,10 +19,10 @@ def find_recipe(name: str, *, labels: int | None = None) -> Recipe:
 
     Args:
         name: a name of `RECIPES`, or a path.
-        labels: the budget; None for the recipe's own.
+        labels: the number of labels; None for the recipe's default.
 
     Raises:
-        RecipeError: no such recipe (the nearest names are given), or a file that gives none.
+        RecipeError: no such recipe (the message has the nearest names), or a file that defines none.
 
     >>> find_recipe("mnist", labels=20).paper
     '1677 ± 452 of 10,000 wrong'
@@ -36,10 +36,10 @@ def find_recipe(name: str, *, labels: int | None = None) -> Recipe:
 
 
 def built_in(name: str, *, labels: int | None = None) -> Recipe:
-    """The recipe of that name; no file is looked at, whatever the name.
+    """The built-in recipe of that name; never a file.
 
     Raises:
-        RecipeError: no such recipe; the nearest names are given.
+        RecipeError: no such recipe; the message has the nearest names.
     """
     if name not in RECIPES:
         if Path(name).is_dir():
@@ -51,24 +51,24 @@ def built_in(name: str, *, labels: int | None = None) -> Recipe:
 
 
 def _a_folder(path: Path) -> str:
-    """What was meant where a folder stands in the place of a recipe."""
+    """The error for a folder in place of a recipe, with what was probably meant."""
     if (path / "recipe.json").is_file():
-        return f"{path} is a run folder, no recipe: to go on with it give its own command, train RECIPE --out {path}"
-    return f"{path} is a folder, no recipe: to train on the images in it, train folder --images {path}"
+        return f"{path} is a run folder, not a recipe: to resume it repeat its command, train RECIPE --out {path}"
+    return f"{path} is a folder, not a recipe: to train on the images in it, train folder --images {path}"
 
 
 def from_code(content: bytes, path: Path, *, labels: int | None) -> Recipe:
-    """What `recipe(labels)` of a recipe file returns; the content is executed.
+    """The recipe that `recipe(labels)` of a recipe file returns; the content is executed.
 
     Args:
-        content: of the file, as it was read (and looked at) once.
+        content: of the file, as it was read (and hashed) once.
         path: of the file, for its errors.
-        labels: the budget; None for the recipe's own.
+        labels: the number of labels; None for the recipe's default.
 
     Raises:
         RecipeError: it cannot be run, has no such function, or the function returns no Recipe.
     """
-    # One name for every such file: what it defines is then called the same wherever the file lies.
+    # One module name for all recipe files: qualified names do not depend on the path of the file.
     module = ModuleType(_OWN_MODULE)
     module.__file__ = str(path)
     sys.modules[_OWN_MODULE] = module  # dataclasses look their module up there
@@ -84,5 +84,5 @@ def from_code(content: bytes, path: Path, *, labels: int | None) -> Recipe:
     except Exception as error:
         raise RecipeError(f"recipe(labels={labels}) in {path} failed: {type(error).__name__}: {error}") from error
     if not isinstance(recipe, Recipe):
-        raise RecipeError(f"{path} gave {type(recipe).__name__} where a Recipe was expected")
+        raise RecipeError(f"recipe() in {path} returned {type(recipe).__name__}, not a Recipe")
     return recipe

@@ -1,4 +1,4 @@
-"""SVHN from 500, 1000 or 2000 labels, and its pictures (paper, section 6.3): CIFAR-10 with 64 and 128 channels."""
+"""SVHN from 500, 1000 or 2000 labels, and its samples (paper, section 6.3): CIFAR-10's networks with fewer channels."""
 
 from dataclasses import replace
 from functools import partial
@@ -13,17 +13,17 @@ from improved_gan.recipes.recipe import Recipe
 __all__ = ["svhn", "svhn_generation"]
 
 _WIDTHS = (64, 128)
-# Test error in %, mean and deviation over ten label subsets (paper, section 6.3).
+# Test error in %, mean and standard deviation over ten label subsets (paper, section 6.3).
 _PAPER = {500: "18.44 ± 4.8", 1000: "8.11 ± 1.3", 2000: "6.16 ± 0.58"}
 
 
 def svhn(labels: int | None = None) -> Recipe:
-    """Semi-supervised SVHN: 900 epochs, the rate falling over the last 300.
+    """Semi-supervised SVHN: 900 epochs, the last 300 at a falling rate.
 
     Table of section 6.3, "our model". Expected: the paper's figures. Measured: not yet.
 
     Args:
-        labels: the budget; default 1000. The paper has 500, 1000 and 2000.
+        labels: the number of labels; default 1000. The paper has 500, 1000 and 2000.
     """
     num_labels = 1000 if labels is None else labels
     figure = _PAPER.get(num_labels)
@@ -39,17 +39,17 @@ def svhn(labels: int | None = None) -> Recipe:
 
 
 def svhn_generation(labels: int | None = None) -> Recipe:
-    """House numbers to look at: `cifar10-generation` with SVHN's widths and length.
+    """SVHN samples: `cifar10-generation` with SVHN's widths and number of epochs.
 
     Section 6.3, figure 5. Expected: no figure. Measured: not yet.
 
     Args:
-        labels: the budget; default 1000.
+        labels: the number of labels; default 1000.
     """
     return replace(
         cifar10_generation(1000 if labels is None else labels),
         name="svhn-generation",
-        summary="street view house numbers to look at: minibatch discrimination, labels as K+1 classes",
+        summary="street view house numbers, samples: minibatch discrimination, labels as K+1 classes",
         load_data=_load,
         discriminator=partial(
             ConvolutionalDiscriminator,

@@ -1,8 +1,8 @@
 """A process that trains one run and does not outlive the one that started it.
 
 `python -m improved_gan.reproduction.subprocess_entry train ...` is `improved-gan train ...`, except that the end of its
-standard input asks it to save and stop, as SIGTERM does. The pipe ends when the starter closes it or dies in whatever
-way, so that a killed worker leaves no training behind that holds the run folder, and its successor can go on from there.
+standard input asks it to save and stop, as SIGTERM does. The pipe ends when the parent closes it or dies in any way, so
+a killed worker leaves no training process behind that holds the run folder, and its successor can resume the run.
 """
 
 import os
