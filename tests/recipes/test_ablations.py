@@ -64,8 +64,8 @@ def test_columns_without_labels_refuse_a_budget() -> None:
     assert ABLATIONS["cifar10-samples-no-smoothing"](4000).num_labels == 4000
 
 
-def test_what_cannot_be_ablated_is_told() -> None:
+def test_unknown_columns_and_other_recipes_are_refused() -> None:
     with pytest.raises(RecipeError, match="there are our methods, -VBN\\+BN"):
         ablated(all_techniques(), "-X")
-    with pytest.raises(RecipeError, match="does not have all methods on"):
+    with pytest.raises(RecipeError, match="does not have all techniques"):
         ablated(replace(cifar10(), name="other"), "-L")

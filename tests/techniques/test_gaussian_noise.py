@@ -5,7 +5,7 @@ from scipy import stats
 from improved_gan.techniques import GaussianNoise
 
 
-def test_the_noise_is_normal_with_the_deviation_asked_for() -> None:
+def test_the_noise_is_normal_with_the_given_std() -> None:
     noise = GaussianNoise(0.3)(torch.zeros(20_000)).numpy()
     assert stats.kstest(noise / 0.3, "norm").pvalue > 1e-3
 
@@ -26,7 +26,7 @@ def test_dtype_is_kept_and_gradient_passes_unchanged(dtype: torch.dtype) -> None
 
 
 @pytest.mark.parametrize("std", [-0.1, float("nan"), float("inf")])
-def test_bad_deviation(std: float) -> None:
+def test_bad_std(std: float) -> None:
     with pytest.raises(ValueError, match="finite number >= 0"):
         GaussianNoise(std)
 

@@ -121,15 +121,15 @@ def test_the_penalty_compiles_in_one_graph() -> None:
 
 
 def test_no_parameters() -> None:
-    with pytest.raises(ValueError, match="no parameters to follow"):
+    with pytest.raises(ValueError, match="no parameters to average"):
         HistoricalAverage([])
 
 
-def test_swapped_arguments_are_answered_with_the_remedy() -> None:
+def test_swapped_arguments_are_refused_with_a_remedy() -> None:
     network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     with pytest.raises(TypeError, match=r"HistoricalAverage\(network\.parameters\(\)\); got Sequential.*WeightEMA"):
         HistoricalAverage(network)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match=r"got one of \(2, 2\): put it into \[\]"):
+    with pytest.raises(TypeError, match=r"got one of \(2, 2\): put it in a list"):
         HistoricalAverage(network[0].weight)
     with pytest.raises(TypeError, match="got tuple among them"):
         HistoricalAverage(network.named_parameters())  # type: ignore[arg-type]
