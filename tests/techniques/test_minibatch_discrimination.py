@@ -124,7 +124,7 @@ def test_bad_use() -> None:
     layer = MinibatchDiscrimination(4, variant="released")
     with pytest.raises(ValueError, match=r"\(N, 4\).*got \(3, 5\)"):
         layer(torch.zeros(3, 5))
-    with pytest.raises(ValueError, match=r"at least 2 examples; got features \(1, 4\)"):
+    with pytest.raises(ValueError, match=r"at least 2 examples is needed; got features \(1, 4\)"):
         layer.init_from_batch_(torch.zeros(1, 4))
     with pytest.raises(ValueError, match="do not differ"):
         layer.init_from_batch_(torch.zeros(3, 4))

@@ -211,7 +211,7 @@ class Block(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("norm", "told"),
+    ("norm", "message"),
     [
         (nn.SyncBatchNorm(3), r"got SyncBatchNorm\. Convert before SyncBatchNorm\.convert_sync_batchnorm"),
         (nn.BatchNorm3d(3), r"got BatchNorm3d\. Replace it by one of those, or by VirtualBatchNorm\(C\)"),
@@ -223,11 +223,11 @@ class Block(nn.Module):
         (nn.ReLU(), "ModuleList has no batch norm to convert: add VirtualBatchNorm"),
     ],
 )
-def test_what_cannot_be_converted_is_refused_with_a_remedy(norm: nn.Module, told: str) -> None:
+def test_what_cannot_be_converted_is_refused_with_a_remedy(norm: nn.Module, message: str) -> None:
     network = nn.ModuleList([Block(norm)])
     if isinstance(norm, (nn.SyncBatchNorm, nn.BatchNorm3d)):
         network.append(nn.BatchNorm1d(3))
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         convert_virtual_batch_norm(network)
     assert network[0].norm is norm
     assert all(not isinstance(layer, VirtualBatchNorm) for layer in network.modules())  # nothing is converted partly
