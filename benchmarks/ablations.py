@@ -3,11 +3,10 @@
     python benchmarks/ablations.py --data DIR --out runs/ablations --side 14 --steps 600
 
 With `--side 14` images are halved first (means of 2x2 pixels), which makes a step several times as fast. Each column is
-derived from one recipe with all methods on, exactly as for CIFAR-10 (`recipes.ablations.ablated`), and each run is a
-run folder: the same command again goes on where it stopped. Samples are scored by a classifier, by its softmax
-(Inception score) and features (Fréchet distance to real test images); real test images are scored beside. It is trained
-first, on the labels of the images that the columns are trained on. Seeds go on the outside, columns inside, so that a
-table of the seeds that are done is fair.
+derived from one recipe with all techniques, as for CIFAR-10 (`recipes.ablations.ablated`), and each run has a run
+folder: the same command resumes. Samples and real test images are scored with a classifier, by its softmax (Inception
+score) and features (Fréchet distance to real test images). It is trained first, with the labels of the training images.
+The loop over seeds is the outer one, so that a partial table compares all columns on the same seeds.
 """
 
 import argparse
@@ -42,14 +41,14 @@ BATCH = 50
 
 
 class Real(Generator):
-    """Gives real images, so that they are scored as samples are."""
+    """Returns real images, so that they are scored in the same way as samples."""
 
     def __init__(self, images: torch.Tensor) -> None:
         super().__init__()
         self.register_buffer("images", images)
 
     def draw_latents(self, num: int, *, source: torch.Generator | None = None) -> torch.Tensor:
-        """Row numbers."""
+        """Row indices."""
         return torch.arange(num)
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
@@ -95,7 +94,7 @@ def small_methods(options: argparse.Namespace) -> Recipe:
 
 
 def classifier(options: argparse.Namespace) -> ScoringNetwork:
-    """A plain classifier of these images, trained here."""
+    """A supervised classifier of these images, trained here."""
     recipe = small_methods(options)
     recipe = replace(
         recipe,
@@ -111,32 +110,32 @@ def classifier(options: argparse.Namespace) -> ScoringNetwork:
     network.load_state_dict(with_prefix(last_tensors(folder), "discriminator"))
     network.eval()
     wrong = RunFolder(folder).read_log()[-1]["test/error"]
-    print(f"classifier: {wrong:.2%} of the test images wrong", flush=True)
+    print(f"classifier: test error {wrong:.2%}", flush=True)
 
     @torch.no_grad()
-    def scores(pictures: torch.Tensor) -> Outputs:
-        judged = network(pictures / 255)
-        return Outputs(judged.features, judged.logits)
+    def scores(images: torch.Tensor) -> Outputs:
+        output = network(images / 255)
+        return Outputs(output.features, output.logits)
 
     digest = digest_of(network.state_dict())
     return ScoringNetwork("classifier", digest, 1, (options.side,) * 2, "none", "float32", lambda one: one, scores)
 
 
 def first_images(num: int, side: int, folder: Path | None) -> Dataset:
-    """The first `num` of the training images, so that an epoch, and with it a report, is short."""
+    """The first `num` training images, so that an epoch, and with it a report, is short."""
     data = load_mnist(folder)
     train, test = (halved(one, 28 // side) for one in (data.train, data.test))
     return replace(data, train=LabeledImages(train.images[:num], train.labels[:num]), test=test)
 
 
 def halved(images: LabeledImages, factor: int) -> LabeledImages:
-    """Means of factor x factor pixels."""
+    """Downsample by means of factor x factor pixels."""
     means = torch.nn.functional.avg_pool2d(images.images.float(), factor).round()
     return LabeledImages(means.to(torch.uint8), images.labels)
 
 
 def finished(recipe: Recipe, options: argparse.Namespace, seed: int) -> Path:
-    """The run folder of a recipe, trained to its end."""
+    """The run folder of a recipe, after the last epoch."""
     with (options.out / "log.txt").open("a") as log:
         asked = TrainOptions(
             recipe.name, seed=seed, data=options.data, out=options.out / f"{recipe.name}-seed{seed}", device="cpu"
@@ -145,14 +144,14 @@ def finished(recipe: Recipe, options: argparse.Namespace, seed: int) -> Path:
 
 
 def last_tensors(folder: Path) -> dict[str, torch.Tensor]:
-    """Of the newest checkpoint."""
+    """The tensors of the newest checkpoint."""
     tensors = load_newest(folder / "checkpoints", fingerprint=RunFolder(folder).recipe()["fingerprint"], warn=print)
     assert tensors is not None
     return tensors
 
 
 def run(column: str, seed: int, options: argparse.Namespace, score: SampleScores) -> dict[str, Any] | None:
-    """One run of one column: its scores and its samples; None where training diverged."""
+    """One run of one column: its scores and samples; None if training diverged."""
     recipe = ablated(small_methods(options), column)
     file = options.out / f"{recipe.name}-seed{seed}.json"
     if file.exists():
@@ -173,7 +172,7 @@ def run(column: str, seed: int, options: argparse.Namespace, score: SampleScores
 
 
 def times(folder: Path) -> dict[str, Any]:
-    """Steps, seconds, and what training said at its end."""
+    """Steps, seconds, and the diagnostics of the last report."""
     last = RunFolder(folder).read_log()[-1]
     return {
         "steps": last["step"],
@@ -183,7 +182,7 @@ def times(folder: Path) -> dict[str, Any]:
 
 
 def table(results: list[dict[str, Any]]) -> str:
-    """Mean and deviation over seeds, column by column."""
+    """Mean and standard deviation over seeds for each column."""
     lines = [
         "| column | seeds | Inception score | Fréchet distance | diagnostics at the end |",
         "|---|---|---|---|---|",
@@ -203,7 +202,7 @@ def table(results: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    """Train what is missing, print the table, write the JSON."""
+    """Train the missing runs, print the table, write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=None, help="folder with MNIST")
     parser.add_argument("--out", type=Path, default=Path("runs/ablations"))
@@ -219,7 +218,7 @@ def main() -> None:
     half = len(test) // 2
     score = SampleScores(classifier(options), test[:half], num=options.num)
     results: list[dict[str, Any]] = [score(Real(test[half:])) | {"column": "real test images", "seed": 0}]
-    for seed in range(1, options.seeds + 1):
+    for seed in range(1, options.num_seeds + 1):
         for column in COLUMNS:
             found = run(column, seed, options, score)
             results += [] if found is None else [found]

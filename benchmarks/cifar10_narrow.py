@@ -2,7 +2,7 @@
 
     improved-gan train benchmarks/cifar10_narrow.py --labels 4000 --data DIR --threads 1 --out runs/cifar10-narrow
 
-A recipe file of its own (README, "A recipe of your own"). The rate is higher and falls sooner because the run is short;
+A recipe file (README, "A recipe of your own"). The learning rate is higher and decays sooner because the run is short;
 neither was tuned.
 """
 

@@ -1,4 +1,4 @@
-"""What `cifar10_narrow.py` is to be compared with: its discriminator, trained as long on the labeled images alone.
+"""The supervised baseline of `cifar10_narrow.py`: its discriminator, trained as long on the labeled images alone.
 
 improved-gan train benchmarks/cifar10_narrow_supervised.py --labels 4000 --data DATA --out DIR
 """
@@ -16,7 +16,7 @@ def recipe(labels: int | None = None) -> Recipe:
     """CIFAR-10 from the labeled images alone, 16 and 32 channels."""
     return replace(
         cifar10_supervised(labels),
-        name="cifar10-narrow-labels-alone",
+        name="cifar10-narrow-supervised",
         generator=partial(ConvolutionalGenerator, image_shape=IMAGE, widths=(64, 32, 16)),
         discriminator=partial(ConvolutionalDiscriminator, image_shape=IMAGE, num_classes=10, widths=(16, 32)),
         epochs=12,

@@ -3,11 +3,11 @@
     python benchmarks/convolution_step.py [--threads N] [--rounds R] [--width W] [--batch N] [--variants NAME ...]
     python benchmarks/convolution_step.py --curves 200 --width 16 --json FILE
 
-The port makes three passes of D, keeps PyTorch's default layout in float32, takes PyTorch's Adam as it comes (with the
-released epsilon) and averages parameters in a loop. "ours, by default" is state and step of the recipe `cifar10` as it
-stands on this machine. The variants take a step in turn within one process; medians of process time are shown, so that
-other work on the machine meets all alike. `--curves` trains port and ours from three seeds and compares the losses, on
-the package's digits enlarged and colored. Width 96 is the paper's.
+The port makes three forward passes of D, uses PyTorch's default memory format in float32 and PyTorch's default Adam
+(with the released epsilon), and averages parameters in a loop. "ours, by default" is the step of the recipe `cifar10`
+with its defaults on this machine. The variants alternate step by step within one process; medians of process time are
+shown, so that other work on the machine affects all alike. `--curves` trains port and ours from three seeds and
+compares the losses, on the package's digits, enlarged and colored. Width 96 is the paper's.
 """
 
 import argparse
@@ -120,7 +120,7 @@ class Plain:
 
 
 class Ours:
-    """The recipe `cifar10` and its step; what is not given is as the recipe has it on this machine.
+    """The recipe `cifar10` and its step; by default with the recipe's settings on this machine.
 
     The data-dependent start is left out, so that all variants begin alike.
     """
@@ -142,7 +142,7 @@ class Ours:
         self.state, self.schedule = experiment.start(), experiment.schedule()
 
     def step(self, batch: Batch) -> dict[str, float]:
-        """As `training.loop.take_steps` has it."""
+        """One step as in `training.loop.take_steps`."""
         terms = train_step(
             self.state.generator,
             self.state.discriminator,
@@ -156,7 +156,7 @@ class Ours:
 
 
 def generator_widths(width: int) -> tuple[int, int, int]:
-    """512, 256 and 128 at the paper's width of 96, in proportion elsewhere."""
+    """512, 256 and 128 at the paper's width of 96, proportional at other widths."""
     first = max(4, 4 * round(128 * width / 96))
     return first, first // 2, first // 4
 
@@ -172,7 +172,7 @@ PORT, DEFAULT = "plain port, float32", "ours, by default"
 
 
 def batches(num: int, size: int, seed: int) -> Iterator[Batch]:
-    """Digits of 32x32 pixels, each in a color of its own."""
+    """Digits of 32x32 pixels, each in a random color."""
     data = load_digits().train
     source = torch.Generator().manual_seed(seed)
     images = F.interpolate(data.images.float() / 255, size=32, mode="bilinear")
@@ -184,7 +184,7 @@ def batches(num: int, size: int, seed: int) -> Iterator[Batch]:
 
 
 def timed(names: list[str], width: int, rounds: int, size: int) -> dict[str, float]:
-    """Median milliseconds of process time a step, the variants in turn."""
+    """Median milliseconds of process time per step, the variants alternating."""
     torch.manual_seed(0)
     made = {name: VARIANTS[name](width) for name in names}
     times: dict[str, list[float]] = {name: [] for name in made}
@@ -194,7 +194,7 @@ def timed(names: list[str], width: int, rounds: int, size: int) -> dict[str, flo
             variant.step(batch)
             milliseconds = 1000 * (time.process_time() - started)
             print(f"round {number}/{rounds}: {name} {milliseconds:.0f} ms", flush=True)
-            if number:  # the first round allocates and chooses kernels
+            if number:  # the first round allocates memory and selects kernels
                 times[name].append(milliseconds)
     return {name: statistics.median(some) for name, some in times.items()}
 
@@ -206,7 +206,7 @@ def curve(name: str, width: int, steps: int, size: int, seed: int) -> list[dict[
 
 
 def compared(width: int, steps: int, size: int) -> dict[str, Any]:
-    """Mean losses over the last quarter of three runs each, and their difference in deviations between seeds."""
+    """Mean losses over the last quarter of three runs each, and their difference in standard errors over seeds."""
     ends: dict[str, dict[str, list[float]]] = {}
     last = steps // 4
     for name in (PORT, "ours, float32", DEFAULT):
@@ -217,10 +217,10 @@ def compared(width: int, steps: int, size: int) -> dict[str, Any]:
     for other in (PORT, "ours, float32"):
         for term in TERMS:
             a, b = ends[DEFAULT][term], ends[other][term]
-            deviation = max(1e-12, ((statistics.variance(a) + statistics.variance(b)) / len(SEEDS)) ** 0.5)
-            t = (statistics.mean(a) - statistics.mean(b)) / deviation
+            standard_error = max(1e-12, ((statistics.variance(a) + statistics.variance(b)) / len(SEEDS)) ** 0.5)
+            t = (statistics.mean(a) - statistics.mean(b)) / standard_error
             result[f"{term}, against {other}"] = t
-            print(f"{term}: {DEFAULT} - {other} is {t:+.2f} of its own deviation (3 seeds; noise: within 2.8)")
+            print(f"{term}: {DEFAULT} - {other} is {t:+.2f} standard errors (3 seeds; noise: within 2.8)")
     return result
 
 
@@ -232,7 +232,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=100)
     parser.add_argument("--curves", type=int, default=0, metavar="STEPS")
     parser.add_argument(
-        "--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), help="to time; with the port"
+        "--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), help="variants to time beside the port"
     )
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()

@@ -1,9 +1,9 @@
-"""Images decoded in a second at 32, 64 and 128 pixels with one and two workers, beside what a training step needs.
+"""Decoded images per second at 32, 64 and 128 pixels with one and two workers.
 
     python benchmarks/decoding.py cifar10-jpeg.tar.xz photos [--num N] [--json FILE]
 
-Decoding happens once, before training, into memory or the cache. A step takes three batches of images: decoded anew
-they would need 3 x batch size / seconds a step.
+Images are decoded once, before training, into memory or the cache. A step uses three batches of images: decoding in
+each step would need 3 x batch size / (seconds per step) images per second.
 """
 
 import argparse
@@ -20,7 +20,7 @@ SIZES, WORKERS = (32, 64, 128), (1, 2)
 
 
 def first_images(path: Path, num: int) -> ImageSource:
-    """Some images in memory, so that the disk and the archive's compression are not timed."""
+    """The first images, in memory, so that reading and decompressing the archive are not timed."""
     source = open_images(path)
     contents = []
     for name, read in source.stream():
@@ -32,7 +32,7 @@ def first_images(path: Path, num: int) -> ImageSource:
 
 
 def rates(scan: ImageIndex, *, repeats: int) -> dict[str, float]:
-    """Images/s by size and workers: the best of several interleaved rounds."""
+    """Images per second by size and workers: the best of several interleaved rounds."""
     best: dict[str, float] = {}
     for _ in range(repeats):
         for size in SIZES:

@@ -4,13 +4,13 @@
                                     [--quick] [--steps N] [--methods NAME ...] [--peer DIR] [--data DIR] [--threads 1]
                                     [--show]
 
-The GAN estimator, as it is and from spread labels, the same network on the labels alone, LabelSpreading, SelfTraining
-around logistic regression, a linear probe on principal components of all images, and LAMDA-SSL's port of the GAN (see
-lamda_ssl_peer.py). Each sees the labels of the split and all training images; the error is that of the test images,
-which nothing else reads. A cell
-(data, method, labels, split) is one JSON file in the folder: the same command again does what is missing. `--show`
-only prints and draws what is there. `--quick` is one split, two label counts and 200 steps, to see that all works.
-Images of more than 256 numbers reach LabelSpreading and SelfTraining as their 64 first principal components.
+The GAN estimator with and without pseudo-labels from label spreading, the same network as a supervised baseline,
+LabelSpreading, SelfTraining around logistic regression, a linear probe on principal components of all images, and
+LAMDA-SSL's port of the GAN (see lamda_ssl_peer.py). Each is trained on the labels of the split and all training images;
+the error is that of the test images, which are used for nothing else. A cell (data, method, labels, split) is one JSON
+file in the folder: the same command computes the missing ones. `--show` only prints and plots existing cells. `--quick`
+is one split, two label counts and 200 steps, as a check. LabelSpreading and SelfTraining use the first 64 principal
+components of images with more than 256 pixel values.
 """
 
 import argparse
@@ -39,7 +39,7 @@ _COMPONENTS = 64
 
 @dataclass(frozen=True)
 class Task:
-    """One split of one data set; flat pixels in [0, 1] are made where a method asks for them."""
+    """One split of one data set; flat pixels in [0, 1] are computed on demand."""
 
     data: Dataset
     split: LabelSplit
@@ -69,7 +69,7 @@ class Task:
         return model.transform(train), model.transform(test)
 
     def compact(self) -> tuple[np.ndarray, np.ndarray]:
-        """Pixels where they are few, else components."""
+        """Pixels if they are few, otherwise principal components."""
         return self.flat() if self.data.train.images[0].numel() <= 256 else self.components()
 
 
@@ -98,7 +98,7 @@ def label_spreading(task: Task) -> np.ndarray:
     from sklearn.semi_supervised import LabelSpreading
 
     train, test = task.compact()
-    with np.errstate(invalid="ignore"):  # images that no label reaches have no probabilities yet to normalize
+    with np.errstate(invalid="ignore"):  # 0/0 for images connected to no label
         return np.asarray(LabelSpreading(kernel="knn", max_iter=100).fit(train, task.known).predict(test))
 
 
@@ -129,7 +129,7 @@ def peer(task: Task) -> np.ndarray:
 METHODS: dict[str, Callable[[Task], np.ndarray]] = {
     "GAN": gan,
     "GAN from spread labels": gan_from_spread_labels,
-    "labels alone": supervised,
+    "supervised baseline": supervised,
     "LabelSpreading": label_spreading,
     "SelfTraining": self_training,
     "linear probe": linear_probe,
@@ -166,10 +166,10 @@ def load(name: str, folder: Path | None) -> Dataset:
 
 
 def run(name: str, arguments: argparse.Namespace) -> None:
-    """All missing cells of one data set, split by split, so that a stop leaves whole splits of all methods."""
+    """All missing cells of one data set, split by split, so that a partial table has equal splits for all methods."""
     data = load(name, arguments.data)
     methods = [one for one in arguments.methods if one != "LAMDA-SSL" or arguments.peer]
-    for split in range(1, arguments.splits + 1):
+    for split in range(1, arguments.num_splits + 1):
         for labels in arguments.labels or LABELS[name]:
             drawn = LabelSplit.draw(data.train.labels, labels, seed=split)
             task = Task(data, drawn, arguments.steps or STEPS[name], arguments.peer)
@@ -184,7 +184,7 @@ def run(name: str, arguments: argparse.Namespace) -> None:
 
 
 def longest(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of cells that differ in their number of steps alone, the one with most."""
+    """Of cells that differ only in their number of steps, the one with the most."""
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
     for cell in sorted(cells, key=lambda cell: cell["steps"]):
         found[tuple(cell[name] for name in ("data", "method", "labels", "split"))] = cell
@@ -198,7 +198,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--num-splits", type=int, default=5)
     parser.add_argument("--steps", type=int, help="training steps of the GANs")
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS), metavar="NAME")
-    parser.add_argument("--peer", type=Path, help="folder of LAMDA-SSL; without it that row is left out")
+    parser.add_argument("--peer", type=Path, help="folder of LAMDA-SSL; without it that method is left out")
     parser.add_argument("--data", type=Path, help="folder of MNIST, or folder or archive of CIFAR-10")
     parser.add_argument("--out", type=Path, default=Path("runs/few-labels"))
     parser.add_argument("--threads", type=int, default=1)
@@ -209,7 +209,7 @@ def parse() -> argparse.Namespace:
     if unknown := set(arguments.data_sets) - set(LABELS):
         parser.error(f"no data set is called {', '.join(sorted(unknown))}: there are {', '.join(LABELS)}")
     if arguments.quick:
-        arguments.splits, arguments.steps = 1, 200
+        arguments.num_splits, arguments.steps = 1, 200
         arguments.labels = arguments.labels or [50, 100]
         arguments.out = arguments.out / "quick"
     return arguments

@@ -9,7 +9,7 @@ __all__ = ["draw", "print_table"]
 _COLORS = {
     "GAN": "C0",
     "GAN from spread labels": "C6",
-    "labels alone": "C1",
+    "supervised baseline": "C1",
     "LabelSpreading": "C2",
     "SelfTraining": "C3",
     "linear probe": "C4",
@@ -22,17 +22,17 @@ def _of(cells: Cells, **wanted: Any) -> Cells:
     return [cell for cell in cells if all(cell[key] == value for key, value in wanted.items())]
 
 
-def _spread(errors: list[float]) -> float:
+def _std(errors: list[float]) -> float:
     return statistics.stdev(errors) if len(errors) > 1 else 0.0
 
 
 def print_table(cells: Cells, methods: list[str]) -> None:
-    """A Markdown table a data set: error in % (mean ± deviation over splits, their number), processor seconds."""
+    """A Markdown table per data set: error in % (mean ± standard deviation over splits, their number), CPU seconds."""
     for data in sorted({cell["data"] for cell in cells}):
         own = _of(cells, data=data)
         budgets = sorted({cell["labels"] for cell in own})
-        print(f"\n{data}: wrong of {own[0]['of']} test images, %\n")
-        print("| method | " + " | ".join(f"{budget} labels" for budget in budgets) + " | seconds a fit |")
+        print(f"\n{data}: error on {own[0]['of']} test images, %\n")
+        print("| method | " + " | ".join(f"{budget} labels" for budget in budgets) + " | seconds per fit |")
         print("|---" * (len(budgets) + 2) + "|")
         for method in methods:
             if not (rows := _of(own, method=method)):
@@ -40,7 +40,7 @@ def print_table(cells: Cells, methods: list[str]) -> None:
             texts = []
             for budget in budgets:
                 errors = [100 * cell["error"] for cell in _of(rows, labels=budget)]
-                several = f" ± {_spread(errors):.1f} ({len(errors)})" if len(errors) > 1 else " (1)"
+                several = f" ± {_std(errors):.1f} ({len(errors)})" if len(errors) > 1 else " (1)"
                 mean = f"{statistics.mean(errors):.1f}{several}" if errors else "-"
                 texts.append(mean)
             seconds = statistics.median(cell["cpu_seconds"] for cell in rows)
@@ -49,7 +49,7 @@ def print_table(cells: Cells, methods: list[str]) -> None:
 
 
 def draw(cells: Cells, methods: list[str], path: Path) -> Path:
-    """Error over labels, one panel a data set, bars for the deviation over splits."""
+    """Error over labels, one panel per data set, bars for the standard deviation over splits."""
     from matplotlib.figure import Figure
 
     names = sorted({cell["data"] for cell in cells})
@@ -65,10 +65,10 @@ def draw(cells: Cells, methods: list[str], path: Path) -> Path:
             points = {budget: errors for budget, errors in points.items() if errors}
             if points:
                 means = [statistics.mean(errors) for errors in points.values()]
-                spreads = [_spread(errors) for errors in points.values()]
-                shift = 1 + 0.015 * (methods.index(method) - 2.5)  # so that bars do not hide each other
+                stds = [_std(errors) for errors in points.values()]
+                shift = 1 + 0.015 * (methods.index(method) - 2.5)  # so that bars do not overlap
                 axes.errorbar(
-                    [budget * shift for budget in points], means, spreads, color=_COLORS[method], label=method,
+                    [budget * shift for budget in points], means, stds, color=_COLORS[method], label=method,
                     marker="o", markersize=4, capsize=2, linewidth=1.5,
                 )  # fmt: skip
         axes.set(xscale="log", xlabel="labels", ylabel="test error, %", title=data)

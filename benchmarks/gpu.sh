@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# The full-width CIFAR-10 experiments, as far as 9 minutes reach; call it again to go on. Prints throughput and results.
+# The full-width CIFAR-10 experiments, 9 minutes at a time; call it again to resume. Prints throughput and results.
 #
 #   DATA=DIR OUT=DIR benchmarks/gpu.sh
 #
 # OUT       results: runs/NAME/ (resumable run folders), throughput.jsonl, summary.txt; default benchmarks-gpu
 # DATA      folder with CIFAR-10 (see docs/cli.md); default: the recipe's own search
-# SECONDS_A_CALL  540; when they are over the run is asked to save and stop (SIGTERM), and killed 30 s later if it does
-#           not. SIGTERM or Ctrl-C to this script does the same at once.
-# RUNS      "recipe:labels" ...; default: cifar10:4000 cifar10-pictures:50000
+# SECONDS_A_CALL  540; after that the run gets SIGTERM to save and stop, and is killed 30 s later if it does not.
+#           SIGTERM or Ctrl-C to this script does the same at once.
+# RUNS      "recipe:labels" ...; default: cifar10:4000 cifar10-generation:50000
 # OPTIONS   more options of `improved-gan train`
 # PYTHON    default python
 set -u
-OUT="${OUT:-benchmarks-gpu}" PYTHON="${PYTHON:-python}" RUNS="${RUNS:-cifar10:4000 cifar10-pictures:50000}"
+OUT="${OUT:-benchmarks-gpu}" PYTHON="${PYTHON:-python}" RUNS="${RUNS:-cifar10:4000 cifar10-generation:50000}"
 LIMIT="${SECONDS_A_CALL:-540}"
 mkdir -p "$OUT/runs"
 export PYTHONPATH="$(cd "$(dirname "$0")/.." && pwd)/src${PYTHONPATH:+:$PYTHONPATH}"

@@ -2,8 +2,8 @@
 
     python benchmarks/imagenet_memory.py [--batch N] [--precision P] [--threads N] [--json FILE]
 
-Each variant takes its steps in a process of its own, on random images; shown is the most that the process held at any
-time (resident set), how much of that it held before the first step, and the process time of the last step.
+Each variant runs in its own process, on random images; shown are the peak resident memory of the process, its resident
+memory before the first step, and the process time of the last step.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1)
     parser.add_argument("--precision", choices=PRECISIONS, default="float32")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--only", choices=VARIANTS, help="measure one in this very process, and print it as JSON")
+    parser.add_argument("--only", choices=VARIANTS, help="measure one variant in this process, and print it as JSON")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     if options.only:
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def measured(variant: str, size: int, steps: int, precision: str) -> dict[str, float]:
-    """Peak and start in MiB, process seconds of the last step."""
+    """Peak and initial memory in MiB, process seconds of the last step."""
     state, recipe = built(variant, size, precision)
     before, seconds = peak(), 0.0
     for _ in range(steps):
@@ -81,7 +81,7 @@ def measured(variant: str, size: int, steps: int, precision: str) -> dict[str, f
 
 
 def built(variant: str, size: int, precision: str) -> tuple[TrainingState, Recipe]:
-    """Networks and optimizers as a run of the recipe has them; its data are not needed for that."""
+    """Networks and optimizers as in a run of the recipe, without its data."""
     recipe = replace(imagenet_128(), batch_size=size, precision=precision)
     if variant == "without":
         discriminator: Any = recipe.discriminator
@@ -92,7 +92,7 @@ def built(variant: str, size: int, precision: str) -> tuple[TrainingState, Recip
 
 
 def peak() -> float:
-    """The most that this process has held, in MiB."""
+    """The peak resident memory of this process, in MiB."""
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MIB
 

@@ -2,9 +2,9 @@
 
     python benchmarks/imagenet_step.py --images FOLDER --batch 16 --steps 10 --out imagenet_step.json
 
-With and without minibatch discrimination, each in a process of its own, so that the peak of resident memory is its own.
-The folder may have any number of classes up to 1000; images without label are left out of the labeled part. Times are
-CPU seconds of the process, which other programs disturb less, and seconds on the wall.
+With and without minibatch discrimination, each in its own process, so that each has its own peak of resident memory.
+The folder may have up to 1000 classes; images without a label are left out of the labeled part. Times are CPU seconds
+of the process, which other programs affect less, and wall-clock seconds.
 """
 
 import argparse
@@ -83,7 +83,7 @@ def prepare(options: argparse.Namespace) -> Experiment:
 
 
 def without_minibatch(recipe: Recipe) -> Recipe:
-    """The same without minibatch features."""
+    """The same recipe without minibatch discrimination."""
     return replace(recipe, discriminator=partial(recipe.discriminator, minibatch=None))  # type: ignore[call-arg]
 
 

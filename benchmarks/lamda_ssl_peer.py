@@ -1,11 +1,11 @@
-"""The ImprovedGAN of LAMDA-SSL 1.0.2 (PyPI), the port of the method that can be installed, behind fit and predict.
+"""The ImprovedGAN of LAMDA-SSL 1.0.2 (PyPI), another implementation of the method, with fit and predict.
 
     pip install --no-deps --target PEER LAMDA-SSL==1.0.2        then  benchmarks/few_labels.py --peer PEER
 
 Its own code runs unchanged: networks, losses, optimizer and loop at their defaults (lr 0.02, Adam's epsilon 1e-8, no
-averaged weights, no data-dependent start). It was made for libraries of 2022, so three things are put right from
-outside: torchvision, torchtext and torch-geometric, which its dense networks do not use, are replaced by empty modules;
-one private helper of scikit-learn is found where it lies today; its loaders get no prefetching, and tensors as data.
+averaged weights, no data-dependent initialization). It was written for library versions of 2022, so three things are
+patched: torchvision, torchtext and torch-geometric, which its dense networks do not use, are replaced by empty modules;
+a private helper of scikit-learn is imported from its current module; its loaders have no prefetching, and get tensors.
 """
 
 import contextlib
@@ -40,7 +40,7 @@ class _Empty(types.ModuleType):
 
 
 class _Absent(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Comes last: it answers only for libraries that are not installed."""
+    """The last finder: it is used only for libraries that are not installed."""
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: Any = None) -> Any:
         known = name.split(".")[0] in _ABSENT

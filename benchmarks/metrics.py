@@ -1,10 +1,10 @@
-"""Images per second from a folder to the Inception score, and seconds for the Fréchet distance, beside other libraries.
+"""Images per second from a folder to the Inception score, and seconds for the Fréchet distance, and other libraries.
 
     python benchmarks/metrics.py --folder IMAGES --images 2000 --threads 2 --out metrics.json
 
-Everyone has the same random weights (random_inception.py) and the same images; each round gives every program the next
-part of the images in turn, so that other work on the machine disturbs all alike. torch-fidelity and torchmetrics are
-measured where they are installed (docs/metrics/parity.md); scipy's matrix square root always.
+All use the same random weights (random_inception.py) and the same images; in each round every program processes the
+next part of the images, so that other work on the machine affects all alike. torch-fidelity and torchmetrics are
+measured if they are installed (docs/metrics/parity.md), scipy's matrix square root always.
 """
 
 import argparse
@@ -82,7 +82,7 @@ def torchmetrics(weights: Path) -> Program:
 
 
 def cure_torchvision() -> None:
-    """Without its compiled part torchvision cannot be imported; these two declarations let it."""
+    """Declare two operators without which torchvision cannot be imported if its compiled part is missing."""
     library: Any = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
     for name in ("nms", "qnms"):
         library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
@@ -129,7 +129,7 @@ def end_to_end(folder: Path, num: int, rounds: int, without: list[str]) -> dict[
 
 
 def frechet(size: int, rounds: int) -> dict[str, Any]:
-    """Seconds and values of our distance, scipy's square root of the product, and eigenvalues of the product."""
+    """Seconds and values of our distance, of scipy's matrix square root, and by eigenvalues of the product."""
     import scipy.linalg
 
     source = torch.Generator().manual_seed(0)
@@ -159,13 +159,15 @@ def frechet(size: int, rounds: int) -> dict[str, Any]:
 def main() -> None:
     """Print the tables and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, help="images, all of one size for torchmetrics; else no end to end")
+    parser.add_argument(
+        "--folder", type=Path, help="images, of one size for torchmetrics; without it no end-to-end measurement"
+    )
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--features", type=int, default=2048)
     parser.add_argument("--frechet-rounds", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--without", action="append", default=[], help="a program to leave out, by its name")
+    parser.add_argument("--without", action="append", default=[], help="name of a program to leave out")
     parser.add_argument("--out", type=Path, default=Path("metrics.json"))
     options = parser.parse_args()
     torch.set_num_threads(options.threads)

@@ -2,8 +2,8 @@
 
     python benchmarks/metrics_memory.py --images 1000 200000
 
-Each number of images gets a process of its own. Images are raw bytes made on the way and the network is a small linear
-one, so that what is seen is what the number of images costs: reading, cache, sums.
+Each number of images is measured in its own process. Images are random bytes and the network is a small linear one, so
+that the memory is that of reading, cache and sums.
 """
 
 import argparse
@@ -57,7 +57,7 @@ def measure(num: int) -> None:
 
 
 def main() -> None:
-    """One process for each number."""
+    """Start a process for each number of images."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, nargs="+", default=[1000, 200_000])
     parser.add_argument("--here", type=int, help="measure this number in this process")

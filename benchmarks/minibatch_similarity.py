@@ -3,8 +3,8 @@
     python benchmarks/minibatch_similarity.py --threads 1 --out minibatch_similarity.json
 
 Times are interleaved (one round of each method after another) and the median is taken; a method that has used up its
-seconds sits out the further rounds. Peak memory is that of a fresh process, less what it held before the call. A method
-that would not fit into memory is left out, and said so.
+seconds skips the remaining rounds. Peak memory is that of a fresh process, less its memory before the call. A method
+that would not fit into memory is left out, and reported.
 """
 
 import argparse
@@ -26,12 +26,12 @@ ROUNDS, SECONDS = 21, 60.0  # for one method at one size, at most; one round at 
 
 
 def naive(projections: Tensor) -> Tensor:
-    """The formula as it stands: the whole N x N x B x C tensor."""
+    """The formula with the whole N x N x B x C tensor."""
     return (-(projections[:, None] - projections[None]).abs().sum(-1)).exp().sum(1)
 
 
 def cdist(projections: Tensor) -> Tensor:
-    """torch.cdist with p = 1, one batch entry a kernel: B x N x N distances."""
+    """torch.cdist with p = 1, one batch entry per kernel: B x N x N distances."""
     points = projections.transpose(0, 1).contiguous()
     return (-torch.cdist(points, points, p=1)).exp().sum(2).t()
 
@@ -47,28 +47,28 @@ def run(method: str, projections: Tensor) -> float:
 
 
 def status_bytes(name: str, path: str = "/proc/self/status") -> int:
-    """A number of bytes that Linux tells under a name."""
+    """A memory size from /proc, in bytes."""
     lines = dict(line.split(":", 1) for line in Path(path).read_text().splitlines())
     return int(lines[name].split()[0]) * 1024
 
 
 def fits(method: str, size: tuple[int, int, int]) -> bool:
-    """The naive formula holds three float32 tensors of N x N x B x C at a time; a fifth of the memory is left alone."""
+    """Whether the naive formula's three float32 tensors of N x N x B x C fit into four fifths of the memory."""
     n, b, c = size
     return method != "naive" or 3 * 4 * n * n * b * c < 0.8 * status_bytes("MemAvailable", "/proc/meminfo")
 
 
 def peak_bytes(method: str, size: tuple[int, int, int], threads: int) -> int:
-    """Peak memory above the start of a fresh process that runs the method once."""
+    """Peak memory of a fresh process that runs the method once, less its initial memory."""
     arguments = [sys.executable, __file__, "--threads", str(threads), "--child", method, *map(str, size)]
     return int(subprocess.run(arguments, check=True, capture_output=True, text=True).stdout)
 
 
 def child(method: str, size: tuple[int, int, int]) -> None:
-    """Warm up on a tiny batch, note the high-water mark, run, print by how much it rose."""
+    """Warm up on a tiny batch, read the peak memory, run, print its increase."""
     run(method, torch.randn(2, 1, 1, requires_grad=True))
     projections = torch.randn(size, requires_grad=True)
-    Path("/proc/self/clear_refs").write_text("5")  # Linux: the high-water mark falls to what is held now
+    Path("/proc/self/clear_refs").write_text("5")  # Linux: reset the peak to the current memory
     before = status_bytes("VmHWM")
     run(method, projections)
     print(status_bytes("VmHWM") - before)

@@ -1,4 +1,4 @@
-"""A recipe file: `mnist-graph` on MNIST whose pixels are in an order that nobody was told, the same in all images.
+"""A recipe file: `mnist-graph` on MNIST with a random permutation of the pixels, the same in all images.
 
     improved-gan reproduce --recipe benchmarks/mnist_shuffled.py --labels 100 --num-splits 1 --data DIR --threads 1
 
@@ -24,7 +24,7 @@ def recipe(labels: int | None = None) -> Recipe:
 
 
 def load_shuffled(folder: Path | None) -> Dataset:
-    """MNIST with pixel `order[i]` at place i."""
+    """MNIST with pixel `order[i]` at index i."""
     order = torch.randperm(SIDE * SIDE, generator=torch.Generator().manual_seed(2016))
     data = load_mnist(folder)
     train, test = (

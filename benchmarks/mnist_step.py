@@ -2,11 +2,11 @@
 
     python benchmarks/mnist_step.py [--threads N] [--rounds R] [--json FILE]
 
-The port makes three discriminator passes, draws noise with torch.randn, uses PyTorch's Adam as it comes (but for the
-epsilon of 1e-4, without which the game runs away) and averages parameters in a loop. The variants take five steps in
-turn within one process, so that a change of the machine's speed meets them alike; medians are shown. The floor is the
-floating-point operations of the step's matrix products over the rate measured here in the same precision. Before
-timing, noiseless steps of each must give the same losses, else nothing is timed.
+The port makes three discriminator passes, draws noise with torch.randn, uses PyTorch's default Adam (except for the
+epsilon of 1e-4, without which training diverges) and averages parameters in a loop. The variants alternate every five
+steps within one process, so that changes of the machine's speed affect them alike; medians are shown. The floor is the
+number of floating-point operations of the step's matrix products, divided by the rate measured here in the same
+precision. Timing starts only after noiseless steps of all variants have given the same losses.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from improved_gan.training import Optimizers, SemiSupervised, train_step
 WIDTHS = (784, 1000, 500, 250, 250, 250, 10)
 GENERATOR_WIDTHS = (100, 500, 500, 784)
 BATCH = 100
-_STEPS_A_TURN = 5  # so that each finds its own weights in the cache, as in training
+_STEPS_A_ROUND = 5  # so that each variant has its weights in the cache, as in training
 
 
 class PlainDiscriminator(nn.Module):
@@ -122,7 +122,7 @@ class Ours:
         self.objective = SemiSupervised(generator_loss=partial(feature_matching_loss, variant="released-mnist"))
         self.optimizers = Optimizers(*(self._adam(network) for network in (self.discriminator, self.generator)))
         self.average = WeightEMA(self.discriminator, every=10)
-        # As in training, until the process ends: nothing else moves D.
+        # As in training, until the process ends: nothing else updates D.
         self.steady = ExitStack()
         self.steady.enter_context(self.discriminator.cache_weights_across_steps())
 
@@ -139,13 +139,13 @@ class Ours:
 
 
 def make_batch() -> Batch:
-    """Random pixels: the time of a step does not depend on them."""
+    """Random pixels, on which the time of a step does not depend."""
     parts = [torch.rand(BATCH, 1, 28, 28) for _ in range(3)]
     return Batch(parts[0], torch.arange(BATCH) % 10, parts[1], parts[2])
 
 
 def copy_start(plain: Plain, ours: Ours) -> None:
-    """Give the port our networks' starting weights."""
+    """Copy the initial weights of our networks into the port."""
     with torch.no_grad():
         for theirs, our in zip(
             plain.discriminator.layers, [*ours.discriminator.hidden, ours.discriminator.output], strict=True
@@ -157,7 +157,7 @@ def copy_start(plain: Plain, ours: Ours) -> None:
 
 
 def largest_difference(precision: torch.dtype, steps: int = 2) -> float:
-    """The largest relative difference of a loss over noiseless steps from one start (Adam amplifies rounding later)."""
+    """The largest relative difference of a loss over the first noiseless steps (later Adam amplifies rounding)."""
     torch.manual_seed(0)
     ours, plain = Ours(precision, noisy=False), Plain(noisy=False)
     copy_start(plain, ours)
@@ -173,7 +173,7 @@ def largest_difference(precision: torch.dtype, steps: int = 2) -> float:
 
 
 def floating_point_operations() -> float:
-    """Of the matrix products of one step: 300 rows through D forward and back, 200 forward and 100 back for G."""
+    """Operations of the matrix products of a step: 300 rows through D forward and back, 200 forward, 100 back for G."""
     d = sum(2 * a * b for a, b in pairwise(WIDTHS))
     g = sum(2 * a * b for a, b in pairwise(GENERATOR_WIDTHS))
     first = 2 * WIDTHS[0] * WIDTHS[1]
@@ -184,13 +184,13 @@ def floating_point_operations() -> float:
 
 
 def matrix_product_rate(precision: torch.dtype) -> float:
-    """Operations a second of the largest product of the step."""
+    """Operations per second of the largest product of the step."""
     a, b = torch.randn(300, 784).to(precision), torch.randn(784, 1000).to(precision)
     return 2 * 300 * 784 * 1000 / statistics.median(timed(lambda: a @ b) for _ in range(60))
 
 
 def steps(variant: Plain | Ours, batch: Batch) -> None:
-    for _ in range(_STEPS_A_TURN):
+    for _ in range(_STEPS_A_ROUND):
         variant.step(batch)
 
 
@@ -216,12 +216,12 @@ def main() -> None:
         "ours bfloat16": Ours(torch.bfloat16, noisy=True),
     }
     times: dict[str, list[float]] = {name: [] for name in variants}
-    for round_number in range(options.num_rounds + 2):
+    for round_number in range(options.rounds + 2):
         batch = make_batch()
         for name, variant in variants.items():
             seconds = timed(partial(steps, variant, batch))
             if round_number >= 2:
-                times[name].append(seconds / _STEPS_A_TURN)
+                times[name].append(seconds / _STEPS_A_ROUND)
     floors = {p: floating_point_operations() / matrix_product_rate(p) for p in (torch.float32, torch.bfloat16)}
     rows = {}
     for name, own_times in times.items():

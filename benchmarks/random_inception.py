@@ -1,7 +1,7 @@
-"""Random weights for the 2015 Inception network, in the layout of the real file, where the real one is not to be had.
+"""Random weights for the 2015 Inception network, in the format of the real file, where the real one is not available.
 
 The same seed gives the same weights. The classifier's rows are made orthogonal to the mean feature and scaled, so that
-predictions differ from image to image (scores of 3 to 10 on photographs) instead of being all alike.
+predictions differ between images (scores of 3 to 10 on photographs).
 
     python benchmarks/random_inception.py /tmp/random.pth
 """
@@ -18,7 +18,7 @@ SHARPNESS = 128.0
 
 
 def random_weights(seed: int = 0) -> dict[str, Tensor]:
-    """A state dict that the network, torch-fidelity and torchmetrics load."""
+    """A state dict that can be loaded by the network, torch-fidelity and torchmetrics."""
     source = torch.Generator().manual_seed(seed)
     state: dict[str, Tensor] = {}
     for name, shape in shapes().items():
@@ -32,8 +32,8 @@ def random_weights(seed: int = 0) -> dict[str, Tensor]:
         else:
             state[name] = torch.randn(shape, generator=source) / 2048**0.5
     coarse = 2 * torch.rand(4, 3, 5, 5, generator=source) - 1
-    pictures = torch.nn.functional.interpolate(coarse, size=(299, 299), mode="bicubic").clamp(-1, 1)
-    mean = Inception2015(state)(pictures).features.mean(0)
+    images = torch.nn.functional.interpolate(coarse, size=(299, 299), mode="bicubic").clamp(-1, 1)
+    mean = Inception2015(state)(images).features.mean(0)
     rows = state["fc.weight"]
     state["fc.weight"] = SHARPNESS * (rows - torch.outer(rows @ mean, mean) / (mean @ mean))
     for name in [name for name in state if name.endswith("running_mean")]:

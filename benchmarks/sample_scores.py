@@ -1,10 +1,10 @@
-"""Samples of a run beside real images, by a classifier that was trained here, and the nearest training images.
+"""Scores of a run's samples and of real images, with a classifier that was trained here; nearest training images.
 
     python benchmarks/sample_scores.py runs/mnist-generation --classifier runs/mnist-classifier --data DIR --num 10000
 
-Scores `--num` samples and as many real test images (or all, where there are fewer), by Inception score over the
-classifier's classes and Fréchet distance of its features to training images, and draws samples with the training images
-that are nearest to them (Euclidean distance of pixels) in pairs.
+Scores `--num` samples and as many real test images (or all, if there are fewer) by Inception score over the
+classifier's classes and Fréchet distance of its features to training images, and writes a grid of pairs of samples and
+their nearest training images (Euclidean distance of pixels).
 """
 
 import argparse
@@ -24,14 +24,14 @@ from improved_gan.training.sampling import grid, sample, write_png
 
 
 class Given(Generator):
-    """Images that are there already, to be scored as samples are."""
+    """Given images as a generator, so that they are scored in the same way as samples."""
 
     def __init__(self, images: Tensor) -> None:
         super().__init__()
         self.register_buffer("images", images)
 
     def draw_latents(self, num: int, *, source: torch.Generator | None = None) -> Tensor:
-        """Row numbers."""
+        """Row indices."""
         return torch.arange(num)
 
     def forward(self, latents: Tensor) -> Tensor:
@@ -51,7 +51,7 @@ def nearest(samples: Tensor, training: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def main() -> None:
-    """Print the numbers, write the pictures."""
+    """Print the scores, write the grids."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("--classifier", required=True)

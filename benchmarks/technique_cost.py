@@ -1,9 +1,9 @@
-"""What each technique adds to a training step of the small DCGAN in examples/, with and without it.
+"""The cost of each technique in a training step of the small DCGAN in examples/.
 
     python benchmarks/technique_cost.py --threads 1 --out technique_cost.json
 
-The steps are interleaved: each round makes one step (both players) of every network in turn. Times are CPU time of this
-process, which other programs on the machine disturb less than the clock on the wall. Medians; the ratio is the figure.
+The steps are interleaved: each round has one step (both networks) of every example. Times are CPU time of this process,
+which other programs on the machine affect less than wall-clock time. The result is the ratio of medians.
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""How many answers a second one server process takes, over loopback, and what is left after it is killed in the middle.
+"""The number of answers per second that one server process stores, over loopback, also after it was killed.
 
     python benchmarks/turing_test_load.py --seconds 15 --judges 64 --rate 300 --out turing_test_load.json
 
-An open loop: answers are due at fixed times, and each judge sends the next one when it is due and the last one is
-confirmed, so a late reply makes the latencies that follow longer, not fewer. Latency counts from the time an answer was
-due. --kill: SIGKILL half way, start again, then compare every confirmed answer with the database.
+An open loop: answers are due at fixed times, and each client sends the next one when it is due and the last one is
+confirmed, so a late reply makes later latencies longer, not fewer. Latency counts from the time an answer was due.
+--kill: SIGKILL half way, restart, then compare every confirmed answer with the database.
 """
 
 import argparse
@@ -41,7 +41,7 @@ run_server(create_app(open_database(sys.argv[1]), limits), host="127.0.0.1", por
 
 
 def make_study(folder: Path, database: str, judges: int) -> tuple[OpenStudy, list[str]]:
-    """A study of random pictures, and the tokens of its judges."""
+    """A study of random images, and the tokens of its judges."""
     generator = np.random.default_rng(0)
     for name in ("real", "generated"):
         (folder / name).mkdir()
@@ -60,12 +60,12 @@ def make_study(folder: Path, database: str, judges: int) -> tuple[OpenStudy, lis
 
 
 def start_server(database: str) -> subprocess.Popen[bytes]:
-    """The server in a process of its own."""
+    """Start the server in its own process."""
     return subprocess.Popen([sys.executable, "-c", SERVER, database, str(PORT)])
 
 
 class JudgeClient:
-    """One judge over one connection that is kept open; sends an answer until it is confirmed."""
+    """A client for one judge, over one connection; sends each answer until it is confirmed."""
 
     def __init__(self, study: OpenStudy, token: str, start: int) -> None:
         self.head = (
@@ -76,7 +76,7 @@ class JudgeClient:
         self.streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def answer(self) -> None:
-        """Send the next answer, again and again until the server confirms it."""
+        """Send the next answer, repeatedly until the server confirms it."""
         choice = "generated" if (self.number + self.start) % 3 == 0 else "real"
         body = json.dumps({"number": self.number, "choice": choice, "response_ms": 700, "shown_ms": None})
         request = f"{self.head}Content-Length: {len(body)}\r\n\r\n{body}".encode()

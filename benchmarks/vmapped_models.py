@@ -1,8 +1,8 @@
-"""Several models in one step against one after the other: milliseconds a model and step, in turn, medians.
+"""Several models in one vmapped step against one after the other: median milliseconds per model and step.
 
     python benchmarks/vmapped_models.py [--num-models 10] [--recipe digits] [--rounds 10] [--threads 1] [--device cpu]
 
-Random images of the recipe's size; the precision is the recipe's own on this device.
+Random images of the recipe's size; the precision is the recipe's default on this device.
 """
 
 import argparse
@@ -67,10 +67,10 @@ def main() -> None:
     device = torch.device(arguments.device)
     recipe = resolve_precision(RECIPES[arguments.recipe](None), device)
     precision = PRECISIONS[recipe.precision]
-    apart = [start(recipe, device, seed) for seed in range(arguments.models)]
-    states = [start(recipe, device, seed) for seed in range(arguments.models)]
+    apart = [start(recipe, device, seed) for seed in range(arguments.num_models)]
+    states = [start(recipe, device, seed) for seed in range(arguments.num_models)]
     together = VmappedTraining(states, recipe.objective, Schedule(1, recipe.learning_rate, 0.0, precision=precision))
-    batches = [draw(recipe, device) for _ in range(arguments.models)]
+    batches = [draw(recipe, device) for _ in range(arguments.num_models)]
 
     def one_by_one() -> None:
         for state, batch in zip(apart, batches, strict=True):
@@ -87,8 +87,8 @@ def main() -> None:
             if turn >= 2:  # the first ones find memory and choose algorithms
                 seconds[name].append(taken)
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {arguments.threads} threads"
-    print(f"{arguments.recipe}, {recipe.precision}, {arguments.models} models, {where}")
-    medians = {name: statistics.median(values) / arguments.models for name, values in seconds.items()}
+    print(f"{arguments.recipe}, {recipe.precision}, {arguments.num_models} models, {where}")
+    medians = {name: statistics.median(values) / arguments.num_models for name, values in seconds.items()}
     for name, median in medians.items():
         print(f"{name:12} {1000 * median:8.2f} ms a model and step  {medians['one by one'] / median:5.2f} times")
 

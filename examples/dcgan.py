@@ -1,4 +1,4 @@
-"""A plain DCGAN on 8 x 8 digits. Each dcgan_TECHNIQUE.py beside it adds one technique in its own few lines.
+"""A plain DCGAN on 8 x 8 digits. Each dcgan_TECHNIQUE.py adds one technique in a few lines.
 
 python examples/dcgan.py --steps 600 --out dcgan.png
 """

@@ -1,4 +1,4 @@
-"""The DCGAN with losses that take logits and never overflow (paper, section 2; docs/techniques/adversarial.md)."""
+"""The DCGAN with numerically stable losses of logits (paper, section 2; docs/techniques/adversarial.md)."""
 
 from torch import Tensor, nn
 

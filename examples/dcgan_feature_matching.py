@@ -7,7 +7,7 @@ from improved_gan.techniques import feature_matching_loss
 
 
 def generator_loss(discriminator: nn.Sequential, real: Tensor, generated: Tensor) -> Tensor:
-    # All but the last linear layer; `real` is a fresh batch, not the one that the discriminator has just seen.
+    # All but the last linear layer; `real` is another batch than that of the discriminator's update.
     features = discriminator[:-2]
     return feature_matching_loss(features(real), features(generated))
 

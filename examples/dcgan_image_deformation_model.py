@@ -1,4 +1,4 @@
-"""The DCGAN of label spreading with neighbors that bend (docs/techniques/image_deformation_model.md)."""
+"""The DCGAN with label spreading over an IDM k-NN graph (docs/techniques/image_deformation_model.md)."""
 
 import dcgan
 import dcgan_label_spreading
@@ -12,5 +12,5 @@ def make_gan() -> dcgan.Gan:
 
 
 if __name__ == "__main__":
-    wrong = dcgan_semi_supervised.wrong_of_500(dcgan.main(make_gan).discriminator)
-    print(f"wrong of 500 test images: {wrong}")
+    errors = dcgan_semi_supervised.errors_of_500(dcgan.main(make_gan).discriminator)
+    print(f"errors of 500 test images: {errors}")

@@ -1,4 +1,4 @@
-"""The classifying DCGAN with guessed labels beside the fifty true ones (docs/techniques/label_spreading.md)."""
+"""The semi-supervised DCGAN with pseudo-labels in addition to fifty labels (docs/techniques/label_spreading.md)."""
 
 from dataclasses import replace
 
@@ -18,18 +18,18 @@ def make_gan(neighbors: tuple[Tensor, Tensor] | None = None) -> dcgan.Gan:
     known = torch.full_like(labels, -1)
     known[chosen] = labels[chosen]
     probabilities = label_spreading(images, known, neighbors=neighbors)
-    surest = most_confident_per_class(probabilities, fraction=0.7)
-    pseudo_labels = probabilities.argmax(1)[surest]
+    confident = most_confident_per_class(probabilities, fraction=0.7)
+    pseudo_labels = probabilities.argmax(1)[confident]
     gan = dcgan_semi_supervised.make_gan()
 
     def discriminator_loss(discriminator: nn.Sequential, real: Tensor, generated: Tensor) -> Tensor:
-        some = torch.randint(len(surest), (50,))
-        guessed = F.cross_entropy(discriminator(images[surest[some]]), pseudo_labels[some])
-        return gan.discriminator_loss(discriminator, real, generated) + guessed
+        some = torch.randint(len(confident), (50,))
+        pseudo_label_loss = F.cross_entropy(discriminator(images[confident[some]]), pseudo_labels[some])
+        return gan.discriminator_loss(discriminator, real, generated) + pseudo_label_loss
 
     return replace(gan, discriminator_loss=discriminator_loss)
 
 
 if __name__ == "__main__":
-    wrong = dcgan_semi_supervised.wrong_of_500(dcgan.main(make_gan).discriminator)
-    print(f"wrong of 500 test images: {wrong}")
+    errors = dcgan_semi_supervised.errors_of_500(dcgan.main(make_gan).discriminator)
+    print(f"errors of 500 test images: {errors}")

@@ -7,8 +7,8 @@ from improved_gan.techniques import MinibatchDiscrimination
 
 
 def make_discriminator() -> nn.Sequential:
-    # Before the last linear layer, which sees 100 similarities more. The losses call the discriminator on real and on
-    # generated images separately, as they must.
+    # Before the last linear layer, which has 100 more inputs. The losses call the discriminator on real and on
+    # generated images separately, as required.
     layers = list(dcgan.make_discriminator())[:-2]
     similarities = MinibatchDiscrimination(dcgan.FEATURES, num_kernels=100, kernel_dim=5)
     return nn.Sequential(*layers, similarities, nn.Linear(dcgan.FEATURES + 100, 1), nn.Flatten(0))

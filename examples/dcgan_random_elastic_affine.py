@@ -1,4 +1,4 @@
-"""The classifying DCGAN gives all forms of a digit one answer (docs/techniques/random_elastic_affine.md)."""
+"""The semi-supervised DCGAN with a consistency loss for augmented views (docs/techniques/random_elastic_affine.md)."""
 
 from dataclasses import replace
 
@@ -14,12 +14,12 @@ def make_gan() -> dcgan.Gan:
     gan = dcgan_semi_supervised.make_gan()
 
     def discriminator_loss(discriminator: nn.Sequential, real: Tensor, generated: Tensor) -> Tensor:
-        same = prediction_kl(discriminator(real), discriminator(augment(real)))
-        return gan.discriminator_loss(discriminator, real, generated) + same
+        consistency = prediction_kl(discriminator(real), discriminator(augment(real)))
+        return gan.discriminator_loss(discriminator, real, generated) + consistency
 
     return replace(gan, discriminator_loss=discriminator_loss)
 
 
 if __name__ == "__main__":
-    wrong = dcgan_semi_supervised.wrong_of_500(dcgan.main(make_gan).discriminator)
-    print(f"wrong of 500 test images: {wrong}")
+    errors = dcgan_semi_supervised.errors_of_500(dcgan.main(make_gan).discriminator)
+    print(f"errors of 500 test images: {errors}")

@@ -8,7 +8,7 @@ from improved_gan.techniques import ReferenceBatch, convert_virtual_batch_norm
 
 
 class Conditional(nn.Module):
-    """Latents and classes, two inputs, to images: each class shifts the latents."""
+    """A generator with two inputs, latents and classes: each class shifts the latents."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -20,7 +20,7 @@ class Conditional(nn.Module):
 
 
 class WithDrawnClasses(nn.Module):
-    """What the example's training loop calls with latents alone."""
+    """A generator of latents only, for the example's training loop."""
 
     def __init__(self, generator: nn.Module) -> None:
         super().__init__()
@@ -33,7 +33,10 @@ class WithDrawnClasses(nn.Module):
 
 def make_gan() -> dcgan.Gan:
     network = convert_virtual_batch_norm(Conditional())
-    reference = torch.randn(dcgan.BATCH, dcgan.LATENTS), torch.arange(dcgan.BATCH) % 10  # drawn once; saved with it
+    reference = (
+        torch.randn(dcgan.BATCH, dcgan.LATENTS),
+        torch.arange(dcgan.BATCH) % 10,
+    )  # drawn once and saved with the network
     return dcgan.Gan(WithDrawnClasses(ReferenceBatch(network, reference)))
 
 

@@ -10,9 +10,9 @@ from improved_gan.techniques import feature_matching_loss, semi_supervised_losse
 
 def make_gan() -> dcgan.Gan:
     images, labels = (values[:1297] for values in dcgan.digits())
-    order = torch.randperm(1297, generator=torch.Generator().manual_seed(0))  # the same labels at every start
+    order = torch.randperm(1297, generator=torch.Generator().manual_seed(0))  # the same labels in every run
     chosen = torch.cat([order[labels[order] == label][:5] for label in range(10)])
-    noisy_layers = list(dcgan_gaussian_noise.make_gan().discriminator)[:-2]  # with few labels noise helps
+    noisy_layers = list(dcgan_gaussian_noise.make_gan().discriminator)[:-2]  # noise helps if labels are few
 
     def discriminator_loss(discriminator: nn.Sequential, real: Tensor, generated: Tensor) -> Tensor:
         logits = discriminator(torch.cat([images[chosen], real, generated])).split([50, len(real), len(generated)])
@@ -27,10 +27,10 @@ def make_gan() -> dcgan.Gan:
 
 
 @torch.no_grad()
-def wrong_of_500(discriminator: nn.Module) -> int:
-    images, labels = (values[1297:] for values in dcgan.digits())  # never seen in training
+def errors_of_500(discriminator: nn.Module) -> int:
+    images, labels = (values[1297:] for values in dcgan.digits())  # not used in training
     return int((discriminator.eval()(images).argmax(1) != labels).sum())
 
 
 if __name__ == "__main__":
-    print(f"wrong of 500 test images: {wrong_of_500(dcgan.main(make_gan).discriminator)}")
+    print(f"errors of 500 test images: {errors_of_500(dcgan.main(make_gan).discriminator)}")

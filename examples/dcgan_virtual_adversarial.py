@@ -1,4 +1,4 @@
-"""The classifying DCGAN with virtual adversarial training (docs/techniques/virtual_adversarial.md)."""
+"""The semi-supervised DCGAN with virtual adversarial training (docs/techniques/virtual_adversarial.md)."""
 
 from dataclasses import replace
 
@@ -13,13 +13,13 @@ def make_gan() -> dcgan.Gan:
     gan = dcgan_semi_supervised.make_gan()
 
     def discriminator_loss(discriminator: nn.Sequential, real: Tensor, generated: Tensor) -> Tensor:
-        smooth = virtual_adversarial_loss(discriminator, real, radius=1.0)
-        sure = conditional_entropy(discriminator(real))
-        return gan.discriminator_loss(discriminator, real, generated) + smooth + 0.1 * sure
+        adversarial = virtual_adversarial_loss(discriminator, real, radius=1.0)
+        entropy = conditional_entropy(discriminator(real))
+        return gan.discriminator_loss(discriminator, real, generated) + adversarial + 0.1 * entropy
 
     return replace(gan, discriminator_loss=discriminator_loss)
 
 
 if __name__ == "__main__":
-    wrong = dcgan_semi_supervised.wrong_of_500(dcgan.main(make_gan).discriminator)
-    print(f"wrong of 500 test images: {wrong}")
+    errors = dcgan_semi_supervised.errors_of_500(dcgan.main(make_gan).discriminator)
+    print(f"errors of 500 test images: {errors}")

@@ -8,7 +8,7 @@ from improved_gan.techniques import ReferenceBatch, convert_virtual_batch_norm
 
 def make_gan() -> dcgan.Gan:
     network = convert_virtual_batch_norm(dcgan.make_generator())
-    reference = torch.randn(dcgan.BATCH, dcgan.LATENTS)  # drawn once; saved with the generator
+    reference = torch.randn(dcgan.BATCH, dcgan.LATENTS)  # drawn once and saved with the generator
     return dcgan.Gan(ReferenceBatch(network, reference))
 
 

@@ -1,4 +1,4 @@
-"""The DCGAN with weight normalization and its data-dependent start (docs/techniques/weight_norm.md)."""
+"""The DCGAN with weight normalization and data-dependent initialization (docs/techniques/weight_norm.md)."""
 
 from torch import nn
 

@@ -1,4 +1,4 @@
-"""Classify images with an exported network: onnxruntime, NumPy and Pillow, and nothing of improved-gan.
+"""Classify images with an exported network: onnxruntime, NumPy and Pillow, without improved-gan.
 
 improved-gan export runs/digits --out digits.onnx
 python examples/run_onnx.py digits.onnx samples/images/*.png
@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 
 
 def eight_bits(image: Image.Image, file: Path, values: dict[str, float] | None) -> Image.Image:
-    """16 bits and other numbers to 8, by the card's values of black and white; Pillow itself would cut off at 255."""
+    """16 bits and floats to 8 bits, by the card's values of black and white; Pillow itself would clip at 255."""
     low, high = (values["low"], values["high"]) if values else (0, 65535 if image.mode[0] == "I" else 255)
     if image.mode[0] not in "IF" and (values is None or high > 255):
         if values is not None:
@@ -29,10 +29,10 @@ def eight_bits(image: Image.Image, file: Path, values: dict[str, float] | None) 
 def read(
     file: Path, height: int, width: int, channels: int, *, crop: bool, values: dict[str, float] | None = None
 ) -> np.ndarray:
-    """As in training: upright, on white where transparent, where the card says so the central square, scaled."""
+    """As in training: EXIF orientation, transparency on white, the central square if `crop`, resized."""
     with Image.open(file) as opened:
         if crop:
-            opened.draft(None, (2 * width, 2 * height))  # of a large JPEG, only what is needed
+            opened.draft(None, (2 * width, 2 * height))  # decode a large JPEG at reduced size
         image = eight_bits(ImageOps.exif_transpose(opened), file, values)
     if image.has_transparency_data:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA")).convert("RGB")

@@ -1,9 +1,9 @@
 """The tiny runs whose logs are golden files.
 
 The first has networks without noise and latents from a list: nothing depends on the order in which random numbers are
-drawn, so a faster step or another source of noise does not change the log. Everything else is as in a real run: batches,
-data-dependent initialization, both losses, Adam, averaging, evaluation, the log itself. An epoch has one step, so that
-each step has a line.
+drawn, so a faster step or another source of noise does not change the log. Everything else is as in a real run:
+batches, data-dependent initialization, both losses, Adam, averaging, evaluation, the log itself. An epoch has one step,
+so that each step has a line.
 """
 
 from collections.abc import Sequence
@@ -66,7 +66,7 @@ def golden_recipe() -> Recipe:
 def golden_recipe_of_pseudo_labels() -> Recipe:
     """A small `mnist-graph-two-rounds`: learned pixel layout, convolutions, two rounds of pseudo-labels, augmentation.
 
-    It draws noise, augmentations and pseudo-labeled rows, so its log also changes when these are drawn in another order.
+    It draws noise, augmentations and pseudo-labeled rows, so its log also changes if these are drawn in another order.
     """
     return replace(
         golden_recipe(),

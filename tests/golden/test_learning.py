@@ -1,11 +1,11 @@
-"""Does it still learn as well? A short training of the digits, over several label splits, against what was recorded.
+"""A statistical regression test of learning: short trainings of the digits on several label splits against records.
 
-Each split's errors are compared with those recorded for the same split, so what differs is the training's own
-randomness alone. `learning.json` holds, for each split, the wrong test images of several training seeds. The mean over
-splits of (now - recorded mean) has the deviation s * sqrt((1 + 1/k) / n) with s the pooled deviation within splits, k
-recorded seeds and n splits; its ratio to that has Student's distribution with n (k - 1) = 14 degrees of freedom, and
-the test fails where chance alone comes once in `ONCE_IN` times: from 22 more errors of 38, so that smaller losses pass.
-It does not depend on the order in which random numbers are drawn. Record anew: `python -m tests.golden.test_learning`.
+Each split's errors are compared with those recorded for the same split, so only the randomness of training differs.
+`learning.json` has, for each split, the error counts of several training seeds. The mean over splits of (now - recorded
+mean) has the standard deviation s * sqrt((1 + 1/k) / n) with s the pooled standard deviation within splits, k recorded
+seeds and n splits; the ratio has Student's t distribution with n (k - 1) = 14 degrees of freedom, and the test fails
+where the p-value is below 1 / `ONCE_IN`: from 22 more errors of 38, so that smaller losses pass. It does not depend on
+the order in which random numbers are drawn. Record again with `python -m tests.golden.test_learning`.
 """
 
 import json
@@ -32,7 +32,7 @@ def short() -> Recipe:
     return replace(digits(), epochs=60, ema_decay=0.99)
 
 
-def wrong_after(recipe: Recipe, *, split: int, seed: int) -> int:
+def errors_after(recipe: Recipe, *, split: int, seed: int) -> int:
     experiment = Experiment.prepare(recipe, seed=seed, split_seed=split, data_folder=None, device="cpu")
     state, schedule = experiment.start(), experiment.schedule()
     batches = experiment.batches(state)
@@ -45,13 +45,13 @@ def wrong_after(recipe: Recipe, *, split: int, seed: int) -> int:
     return int(experiment.evaluate(state.average.averaged(state.discriminator))["test/num_errors"])
 
 
-def most_deviations() -> float:
-    """Student's quantile beyond which the errors are too many."""
+def critical_value() -> float:
+    """The quantile of Student's t distribution above which the test fails."""
     return float(stats.t.isf(1 / ONCE_IN, len(SPLITS) * (len(SEEDS) - 1)))
 
 
-def deviations(wrong: Sequence[int]) -> float:
-    """How many deviations the errors on `SPLITS` lie above the recorded ones."""
+def t_statistic(wrong: Sequence[int]) -> float:
+    """The excess of the errors on `SPLITS` over the recorded ones, in standard deviations."""
     kept = json.loads(KEPT.read_text())
     recorded = [kept[str(split)] for split in SPLITS]
     means = [sum(some) / len(some) for some in recorded]
@@ -62,19 +62,19 @@ def deviations(wrong: Sequence[int]) -> float:
 
 
 @pytest.mark.slow
-def test_it_learns_as_well_as_it_did() -> None:
-    wrong = [wrong_after(short(), split=split, seed=split) for split in SPLITS]
-    assert deviations(wrong) < most_deviations(), f"{wrong} wrong on splits {SPLITS}: worse than by chance"
+def test_errors_are_not_above_the_recorded_ones() -> None:
+    wrong = [errors_after(short(), split=split, seed=split) for split in SPLITS]
+    assert t_statistic(wrong) < critical_value(), f"{wrong} errors on splits {SPLITS}: significantly more than recorded"
 
 
 @pytest.mark.slow
-def test_it_notices_when_the_discriminator_has_no_noise() -> None:
+def test_a_discriminator_without_noise_is_detected() -> None:
     without = partial(short().discriminator, input_noise=0.0, hidden_noise=0.0)
     bare = replace(short(), discriminator=without)
-    assert deviations([wrong_after(bare, split=split, seed=split) for split in SPLITS]) > most_deviations()
+    assert t_statistic([errors_after(bare, split=split, seed=split) for split in SPLITS]) > critical_value()
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    recorded = {split: [wrong_after(short(), split=split, seed=seed) for seed in SEEDS] for split in SPLITS}
+    recorded = {split: [errors_after(short(), split=split, seed=seed) for seed in SEEDS] for split in SPLITS}
     KEPT.write_text(json.dumps(recorded) + "\n")

@@ -7,11 +7,10 @@ from scipy.interpolate import RegularGridInterpolator
 from improved_gan.data import LabeledImages, LabelSplit, load_digits
 from improved_gan.label_spreading import LayoutConvDiscriminator, apply_pixel_layout, grid_positions
 from improved_gan.label_spreading.augmentation import Augmentation
-from improved_gan.label_spreading.layout_conv import PixelLayout
+from improved_gan.label_spreading.layout_conv import PixelLayout, TakesPixelLayout
 from improved_gan.networks import DenseGenerator
 from improved_gan.recipes.digits import digits
 from improved_gan.recipes.experiment import Experiment
-from improved_gan.recipes.recipe import RecipeError
 from improved_gan.training.state import TrainingState
 
 
@@ -197,13 +196,9 @@ def test_apply_pixel_layout_is_the_layout_and_keeps_the_dtype() -> None:
         apply_pixel_layout(shuffled[0], grid_positions(9, 7))
 
 
-def test_a_learned_layout_needs_a_discriminator_that_takes_it() -> None:
-    """Rows and columns are a layout that every discriminator has."""
-    for learned in (False, True):
-        recipe = replace(digits(50), augmentation=Augmentation(learn_positions=learned))
-        experiment = Experiment.prepare(recipe, seed=1, split_seed=1, data_folder=None, device="cpu")
-        if not learned:
-            experiment.start()
-            continue
-        with pytest.raises(RecipeError, match="DenseDiscriminator has no set_pixel_layout_"):
-            experiment.start()
+def test_a_dense_discriminator_needs_no_layout() -> None:
+    """Its augmented views follow the learned layout all the same."""
+    recipe = replace(digits(50), augmentation=Augmentation(learn_positions=True))
+    experiment = Experiment.prepare(recipe, seed=1, split_seed=1, data_folder=None, device="cpu")
+    assert not isinstance(experiment.start().discriminator, TakesPixelLayout)
+    assert experiment.positions is not None

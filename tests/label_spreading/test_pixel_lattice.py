@@ -11,14 +11,14 @@ GRID = torch.cartesian_prod(torch.arange(SIDE), torch.arange(SIDE)).double()
 
 
 def near_ones(metric: torch.Tensor | None = None) -> torch.Tensor:
-    """Similarities that fall off with the distance, in a metric of its own."""
+    """Similarities that decrease with the distance in a given metric."""
     steps = GRID[:, None] - GRID
     squares = (steps @ metric * steps).sum(2) if metric is not None else steps.square().sum(2)
     return torch.exp(-squares / 8)
 
 
 def same_lattice(found: torch.Tensor) -> bool:
-    """Whether the coordinates are those of the grid, but for a turn by right angles, a mirror and a shift."""
+    """Whether the coordinates are those of the grid up to rotation by right angles, reflection and translation."""
     design = torch.cat([GRID, torch.ones(len(GRID), 1)], 1).double()
     solution = torch.linalg.lstsq(design, found).solution
     turn = solution[:2]
@@ -27,14 +27,14 @@ def same_lattice(found: torch.Tensor) -> bool:
     )
 
 
-def test_a_stretched_and_slanted_layout_becomes_the_lattice_again() -> None:
+def test_the_lattice_is_recovered_from_a_scaled_and_sheared_layout() -> None:
     mixed = torch.tensor([[1.1, 0.35], [-0.3, 0.85]]).double()
     found = lattice_coordinates(3 * GRID @ mixed, near_ones())
     assert found is not None
     assert same_lattice(found)
 
 
-def test_a_bent_layout_with_noise_becomes_the_lattice_again() -> None:
+def test_the_lattice_is_recovered_from_a_distorted_layout_with_noise() -> None:
     generator = torch.Generator().manual_seed(0)
     bent = GRID + torch.stack([1.5 * (GRID[:, 1] / 5).sin(), 1.2 * (GRID[:, 0] / 4).cos()], 1)
     noisy = bent + 0.08 * torch.randn(len(GRID), 2, generator=generator, dtype=torch.float64)
@@ -44,10 +44,10 @@ def test_a_bent_layout_with_noise_becomes_the_lattice_again() -> None:
     assert not same_lattice(noisy)
 
 
-def test_neighbors_that_are_alike_along_a_slant() -> None:
-    """As of handwriting: pixels along a stroke are more alike than those across it."""
+def test_anisotropic_similarities() -> None:
+    """As of handwriting: pixels along a stroke are more correlated than those across it."""
     metric = torch.tensor([[1.0, 0.3], [0.3, 1.1]]).double()
-    layout = GRID @ torch.linalg.cholesky(metric)  # in which distances are those of the metric
+    layout = GRID @ torch.linalg.cholesky(metric)  # Euclidean distances are those of the metric
     found = lattice_coordinates(layout, near_ones(metric))
     assert found is not None
     assert same_lattice(found)

@@ -19,7 +19,7 @@ def test_paths_are_those_of_scipy() -> None:
     np.testing.assert_array_equal(closest.numpy(), (ranks < 4) | (ranks.T < 4))
 
 
-def test_the_layout_of_distances_in_a_plane_has_these_distances() -> None:
+def test_distances_in_a_plane_are_reproduced() -> None:
     points = torch.randn(40, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     distances = torch.cdist(points, points)
     closest = distances < 0.5
@@ -28,7 +28,7 @@ def test_the_layout_of_distances_in_a_plane_has_these_distances() -> None:
     torch.testing.assert_close(torch.cdist(placed, placed), distances / distances[closest].median())
 
 
-def test_a_layout_that_is_nearly_a_lattice_becomes_one_and_keeps_its_bearing() -> None:
+def test_a_near_lattice_is_rounded_and_keeps_its_orientation() -> None:
     side = 9
     grid = torch.cartesian_prod(torch.arange(side), torch.arange(side)).double()
     correlations = torch.exp(-torch.cdist(grid, grid).square() / 8)
@@ -40,7 +40,7 @@ def test_a_layout_that_is_nearly_a_lattice_becomes_one_and_keeps_its_bearing() -
     assert ((placed - placed.mean(0)) * (layout - layout.mean(0))).sum(0).min() > 0.7 * layout.var(0).min() * len(grid)
 
 
-def test_a_layout_that_is_none_stays() -> None:
+def test_a_layout_without_a_lattice_is_unchanged() -> None:
     points = torch.randn(60, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     distances = torch.cdist(points, points)
     correlations = 1 - distances.square() / distances.max().square()

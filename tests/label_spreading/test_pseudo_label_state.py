@@ -16,7 +16,7 @@ from improved_gan.training.state import TrainingState
 
 
 class Oracle(Discriminator):
-    """Its last hidden layer encodes the class of each image, which is the value of the first pixel; the others do not."""
+    """Its last hidden layer encodes the class of each image, which is its first pixel; the others do not."""
 
     def __init__(self) -> None:
         super().__init__()

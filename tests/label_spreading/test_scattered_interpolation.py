@@ -27,18 +27,18 @@ def test_the_points_are_the_nearest_of_scipy() -> None:
     torch.testing.assert_close(ours.sort(1).values.double(), torch.from_numpy(distances), atol=1e-5, rtol=0)
 
 
-def test_many_points_are_looked_for_nearby_with_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tiled_search_of_many_points_gives_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:
     points = jittered(12)
     near, weights = interpolation_table(points, LOW, SIZE)
     monkeypatch.setattr(scattered_interpolation, "_EXACT", 10)
     tiled, same = interpolation_table(points, LOW, SIZE)
     assert torch.equal(near, tiled)
     assert torch.equal(weights, same)
-    far = torch.tensor([40.0, 40.0])  # nothing near: all are looked at
+    far = torch.tensor([40.0, 40.0])  # nothing near: all are searched
     assert torch.equal(interpolation_table(points, far, (3, 3))[0].unique(), torch.tensor([130, 131, 142, 143]))
 
 
-def test_slopes_are_kept_between_points_in_a_grid() -> None:
+def test_linear_functions_are_reproduced_between_points_of_a_grid() -> None:
     grid = torch.cartesian_prod(torch.arange(9), torch.arange(9)).float()
     near, weights = interpolation_table(grid, LOW, SIZE)
     values = 0.3 * grid[:, 0] - 2 * grid[:, 1] + 1
@@ -47,7 +47,7 @@ def test_slopes_are_kept_between_points_in_a_grid() -> None:
     torch.testing.assert_close((values[near] * weights).sum(0).double(), expected, atol=1e-4, rtol=0)
 
 
-def test_a_point_has_its_own_value_and_weights_make_means() -> None:
+def test_values_at_points_are_exact_and_weights_sum_to_one() -> None:
     points = jittered(9)
     near, weights = interpolation_table(points, points[40], (1, 1))
     assert near[0, 0] == 40

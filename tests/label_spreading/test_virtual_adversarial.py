@@ -86,7 +86,7 @@ def test_conditional_entropy_of_known_distributions() -> None:
     assert conditional_entropy(probabilities.log()).item() == pytest.approx(expected, abs=1e-6)
 
 
-def test_marginal_entropy_is_that_of_the_mean_answer_and_is_largest_where_all_classes_are_used() -> None:
+def test_marginal_entropy_is_that_of_the_mean_prediction_and_largest_where_all_classes_are_used() -> None:
     probabilities = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.2, 0.7]])
     expected = torch.distributions.Categorical(torch.tensor([0.4, 0.2, 0.4])).entropy()
     torch.testing.assert_close(marginal_entropy(probabilities.log()), expected)
@@ -94,7 +94,7 @@ def test_marginal_entropy_is_that_of_the_mean_answer_and_is_largest_where_all_cl
     assert marginal_entropy(one_class) == 0
 
 
-def test_answer_divergence_is_the_mean_divergence_and_its_first_side_a_constant() -> None:
+def test_prediction_kl_is_the_mean_divergence_and_its_first_argument_a_constant() -> None:
     torch.manual_seed(0)
     logits, others = (torch.randn(6, 4, dtype=torch.float64, requires_grad=True) for _ in range(2))
     loss = prediction_kl(logits, others)
@@ -130,7 +130,7 @@ def entropy_of_rank() -> tuple[torch.Tensor, torch.Tensor]:
     return value.detach(), logits.grad
 
 
-def test_the_mean_answer_is_that_of_all_ranks(two_ranks: TwoRanks) -> None:
+def test_the_mean_prediction_is_that_of_all_ranks(two_ranks: TwoRanks) -> None:
     value, gradient = entropy_of_rank()
     halves = two_ranks(entropy_of_rank)
     for ours, _ in halves:

@@ -20,10 +20,10 @@ def networks() -> tuple[DenseGenerator, DenseDiscriminator]:
     return DenseGenerator(SHAPE, latent_size=5, hidden=(8, 8)), quiet
 
 
-def batch(*, guessed: bool = True) -> Batch:
+def batch(*, pseudo_labeled: bool = True) -> Batch:
     torch.manual_seed(1)
     images = torch.rand(4, 6, *SHAPE)
-    some = (images[3], torch.arange(6)) if guessed else (None, None)
+    some = (images[3], torch.arange(6)) if pseudo_labeled else (None, None)
     return Batch(images[0], torch.arange(6) % 3, images[1], images[2], *some)
 
 
@@ -50,7 +50,7 @@ def test_terms_are_the_five_losses_at_their_weights() -> None:
     assert terms["pseudo_label"].item() == pytest.approx(2 * guess.item(), rel=1e-5)
 
 
-def test_the_adversarial_images_change_answers_more_than_random_ones() -> None:
+def test_adversarial_images_change_predictions_more_than_random_ones() -> None:
     generator, discriminator = networks()
     images = batch()
     term = (
@@ -65,7 +65,7 @@ def test_the_adversarial_images_change_answers_more_than_random_ones() -> None:
         assert term > divergence(clean, discriminator(images.unlabeled_images + step).logits)
 
 
-def test_answers_for_deformed_images_are_a_term_and_enter_both_entropies() -> None:
+def test_augmented_views_have_a_consistency_term_and_enter_both_entropies() -> None:
     generator, discriminator = networks()
     images = replace(batch(), augment=lambda some: 0.5 * some)
     objective = VirtualAdversarialObjective(
@@ -108,15 +108,18 @@ def test_without_the_adversarial_term_there_is_no_search_for_a_direction() -> No
     assert "virtual_adversarial" not in losses
 
 
-def test_without_guesses_there_is_no_term_and_the_generator_rests() -> None:
+def test_without_pseudo_labels_there_is_no_term_and_the_generator_has_no_loss() -> None:
     generator, discriminator = networks()
     objective = VirtualAdversarialObjective()
-    assert "pseudo_label" not in objective.discriminator_terms(generator, discriminator, batch(guessed=False)).losses
+    assert (
+        "pseudo_label"
+        not in objective.discriminator_terms(generator, discriminator, batch(pseudo_labeled=False)).losses
+    )
     assert "consistency" not in objective.discriminator_terms(generator, discriminator, batch()).losses
     assert objective.generator_terms(generator, discriminator, batch()).losses == {}
 
 
-def test_gradients_reach_all_weights_and_they_learn_again_afterwards() -> None:
+def test_all_weights_get_gradients_after_the_frozen_passes() -> None:
     generator, discriminator = networks()
     terms = VirtualAdversarialObjective().discriminator_terms(generator, discriminator, batch())
     sum(terms.losses.values()).backward()
@@ -126,8 +129,8 @@ def test_gradients_reach_all_weights_and_they_learn_again_afterwards() -> None:
 
 
 @pytest.mark.slow
-def test_learns_digits_from_few_labels_better_than_the_labels_alone() -> None:
-    """Measured once: 56 and 84 wrong of 500."""
+def test_learns_digits_from_few_labels_better_than_the_supervised_baseline() -> None:
+    """Measured once: 56 and 84 errors of 500."""
     data = load_digits()
     split = LabelSplit.draw(data.train.labels, 50, seed=1)
     pseudo_labels = PseudoLabeling(batch_size=30).pseudo_labels(data.train, split, epochs=40)

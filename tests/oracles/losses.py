@@ -23,7 +23,7 @@ def feature_matching(real: ArrayLike, generated: ArrayLike, variant: str) -> flo
 
 
 def class_probabilities(logits: ArrayLike) -> np.ndarray:
-    """(N, K) logits to (N, K+1) probabilities, the spare logit at 0: the K+1-class softmax in full."""
+    """(N, K) logits to (N, K+1) probabilities, with a logit of 0 for "generated": the full K+1-class softmax."""
     logits = np.asarray(logits, np.float64)
     full = np.concatenate([logits, np.zeros((len(logits), 1))], axis=1)
     exponentials = np.exp(full - full.max(axis=1, keepdims=True))
@@ -31,7 +31,7 @@ def class_probabilities(logits: ArrayLike) -> np.ndarray:
 
 
 def semi_supervised(labeled: ArrayLike, labels: ArrayLike, unlabeled: ArrayLike, generated: ArrayLike):
-    """L_supervised and L_unsupervised straight from the K+1-class softmax."""
+    """L_supervised and L_unsupervised from the K+1-class softmax."""
     p = class_probabilities(labeled)
     labels = np.asarray(labels)
     given_real = p[np.arange(len(labels)), labels] / p[:, :-1].sum(axis=1)
@@ -46,7 +46,7 @@ def cross_entropy(logits: ArrayLike, target: float) -> float:
 
 
 def divergence(logits: ArrayLike, target: float) -> float:
-    """KL between the coin of `target` and the coin D: sum of t log(t/D), 0 log 0 = 0."""
+    """KL between the Bernoulli distributions of `target` and D: sum of t log(t/D), 0 log 0 = 0."""
     sides = np.array([target, 1 - target])
     logarithms = np.stack([log_sigmoid(logits), log_sigmoid(-np.asarray(logits, np.float64))])
     certain = sides > 0

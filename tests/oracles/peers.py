@@ -1,6 +1,6 @@
-"""torch-fidelity and torchmetrics, where they are installed; they need torchvision, which this environment has not.
+"""torch-fidelity and torchmetrics, if they are installed; they need torchvision.
 
-Install them beside the project, in an environment of its own (docs/metrics/parity.md), and run these tests there.
+Install them with the project in a separate environment (docs/metrics/parity.md), and run these tests there.
 """
 
 import importlib.util
@@ -16,7 +16,7 @@ def peers_missing() -> bool:
 
 
 def cure_torchvision() -> None:
-    """Declare the operators that torchvision expects and that its compiled part, absent here, would bring."""
+    """Declare the operators that torchvision expects if its compiled part is missing."""
     if not _KEPT:
         library = torch.library.Library("torchvision", "FRAGMENT")
         for name in ("nms", "qnms"):

@@ -12,7 +12,7 @@ def plain_step(
     discriminator_optimizer: torch.optim.Optimizer,
     generator_optimizer: torch.optim.Optimizer,
 ) -> dict[str, float]:
-    """Move both players once; the loss terms by the names that our step gives them."""
+    """Update both networks once; returns the loss terms by the names of our step."""
     size = len(batch.unlabeled_images)
     generated_images = generator(torch.rand(size, generator.latent_size)).detach()
     labeled = discriminator(batch.labeled_images).logits

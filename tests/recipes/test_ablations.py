@@ -24,13 +24,13 @@ def test_the_rows_of_the_table_are_the_columns_of_the_ablation() -> None:
 
 
 def techniques(name: str) -> set[str]:
-    """Which methods a recipe really has, from its networks and losses."""
+    """The techniques that a recipe has, from its networks and losses."""
     recipe, found = RECIPES[name](None), set()
     generator, discriminator = recipe.generator(), recipe.discriminator()
     found |= {"VBN"} if any(isinstance(one, VirtualBatchNorm) for one in generator.modules()) else set()
     found |= {"BN"} if any(isinstance(one, nn.BatchNorm2d) for one in generator.modules()) else set()
     found |= {"MBF"} if discriminator.minibatch is not None else set()
-    # The loss of a D that is sure: least at certainty without smoothing, at 0.9 with it.
+    # The loss for real examples is smallest at D = 1 without smoothing, at D = 0.9 with it.
     sure, at_target = torch.logit(torch.tensor([1 - 1e-6])), torch.logit(PROBABILITIES)
     loss, generated = recipe.objective.discriminator_loss, torch.tensor([-20.0])
     found |= {"LS"} if loss(sure, generated) > loss(at_target, generated) else set()
@@ -54,18 +54,18 @@ ALL = {"VBN", "MBF", "LS", "L"}
         ("-MBF", ALL - {"MBF"}),
     ],
 )
-def test_each_column_lacks_what_it_is_called_after(column: str, expected: set[str]) -> None:
+def test_each_column_lacks_the_technique_of_its_name(column: str, expected: set[str]) -> None:
     assert techniques(f"cifar10-samples{COLUMNS[column][0]}") == expected
 
 
-def test_columns_without_labels_refuse_a_budget() -> None:
+def test_columns_without_labels_refuse_num_labels() -> None:
     with pytest.raises(RecipeError, match="trained without labels: leave out --labels"):
         ABLATIONS["cifar10-samples-no-labels"](4000)
     assert ABLATIONS["cifar10-samples-no-smoothing"](4000).num_labels == 4000
 
 
-def test_what_cannot_be_ablated_is_told() -> None:
+def test_unknown_columns_and_other_recipes_are_refused() -> None:
     with pytest.raises(RecipeError, match="there are our methods, -VBN\\+BN"):
         ablated(all_techniques(), "-X")
-    with pytest.raises(RecipeError, match="does not have all methods on"):
+    with pytest.raises(RecipeError, match="does not have all techniques"):
         ablated(replace(cifar10(), name="other"), "-L")

@@ -25,7 +25,7 @@ def test_networks_are_those_of_the_paper() -> None:
     assert cifar10_generation().discriminator().output.weight.shape == (10, 292)
 
 
-def test_pictures_and_labels_alone_derive() -> None:
+def test_generation_and_supervised_derive() -> None:
     assert isinstance(cifar10_supervised(1000).objective, SupervisedBaseline)
     assert cifar10_supervised(1000).num_labels == 1000
     pictures = cifar10_generation().objective

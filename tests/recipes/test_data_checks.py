@@ -24,6 +24,6 @@ def test_images_of_another_size_or_other_classes_are_refused_before_training() -
     assert prepare(image_shape=(1, 8, 8), num_classes=10).data.image_shape == (1, 8, 8)
 
 
-def test_more_labels_than_there_are_are_refused_before_training() -> None:
+def test_more_labels_than_available_are_refused_before_training() -> None:
     with pytest.raises(DataError, match=r"class \d has only \d+ images: take at most \d+ labels"):
         prepare(num_labels=10_000)

@@ -14,6 +14,6 @@ def test_it_fits_its_data() -> None:
     assert recipe.discriminator()(images).logits.shape == (4, len(data.class_names))
 
 
-def test_a_data_folder_makes_no_sense_here() -> None:
+def test_a_data_folder_is_refused() -> None:
     with pytest.raises(RecipeError, match="need no --data"):
         digits().load_data(Path("/somewhere"))

@@ -8,7 +8,7 @@ from improved_gan.recipes.error_count import count_errors
 from improved_gan.techniques import MinibatchDiscrimination
 
 
-def test_a_discriminator_that_looks_across_the_batch_is_tested_on_batches_in_random_order() -> None:
+def test_a_discriminator_that_is_not_batch_independent_gets_batches_in_random_order() -> None:
     class CountsItsBatch(nn.Module):
         is_batch_independent = False
 
@@ -34,10 +34,10 @@ def test_a_last_batch_of_one_image_is_no_error_for_two_sided_features(num: int) 
     images = torch.randint(0, 256, (num, 3, 16, 16), dtype=torch.uint8)
     arguments = {"device": torch.device("cpu"), "batch_size": 4}
     wrong = [count_errors(network, LabeledImages(images, torch.full((num,), label)), **arguments) for label in range(3)]
-    assert sum(num - one for one in wrong) == num  # each image has one class, whichever label it is held against
+    assert sum(num - one for one in wrong) == num  # each image has exactly one predicted class
 
 
-def test_the_shares_of_several_processes_add_up() -> None:
+def test_counts_of_several_processes_add_up() -> None:
     class Bright(nn.Module):
         def forward(self, images: torch.Tensor) -> DiscriminatorOutput:
             return DiscriminatorOutput(

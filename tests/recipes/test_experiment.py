@@ -15,22 +15,22 @@ def prepare(**changes: object) -> Experiment:
     return Experiment.prepare(recipe, seed=1, split_seed=2, data_folder=None, device="cpu")
 
 
-def test_the_same_seed_starts_the_same_and_another_does_not() -> None:
+def test_initialization_depends_on_the_seed_only() -> None:
     first, again = prepare().start().tensors(), prepare().start().tensors()
     assert all(torch.equal(first[name], again[name]) for name in first)
     other = replace(prepare(), seed=2).start().tensors()
     assert any(not torch.equal(first[name], other[name]) for name in first)
 
 
-def test_the_discriminator_starts_normalized_on_training_images() -> None:
+def test_the_discriminator_is_initialized_from_training_images() -> None:
     state = prepare(init_batch_size=1000).start()
     data = prepare().data.train.images / 255
     with torch.no_grad():
-        deviations = state.discriminator(data).logits.std(0)
-    np.testing.assert_allclose(deviations, 1, atol=0.15)
+        stds = state.discriminator(data).logits.std(0)
+    np.testing.assert_allclose(stds, 1, atol=0.15)
 
 
-def test_settings_describe_the_run_and_what_may_grow() -> None:
+def test_settings_and_resumable_fields() -> None:
     experiment = prepare()
     settings = experiment.settings()
     assert settings["label_split"]["sha256"] == experiment.split.digest
@@ -78,10 +78,10 @@ def test_labels_as_given_and_images_held_out() -> None:
     assert "data_sha256" not in prepare().settings()
 
 
-def test_the_start_uses_no_image_that_is_held_out() -> None:
+def test_initialization_uses_no_image_that_is_held_out() -> None:
     data = with_unknown_labels()
     darkened = data.train.images.clone()
-    darkened[:30] = 255  # would change D's start, if it were seen
+    darkened[:30] = 255  # would change D's initialization if they were used
     changed = replace(data, train=LabeledImages(darkened, data.train.labels))
     one, other = (
         prepare(load_data=lambda _, data=data: data, init_batch_size=2000).start().tensors() for data in (data, changed)
@@ -95,13 +95,13 @@ def test_without_labels_nothing_is_evaluated() -> None:
     assert experiment.evaluate(experiment.start().discriminator) == {}
 
 
-def test_the_players_may_have_rates_of_their_own() -> None:
+def test_the_networks_may_have_different_learning_rates() -> None:
     state = prepare(discriminator_lr_scale=0.25).start()
     groups = [one.param_groups[0] for one in (state.optimizers.discriminator, state.optimizers.generator)]
     assert [group.get("lr_scale") for group in groups] == [0.25, 1.0]
 
 
-def test_historical_averaging_joins_the_objective_where_it_is_asked_for() -> None:
+def test_historical_averaging_is_added_to_the_objective() -> None:
     experiment = prepare(historical_averaging_weight=0.1)
     state = experiment.start()
     batch = next(experiment.batches(state).epoch(0))

@@ -33,7 +33,7 @@ def test_networks_of_every_size_fit_the_images(size: int, num_labels: int) -> No
 
 
 @pytest.mark.parametrize("num_images", [10, 15, 206, 207, 399, 10_000])
-def test_two_or_four_processes_can_share_the_batch(num_images: int) -> None:
+def test_the_batch_divides_by_two_or_four_processes(num_images: int) -> None:
     for size in (32, 64):
         batch = folder_for((3, size, size), num_classes=3, num_labels=0, num_images=num_images).batch_size
         assert batch % 2 == 0
@@ -53,7 +53,7 @@ def test_labels_as_given_balanced_or_none() -> None:
 
 
 @pytest.mark.parametrize("num_labels", [None, 6, 0])
-def test_a_run_is_built_again_from_its_settings_without_the_images(num_labels: int | None) -> None:
+def test_the_recipe_is_rebuilt_from_settings_without_the_images(num_labels: int | None) -> None:
     experiment = Experiment.prepare(
         folder_recipe(own(num=60), num_labels=num_labels), seed=1, split_seed=1, data_folder=None, device="cpu"
     )
@@ -64,7 +64,7 @@ def test_a_run_is_built_again_from_its_settings_without_the_images(num_labels: i
     assert values == settings["values"]
 
 
-def test_what_does_not_fit() -> None:
+def test_labels_and_data_that_do_not_fit_are_refused() -> None:
     with pytest.raises(RecipeError, match=r"train folder --images DIR"):
         folder().load_data(None)
     data = replace(own(), train=LabeledImages(own().train.images, torch.full((24,), -1)))

@@ -9,7 +9,7 @@ from improved_gan.recipes.recipe import RecipeError
 from improved_gan.techniques import VirtualBatchNorm, WeightEMA
 
 
-def test_every_technique_of_the_release_is_on() -> None:
+def test_all_techniques_of_the_release_are_present() -> None:
     recipe = imagenet_128()
     with torch.device("meta"):
         generator, discriminator = recipe.generator(), recipe.discriminator()
@@ -18,14 +18,14 @@ def test_every_technique_of_the_release_is_on() -> None:
     assert discriminator.compares_real_and_generated
     assert discriminator.minibatch.weight.shape == (512, 300, 50)
     assert discriminator.output.out_features == 1001
-    # D meets its targets of 0.75 and 0 where its loss is 0, G where D says 0.375.
+    # D's loss is 0 at its targets of 0.75 and 0, G's at D(G(z)) = 0.375.
     at_target = recipe.objective.discriminator_loss(torch.logit(torch.tensor([0.75])), torch.tensor([-50.0]))
     assert at_target.item() == pytest.approx(0, abs=1e-6)
     assert recipe.objective.generator_loss(torch.logit(torch.tensor([0.375]))).item() == pytest.approx(0, abs=1e-6)
     assert (recipe.learning_rate, recipe.adam_betas[0], recipe.batch_size) == (0.0004, 0.5, 64)
 
 
-def test_the_tested_discriminator_has_the_weights_that_its_batch_norm_has_seen() -> None:
+def test_the_tested_discriminator_has_the_weights_of_its_batch_norm_statistics() -> None:
     recipe = imagenet_128()
     network = nn.Sequential(nn.Conv2d(1, 2, 3, bias=False), nn.BatchNorm2d(2, momentum=None), nn.LeakyReLU(0.2))
     average = WeightEMA(network, recipe.ema_decay, every=recipe.ema_every)
@@ -42,7 +42,7 @@ def test_the_tested_discriminator_has_the_weights_that_its_batch_norm_has_seen()
     torch.testing.assert_close(normed.std((0, 2, 3)), torch.ones(2), atol=1e-2, rtol=0)
 
 
-def test_it_wants_a_folder() -> None:
+def test_it_needs_a_folder() -> None:
     with pytest.raises(RecipeError, match="name it with --data FOLDER"):
         imagenet_128().load_data(None)
     with pytest.raises(ValueError, match="nowhere"):

@@ -24,7 +24,7 @@ def test_a_trained_run_gives_averaged_weights_in_evaluation_mode(trained_run: Pa
     assert torch.equal(trained.discriminator(images).logits, trained.discriminator(images).logits)
 
 
-def test_a_recipe_that_is_only_worded_anew_loads(trained_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recipe_with_changed_texts_loads(trained_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(RECIPES, "digits", lambda labels: replace(digits(labels), summary="anew", paper="none"))
     assert load_trained(trained_run, warn=pytest.fail).step > 0
     monkeypatch.setitem(RECIPES, "digits", lambda labels: replace(digits(labels), learning_rate=0.1))
@@ -32,7 +32,7 @@ def test_a_recipe_that_is_only_worded_anew_loads(trained_run: Path, monkeypatch:
         load_trained(trained_run, warn=pytest.fail)
 
 
-def test_what_is_no_run(tmp_path: Path) -> None:
+def test_other_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="is no run folder"):
         load_trained(tmp_path, warn=pytest.fail)
 
@@ -46,7 +46,7 @@ def test_devices() -> None:
         choose_device("abacus")
 
 
-def test_samples_of_a_run_come_from_the_average_that_it_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_samples_of_a_run_use_the_averaged_generator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = replace(digits(), generator_ema_decay=0.9, epochs=1, init_batch_size=50)
     monkeypatch.setitem(RECIPES, "digits", lambda labels: recipe)
     experiment = Experiment.prepare(recipe, seed=1, split_seed=1, data_folder=None, device="cpu")

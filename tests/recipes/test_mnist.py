@@ -24,11 +24,11 @@ def test_the_papers_figures(labels: int, paper: str) -> None:
     assert mnist(labels).paper == f"{paper} of 10,000 wrong"
 
 
-def test_another_budget_is_not_in_the_paper() -> None:
+def test_other_numbers_of_labels_are_not_in_the_paper() -> None:
     assert mnist(1000).paper == "not in the paper"
 
 
-def test_with_very_few_labels_the_generator_has_two_turns() -> None:
+def test_with_very_few_labels_the_generator_has_two_updates() -> None:
     assert [mnist_short(labels).generator_steps for labels in (20, 50, None)] == [2, 1, 1]
     assert mnist(20).generator_steps == 1  # as released
 
@@ -36,11 +36,11 @@ def test_with_very_few_labels_the_generator_has_two_turns() -> None:
 @pytest.mark.parametrize(
     "recipe", [mnist_graph(), mnist_graph_two_rounds(), mnist_short()], ids=lambda recipe: recipe.name
 )
-def test_our_own_recipes_are_permutation_invariant_and_compared_with_the_same_figure(recipe: Recipe) -> None:
+def test_recipes_after_the_paper_are_permutation_invariant(recipe: Recipe) -> None:
     assert recipe.paper == mnist().paper
     assert recipe.load_data is mnist().load_data
     if recipe.pseudo_labeling is not None and recipe.pseudo_labeling.max_displacement is None:
-        assert recipe.pseudo_labeling.active_fraction <= 0.5  # many guesses by pixels are wrong, and are forgotten
+        assert recipe.pseudo_labeling.active_fraction <= 0.5  # many pseudo-labels by pixels are wrong
     images = torch.rand(3, 1, 28, 28)
     discriminator = recipe.discriminator().eval()
     order = torch.randperm(784)
@@ -49,7 +49,7 @@ def test_our_own_recipes_are_permutation_invariant_and_compared_with_the_same_fi
         if isinstance(discriminator, LayoutConvDiscriminator):
             assert recipe.augmentation is not None
             assert recipe.augmentation.learn_positions
-            discriminator.set_pixel_layout_(grid_positions(28, 28)[order])  # as they are learned, see test_placed.py
+            discriminator.set_pixel_layout_(grid_positions(28, 28)[order])  # as if learned, see test_layout_conv.py
         else:
             weight = discriminator.hidden[0].parametrizations.weight.original1
             weight.copy_(weight[:, order])

@@ -2,7 +2,7 @@ from improved_gan.recipes.mnist_generation import mnist_classifier, mnist_genera
 from improved_gan.training import Adversarial, SupervisedBaseline
 
 
-def test_pictures_have_minibatch_discrimination_smoothing_and_labels() -> None:
+def test_generation_has_minibatch_discrimination_smoothing_and_labels() -> None:
     recipe = mnist_generation()
     assert recipe.num_labels == 100
     assert recipe.discriminator().minibatch is not None
@@ -12,7 +12,7 @@ def test_pictures_have_minibatch_discrimination_smoothing_and_labels() -> None:
     assert generator(generator.draw_latents(2)).shape == (2, 1, 28, 28)
 
 
-def test_classifier_is_one_for_single_images() -> None:
+def test_the_classifier_is_batch_independent() -> None:
     recipe = mnist_classifier()
     assert recipe.num_labels == 50_000
     assert recipe.discriminator().is_batch_independent

@@ -14,12 +14,12 @@ from improved_gan.training.run_folder import RunFolder
 
 @pytest.fixture
 def own_run(small_runs: dict[str, Path], tmp_path: Path) -> RunFolder:
-    """A run that was made from a recipe file."""
+    """A run of a recipe file."""
     return RunFolder(Path(shutil.copytree(small_runs["first"], tmp_path / "run")))
 
 
 def leave_mark(file: Path, mark: Path) -> None:
-    """Put a program before what the file says."""
+    """Prepend a program to the file."""
     file.write_text(f"open({str(mark)!r}, 'w').close()\n" + (file.read_text() if file.exists() else ""))
 
 
@@ -29,7 +29,7 @@ def test_code_is_executed_only_where_it_is_trusted(own_run: RunFolder) -> None:
     assert load_trained(own_run.path, warn=pytest.fail, trust=True).settings["recipe"] == "small-SemiSupervised"
 
 
-def test_what_decides_is_asked_with_the_file_and_its_hash(own_run: RunFolder) -> None:
+def test_the_trust_function_gets_the_file_and_its_hash(own_run: RunFolder) -> None:
     asked = []
     load_trained(own_run.path, warn=pytest.fail, trust=lambda *words: not asked.append(words))
     assert asked == [(own_run.code_file, hashlib.sha256(own_run.code_file.read_bytes()).hexdigest())]
@@ -65,7 +65,7 @@ def test_a_name_is_never_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert not (tmp_path / "mark").exists()
 
 
-def test_a_compiled_copy_is_not_taken_for_the_file(own_run: RunFolder, tmp_path: Path) -> None:
+def test_a_compiled_copy_is_not_executed(own_run: RunFolder, tmp_path: Path) -> None:
     other = tmp_path / "other.py"
     leave_mark(other, tmp_path / "mark")
     cached = own_run.path / "__pycache__" / "recipe.cpython-312.pyc"
@@ -74,7 +74,7 @@ def test_a_compiled_copy_is_not_taken_for_the_file(own_run: RunFolder, tmp_path:
     assert not (tmp_path / "mark").exists()
 
 
-def test_a_file_without_its_hash_in_recipe_json_is_no_code_of_the_run(own_run: RunFolder) -> None:
+def test_a_file_without_a_recorded_hash_is_not_executed(own_run: RunFolder) -> None:
     stored = own_run.recipe()
     del stored["code_sha256"]
     own_run.recipe_file.write_text(json.dumps(stored))
@@ -83,7 +83,7 @@ def test_a_file_without_its_hash_in_recipe_json_is_no_code_of_the_run(own_run: R
         load_trained(own_run.path, warn=pytest.fail, trust=True)
 
 
-def test_the_file_that_the_user_named_is_trusted_and_no_other(tmp_path: Path) -> None:
+def test_only_the_file_that_the_user_named_is_trusted(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text("one")
     trust = is_file_of(str(file))

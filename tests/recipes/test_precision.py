@@ -22,7 +22,7 @@ CPU = torch.device("cpu")
         ({"architecture": "aarch64", "bf16": True}, "bfloat16"),
     ],
 )
-def test_bfloat16_where_the_processor_has_units_for_it(
+def test_bfloat16_where_the_processor_supports_it(
     monkeypatch: pytest.MonkeyPatch, units: dict[str, object], precision: str
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: units)
@@ -31,7 +31,7 @@ def test_bfloat16_where_the_processor_has_units_for_it(
 
 
 @pytest.mark.parametrize("supported", [True, False])
-def test_a_gpu_is_asked_without_emulation(monkeypatch: pytest.MonkeyPatch, supported: bool) -> None:
+def test_emulation_on_a_gpu_does_not_count(monkeypatch: pytest.MonkeyPatch, supported: bool) -> None:
     asked: list[bool] = []
     monkeypatch.setattr(
         torch.cuda, "is_bf16_supported", lambda including_emulation=True: asked.append(including_emulation) or supported
@@ -40,12 +40,12 @@ def test_a_gpu_is_asked_without_emulation(monkeypatch: pytest.MonkeyPatch, suppo
     assert asked == [False]
 
 
-def test_a_run_that_goes_on_keeps_its_precision_and_a_decided_one_stays() -> None:
-    assert resolve_precision(find_recipe("cifar10"), CPU, begun="float32").precision == "float32"
-    assert resolve_precision(digits(), CPU, begun="bfloat16").precision == "float32"
+def test_a_resumed_run_keeps_its_precision_and_a_set_one_stays() -> None:
+    assert resolve_precision(find_recipe("cifar10"), CPU, recorded="float32").precision == "float32"
+    assert resolve_precision(digits(), CPU, recorded="bfloat16").precision == "float32"
 
 
-def test_an_experiment_is_decided_and_says_so() -> None:
+def test_an_experiment_resolves_and_records_the_precision() -> None:
     experiment = Experiment.prepare(
         replace(digits(), precision="auto"), seed=1, split_seed=1, data_folder=None, device="cpu"
     )

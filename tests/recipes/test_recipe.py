@@ -8,7 +8,7 @@ from improved_gan.recipes import RecipeError, digits
 from improved_gan.recipes.recipe import to_jsonable
 
 
-def test_everything_is_described_in_words_and_numbers() -> None:
+def test_all_settings_are_json_values() -> None:
     text = json.dumps(digits().as_dict())
     described_again = json.loads(text)
     assert described_again["objective"]["unsupervised_weight"] == 0.5
@@ -18,7 +18,7 @@ def test_everything_is_described_in_words_and_numbers() -> None:
     assert "0x" not in text, "an address would differ from run to run"
 
 
-def test_described_keeps_what_tells_two_settings_apart() -> None:
+def test_to_jsonable_distinguishes_different_settings() -> None:
     assert to_jsonable(functools.partial(pow, 2)) != to_jsonable(functools.partial(pow, 3))
     assert to_jsonable({"a": (1, 2)}) == {"a": [1, 2]}
 

@@ -14,7 +14,7 @@ def recipe(labels=None):
 """
 
 
-def test_by_name_with_a_budget() -> None:
+def test_by_name_with_num_labels() -> None:
     assert find_recipe("mnist", labels=50).num_labels == 50
     assert find_recipe("digits").num_labels == 50
 
@@ -27,12 +27,12 @@ def test_by_name_with_a_budget() -> None:
         ("xyz", "there are digits, digits-supervised, mnist."),
     ],
 )
-def test_unknown_names_are_answered_with_the_nearest(name: str, message: str) -> None:
+def test_unknown_names_are_refused_with_the_nearest(name: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         find_recipe(name)
 
 
-def test_a_file_of_ones_own(tmp_path: Path) -> None:
+def test_a_recipe_file(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(OWN)
     recipe = find_recipe(str(tmp_path / "own.py"), labels=20)
     assert (recipe.name, recipe.epochs, recipe.num_labels) == ("mine", 3, 20)
@@ -49,7 +49,7 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         ("import nothing_of_that_name", "cannot be run: ModuleNotFoundError"),
     ],
 )
-def test_a_bad_file(tmp_path: Path, content: str, message: str) -> None:
+def test_a_bad_recipe_file(tmp_path: Path, content: str, message: str) -> None:
     (tmp_path / "own.py").write_text(content)
     with pytest.raises(RecipeError, match=message):
         find_recipe(str(tmp_path / "own.py"))

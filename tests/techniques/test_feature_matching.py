@@ -42,7 +42,7 @@ def test_half_precision_sums_in_float32() -> None:
     assert feature_matching_loss(real, real.clone()).dtype == torch.float32
 
 
-def test_bad_input_is_answered_with_what_came() -> None:
+def test_bad_input_is_refused_with_its_shape() -> None:
     with pytest.raises(ValueError, match=r"paper, released-mnist, released-cifar10; got 'l2'"):
         feature_matching_loss(torch.zeros(2, 3), torch.zeros(2, 3), variant="l2")
     with pytest.raises(ValueError, match=r"\(2, 3\) and \(2, 4\)"):

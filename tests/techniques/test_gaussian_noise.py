@@ -5,12 +5,12 @@ from scipy import stats
 from improved_gan.techniques import GaussianNoise
 
 
-def test_the_noise_is_normal_with_the_deviation_asked_for() -> None:
+def test_the_noise_is_normal_with_the_given_std() -> None:
     noise = GaussianNoise(0.3)(torch.zeros(20_000)).numpy()
     assert stats.kstest(noise / 0.3, "norm").pvalue > 1e-3
 
 
-def test_each_pass_draws_anew_and_evaluation_draws_nothing() -> None:
+def test_each_pass_has_new_noise_and_evaluation_none() -> None:
     layer, values = GaussianNoise(0.5), torch.randn(4, 3)
     assert not torch.equal(layer(values), layer(values))
     assert layer.eval()(values) is values
@@ -26,7 +26,7 @@ def test_dtype_is_kept_and_gradient_passes_unchanged(dtype: torch.dtype) -> None
 
 
 @pytest.mark.parametrize("std", [-0.1, float("nan"), float("inf")])
-def test_bad_deviation(std: float) -> None:
+def test_bad_std(std: float) -> None:
     with pytest.raises(ValueError, match="finite number >= 0"):
         GaussianNoise(std)
 
@@ -42,7 +42,7 @@ def test_moments_of_a_normal_and_no_correlation_between_neighbors(dtype: torch.d
         assert (noise[lag:] * noise[:-lag]).mean().abs().item() < 0.005
 
 
-def test_the_seed_decides_the_noise() -> None:
+def test_the_noise_depends_on_the_seed() -> None:
     layer, values = GaussianNoise(1.0), torch.zeros(3, 5)
     torch.manual_seed(7)
     first = layer(values)

@@ -52,7 +52,7 @@ def test_a_million_steps() -> None:
     assert history.means()[0].item() == pytest.approx(expected, rel=1e-14)
 
 
-def test_on_line_mean_is_exact_from_the_first_step_to_a_million() -> None:
+def test_online_mean_is_exact_from_the_first_step_to_a_million() -> None:
     history = HistoricalAverage([player := nn.Parameter(torch.zeros(1, dtype=torch.float64))])
     values = np.random.default_rng(0).normal(size=3_000) + 5
     for value in values:
@@ -61,7 +61,7 @@ def test_on_line_mean_is_exact_from_the_first_step_to_a_million() -> None:
     assert history.means()[0].item() == pytest.approx(math.fsum(values) / len(values), rel=1e-15)
 
 
-def test_before_the_first_step_there_is_no_past() -> None:
+def test_no_penalty_before_the_first_update() -> None:
     player = nn.Parameter(torch.ones(2))
     history = HistoricalAverage([player])
     with torch.no_grad():
@@ -71,7 +71,7 @@ def test_before_the_first_step_there_is_no_past() -> None:
     assert player.grad.eq(0).all()
 
 
-def test_both_players_in_one_step() -> None:
+def test_both_networks_in_one_step() -> None:
     """The paper's toy game, (f(x) - 1)(y - 1), f(x) = x for x < 0 and x^2 otherwise: the penalty stops the orbit."""
 
     def distance(weight: float) -> float:
@@ -102,7 +102,7 @@ def test_state_survives_checkpoint_copy_and_moves() -> None:
     both = copy.deepcopy(nn.ModuleDict({"network": network, "history": history}))
     with torch.no_grad():
         network.weight.zero_()
-    assert both["history"].penalty() != history.penalty()  # the copy follows the copied network
+    assert both["history"].penalty() != history.penalty()  # the copy averages the copied network
     moved = nn.ModuleDict({"network": network, "history": history}).half()
     assert moved["history"].mean_0.dtype == torch.float32
     assert moved["history"].penalty().dtype == torch.float32
@@ -121,15 +121,15 @@ def test_the_penalty_compiles_in_one_graph() -> None:
 
 
 def test_no_parameters() -> None:
-    with pytest.raises(ValueError, match="no parameters to follow"):
+    with pytest.raises(ValueError, match="no parameters to average"):
         HistoricalAverage([])
 
 
-def test_swapped_arguments_are_answered_with_the_remedy() -> None:
+def test_swapped_arguments_are_refused_with_a_remedy() -> None:
     network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     with pytest.raises(TypeError, match=r"HistoricalAverage\(network\.parameters\(\)\); got Sequential.*WeightEMA"):
         HistoricalAverage(network)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match=r"got one of \(2, 2\): put it into \[\]"):
+    with pytest.raises(TypeError, match=r"got one of \(2, 2\): put it in a list"):
         HistoricalAverage(network[0].weight)
     with pytest.raises(TypeError, match="got tuple among them"):
         HistoricalAverage(network.named_parameters())  # type: ignore[arg-type]

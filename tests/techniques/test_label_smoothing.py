@@ -56,7 +56,7 @@ def test_target_one_is_the_plain_loss() -> None:
 
 
 @pytest.mark.parametrize("loss", [smoothed_discriminator_loss, divergence_discriminator_loss])
-def test_the_best_discriminator_is_alpha_p_over_p_plus_q(loss: object) -> None:
+def test_the_optimal_discriminator_is_alpha_p_over_p_plus_q(loss: object) -> None:
     """On three points with p and q as counts, the gradient in the logits vanishes there and nowhere else."""
     p, q, alpha = np.array([6, 3, 1]), np.array([1, 3, 6]), 0.9
     best = torch.tensor(alpha * p / (p + q)).logit().requires_grad_()
@@ -70,14 +70,14 @@ def test_the_best_discriminator_is_alpha_p_over_p_plus_q(loss: object) -> None:
         assert loss(*(moved[points.repeat_interleave(torch.tensor(c))] for c in (p, q)), positive_target=alpha) > value
 
 
-def test_a_sure_discriminator_is_pulled_back_and_nothing_overflows() -> None:
+def test_the_gradient_at_large_logits_is_finite_and_restoring() -> None:
     real = torch.tensor([1e4, -1e4, 50.0], requires_grad=True)
     for loss in (smoothed_discriminator_loss(real, real), divergence_generator_loss(real)):
         (gradient,) = torch.autograd.grad(loss, real)
         assert loss.isfinite()
         assert gradient.isfinite().all()
     (gradient,) = torch.autograd.grad(smoothed_discriminator_loss(real, torch.zeros(1)), real)
-    assert gradient[2].item() == pytest.approx(0.1 / 3)  # 1 - alpha: down again, where the plain loss has no pull
+    assert gradient[2].item() == pytest.approx(0.1 / 3)  # 1 - alpha, where the plain loss has gradient 0
 
 
 def test_half_precision_gives_float32() -> None:

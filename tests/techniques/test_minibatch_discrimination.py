@@ -70,10 +70,10 @@ def test_two_sided_means() -> None:
         torch.testing.assert_close(ours, torch.cat([f, e], 1))
 
 
-def test_released_layer_agrees_with_the_formula_and_its_start_does_what_it_says() -> None:
+def test_released_layer_and_its_initialization_agree_with_the_formula() -> None:
     layer, features = MinibatchDiscrimination(6, 4, 3, variant="released").double(), torch.randn(20, 6).double()
     assert layer.bias.eq(-1).all()
-    layer.start_from_batch_(features)
+    layer.init_from_batch_(features)
     with torch.no_grad():
         layer.weight *= 7  # the length of V does not matter
     projections = minibatch.released_projection(features, layer.weight.detach(), layer.log_weight_scale.detach())
@@ -86,22 +86,22 @@ def test_released_layer_agrees_with_the_formula_and_its_start_does_what_it_says(
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_groups_do_not_see_each_other(variant: str) -> None:
+def test_groups_are_not_compared(variant: str) -> None:
     layer, features = MinibatchDiscrimination(6, 4, 3, variant=variant).double(), torch.randn(9, 6).double()
     parts = features.split([4, 5])
     torch.testing.assert_close(layer(features, groups=[4, 5]), torch.cat([layer(part) for part in parts]))
 
 
-def test_one_example_has_no_company() -> None:
+def test_one_example_has_no_others() -> None:
     features = torch.randn(1, 6)
     assert MinibatchDiscrimination(6)(features)[:, 6:].eq(1).all()
     assert MinibatchDiscrimination(6, variant="released")(features)[:, 6:].eq(-1).all()
 
 
-def test_the_paper_has_no_start() -> None:
+def test_the_paper_variant_has_no_initialization() -> None:
     layer = MinibatchDiscrimination(6)
     before = layer.weight.detach().clone()
-    layer.start_from_batch_(torch.randn(8, 6))
+    layer.init_from_batch_(torch.randn(8, 6))
     assert torch.equal(layer.weight, before)
 
 
@@ -124,7 +124,7 @@ def test_bad_use() -> None:
     layer = MinibatchDiscrimination(4, variant="released")
     with pytest.raises(ValueError, match=r"\(N, 4\).*got \(3, 5\)"):
         layer(torch.zeros(3, 5))
-    with pytest.raises(ValueError, match=r"at least 2 examples; got features \(1, 4\)"):
-        layer.start_from_batch_(torch.zeros(1, 4))
+    with pytest.raises(ValueError, match=r"at least 2 examples is needed; got features \(1, 4\)"):
+        layer.init_from_batch_(torch.zeros(1, 4))
     with pytest.raises(ValueError, match="do not differ"):
-        layer.start_from_batch_(torch.zeros(3, 4))
+        layer.init_from_batch_(torch.zeros(3, 4))

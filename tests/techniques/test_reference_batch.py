@@ -83,10 +83,10 @@ def test_one_image_alone_and_padding_that_is_a_valid_input() -> None:
     assert seen[0].tolist() == [3, *(LABELS.tolist() * 2)[:15]]  # rows of the reference fill the block
 
 
-def test_inputs_of_another_form_are_told_the_reference() -> None:
+def test_other_inputs_are_refused_with_the_form_of_the_reference() -> None:
     made, _ = wrapped("mixed")
     latents, labels = torch.randn(3, 3).double(), torch.tensor([0, 4, 2])
-    wanted = r"inputs must be as the reference, \(N, 3,\) of torch.float64, labels=\(N,\) of torch.int64; got "
+    wanted = r"inputs must match the reference, \(N, 3,\) of torch.float64, labels=\(N,\) of torch.int64; got "
     with pytest.raises(ValueError, match=wanted + r"\(3, 3\) of torch.float64$"):
         made(latents)
     with pytest.raises(ValueError, match=wanted + r"\(3, 3\) of torch.float64, \(3,\) of torch.int64"):

@@ -64,7 +64,7 @@ def test_the_live_batch_does_not_matter(wrapped: ReferenceBatch) -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_one_image_is_bit_for_bit_what_it_is_in_a_batch(wrapped: ReferenceBatch, threads: int) -> None:
+def test_one_image_alone_is_bit_identical_to_a_batch(wrapped: ReferenceBatch, threads: int) -> None:
     torch.set_num_threads(threads)
     latents = torch.randn(37, 7)
     wrapped.eval()
@@ -133,10 +133,10 @@ def test_inference_mode_and_autocast(wrapped: ReferenceBatch) -> None:
         rough = wrapped(latents)
     assert torch.equal(quiet, wrapped(latents))
     assert (rough - quiet).abs().max() < 0.1
-    wrapped(latents).sum().backward()  # nothing of inference mode was left in the kept statistics
+    wrapped(latents).sum().backward()  # the cached statistics are no inference tensors
 
 
-def test_half_precision_keeps_small_deviations_beside_large_means() -> None:
+def test_half_precision_keeps_small_variances_beside_large_means() -> None:
     layer = VirtualBatchNorm(1)
     layer.begin_reference(64)
     values = (100 + torch.randn(72, 1, 8, 8)).half()  # E[v^2] - E[v]^2 would be all rounding here
@@ -211,26 +211,26 @@ class Block(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("norm", "told"),
+    ("norm", "message"),
     [
         (nn.SyncBatchNorm(3), r"got SyncBatchNorm\. Convert before SyncBatchNorm\.convert_sync_batchnorm"),
-        (nn.BatchNorm3d(3), r"got BatchNorm3d\. Put one of those, or VirtualBatchNorm\(C\)"),
+        (nn.BatchNorm3d(3), r"got BatchNorm3d\. Replace it by one of those, or by VirtualBatchNorm\(C\)"),
         (nn.LazyBatchNorm2d(), r"got LazyBatchNorm2d\. Run the network on a batch first"),
         (
             nn.InstanceNorm2d(3),
-            r"ModuleList has no batch norm to convert \(it has InstanceNorm2d\): put VirtualBatchNorm",
+            r"ModuleList has no batch norm to convert \(it has InstanceNorm2d\): add VirtualBatchNorm",
         ),
-        (nn.ReLU(), "ModuleList has no batch norm to convert: put VirtualBatchNorm"),
+        (nn.ReLU(), "ModuleList has no batch norm to convert: add VirtualBatchNorm"),
     ],
 )
-def test_what_cannot_be_converted_is_told_with_the_remedy(norm: nn.Module, told: str) -> None:
+def test_what_cannot_be_converted_is_refused_with_a_remedy(norm: nn.Module, message: str) -> None:
     network = nn.ModuleList([Block(norm)])
     if isinstance(norm, (nn.SyncBatchNorm, nn.BatchNorm3d)):
         network.append(nn.BatchNorm1d(3))
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         convert_virtual_batch_norm(network)
     assert network[0].norm is norm
-    assert all(not isinstance(layer, VirtualBatchNorm) for layer in network.modules())  # nothing is half done
+    assert all(not isinstance(layer, VirtualBatchNorm) for layer in network.modules())  # nothing is converted partly
 
 
 def test_subclasses_are_converted_and_a_second_conversion_changes_nothing() -> None:

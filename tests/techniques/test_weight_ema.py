@@ -8,7 +8,7 @@ from torch import nn
 from improved_gan.techniques import WeightEMA
 
 
-def followed_by_hand(decay: float, variant: str, steps: int, every: int = 1) -> tuple[np.ndarray, np.ndarray]:
+def averaged_by_formula(decay: float, variant: str, steps: int, every: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """Our average after some random steps, and the weighted sum of the formula in float64."""
     network = nn.Linear(3, 2).double()
     average = WeightEMA(network, decay, variant=variant, every=every)
@@ -28,14 +28,14 @@ def followed_by_hand(decay: float, variant: str, steps: int, every: int = 1) -> 
 @pytest.mark.parametrize("variant", ["corrected", "released"])
 @pytest.mark.parametrize(("decay", "steps"), [(0.0, 3), (0.9, 1), (0.9, 25), (0.9999, 10)])
 def test_agrees_with_the_weighted_sum(variant: str, decay: float, steps: int) -> None:
-    ours, expected = followed_by_hand(decay, variant, steps)
+    ours, expected = averaged_by_formula(decay, variant, steps)
     np.testing.assert_allclose(ours, expected, rtol=1e-10)
 
 
 @pytest.mark.parametrize("variant", ["corrected", "released"])
 @pytest.mark.parametrize(("every", "steps"), [(3, 3), (3, 20), (10, 25)])
 def test_every_few_steps(variant: str, every: int, steps: int) -> None:
-    ours, expected = followed_by_hand(0.9, variant, steps, every)
+    ours, expected = averaged_by_formula(0.9, variant, steps, every)
     np.testing.assert_allclose(ours, expected, rtol=1e-10)
 
 
@@ -47,7 +47,7 @@ def test_the_released_zero_start_leaves_61_percent_of_the_zero_after_5000_steps(
     assert (average.averaged(network).weight / network.weight).item() == pytest.approx(1 - 0.607, abs=2e-3)
 
 
-def test_what_does_not_learn_is_taken_as_it_stands() -> None:
+def test_frozen_parameters_and_buffers_are_copied() -> None:
     network = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
     network[0].bias.requires_grad_(False)
     average = WeightEMA(network, 0.5)
@@ -123,7 +123,7 @@ def test_a_move_to_double_precision_is_taken_and_one_to_another_device() -> None
     assert moved.num_updates.dtype == torch.int64
 
 
-def test_swapped_arguments_are_answered_with_the_remedy() -> None:
+def test_swapped_arguments_are_refused_with_a_remedy() -> None:
     network = nn.Linear(2, 2)
     with pytest.raises(TypeError, match=r"WeightEMA\(network, 0\.9999\); got generator.*HistoricalAverage"):
         WeightEMA(network.parameters())  # type: ignore[arg-type]
@@ -133,5 +133,5 @@ def test_swapped_arguments_are_answered_with_the_remedy() -> None:
         WeightEMA(network, network)  # type: ignore[arg-type]
     average = WeightEMA(network)
     average.update()
-    with pytest.raises(TypeError, match=r"averaged takes the module.*got generator"):
+    with pytest.raises(TypeError, match=r"averaged takes a module.*got generator"):
         average.averaged(network.parameters())  # type: ignore[arg-type]

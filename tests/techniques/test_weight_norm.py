@@ -39,7 +39,7 @@ def test_the_weight_is_g_v_over_norm(case: tuple[nn.Module, torch.Tensor, int], 
     np.testing.assert_allclose(per_output(layer.weight, dimension), expected, rtol=1e-12)
 
 
-def test_one_scale_for_each_output_channel_learnt_or_fixed(case: tuple[nn.Module, torch.Tensor, int]) -> None:
+def test_one_scale_for_each_output_channel_trained_or_fixed(case: tuple[nn.Module, torch.Tensor, int]) -> None:
     layer, batch, dimension = case
     outputs = layer.weight.shape[dimension]
     fixed = weight_norm(copy.deepcopy(layer), learn_scale=False)
@@ -56,7 +56,7 @@ def test_one_scale_for_each_output_channel_learnt_or_fixed(case: tuple[nn.Module
 
 
 @pytest.mark.parametrize("std", [1.0, 0.1])
-def test_start_gives_each_preactivation_mean_0_and_the_deviation(
+def test_init_gives_each_preactivation_mean_0_and_the_std(
     case: tuple[nn.Module, torch.Tensor, int], std: float
 ) -> None:
     layer, batch, _ = case
@@ -67,7 +67,7 @@ def test_start_gives_each_preactivation_mean_0_and_the_deviation(
     np.testing.assert_allclose(output.std(1), std, rtol=1e-10)
 
 
-def test_start_agrees_with_the_formula_layer_by_layer() -> None:
+def test_init_agrees_with_the_formula_layer_by_layer() -> None:
     network = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3)).double()
     batch = torch.randn(50, 6, dtype=torch.float64)
     values = batch.numpy()
@@ -87,18 +87,18 @@ def test_start_agrees_with_the_formula_layer_by_layer() -> None:
         np.testing.assert_allclose(network[index].bias.detach().numpy(), b)
 
 
-def test_start_sees_the_noise_and_keeps_mode_and_buffers() -> None:
+def test_init_includes_the_noise_and_keeps_mode_and_buffers() -> None:
     network = nn.Sequential(GaussianNoise(3.0), weight_norm(nn.Linear(4, 8)), nn.BatchNorm1d(8)).eval()
     batch = torch.randn(2000, 4)
     running_mean = network[2].running_mean.clone()
     data_dependent_init_(network, batch)
     assert not network.training
     assert torch.equal(network[2].running_mean, running_mean)
-    # The deviation 1 was reached with noise of variance 9 on inputs of variance 1, so without noise it is 10**-0.5.
+    # Standard deviation 1 with noise of variance 9 on inputs of variance 1 is 10**-0.5 without noise.
     assert network[1](batch).std(0).mean().item() == pytest.approx(10**-0.5, rel=0.1)
 
 
-def test_start_reaches_layers_with_a_start_of_their_own_in_their_turn() -> None:
+def test_init_calls_init_from_batch_of_other_layers_in_order() -> None:
     network = nn.Sequential(
         weight_norm(nn.Linear(4, 6)), MinibatchDiscrimination(6, 3, 2, variant="released"), weight_norm(nn.Linear(9, 5))
     ).double()
@@ -112,7 +112,7 @@ def test_start_reaches_layers_with_a_start_of_their_own_in_their_turn() -> None:
     data_dependent_init_(network[1], batch.repeat(1, 2)[:, :6])
 
 
-def test_start_without_bias_sets_the_deviation_only() -> None:
+def test_init_without_bias_sets_the_std_only() -> None:
     layer = weight_norm(nn.Linear(4, 3, bias=False))
     batch = torch.randn(100, 4) + 2
     data_dependent_init_(layer, batch)

@@ -1,10 +1,10 @@
 import pytest
 
 from improved_gan.theory import demos
-from improved_gan.theory.demos import EXHIBITS, show
+from improved_gan.theory.demos import DEMOS, show
 
 
-def test_unknown_name_brings_the_nearest(tmp_path) -> None:
+def test_an_unknown_name_is_refused_with_the_nearest(tmp_path) -> None:
     with pytest.raises(ValueError, match=r"'divergence': did you mean divergences\? There are game, divergences"):
         show("divergence", tmp_path)
     with pytest.raises(ValueError, match=r"'zzz': There are game"):
@@ -13,8 +13,8 @@ def test_unknown_name_brings_the_nearest(tmp_path) -> None:
         show("game", tmp_path, seed=-1)
 
 
-def test_makes_the_folder_and_hands_on_the_seed(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(demos.EXHIBITS, "game", lambda out, seed: ([out / f"{seed}.png"], "look"))
+def test_creates_the_folder_and_passes_the_seed(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(demos.DEMOS, "game", lambda out, seed: ([out / f"{seed}.png"], "look"))
     shown = show("game", tmp_path / "deep" / "down", seed=7)
     assert (tmp_path / "deep" / "down").is_dir()
     assert shown.files == (tmp_path / "deep" / "down" / "7.png",)
@@ -22,4 +22,4 @@ def test_makes_the_folder_and_hands_on_the_seed(tmp_path, monkeypatch: pytest.Mo
 
 
 def test_names_are_those_of_the_command() -> None:
-    assert list(EXHIBITS) == ["game", "divergences", "smoothed-discriminator", "mode-collapse"]
+    assert list(DEMOS) == ["game", "divergences", "smoothed-discriminator", "mode-collapse"]

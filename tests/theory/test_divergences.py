@@ -36,7 +36,7 @@ DIVERGENCES = [(jensen_shannon_terms, js_of), (kullback_leibler_terms, kl_of)]
 @pytest.mark.parametrize(("terms", "definition"), DIVERGENCES)
 @pytest.mark.parametrize("num_draws", [1, 2, 3, 8])
 @pytest.mark.parametrize("q", [0.01, 0.2, 0.35, 0.9])
-def test_counts_say_as_much_as_whole_minibatches(terms, definition, num_draws: int, q: float) -> None:
+def test_counts_are_a_sufficient_statistic_of_minibatches(terms, definition, num_draws: int, q: float) -> None:
     ours = bernoulli_minibatch_divergence(0.2, q, num_draws, terms=terms)
     expected = definition(minibatches(0.2, num_draws), minibatches(q, num_draws))
     assert ours == pytest.approx(expected, rel=1e-12, abs=1e-14)
@@ -45,7 +45,7 @@ def test_counts_say_as_much_as_whole_minibatches(terms, definition, num_draws: i
 @pytest.mark.parametrize(("terms", "definition"), DIVERGENCES)
 @pytest.mark.parametrize("num_draws", [1, 2, 4])
 @pytest.mark.parametrize("q", [0.01, 0.2, 0.9])
-def test_preference_sees_both_orders(terms, definition, num_draws: int, q: float) -> None:
+def test_preference_uses_both_orders(terms, definition, num_draws: int, q: float) -> None:
     real, generated = minibatches(0.2, num_draws), minibatches(q, num_draws)
     expected = definition([a * b for a, b in product(real, generated)], [a * b for a, b in product(generated, real)])
     ours = bernoulli_preference_divergence(0.2, q, num_draws, terms=terms)
@@ -62,7 +62,7 @@ def test_kl_of_minibatches_is_n_times_kl(p: float, q: float, num_draws: int) -> 
 
 @settings(deadline=None)
 @given(p=chances, gap=st.floats(1e-9, 1e-3))
-def test_kl_keeps_its_digits_when_the_two_are_near(p: float, gap: float) -> None:
+def test_kl_does_not_cancel_for_close_distributions(p: float, gap: float) -> None:
     q = p * (1 - gap)
     gap = (p - q) / q
     exact = p * np.log1p(gap) + (1 - p) * np.log1p((q - p) / (1 - q))  # cancels; good to 1e-16/gap only
@@ -74,7 +74,7 @@ def test_kl_keeps_its_digits_when_the_two_are_near(p: float, gap: float) -> None
 
 @settings(deadline=None)
 @given(p=chances, q=chances, sizes=st.lists(st.integers(1, 3000), min_size=2, max_size=4))
-def test_js_over_n_never_increases_and_js_never_falls(p: float, q: float, sizes: list[int]) -> None:
+def test_js_over_n_never_increases_and_js_never_decreases(p: float, q: float, sizes: list[int]) -> None:
     js = np.array([bernoulli_minibatch_divergence(p, q, size) for size in sorted(sizes)])
     assert np.all(np.diff(js / np.sort(sizes)) <= 1e-12 * js[1:])
     assert np.all(np.diff(js) >= -1e-12 * js[1:])

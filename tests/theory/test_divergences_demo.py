@@ -8,12 +8,12 @@ from improved_gan.theory.divergences_demo import divergences_demo, sampled_minib
 
 @pytest.mark.parametrize("num_draws", [1, 8])
 @pytest.mark.parametrize("q", [0.05, 0.4, 0.8])
-def test_a_discriminator_finds_the_exact_divergence(q: float, num_draws: int) -> None:
+def test_a_discriminators_loss_gives_the_exact_divergence(q: float, num_draws: int) -> None:
     exact = bernoulli_minibatch_divergence(0.2, q, num_draws)
     assert sampled_minibatch_js(0.2, q, num_draws, num_batches=100_000) == pytest.approx(float(exact), abs=0.008)
 
 
-def test_files_and_words(tmp_path) -> None:
+def test_files_and_text(tmp_path) -> None:
     files, words = divergences_demo(tmp_path, 0)
     assert [file.name for file in files] == [
         "divergences.png", "divergences.csv", "divergences_gaussian.csv", "divergences_sampled.csv",

@@ -8,7 +8,7 @@ from improved_gan.theory.games import trajectory
 
 
 @pytest.mark.slow
-def test_files_and_words(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_and_text(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(game_demo, "_NUM_STARTS", 10)
     monkeypatch.setattr(game_demo, "_MAP_SIZE", 4)
     files, words = game_demo.game_demo(tmp_path, 0)

@@ -50,7 +50,7 @@ def test_follows_the_gradient_of_the_costs(start: tuple[float, float], weight: f
     np.testing.assert_allclose(path, played_by_hand(start, weight, alternating, 0.03, 150), atol=1e-6)
 
 
-def test_is_what_the_technique_does_under_sgd() -> None:
+def test_agrees_with_historical_average_under_sgd() -> None:
     players = [torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in (0.5, 2.5)]
     parameter_averages = [HistoricalAverage([player]) for player in players]
     optimizer = torch.optim.SGD(players, lr=0.02)
@@ -81,13 +81,13 @@ def test_historical_averaging_reaches_the_equilibrium_and_plain_descent_does_not
     assert with_averaging[-1] == pytest.approx(0.002, abs=5e-4)
     plain = distance_to_equilibrium(trajectory((0.5, 2.5)))
     assert plain[1:].min() > 0.9
-    assert plain.max() > 10  # the orbit of simultaneous descent widens
+    assert plain.max() > 10  # simultaneous descent diverges
     orbit = distance_to_equilibrium(trajectory((0.5, 2.5), alternating=True))
-    assert 0.9 < orbit.min() < orbit.max() < 2.5  # that of alternating descent stays
+    assert 0.9 < orbit.min() < orbit.max() < 2.5  # alternating descent orbits
 
 
 @pytest.mark.parametrize("weight", [0.1, 0.3])
-def test_distance_falls_as_the_power_law_says(weight: float) -> None:
+def test_distance_follows_the_power_law(weight: float) -> None:
     distance = distance_to_equilibrium(trajectory(weight=weight, num_steps=40_000))
     late = np.arange(len(distance)) >= 20_000
     slope = np.polyfit(np.log(np.flatnonzero(late)), np.log(distance[late]), 1)[0]
@@ -96,7 +96,7 @@ def test_distance_falls_as_the_power_law_says(weight: float) -> None:
 
 @settings(deadline=None)
 @given(step_size=st.floats(1e-4, 0.49), weight=st.floats(1e-4, 1e4))
-def test_stable_weights_are_those_that_shrink_a_step(step_size: float, weight: float) -> None:
+def test_stable_weights_reduce_the_distance_in_a_step(step_size: float, weight: float) -> None:
     lowest, highest = stable_weights(step_size)
     factor = abs(1 + step_size * (2j - 2 * weight))
     if lowest * 1.001 < weight < highest * 0.999:
@@ -105,7 +105,7 @@ def test_stable_weights_are_those_that_shrink_a_step(step_size: float, weight: f
         assert factor > 1
 
 
-def test_simultaneous_descent_settles_only_above_the_lowest_stable_weight() -> None:
+def test_simultaneous_descent_converges_only_above_the_lowest_stable_weight() -> None:
     lowest, _ = stable_weights(0.05)
     weights = np.array([0.8, 1.25]) * lowest
     near = convergence_map(1.1, 1.1, weights, step_size=0.05, num_steps=5000)
@@ -113,7 +113,7 @@ def test_simultaneous_descent_settles_only_above_the_lowest_stable_weight() -> N
     assert convergence_map(1.1, 1.1, weights[0], step_size=0.05, num_steps=5000, alternating=True) < 0.05
 
 
-def test_map_is_the_single_games_side_by_side() -> None:
+def test_map_is_that_of_single_games() -> None:
     x, y, weights = np.array([-0.5, 0.5, 2.0]), np.array([[0.0], [2.5]]), np.array([0.05, 0.3])[:, None, None]
     distances = convergence_map(x, y, weights, num_steps=300, window=7)
     assert distances.shape == (2, 2, 3)
@@ -122,7 +122,7 @@ def test_map_is_the_single_games_side_by_side() -> None:
         assert distances[w, j, i] == distance_to_equilibrium(path)[-7:].max()
 
 
-def test_equilibrium_and_trap_stay_put_and_runaways_count_as_infinite() -> None:
+def test_fixed_points_stay_and_divergence_is_infinite() -> None:
     assert np.all(trajectory((1.0, 1.0), weight=0.5, num_steps=10) == 1)
     assert np.all(trajectory((0.0, 2.0), num_steps=10)[:, 0] == 0)
     assert np.isinf(convergence_map(50.0, -50.0, 0.0, step_size=0.4, num_steps=100, window=10))

@@ -7,8 +7,8 @@ from improved_gan.theory import mode_collapse_demo
 from improved_gan.theory.mode_collapse import train_on_ring
 
 
-def test_files_and_words(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
-    quick = partial(train_on_ring, num_steps=20, num_looks=2, num_points=50)
+def test_files_and_text(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = partial(train_on_ring, num_steps=20, num_evaluations=2, num_points=50)
     monkeypatch.setattr(mode_collapse_demo, "train_on_ring", quick)
     files, words = mode_collapse_demo.mode_collapse_demo(tmp_path, 3)
     assert [file.name for file in files] == ["mode_collapse.png", "mode_collapse.csv", "mode_collapse_points.csv"]

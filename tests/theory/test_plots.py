@@ -16,7 +16,7 @@ def test_a_missing_matplotlib_names_the_command(monkeypatch: pytest.MonkeyPatch)
         new_figure(width=1, height=1)
 
 
-def test_the_same_picture_is_the_same_file(tmp_path) -> None:
+def test_figures_are_reproducible_byte_for_byte(tmp_path) -> None:
     for name in ("a.png", "b.png"):
         figure = new_figure(width=3, height=2)
         label(figure.subplots(), title="T", x="x", y="y")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from improved_gan.theory.ring import MODES, STD, judge_ring, sample_ring
+from improved_gan.theory.ring import MODES, STD, ring_coverage, sample_ring
 
 
 def test_samples_are_eight_equal_gaussians() -> None:
@@ -13,8 +13,8 @@ def test_samples_are_eight_equal_gaussians() -> None:
     np.testing.assert_allclose(np.linalg.norm(MODES, axis=1), 2.0)
 
 
-def test_the_data_judged_by_itself_is_nearly_perfect() -> None:
-    modes, good = judge_ring(sample_ring(20_000, torch.Generator().manual_seed(0)).numpy())
+def test_coverage_of_real_data_is_nearly_perfect() -> None:
+    modes, good = ring_coverage(sample_ring(20_000, torch.Generator().manual_seed(0)).numpy())
     assert modes == 8
     assert good == pytest.approx(1 - np.exp(-4.5), abs=0.004)  # P(radius <= 3 std) of a Gaussian in the plane
 
@@ -22,7 +22,7 @@ def test_the_data_judged_by_itself_is_nearly_perfect() -> None:
 def test_a_gaussian_counts_from_one_percent_on() -> None:
     points = np.repeat(MODES[[0, 3, 5]], [98, 1, 1], axis=0)
     points[-1] += 3.01 * STD * np.array([0.0, 1.0])  # just too far
-    modes, good = judge_ring(np.stack([points, np.zeros_like(points)]))
+    modes, good = ring_coverage(np.stack([points, np.zeros_like(points)]))
     np.testing.assert_array_equal(modes, [2, 0])
     np.testing.assert_allclose(good, [0.99, 0])
 
@@ -30,4 +30,4 @@ def test_a_gaussian_counts_from_one_percent_on() -> None:
 @pytest.mark.parametrize("shape", [(2,), (0, 2), (4, 3)])
 def test_wrong_shape_is_named(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"shape \(\.\.\., P, 2\) with P >= 1; got"):
-        judge_ring(np.zeros(shape))
+        ring_coverage(np.zeros(shape))

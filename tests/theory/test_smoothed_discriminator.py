@@ -24,7 +24,7 @@ def test_optimum_minimizes_the_smoothed_cross_entropy(p: float, q: float, alpha:
 
 
 @pytest.mark.parametrize(("alpha", "beta"), [(1.0, 0.0), (0.9, 0.0), (0.9, 0.1), (0.75, 0.25)])
-def test_pull_is_the_slope_of_log_d(alpha: float, beta: float) -> None:
+def test_the_gradient_is_the_derivative_of_log_d(alpha: float, beta: float) -> None:
     def log_d(x: np.ndarray) -> np.ndarray:
         p, q = DATA.log_density(x), GENERATOR.log_density(x)
         return np.log(optimal_discriminator(p, q, positive_target=alpha, negative_target=beta))
@@ -34,7 +34,7 @@ def test_pull_is_the_slope_of_log_d(alpha: float, beta: float) -> None:
     np.testing.assert_allclose(ours, (log_d(x + h) - log_d(x - h)) / (2 * h), rtol=1e-5, atol=1e-6)
 
 
-def test_only_beta_takes_the_pull_away_where_the_data_are_absent() -> None:
+def test_only_beta_removes_the_gradient_where_there_are_no_data() -> None:
     x = np.linspace(-6, -2, 9)
     plain = generator_gradient(x, DATA, GENERATOR, positive_target=1.0)
     np.testing.assert_array_equal(generator_gradient(x, DATA, GENERATOR, positive_target=0.6), plain)
@@ -43,19 +43,19 @@ def test_only_beta_takes_the_pull_away_where_the_data_are_absent() -> None:
     assert np.isfinite(generator_gradient(1e4, DATA, GENERATOR))
 
 
-def test_trained_networks_come_to_the_optimum() -> None:
+def test_trained_networks_converge_to_the_optimum() -> None:
     x = np.linspace(-2.5, 2.5, 51)
     targets = [(0.9, 0.0), (0.9, 0.1)]
-    values, pulls = train_discriminators(x, DATA, GENERATOR, targets, seed=1)
-    assert values.shape == pulls.shape == (2, 51)
+    values, gradients = train_discriminators(x, DATA, GENERATOR, targets, seed=1)
+    assert values.shape == gradients.shape == (2, 51)
     for (alpha, beta), value in zip(targets, values, strict=True):
         p, q = DATA.log_density(x), GENERATOR.log_density(x)
         best = optimal_discriminator(p, q, positive_target=alpha, negative_target=beta)
         assert np.abs(value - best).mean() < 0.015
         assert np.abs(value - best).max() < 0.05
-    stray = np.abs(x + 2) < 0.3
-    assert pulls[0, stray].min() > 2
-    assert np.abs(pulls[1, stray]).max() < 0.3
+    outliers = np.abs(x + 2) < 0.3
+    assert gradients[0, outliers].min() > 2
+    assert np.abs(gradients[1, outliers]).max() < 0.3
 
 
 def test_seed_decides() -> None:

@@ -8,7 +8,7 @@ from improved_gan.theory import smoothed_discriminator_demo as exhibit
 from improved_gan.theory.smoothed_discriminator import train_discriminators
 
 
-def test_files_and_words(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_and_text(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exhibit, "train_discriminators", partial(train_discriminators, num_steps=150))
     files, words = exhibit.smoothed_discriminator_demo(tmp_path, 0)
     assert [file.name for file in files] == ["smoothed_discriminator.png", "smoothed_discriminator.csv"]
@@ -17,7 +17,7 @@ def test_files_and_words(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = list(csv.DictReader((tmp_path / "smoothed_discriminator.csv").read_text().splitlines()))
     columns = {name: np.array([float(row[name]) for row in rows]).reshape(3, -1) for name in rows[0]}
     assert np.abs(columns["trained"] - columns["optimum"]).mean() < 0.03
-    stray = np.abs(columns["x"][0] + 2) < 0.3
-    assert columns["trained_pull"][:2, stray].min() > 1
-    assert np.abs(columns["trained_pull"][2, stray]).max() < 0.5
-    np.testing.assert_array_equal(columns["optimal_pull"][0], columns["optimal_pull"][1])
+    outliers = np.abs(columns["x"][0] + 2) < 0.3
+    assert columns["trained_gradient"][:2, outliers].min() > 1
+    assert np.abs(columns["trained_gradient"][2, outliers]).max() < 0.5
+    np.testing.assert_array_equal(columns["optimal_gradient"][0], columns["optimal_gradient"][1])

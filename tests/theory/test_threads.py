@@ -3,7 +3,7 @@ import torch
 from improved_gan.theory.threads import single_threaded
 
 
-def test_the_number_of_threads_comes_back_also_after_an_error() -> None:
+def test_the_number_of_threads_is_restored_after_an_error_too() -> None:
     @single_threaded()
     def fail() -> None:
         assert torch.get_num_threads() == 1

@@ -60,7 +60,7 @@ def build_experiment(recipe: Recipe, options: TrainOptions, out: Path, processes
     check_batch_divisible(recipe)
     device = choose_device(local_device(options.device))
     begun = RunFolder(out).precision() if rank() == 0 else None
-    recipe = resolve_precision(recipe, torch.device(device), begun=processes.broadcast_from_rank0(begun))
+    recipe = resolve_precision(recipe, torch.device(device), recorded=processes.broadcast_from_rank0(begun))
     split_seed = options.seed if options.split_seed is None else options.split_seed
     return processes.local_rank0_first(
         lambda: Experiment.prepare(

@@ -43,7 +43,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Validation:
-    """Labeled examples that training does not see, and the number of reports without improvement after which training stops."""
+    """Labeled examples that training does not use, and the number of reports without improvement that ends it."""
 
     images: Tensor  # (V, C, H, W)
     codes: Tensor  # (V,)
@@ -128,7 +128,7 @@ class MemberTraining:
         return epochs % self.recipe.report_every == 0 or epochs == self.recipe.epochs
 
     def report(self, epochs: int) -> None:
-        """Look at the state after that many epochs, and end where the last is reached or the error has not improved for n_iter_no_change reports."""
+        """Report the state after that many epochs; end at the last epoch, or without improvement for long enough."""
         self._report(epochs)
         impatient = self.validation is not None and self.checks_since >= self.validation.n_iter_no_change
         if epochs == self.recipe.epochs or impatient:

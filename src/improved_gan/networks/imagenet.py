@@ -90,7 +90,7 @@ class ImageNetDiscriminator(Discriminator):
         """Batch norm needs no data-dependent initialization; the minibatch layer may have one."""
         if self.minibatch is not None:
             with torch.no_grad():
-                self.minibatch.start_from_batch_(self.dense(self.body(2 * images - 1).flatten(1)))
+                self.minibatch.init_from_batch_(self.dense(self.body(2 * images - 1).flatten(1)))
 
     def _with_similarities(self, features: list[Tensor]) -> list[Tensor]:
         if self.minibatch is None:

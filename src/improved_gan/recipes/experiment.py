@@ -157,8 +157,7 @@ class Experiment:
             warn: called with one line if the recipe asks for compiled networks and no compiler works.
 
         Raises:
-            RecipeError: micro-batches with a discriminator that compares rows, or a learned pixel layout with a
-                discriminator that does not take one.
+            RecipeError: micro-batches with a discriminator that compares rows.
         """
         torch.manual_seed(self.seed)
         with single_process():
@@ -219,17 +218,11 @@ class Experiment:
         return generator, discriminator
 
     def _set_pixel_layout(self, discriminator: Discriminator) -> None:
-        """The layout of the augmentation for a discriminator that takes one; required where it was learned."""
+        """Give the layout of the augmentation to a discriminator that takes one; a dense one needs none."""
         if self.positions is None or self.recipe.augmentation is None:
             return
         if isinstance(discriminator, TakesPixelLayout):
             discriminator.set_pixel_layout_(self.positions)
-        elif self.recipe.augmentation.learn_positions:
-            raise RecipeError(
-                f"{self.recipe.name} learns the pixel layout (learn_positions=True), but its discriminator "
-                f"{type(discriminator).__name__} has no set_pixel_layout_: take LayoutConvDiscriminator, or "
-                "learn_positions=False"
-            )
 
     def evaluate(self, discriminator: nn.Module) -> dict[str, float]:
         """Error in float32: `test/num_errors` (or `validation/num_errors`) and `test/error` as a fraction; or {}.

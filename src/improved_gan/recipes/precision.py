@@ -27,14 +27,14 @@ def fastest_precision(device: torch.device) -> str:
     return "bfloat16" if any(known.get(unit, False) for unit in _BFLOAT16_UNITS) else "float32"
 
 
-def resolve_precision(recipe: Recipe, device: torch.device, *, begun: str | None = None) -> Recipe:
+def resolve_precision(recipe: Recipe, device: torch.device, *, recorded: str | None = None) -> Recipe:
     """The recipe with "auto" replaced by a precision.
 
     Args:
         recipe: returned unchanged if its precision is not "auto".
         device: on which it will run.
-        begun: the precision of a run that is resumed; None: the faster one on the device.
+        recorded: the precision of a run that is resumed; None: the faster one on the device.
     """
     if recipe.precision != AUTO:
         return recipe
-    return replace(recipe, precision=begun or fastest_precision(device))
+    return replace(recipe, precision=recorded or fastest_precision(device))

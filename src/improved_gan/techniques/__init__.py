@@ -1,4 +1,4 @@
-"""The paper's techniques as parts for any PyTorch GAN, one file each (sections 3 and 5), and four of later papers."""
+"""The paper's techniques for any PyTorch GAN, one file each (sections 3 and 5)."""
 
 from improved_gan.techniques.adversarial import (
     adversarial_discriminator_loss,

@@ -1,4 +1,4 @@
-"""The losses of the two-player game that every technique starts from (paper, section 2; Goodfellow et al., 2014).
+"""The losses of adversarial training without further techniques (paper, section 2; Goodfellow et al., 2014).
 
 With l the logit of D(x) = sigmoid(l(x)):
 
@@ -6,8 +6,8 @@ With l the logit of D(x) = sigmoid(l(x)):
     generator       non-saturating  -E_z log D(G(z))      =  E_z softplus(-l)
                     minimax          E_z log(1 - D(G(z))) = -E_z softplus(l)
 
-softplus(l) is computed as -log_sigmoid(-l): nothing overflows or becomes log 0, however sure the discriminator is, and
-nothing is cut off (PyTorch's own softplus is the identity above 20).
+softplus(l) is computed as -log_sigmoid(-l), which neither overflows nor takes log 0 for large logits (PyTorch's own
+softplus is the identity above 20).
 """
 
 import torch.nn.functional as F
@@ -26,7 +26,7 @@ def adversarial_discriminator_loss(real_logits: Tensor, generated_logits: Tensor
         generated_logits: (M,) logits of D for generated examples.
 
     Returns:
-        () the loss, in nats; 2 log 2 when D cannot tell the two apart.
+        () the loss, in nats; 2 log 2 where D(x) = 1/2 for all examples.
 
     Raises:
         ValueError: either batch is empty or not one-dimensional.
@@ -43,7 +43,7 @@ def adversarial_discriminator_loss(real_logits: Tensor, generated_logits: Tensor
 
 
 def non_saturating_generator_loss(generated_logits: Tensor) -> Tensor:
-    """The generator's usual loss, -E log D(G(z)): its gradient stays large where D is sure that G fails.
+    """The generator's usual loss, -E log D(G(z)): its gradient stays large where D(G(z)) is near 0.
 
     Args:
         generated_logits: (M,) logits of D for generated examples.

@@ -4,9 +4,9 @@
     released-mnist      mean over features of the squared difference of the two means
     released-cifar10    mean over features of the absolute difference of the two means (SVHN too)
 
-It is the generator's only loss; D is trained as usual. The real batch should be a fresh one, not the batch
-that D has just seen, and D stays in training mode (noise and dropout on) for both passes. Over several ranks the means
-are those of the global batch, taken before the norm.
+It is the generator's only loss; D is trained as usual. The real batch should be another one than that of D's last
+update, and D stays in training mode (noise and dropout on) for both passes. Over several ranks the means are those of
+the global batch, taken before the norm.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from improved_gan.distributed import global_mean
 
 __all__ = ["feature_matching_loss"]
 
-# How each variant measures the difference of the two means, a tensor of features.
+# The measure of the difference of the two means, a tensor of features, in each variant.
 _MEASURES: dict[str, Callable[[Tensor], Tensor]] = {
     "paper": lambda difference: difference.square().sum(),
     "released-mnist": lambda difference: difference.square().mean(),
@@ -26,7 +26,7 @@ _MEASURES: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def feature_matching_loss(real_features: Tensor, generated_features: Tensor, *, variant: str = "paper") -> Tensor:
-    """How far the mean features of generated examples are from those of real ones.
+    """The distance between the mean features of real and of generated examples.
 
     The real features are constants for the generator: no gradient flows into them.
 

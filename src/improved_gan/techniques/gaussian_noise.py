@@ -1,11 +1,11 @@
 """Gaussian noise on the layers of the discriminator (released experiments; paper, section 6.1).
 
-    training    x + std * e,  e ~ N(0, 1) drawn anew for each number of each pass
+    training    x + std * e,  e ~ N(0, 1) drawn for each element in each pass
     evaluation  x
 
-Use: one before each layer of D; it keeps D from settling on details of few labels.
+Use: one before each layer of D; it regularizes D when labels are few.
 
-On a CPU drawing the noise would be a fifth of an MNIST step; `kernels.noise_pool` makes it almost free.
+On a CPU drawing the noise would take a fifth of an MNIST step; `kernels.noise_pool` makes it almost free.
 """
 
 from torch import Tensor, nn
@@ -16,10 +16,10 @@ __all__ = ["GaussianNoise"]
 
 
 class GaussianNoise(nn.Module):
-    """Adds normal noise of deviation `std` while training, nothing in evaluation.
+    """Adds normal noise of standard deviation `std` in training mode, nothing in evaluation mode.
 
     Args:
-        std: deviation of the noise, in units of the input; 0 turns the layer off.
+        std: standard deviation of the noise, in units of the input; 0 turns the layer off.
 
     Raises:
         ValueError: std is negative or not finite.
@@ -41,11 +41,11 @@ class GaussianNoise(nn.Module):
         self.std = std
 
     def forward(self, values: Tensor) -> Tensor:
-        """`values` with noise added while training; (N, ...) -> (N, ...)."""
+        """`values` with noise in training mode; (N, ...) -> (N, ...)."""
         if not self.training or self.std == 0:
             return values
         return add_normal(values, self.std)
 
     def extra_repr(self) -> str:
-        """The deviation, for printing."""
+        """The standard deviation, for printing."""
         return f"std={self.std}"

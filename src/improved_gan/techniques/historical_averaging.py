@@ -1,13 +1,13 @@
-"""Historical averaging (paper, section 3.3): each player pays for leaving the mean of its own past.
+"""Historical averaging (paper, section 3.3): a penalty on the distance of parameters from their historical mean.
 
     penalty = || theta - (1/t) sum_{i<=t} theta[i] ||_2^2,   theta[i] the parameters after step i
 
-The mean is uniform over all past steps and kept on line, mean += (theta - mean) / t, with the digits that rounding cuts
-off: at t = 1e6 a plain float32 update would vanish. It is a constant for the gradient, and the penalty belongs in the
-cost and the optimizer step of the player itself. This is not the exponential average of parameters that is used for
-testing (`WeightEMA`).
+The mean is uniform over all past steps and updated online, mean += (theta - mean) / t, with compensated summation: at
+t = 1e6 a plain float32 update would be rounded away. It is a constant for the gradient, and the penalty belongs in the
+loss and the optimizer step of the network itself. This is not the exponential moving average of parameters for testing
+(`WeightEMA`).
 
-Use: `loss = loss + weight * history.penalty()`, step, `history.update()`; one history for each player.
+Use: `loss = loss + weight * history.penalty()`, step, `history.update()`; one `HistoricalAverage` for each network.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,24 +22,24 @@ __all__ = ["HistoricalAverage"]
 
 
 class HistoricalAverage(nn.Module):
-    """Keeps the mean of all past values of some parameters and measures how far they are from it.
+    """The mean of all past values of some parameters, and the squared distance of the parameters from it.
 
-    The mean and the number of steps are buffers: saved, moved and loaded with it. The mean stays in the parameters' own
-    precision at the start (float32 at least), whatever dtype this module is moved to.
+    The mean and the number of steps are buffers: saved, moved and loaded with the module. The mean keeps the initial
+    precision of the parameters (at least float32), whatever dtype this module is moved to.
 
     Args:
-        parameters: the player's parameters, as for an optimizer; they are not registered here.
+        parameters: of one network, as for an optimizer; they are not registered here.
 
     Raises:
-        TypeError: a module, a single tensor, or what holds no tensors.
+        TypeError: a module, a single tensor, or objects that are not tensors.
         ValueError: no parameters.
 
     Source: paper, section 3.3.
 
-    >>> player = nn.Parameter(torch.tensor([1.0]))
-    >>> history = HistoricalAverage([player])
+    >>> theta = nn.Parameter(torch.tensor([1.0]))
+    >>> history = HistoricalAverage([theta])
     >>> history.update()
-    >>> nn.init.constant_(player, 3.0).requires_grad
+    >>> nn.init.constant_(theta, 3.0).requires_grad
     True
     >>> history.penalty()
     tensor(4., grad_fn=<MulBackward0>)
@@ -49,31 +49,31 @@ class HistoricalAverage(nn.Module):
 
     def __init__(self, parameters: Iterable[Tensor]) -> None:
         super().__init__()
-        self._followed = _listed(parameters)  # a list hides them from this module's parameters
-        if not self._followed:
-            raise ValueError("there are no parameters to follow; got an empty list (or a spent iterator)")
-        self.register_buffer("num_updates", torch.zeros((), dtype=torch.int64, device=self._followed[0].device))
-        for index, parameter in enumerate(self._followed):
+        self._tracked = _listed(parameters)  # a list hides them from this module's parameters
+        if not self._tracked:
+            raise ValueError("there are no parameters to average; got an empty list (or an exhausted iterator)")
+        self.register_buffer("num_updates", torch.zeros((), dtype=torch.int64, device=self._tracked[0].device))
+        for index, parameter in enumerate(self._tracked):
             value = precise(parameter.detach()).clone()
             self.register_buffer(f"mean_{index}", value)
             self.register_buffer(f"remainder_{index}", torch.zeros_like(value))
 
     def penalty(self) -> Tensor:
         """|| theta - mean ||^2, a scalar in the parameters' dtype (float32 or better); 0 before the first update."""
-        differences = torch._foreach_sub([precise(p) for p in self._followed], self._buffers_of("mean"))
+        differences = torch._foreach_sub([precise(p) for p in self._tracked], self._buffers_of("mean"))
         torch._foreach_sub_(differences, self._buffers_of("remainder"))
         squares: Tensor = _SumOfSquares.apply(*differences)  # type: ignore[no-untyped-call]
         return squares * (self.num_updates > 0)
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take the parameters as they are now into the mean: call it once, after each step of the optimizer."""
+        """Add the current parameters to the mean: call it once, after each step of the optimizer."""
         self.num_updates += 1
         means, remainders = self._buffers_of("mean"), self._buffers_of("remainder")
-        steps = torch._foreach_sub([precise(p.detach()) for p in self._followed], means)
+        steps = torch._foreach_sub([precise(p.detach()) for p in self._tracked], means)
         torch._foreach_sub_(steps, remainders)
         torch._foreach_div_(steps, self.num_updates.to(steps[0].dtype))
-        # The step joins the remainder, their sum joins the mean, and what rounding cuts off is the new remainder.
+        # Compensated summation: remainder += step; mean += remainder; the rounding error is the new remainder.
         torch._foreach_add_(remainders, steps)
         sums = torch._foreach_add(means, remainders)
         torch._foreach_sub_(means, sums)
@@ -86,10 +86,10 @@ class HistoricalAverage(nn.Module):
         return [mean.double() + remainder.double() for mean, remainder in pairs]
 
     def _buffers_of(self, kind: str) -> list[Tensor]:
-        return [self.get_buffer(f"{kind}_{index}") for index in range(len(self._followed))]
+        return [self.get_buffer(f"{kind}_{index}") for index in range(len(self._tracked))]
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
-        """Moves to a device as any module does, and keeps its precision."""
+        """Moves to a device as any module does, but keeps the dtype."""
         before = dict(self.named_buffers())
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         for name, buffer in before.items():
@@ -98,11 +98,11 @@ class HistoricalAverage(nn.Module):
 
     def extra_repr(self) -> str:
         """The number of parameters, for printing."""
-        return f"{sum(parameter.numel() for parameter in self._followed)} numbers"
+        return f"{sum(parameter.numel() for parameter in self._tracked)} values"
 
 
 def _listed(parameters: Iterable[Tensor]) -> list[Tensor]:
-    """All of them; what looks like parameters but is not would be followed in silence, row by row or layer by layer."""
+    """The parameters as a list; refuses a tensor or a module, which would be iterated by rows or layers."""
     if isinstance(parameters, nn.Module) and not isinstance(parameters, nn.ParameterList):
         raise TypeError(
             f"HistoricalAverage takes parameters, as HistoricalAverage(network.parameters()); got "
@@ -110,19 +110,19 @@ def _listed(parameters: Iterable[Tensor]) -> list[Tensor]:
         )
     if isinstance(parameters, Tensor):
         raise TypeError(
-            f"HistoricalAverage takes a list of tensors; got one of {tuple(parameters.shape)}: put it into []"
+            f"HistoricalAverage takes a list of tensors; got one of {tuple(parameters.shape)}: put it in a list"
         )
-    followed = list(parameters)
-    if other := next((one for one in followed if not isinstance(one, Tensor)), None):
+    listed = list(parameters)
+    if other := next((one for one in listed if not isinstance(one, Tensor)), None):
         raise TypeError(
             f"HistoricalAverage takes parameters, as HistoricalAverage(network.parameters()); got "
             f"{type(other).__name__} among them"
         )
-    return followed
+    return listed
 
 
 class _SumOfSquares(torch.autograd.Function):
-    """Over all tensors, with one product for each in the backward pass."""
+    """The sum over all tensors, with one product for each in the backward pass."""
 
     @staticmethod
     def forward(ctx: Any, *values: Tensor) -> Tensor:

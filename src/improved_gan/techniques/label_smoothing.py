@@ -2,14 +2,14 @@
 
 With l the logit of D(x) = sigmoid(l(x)) and H the cross entropy H(t, l) = -t log D - (1 - t) log(1 - D):
 
-    discriminator   L_D = E_x H(alpha, l(x)) + E_z H(0, l(G(z)));  the best D is alpha p_data / (p_data + p_model)
+    discriminator   L_D = E_x H(alpha, l(x)) + E_z H(0, l(G(z)));  the optimal D is alpha p_data / (p_data + p_model)
     K+1 classes     the same with l = L(x) = logsumexp_k l_k(x); the class targets are never smoothed
-    divergence      the released ImageNet form: H(alpha, l) less its least value, the entropy of alpha, that is
+    divergence      the released ImageNet form: H(alpha, l) less its minimum, the entropy of alpha, which is
                     KL(alpha || D), alpha = 0.75; G's loss is KL(alpha/2 || D(G(z))), 0 at the equilibrium
 
-Only the positive target is smoothed: were generated examples' target beta > 0, the best D (alpha p_data + beta p_model)
-/ (p_data + p_model) would keep generated examples where they are. At the equilibrium D = alpha/2, not 1/2. In the paper
-G's target stays 1 (`non_saturating_generator_loss`).
+Only the positive target is smoothed: with a target beta > 0 for generated examples the optimal D, (alpha p_data + beta
+p_model) / (p_data + p_model), has no gradient that moves generated examples far from the data. At the equilibrium D =
+alpha/2, not 1/2. In the paper G's target stays 1 (`non_saturating_generator_loss`).
 """
 
 import math
@@ -115,7 +115,7 @@ def divergence_discriminator_loss(
 
 
 def divergence_generator_loss(generated_logits: Tensor, *, positive_target: float = 0.75) -> Tensor:
-    """E_z KL(alpha/2 || D(G(z))): G moves D's judgment to alpha/2, its value at the equilibrium.
+    """E_z KL(alpha/2 || D(G(z))): G moves D(G(z)) to alpha/2, its value at the equilibrium.
 
     Args:
         generated_logits: (M,) logits of D for generated examples.

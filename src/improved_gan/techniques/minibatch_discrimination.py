@@ -1,14 +1,14 @@
-"""Minibatch discrimination (paper, section 3.2): D sees how close each example is to the others of its batch.
+"""Minibatch discrimination (paper, section 3.2): D's features include the similarity of each example to its batch.
 
     M_i = f(x_i) T,  T in R^{A x B x C};   c_b(x_i, x_j) = exp(-||M_{i,b} - M_{j,b}||_1)
     paper       o(x_i)_b = sum_j c_b(x_i, x_j), j = i included (it adds exactly 1)
     released    o(x_i)_b = sum_{j != i} c_b(x_i, x_j) + bias_b,   T_abc = exp(s_bc) V_abc / ||V_bc||
-                start: s so that half the mean smallest distance to another example is 1, bias so that o has mean 0
+                initialization: half the mean distance to the nearest other example is 1 (by s), o has mean 0 (by bias)
     two-sided   the released ImageNet network: the mean of c_b over the real half and over the generated half
 
-The layer hands on [f(x_i), o(x_i)]. Give it real and generated examples in separate calls, or say where the groups end:
-they never see each other (but in the two-sided form). The batch is the global one over all ranks. o grows with the size
-of the batch, and D(x) depends on the rest of the batch: such a D is no classifier to ship.
+The output is [f(x_i), o(x_i)]. Real and generated examples need separate calls, or `groups`: they are not compared with
+each other (except in the two-sided form). The batch is the global one over all ranks. o grows with the batch size, and
+D(x) depends on the other examples of the batch: such a D should not be deployed as a classifier.
 """
 
 from contextlib import nullcontext
@@ -105,7 +105,7 @@ def real_and_generated_similarity(
 
 
 class MinibatchDiscrimination(nn.Module):
-    """Appends to each example's features how close it is to the other examples, kernel by kernel.
+    """Appends to each example's features its similarities to the other examples, one per kernel.
 
     Args:
         in_features: A, the number of features of an example.
@@ -120,7 +120,8 @@ class MinibatchDiscrimination(nn.Module):
     Shape: (N, A) -> (N, A + B).
 
     Source: paper, section 3.2; released CIFAR-10 and SVHN experiments (B = 100, C = 5), ImageNet (B = 300, C = 50).
-        The paper names no start for T: here normal, of deviation A**-0.5, so that M keeps the scale of the features.
+        The paper gives no initialization of T: here normal of standard deviation A**-0.5, so that M has the scale of
+        the features.
 
     >>> MinibatchDiscrimination(192, num_kernels=100, kernel_dim=5)(torch.randn(8, 192)).shape
     torch.Size([8, 292])
@@ -149,7 +150,7 @@ class MinibatchDiscrimination(nn.Module):
     def forward(self, features: Tensor, groups: list[int] | None = None) -> Tensor:
         """`features` (N, A) and their similarities, (N, A + B).
 
-        `groups` are sizes that sum to N: rows of different groups (real, generated) do not see each other.
+        `groups` are sizes that sum to N: rows of different groups (real, generated) are not compared.
         """
         projections = self.project(features)
         similarities = [self._similarity(group) for group in torch.split(projections, groups or [len(features)])]
@@ -166,7 +167,7 @@ class MinibatchDiscrimination(nn.Module):
         return real, generated
 
     def project(self, features: Tensor) -> Tensor:
-        """M_i = f(x_i) T: (N, A) -> (N, B, C), under autocast too in the precision of T (close rows)."""
+        """M_i = f(x_i) T: (N, A) -> (N, B, C), without autocast, which would round away distances of close rows."""
         if features.dim() != 2 or features.shape[1] != self.weight.shape[0]:
             raise ValueError(
                 f"features must have shape (N, {self.weight.shape[0]}), as in_features says; "
@@ -181,10 +182,10 @@ class MinibatchDiscrimination(nn.Module):
             return (precise @ weight.flatten(1)).reshape(-1, *weight.shape[1:])
 
     @torch.no_grad()
-    def start_from_batch_(self, features: Tensor) -> None:
+    def init_from_batch_(self, features: Tensor) -> None:
         """Set log scale and bias of the released variant from one batch (N, A), N >= 2 over all ranks.
 
-        `data_dependent_init_` calls it when it comes to this layer. The paper's variant has nothing to set.
+        `data_dependent_init_` calls it when it reaches this layer. No effect on the paper's variant.
 
         Raises:
             ValueError: fewer than two examples, or a kernel in which all of them are the same.
@@ -194,11 +195,11 @@ class MinibatchDiscrimination(nn.Module):
         projections = precise(self.project(features))
         everyone = gather_with_gradient(projections) if self.across_ranks else projections
         if len(everyone) < 2:
-            raise ValueError(f"the start needs a batch of at least 2 examples; got features {tuple(features.shape)}")
+            raise ValueError(f"a batch of at least 2 examples is needed; got features {tuple(features.shape)}")
         half = 0.5 * torch.stack([_mean_smallest_distance(kernel) for kernel in everyone.unbind(1)])
         if not bool((half > 0).all() and half.isfinite().all()):
             raise ValueError(
-                "the examples of the batch do not differ (or are not finite): give a batch of real variety"
+                "the examples of the batch do not differ (or are not finite): give a batch of different examples"
             )
         self.log_weight_scale.sub_(half.log()[:, None])
         scaled = l1_similarity(everyone / half[:, None], skip=0)
@@ -223,7 +224,7 @@ def _mean_smallest_distance(points: Tensor) -> Tensor:
 
 def _check(projections: Tensor, others: Tensor | None) -> None:
     if projections.dim() != 3 or 0 in projections.shape:
-        raise ValueError(f"projections must have shape (N, B, C), none of them 0; got {tuple(projections.shape)}")
+        raise ValueError(f"projections must have shape (N, B, C), not empty; got {tuple(projections.shape)}")
     if others is not None and (others.dim() != 3 or len(others) == 0 or others.shape[1:] != projections.shape[1:]):
         raise ValueError(
             f"the two batches must have shapes (N, B, C) and (M, B, C), not empty; got "

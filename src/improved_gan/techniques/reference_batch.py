@@ -1,9 +1,9 @@
 """The reference batch of virtual batch normalization (paper, section 3.5), run together with the live batch.
 
     training     one pass of [reference, live batch]; the output of the reference's rows is dropped
-    evaluation   the reference's statistics are kept, and an image does not depend on its neighbors
+    evaluation   the reference's statistics are cached, and an image does not depend on its batch
 
-A conditional generator has several inputs, and the reference has as many: its own latents and its own labels.
+For a conditional generator with several inputs the reference has as many: latents and labels.
 
 Use: `generator = ReferenceBatch(convert_virtual_batch_norm(generator), (reference_latents, reference_labels))`.
 """
@@ -23,7 +23,7 @@ __all__ = ["ReferenceBatch"]
 
 @runtime_checkable
 class _FollowsReference(Protocol):
-    """A layer that is told where the reference is: `VirtualBatchNorm`."""
+    """A layer that needs the number of leading reference rows: `VirtualBatchNorm`."""
 
     def begin_reference(self, num_rows: int, *, keep: bool = False) -> None: ...
 
@@ -34,8 +34,8 @@ class ReferenceBatch(nn.Module):
     """Runs a network with virtual batch normalization together with its reference batch.
 
     Training: reference and live batch in one pass; gradients flow through the reference statistics. Eval mode: the
-    statistics are computed when first needed and again whenever a parameter or buffer of the network has changed, and
-    the batch runs in blocks of a fixed number of rows, so that one image alone comes out bit for bit as in a batch.
+    statistics are computed at the first pass and again whenever a parameter or buffer of the network has changed, and
+    the batch runs in blocks of a fixed number of rows, so that the output for one image is bit-identical in any batch.
 
     Args:
         network: takes one or several inputs (N, ...) and returns (N, ...), with VirtualBatchNorm layers in it, each
@@ -44,14 +44,14 @@ class ReferenceBatch(nn.Module):
             takes several inputs (latents, labels), a dictionary where it takes them by keyword. Buffers: saved, moved
             and loaded with the network. On several ranks all take those of rank 0.
         keywords: further inputs of the reference, which the network takes by keyword.
-        rows_at_once: size of the blocks in eval mode; None runs the batch whole, equal but for rounding.
+        rows_at_once: size of the blocks in eval mode; None runs the whole batch at once, equal up to rounding.
 
     Raises:
         ValueError: no VirtualBatchNorm in the network, fewer than two examples or rows_at_once. When called: inputs
             that differ from the reference in number, name, shape or dtype.
         TypeError: an input, or the network's output, that is no tensor.
 
-    Shape: (N, ...), as many and under the same names as the reference's -> what the network makes of it, (N, ...).
+    Shape: (N, ...), as many inputs with the same names as the reference's -> the network's output, (N, ...).
 
     Source: paper, section 3.5. A change that PyTorch does not count (through `parameter.data`) needs `refresh()`.
 
@@ -63,7 +63,7 @@ class ReferenceBatch(nn.Module):
     True
     """
 
-    reference: Tensor  # where there is one alone; else reference_0, ..., reference_NAME
+    reference: Tensor  # with one input; else reference_0, ..., reference_NAME
 
     def __init__(
         self,
@@ -84,18 +84,18 @@ class ReferenceBatch(nn.Module):
         if rows_at_once is not None and rows_at_once < 2:
             raise ValueError(f"rows_at_once must be at least 2 (one row is rounded differently); got {rows_at_once}")
         self.network, self.rows_at_once = network, rows_at_once
-        alone = len(inputs.positional) == 1 and not inputs.keywords
-        self._places = ["reference"] if alone else [f"reference_{index}" for index in range(len(inputs.positional))]
+        single = len(inputs.positional) == 1 and not inputs.keywords
+        self._positional = ["reference"] if single else [f"reference_{i}" for i in range(len(inputs.positional))]
         self._names = {name: f"reference_{name}" for name in inputs.keywords}
-        for name, values in zip([*self._places, *self._names.values()], inputs.tensors(), strict=True):
+        for name, values in zip([*self._positional, *self._names.values()], inputs.tensors(), strict=True):
             self.register_buffer(name, broadcast_from_rank0(values).clone())
-        self._kept_for: list[object] = []  # what the kept statistics follow from
+        self._kept_for: list[object] = []  # the state that the cached statistics were computed from
 
     def forward(self, *inputs: Tensor, **keywords: Tensor) -> Tensor:
         """The network's output (N, ...) for its inputs (N, ...); the reference's own output is not returned."""
         live, reference = network_inputs(inputs, keywords), self._reference()
         if live.kind() != reference.kind():
-            raise ValueError(f"inputs must be as the reference, {reference.describe('N')}; got {live.describe()}")
+            raise ValueError(f"inputs must match the reference, {reference.describe('N')}; got {live.describe()}")
         if self.training:
             return self._run(reference.then(live), len(reference))[len(reference) :]
         self._refresh_if_stale()
@@ -106,7 +106,7 @@ class ReferenceBatch(nn.Module):
     @torch.inference_mode(False)
     @torch.no_grad()
     def refresh(self) -> None:
-        """Compute the kept statistics now, with the network's present weights and mode."""
+        """Compute the cached statistics now, with the network's current weights and mode."""
         reference = self._reference()
         self._run(reference, len(reference), keep=True)
         self._kept_for = self._state()
@@ -118,7 +118,7 @@ class ReferenceBatch(nn.Module):
             self.refresh()
 
     def _state(self) -> list[object]:
-        """All that the statistics follow from: tensors and how often each was changed in place, and autocast."""
+        """All that the statistics depend on: tensors, the version counter of each, and autocast."""
         others = [module for module in self.network.modules() if not isinstance(module, _FollowsReference)]
         buffers = [buffer for module in others for buffer in module.buffers(recurse=False)]
         references = self._reference().tensors()
@@ -130,10 +130,10 @@ class ReferenceBatch(nn.Module):
 
     def _reference(self) -> NetworkInputs:
         keywords = {name: self.get_buffer(buffer) for name, buffer in self._names.items()}
-        return NetworkInputs(tuple(self.get_buffer(name) for name in self._places), keywords)
+        return NetworkInputs(tuple(self.get_buffer(name) for name in self._positional), keywords)
 
     def _run(self, inputs: NetworkInputs, num_reference: int, *, keep: bool = False) -> Tensor:
-        """A pass whose first rows are the reference; 0: with the statistics that are kept."""
+        """A pass whose first rows are the reference; 0: with the cached statistics."""
         layers = [layer for layer in self.network.modules() if isinstance(layer, _FollowsReference)]
         for layer in layers:
             layer.begin_reference(num_reference, keep=keep)

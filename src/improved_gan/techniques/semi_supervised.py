@@ -6,7 +6,7 @@ L(x) = logsumexp_k l_k(x) the probability of "real" is D(x) = Z/(Z + 1) = sigmoi
     L_supervised   = -E log p(y | x, y < K+1)
     L_unsupervised = -E_x log D(x) - E_z log(1 - D(G(z))) = E_x softplus(-L(x)) + E_z softplus(L(G(z)))
 
-Use: sum the two, weighted, as the discriminator's loss; train the generator by feature matching.
+Use: the weighted sum of the two is the discriminator's loss; the generator is trained by feature matching.
 """
 
 import torch
@@ -79,10 +79,12 @@ def _check(labeled_logits: Tensor, labels: Tensor, unlabeled_logits: Tensor, gen
     if any(len(shape) != 2 or 0 in shape for shape in shapes) or len({shape[1] for shape in shapes}) != 1:
         raise ValueError(f"the three batches of logits must be (N, K), (M, K), (P, K), none empty; got {shapes}")
     if labels.shape != labeled_logits.shape[:1]:
-        raise ValueError(f"labels must have shape ({shapes[0][0]},), one a labeled example; got {tuple(labels.shape)}")
+        raise ValueError(
+            f"labels must have shape ({shapes[0][0]},), one per labeled example; got {tuple(labels.shape)}"
+        )
     if labels.dtype != torch.int64:
         raise TypeError(f"labels must be int64 class numbers; got {labels.dtype}. Use labels.long().")
-    # On an accelerator reading the values would stall the queue; its own cross entropy checks them there.
+    # On an accelerator reading the values would synchronize; its own cross entropy checks them there.
     if labels.device.type == "cpu" and not torch.compiler.is_compiling() and not uses_reference_ops():
         low, high = int(labels.min()), int(labels.max())
         if low < 0 or high >= shapes[0][1]:

@@ -4,11 +4,11 @@ With n reference examples and w = 1/(n + 1), for each channel (statistics over s
 
     mean     = (1 - w) mean_ref + w mean_x            mean_x: over the example's own space, not over the live batch
     variance = (1 - w) E_ref[v^2] + w E_x[v^2] - mean^2
-             = (1 - w) var_ref + w var_x + w (1 - w) (mean_x - mean_ref)^2       the same number, never negative
+             = (1 - w) var_ref + w var_x + w (1 - w) (mean_x - mean_ref)^2       equal, and never negative in floats
     output   = (v - mean) / sqrt(variance + eps) * weight + bias
 
-and the reference itself by its own statistics alone. While training, the reference runs through the network with the
-live batch, with gradient. In eval mode its statistics are kept, and an image does not depend on its neighbors.
+and the reference itself by its own statistics alone. In training mode the reference runs through the network with the
+live batch, with gradient. In eval mode its statistics are cached, and an image does not depend on its batch.
 
 Use, in the generator only: `generator = ReferenceBatch(convert_virtual_batch_norm(generator), reference_latents)`.
 """
@@ -32,13 +32,13 @@ _CONVERTIBLE = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
 class VirtualBatchNorm(nn.Module):
-    """Normalizes by a reference batch and the example itself; `ReferenceBatch` tells it where the reference is.
+    """Normalizes by a reference batch and the example itself; `ReferenceBatch` sets the number of reference rows.
 
     Statistics are computed in float32 or better, under autocast too; the output has the input's dtype.
 
     Args:
         num_features: C, the number of channels.
-        eps: what is added to the variance.
+        eps: added to the variance.
         affine: whether a scale and a shift for each channel are learned.
 
     Raises:
@@ -65,28 +65,28 @@ class VirtualBatchNorm(nn.Module):
         self.num_features, self.eps = num_features, eps
         self.weight = nn.Parameter(torch.ones(num_features)) if affine else None
         self.bias = nn.Parameter(torch.zeros(num_features)) if affine else None
-        # Not saved: `ReferenceBatch` makes them again.
+        # Not saved: `ReferenceBatch` computes them again.
         self.register_buffer("reference_mean", torch.zeros(num_features), persistent=False)
         self.register_buffer("reference_variance", torch.ones(num_features), persistent=False)
-        # How many leading rows are the reference (None: no pass runs), whether to keep its statistics, and of how many
-        # examples those that are kept are.
+        # The number of leading reference rows (None: outside of a pass), whether to cache their statistics, and the
+        # number of examples of the cached ones.
         self.reference_rows: int | None = None
         self.keeps, self.kept_size = False, 0
-        # Of each kind of pass (rows, mode) how many rows led: so that a pass that is run again, when all that was set
-        # around it is gone (`torch.utils.checkpoint`), is what it was.
+        # The number of reference rows of the last pass by (rows, mode): `torch.utils.checkpoint` runs a pass again in
+        # the backward pass, after `end_reference`.
         self._past: dict[tuple[int, bool], int] = {}
 
     def begin_reference(self, num_rows: int, *, keep: bool = False) -> None:
-        """The first `num_rows` of the next inputs are the reference, `keep` its statistics; 0: those kept are used."""
+        """The first `num_rows` rows are the reference, whose statistics are cached if `keep`; 0: use those cached."""
         self.reference_rows, self.keeps = num_rows, keep
         self.kept_size = 0 if keep else self.kept_size
 
     def end_reference(self) -> None:
-        """The pass is over; only the same pass, run again for its gradient, may follow without `begin_reference`."""
+        """End the pass; without `begin_reference` only its recomputation in the backward pass may follow."""
         self.reference_rows, self.keeps = None, False
 
     def forward(self, values: Tensor) -> Tensor:
-        """`values` normalized, (N, C, ...) -> (N, C, ...); rows of the reference, if it leads, by themselves."""
+        """`values` normalized, (N, C, ...) -> (N, C, ...); leading rows of the reference by their own statistics."""
         n, rows = self._leading_rows(values), precise(values)
         mean, variance = own_statistics(rows)
         if n == 0:
@@ -94,7 +94,7 @@ class VirtualBatchNorm(nn.Module):
                 self.reference_mean, self.reference_variance, self.kept_size, mean, variance
             )
             return self._normalized(rows, mean, variance).to(values.dtype)
-        # The reference's variance over examples and space: the mean of their variances and the variance of their means.
+        # The reference's variance over examples and space: mean of the variances plus variance of the means.
         of_mean = mean[:n].mean(0)
         of_variance = variance[:n].mean(0) + (mean[:n] - of_mean).square().mean(0)
         if self.keeps:
@@ -113,7 +113,7 @@ class VirtualBatchNorm(nn.Module):
         return torch.addcmul(shift.view(shape), values, scale.view(shape))
 
     def _leading_rows(self, values: Tensor) -> int:
-        """How many of the rows are the reference."""
+        """The number of rows that are the reference."""
         if values.dim() not in (2, 3, 4) or values.shape[1] != self.num_features:
             wanted = f"(N, C), (N, C, L) or (N, C, H, W) with C = {self.num_features}"
             raise ValueError(f"input must be {wanted}; got {tuple(values.shape)}")
@@ -125,19 +125,19 @@ class VirtualBatchNorm(nn.Module):
         if num == self.kept_size == 0:
             raise RuntimeError(_NO_REFERENCE)
         if self.keeps and self.kept_size:
-            raise RuntimeError("this VirtualBatchNorm ran twice in one pass: use a layer of its own in each place")
+            raise RuntimeError("this VirtualBatchNorm ran twice in one pass: use a separate layer in each place")
         if not torch.compiler.is_compiling():
             self._past[len(values), self.training] = num
         return num
 
     def _leading_rows_again(self, values: Tensor) -> int:
-        """The same outside of a pass of `ReferenceBatch`: in one that is run again, or of the network by itself."""
+        """The same outside of a pass of `ReferenceBatch`: in a recomputed pass, or of the network by itself."""
         if in_backward():
             num_rows = len(values)  # not before: a graph that is captured for any number of rows would keep this one
             if (num_rows, self.training) not in self._past:
                 raise RuntimeError(
-                    "a pass through VirtualBatchNorm is run again (torch.utils.checkpoint) in another mode than the "
-                    "first time: call backward() before train() or eval()"
+                    "torch.utils.checkpoint runs a pass through VirtualBatchNorm again in another mode than the first "
+                    "time: call backward() before train() or eval()"
                 )
             return self._past[num_rows, self.training]
         if self.training or self.kept_size == 0:
@@ -153,7 +153,8 @@ def convert_virtual_batch_norm(network: nn.Module) -> nn.Module:
     """Replace every BatchNorm1d and BatchNorm2d by VirtualBatchNorm, in the manner of `SyncBatchNorm`'s conversion.
 
     Args:
-        network: any module; changed in place. Scales and shifts stay the same parameters, running statistics go.
+        network: any module; changed in place. Scales and shifts stay the same parameters; running statistics are
+            dropped.
 
     Returns:
         The same network, or a new layer where `network` itself is a BatchNorm. Source: paper, section 3.5.
@@ -176,7 +177,7 @@ def convert_virtual_batch_norm(network: nn.Module) -> nn.Module:
 
 
 def _check_norms(network: nn.Module) -> None:
-    """Something to convert (or converted already), and nothing that would go on looking at the live batch."""
+    """Check that there is a batch norm to convert (or converted already), and none that cannot be converted."""
     layers = list(network.modules())
     norms = [one for one in layers if isinstance(one, _BatchNorm)]
     if others := sorted({type(one).__name__ for one in norms if not isinstance(one, _CONVERTIBLE)}):
@@ -187,19 +188,19 @@ def _check_norms(network: nn.Module) -> None:
         similar = sorted({type(one).__name__ for one in layers if "Norm" in type(one).__name__})
         found = f" (it has {', '.join(similar)})" if similar else ""
         raise ValueError(
-            f"{type(network).__name__} has no batch norm to convert{found}: put VirtualBatchNorm(C) where you want it, "
-            f"or leave the network as it is"
+            f"{type(network).__name__} has no batch norm to convert{found}: add VirtualBatchNorm(C) layers, or use the "
+            f"network without conversion"
         )
 
 
 def _remedy(names: Sequence[str]) -> str:
     if "SyncBatchNorm" in names:
         return (
-            "Convert before SyncBatchNorm.convert_sync_batchnorm: a reference batch needs nothing of other processes."
+            "Convert before SyncBatchNorm.convert_sync_batchnorm: a reference batch needs no statistics of other ranks."
         )
     if any(name.startswith("Lazy") for name in names):
-        return "Run the network on a batch first: a lazy layer becomes one of those."
-    return "Put one of those, or VirtualBatchNorm(C), in its place first."
+        return "Run the network on a batch first: a lazy layer then becomes one of those."
+    return "Replace it by one of those, or by VirtualBatchNorm(C), first."
 
 
 def _converted(norm: _BatchNorm) -> VirtualBatchNorm:

@@ -1,11 +1,11 @@
-"""An average of the parameters for testing (released experiments; not historical averaging, section 3.3).
+"""Exponential moving average of the parameters for testing (released experiments; not historical averaging, 3.3).
 
     a_0 = 0,   a_t = decay a_{t-1} + (1 - decay) theta_t
 
-    corrected   a_t / (1 - decay^t): the weights sum to one from the first step on (the correction of Adam)
-    released    a_t as it is: at decay 0.9999 still 61% of the zero is left after 5,000 steps
+    corrected   a_t / (1 - decay^t): the weights sum to one from the first step on (bias correction as in Adam)
+    released    a_t uncorrected: at decay 0.9999 the initial 0 still has weight 0.61 after 5,000 steps
 
-With every = k only each k-th step's parameters are taken, with decay^k: the same span of the past for less work.
+With every = k only each k-th step's parameters enter, with decay^k: the same time constant for less work.
 
 Use: `average.update()` after each step of the optimizer, `average.averaged(network)` to test.
 """
@@ -23,22 +23,22 @@ __all__ = ["WeightEMA"]
 
 
 class WeightEMA(nn.Module):
-    """Keeps an exponential average of a module's learned parameters.
+    """Exponential moving average (EMA) of a module's trainable parameters.
 
-    Parameters that do not learn (`requires_grad=False`) and buffers are not averaged: `averaged` takes them from
-    the module as they stand. The average and the number of updates are buffers: saved, moved and loaded with it. The
-    average is in float32 or better, whatever dtype the parameters have and this module is moved to: in half precision
-    a step of (1 - decay) would be rounded away.
+    Frozen parameters (`requires_grad=False`) and buffers are not averaged: `averaged` copies their current values. The
+    average and the number of updates are buffers: saved, moved and loaded with this module. The average is in float32
+    or better, whatever dtype the parameters have and this module is moved to: in half precision a step of (1 - decay)
+    would be rounded away.
 
     Args:
-        module: the network to follow; it is not registered as a child.
+        module: the network to average; it is not registered as a child.
         decay: weight of the past in each update, 0 <= decay < 1.
         variant: "corrected" or "released", the formulas above.
-        every: take the parameters at each `every`-th update only.
+        every: use the parameters of each `every`-th update only.
 
     Raises:
-        TypeError: no module, such as the parameters alone.
-        ValueError: decay or every out of range, unknown variant, or nothing to average.
+        TypeError: not a module, for example its parameters.
+        ValueError: decay or every out of range, unknown variant, or no trainable parameters.
 
     Source: the released experiments, a += 0.0001 (p - a) each step; bias correction as in Kingma & Ba, 2015.
 
@@ -56,7 +56,7 @@ class WeightEMA(nn.Module):
         if not isinstance(module, nn.Module):
             raise TypeError(
                 f"WeightEMA takes the module, then decay, as WeightEMA(network, 0.9999); got "
-                f"{type(module).__name__}. The parameters alone are what HistoricalAverage takes."
+                f"{type(module).__name__}. HistoricalAverage takes parameters."
             )
         if isinstance(decay, (nn.Module, Tensor)) or not 0 <= decay < 1:
             raise ValueError(f"decay must be a number, 0 <= decay < 1; got {decay}")
@@ -67,7 +67,7 @@ class WeightEMA(nn.Module):
         self.decay, self.variant, self.every = decay, variant, every
         learned = {name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad}
         if not learned:
-            raise ValueError("the module has no parameter that learns (requires_grad), so there is nothing to average")
+            raise ValueError("the module has no trainable parameters (requires_grad), so there is nothing to average")
         self._names = tuple(learned)
         self._followed: Sequence[Tensor] = list(learned.values())  # a list hides them from this module's parameters
         self.register_buffer("num_updates", torch.zeros((), dtype=torch.int64))
@@ -77,7 +77,7 @@ class WeightEMA(nn.Module):
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take the followed parameters as they are now into the average."""
+        """Update the average with the current parameters."""
         self.num_updates += 1
         if self.num_updates % self.every == 0:
             averages = self._averages()
@@ -86,15 +86,15 @@ class WeightEMA(nn.Module):
 
     @torch.no_grad()
     def averaged(self, module: nn.Module) -> nn.Module:
-        """A copy of `module` that holds the averaged parameters; `module` itself stays as it is.
+        """A copy of `module` with the averaged parameters; `module` itself is unchanged.
 
         Raises:
-            RuntimeError: no update has been made yet.
-            ValueError: the module's parameters are not those that are followed.
-        TypeError: no module.
+            RuntimeError: there was no update yet.
+            ValueError: the module lacks parameters that are averaged.
+            TypeError: not a module.
         """
         if not isinstance(module, nn.Module):
-            raise TypeError(f"averaged takes the module that is followed; got {type(module).__name__}")
+            raise TypeError(f"averaged takes a module; got {type(module).__name__}")
         num_taken = int(self.num_updates) // self.every
         if num_taken == 0:
             raise RuntimeError(
@@ -114,7 +114,7 @@ class WeightEMA(nn.Module):
         return [self.get_buffer(f"average_{index}") for index in range(len(self._names))]
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
-        """Moves as any module does, and keeps its numbers where they would become less precise than float32."""
+        """Moves as any module does, but keeps a buffer's dtype where it would become less precise than float32."""
         before = dict(self.named_buffers())
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         for name, buffer in before.items():

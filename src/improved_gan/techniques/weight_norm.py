@@ -1,12 +1,12 @@
-"""Weight normalization with a data-dependent start (Salimans & Kingma, 2016; used throughout the paper's section 6).
+"""Weight normalization with data-dependent initialization (Salimans & Kingma, 2016; used in the paper's section 6).
 
     w = g v / ||v||         one scale g and one norm for each output unit or channel
-    start: for one batch, layer by layer, with t = (v . x)/||v|| the pre-activation,
-           g = std / deviation(t),  b = -mean(t) std / deviation(t)
+    initialization: for one batch, layer by layer, with t = (v . x)/||v|| the pre-activation and s the wanted std of t,
+                    g = s / std(t),  b = -mean(t) s / std(t)
 
-so that every pre-activation begins with mean 0 and the wanted deviation. In the released experiments g is learned in
-the last layer only. Over several ranks the batch is the global one. A layer of another kind takes part if it has the
-method `start_from_batch_(inputs)`: it is called when the start comes to that layer (minibatch discrimination has it).
+so that every pre-activation has mean 0 and standard deviation s. In the released experiments g is learned in the last
+layer only. Over several ranks the batch is the global one. A layer of another kind with a method
+`init_from_batch_(inputs)`, such as minibatch discrimination, is initialized by it with its input.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,10 +25,10 @@ _Layer = TypeVar("_Layer", bound=nn.Module)
 
 
 @runtime_checkable
-class _Startable(Protocol):
-    """A layer that sets parameters of its own from its first input."""
+class _DataInitialized(Protocol):
+    """A layer that initializes its own parameters from its first input."""
 
-    def start_from_batch_(self, inputs: Tensor) -> None: ...
+    def init_from_batch_(self, inputs: Tensor) -> None: ...
 
 
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -36,22 +36,22 @@ _PLAIN = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 def weight_norm(layer: _Layer, *, learn_scale: bool = True, scale: float | None = None) -> _Layer:
-    """Write the layer's weight as g v/||v||, one g for each output unit or channel.
+    """Parametrize the layer's weight as g v/||v||, one g for each output unit or channel.
 
-    Output channels are dimension 1 of a transposed convolution's weight and dimension 0 elsewhere (PyTorch's own
-    default is 0 for all). v takes the layer's present weight.
+    Output channels are dimension 1 of a transposed convolution's weight and dimension 0 otherwise (PyTorch's own
+    default is 0 for all). v is the layer's current weight.
 
     Args:
         layer: Linear, Conv*d or ConvTranspose*d (one group); changed in place.
-        learn_scale: whether g learns; the released experiments learn it in the last layer only.
-        scale: value of every g at the start; None keeps the layer's present weight.
+        learn_scale: whether g is trained; in the released experiments only in the last layer.
+        scale: initial value of every g; None keeps the layer's current weight.
 
     Returns:
         The same layer; `layer.parametrizations.weight` holds g (original0) and v (original1).
 
     Raises:
         TypeError: a layer of another kind.
-        ValueError: transposed convolution in groups, a weight that is normalized already, or scale <= 0.
+        ValueError: a transposed convolution with groups, a weight that is parametrized already, or scale <= 0.
 
     Source: Salimans & Kingma, 2016, equation 2.
 
@@ -79,16 +79,16 @@ def weight_norm(layer: _Layer, *, learn_scale: bool = True, scale: float | None 
 def data_dependent_init_(network: nn.Module, batch: Tensor, *, std: float | Mapping[str, float] = 1.0) -> None:
     """Set g and b of every weight-normalized layer from one batch, in the order in which the layers run.
 
-    Layers with a method `start_from_batch_` are started in their turn, from their own input.
+    Layers with a method `init_from_batch_` are initialized by it, from their own input.
 
-    One pass in training mode (noise and dropout on); each layer is normalized before the next one sees its output.
-    A layer without bias gets its deviation only. Parts that are frozen (in eval mode while the network trains) stay so.
-    Buffers and the mode of each module come back as they were. Autocast is off.
+    One pass in training mode (noise and dropout on); each layer is initialized before its output enters the next one.
+    In a layer without bias only the standard deviation is set. Parts in eval mode inside a network in training mode
+    stay in eval mode. Buffers and the mode of each module are restored. Autocast is off.
 
     Args:
-        network: any module with layers that went through `weight_norm`; changed in place.
-        batch: (N, ...) input of the network, N >= 2 over all ranks; the released MNIST experiment takes 500 images.
-        std: the wanted deviation of the pre-activations, one number or one by layer name (others: 1).
+        network: any module with layers from `weight_norm`; changed in place.
+        batch: (N, ...) input of the network, N >= 2 over all ranks; 500 images in the released MNIST experiment.
+        std: the standard deviation of the pre-activations, one number or one by layer name (others: 1).
 
     Raises:
         ValueError: no such layer, an unknown name in `std`, a layer that did not run, or a pre-activation that does
@@ -103,21 +103,21 @@ def data_dependent_init_(network: nn.Module, batch: Tensor, *, std: float | Mapp
     tensor(True)
     """
     layers = {name: layer for name, layer in network.named_modules() if _is_weight_normalized(layer)}
-    others: dict[str, Any] = {name: m for name, m in network.named_modules() if isinstance(m, _Startable)}
+    others: dict[str, Any] = {name: m for name, m in network.named_modules() if isinstance(m, _DataInitialized)}
     if not layers and not others:
         raise ValueError("the network has no weight-normalized layer: apply weight_norm to its layers first")
     wanted = dict.fromkeys(layers, std) if isinstance(std, (int, float)) else {**dict.fromkeys(layers, 1.0), **std}
     if unknown := set(wanted) - set(layers):
         raise ValueError(f"std names {sorted(unknown)}, but the weight-normalized layers are {sorted(layers)}")
     pending = {*layers, *others}
-    hooks = [layer.register_forward_hook(_starter(name, wanted[name], pending)) for name, layer in layers.items()]
-    hooks += [layer.register_forward_pre_hook(_other_starter(name, pending)) for name, layer in others.items()]
+    hooks = [layer.register_forward_hook(_init_hook(name, wanted[name], pending)) for name, layer in layers.items()]
+    hooks += [layer.register_forward_pre_hook(_init_pre_hook(name, pending)) for name, layer in others.items()]
     buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
     with torch.autocast(batch.device.type, enabled=False), in_mode(network, training=True):
         try:
             network(batch)
         finally:
-            torch.clear_autocast_cache()  # else a surrounding autocast would go on with the parameters as they were
+            torch.clear_autocast_cache()  # a surrounding autocast has cached casts of the old parameters
             for hook in hooks:
                 hook.remove()
             for name, buffer in network.named_buffers():
@@ -126,32 +126,32 @@ def data_dependent_init_(network: nn.Module, batch: Tensor, *, std: float | Mapp
         raise ValueError(f"these layers did not run on the batch: {sorted(pending)}")
 
 
-def _other_starter(name: str, pending: set[str]) -> Callable[[Any, tuple[Any, ...]], None]:
-    """A forward hook that hands the layer its first input before it runs on it."""
+def _init_pre_hook(name: str, pending: set[str]) -> Callable[[Any, tuple[Any, ...]], None]:
+    """A forward pre-hook that initializes the layer from its first input."""
 
-    def start(layer: _Startable, inputs: tuple[Any, ...]) -> None:
+    def initialize(layer: _DataInitialized, inputs: tuple[Any, ...]) -> None:
         if name in pending:
             pending.discard(name)
-            layer.start_from_batch_(inputs[0])
+            layer.init_from_batch_(inputs[0])
 
-    return start
+    return initialize
 
 
-def _starter(name: str, std: float, pending: set[str]) -> Callable[[nn.Module, Any, Tensor], Tensor | None]:
-    """A forward hook that sets the layer's g and b at its first run and hands on the normalized output."""
+def _init_hook(name: str, std: float, pending: set[str]) -> Callable[[nn.Module, Any, Tensor], Tensor | None]:
+    """A forward hook that sets the layer's g and b at its first run and returns the normalized output."""
 
-    def start(layer: nn.Module, _: Any, output: Tensor) -> Tensor | None:
+    def initialize(layer: nn.Module, _: Any, output: Tensor) -> Tensor | None:
         if name not in pending:
             return None
         pending.discard(name)
         channel = output.dim() - 1 if isinstance(layer, nn.Linear) else 1
-        mean, deviation = _global_mean_and_deviation(output.movedim(channel, -1).flatten(0, -2))
-        if not bool((deviation > 0).all() and deviation.isfinite().all()):
+        mean, current = _global_mean_and_std(output.movedim(channel, -1).flatten(0, -2))
+        if not bool((current > 0).all() and current.isfinite().all()):
             raise ValueError(
                 f"a pre-activation of layer {name!r} does not vary over the batch (or is not finite): "
                 f"give a batch of several, different examples; got {tuple(output.shape)}"
             )
-        ratio = std / deviation
+        ratio = std / current
         _scale(layer).mul_(_along(ratio, _output_dimension(layer), _scale(layer).dim()))
         shifted = output
         if isinstance(layer.bias, Tensor):
@@ -159,14 +159,14 @@ def _starter(name: str, std: float, pending: set[str]) -> Callable[[nn.Module, A
             shifted = output - _along(mean, channel, output.dim())
         return shifted * _along(ratio, channel, output.dim())
 
-    return start
+    return initialize
 
 
-def _global_mean_and_deviation(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Over the rows (N, C) of all ranks, each (C,) in the rows' dtype."""
+def _global_mean_and_std(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation over the rows (N, C) of all ranks, each (C,) in the rows' dtype."""
     mean = global_mean(rows)
-    deviation = global_mean((rows - mean).square()).sqrt()
-    return mean.to(rows.dtype), deviation.to(rows.dtype)
+    std = global_mean((rows - mean).square()).sqrt()
+    return mean.to(rows.dtype), std.to(rows.dtype)
 
 
 def _along(values: Tensor, dimension: int, num_dimensions: int) -> Tensor:

@@ -1,6 +1,6 @@
-"""Claims of the paper that one can compute and watch: importable functions that return arrays, and their plots."""
+"""Numerical demonstrations of the paper's theory: importable functions that return arrays, and their plots."""
 
-from improved_gan.theory.demos import EXHIBITS, Demo, show
+from improved_gan.theory.demos import DEMOS, Demo, show
 from improved_gan.theory.divergences import (
     bernoulli_minibatch_divergence,
     bernoulli_preference_divergence,
@@ -18,11 +18,11 @@ from improved_gan.theory.games import (
 from improved_gan.theory.gaussian_divergences import gaussian_divergence, gaussian_preference_divergence
 from improved_gan.theory.mixture import Mixture
 from improved_gan.theory.mode_collapse import RingRun, train_on_ring
-from improved_gan.theory.ring import judge_ring, sample_ring
+from improved_gan.theory.ring import ring_coverage, sample_ring
 from improved_gan.theory.smoothed_discriminator import generator_gradient, optimal_discriminator, train_discriminators
 
 __all__ = [
-    "EXHIBITS",
+    "DEMOS",
     "Demo",
     "Mixture",
     "RingRun",
@@ -36,9 +36,9 @@ __all__ = [
     "gaussian_preference_divergence",
     "generator_gradient",
     "jensen_shannon_terms",
-    "judge_ring",
     "kullback_leibler_terms",
     "optimal_discriminator",
+    "ring_coverage",
     "sample_ring",
     "show",
     "stable_weights",

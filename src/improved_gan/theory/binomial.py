@@ -1,4 +1,4 @@
-"""The binomial distribution in log space, to nearly full precision at any size (Loader, 2000).
+"""The binomial distribution in log space, to nearly full float precision for any n (Loader, 2000).
 
     log P(k) = S(n) - S(k) - S(n - k) - D(k, n p) - D(n - k, n (1 - p)) + log sqrt(n / (2 pi k (n - k)))
     S(k)    = log k! - log(sqrt(2 pi k) (k/e)^k)       the error of Stirling's formula
@@ -29,10 +29,10 @@ def binomial_log_probabilities(num_draws: int, probability: ArrayLike) -> Floats
 
     Args:
         num_draws: n >= 1.
-        probability: (...) chance p of a one in each draw, from 0 to 1.
+        probability: (...) probability p of a one in each draw, from 0 to 1.
 
     Returns:
-        (..., n+1) the logarithms, in nats; -inf for what cannot happen.
+        (..., n+1) the logarithms, in nats; -inf for probability 0.
 
     Raises:
         ValueError: n below 1 or a probability outside [0, 1].

@@ -1,7 +1,7 @@
-"""The demonstrations by name: what `improved-gan theory NAME --out DIR --seed S` calls.
+"""The demonstrations by name, for `improved-gan theory NAME --out DIR --seed S`.
 
-Each writes one or two PNG and its numbers as CSV into a folder and says what there is to see; the same seed gives the
-same files. Each takes well under a minute on two cores.
+Each writes one or two PNG files and its numbers as CSV into a folder and returns a text that explains them; the same
+seed gives the same files. Each takes well under a minute on two cores.
 """
 
 from collections.abc import Callable
@@ -14,9 +14,9 @@ from improved_gan.theory.game_demo import game_demo
 from improved_gan.theory.mode_collapse_demo import mode_collapse_demo
 from improved_gan.theory.smoothed_discriminator_demo import smoothed_discriminator_demo
 
-__all__ = ["EXHIBITS", "Demo", "show"]
+__all__ = ["DEMOS", "Demo", "show"]
 
-EXHIBITS: dict[str, Callable[[Path, int], tuple[list[Path], str]]] = {
+DEMOS: dict[str, Callable[[Path, int], tuple[list[Path], str]]] = {
     "game": game_demo,
     "divergences": divergences_demo,
     "smoothed-discriminator": smoothed_discriminator_demo,
@@ -26,34 +26,34 @@ EXHIBITS: dict[str, Callable[[Path, int], tuple[list[Path], str]]] = {
 
 @dataclass(frozen=True)
 class Demo:
-    """The files that were written, the first of them a picture, and a text that says what to see in them."""
+    """The files that were written, the first of them a PNG figure, and a text that explains them."""
 
     files: tuple[Path, ...]
     text: str
 
 
 def show(name: str, out: str | Path, *, seed: int = 0) -> Demo:
-    """Run one demonstration and write its pictures and tables.
+    """Run one demonstration and write its figures and tables.
 
     Args:
-        name: one of `EXHIBITS`.
-        out: folder to write to, made if need be; files of the same names are replaced.
-        seed: of everything that is drawn at random, >= 0.
+        name: one of `DEMOS`.
+        out: folder to write to, created if it does not exist; files of the same names are replaced.
+        seed: of all random numbers, >= 0.
 
     Raises:
         ValueError: an unknown name (the message has the nearest ones) or a negative seed.
-        ModuleNotFoundError: matplotlib is missing; the message names the command that installs it.
+        ModuleNotFoundError: matplotlib is missing; the message has the command that installs it.
 
-    >>> list(EXHIBITS)
+    >>> list(DEMOS)
     ['game', 'divergences', 'smoothed-discriminator', 'mode-collapse']
     """
-    if name not in EXHIBITS:
-        near = get_close_matches(name, EXHIBITS, n=2, cutoff=0.4)
+    if name not in DEMOS:
+        near = get_close_matches(name, DEMOS, n=2, cutoff=0.4)
         hint = f"did you mean {' or '.join(near)}? " if near else ""
-        raise ValueError(f"no demonstration is called {name!r}: {hint}There are {', '.join(EXHIBITS)}")
+        raise ValueError(f"no demonstration is called {name!r}: {hint}There are {', '.join(DEMOS)}")
     if seed < 0:
         raise ValueError(f"seed must be 0 or more; got {seed}")
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    files, text = EXHIBITS[name](folder, seed)
+    files, text = DEMOS[name](folder, seed)
     return Demo(tuple(files), text)

@@ -1,20 +1,20 @@
-"""What discriminating whole minibatches does to a GAN's divergence (paper, section 3.2; F. Huszar's note on it, 2016).
+"""The divergence of a GAN that discriminates whole minibatches (paper, section 3.2; F. Huszar's note on it, 2016).
 
 P^N is the distribution of N independent draws from P. In bits,
 
     KL[P^N || Q^N] = N KL[P || Q]                         the objective does not change
-    JS[P^N || Q^N] <= min(1, N JS[P || Q])                JS/N never rises with N: it saturates, and does so
-                                                          first where Q is most wrong
-    preference loss: d(P x Q || Q x P)                    D sees one real and one generated example and says which is
-                                                          real; for KL that is KL[P || Q] + KL[Q || P]
+    JS[P^N || Q^N] <= min(1, N JS[P || Q])                JS/N never increases with N: it saturates, and does so
+                                                          first where Q is farthest from P
+    preference loss: d(P x Q || Q x P)                    the input of D is a real and a generated example in random
+                                                          order; for KL it is KL[P || Q] + KL[Q || P]
 
-For Bernoulli draws the number of ones says all there is to know about a minibatch, so the sums run over N + 1 counts
-and not over 2^N minibatches. Both divergences are summed from terms that cannot be negative,
+For Bernoulli draws the number of ones is a sufficient statistic of a minibatch, so the sums run over N + 1 counts and
+not over 2^N minibatches. Both divergences are sums of nonnegative terms,
 
     KL = E_P phi(L),         phi(L) = e^-L - 1 + L,  L = log P/Q
     JS = E_M h(L),           h(L) = 1 bit - entropy of sigmoid(L),  M = (P + Q)/2,
 
-so nothing cancels, however near P and Q are.
+so nothing cancels, however close P and Q are.
 """
 
 from collections.abc import Callable
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float64]
-# probabilities under P and under Q, log ratio -> what each outcome adds
+# probabilities under P and under Q, log ratio -> the term of each outcome
 DivergenceTerms = Callable[[Floats, Floats, Floats], Floats]
 
 # phi(L) as a power series, for |L| < 1: sum over j >= 2 of (-L)^j / j!
@@ -42,7 +42,7 @@ _PHI = np.array([0.0, 0.0] + [(-1) ** j / factorial(j) for j in range(2, 22)])
 
 
 def kullback_leibler_terms(p: ArrayLike, q: ArrayLike, log_ratio: ArrayLike) -> Floats:
-    """What each outcome adds to KL[P || Q], in bits; the terms are >= 0 and their sum is the divergence.
+    """The term of each outcome in KL[P || Q], in bits; the terms are >= 0 and their sum is the divergence.
 
     Args:
         p: (...) probability (or density times width) of each outcome under P.
@@ -63,7 +63,7 @@ def kullback_leibler_terms(p: ArrayLike, q: ArrayLike, log_ratio: ArrayLike) -> 
 
 
 def jensen_shannon_terms(p: ArrayLike, q: ArrayLike, log_ratio: ArrayLike) -> Floats:
-    """What each outcome adds to JS[P || Q], in bits; the terms are >= 0 and their sum, at most 1, is the divergence.
+    """The term of each outcome in JS[P || Q], in bits; the terms are >= 0 and their sum, at most 1, is the divergence.
 
     Args:
         p: (...) probability (or density times width) of each outcome under P.
@@ -77,7 +77,7 @@ def jensen_shannon_terms(p: ArrayLike, q: ArrayLike, log_ratio: ArrayLike) -> Fl
     1.0
     """
     p, q, log_ratio = np.asarray(p, np.float64), np.asarray(q, np.float64), np.asarray(log_ratio, np.float64)
-    size = np.minimum(np.abs(np.where(p + q == 0, 0.0, log_ratio)), 700.0)  # e^-700: certain in any float
+    size = np.minimum(np.abs(np.where(p + q == 0, 0.0, log_ratio)), 700.0)  # e^-700 is 0 beside 1 in any float
     tanh = np.tanh(np.minimum(size, 1) / 2)
     near = tanh * size / 2 + np.log1p(-(tanh**2)) / 2
     far = np.log(2) - np.log1p(np.exp(-size)) - size / (1 + np.exp(size))
@@ -90,7 +90,7 @@ def bernoulli_minibatch_divergence(
     """d[P^N || Q^N] between minibatches of N Bernoulli draws, exactly, through the count distribution.
 
     Args:
-        p: (...) chance of a one in the data, from 0 to 1.
+        p: (...) probability of a one in the data, from 0 to 1.
         q: (...) the same for the generator, broadcast against p.
         num_draws: N, up to 10,000 and beyond (N + 1 numbers for each pair p, q).
         terms: `jensen_shannon_terms` or `kullback_leibler_terms`.
@@ -109,7 +109,7 @@ def bernoulli_minibatch_divergence(
     p, q = np.broadcast_arrays(np.asarray(p, np.float64), np.asarray(q, np.float64))
     log_p, log_q = binomial_log_probabilities(num_draws, p), binomial_log_probabilities(num_draws, q)
     ones = np.arange(num_draws + 1.0)
-    with np.errstate(invalid="ignore"):  # 0 times infinity where p or q is 0 or 1: no draws of that kind, nothing said
+    with np.errstate(invalid="ignore"):  # 0 times infinity where p or q is 0 or 1: the term is 0
         of_one, of_zero = (ratio[..., None] for ratio in _log_ratios(p, q))
         log_ratio = np.where(ones == 0, 0.0, ones * of_one)
         log_ratio += np.where(ones == num_draws, 0.0, (num_draws - ones) * of_zero)
@@ -119,12 +119,12 @@ def bernoulli_minibatch_divergence(
 def bernoulli_preference_divergence(
     p: ArrayLike, q: ArrayLike, num_draws: int = 1, *, terms: DivergenceTerms = jensen_shannon_terms
 ) -> Floats:
-    """d(P^N x Q^N || Q^N x P^N): D is shown a real and a generated minibatch and says which is real.
+    """d(P^N x Q^N || Q^N x P^N): D classifies which of a real and a generated minibatch is real.
 
-    Only the difference of the two counts of ones tells the orders apart, so the sum runs over 2N + 1 differences.
+    The difference of the two counts of ones is a sufficient statistic, so the sum runs over 2N + 1 differences.
 
     Args:
-        p: (...) chance of a one in the data, strictly between 0 and 1.
+        p: (...) probability of a one in the data, strictly between 0 and 1.
         q: (...) the same for the generator, broadcast against p.
         num_draws: N; the time grows as N^2.
         terms: `jensen_shannon_terms` or `kullback_leibler_terms`.
@@ -151,7 +151,7 @@ def bernoulli_preference_divergence(
 
 
 def _log_ratios(p: Floats, q: Floats) -> tuple[Floats, Floats]:
-    """(...) log p/q and log (1-p)/(1-q), by the relative difference where that is small, so that no digit is lost."""
+    """(...) log p/q and log (1-p)/(1-q), by the relative difference where that is small, to avoid cancellation."""
     with np.errstate(divide="ignore", invalid="ignore"):
         ones, zeros = (p - q) / q, (q - p) / (1 - q)
         return (

@@ -1,4 +1,4 @@
-"""What `improved-gan theory divergences` writes: both figures of Huszar's note, and what he adds to them."""
+"""The output of `improved-gan theory divergences`: both figures of Huszar's note, and the preference loss."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ _COLUMNS = {
 
 
 def sampled_minibatch_js(p: float, q: float, num_draws: int, *, seed: int = 0, num_batches: int = 20_000) -> float:
-    """JS[P^N || Q^N] in bits as a discriminator finds it: 1 + E log2 D/2 + E log2 (1 - D)/2 over sampled minibatches.
+    """JS[P^N || Q^N] in bits from a discriminator's loss: 1 + E log2 D/2 + E log2 (1 - D)/2 over sampled minibatches.
 
-    D is the best one, P^N/(P^N + Q^N), shown `num_batches` minibatches of each kind.
+    D is the optimal one, P^N/(P^N + Q^N), on `num_batches` minibatches of each kind.
 
     >>> abs(sampled_minibatch_js(0.2, 0.8, 3) - bernoulli_minibatch_divergence(0.2, 0.8, 3)) < 0.01
     np.True_
@@ -51,7 +51,7 @@ def sampled_minibatch_js(p: float, q: float, num_draws: int, *, seed: int = 0, n
 
 
 def divergences_demo(out: Path, seed: int) -> tuple[list[Path], str]:
-    """Compute, draw and write; `seed` draws the minibatches of the dots, the curves are exact."""
+    """Compute, plot and write; `seed` is that of the sampled minibatches (dots), the curves are exact."""
     figure = new_figure(width=11, height=8)
     q = np.linspace(0.0, 1.0, 401)
     js = np.array([bernoulli_minibatch_divergence(_P, q, size) for size in _SIZES])
@@ -59,16 +59,16 @@ def divergences_demo(out: Path, seed: int) -> tuple[list[Path], str]:
     preference = np.full_like(js, np.nan)
     preference[:, 1:-1] = [bernoulli_preference_divergence(_P, q[1:-1], size) for size in _SIZES]
     dots = np.array([[sampled_minibatch_js(_P, x, size, seed=seed) for x in _SAMPLED_Q] for size in _SIZES])
-    deviations, gaussian = np.geomspace(0.05, 5, 61), {}
-    gaussian["kl_pq"] = np.array([gaussian_divergence(0, 1, 0, s, terms=kullback_leibler_terms) for s in deviations])
-    gaussian["kl_qp"] = np.array([gaussian_divergence(0, s, 0, 1, terms=kullback_leibler_terms) for s in deviations])
-    gaussian["js"] = np.array([gaussian_divergence(0, 1, 0, s) for s in deviations])
-    gaussian["preference_js"] = np.array([gaussian_preference_divergence(0, 1, 0, s) for s in deviations])
+    stds, gaussian = np.geomspace(0.05, 5, 61), {}
+    gaussian["kl_pq"] = np.array([gaussian_divergence(0, 1, 0, s, terms=kullback_leibler_terms) for s in stds])
+    gaussian["kl_qp"] = np.array([gaussian_divergence(0, s, 0, 1, terms=kullback_leibler_terms) for s in stds])
+    gaussian["js"] = np.array([gaussian_divergence(0, 1, 0, s) for s in stds])
+    gaussian["preference_js"] = np.array([gaussian_preference_divergence(0, 1, 0, s) for s in stds])
     (top_left, top_right), (left, right) = figure.subplots(2, 2)
     _draw_js(top_left, q, js, dots, per_example=False)
     _draw_js(top_right, q, js, dots, per_example=True)
     _draw_kl_and_preference(left, q, kl, preference)
-    _draw_gaussians(right, deviations, gaussian)
+    _draw_gaussians(right, stds, gaussian)
     rows = [
         (size, float(x), float(js[n, i]), float(js[n, i] / size), float(kl[n, i]), float(preference[n, i]))
         for n, size in enumerate(_SIZES)
@@ -80,7 +80,7 @@ def divergences_demo(out: Path, seed: int) -> tuple[list[Path], str]:
         write_table(
             out / "divergences_gaussian.csv",
             ["std_q", *gaussian],
-            [tuple(map(float, row)) for row in zip(deviations, *gaussian.values(), strict=True)],
+            [tuple(map(float, row)) for row in zip(stds, *gaussian.values(), strict=True)],
         ),
         write_table(
             out / "divergences_sampled.csv",
@@ -105,7 +105,7 @@ def _draw_js(axes: Axes, q: Floats, js: Floats, dots: Floats, *, per_example: bo
     axes.annotate("low\nentropy", (0.05, 0.98), xycoords=("data", "axes fraction"), ha="center", va="top", fontsize=8.5)
     axes.legend(fontsize=8, loc="upper center" if not per_example else "upper left", bbox_to_anchor=(0.33, 1.0))
     title = (
-        "JS per example: what is plainly wrong sinks first"
+        "JS per example decreases first where Q is farthest from P"
         if per_example
         else "JS between minibatches: it saturates at 1 bit"
     )
@@ -129,12 +129,12 @@ def _draw_kl_and_preference(axes: Axes, q: Floats, kl: Floats, preference: Float
     )
 
 
-def _draw_gaussians(axes: Axes, deviations: Floats, curves: dict[str, Floats]) -> None:
+def _draw_gaussians(axes: Axes, stds: Floats, curves: dict[str, Floats]) -> None:
     for name, (color, words) in _COLUMNS.items():
-        axes.loglog(deviations, np.maximum(curves[name], 1e-9), color=COLORS[color], label=words)
+        axes.loglog(stds, np.maximum(curves[name], 1e-9), color=COLORS[color], label=words)
     axes.set_ylim(1e-3, 400)
     axes.legend(fontsize=8, loc="upper center", ncols=2)
-    label(axes, title="Gaussians: P = N(0, 1), Q = N(0, s²)", x="s, deviation of the generator", y="bits")
+    label(axes, title="Gaussians: P = N(0, 1), Q = N(0, s²)", x="s, standard deviation of the generator", y="bits")
 
 
 def _words(largest_gap: float) -> str:
@@ -147,8 +147,8 @@ def _words(largest_gap: float) -> str:
     return (
         f"Minibatches of N Bernoulli draws, p = {_P} in the data, q from 0 to 1 in the generator, all in bits:\n"
         f"  KL of minibatches is N KL: at q = 0.6 KL(10,000)/(10,000 KL) - 1 = {many / (10_000 * one) - 1:.0e}.\n"
-        f"  JS saturates at 1 bit and JS/N only falls, most where the generator is most wrong.\n"
-        f"  So too little entropy (q = 0.02) costs more and more beside being plainly wrong (q = 0.8):\n  {ratios}.\n"
-        f"  Dots: the best discriminator on 20,000 sampled minibatches, within {largest_gap:.3f} bits of exact.\n"
-        f"  Gaussians: KL[P||Q] has no bound for a narrow generator, JS and the preference loss stay below 1 bit."
+        f"  JS saturates at 1 bit and JS/N decreases, most where the generator is farthest from the data.\n"
+        f"  So the JS of too little entropy (q = 0.02) grows relative to that of a wrong mean (q = 0.8):\n  {ratios}.\n"
+        f"  Dots: the optimal discriminator on 20,000 sampled minibatches, within {largest_gap:.3f} bits of exact.\n"
+        f"  Gaussians: KL[P||Q] is unbounded for a narrow generator, JS and the preference loss stay below 1 bit."
     )

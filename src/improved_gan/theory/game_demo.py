@@ -1,4 +1,4 @@
-"""What `improved-gan theory game` writes: the toy game's paths, its distance over time, and where it converges."""
+"""The output of `improved-gan theory game`: trajectories of the toy game, distances over time, convergence maps."""
 
 from __future__ import annotations
 
@@ -32,47 +32,50 @@ _PLAYS = {
     f"simultaneous, averaging {_WEIGHT}": (_WEIGHT, False, COLORS["blue"]),
     f"alternating, averaging {_WEIGHT}": (_WEIGHT, True, COLORS["green"]),
 }
-_SHARE_WEIGHTS = np.array([0.0, *np.geomspace(0.001, 3.0, 14)])
+_FRACTION_WEIGHTS = np.array([0.0, *np.geomspace(0.001, 3.0, 14)])
 _MAP_WEIGHTS = np.array([0.01, 0.02, 0.05, 0.1, 0.5, 1.0])
-_NUM_STARTS, _MAP_SIZE = 200, 24  # an even number of cells: their centers miss the trap x = 0
+_NUM_STARTS, _MAP_SIZE = 200, 24  # even, so that no cell center lies on the fixed line x = 0
 
 
 def game_demo(out: Path, seed: int) -> tuple[list[Path], str]:
-    """Play, draw and write; `seed` draws the starting points of the shares, the rest is not random."""
+    """Simulate, plot and write; `seed` is that of the random starting points, the rest is not random."""
     figure, map_figure = new_figure(width=13, height=4.4), new_figure(width=10, height=6.6)
-    paths = {name: trajectory(weight=weight, alternating=turns) for name, (weight, turns, _) in _PLAYS.items()}
+    paths = {
+        name: trajectory(weight=weight, alternating=alternating) for name, (weight, alternating, _) in _PLAYS.items()
+    }
     distances = {name: distance_to_equilibrium(path) for name, path in paths.items()}
-    shares = _shares(seed)
+    fractions = _fractions(seed)
     edges_x, edges_y = np.linspace(-2, 3, _MAP_SIZE + 1), np.linspace(-2, 4, _MAP_SIZE + 1)
     x, y = (edges_x[1:] + edges_x[:-1]) / 2, (edges_y[1:] + edges_y[:-1]) / 2
     maps = convergence_map(x, y[:, None], _MAP_WEIGHTS[:, None, None])
     left, middle, right = figure.subplots(1, 3)
     _draw_paths(left, paths)
     _draw_distances(middle, distances)
-    _draw_shares(right, shares)
+    _draw_fractions(right, fractions)
     _draw_maps(map_figure, edges_x, edges_y, maps)
     steps = sorted({int(step) for step in np.geomspace(1, _NUM_STEPS, 400)} | {0})
     rows = [(name, t, *map(float, paths[name][t]), float(distances[name][t])) for name in paths for t in steps]
-    places = [
+    ends = [
         (float(_MAP_WEIGHTS[w]), float(x[i]), float(y[j]), float(maps[w, j, i])) for w, j, i in np.ndindex(maps.shape)
     ]
-    share_rows = [tuple(map(float, row)) for row in zip(_SHARE_WEIGHTS, *shares, strict=True)]
+    fraction_rows = [tuple(map(float, row)) for row in zip(_FRACTION_WEIGHTS, *fractions, strict=True)]
     files = [
         write_figure(figure, out / "game.png"),
         write_figure(map_figure, out / "game_map.png"),
         write_table(out / "game.csv", ["descent", "step", "x", "y", "distance"], rows),
-        write_table(out / "game_map.csv", ["weight", "start_x", "start_y", "distance"], places),
-        write_table(out / "game_shares.csv", ["weight", "simultaneous", "alternating"], share_rows),
+        write_table(out / "game_map.csv", ["weight", "start_x", "start_y", "distance"], ends),
+        write_table(out / "game_shares.csv", ["weight", "simultaneous", "alternating"], fraction_rows),
     ]
-    return files, _words(distances, shares)
+    return files, _words(distances, fractions)
 
 
-def _shares(seed: int) -> tuple[Floats, Floats]:
-    """(W,) share of random starting points from which the game has come to rest at (1, 1), for each way to move."""
+def _fractions(seed: int) -> tuple[Floats, Floats]:
+    """(W,) fractions of random starting points that converge to (1, 1), for simultaneous and alternating descent."""
     random = np.random.default_rng(seed)
     x, y = random.uniform(-2, 3, _NUM_STARTS), random.uniform(-2, 4, _NUM_STARTS)
     simultaneous, alternating = (
-        (convergence_map(x, y, _SHARE_WEIGHTS[:, None], alternating=turns) < _NEAR).mean(1) for turns in (False, True)
+        (convergence_map(x, y, _FRACTION_WEIGHTS[:, None], alternating=alternating) < _NEAR).mean(1)
+        for alternating in (False, True)
     )
     return simultaneous, alternating
 
@@ -86,7 +89,7 @@ def _draw_paths(axes: Axes, paths: dict[str, Floats]) -> None:
     axes.plot(1, 1, "*", color=COLORS["black"], markersize=11, zorder=5)
     axes.set_ylim(-2.2, 3.7)
     axes.legend(fontsize=8, loc="lower center", ncols=2, frameon=False)
-    label(axes, title="Paths (plain descent: first 2,500 steps)", x="x, the player who lowers V", y="y, who raises V")
+    label(axes, title="Paths (plain descent: first 2,500 steps)", x="x, minimizes V", y="y, maximizes V")
 
 
 def _draw_distances(axes: Axes, distances: dict[str, Floats]) -> None:
@@ -106,19 +109,19 @@ def _draw_maps(figure: Figure, edges_x: Floats, edges_y: Floats, maps: Floats) -
         logs = np.log10(np.clip(distances, 1e-9, 1e9))
         shades = axes.pcolormesh(edges_x, edges_y, logs, cmap="viridis_r", vmin=-3, vmax=1)
         axes.plot(1, 1, "*", color="white", markeredgecolor=COLORS["black"], markersize=11)
-        label(axes, title=f"w = {weight:g}: {100 * (distances < _NEAR).mean():.0f}% arrive", x="", y="")
+        label(axes, title=f"w = {weight:g}: {100 * (distances < _NEAR).mean():.0f}% converge", x="", y="")
         axes.grid(False)
     bar = figure.colorbar(shades, ax=panels, ticks=[-3, -2, np.log10(_NEAR), -1, 0, 1], extend="both")
-    bar.ax.set_yticklabels(["0.001", "0.01", f"{_NEAR} (arrived)", "0.1", "1", "10"], fontsize=8.5)
+    bar.ax.set_yticklabels(["0.001", "0.01", f"{_NEAR} (converged)", "0.1", "1", "10"], fontsize=8.5)
     bar.set_label("farthest from (1, 1) in the last 1,000 of 20,000 steps", fontsize=9)
     figure.suptitle("Where simultaneous descent ends, by starting point and weight w", fontsize=11, fontweight="bold")
     figure.supxlabel("x at the start", fontsize=9.5)
     figure.supylabel("y at the start", fontsize=9.5)
 
 
-def _draw_shares(axes: Axes, shares: tuple[Floats, Floats]) -> None:
-    for share, name, color in zip(shares, ("simultaneous", "alternating"), ("blue", "green"), strict=True):
-        axes.semilogx(_SHARE_WEIGHTS[1:], 100 * share[1:], "o-", color=COLORS[color], markersize=4, label=name)
+def _draw_fractions(axes: Axes, fractions: tuple[Floats, Floats]) -> None:
+    for fraction, name, color in zip(fractions, ("simultaneous", "alternating"), ("blue", "green"), strict=True):
+        axes.semilogx(_FRACTION_WEIGHTS[1:], 100 * fraction[1:], "o-", color=COLORS[color], markersize=4, label=name)
     lowest = stable_weights(_STEP_SIZE)[0]
     axes.axvline(lowest, color=COLORS["black"], linestyle="--", linewidth=1)
     axes.annotate(
@@ -129,22 +132,22 @@ def _draw_shares(axes: Axes, shares: tuple[Floats, Floats]) -> None:
         fontsize=8.5,
         ha="right",
     )
-    axes.annotate("too heavy:\ntied to\nits past", (0.8, 40), fontsize=8.5)
+    axes.annotate("too large:\nslow", (0.8, 40), fontsize=8.5)
     axes.legend(fontsize=8, loc="upper left")
     axes.set_ylim(-3, 112)
     title = f"Random starts that end within {_NEAR} of (1, 1)"
-    label(axes, title=title, x="weight w of historical averaging", y="share of starting points [%]")
+    label(axes, title=title, x="weight w of historical averaging", y="fraction of starting points [%]")
 
 
-def _words(distances: dict[str, Floats], shares: tuple[Floats, Floats]) -> str:
+def _words(distances: dict[str, Floats], fractions: tuple[Floats, Floats]) -> str:
     ends = "\n".join(f"  {name:32} ends at distance {distance[-1]:.4f}" for name, distance in distances.items())
     lowest = stable_weights(_STEP_SIZE)[0]
-    best = [f"{100 * share.max():.0f}% at w = {_SHARE_WEIGHTS[share.argmax()]:.2g}" for share in shares]
+    best = [f"{100 * fraction.max():.0f}% at w = {_FRACTION_WEIGHTS[fraction.argmax()]:.2g}" for fraction in fractions]
     return (
         f"The paper's toy game from (0.5, 2.5), step {_STEP_SIZE}, {_NUM_STEPS:,} steps; the equilibrium is (1, 1):\n"
         f"{ends}\n"
-        f"Plain descent circles for ever (wider and wider when both move at once); historical averaging arrives.\n"
-        f"Of {_NUM_STARTS} random starts arrive {best[0]} (simultaneous) and {best[1]} (alternating),\n"
-        f"with no weight {100 * shares[0][0]:.0f}% and {100 * shares[1][0]:.0f}%. Below w = {lowest:.3g} simultaneous "
-        f"descent\ncannot settle; a heavy weight ties the players to their past."
+        f"Plain descent orbits (diverging with simultaneous updates); historical averaging converges.\n"
+        f"Of {_NUM_STARTS} random starts converge {best[0]} (simultaneous) and {best[1]} (alternating),\n"
+        f"with no weight {100 * fractions[0][0]:.0f}% and {100 * fractions[1][0]:.0f}%. Below w = {lowest:.3g} "
+        f"simultaneous descent\ndoes not converge; a large weight makes it slow."
     )

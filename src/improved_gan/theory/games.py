@@ -4,15 +4,14 @@ Two players share the value
 
     V(x, y) = (f(x) - 1)(y - 1),    f(x) = x for x < 0 and x^2 otherwise;
 
-one moves x to lower V, the other moves y to raise it. The equilibrium is (1, 1). Gradient descent circles around it;
-with historical averaging each player's cost gains
+one minimizes V over x, the other maximizes it over y. The equilibrium is (1, 1). Gradient descent orbits around it;
+with historical averaging each player's cost has the additional term
 
     w || theta - (1/t) sum_{i<=t} theta[i] ||^2,    theta[i] the player's parameter at step i (no gradient through it),
 
-and both walk into it. Near the equilibrium the game is linear, and two things can be said without running it: for
-which weights w a step of descent shrinks the circle (`stable_weights`), and how fast the rest of the way is, since
-there the distance falls as t^(-1/(1 + w^2)) (`decay_exponent`). f'(0) is taken from the right, so the line x = 0 is a
-trap: a player who starts exactly there never moves.
+and both converge to it. Near the equilibrium the game is linear, and two results follow: the weights w for which a step
+of descent reduces the distance (`stable_weights`), and the rate of convergence, t^(-1/(1 + w^2)) (`decay_exponent`).
+f'(0) is taken from the right, so a start with x = 0 stays there.
 """
 
 from collections.abc import Iterator
@@ -61,17 +60,17 @@ def trajectory(
     step_size: float = 0.01,
     num_steps: int = 20_000,
 ) -> Floats:
-    """Where the two players go by gradient descent.
+    """The trajectory of both players under gradient descent.
 
     Args:
         start: (x, y) at step 0.
         weight: w of historical averaging; 0 is plain gradient descent.
-        alternating: y moves after x has moved, and sees it; otherwise both move at once.
+        alternating: the gradient for y uses the updated x; otherwise both are updated simultaneously.
         step_size: of both players.
         num_steps: T.
 
     Returns:
-        (T+1, 2) x and y at each step, the start included; infinite or nan where the game has run away.
+        (T+1, 2) x and y at each step, the start included; infinite or nan where the game diverged.
 
     Raises:
         ValueError: a negative weight, a step size that is not positive, or no steps.
@@ -87,7 +86,7 @@ def trajectory(
 
 
 def distance_to_equilibrium(points: ArrayLike) -> Floats:
-    """(..., 2) points x, y to (...) Euclidean distances from (1, 1); infinite where the game has run away.
+    """(..., 2) points x, y to (...) Euclidean distances from (1, 1); infinite where the game diverged.
 
     >>> print(distance_to_equilibrium([[1.0, 1.0], [4.0, 5.0]]))
     [0. 5.]
@@ -108,7 +107,7 @@ def convergence_map(
     num_steps: int = 20_000,
     window: int = 1000,
 ) -> Floats:
-    """How near each game ends to the equilibrium, all of them played at once.
+    """The final distance of many games to the equilibrium, computed together.
 
     Args:
         x: (...) starting values of x.
@@ -117,10 +116,10 @@ def convergence_map(
         alternating: as in `trajectory`, like the next two.
         step_size: of both players.
         num_steps: T.
-        window: number of last steps looked at: about three rounds of the orbit with the default step size.
+        window: number of last steps that count: about three orbits with the default step size.
 
     Returns:
-        (...) the largest distance to (1, 1) within the window: small only where the game has come to rest there.
+        (...) the largest distance to (1, 1) within the window: small only where the game has converged.
 
     Raises:
         ValueError: as for `trajectory`, or a window longer than the game.
@@ -140,13 +139,13 @@ def convergence_map(
 
 
 def stable_weights(step_size: float) -> tuple[float, float]:
-    """(lowest, highest) weight with which simultaneous descent is drawn to the equilibrium, once near it.
+    """(lowest, highest) weight with which simultaneous descent is locally stable at the equilibrium.
 
-    With the mean held still a step multiplies the distance by |1 + eta (2i - 2w)|, below 1 when w > eta (1 + w^2).
-    Alternating descent multiplies it by |1 - 2 eta w|: any weight from 0 to 1/eta will do.
+    With a fixed mean a step multiplies the distance by |1 + eta (2i - 2w)|, below 1 if w > eta (1 + w^2). Alternating
+    descent multiplies it by |1 - 2 eta w|: it is stable for any weight from 0 to 1/eta.
 
     Raises:
-        ValueError: eta is not between 0 and 1/2; no weight helps beyond that.
+        ValueError: eta is not between 0 and 1/2; above it no weight is stable.
 
     >>> lowest, highest = stable_weights(0.01)
     >>> print(f"{lowest:.4f} to {highest:.1f}")
@@ -159,10 +158,10 @@ def stable_weights(step_size: float) -> tuple[float, float]:
 
 
 def decay_exponent(weight: float) -> float:
-    """The a in distance ~ t^-a, once the players circle no more and only follow their mean.
+    """The exponent a of distance ~ t^-a, after the fast oscillation has decayed.
 
-    In z = (x - 1) + i(y - 1) and its mean m, descent rests where 2i z = 2w (z - m); with dm/dt = (z - m)/t follows
-    |m| ~ t^(-1/(1 + w^2)) and |z| = |m| w / sqrt(1 + w^2): a heavy penalty ties the players to their past.
+    For z = (x - 1) + i(y - 1) and its mean m, the fast dynamics is stationary where 2i z = 2w (z - m); with
+    dm/dt = (z - m)/t it follows that |m| ~ t^(-1/(1 + w^2)) and |z| = |m| w / sqrt(1 + w^2): a large w is slow.
 
     >>> decay_exponent(1.0)
     0.5
@@ -186,10 +185,10 @@ def _play(
         for count in range(1, num_steps + 1):
             slope = np.where(x < 0, 1.0, 2 * x)
             next_x = x - step_size * (slope * (y - 1) + 2 * weight * (x - mean_x))
-            seen = next_x if alternating else x
-            y = y + step_size * (_payoff(seen) - 1 - 2 * weight * (y - mean_y))
+            current_x = next_x if alternating else x
+            y = y + step_size * (_payoff(current_x) - 1 - 2 * weight * (y - mean_y))
             x = next_x
-            # the uniform mean of theta[1..t], the present parameter included
+            # the uniform mean of theta[1..t], the current parameter included
             mean_x = mean_x + (x - mean_x) / (count + 1)
             mean_y = mean_y + (y - mean_y) / (count + 1)
             yield x, y

@@ -1,9 +1,9 @@
-"""KL, JS and the adversarial preference loss between Gaussians on a line, by quadrature (see `divergences`).
+"""KL, JS and the adversarial preference loss between one-dimensional Gaussians, by quadrature (see `divergences`).
 
     d[P || Q]               the integral of the divergence's terms over the line
     d(P x Q || Q x P)       the same over the plane
 
-The terms cannot be negative and take the log densities, so that far tails lose nothing.
+The terms are nonnegative and take log densities, so that far tails are exact.
 """
 
 import numpy as np
@@ -23,13 +23,13 @@ def gaussian_divergence(
 
     Args:
         mean_p: mean of the data.
-        std_p: deviation of the data, > 0.
+        std_p: standard deviation of the data, > 0.
         mean_q: mean of the generator.
-        std_q: deviation of the generator, > 0.
+        std_q: standard deviation of the generator, > 0.
         terms: `jensen_shannon_terms` or `kullback_leibler_terms`.
 
     Raises:
-        ValueError: a deviation that is not positive.
+        ValueError: a standard deviation that is not positive.
 
     >>> from improved_gan.theory.divergences import kullback_leibler_terms
     >>> print(round(gaussian_divergence(0.0, 1.0, 1.0, 1.0, terms=kullback_leibler_terms) * np.log(2), 10))
@@ -56,7 +56,7 @@ def gaussian_preference_divergence(
 def _gaussians(mean_p: float, std_p: float, mean_q: float, std_q: float) -> tuple[Floats, Floats, Floats]:
     """Weights of the quadrature and both log densities at its nodes.
 
-    Ten Gauss-Legendre nodes between any two neighbors among the points mean + j std, |j| <= 12, of the two.
+    Ten Gauss-Legendre nodes between any two consecutive points mean + j std, |j| <= 12, of both Gaussians.
     """
     if not (std_p > 0 and std_q > 0):
         raise ValueError(f"std_p and std_q must be positive; got {std_p} and {std_q}")

@@ -1,11 +1,11 @@
 """Mode collapse on a ring of eight Gaussians, with and without minibatch discrimination (paper, section 3.2).
 
-Alone, D judges one example at a time: where G piles up its examples D pushes them all the same way, and the pile moves
-on as one, from Gaussian to Gaussian. With minibatch discrimination D sees for each example o(x_i) = sum_j c(x_i, x_j),
-how much company it has, and a pile gives itself away.
+Without it D classifies each example independently: where G's examples are concentrated their gradients all have the
+same direction, and they move together from Gaussian to Gaussian. With minibatch discrimination D's features include
+o(x_i) = sum_j c(x_i, x_j), the similarity to the batch, and concentrated examples are classified as generated.
 
-Everything else is equal: the same networks, seeds, data and steps, -log D for the generator. The GANs of all seeds
-train side by side in one set of batched layers; a seed gives the same GAN whichever others are trained with it.
+All else is equal: networks, seeds, data and steps, -log D for the generator. The GANs of all seeds are trained together
+in batched layers; a seed gives the same GAN whatever other seeds are trained with it.
 """
 
 import math
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from improved_gan.techniques.adversarial import adversarial_discriminator_loss, non_saturating_generator_loss
 from improved_gan.techniques.minibatch_discrimination import minibatch_similarity
-from improved_gan.theory.ring import judge_ring, sample_ring
+from improved_gan.theory.ring import ring_coverage, sample_ring
 from improved_gan.theory.threads import single_threaded
 
 __all__ = ["RingRun", "train_on_ring"]
@@ -32,14 +32,14 @@ _KERNEL_GAIN, _LAST_GAIN = 0.1, 0.1
 
 @dataclass(frozen=True)
 class RingRun:
-    """What training left: S seeds, looked at K times, P points at each look.
+    """The results of training: S seeds, evaluated K times with P points each.
 
-    `steps` (K,); `modes_covered` and `good_share` (K, S) as `judge_ring` has them; `points` (S, P, 2) at the end.
+    `steps` (K,); `modes_covered` and `good_fraction` (K, S), see `ring_coverage`; `points` (S, P, 2) at the end.
     """
 
     steps: NDArray[np.int64]
     modes_covered: NDArray[np.int64]
-    good_share: Floats
+    good_fraction: Floats
     points: Floats
 
 
@@ -51,29 +51,30 @@ def train_on_ring(
     num_steps: int = 1500,
     batch_size: int = 48,
     learning_rates: tuple[float, float] = (0.005, 0.003),
-    num_looks: int = 20,
+    num_evaluations: int = 20,
     num_points: int = 2000,
 ) -> RingRun:
-    """Train one small GAN a seed, all side by side.
+    """Train one small GAN per seed, all together.
 
     G is 8 normal latents - 64 - 64 - 2 and D is 2 - 64 - 64 - logit, ReLU; minibatch discrimination gives D's last
-    layer 8 similarities more (kernels of 3). Adam with beta1 0.5; the rates fall to nothing over the second half.
+    layer 8 similarities more (kernels of 3). Adam with beta1 0.5; learning rates decay to 0 over the second half.
 
     Args:
         seeds: one GAN each.
-        minibatch_discrimination: whether D sees the similarities.
-        num_steps: steps of each player.
-        batch_size: real examples a step, and generated ones.
+        minibatch_discrimination: whether D has minibatch discrimination.
+        num_steps: updates of each network.
+        batch_size: real examples per step, and generated ones.
         learning_rates: of D and of G.
-        num_looks: how often to judge along the way, the end included.
-        num_points: generated points at each look.
+        num_evaluations: the number of evaluations during training, the end included.
+        num_points: generated points in each evaluation.
 
     Raises:
-        ValueError: no seeds, or not 1 <= num_looks <= num_steps.
+        ValueError: no seeds, or not 1 <= num_evaluations <= num_steps.
     """
-    if not seeds or not 1 <= num_looks <= num_steps:
+    if not seeds or not 1 <= num_evaluations <= num_steps:
         raise ValueError(
-            f"at least one seed and 1 <= num_looks <= num_steps are required; got {seeds}, {num_looks} and {num_steps}"
+            "at least one seed and 1 <= num_evaluations <= num_steps are required; "
+            f"got {seeds}, {num_evaluations} and {num_steps}"
         )
     gans = _StackedGANs(seeds, minibatch_discrimination=minibatch_discrimination)
     optimizers = [
@@ -84,8 +85,8 @@ def train_on_ring(
         torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, 2 * (1 - step / num_steps)))
         for optimizer in optimizers
     ]
-    steps = np.unique(np.linspace(0, num_steps, num_looks + 1).astype(int)[1:])
-    looks = []
+    steps = np.unique(np.linspace(0, num_steps, num_evaluations + 1).astype(int)[1:])
+    evaluations = []
     for step in range(1, num_steps + 1):
         _train_step(gans, optimizers, batch_size)
         for schedule in schedules:
@@ -93,22 +94,22 @@ def train_on_ring(
         if step in steps:
             with torch.no_grad():
                 points = gans.generate(num_points).double().numpy()
-            looks.append(judge_ring(points))
-    modes, good = (np.stack(column) for column in zip(*looks, strict=True))
+            evaluations.append(ring_coverage(points))
+    modes, good = (np.stack(column) for column in zip(*evaluations, strict=True))
     return RingRun(steps, modes, good, points)
 
 
 class _StackedGANs:
-    """S GANs whose weights stand side by side, (S, inputs, outputs) each, and the random streams of their seeds."""
+    """S GANs with stacked weights, (S, inputs, outputs) each, and the random streams of their seeds."""
 
     def __init__(self, seeds: Sequence[int], *, minibatch_discrimination: bool) -> None:
         self.streams = [torch.Generator().manual_seed(seed) for seed in seeds]
         self.generator = self._dense(_LATENT, _HIDDEN) + self._dense(_HIDDEN, _HIDDEN) + self._dense(_HIDDEN, 2)
         self.discriminator = self._dense(2, _HIDDEN) + self._dense(_HIDDEN, _HIDDEN)
-        judged = _HIDDEN + (_KERNELS if minibatch_discrimination else 0)
-        self.discriminator += self._dense(judged, 1, gain=_LAST_GAIN)
-        # T starts small, so that no kernel is blind (all similarities 0) from the start; then o is about N for all, and
-        # the last layer starts small as well, so that D is not sure from the start
+        features = _HIDDEN + (_KERNELS if minibatch_discrimination else 0)
+        self.discriminator += self._dense(features, 1, gain=_LAST_GAIN)
+        # T is initialized small, so that no kernel has all similarities 0; then o is about N for all examples, and the
+        # last layer is initialized small too, so that D's logits are near 0
         self.projection = _KERNEL_GAIN * self._normal(_HIDDEN, _KERNELS * _KERNEL_DIM) / math.sqrt(_HIDDEN)
         self.minibatch_discrimination = minibatch_discrimination
         if minibatch_discrimination:
@@ -125,16 +126,16 @@ class _StackedGANs:
         return torch.stack([sample_ring(num_points, stream) for stream in self.streams])
 
     def logits(self, *minibatches: Tensor) -> tuple[Tensor, ...]:
-        """(S, N, 2) each to (S, N) each, in one pass; every GAN's N points of one minibatch see each other only."""
+        """(S, N, 2) each -> (S, N) each, in one pass; points are compared within a minibatch of one GAN only."""
         features = torch.relu(_run(self.discriminator[:4], torch.cat(minibatches, dim=1)))
         if self.minibatch_discrimination:
             features = torch.cat([features, self.similarities(features, len(minibatches))], dim=-1)
         return _run(self.discriminator[4:6], features).squeeze(-1).chunk(len(minibatches), dim=1)
 
     def similarities(self, features: Tensor, num_minibatches: int = 1) -> Tensor:
-        """(S, G N, A) to (S, G N, B): o within each of G minibatches of N.
+        """(S, G N, A) -> (S, G N, B): o within each of G minibatches of N.
 
-        Kernels never mix, so S G minibatches with B kernels are one minibatch with S G B kernels.
+        Kernels are independent, so S G minibatches with B kernels are one minibatch with S G B kernels.
         """
         num_gans, num_points, _ = features.shape
         projections = torch.bmm(features, self.projection)
@@ -158,7 +159,7 @@ def _run(layers: Sequence[Tensor], values: Tensor) -> Tensor:
 
 
 def _train_step(gans: _StackedGANs, optimizers: Sequence[torch.optim.Optimizer], batch_size: int) -> None:
-    """One step of each player; means over the stacked batch times S are sums over the GANs, which share nothing."""
+    """One update of each network; means over the stacked batch times S are sums over the independent GANs."""
     num_gans = len(gans.streams)
     with torch.no_grad():
         generated = gans.generate(batch_size)

@@ -1,4 +1,4 @@
-"""What `improved-gan theory mode-collapse` writes: GANs on a ring, D alone against D with company."""
+"""The output of `improved-gan theory mode-collapse`: GANs on a ring, with and without minibatch discrimination."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _STYLES = {"plain": "red", "minibatch discrimination": "blue"}
 
 
 def mode_collapse_demo(out: Path, seed: int) -> tuple[list[Path], str]:
-    """Train, draw and write; the GANs have the seeds `seed` to `seed` + 4."""
+    """Train, plot and write; the GANs have the seeds `seed` to `seed` + 4."""
     seeds = range(seed, seed + _NUM_SEEDS)
     figure = new_figure(width=10.5, height=7.2)
     runs = {name: train_on_ring(seeds, minibatch_discrimination=name != "plain") for name in _STYLES}
@@ -35,10 +35,10 @@ def mode_collapse_demo(out: Path, seed: int) -> tuple[list[Path], str]:
     left.set_ylim(-0.2, 8.4)
     label(left, title="Gaussians covered (line: mean of the five)", x="step", y="covered, of 8")
     left.legend(fontsize=8, loc="lower right")
-    _draw_curves(right, runs, "good_share", 100)
-    label(right, title="Good samples: within 3 deviations of a Gaussian", x="step", y="share [%]")
+    _draw_curves(right, runs, "good_fraction", 100)
+    label(right, title="Good samples: within 3 std of a Gaussian", x="step", y="fraction [%]")
     history = [
-        (name, seeds[s], int(step), int(run.modes_covered[k, s]), float(run.good_share[k, s]))
+        (name, seeds[s], int(step), int(run.modes_covered[k, s]), float(run.good_fraction[k, s]))
         for name, run in runs.items()
         for k, step in enumerate(run.steps)
         for s in range(_NUM_SEEDS)
@@ -51,7 +51,7 @@ def mode_collapse_demo(out: Path, seed: int) -> tuple[list[Path], str]:
     ]
     files = [
         write_figure(figure, out / "mode_collapse.png"),
-        write_table(out / "mode_collapse.csv", ["gan", "seed", "step", "modes_covered", "good_share"], history),
+        write_table(out / "mode_collapse.csv", ["gan", "seed", "step", "modes_covered", "good_fraction"], history),
         write_table(out / "mode_collapse_points.csv", ["gan", "seed", "x", "y"], points),
     ]
     return files, _words(runs)
@@ -77,12 +77,12 @@ def _words(runs: dict[str, RingRun]) -> str:
     lines = [
         f"  {name:25} covers {', '.join(map(str, run.modes_covered[-1]))}: "
         f"{run.modes_covered[-1].mean():.1f} of 8 on average; "
-        f"good samples {100 * run.good_share[-1].mean():.0f}%"
+        f"good samples {100 * run.good_fraction[-1].mean():.0f}%"
         for name, run in runs.items()
     ]
     return (
-        f"Five GANs on a ring of eight Gaussians of deviation {STD}, alike but for the discriminator:\n"
+        f"Five GANs on a ring of eight Gaussians of standard deviation {STD}, equal except for the discriminator:\n"
         + "\n".join(lines)
-        + "\nThe plain ones put their samples on a few Gaussians and make them neat. Minibatch discrimination spreads\n"
-        "them around the ring, at the price of some samples between the Gaussians."
+        + "\nThe samples of the plain GANs cover few Gaussians, with good samples. With minibatch discrimination they\n"
+        "cover more of the ring, with some samples between the Gaussians."
     )

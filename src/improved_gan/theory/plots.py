@@ -1,6 +1,7 @@
-"""How the room draws and writes: one look for all figures, files that are the same for the same numbers.
+"""Figures and tables of the demonstrations: one style, and files that are reproducible byte for byte.
 
-matplotlib is an extra: it is imported when a figure is made, and its absence is one line that names the command.
+matplotlib is an optional dependency: it is imported when a figure is made; if it is missing the error has the command
+that installs it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["COLORS", "label", "new_figure", "write_figure", "write_table"]
 
-# Okabe & Ito, 2008: told apart by color-blind readers too
+# Okabe & Ito, 2008: distinguishable for color-blind readers
 COLORS = {
     "blue": "#0072B2",
     "orange": "#E69F00",
@@ -30,7 +31,7 @@ COLORS = {
 
 
 def new_figure(*, width: float, height: float) -> Figure:
-    """An empty figure, sizes in inches, that belongs to no window and no global state.
+    """An empty figure, sizes in inches, without a window or global state.
 
     Raises:
         ModuleNotFoundError: matplotlib is not installed; the message names the command that installs it.
@@ -43,7 +44,7 @@ def new_figure(*, width: float, height: float) -> Figure:
 
 
 def label(axes: Axes, *, title: str, x: str, y: str) -> None:
-    """Title and axis names, and the plain look: two spines, a faint grid below the data."""
+    """Set title and axis labels, two spines and a light grid below the data."""
     axes.set_title(title, loc="left", fontsize=10.5, fontweight="bold")
     axes.set_xlabel(x, fontsize=9.5)
     axes.set_ylabel(y, fontsize=9.5)
@@ -54,13 +55,13 @@ def label(axes: Axes, *, title: str, x: str, y: str) -> None:
 
 
 def write_figure(figure: Figure, path: Path) -> Path:
-    """Save as PNG, without a date or a version in it."""
+    """Save as PNG, without date and version in its metadata."""
     figure.savefig(path, metadata={"Software": "improved-gan"})
     return path
 
 
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> Path:
-    """Save as CSV; numbers with ten digits, so that the file does not move with the last bit of a sum."""
+    """Save as CSV; numbers with ten digits, so that the file does not depend on the last bit of a sum."""
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)

@@ -1,8 +1,8 @@
-"""A ring of eight Gaussians, and how well generated points cover it.
+"""A ring of eight Gaussians, and its coverage by generated points.
 
-    centers 2 (cos k pi/4, sin k pi/4), k = 0..7, deviation 0.1, an eighth of the points each
+    centers 2 (cos k pi/4, sin k pi/4), k = 0..7, standard deviation 0.1, an eighth of the points each
 
-Use: the smallest data on which a GAN's mode collapse can be seen and counted.
+Use: a small data set on which mode collapse can be measured.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-__all__ = ["MODES", "STD", "judge_ring", "sample_ring"]
+__all__ = ["MODES", "STD", "ring_coverage", "sample_ring"]
 
 Floats = NDArray[np.float64]
 
@@ -19,7 +19,7 @@ MODES: Floats = 2.0 * np.stack([np.cos(np.arange(8) * np.pi / 4), np.sin(np.aran
 
 
 def sample_ring(num_points: int, generator: torch.Generator) -> Tensor:
-    """(num_points, 2) independent draws from the ring: a Gaussian out of eight by chance, deviation `STD` around it.
+    """(num_points, 2) independent draws from the mixture of eight Gaussians of standard deviation `STD`.
 
     >>> sample_ring(5, torch.Generator().manual_seed(0)).shape
     torch.Size([5, 2])
@@ -28,22 +28,22 @@ def sample_ring(num_points: int, generator: torch.Generator) -> Tensor:
     return modes + STD * torch.randn(num_points, 2, generator=generator)
 
 
-def judge_ring(points: ArrayLike) -> tuple[NDArray[np.int64], Floats]:
-    """How many of the eight Gaussians the points cover, and how many points are any good.
+def ring_coverage(points: ArrayLike) -> tuple[NDArray[np.int64], Floats]:
+    """The number of Gaussians that the points cover, and the fraction of good points.
 
-    A point is good within three deviations of a Gaussian; a Gaussian is covered when at least 1% of all points are good
-    and its own (an eighth would be its fair share).
+    A point is good within three standard deviations of a Gaussian; a Gaussian is covered if at least 1% of all points
+    are good and belong to it (its probability is 1/8).
 
     Args:
         points: (..., P, 2) generated points.
 
     Returns:
-        (...) Gaussians covered, 0 to 8, and (...) the share of good points, 0 to 1.
+        (...) Gaussians covered, 0 to 8, and (...) the fraction of good points, 0 to 1.
 
     Raises:
         ValueError: another shape.
 
-    >>> modes, good = judge_ring([[2.0, 0.0], [2.1, 0.0], [0.0, 2.0], [0.0, 0.0]])
+    >>> modes, good = ring_coverage([[2.0, 0.0], [2.1, 0.0], [0.0, 2.0], [0.0, 0.0]])
     >>> print(modes, good)
     2 0.75
     """

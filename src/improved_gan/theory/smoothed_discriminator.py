@@ -1,15 +1,15 @@
-"""The best discriminator under smoothed labels, and why only the real ones are smoothed (paper, section 3.4).
+"""The optimal discriminator under smoothed labels, and why only the real ones are smoothed (paper, section 3.4).
 
 With targets alpha for real and beta for generated examples, densities p of the data and q of the generator,
 
     D*(x)    = (alpha p + beta q) / (p + q)
-    pull(x)  = d/dx log D*(x)     the direction in which the generator's loss -log D moves a generated example at x
+    g(x)     = d/dx log D*(x)     the direction in which the generator's loss -log D moves a generated example at x
 
-beta = 0 leaves the pull as it is without smoothing, for any alpha: (1 - s)(log p - log q)' with s = p/(p + q), and
-where the data are absent (s = 0) that is (log p - log q)', toward the data. With beta > 0 it is multiplied by
-(alpha - beta) s / (beta + (alpha - beta) s), which goes to 0 with s: the examples that are most wrong stay.
+With beta = 0 this gradient is that without smoothing, for any alpha: (1 - s)(log p - log q)' with s = p/(p + q); where
+there are no data (s = 0) it is (log p - log q)', toward the data. With beta > 0 it is multiplied by
+(alpha - beta) s / (beta + (alpha - beta) s), which goes to 0 with s: examples far from the data are not moved.
 
-`train_discriminators` fits small networks to samples and shows that they come to D*, not only in theory.
+`train_discriminators` trains small networks on samples, which converge to D*.
 """
 
 import numpy as np
@@ -29,13 +29,13 @@ Floats = NDArray[np.float64]
 def optimal_discriminator(
     log_p: ArrayLike, log_q: ArrayLike, *, positive_target: float = 0.9, negative_target: float = 0.0
 ) -> Floats:
-    """D* = (alpha p + beta q)/(p + q) from the log densities, also where both densities are too small for a float.
+    """D* = (alpha p + beta q)/(p + q) from the log densities, also where both densities underflow.
 
     Args:
         log_p: (...) log density of the data.
         log_q: (...) log density of the generator, broadcast against log_p.
         positive_target: alpha, the target for real examples.
-        negative_target: beta, the target for generated ones; the paper keeps 0.
+        negative_target: beta, the target for generated ones; 0 in the paper.
 
     Returns:
         (...) D*, between beta and alpha.
@@ -49,24 +49,24 @@ def optimal_discriminator(
     [0.9  0.45 0.  ]
     """
     _check_targets(positive_target, negative_target)
-    share = _share(np.asarray(log_p, np.float64) - np.asarray(log_q, np.float64))
-    return np.asarray(negative_target + (positive_target - negative_target) * share)
+    real_probability = _real_probability(np.asarray(log_p, np.float64) - np.asarray(log_q, np.float64))
+    return np.asarray(negative_target + (positive_target - negative_target) * real_probability)
 
 
 def generator_gradient(
     x: ArrayLike, data: Mixture, generator: Mixture, *, positive_target: float = 0.9, negative_target: float = 0.0
 ) -> Floats:
-    """d/dx log D*(x): how strongly, and which way, the generator's loss -log D moves an example that stands at x.
+    """d/dx log D*(x): the negative gradient of the generator's loss -log D with respect to an example at x.
 
     Args:
-        x: (...) where the generated example stands.
+        x: (...) the generated example.
         data: p.
         generator: q.
         positive_target: alpha, as in `optimal_discriminator`.
         negative_target: beta, as in `optimal_discriminator`.
 
     Returns:
-        (...) the pull, positive to the right.
+        (...) the gradient.
 
     Raises:
         ValueError: unless 0 <= beta < alpha <= 1.
@@ -82,10 +82,10 @@ def generator_gradient(
     """
     _check_targets(positive_target, negative_target)
     log_ratio = data.log_density(x) - generator.log_density(x)
-    share, rest = _share(log_ratio), _share(-log_ratio)
+    real, generated = _real_probability(log_ratio), _real_probability(-log_ratio)
     gap = positive_target - negative_target
-    damping = gap * share / (negative_target + gap * share) if negative_target > 0 else 1.0
-    return np.asarray(damping * rest * (data.score(x) - generator.score(x)))
+    damping = gap * real / (negative_target + gap * real) if negative_target > 0 else 1.0
+    return np.asarray(damping * generated * (data.score(x) - generator.score(x)))
 
 
 @single_threaded()
@@ -101,21 +101,21 @@ def train_discriminators(
     hidden: int = 32,
     learning_rate: float = 0.01,
 ) -> tuple[Floats, Floats]:
-    """Train a small network for each pair of targets on samples of p and q, all of them at once on the same samples.
+    """Train a small network for each pair of targets on samples of p and q, all together on the same samples.
 
-    Each is x - hidden - hidden - logit with SiLU, trained by Adam on the cross entropy with its targets; the rate falls
-    to 0 along a half cosine.
+    Each is x - hidden - hidden - logit with SiLU, trained by Adam on the cross entropy with its targets and a cosine
+    learning rate schedule.
 
     Args:
-        x: (N,) where to look at the trained networks.
-        data: p, what the real examples are drawn from.
-        generator: q, what the generated ones are drawn from.
+        x: (N,) at which the trained networks are evaluated.
+        data: p, the distribution of real examples.
+        generator: q, the distribution of generated examples.
         targets: (S, 2) alpha and beta of each network.
         seed: of weights and samples.
         num_steps: steps of Adam.
-        batch_size: real examples a step, and generated ones.
+        batch_size: real examples per step, and generated ones.
         hidden: units of each hidden layer.
-        learning_rate: at the start.
+        learning_rate: initial learning rate.
 
     Returns:
         (S, N) D(x) of each network, and (S, N) d/dx log D(x), to be compared with `optimal_discriminator` and
@@ -131,7 +131,7 @@ def train_discriminators(
         _check_targets(alpha, beta)
     alphas, betas = (torch.tensor(column)[:, None].float() for column in pairs.T)
     random = np.random.default_rng(seed)
-    layers = _start(len(pairs), hidden, random)
+    layers = _initial_weights(len(pairs), hidden, random)
     optimizer = torch.optim.Adam(layers, lr=learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, num_steps)
     for _ in range(num_steps):
@@ -143,14 +143,14 @@ def train_discriminators(
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
-    places = torch.tensor(np.asarray(x), dtype=torch.float32).expand(len(pairs), -1).clone().requires_grad_()
-    log_d = F.logsigmoid(_logits(layers, places))
-    (pull,) = torch.autograd.grad(log_d.sum(), places)
-    return log_d.detach().double().exp().numpy(), pull.double().numpy()
+    points = torch.tensor(np.asarray(x), dtype=torch.float32).expand(len(pairs), -1).clone().requires_grad_()
+    log_d = F.logsigmoid(_logits(layers, points))
+    (gradient,) = torch.autograd.grad(log_d.sum(), points)
+    return log_d.detach().double().exp().numpy(), gradient.double().numpy()
 
 
-def _start(num_networks: int, hidden: int, random: np.random.Generator) -> list[Tensor]:
-    """Weights and biases of three layers, the same for each network; bends of the first spread over [-4, 4]."""
+def _initial_weights(num_networks: int, hidden: int, random: np.random.Generator) -> list[Tensor]:
+    """Weights and biases of three layers, the same for each network; the first biases spread over [-4, 4]."""
     shapes = [(1, hidden), (1, hidden), (hidden, hidden), (1, hidden), (hidden, 1), (1, 1)]
     scales = [1.0, 2.0, hidden**-0.5, 0.0, hidden**-0.5, 0.0]
     values = [random.normal(0, scale, shape) for shape, scale in zip(shapes, scales, strict=True)]
@@ -158,14 +158,14 @@ def _start(num_networks: int, hidden: int, random: np.random.Generator) -> list[
 
 
 def _logits(layers: list[Tensor], x: Tensor) -> Tensor:
-    """(S, N) to (S, N) through network s each."""
+    """(S, N) -> (S, N) logits, row s by network s."""
     w1, b1, w2, b2, w3, b3 = layers
     hidden = F.silu(x.unsqueeze(-1) * w1 + b1)
     hidden = F.silu(torch.baddbmm(b2, hidden, w2))
     return torch.baddbmm(b3, hidden, w3).squeeze(-1)
 
 
-def _share(log_ratio: Floats) -> Floats:
+def _real_probability(log_ratio: Floats) -> Floats:
     """p/(p + q) = sigmoid(log p/q), without overflow."""
     return np.asarray(np.exp(-np.logaddexp(0.0, -log_ratio)))
 

@@ -1,7 +1,7 @@
-"""One thread for the room's small networks.
+"""One thread for the small networks of the demonstrations.
 
-Their tensors are so small that several threads mostly wait for each other (on a busy machine ten times longer than
-one thread takes), and with one the sums have the same order, so the same seed gives the same numbers on any number of
+Their tensors are so small that several threads mostly wait for each other (on a busy machine ten times as long as one
+thread takes), and with one thread sums have a fixed order, so the same seed gives the same numbers on any number of
 cores.
 """
 
@@ -15,7 +15,7 @@ __all__ = ["single_threaded"]
 
 @contextmanager
 def single_threaded() -> Iterator[None]:
-    """PyTorch computes with one thread inside the block, and as before after it.
+    """PyTorch computes with one thread inside the block; the number of threads is restored after it.
 
     >>> with single_threaded():
     ...     torch.get_num_threads()
