@@ -41,11 +41,11 @@ def test_global_mean_counts_rows_and_not_ranks(two_ranks: TwoRanks) -> None:
     for mean, gradient in two_ranks(averaged, OWN):
         assert mean.dtype == torch.float32
         torch.testing.assert_close(mean, ROWS.mean(0).float())
-        torch.testing.assert_close(gradient, torch.full_like(gradient, 2 / 5))  # both ranks ask, as the convention says
+        torch.testing.assert_close(gradient, torch.full_like(gradient, 2 / 5))  # contributions of both ranks
 
 
 def step() -> tuple[list[Tensor | None], list[str], Tensor]:
-    """Averaged gradients where a rank lacks one, what ran on the main rank, and what it sent."""
+    """Averaged gradients where a rank lacks one, what ran on rank 0, and what it broadcast."""
     rank = distributed.rank()
     both, one, none, single = (nn.Parameter(torch.zeros(2, 2)) for _ in range(4))
     single.data = single.data.double()
@@ -61,7 +61,7 @@ def step() -> tuple[list[Tensor | None], list[str], Tensor]:
     )
 
 
-def test_average_gradients_main_and_broadcast(two_ranks: TwoRanks) -> None:
+def test_average_gradients_rank0_and_broadcast(two_ranks: TwoRanks) -> None:
     for rank, (gradients, text, sent) in enumerate(two_ranks(step)):
         both, one, none, single = gradients
         assert both.eq(0.5).all()
@@ -90,7 +90,7 @@ def test_two_halves_step_like_one_batch(two_ranks: TwoRanks) -> None:
         torch.testing.assert_close(gradient, whole)
 
 
-def test_alone_everything_is_the_identity() -> None:
+def test_in_one_process_everything_is_the_identity() -> None:
     rows, parameter = torch.randn(3, 2), nn.Parameter(torch.zeros(2))
     assert (distributed.rank(), distributed.world_size()) == (0, 1)
     assert distributed.gather_with_gradient(rows) is rows

@@ -35,7 +35,7 @@ class Alone(torch.nn.Module):
 
 
 def gradients() -> tuple[list[Tensor], list[Tensor]]:
-    """Of both players after two steps each, on this rank's rows of the batch."""
+    """Of both networks after two steps each, on this rank's rows of the batch."""
     names = guide()
     if not dist.is_initialized():
         names["DistributedDataParallel"] = Alone
@@ -75,8 +75,8 @@ def passes(unused: bool) -> str:
 
 
 @pytest.mark.parametrize("unused", [True, False])
-def test_a_pass_that_leaves_out_a_layer_needs_find_unused_parameters(unused: bool, two_ranks: TwoRanks) -> None:
-    told = ["", ""] if unused else ["Expected to have finished reduction in the prior iteration"] * 2
-    for ours, expected in zip(two_ranks(passes, unused), told, strict=True):
+def test_a_pass_without_a_layer_needs_find_unused_parameters(unused: bool, two_ranks: TwoRanks) -> None:
+    messages = ["", ""] if unused else ["Expected to have finished reduction in the prior iteration"] * 2
+    for ours, expected in zip(two_ranks(passes, unused), messages, strict=True):
         assert ours.startswith(expected)
         assert bool(ours) == bool(expected)

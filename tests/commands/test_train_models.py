@@ -50,7 +50,7 @@ def test_a_folder_that_holds_another_run_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"micro_batch": 10}, "a few rows at a time"),
+        ({"micro_batch": 10}, "micro-batches"),
         ({"eval_network": "inception"}, "scores while training"),
         ({"compile": True}, "compiled networks"),
         ({"eval_samples": 5}, "scores while training"),

@@ -1,4 +1,4 @@
-"""The techniques as the contract battery sees them: to add one, add an entry to MEMBERS.
+"""The techniques, described for the contract battery: to add one, add an entry to MEMBERS.
 
 A member is something to call (a function, or a module that is built) on a batch of N examples, what it must give, and
 how it answers batches of no, of one and of badly shaped examples.
@@ -62,7 +62,7 @@ def semi_supervised_inputs(n: int) -> tuple[Tensor, ...]:
 
 
 class TwoSided(nn.Module):
-    """Both halves' features one above the other, so that the battery sees one tensor."""
+    """Both halves' features one above the other, so that the battery gets one tensor."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ def minibatch_oracle(layer: t.MinibatchDiscrimination, features: np.ndarray) -> 
 
 
 class Past(nn.Module):
-    """Historical averaging as a function of where the player stands now."""
+    """Historical averaging as a function of the network's current parameters."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -123,7 +123,7 @@ class Averaged(nn.Module):
 
 
 class Started(nn.Module):
-    """A network as its data-dependent start on the very batch leaves it."""
+    """A network after data-dependent initialization on the same batch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -185,7 +185,7 @@ def double(build: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
 
 
 def loss_of_logits(call: Call, oracle: Callable[..., Any], *, logits: int) -> Member:
-    """Losses of one logit an example: of real and generated ones, or of generated ones alone."""
+    """Losses of one logit per example: of real and generated ones, or of generated ones alone."""
     return Member(
         build=function(call),
         inputs=two() if logits == 2 else rows(),

@@ -1,4 +1,4 @@
-"""One battery over all techniques: what each of them promises, whatever it computes. Members are in members.py."""
+"""One battery over all techniques: what every technique must satisfy. The members are in members.py."""
 
 import copy
 import re
@@ -114,7 +114,7 @@ def test_modes_are_kept(member: Member) -> None:
 
 @pytest.mark.parametrize("reentrant", [True, False])
 def test_checkpointing_changes_no_gradient(member: Member, reentrant: bool) -> None:
-    """Also of a pass that is run again after another one, in between, of another batch."""
+    """Also when the pass is recomputed after another one with another batch."""
     if not member.learns:
         pytest.skip("has no gradient")
     call, results = built(member), []
@@ -160,7 +160,7 @@ def test_state_dict_and_deepcopy(member: Member) -> None:
     if not isinstance(call, nn.Module):
         pytest.skip("a function has no state")
     expected = call(*inputs)
-    again = member.build()  # with other numbers than those of seed 0
+    again = member.build()  # with another seed than 0
     again.load_state_dict(call.state_dict())
     for same in (again, copy.deepcopy(call)):
         assert torch.equal(same(*inputs), expected)
@@ -199,7 +199,7 @@ def test_few_examples(member: Member, n: int) -> None:
         built(member)(*member.inputs(n))
 
 
-def test_wrong_shape_is_answered_with_both_shapes(member: Member) -> None:
+def test_an_error_names_both_shapes(member: Member) -> None:
     inputs, pattern = member.wrong
     with pytest.raises((ValueError, RuntimeError, TypeError), match=pattern):
         built(member)(*inputs)
@@ -210,10 +210,10 @@ LOSSES_OF_LOGITS = [name for name, one in MEMBERS.items() if one.wrong[1] == r"\
 
 @pytest.mark.parametrize("shape", [(5, 1), (5, 1, 1, 1), (5, 1, 4, 4), ()])
 @pytest.mark.parametrize("name", LOSSES_OF_LOGITS)
-def test_logits_of_another_form_are_answered_with_the_remedy(name: str, shape: tuple[int, ...]) -> None:
+def test_wrong_logits_get_the_remedy(name: str, shape: tuple[int, ...]) -> None:
     call, good = built(MEMBERS[name]), MEMBERS[name].inputs(5)
     assert len(LOSSES_OF_LOGITS) == 6
-    for index in range(len(good)):  # each argument by itself, so that none broadcasts in silence
+    for index in range(len(good)):  # each argument by itself, so that none broadcasts silently
         inputs = [torch.zeros(shape) if place == index else one for place, one in enumerate(good)]
         with pytest.raises(ValueError, match=rf"got {re.escape(str(shape))}\. .*_logits\.(flatten\(\)|reshape\(1\))"):
             call(*inputs)

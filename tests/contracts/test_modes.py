@@ -1,4 +1,4 @@
-"""Everything that switches a network to another mode for a while gives each of its modules its own mode back."""
+"""Code that switches a network to another mode temporarily restores the mode of each module."""
 
 import copy
 from collections.abc import Callable
@@ -37,7 +37,7 @@ class Images(Generator):
         return self.layers(latents).sigmoid().reshape(-1, 1, 2, 2)
 
 
-class Judge(Discriminator):
+class Scores(Discriminator):
     def __init__(self) -> None:
         super().__init__()
         self.layers = layers(5)
@@ -59,12 +59,12 @@ def average(generator: nn.Module) -> WeightEMA:
 SWITCHERS: dict[str, tuple[Callable[[], nn.Module], Callable[[nn.Module], nn.Module | object]]] = {
     "data_dependent_init_": (lambda: layers(3), lambda network: data_dependent_init_(network, torch.randn(50, 4))),
     "Generator.init_from_data_": (Images, lambda network: network.init_from_data_(50)),
-    "Discriminator.init_from_data_": (Judge, lambda network: network.init_from_data_(torch.rand(50, 1, 2, 2))),
+    "Discriminator.init_from_data_": (Scores, lambda network: network.init_from_data_(torch.rand(50, 1, 2, 2))),
     "sample": (Images, lambda network: sample(network, 3, seed=0)),
     "generate": (Images, lambda network: generate(network, torch.rand(3, 4), device="cpu")),
     "averaged": (Images, lambda network: average(network).averaged(network)),
     "ema_generator": (Images, lambda network: ema_generator(network, average(network))),
-    "count_errors": (Judge, lambda network: count_errors(network, LABELED, device=torch.device("cpu"))),
+    "count_errors": (Scores, lambda network: count_errors(network, LABELED, device=torch.device("cpu"))),
 }
 
 
@@ -98,8 +98,8 @@ def test_a_frozen_batch_norm_keeps_its_statistics(name: str) -> None:
             assert not torch.equal(copied[0].running_mean, torch.zeros(3))
 
 
-def test_an_error_leaves_the_modes_too() -> None:
-    network = Judge()
+def test_modes_are_restored_after_an_error() -> None:
+    network = Scores()
     bad = LabeledImages(torch.zeros(6, 1, 3, 3, dtype=torch.uint8), torch.arange(6))
     with pytest.raises(RuntimeError):
         count_errors(network, bad, device=torch.device("cpu"))

@@ -24,7 +24,7 @@ def test_agrees_with_numpy_whatever_the_pieces(monkeypatch: pytest.MonkeyPatch, 
 
 @pytest.mark.parametrize("pairs", [1, 40, 2**20])
 @pytest.mark.parametrize("skip", [None, 0, 2])
-def test_several_threads_give_what_one_gives(monkeypatch: pytest.MonkeyPatch, pairs: int, skip: int | None) -> None:
+def test_several_threads_equal_one(monkeypatch: pytest.MonkeyPatch, pairs: int, skip: int | None) -> None:
     monkeypatch.setattr(cdist_similarity, "_PAIRS", pairs)
     x, y = draws(0, 7, 3, 2).requires_grad_(), draws(1, 9, 3, 2).requires_grad_()
     x.data[1] = x.data[0]  # a tie

@@ -14,7 +14,7 @@ ASK = (
 
 
 def ask(**environment: str) -> str:
-    """What a fresh process says, with these variables."""
+    """The output of a new process with these environment variables."""
     found = subprocess.run(
         [sys.executable, "-c", ASK], capture_output=True, text=True, check=True, env={**os.environ, **environment}
     )
@@ -39,11 +39,11 @@ def test_turned_off() -> None:
     assert ask(IMPROVED_GAN_NATIVE="0") == "False | IMPROVED_GAN_NATIVE=0"
 
 
-def test_no_compiler_is_said(tmp_path: Path) -> None:
+def test_a_missing_compiler_is_the_reason(tmp_path: Path) -> None:
     assert ask(PATH=str(tmp_path), CXX="", XDG_CACHE_HOME=str(tmp_path)).startswith("False | no C++ compiler found")
 
 
-def test_a_compiler_that_fails_is_said(tmp_path: Path) -> None:
+def test_a_failing_compiler_is_the_reason(tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     broken.write_text('#!/bin/sh\n[ "$1" = --version ] && exit 0\necho no such flag >&2\nexit 1\n')
     broken.chmod(0o700)
@@ -53,7 +53,7 @@ def test_a_compiler_that_fails_is_said(tmp_path: Path) -> None:
 
 
 @needs_compiler
-def test_a_cache_that_others_can_write_is_not_loaded(tmp_path: Path) -> None:
+def test_a_cache_that_others_can_write_to_is_not_loaded(tmp_path: Path) -> None:
     folder = tmp_path / "improved-gan" / "native"
     folder.mkdir(parents=True)
     folder.chmod(0o777)

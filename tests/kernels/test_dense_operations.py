@@ -27,7 +27,7 @@ def test_add_noise(shape: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_activate(shape: tuple[int, int]) -> None:
+def test_bias_relu_noise(shape: tuple[int, int]) -> None:
     products, bias = half(*shape), torch.randn(shape[1])
     a, b = half(products.numel()), half(products.numel())
     expected = (products.float() + bias).relu()
@@ -38,7 +38,7 @@ def test_activate(shape: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_gate_and_turn(shape: tuple[int, int]) -> None:
+def test_relu_backward_transposed(shape: tuple[int, int]) -> None:
     grad, hidden = half(*shape), half(*shape).relu()
     expected = grad * (hidden > 0)
     assert torch.equal(operations.relu_backward(grad.clone(), hidden), expected)
@@ -63,7 +63,7 @@ def test_weight_norm_and_its_backward(shape: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("shape", [*SHAPES[:4], (2, 17)])
-def test_batch_norm_softplus_and_back(shape: tuple[int, int]) -> None:
+def test_batch_norm_softplus_and_its_backward(shape: tuple[int, int]) -> None:
     rows, columns = shape
     values, shift, grad = half(rows, columns) * 3, 4 * torch.randn(columns), half(rows, columns)
     mean_before, var_before = torch.randn(columns), torch.rand(columns)
@@ -90,18 +90,18 @@ def test_batch_norm_softplus_and_back(shape: tuple[int, int]) -> None:
 
 
 def test_softplus_far_from_zero() -> None:
-    """One row of -1 and one of 1 for each column, moved by the shift to both sides of every branch."""
+    """One row of -1 and one of 1 for each column, shifted to both sides of every branch."""
     shift = torch.linspace(-90, 90, 181)
     signs = torch.tensor([-1.0, 1.0]).to(torch.bfloat16)[:, None].repeat(1, len(shift))
     got, _, _ = operations.batch_norm_softplus(signs, shift, torch.zeros(181), torch.ones(181), momentum=0.1, eps=0.0)
     expected = F.softplus(signs.double() + shift.double(), threshold=1e3)
-    kept = expected > 1e-36  # below, e^x is held at e^-87
+    kept = expected > 1e-36  # below, e^x is clamped to e^-87
     torch.testing.assert_close(got.double()[kept], expected[kept], rtol=ROUNDING, atol=0)
     assert (got[~kept].double() < 1e-36).all()
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_bias_sigmoid_and_back(shape: tuple[int, int]) -> None:
+def test_bias_sigmoid_and_its_backward(shape: tuple[int, int]) -> None:
     products, bias, grad = half(*shape) * 8, torch.randn(shape[1]), torch.randn(*shape)
     pixels = operations.bias_sigmoid(products, bias)
     products64, bias64 = products.double().requires_grad_(), bias.double().requires_grad_()

@@ -30,7 +30,7 @@ def test_neighbors_are_dropped_independently(lag: int) -> None:
     assert stats.chi2_contingency(table.numpy()).pvalue > 1e-3
 
 
-def test_values_and_gradients_meet_the_same_mask() -> None:
+def test_values_and_gradients_have_the_same_mask() -> None:
     torch.manual_seed(3)
     values = torch.randn(7, 5, requires_grad=True)
     result = drop(values, 0.4)
@@ -56,7 +56,7 @@ def test_any_layout_in_memory(dtype: torch.dtype) -> None:
     assert drop(images[:0], 0.5).shape == (0, 5, 4, 6)
 
 
-def test_the_seed_decides_and_another_draw_differs() -> None:
+def test_the_seed_determines_the_mask_and_another_draw_differs() -> None:
     torch.manual_seed(5)
     first, second = mask_of((1000,), 0.5), mask_of((1000,), 0.5)
     torch.manual_seed(5)
@@ -64,7 +64,7 @@ def test_the_seed_decides_and_another_draw_differs() -> None:
     assert not torch.equal(first, second)
 
 
-def test_the_layer_does_nothing_in_evaluation_and_torchs_own_elsewhere() -> None:
+def test_the_layer_is_the_identity_in_evaluation_and_torchs_own_elsewhere() -> None:
     values = torch.rand(1000, dtype=torch.float64)
     assert torch.equal(Dropout(0.5).eval()(values), values)
     torch.manual_seed(6)

@@ -1,4 +1,4 @@
-"""The hand-written pass against autograd in float64 through the plain formula."""
+"""The fused kernel against autograd in float64 through the formula."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""The hand-written pass against autograd in float64 through the plain formula."""
+"""The fused kernel against autograd in float64 through the formula."""
 
 from functools import partial
 
@@ -53,7 +53,7 @@ def test_values_gradients_and_running_statistics() -> None:
 
 
 @pytest.mark.parametrize("reentrant", [True, False])
-def test_a_pass_that_is_run_again_moves_no_statistics(reentrant: bool) -> None:
+def test_a_recomputed_pass_updates_no_statistics(reentrant: bool) -> None:
     found = []
     for again in (False, True):
         tensors = make_tensors(torch.float32)

@@ -16,7 +16,7 @@ from improved_gan.kernels.logits import class_logits, one_logit_an_example
         ((0, 1), "empty batch"),
     ],
 )
-def test_each_wrong_form_is_told_its_remedy(shape: tuple[int, ...], remedy: str) -> None:
+def test_each_wrong_shape_gets_a_remedy(shape: tuple[int, ...], remedy: str) -> None:
     with pytest.raises(ValueError, match=remedy):
         one_logit_an_example(torch.zeros(shape), "l")
 
@@ -29,7 +29,7 @@ def test_the_remedies_are_accepted() -> None:
 
 
 @pytest.mark.parametrize("check", [lambda x: one_logit_an_example(x[:, 0], "l"), lambda x: class_logits(x, "l")])
-def test_half_precision_is_raised_and_double_kept(check: object) -> None:
+def test_half_precision_becomes_float32_and_double_is_kept(check: object) -> None:
     for dtype, wanted in ((torch.float16, torch.float32), (torch.float64, torch.float64)):
         assert check(torch.zeros(2, 3, dtype=dtype)).dtype == wanted  # type: ignore[operator]
 

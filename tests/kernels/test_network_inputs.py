@@ -6,7 +6,7 @@ from improved_gan.kernels.network_inputs import network_inputs
 LATENTS, LABELS = torch.randn(5, 3), torch.arange(5)
 
 
-def test_forms_and_calls() -> None:
+def test_positional_and_keyword_inputs() -> None:
     def function(z: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return z, y
 
@@ -21,12 +21,12 @@ def test_forms_and_calls() -> None:
         assert latents is LATENTS
         assert labels is LABELS
         assert len(one) == 5
-    assert given[2].kind() == given[3].kind()  # the order of keywords says nothing
+    assert given[2].kind() == given[3].kind()  # the order of keywords does not matter
     assert given[0].kind() != given[1].kind() != given[2].kind()
     assert network_inputs(LATENTS).kind() != network_inputs(LATENTS.double()).kind()
 
 
-def test_rows_of_all_inputs_go_together() -> None:
+def test_row_operations_apply_to_all_inputs() -> None:
     live, fill = network_inputs([LATENTS], {"y": LABELS}), network_inputs([LATENTS[:2] + 9], {"y": LABELS[:2] + 9})
     both = fill.then(live)
     assert both.keywords["y"].tolist() == [9, 10, 0, 1, 2, 3, 4]

@@ -21,7 +21,7 @@ def test_numbers_of_a_draw_are_not_correlated_at_any_lag() -> None:
     assert stats.kstest(spectrum[1:-1].numpy(), "expon").pvalue > 1e-3
 
 
-def test_draws_are_not_correlated_with_each_other_place_by_place() -> None:
+def test_draws_are_not_correlated_element_by_element() -> None:
     torch.manual_seed(3)
     draws = torch.stack([add_normal(torch.zeros(1000), 1.0) for _ in range(200)])
     correlations = torch.corrcoef(draws).triu(1)
@@ -36,7 +36,7 @@ def test_the_two_slices_of_a_draw_never_overlap() -> None:
         assert first.data_ptr() + 2 * LARGEST <= second.data_ptr()
 
 
-def test_the_seed_decides_and_the_values_stay() -> None:
+def test_the_seed_determines_the_noise_and_values_are_not_changed() -> None:
     values = torch.randn(7, 5)
     before = values.clone()
     torch.manual_seed(5)

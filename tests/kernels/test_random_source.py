@@ -1,4 +1,4 @@
-"""Random numbers of a thread's own: what the default generators would give, and nothing of theirs."""
+"""Random numbers of a thread's own: equal to those of the default generators, which are not touched."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -22,7 +22,7 @@ from improved_gan.networks import DenseGenerator
 
 
 def draw_all() -> list[Tensor]:
-    """What training draws: first weights, latents, noise and dropout, each also by PyTorch's own operation."""
+    """What training draws: initial weights, latents, noise and dropout, each also by PyTorch's own operation."""
     with own_generator_by_default():
         generator, layer = DenseGenerator((1, 2, 2), hidden=(3,)), nn.Linear(3, 3)
     ones = torch.ones(3, 5)
@@ -38,7 +38,7 @@ def expected() -> list[Tensor]:
         return draw_all()
 
 
-def test_they_are_those_of_the_default_generator(expected) -> None:
+def test_own_numbers_equal_those_of_the_default_generator(expected) -> None:
     before = torch.get_rng_state()
     with own_random_numbers(7):
         drawn = draw_all()
@@ -60,7 +60,7 @@ def test_two_threads_get_what_each_gets_alone(expected) -> None:
             assert all(map(torch.equal, drawn, expected))
 
 
-def test_a_state_is_taken_and_set_where_it_is_drawn_from() -> None:
+def test_state_of_the_generator_in_use() -> None:
     before = torch.get_rng_state()
     with own_random_numbers(1):
         state = get_random_state()
@@ -77,7 +77,7 @@ def test_a_state_is_taken_and_set_where_it_is_drawn_from() -> None:
         assert torch.equal(add_normal(torch.zeros(9), 1.0), first)
 
 
-def test_an_operation_that_names_no_generator_draws_in_place_of_the_default_one() -> None:
+def test_in_place_of_default() -> None:
     before = torch.get_rng_state()
     wanted = torch.rand(5, generator=torch.Generator().manual_seed(3))
     with own_random_numbers(3):

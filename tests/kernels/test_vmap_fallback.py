@@ -27,7 +27,7 @@ def test_holds_while_entered_also_after_an_error_and_in_this_thread_alone() -> N
 
 
 @pytest.mark.parametrize("layer", [Dropout(0.5), lambda values: add_normal(values, 1.0)])
-def test_within_it_noise_and_dropout_can_be_mapped_and_differ_for_each_model(layer) -> None:
+def test_noise_and_dropout_under_vmap_differ_for_each_model(layer) -> None:
     with use_reference_ops():
         first, second = torch.func.vmap(layer, randomness="different")(torch.ones(2, 1000))
     assert (first != second).double().mean().item() > 0.4

@@ -17,7 +17,7 @@ def count(module: nn.Module) -> int:
 
 
 def convolutions(wide: int, wider: int) -> int:
-    """Weights and biases of method 4.2, layer by layer; the scales do not learn."""
+    """Weights and biases of method 4.2, layer by layer; scales are not learned."""
     shapes = [(3, wide, 9), (wide, wide, 9), (wide, wide, 9)]
     shapes += [(wide, wider, 9), (wider, wider, 9), (wider, wider, 9)]
     shapes += [(wider, wider, 9), (wider, wider, 1), (wider, wider, 1)]
@@ -28,7 +28,7 @@ def convolutions(wide: int, wider: int) -> int:
 def test_both_forms_have_the_parameters_of_the_paper(wide: int, wider: int) -> None:
     body = convolutions(wide, wider)
     matching = ConvolutionalDiscriminator((3, 32, 32), 10, widths=(wide, wider))
-    assert count(matching) == body + wider * 10 + 10 + 10  # v, b and the learnt g of the last layer
+    assert count(matching) == body + wider * 10 + 10 + 10  # v, b and the learned g of the last layer
     minibatch = ConvolutionalDiscriminator((3, 32, 32), 10, widths=(wide, wider), minibatch=RELEASED)
     layer = wider * 500 + 500 + 100  # directions, log scales, biases
     assert count(minibatch) == body + layer + (wider + 100) * 10 + 10 + 10
@@ -53,17 +53,17 @@ def test_evaluation_is_the_formula_on_images_in_minus_one_to_one() -> None:
     for stride, padding, layer in zip((1, 2, 1, 1, 1), (1, 1, 0, 0, 0), convolution_layers(network), strict=True):
         values = F.leaky_relu(F.conv2d(values, layer.weight, layer.bias, stride, padding), 0.2)
     features = values.detach().numpy().mean((2, 3))
-    judgment = network(images)
-    np.testing.assert_allclose(judgment.features.detach().numpy(), features, rtol=1e-10)
+    output = network(images)
+    np.testing.assert_allclose(output.features.detach().numpy(), features, rtol=1e-10)
     expected = features @ network.output.weight.detach().numpy().T + network.output.bias.detach().numpy()
-    np.testing.assert_allclose(judgment.logits.detach().numpy(), expected, rtol=1e-10)
+    np.testing.assert_allclose(output.logits.detach().numpy(), expected, rtol=1e-10)
 
 
 def convolution_layers(network: nn.Module) -> list[nn.Conv2d]:
     return [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
 
 
-def test_only_the_last_scale_learns_and_it_starts_at_deviation_one_tenth() -> None:
+def test_only_the_last_scale_is_learned_and_initialized_to_std_one_tenth() -> None:
     quiet = partial(ConvolutionalDiscriminator, (3, 32, 32), 10, widths=(8, 16), input_dropout=0.0, hidden_dropout=0.0)
     network = quiet(minibatch=RELEASED)
     learnt = [name for name, one in network.named_parameters() if name.endswith("original0") and one.requires_grad]
@@ -77,13 +77,13 @@ def test_only_the_last_scale_learns_and_it_starts_at_deviation_one_tenth() -> No
     assert outputs["first"].detach().std((0, 2, 3), correction=0).numpy() == pytest.approx([1.0] * 8, rel=1e-3)
 
 
-def test_minibatch_features_make_rows_depend_on_each_other_but_never_batches() -> None:
+def test_minibatch_features_make_rows_of_a_batch_dependent_but_not_batches() -> None:
     network = ConvolutionalDiscriminator((1, 8, 8), 3, widths=(6,), minibatch=RELEASED).eval()
     network.init_from_data_(torch.rand(20, 1, 8, 8))
     real, generated, other = (torch.rand(5, 1, 8, 8) for _ in range(3))
     together = forward_batches(network, [real, generated])
-    for judged, batch in zip(together, (real, generated), strict=True):
-        torch.testing.assert_close(judged.logits, network(batch).logits)
+    for output, batch in zip(together, (real, generated), strict=True):
+        torch.testing.assert_close(output.logits, network(batch).logits)
     torch.testing.assert_close(forward_batches(network, [real, other])[0].logits, together[0].logits)
     assert not torch.allclose(network(torch.cat([real[:1], other])).logits[0], together[0].logits[0], atol=1e-4)
 
@@ -95,7 +95,7 @@ def test_without_them_rows_are_independent() -> None:
     assert network.is_batch_independent
 
 
-def test_input_is_corrupted_in_training_only() -> None:
+def test_input_noise_in_training_only() -> None:
     for corrupted in ({"input_dropout": 0.2, "hidden_dropout": 0.0}, {"input_dropout": 0.0, "input_noise": 0.2}):
         network = ConvolutionalDiscriminator((1, 8, 8), 3, widths=(6,), **corrupted)
         images = torch.rand(4, 1, 8, 8)

@@ -46,7 +46,7 @@ def test_generator_is_the_formula() -> None:
     np.testing.assert_allclose(generator(latents).detach().numpy(), (torch.tanh(values).detach() + 1) / 2, rtol=1e-9)
 
 
-def test_start_gives_the_last_layer_deviation_one_tenth() -> None:
+def test_init_from_data_gives_the_last_layer_std_one_tenth() -> None:
     generator, outputs = ConvolutionalGenerator((3, 16, 16), widths=(16, 8)), []
     generator.output.register_forward_hook(lambda _m, _i, output: outputs.append(output))
     generator.init_from_data_(50)
@@ -70,12 +70,12 @@ def test_other_sizes(shape: tuple[int, int, int], widths: tuple[int, ...]) -> No
     assert generator(generator.draw_latents(2)).shape == (2, *shape)
 
 
-def test_a_size_that_the_doublings_miss_is_refused() -> None:
+def test_a_size_that_is_no_multiple_of_the_doublings_is_refused() -> None:
     with pytest.raises(ValueError, match="3 doublings make sizes that are multiples of 8, but the image is"):
         ConvolutionalGenerator((1, 28, 28))
 
 
-def test_upsampling_doubles_exactly_and_starts_small() -> None:
+def test_upsampling_doubles_exactly_and_its_initial_std() -> None:
     layer = upsampling(64, 32, bias=True, std=0.02)
     assert layer(torch.zeros(1, 64, 5, 3)).shape == (1, 32, 10, 6)
     assert layer.weight.std().item() == pytest.approx(0.02, rel=0.05)
@@ -85,7 +85,7 @@ def small_reference_generator() -> ReferenceGenerator:
     return ReferenceGenerator(lambda: ConvolutionalGenerator((1, 8, 8), latent_size=5, widths=(8, 4)), num_reference=12)
 
 
-def test_virtual_batch_norm_takes_the_place_of_batch_norm() -> None:
+def test_virtual_batch_norm_replaces_batch_norm() -> None:
     generator = small_reference_generator()
     assert not any(isinstance(layer, nn.BatchNorm2d) for layer in generator.modules())
     virtual = [layer for layer in generator.modules() if isinstance(layer, VirtualBatchNorm)]
@@ -102,7 +102,7 @@ def test_an_image_depends_on_its_latent_vector_alone_in_both_modes() -> None:
     assert torch.equal(generator(latents)[:2], generator(latents[:2]))
 
 
-def test_evaluation_follows_weights_that_changed_unseen() -> None:
+def test_evaluation_recomputes_reference_statistics() -> None:
     generator = small_reference_generator()
     latents = generator.draw_latents(3)
     generator.eval()(latents)
@@ -114,7 +114,7 @@ def test_evaluation_follows_weights_that_changed_unseen() -> None:
     assert torch.equal(generator.train().eval()(latents), fresh.eval()(latents))
 
 
-def test_reference_generator_starts_its_last_layer() -> None:
+def test_reference_generator_initializes_its_last_layer_from_data() -> None:
     generator, outputs = small_reference_generator(), []
     generator._inner.output.register_forward_hook(lambda _m, _i, output: outputs.append(output))
     generator.init_from_data_(1)

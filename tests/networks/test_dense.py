@@ -22,9 +22,9 @@ def count(module: torch.nn.Module) -> int:
 def test_the_networks_have_the_sizes_of_the_released_experiment() -> None:
     widths = [784, 1000, 500, 250, 250, 250, 10]
     weights = sum(a * b for a, b in pairwise(widths))
-    # Learnt: v and b of each layer, g of the last one only.
+    # Learned: v and b of each layer, g of the last one only.
     assert count(DenseDiscriminator((1, 28, 28), 10)) == weights + sum(widths[1:]) + 10
-    # Learnt: weights and shifts, and g, v, b of the output.
+    # Learned: weights and shifts, and g, v, b of the output.
     generator = 100 * 500 + 500 + 500 * 500 + 500 + 500 * 784 + 784 + 784
     assert count(DenseGenerator((1, 28, 28))) == generator
 
@@ -33,16 +33,16 @@ def test_discriminator_in_evaluation_is_the_formula() -> None:
     network = DenseDiscriminator((1, 3, 2), 4, hidden=(7, 5)).double()
     data_dependent_init_(network, torch.rand(50, 1, 3, 2, dtype=torch.float64))
     images = torch.rand(6, 1, 3, 2, dtype=torch.float64)
-    judgment = network.eval()(images)
+    output = network.eval()(images)
     values = images.numpy().reshape(6, 6)
     for layer in network.hidden:
         values = np.maximum(values @ layer.weight.detach().numpy().T + layer.bias.detach().numpy(), 0)
     layers = network.hidden_layers(images)
     assert [layer.shape for layer in layers] == [(6, 7), (6, 5)]
     np.testing.assert_allclose(layers[-1].detach().numpy(), values, rtol=1e-10)
-    np.testing.assert_allclose(judgment.features.detach().numpy(), values, rtol=1e-10)
+    np.testing.assert_allclose(output.features.detach().numpy(), values, rtol=1e-10)
     logits = values @ network.output.weight.detach().numpy().T + network.output.bias.detach().numpy()
-    np.testing.assert_allclose(judgment.logits.detach().numpy(), logits, rtol=1e-10)
+    np.testing.assert_allclose(output.logits.detach().numpy(), logits, rtol=1e-10)
 
 
 def test_discriminator_is_noisy_in_training_and_its_features_come_before_the_last_noise() -> None:
@@ -66,7 +66,7 @@ def test_generator_is_the_formula() -> None:
     np.testing.assert_allclose(network(latents).detach().numpy(), expected, rtol=1e-9)
 
 
-def test_generator_in_evaluation_does_not_look_at_batch_mates() -> None:
+def test_generator_in_evaluation_is_batch_independent() -> None:
     network = DenseGenerator((1, 3, 2), latent_size=4, hidden=(5, 5))
     for _ in range(3):
         network(network.draw_latents(20))
@@ -86,7 +86,7 @@ def test_latents_are_uniform_and_a_source_repeats_them() -> None:
     assert torch.equal(first, second)
 
 
-def test_pixels_lie_in_the_unit_range_in_float32_even_under_autocast() -> None:
+def test_pixels_are_in_the_unit_range_in_float32_even_under_autocast() -> None:
     network = DenseGenerator((1, 3, 2))
     with torch.autocast("cpu", dtype=torch.bfloat16):
         images = network(network.draw_latents(10))
@@ -98,7 +98,7 @@ def test_pixels_lie_in_the_unit_range_in_float32_even_under_autocast() -> None:
 @pytest.mark.skipif(
     cpp_extension.library() is None, reason=f"no compiled kernels: {cpp_extension.unavailable_reason()}"
 )
-def test_fixed_weights_are_kept_inside_and_forgotten_outside() -> None:
+def test_weights_are_cached_inside_and_recomputed_outside() -> None:
     torch.manual_seed(0)
     discriminator = DenseDiscriminator((1, 4, 4), 3, hidden=(8, 8), input_noise=0.0, hidden_noise=0.0)
     generator = DenseGenerator((1, 4, 4), latent_size=5, hidden=(8, 8))
@@ -108,7 +108,7 @@ def test_fixed_weights_are_kept_inside_and_forgotten_outside() -> None:
             before = first_output(network(inputs))
             with network.cache_weights():
                 network(inputs)
-                # What the promise rules out, to see what is kept: another weight of the first layer.
+                # Breaks the promise of cache_weights, to observe the cache: another weight of the first layer.
                 first = next(p for p in network.hidden.parameters() if p.dim() == 2 and p.shape[1] > 1)
                 first.copy_(torch.randn_like(first))
                 kept = first_output(network(inputs))
@@ -124,12 +124,12 @@ def first_output(result: DiscriminatorOutput | torch.Tensor) -> torch.Tensor:
 @pytest.mark.skipif(
     cpp_extension.library() is None, reason=f"no compiled kernels: {cpp_extension.unavailable_reason()}"
 )
-def test_weights_that_a_fused_optimizer_moved_are_used_at_once() -> None:
-    """PyTorch's fused Adam does not mark what it changes: nothing may be kept by the tensors' version."""
+def test_weights_updated_by_a_fused_optimizer_are_used_at_once() -> None:
+    """PyTorch's fused Adam does not mark what it changes: no cache may rely on the tensors' version."""
     network = DenseDiscriminator((1, 4, 4), 3, hidden=(8,), input_noise=0.0, hidden_noise=0.0)
     images = torch.rand(6, 1, 4, 4)
-    learnt = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    adam = torch.optim.Adam(learnt, lr=0.5, fused=True)
+    trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    adam = torch.optim.Adam(trainable, lr=0.5, fused=True)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         before = network(images)
     before.features.sum().backward()
@@ -142,7 +142,7 @@ def test_weights_that_a_fused_optimizer_moved_are_used_at_once() -> None:
     cpp_extension.library() is None, reason=f"no compiled kernels: {cpp_extension.unavailable_reason()}"
 )
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
-def test_images_judged_beside_constants_as_in_two_passes(precision: torch.dtype) -> None:
+def test_one_pass_with_constant_images_equals_two_passes(precision: torch.dtype) -> None:
     torch.manual_seed(0)
     network = DenseDiscriminator((1, 4, 4), 3, hidden=(8, 8), input_noise=0.0, hidden_noise=0.0)
     constants, images, weights = torch.rand(5, 1, 4, 4), torch.rand(6, 1, 4, 4).requires_grad_(), torch.randn(6, 8)
@@ -150,16 +150,16 @@ def test_images_judged_beside_constants_as_in_two_passes(precision: torch.dtype)
         with torch.no_grad():
             wanted_constant = network(constants)
         wanted = network(images)
-        constant, judged = network.forward_real_and_generated(constants, lambda: images)
-    learnt = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    for one, other in ((constant, wanted_constant), (judged, wanted)):
+        constant, scored = network.forward_real_and_generated(constants, lambda: images)
+    trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    for one, other in ((constant, wanted_constant), (scored, wanted)):
         for got, expected in zip(one, other, strict=True):
             torch.testing.assert_close(got, expected)
     assert not constant.features.requires_grad
     assert not constant.logits.requires_grad
     got_grads, wanted_grads = (
-        torch.autograd.grad((judgment.features * weights).sum() + judgment.logits.sum(), [images, *learnt])
-        for judgment in (judged, wanted)
+        torch.autograd.grad((output.features * weights).sum() + output.logits.sum(), [images, *trainable])
+        for output in (scored, wanted)
     )
     for got, expected in zip(got_grads, wanted_grads, strict=True):
         torch.testing.assert_close(got, expected, rtol=0.02, atol=1e-3)
@@ -169,8 +169,8 @@ def test_images_judged_beside_constants_as_in_two_passes(precision: torch.dtype)
     cpp_extension.library() is None, reason=f"no compiled kernels: {cpp_extension.unavailable_reason()}"
 )
 @pytest.mark.parametrize("micro_batch", [0, 4])
-def test_weights_kept_from_step_to_step_change_nothing(micro_batch: int) -> None:
-    """Fused Adam does not mark what it changes, so a step that forgot to say so would go on with old weights."""
+def test_weights_cached_across_steps_change_nothing(micro_batch: int) -> None:
+    """Fused Adam does not mark what it changes: a step without `invalidate_weight_cache` would use old weights."""
     together, apart = ([dict(terms) for terms in losses_of_steps(kept, micro_batch)] for kept in (True, False))
     assert together == apart
     assert len({terms["discriminator/supervised"] for terms in together}) == len(together)
@@ -214,17 +214,17 @@ def test_cached_weights_end_with_their_scope_and_are_not_copied() -> None:
     others = DenseDiscriminator((1, 4, 4), 3, hidden=(8, 8), input_noise=0.0, hidden_noise=0.0)
     images, start = torch.rand(6, 1, 4, 4), copy.deepcopy(network.state_dict())
 
-    def answer(judge: DenseDiscriminator) -> torch.Tensor:
+    def answer(discriminator: DenseDiscriminator) -> torch.Tensor:
         with bfloat16(), torch.no_grad():
-            return judge(images).logits  # type: ignore[no-any-return]
+            return discriminator(images).logits  # type: ignore[no-any-return]
 
     first, second = answer(network), answer(others)
     assert not torch.equal(first, second)
 
-    def set_to(weights: dict[str, torch.Tensor], judge: DenseDiscriminator) -> None:
-        """As an optimizer does it: in place, past every hook."""
+    def set_to(weights: dict[str, torch.Tensor], discriminator: DenseDiscriminator) -> None:
+        """As an optimizer: in place, without calling any hook."""
         with torch.no_grad():
-            for name, value in judge.state_dict(keep_vars=True).items():
+            for name, value in discriminator.state_dict(keep_vars=True).items():
                 value.copy_(weights[name])
 
     with network.cache_weights_across_steps():
@@ -237,7 +237,7 @@ def test_cached_weights_end_with_their_scope_and_are_not_copied() -> None:
             answer(network)
         set_to(start, network)
     assert torch.equal(answer(network), first)
-    for one in (twin, network):  # neither keeps anything beyond a scope of its own
+    for one in (twin, network):  # neither has a cache outside its own scope
         set_to(start, one)
         with one.cache_weights():
             assert torch.equal(answer(one), first)
@@ -246,7 +246,7 @@ def test_cached_weights_end_with_their_scope_and_are_not_copied() -> None:
 
 
 @pytest.mark.parametrize("how", ["subclass", "instance", "hook"])
-def test_whatever_stands_around_the_pass_stands_in_the_generators_turn_too(how: str) -> None:
+def test_overrides_and_hooks_of_forward_hold_in_the_generator_update_too(how: str) -> None:
     class Squared(DenseDiscriminator):
         def forward(self, images: torch.Tensor) -> DiscriminatorOutput:
             return super().forward(images * images)
@@ -271,7 +271,7 @@ def test_whatever_stands_around_the_pass_stands_in_the_generators_turn_too(how: 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
 def test_parameters_of_another_type_are_never_read_as_float32(dtype: torch.dtype) -> None:
-    """Hand-written passes read float32 alone: others go the way of plain modules, with its results or its errors."""
+    """Fused kernels read float32 only: other dtypes use the modules, with their results or their errors."""
     generator = DenseGenerator((1, 4, 4), hidden=(8,))
     discriminator = DenseDiscriminator((1, 4, 4), 3, hidden=(8,), input_noise=0.0, hidden_noise=0.0)
     for network, inputs in ((generator, torch.rand(6, 100)), (discriminator, torch.rand(6, 1, 4, 4))):
@@ -312,7 +312,7 @@ def test_copies_of_a_compiled_network_run_their_own_weights() -> None:
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
-def test_layers_of_ones_own_count_in_training_too(precision: torch.dtype) -> None:
+def test_overridden_layers_are_used_in_training_too(precision: torch.dtype) -> None:
     class Doubled(DenseDiscriminator):
         def hidden_layers(self, images: torch.Tensor) -> list[torch.Tensor]:
             return [2 * layer for layer in super().hidden_layers(images)]
@@ -321,8 +321,8 @@ def test_layers_of_ones_own_count_in_training_too(precision: torch.dtype) -> Non
     images = torch.rand(5, 1, 4, 4)
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == torch.bfloat16):
         torch.testing.assert_close(network(images).features, network.hidden_layers(images)[-1])
-        _, judged = network.forward_real_and_generated(images, lambda: images)
-        torch.testing.assert_close(judged.features, network.hidden_layers(images)[-1])
+        _, scored = network.forward_real_and_generated(images, lambda: images)
+        torch.testing.assert_close(scored.features, network.hidden_layers(images)[-1])
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
@@ -334,11 +334,11 @@ def test_without_hidden_layers_it_is_a_linear_classifier_of_the_pixels(precision
         assert network(images).logits.shape == (5, 3)
 
 
-def test_backward_hooks_are_called_in_the_generators_turn() -> None:
+def test_backward_hooks_are_called_in_the_generator_update() -> None:
     network, called = DenseDiscriminator((1, 4, 4), 3, hidden=(8,)), []
     network.register_full_backward_hook(lambda *_: called.append(1))
     images = torch.rand(5, 1, 4, 4).requires_grad_()
     with bfloat16():
-        _, judged = network.forward_real_and_generated(torch.rand(5, 1, 4, 4), lambda: images)
-    judged.features.float().sum().backward()
+        _, scored = network.forward_real_and_generated(torch.rand(5, 1, 4, 4), lambda: images)
+    scored.features.float().sum().backward()
     assert called == [1]

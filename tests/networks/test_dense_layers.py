@@ -28,7 +28,7 @@ def test_softplus_block_is_the_formula_in_both_modes() -> None:
     torch.testing.assert_close(block.eval()(values), expected)
 
 
-def test_parameters_are_handed_over_as_they_are() -> None:
+def test_kernel_arguments_are_the_parameters_themselves() -> None:
     linear, block = weight_normed(nn.Linear(5, 3), learn_scale=True), SoftplusBlock(5, 3)
     layer = layer_of(linear)
     torch.testing.assert_close(layer.g * layer.v / layer.v.norm(dim=1, keepdim=True), linear.weight)
@@ -37,7 +37,7 @@ def test_parameters_are_handed_over_as_they_are() -> None:
 
 
 @pytest.mark.parametrize("learn_scale", [False, True])
-def test_the_start_is_the_released_one(learn_scale: bool) -> None:
+def test_initialization_is_the_released_one(learn_scale: bool) -> None:
     torch.manual_seed(0)
     layer = layer_of(weight_normed(nn.Linear(300, 200), learn_scale=learn_scale))
     assert layer.v.std().item() == pytest.approx(0.1, rel=0.02)
@@ -49,7 +49,7 @@ def test_the_start_is_the_released_one(learn_scale: bool) -> None:
 @pytest.mark.skipif(
     cpp_extension.library() is None, reason=f"no compiled kernels: {cpp_extension.unavailable_reason()}"
 )
-def test_hand_written_passes_run_under_bfloat16_with_float32_parameters_alone() -> None:
+def test_fused_kernels_run_only_under_bfloat16_with_float32_parameters() -> None:
     values, output = torch.rand(2, 3), nn.Linear(3, 3)
     assert not uses_fused_kernel(values, output)
     with torch.autocast("cpu", dtype=torch.float16):

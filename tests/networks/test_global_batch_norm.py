@@ -52,7 +52,7 @@ def test_only_several_ranks_convert_and_names_stay(two_ranks: TwoRanks) -> None:
     assert [kind for kind in two_ranks(kinds)[1] if "Norm" in kind] == ["GlobalBatchNorm"] * 2
 
 
-def test_alone_it_is_pytorchs_own() -> None:
+def test_in_one_process_it_is_pytorchs_own() -> None:
     ours, theirs = GlobalBatchNorm(3).double(), nn.BatchNorm2d(3).double()
     theirs.load_state_dict(copy.deepcopy(ours.state_dict()))
     assert torch.equal(ours(IMAGES), theirs(IMAGES))
@@ -63,7 +63,7 @@ def test_alone_it_is_pytorchs_own() -> None:
 
 
 def checkpointed(again: bool | None) -> tuple[list[Tensor], dict[str, Tensor]]:
-    """Gradients and state after one pass, in passes that are run again or not."""
+    """Gradients and state after one pass, with and without recomputation."""
     made = convert_global_batch_norm(network())
     images = IMAGES[distributed.rank() :: distributed.world_size()].clone().requires_grad_()
     output = made(images) if again is None else checkpoint(made, images, use_reentrant=again)
@@ -72,7 +72,7 @@ def checkpointed(again: bool | None) -> tuple[list[Tensor], dict[str, Tensor]]:
 
 
 @pytest.mark.parametrize("reentrant", [True, False])
-def test_a_pass_that_is_run_again_moves_no_statistics(reentrant: bool, two_ranks: TwoRanks) -> None:
+def test_a_recomputed_pass_updates_no_statistics(reentrant: bool, two_ranks: TwoRanks) -> None:
     for ours, expected in zip(two_ranks(checkpointed, reentrant), two_ranks(checkpointed, None), strict=True):
         torch.testing.assert_close(ours, expected)
         assert int(ours[1]["1.num_batches_tracked"]) == 1

@@ -34,40 +34,40 @@ def test_shapes_of_each_layer(side: int) -> None:
     for layer in network.body:
         if isinstance(layer, nn.Conv2d):
             layer.register_forward_hook(lambda _m, _i, output: shapes.append(tuple(output.shape[1:])))
-    judged = network(torch.rand(3, 3, side, side))
+    output = network(torch.rand(3, 3, side, side))
     channels, sides = [2, 4, 8, 8, 8, 16, 16], [side // n for n in (2, 4, 8, 8, 8, 16, 16)]
     assert shapes == [(c, s, s) for c, s in zip(channels, sides, strict=True)]
-    assert judged.logits.shape == (3, 5)
-    assert judged.features.shape == (3, 16)
+    assert output.logits.shape == (3, 5)
+    assert output.features.shape == (3, 16)
 
 
 def test_each_half_is_compared_with_both_halves() -> None:
     network = ImageNetDiscriminator((1, 16, 16), 4, width=2, minibatch=FEW, explicit_generated=False).eval()
     labeled, real, generated = (torch.rand(n, 1, 16, 16) for n in (3, 5, 4))
-    judged = forward_batches(network, [labeled, real, generated])
-    projected = [network.minibatch.project(judgment.features) for judgment in judged]
+    outputs = forward_batches(network, [labeled, real, generated])
+    projected = [network.minibatch.project(output.features) for output in outputs]
     pairs = [real_and_generated_similarity(half, projected[2]) for half in projected[:2]]
-    for judgment, similarity in zip(judged, (pairs[0][0], pairs[1][0], pairs[1][1]), strict=True):
-        expected = network.output(torch.cat([judgment.features, similarity], dim=1))
-        torch.testing.assert_close(judgment.logits, expected)
+    for output, similarity in zip(outputs, (pairs[0][0], pairs[1][0], pairs[1][1]), strict=True):
+        expected = network.output(torch.cat([output.features, similarity], dim=1))
+        torch.testing.assert_close(output.logits, expected)
 
 
 def test_an_explicit_logit_of_generated_makes_the_same_probabilities() -> None:
     network = ImageNetDiscriminator((1, 16, 16), 4, width=2).eval()
     assert network.output.out_features == 5
-    judged = network(torch.rand(6, 1, 16, 16))
-    explicit = network.output(judged.features).softmax(1)
-    fixed = torch.cat([judged.logits, torch.zeros(6, 1)], dim=1).softmax(1)
+    output = network(torch.rand(6, 1, 16, 16))
+    explicit = network.output(output.features).softmax(1)
+    fixed = torch.cat([output.logits, torch.zeros(6, 1)], dim=1).softmax(1)
     torch.testing.assert_close(fixed, explicit)
 
 
-def test_a_start_of_released_kernels_is_taken_from_the_batch() -> None:
+def test_released_minibatch_kernels_are_initialized_from_the_batch() -> None:
     released = partial(MinibatchDiscrimination, num_kernels=3, kernel_dim=2, variant="released")
     network = ImageNetDiscriminator((1, 16, 16), 4, width=2, minibatch=released)
     network.init_from_data_(torch.rand(10, 1, 16, 16))
     assert network.minibatch.log_weight_scale.abs().min() > 0
 
 
-def test_a_size_that_the_strides_miss_is_refused() -> None:
+def test_a_size_that_is_no_multiple_of_the_strides_is_refused() -> None:
     with pytest.raises(ValueError, match="multiples of 16; got an image \\(3, 100, 128\\)"):
         ImageNetDiscriminator((3, 100, 128), 4)

@@ -16,7 +16,7 @@ def test_full_size_has_the_layers_of_the_paper() -> None:
     assert generator.num_latents == 8192 + 16 * (16 + 64 + 256 + 1024 + 4096)
 
 
-def test_last_layer_starts_as_released() -> None:
+def test_last_layer_is_initialized_as_released() -> None:
     output = ImageNetGenerator((3, 64, 64), latent_size=8, width=8, factors=(8, 4, 2, 1)).output
     assert output.weight.std().item() == pytest.approx(0.075, rel=0.05)
     assert output.bias.tolist() == pytest.approx([-0.45] * 3)
@@ -46,6 +46,6 @@ def test_with_virtual_batch_norm_an_image_depends_on_its_latents_alone() -> None
 
     generator = ReferenceGenerator(build, num_reference=6)
     assert not any(isinstance(layer, nn.BatchNorm2d) for layer in generator.modules())
-    generator.init_from_data_(4)  # nothing to start: no weight norm here
+    generator.init_from_data_(4)  # changes nothing: no weight norm here
     latents = generator.draw_latents(4)
     torch.testing.assert_close(generator(latents)[:1], generator(latents[:1]))

@@ -5,7 +5,7 @@ from improved_gan.networks import Discriminator, DiscriminatorOutput, forward_ba
 
 
 class Linear(Discriminator):
-    """Three class logits and the pixels as features; counts its passes."""
+    """Three class logits and the pixels as features; counts its forward passes."""
 
     def __init__(self, *, is_batch_independent: bool) -> None:
         super().__init__()
@@ -17,18 +17,18 @@ class Linear(Discriminator):
         return DiscriminatorOutput(self.layer(images.flatten(1)), images.flatten(1))
 
 
-def test_one_pass_gives_what_several_give() -> None:
+def test_one_pass_equals_several() -> None:
     batches = [torch.randn(n, 1, 2, 2) for n in (3, 1, 5)]
     together = Linear(is_batch_independent=True)
     results = forward_batches(together, batches)
     assert together.passes == 1
-    for batch, judgment in zip(batches, results, strict=True):
-        assert torch.equal(judgment.features, batch.flatten(1))
-        torch.testing.assert_close(judgment.logits, together(batch).logits)
+    for batch, output in zip(batches, results, strict=True):
+        assert torch.equal(output.features, batch.flatten(1))
+        torch.testing.assert_close(output.logits, together(batch).logits)
 
 
-def test_a_discriminator_that_looks_across_the_batch_judges_each_alone() -> None:
+def test_a_batch_dependent_discriminator_gets_each_batch_alone() -> None:
     discriminator = Linear(is_batch_independent=False)
     results = forward_batches(discriminator, [torch.randn(2, 1, 2, 2), torch.randn(4, 1, 2, 2)])
     assert discriminator.passes == 2
-    assert [len(judgment.logits) for judgment in results] == [2, 4]
+    assert [len(output.logits) for output in results] == [2, 4]

@@ -1,4 +1,4 @@
-"""Weights computed once: by one network for itself, whatever other threads do."""
+"""Weights computed once per network, independently of other threads."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -14,7 +14,7 @@ def network() -> nn.Sequential:
     return nn.Sequential(nn.Sequential(weight_norm(nn.Linear(3, 4))), nn.ReLU(), weight_norm(nn.Linear(4, 2)))
 
 
-def test_each_is_computed_once_inside_and_anew_outside() -> None:
+def test_weights_are_computed_once_inside_and_each_time_outside() -> None:
     layers = network()
     first = layers[0][0]
     with weights_computed_once(layers):
@@ -55,7 +55,7 @@ def test_an_error_inside_leaves_nothing_behind() -> None:
     assert layers[2].weight is not layers[2].weight
 
 
-def test_a_thread_that_stays_inside_does_not_hold_the_weights_of_another() -> None:
+def test_each_thread_has_its_own_cache() -> None:
     ours, theirs, inside, done = network(), network(), Barrier(2), Barrier(2)
 
     def stay() -> None:

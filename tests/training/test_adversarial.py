@@ -21,14 +21,14 @@ def probability(class_logits: np.ndarray) -> np.ndarray:
     return 1 - 1 / (1 + np.exp(class_logits).sum(1))
 
 
-def test_labels_are_k_plus_one_classes_beside_the_game(batch: Images) -> None:
+def test_labels_add_a_supervised_loss(batch: Images) -> None:
     generator, discriminator = Identity(), Pixels()
     objective = Adversarial(supervised_weight=2.0, adversarial_weight=0.5)
     terms = objective.discriminator_terms(generator, discriminator, batch)
     real = probability(logits(discriminator, batch.unlabeled_images))
     generated = probability(logits(discriminator, generator.drawn[0]))
-    game = -np.log(real).mean() - np.log(1 - generated).mean()
-    assert terms.losses["adversarial"].item() == pytest.approx(0.5 * game)
+    adversarial = -np.log(real).mean() - np.log(1 - generated).mean()
+    assert terms.losses["adversarial"].item() == pytest.approx(0.5 * adversarial)
     of_labeled = logits(discriminator, batch.labeled_images)
     right = np.exp(of_labeled)[range(4), batch.labels] / np.exp(of_labeled).sum(1)
     assert terms.losses["supervised"].item() == pytest.approx(-2 * np.log(right).mean())
@@ -47,7 +47,7 @@ def test_smoothing_moves_the_real_target_only(batch: Images) -> None:
     assert list(terms.losses) == ["adversarial"]
 
 
-def test_feature_matching_joins_the_generators_cost(batch: Images) -> None:
+def test_feature_matching_is_added_to_the_generator_loss(batch: Images) -> None:
     generator, discriminator = Identity(), Pixels()
     objective = Adversarial(generator_loss=minimax_generator_loss, matching_weight=3.0)
     terms = objective.generator_terms(generator, discriminator, batch)
@@ -57,7 +57,7 @@ def test_feature_matching_joins_the_generators_cost(batch: Images) -> None:
     assert terms.losses["adversarial"].item() == pytest.approx(np.log(1 - generated).mean())
 
 
-def test_monitors_are_what_they_are_called(batch: Images) -> None:
+def test_monitors_equal_their_definitions(batch: Images) -> None:
     generator, discriminator = Identity(), Pixels()
     monitors = Adversarial().discriminator_terms(generator, discriminator, batch).monitors
     real, generated = (images.flatten(1).numpy() for images in (batch.unlabeled_images, generator.drawn[0]))
@@ -71,7 +71,9 @@ def test_monitors_are_what_they_are_called(batch: Images) -> None:
     assert monitors["accuracy"].item() == pytest.approx((called_real.mean() + called_generated.mean()) / 2)
 
 
-def test_a_two_sided_discriminator_sees_real_images_in_the_generators_turn(batch: Images) -> None:
+def test_the_generator_update_gives_real_images_to_a_discriminator_that_compares(
+    batch: Images,
+) -> None:
     layer = partial(MinibatchDiscrimination, num_kernels=3, kernel_dim=2)
     discriminator = ImageNetDiscriminator((1, 16, 16), 3, width=1, minibatch=layer).eval()
     images = torch.rand(5, 1, 16, 16)

@@ -66,7 +66,7 @@ def test_damage_to_the_fingerprint_is_damage_and_not_another_run(tmp_path: Path)
     assert newest(tmp_path)[0] == 1
 
 
-def test_none_at_all_and_none_that_is_whole(tmp_path: Path) -> None:
+def test_no_checkpoint_and_only_damaged_ones(tmp_path: Path) -> None:
     assert newest(tmp_path) == (None, [])
     save(tmp_path, 1).write_bytes(b"")
     with pytest.raises(RunError, match=r"every checkpoint in .* is damaged"):
@@ -118,7 +118,7 @@ def test_atomic_write_replaces(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_system_that_opens_no_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_system_without_o_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Windows has no O_DIRECTORY and refuses to open a folder; the file is written all the same."""
     monkeypatch.delattr(os, "O_DIRECTORY", raising=False)
     monkeypatch.setattr(os, "open", None)

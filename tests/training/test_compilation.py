@@ -7,25 +7,25 @@ from torch import nn
 from improved_gan.training.compilation import compile_networks, uncompiled
 
 
-def test_where_no_compiler_works_one_line_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_compiler_there_is_a_one_line_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(function: object) -> object:
         raise RuntimeError("InvalidCxxCompiler: none found\nlong trace")
 
     monkeypatch.setattr(torch, "compile", broken)
-    told: list[str] = []
+    warnings: list[str] = []
     network = nn.Linear(2, 2)
-    assert not compile_networks(network, warn=told.append)
-    assert told == ["training without torch.compile: RuntimeError: InvalidCxxCompiler: none found"]
+    assert not compile_networks(network, warn=warnings.append)
+    assert warnings == ["training without torch.compile: RuntimeError: InvalidCxxCompiler: none found"]
     assert network(torch.ones(1, 2)).shape == (1, 2)
 
 
 @pytest.mark.slow
 def test_compiled_networks_give_the_same_numbers_and_keep_their_names() -> None:
     plain = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
-    compiled, told = copy.deepcopy(plain), []
+    compiled, warnings = copy.deepcopy(plain), []
     inputs = torch.randn(6, 4)
-    if not compile_networks(compiled, warn=told.append):
-        pytest.skip(told[0])
+    if not compile_networks(compiled, warn=warnings.append):
+        pytest.skip(warnings[0])
     for network in (plain, compiled):
         network(inputs).sum().backward()
     torch.testing.assert_close(compiled(inputs), plain(inputs))

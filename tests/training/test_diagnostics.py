@@ -30,21 +30,21 @@ def check(report: Mapping[str, float], setting: Setting = NOTHING_YET, *, step: 
 
 
 @pytest.mark.parametrize(("step", "num"), [(8, 0), (WARM_UP_STEPS - 1, 0), (WARM_UP_STEPS, 4), (10**6, 4)])
-def test_nothing_is_said_of_the_first_steps(step: int, num: int) -> None:
+def test_no_diagnostics_in_the_first_steps(step: int, num: int) -> None:
     assert len(check(WORST, step=step)) == num
 
 
-def test_a_run_that_matches_features_is_not_advised_to() -> None:
+def test_feature_matching_is_not_advised_to_a_run_that_has_it() -> None:
     for diagnostic in check(WORST):
         assert "feature matching" not in diagnostic.message
-        assert "label smoothing" not in diagnostic.message  # K+1 classes have nothing to smooth
+        assert "label smoothing" not in diagnostic.message  # K+1 classes have no single target to smooth
         assert "minibatch discrimination" not in diagnostic.message
     plain = {name: value for name, value in WORST.items() if name != "generator/feature_matching"}
     plain |= {"generator/adversarial": 0.1, "discriminator/adversarial": 0.1}
-    won, collapsed, apart, _ = (diagnostic.message for diagnostic in check(plain))
-    assert "one-sided label smoothing" in won
-    assert "Try feature matching in the generator's cost, minibatch discrimination or a smaller" in collapsed
-    assert "feature matching in the generator's cost" in apart
+    saturated, collapsed, apart, _ = (diagnostic.message for diagnostic in check(plain))
+    assert "one-sided label smoothing" in saturated
+    assert "Try feature matching in the generator's loss, minibatch discrimination or a smaller" in collapsed
+    assert "feature matching in the generator's loss" in apart
     assert "minibatch discrimination" not in check(plain, Setting(compares_rows=True))[1].message
 
 
@@ -56,11 +56,11 @@ def test_what_is_set_already_is_not_advised() -> None:
     everything = " ".join(diagnostic.message for diagnostic in check(WORST, there))
     assert "epsilon" not in everything
     assert "float32" not in everything
-    assert "3 turns of the generator for each of the discriminator (--generator-steps 3)" in everything
+    assert "3 generator updates per discriminator update (--generator-steps 3)" in everything
     assert not_finite(["x"], 5, None, setting=there).endswith("Try a smaller learning rate")
 
 
-def test_the_estimator_is_advised_in_its_own_words() -> None:
+def test_advice_for_the_estimator_names_its_parameters() -> None:
     setting = Setting(generator_steps=None, adam_epsilon=1e-4, float32=True, checkpoints=False)
     messages = [diagnostic.message for diagnostic in check(WORST, setting)]
     assert len(messages) == 4
@@ -77,7 +77,7 @@ def test_the_estimator_is_advised_in_its_own_words() -> None:
         ({}, []),
         (
             {"discriminator/real_probability": 0.999, "discriminator/generated_probability": 0.001},
-            ["discriminator has won"],
+            ["discriminator saturates"],
         ),
         ({"discriminator/real_probability": 0.999}, []),
         ({"discriminator/generated_probability": 0.001}, []),
@@ -86,11 +86,11 @@ def test_the_estimator_is_advised_in_its_own_words() -> None:
         ({"images/real_pixel_std": 0.0, "images/generated_pixel_std": 0.0}, []),
     ],
 )
-def test_alarms_sound_when_they_should(changes: dict[str, float], names: list[str]) -> None:
+def test_diagnostics_of_feature_matching(changes: dict[str, float], names: list[str]) -> None:
     assert [diagnostic.name for diagnostic in check({**HEALTHY, **changes})] == names
 
 
-def test_a_report_without_monitors_is_no_cause_for_alarm() -> None:
+def test_a_report_without_monitors_gives_no_diagnostics() -> None:
     assert check({"generator/adversarial": 0.7}) == []
 
 
@@ -116,7 +116,7 @@ def test_messages_say_what_it_means_and_what_to_try() -> None:
 @pytest.mark.parametrize(
     ("changes", "names"),
     [
-        # With a smoothed target of 0.9 D never calls a real image real by more than that.
+        # With a smoothed target of 0.9 D stays below 0.9 on real images.
         ({"discriminator/real_probability": 0.9, "discriminator/generated_probability": 0.001}, []),
         (
             {
@@ -124,7 +124,7 @@ def test_messages_say_what_it_means_and_what_to_try() -> None:
                 "discriminator/generated_probability": 0.001,
                 "discriminator/accuracy": 1.0,
             },
-            ["discriminator has won"],
+            ["discriminator saturates"],
         ),
         ({"discriminator/generated_distance": 0.9, "discriminator/real_distance": 10.0}, ["generator collapsed"]),
         ({"discriminator/generated_distance": 1.1, "discriminator/real_distance": 10.0}, []),
@@ -134,5 +134,5 @@ def test_messages_say_what_it_means_and_what_to_try() -> None:
         ({"images/real_pixel_std": 1000.0, "images/generated_pixel_std": 1000.0}, []),
     ],
 )
-def test_alarms_of_the_game(changes: dict[str, float], names: list[str]) -> None:
+def test_diagnostics_of_adversarial_training(changes: dict[str, float], names: list[str]) -> None:
     assert [diagnostic.name for diagnostic in check({**HEALTHY, **changes})] == names

@@ -13,7 +13,7 @@ from tests.training.test_objectives import Identity, Images, Pixels
 
 @dataclass(frozen=True)
 class Pull(Objective):
-    """Each player has a linear cost, so that plain gradient descent moves it at a known speed."""
+    """Each network has a linear loss, so that gradient descent changes it by a known amount."""
 
     def discriminator_terms(self, generator: Generator, discriminator: Discriminator, batch: object) -> Terms:
         return Terms({"pull": sum(parameter.sum() for parameter in discriminator.parameters())})
@@ -27,25 +27,25 @@ def images() -> Images:
     return Images(one, torch.zeros(2).long(), one, one)
 
 
-def test_both_players_pay_for_leaving_the_mean_of_their_past() -> None:
+def test_both_networks_have_the_penalty_of_their_own_average() -> None:
     generator, discriminator, rate, weight = Identity(), Pixels(), 0.1, 0.5
     optimizers = Optimizers(
         discriminator=torch.optim.SGD(discriminator.parameters(), lr=rate),
         generator=torch.optim.SGD(generator.parameters(), lr=rate),
     )
     objective = HistoricallyAveraged(Pull(), ParameterAverages(optimizers), weight)
-    players = {"discriminator": discriminator, "generator": generator}
-    expected = {name: flat(player) for name, player in players.items()}
-    past: dict[str, list[np.ndarray]] = {name: [] for name in players}
+    networks = {"discriminator": discriminator, "generator": generator}
+    expected = {name: flat(network) for name, network in networks.items()}
+    past: dict[str, list[np.ndarray]] = {name: [] for name in networks}
     for _ in range(5):
         terms = train_step(generator, discriminator, objective, images(), optimizers)
-        for name in players:
+        for name in networks:
             mean = np.mean(past[name], axis=0) if past[name] else expected[name]
             penalty = weight * np.sum((expected[name] - mean) ** 2)
             assert terms[f"{name}/history"].item() == pytest.approx(penalty, rel=1e-5, abs=1e-12)
             expected[name] = expected[name] - rate * (1 + 2 * weight * (expected[name] - mean))
             past[name].append(expected[name])
-            np.testing.assert_allclose(flat(players[name]), expected[name], rtol=1e-5)
+            np.testing.assert_allclose(flat(networks[name]), expected[name], rtol=1e-5)
 
 
 def flat(module: nn.Module) -> np.ndarray:
@@ -53,7 +53,7 @@ def flat(module: nn.Module) -> np.ndarray:
     return torch.cat(values).numpy().copy()
 
 
-def test_pasts_are_saved_and_loaded() -> None:
+def test_averages_are_saved_and_loaded() -> None:
     def parameter_averages(value: float) -> ParameterAverages:
         parameter = nn.Parameter(torch.tensor([value]))
         optimizer = torch.optim.SGD([parameter], lr=1.0)

@@ -1,4 +1,4 @@
-"""The loop as a whole, on the digits: reports, samples, diagnostics, a clean stop, and going on bit for bit."""
+"""The whole loop, on the digits: reports, samples, diagnostics, a clean stop, and resuming bit for bit."""
 
 import io
 import json
@@ -32,7 +32,7 @@ Score = Callable[[Generator], dict[str, float]]
 
 
 class StopAfter(StopRequest):
-    """Asks to stop after a number of steps."""
+    """Requests a stop after a number of steps."""
 
     def __init__(self, steps: int | None) -> None:
         self.remaining, self.signal_number = steps, signal.SIGTERM
@@ -47,7 +47,7 @@ class StopAfter(StopRequest):
 def run(
     path: Path, *, stop_after: int | None = None, score: Score | None = None, eval_every: int = 0, **changes: object
 ) -> dict[str, torch.Tensor]:
-    """Train the digits in `path`, from where it stands; the final state."""
+    """Train the digits in `path` from its last checkpoint; returns the final state."""
     settings = {"epochs": EPOCHS, "lr_decay_fraction": 0.5, "report_every": 2, "sample_every": 3, **changes}
     recipe = replace(digits(), **settings)
     experiment = Experiment.prepare(recipe, seed=1, split_seed=1, data_folder=None, device="cpu")
@@ -98,7 +98,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[
     return path, without_time(run(path))
 
 
-def test_the_run_folder_holds_what_it_should(uninterrupted: tuple[Path, dict[str, torch.Tensor]]) -> None:
+def test_files_of_the_run_folder(uninterrupted: tuple[Path, dict[str, torch.Tensor]]) -> None:
     path, _ = uninterrupted
     log = log_without_time(path)
     assert [line["epoch"] for line in log] == [2, 4, 6]
@@ -110,13 +110,13 @@ def test_the_run_folder_holds_what_it_should(uninterrupted: tuple[Path, dict[str
 
 
 @pytest.mark.parametrize("stop_after", [1, 12, 24, 29, 72])
-def test_stopped_and_continued_is_bit_for_bit_the_same(
+def test_a_resumed_run_is_bit_for_bit_the_same(
     tmp_path: Path, uninterrupted: tuple[Path, dict[str, torch.Tensor]], stop_after: int
 ) -> None:
     with pytest.raises(InterruptedRunError, match=f"stopped at step {stop_after} .*run the same command") as stopped:
         run(tmp_path / "run", stop_after=stop_after)
     assert stopped.value.signal_number == signal.SIGTERM
-    torch.rand(1234)  # whatever random state the new process starts with
+    torch.rand(1234)  # the random state of the new process must not matter
     assert_same(without_time(run(tmp_path / "run")), uninterrupted[1])
     assert log_without_time(tmp_path / "run") == log_without_time(uninterrupted[0])
     for name in ("epoch-0003.png", "epoch-0006.png"):
@@ -168,7 +168,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_weights(tmp_path: Path) 
     moments, kills = random.Random(5), 0
     while True:
         process = spawn(tmp_path / "killed")
-        # A kill at any moment of the start (imports, first writes), then some while steps are being made.
+        # A kill at any moment of the start (imports, first writes), then some during the steps.
         if kills < 1:
             time.sleep(moments.uniform(1.0, 6.0))
         elif kills < 4:
@@ -198,7 +198,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_weights(tmp_path: Path) 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signals_save_and_say_how_to_go_on(tmp_path: Path, number: int, code: int) -> None:
+def test_signals_save_and_say_how_to_resume(tmp_path: Path, number: int, code: int) -> None:
     process = spawn(tmp_path / "run", subprocess.PIPE)
     while process.poll() is None and not any(tmp_path.glob("run/checkpoints/*.safetensors")):
         time.sleep(0.05)
@@ -210,7 +210,7 @@ def test_signals_save_and_say_how_to_go_on(tmp_path: Path, number: int, code: in
     assert message.endswith("run the same command to go on")
 
 
-def test_samples_are_scored_at_their_epochs_and_at_the_end_without_moving_the_run(
+def test_samples_are_scored_at_their_epochs_and_at_the_end_without_changing_the_run(
     tmp_path: Path, uninterrupted: tuple[Path, dict[str, torch.Tensor]]
 ) -> None:
     seen: list[bool] = []
@@ -225,7 +225,7 @@ def test_samples_are_scored_at_their_epochs_and_at_the_end_without_moving_the_ru
     assert len(seen) == 2
 
 
-def test_a_run_that_ends_while_samples_are_scored_goes_on_there(
+def test_a_run_interrupted_while_samples_are_scored_resumes_there(
     tmp_path: Path, uninterrupted: tuple[Path, dict[str, torch.Tensor]]
 ) -> None:
     for epochs in (4, EPOCHS):  # in the middle, and at the end

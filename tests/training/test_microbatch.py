@@ -1,4 +1,4 @@
-"""Passes of a few rows give the numbers of the whole batch, whatever the loss looks at."""
+"""Micro-batches give the results of the whole batch, whichever rows a loss compares."""
 
 from functools import partial
 
@@ -77,7 +77,7 @@ OBJECTIVES = {
 @pytest.mark.parametrize("name", OBJECTIVES)
 @pytest.mark.parametrize("rows", [5, 12, 100])
 @pytest.mark.parametrize("kind", [RowGenerator, partial(DenseGenerator, (1, 8, 8), latent_size=5, hidden=(9,))])
-def test_a_few_rows_at_a_time_change_nothing(name: str, rows: int, kind: type[Generator]) -> None:
+def test_micro_batches_change_nothing(name: str, rows: int, kind: type[Generator]) -> None:
     torch.manual_seed(8)
     whole = kind()
     torch.manual_seed(8)
@@ -89,21 +89,21 @@ def test_a_few_rows_at_a_time_change_nothing(name: str, rows: int, kind: type[Ge
         assert parts.largest_pass == min(rows, 12)
 
 
-def test_noise_is_the_same_in_the_pass_that_is_made_again() -> None:
-    """Else the gradient would be of another loss than the one that was reported: a finite difference tells."""
+def test_noise_is_the_same_in_the_recomputed_pass() -> None:
+    """Otherwise the gradient would be that of another loss than the reported one: compared with a finite difference."""
     torch.manual_seed(0)
     discriminator = DenseDiscriminator((1, 8, 8), 10, hidden=(20, 12)).double()
-    _, judge = wrap_networks(RowGenerator(), discriminator, 4)
+    _, wrapped = wrap_networks(RowGenerator(), discriminator, 4)
     images = torch.rand(10, 1, 8, 8, dtype=torch.float64, requires_grad=True)
 
     def loss(values: Tensor) -> Tensor:
         torch.manual_seed(7)
-        return judge(values).logits.square().mean()
+        return wrapped(values).logits.square().mean()
 
     assert torch.autograd.gradcheck(loss, images, fast_mode=True)
 
 
-def test_bfloat16_in_parts_stays_near() -> None:
+def test_micro_batches_in_bfloat16_are_close() -> None:
     torch.manual_seed(8)
     whole, parts = RowGenerator(), RowGenerator()
     parts.load_state_dict(whole.state_dict())
@@ -114,17 +114,17 @@ def test_bfloat16_in_parts_stays_near() -> None:
 
 
 def test_a_discriminator_that_compares_rows_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"Comparing depend on the whole batch.*5 rows at a time.*micro_batch 0"):
+    with pytest.raises(ValueError, match=r"Comparing depend on the whole batch.*micro-batches of 5.*micro_batch 0"):
         wrap_networks(RowGenerator(), Comparing(), 5)
-    assert wrap_networks(RowGenerator(), judge := Comparing(), 0)[1] is judge
+    assert wrap_networks(RowGenerator(), wrapped := Comparing(), 0)[1] is wrapped
 
 
-def test_several_turns_of_the_generator_are_several_steps() -> None:
-    def moved(turns: int) -> float:
+def test_several_generator_updates_per_step() -> None:
+    def moved(generator_steps: int) -> float:
         torch.manual_seed(8)
         generator = RowGenerator()
         before = generator.layer.weight.detach().clone()
-        stepped(Adversarial(), generator, generator_steps=turns)
+        stepped(Adversarial(), generator, generator_steps=generator_steps)
         return (generator.layer.weight.detach() - before).norm().item()
 
     assert moved(3) > 2 * moved(1) > 0
@@ -136,9 +136,9 @@ def drawn() -> tuple[Tensor, Tensor]:
     return MicrobatchedGenerator(RowGenerator(), 0).draw_latents(3), torch.rand(3)
 
 
-def test_ranks_share_the_latents_that_one_process_draws(two_ranks: TwoRanks) -> None:
+def test_ranks_divide_the_latents_that_one_process_draws(two_ranks: TwoRanks) -> None:
     (first, noise), (second, other) = two_ranks(drawn)
     torch.manual_seed(4)
-    RowGenerator()  # takes its start from the same stream
+    RowGenerator()  # draws its initial weights from the same stream
     assert torch.equal(torch.cat([first, second]), torch.rand(6, 5))
     assert not torch.equal(noise, other)

@@ -14,7 +14,7 @@ def runs(tmp_path: Path) -> Path:
     return tmp_path / "runs"
 
 
-def test_a_mistyped_name_is_answered_with_the_nearest_runs(runs: Path) -> None:
+def test_a_mistyped_name_suggests_similar_runs(runs: Path) -> None:
     assert (
         no_run(runs / "cat")
         == f"{runs / 'cat'} is no run folder: there is no such folder; did you mean {runs / 'cats'}?"
@@ -23,13 +23,13 @@ def test_a_mistyped_name_is_answered_with_the_nearest_runs(runs: Path) -> None:
     assert did_you_mean(runs / "zebra") == ""
 
 
-def test_the_folder_of_runs_and_what_is_inside_a_run(runs: Path) -> None:
+def test_paths_above_and_inside_a_run(runs: Path) -> None:
     assert f"holds no recipe.json; did you mean {runs / 'cats'} or" in no_run(runs)
     assert did_you_mean(runs.parent).count("runs/") == 3
     assert did_you_mean(runs / "cats" / "checkpoints") == f"; did you mean {runs / 'cats'}?"
     assert "it is a file; did you mean" in no_run(runs / "cats" / "recipe.json")
 
 
-def test_nowhere(tmp_path: Path) -> None:
+def test_no_suggestion(tmp_path: Path) -> None:
     path = tmp_path / "nowhere" / "at" / "all"
     assert no_run(path) == f"{path} is no run folder: there is no such folder"

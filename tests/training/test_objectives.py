@@ -26,7 +26,7 @@ class Images:
 
 
 class Identity(Generator):
-    """Latents are the images, and each draw is written down."""
+    """Latents are the images, and each draw is recorded."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ def test_semi_supervised_terms_are_the_weighted_losses_of_section_5(batch: Image
     assert list(terms.losses) == ["supervised", "unsupervised"]
 
 
-def test_monitors_say_how_sure_the_discriminator_is(batch: Images) -> None:
+def test_monitors_are_mean_probabilities(batch: Images) -> None:
     generator, discriminator = Identity(), Pixels()
     monitors = SemiSupervised().discriminator_terms(generator, discriminator, batch).monitors
     real = 1 - losses.class_probabilities(logits(discriminator, batch.unlabeled_images))[:, -1]
@@ -105,7 +105,7 @@ def test_monitors_say_how_sure_the_discriminator_is(batch: Images) -> None:
     assert monitors["labeled_error"].item() == pytest.approx(wrong.mean())
 
 
-def test_feature_matching_uses_the_fresh_images_and_new_latents(batch: Images) -> None:
+def test_feature_matching_uses_matching_images_and_new_latents(batch: Images) -> None:
     generator, discriminator = Identity(), Pixels()
     objective = SemiSupervised(generator_loss=feature_matching_loss)
     objective.discriminator_terms(generator, discriminator, batch)
@@ -132,7 +132,7 @@ def test_adversarial_terms(batch: Images, num_logits: int | None) -> None:
 
 
 @pytest.mark.parametrize("objective", [SemiSupervised(), Adversarial()])
-def test_each_player_gets_gradients_of_its_own_terms_only(batch: Images, objective) -> None:
+def test_each_network_gets_gradients_of_its_own_losses_only(batch: Images, objective) -> None:
     generator, discriminator = Identity(), Pixels()
     sum(objective.discriminator_terms(generator, discriminator, batch).losses.values()).backward()
     assert generator.scale.grad is None
@@ -151,7 +151,7 @@ def test_each_player_gets_gradients_of_its_own_terms_only(batch: Images, objecti
     ],
     ids=lambda one: type(one).__name__,
 )
-def test_losses_of_double_precision_stay_in_it(batch: Images, objective: Objective) -> None:
+def test_losses_in_double_precision_stay_in_it(batch: Images, objective: Objective) -> None:
     with_pseudo_labels = replace(
         batch, pseudo_labeled_images=torch.randn(3, 1, 2, 2).double(), pseudo_labels=torch.tensor([2, 0, 1])
     )

@@ -1,4 +1,4 @@
-"""A run in two processes: the golden log of one, ends of all kinds, and checkpoints that move between numbers."""
+"""A run in two processes: the golden log of one, all ways to end, and resuming with another number of processes."""
 
 import io
 import os
@@ -32,8 +32,8 @@ from tests.golden.test_steps import differences, kept_log, run
 from tests.ranks import TwoRanks
 
 
-def test_two_ranks_make_the_golden_log_of_one_process(two_ranks: TwoRanks, tmp_path: Path) -> None:
-    """Batches, latents, data-dependent start, batch norm, feature means, both losses, averaging and evaluation."""
+def test_two_ranks_reproduce_the_golden_log_of_one_process(two_ranks: TwoRanks, tmp_path: Path) -> None:
+    """Batches, latents, initialization from data, batch norm, feature means, both losses, averaging and evaluation."""
     kept = kept_log("golden")
     logs = two_ranks(run, golden_recipe(), tmp_path / "run")
     for log in logs:  # rank 0 wrote it, both read it
@@ -47,7 +47,7 @@ def test_two_ranks_train_convolutions_with_minibatch_features_as_one_process(
 ) -> None:
     recipe = replace(
         golden_recipe(),
-        # Not the gray start: of images all but equal, rounding decides the sign of a distance's gradient.
+        # Not the gray initial images: if images are nearly equal, rounding decides the sign of a distance's gradient.
         generator=partial(ConvolutionalGenerator, image_shape=(1, 8, 8), latent_size=5, widths=(6,), output_std=1.0),
         discriminator=partial(
             ConvolutionalDiscriminator,
@@ -69,13 +69,13 @@ def test_two_ranks_train_convolutions_with_minibatch_features_as_one_process(
 
 
 def losses(line: dict[str, Any]) -> dict[str, float]:
-    """What is learnt from."""
+    """The data and settings."""
     names = ("discriminator/supervised", "discriminator/adversarial", "generator/adversarial")
     return {name: line[name] for name in names}
 
 
 def trained(folder: Path, epochs: int) -> tuple[str, dict[str, torch.Tensor]]:
-    """The digits with noise; what was shown, and this rank's final state without the time it took."""
+    """Train the digits with noise; the console's text, and this rank's final state without its duration."""
     from tests.training.test_loop import without_time
 
     screen = io.StringIO()
@@ -100,7 +100,7 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-def test_checkpoints_move_between_numbers_of_processes(two_ranks: TwoRanks, tmp_path: Path) -> None:
+def test_checkpoints_resume_with_another_number_of_processes(two_ranks: TwoRanks, tmp_path: Path) -> None:
     (_, whole), (silent, other) = two_ranks(trained, tmp_path / "whole", 2)
     assert silent == ""
     assert same(whole, other)
@@ -119,7 +119,7 @@ def test_checkpoints_move_between_numbers_of_processes(two_ranks: TwoRanks, tmp_
 
 
 def waited_for(seconds: float) -> tuple[dict[str, float] | None, bool]:
-    """What a rank gets from work on rank 0 that takes longer than a message of the whole group may."""
+    """The result of work on rank 0 that takes longer than the time limit of a collective operation."""
     processes = ProcessGroup()
     nothing = processes.on_rank0(None)
 
@@ -141,7 +141,7 @@ def waited_for(seconds: float) -> tuple[dict[str, float] | None, bool]:
     return result, nothing is None
 
 
-def test_long_work_of_rank_0_is_waited_for(two_ranks: TwoRanks) -> None:
+def test_the_other_ranks_wait_for_long_work_of_rank_0(two_ranks: TwoRanks) -> None:
     assert two_ranks(waited_for, 2.0) == [({"a": 1.0}, True), ({}, True)]
 
 
@@ -153,13 +153,13 @@ def numbers() -> torch.Tensor:
 def test_noise_of_two_ranks_is_independent(two_ranks: TwoRanks) -> None:
     first, second = two_ranks(numbers)
     torch.manual_seed(0)
-    assert torch.equal(first, torch.randn(20_000))  # rank 0 goes on with the stream of one process
+    assert torch.equal(first, torch.randn(20_000))  # rank 0 has the stream of a single process
     for shift in range(3):
         correlation = torch.corrcoef(torch.stack([first[shift:], second[: 20_000 - shift]]))[0, 1]
         assert abs(correlation) < 5 / 20_000**0.5
 
 
-def test_alone_nothing_is_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_process_joins_no_group(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     with init_process_group() as processes:
         assert processes.local_rank0_first(lambda: 3) == 3
@@ -204,7 +204,7 @@ def workers(process: subprocess.Popen[str]) -> list[int]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("end", ["sigterm", "kill 0", "kill 1"])
-def test_it_ends_together_with_one_message_and_can_go_on(tmp_path: Path, end: str) -> None:
+def test_all_ranks_end_with_one_message_and_the_run_can_be_resumed(tmp_path: Path, end: str) -> None:
     out = tmp_path / "run"
     process = launch(out, "--epochs", "2000")
     wait_for_checkpoint(process, out)
@@ -226,7 +226,7 @@ def test_it_ends_together_with_one_message_and_can_go_on(tmp_path: Path, end: st
 
 
 @pytest.mark.slow
-def test_bad_input_is_told_once_and_writes_nothing(tmp_path: Path) -> None:
+def test_bad_input_is_reported_once_and_writes_nothing(tmp_path: Path) -> None:
     process = launch(tmp_path / "run", "--labels", "25")
     _, errors = process.communicate(timeout=250)
     assert process.returncode != 0

@@ -21,7 +21,7 @@ LINE = {
 }
 
 
-def test_a_report_is_a_line_where_there_is_no_terminal_and_an_alarm_sounds_once(tmp_path: Path) -> None:
+def test_without_a_terminal_a_report_is_a_line_and_a_warning_is_printed_once(tmp_path: Path) -> None:
     screen = io.StringIO()
     console = Console(file=screen)
     with Reporter(tmp_path, total_steps=100, first_step=0, console=console) as reporter:
@@ -74,7 +74,7 @@ class Clock:
 
 
 def made(seconds: float, num: int, *, terminal: bool = False, reports: int = 0) -> list[str]:
-    """What a reporter says of that many steps of so many seconds, with a report after each `reports` of them."""
+    """The output of a reporter for steps of the given seconds, with a report after each `reports` of them."""
     screen, clock = io.StringIO(), Clock()
     console = Console(file=screen, width=200, force_terminal=terminal)
     with Reporter(None, total_steps=2000, first_step=0, console=console, clock=clock) as reporter:
@@ -86,10 +86,10 @@ def made(seconds: float, num: int, *, terminal: bool = False, reports: int = 0) 
     return screen.getvalue().splitlines()
 
 
-def test_the_first_steps_tell_the_cost() -> None:
+def test_the_duration_is_estimated_from_the_first_steps() -> None:
     assert made(1.0, 8)[0] == "about 33 minutes on this processor (1.0 s a step)"
     assert any("about 33 minutes on this processor" in line for line in made(1.0, 8, terminal=True))
-    assert made(0.002, 2000) == []  # over before anybody asks
+    assert made(0.002, 2000) == []  # shorter than any output interval
 
 
 def test_without_a_terminal_there_is_a_line_at_least_each_minute() -> None:
@@ -98,7 +98,7 @@ def test_without_a_terminal_there_is_a_line_at_least_each_minute() -> None:
     steps = [0, *(int(line.split("/")[0].removeprefix("step ")) for line in lines[1:])]
     assert all((later - earlier) * 7.0 <= 60 for earlier, later in itertools.pairwise(steps))
     assert (30 - steps[-1]) * 7.0 <= 60
-    assert len(steps) - 1 <= 210 / 49  # and not more of them than that takes
+    assert len(steps) - 1 <= 210 / 49  # and no more lines than needed
 
 
 def test_reports_count_as_lines_and_say_how_long() -> None:
@@ -107,7 +107,7 @@ def test_reports_count_as_lines_and_say_how_long() -> None:
     assert lines[-1].endswith("about 3.8 hours left")
 
 
-def test_steps_in_common_show_the_losses_of_the_last_report() -> None:
+def test_vmapped_steps_show_the_losses_of_the_last_report() -> None:
     screen, clock = io.StringIO(), Clock()
     with Reporter(None, total_steps=99, first_step=0, console=Console(file=screen, width=200), clock=clock) as reporter:
         reporter.report({**LINE, "diagnostics": []})

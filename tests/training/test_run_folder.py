@@ -17,7 +17,7 @@ def create_or_match(path: Path, **changes: object) -> RunFolder:
     return folder
 
 
-def test_the_same_settings_come_back_to_the_same_folder(tmp_path: Path) -> None:
+def test_the_same_settings_match_their_folder(tmp_path: Path) -> None:
     first = create_or_match(tmp_path / "run").recipe()
     assert create_or_match(tmp_path / "run").recipe() == first
     assert first["settings"]["rates"] == [0.5, 0.999]
@@ -39,14 +39,14 @@ def test_another_run_is_refused_and_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "recipe.json").read_text() == before
 
 
-def test_a_recipe_that_is_only_worded_anew_goes_on(tmp_path: Path) -> None:
+def test_a_recipe_with_new_descriptions_is_the_same_run(tmp_path: Path) -> None:
     first = create_or_match(tmp_path, values={"summary": "digits", "paper": "4%", "rate": 0.1}).recipe()
     assert create_or_match(tmp_path, values={"summary": "small digits", "paper": "none", "rate": 0.1}).recipe() == first
     with pytest.raises(RunError, match=r"holds another run \(rate: 0.1 there\)"):
         create_or_match(tmp_path, values={"summary": "digits", "paper": "4%", "rate": 0.2})
 
 
-def test_a_folder_of_other_things_is_refused(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("precious")
     with pytest.raises(RunError, match="not empty and holds no run"):
         create_or_match(tmp_path)
@@ -54,14 +54,14 @@ def test_a_folder_of_other_things_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"settings": {}}'])
-def test_an_unreadable_recipe_is_told(tmp_path: Path, content: str) -> None:
+def test_an_unreadable_recipe_is_an_error(tmp_path: Path, content: str) -> None:
     create_or_match(tmp_path)
     (tmp_path / "recipe.json").write_text(content)
     with pytest.raises(RunError, match=r"no run folder: recipe\.json cannot be read"):
         RunFolder(tmp_path).recipe()
 
 
-def test_an_edited_recipe_is_noticed(tmp_path: Path) -> None:
+def test_an_edited_recipe_is_detected(tmp_path: Path) -> None:
     folder = create_or_match(tmp_path)
     content = json.loads(folder.recipe_file.read_text())
     content["settings"]["seed"] = 5
@@ -87,13 +87,13 @@ def test_the_log_rewinds_to_a_step_and_survives_a_torn_line(tmp_path: Path) -> N
     for step in (10, 20, 30):
         folder.append_log({"epoch": step // 10, "step": step})
     with folder.log_file.open("ab") as file:
-        file.write(b'\xff\xfe\x00\nnull\n{"step": 4')  # damaged, and cut short
+        file.write(b'\xff\xfe\x00\nnull\n{"step": 4')  # damaged and truncated
     assert [line["step"] for line in folder.read_log()] == [10, 20, 30]
     folder.rewind_log(20)
     assert [line["step"] for line in folder.read_log()] == [10, 20]
 
 
-def test_a_run_says_its_precision(tmp_path: Path) -> None:
+def test_the_precision_of_a_run(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     assert folder.precision() is None
     folder.create_or_match({"recipe": "digits", "values": {"precision": "bfloat16"}})
@@ -102,7 +102,7 @@ def test_a_run_says_its_precision(tmp_path: Path) -> None:
     assert RunFolder(tmp_path / "older").precision() is None
 
 
-def test_a_lock_is_seen_and_left_as_it_is(tmp_path: Path) -> None:
+def test_a_lock_is_detected_and_not_changed(tmp_path: Path) -> None:
     assert not RunFolder(tmp_path / "nowhere").is_locked()
     with RunFolder(tmp_path).locked():
         assert RunFolder(tmp_path).is_locked()
@@ -111,7 +111,7 @@ def test_a_lock_is_seen_and_left_as_it_is(tmp_path: Path) -> None:
         pass
 
 
-def test_a_lock_is_seen_where_flock_is_made_of_record_locks(tmp_path: Path, monkeypatch) -> None:
+def test_a_lock_is_detected_where_flock_is_made_of_record_locks(tmp_path: Path, monkeypatch) -> None:
     """As over NFS: a shared lock then needs a file that is open for reading."""
     fcntl = pytest.importorskip("fcntl")
     monkeypatch.setattr(fcntl, "flock", fcntl.lockf)

@@ -8,6 +8,6 @@ def test_the_learning_rate_falls_to_the_end() -> None:
     assert Schedule(epochs=10, learning_rate=0.3).lr(9) == 0.3
 
 
-def test_scores_come_at_each_multiple() -> None:
+def test_scored_epochs_are_multiples() -> None:
     assert list(Schedule(epochs=7, learning_rate=1.0, eval_every=3).scored_epochs()) == [3, 6]
     assert not Schedule(epochs=7, learning_rate=1.0).scored_epochs()

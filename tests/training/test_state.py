@@ -32,7 +32,7 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-def test_loading_what_was_saved_continues_bit_for_bit() -> None:
+def test_a_loaded_state_continues_bit_for_bit() -> None:
     whole = fresh()
     advance(whole, 4)
     saved = {name: value.clone() for name, value in whole.tensors().items()}
@@ -55,7 +55,7 @@ def test_means_are_of_the_steps_since_the_last_report() -> None:
     assert state.step == 4
 
 
-def test_a_number_that_is_not_finite_is_noticed_even_when_the_next_is() -> None:
+def test_a_term_that_is_not_finite_is_detected_even_when_the_next_is() -> None:
     state = fresh()
     assert state.not_finite() == []
     state.add({"loss": torch.tensor(float("nan"))})
@@ -63,7 +63,7 @@ def test_a_number_that_is_not_finite_is_noticed_even_when_the_next_is() -> None:
     assert state.not_finite() == ["loss"]
 
 
-def test_a_weight_that_is_not_finite_is_noticed_before_it_shows_in_a_loss() -> None:
+def test_a_weight_that_is_not_finite_is_detected_before_a_loss_is() -> None:
     state = fresh()
     with torch.no_grad():
         state.generator.output.bias[0] = float("inf")
@@ -77,12 +77,12 @@ def test_another_network_is_refused() -> None:
         fresh(hidden=21).load(state.tensors())
 
 
-def test_below_takes_a_prefix_off() -> None:
+def test_with_prefix_selects_names_and_strips_the_prefix() -> None:
     one = torch.ones(())
     assert with_prefix({"a.b": one, "ab.c": one, "a.b.c": one}, "a") == {"b": one, "b.c": one}
 
 
-def test_averaged_weights_of_the_generator_and_pasts_are_saved_and_resumed() -> None:
+def test_generator_ema_and_parameter_averages_are_saved_and_resumed() -> None:
     def with_memory() -> TrainingState:
         state = fresh()
         state.generator_ema = WeightEMA(state.generator, 0.5)
@@ -103,7 +103,7 @@ def test_averaged_weights_of_the_generator_and_pasts_are_saved_and_resumed() -> 
     assert same(resumed.tensors(), whole.tensors())
 
 
-def test_samples_are_made_with_averaged_weights_where_they_are_kept() -> None:
+def test_samples_use_averaged_weights_if_there_are_any() -> None:
     state = fresh()
     assert state.sampling_generator() is state.generator
     state.generator_ema = WeightEMA(state.generator, 0.5)
@@ -123,8 +123,8 @@ def test_samples_are_made_with_averaged_weights_where_they_are_kept() -> None:
     torch.testing.assert_close(block.running_var, values.var(0), atol=0.0, rtol=0.3)
 
 
-def test_convolutions_with_channels_innermost_continue_bit_for_bit() -> None:
-    """The fused Adam walks weights and moments in the order of memory, a checkpoint has them in the usual order."""
+def test_channels_last_convolutions_resume_bit_for_bit() -> None:
+    """Fused Adam reads weights and moments in memory order; a checkpoint has them in contiguous order."""
 
     def isomap_embedding() -> TrainingState:
         networks = [

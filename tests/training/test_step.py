@@ -8,8 +8,8 @@ from improved_gan.training import Optimizers, SemiSupervised, train_step
 from tests.oracles.plain_port import plain_step
 
 
-def players() -> tuple[DenseGenerator, DenseDiscriminator, Batches]:
-    """A small, noiseless pair, so that two ways to compute a step can be compared number by number."""
+def small_networks() -> tuple[DenseGenerator, DenseDiscriminator, Batches]:
+    """Small networks without noise, so that two implementations of a step can be compared exactly."""
     torch.manual_seed(3)
     digits = load_digits()
     split = LabelSplit.draw(digits.train.labels, 50, seed=0)
@@ -29,7 +29,7 @@ def one_step(generator: DenseGenerator, discriminator: DenseDiscriminator, batch
 
 
 def test_steps_equal_the_plain_three_pass_port() -> None:
-    ours, theirs = players(), players()
+    ours, theirs = small_networks(), small_networks()
     ours_optimizers = Optimizers(sgd(ours[1]), sgd(ours[0]))
     theirs_optimizers = sgd(theirs[1]), sgd(theirs[0])
     for step, (batch, same) in enumerate(zip(ours[2].epoch(0), theirs[2].epoch(0), strict=True)):
@@ -44,8 +44,8 @@ def test_steps_equal_the_plain_three_pass_port() -> None:
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
 
 
-def test_the_discriminator_can_learn_again_after_the_generators_turn() -> None:
-    generator, discriminator, batches = players()
+def test_the_discriminator_is_trainable_again_after_the_generator_update() -> None:
+    generator, discriminator, batches = small_networks()
     before = [parameter.requires_grad for parameter in discriminator.parameters()]
     frozen_scale = discriminator.hidden[0].parametrizations.weight.original0
     value = frozen_scale.clone()
@@ -55,8 +55,8 @@ def test_the_discriminator_can_learn_again_after_the_generators_turn() -> None:
     assert torch.equal(frozen_scale, value)
 
 
-def test_each_player_moves() -> None:
-    generator, discriminator, batches = players()
+def test_each_network_is_updated() -> None:
+    generator, discriminator, batches = small_networks()
     before = [p.clone() for p in (*generator.parameters(), *discriminator.parameters()) if p.requires_grad]
     one_step(generator, discriminator, batches)
     after = [p for p in (*generator.parameters(), *discriminator.parameters()) if p.requires_grad]
@@ -64,9 +64,9 @@ def test_each_player_moves() -> None:
 
 
 def test_bfloat16_steps_keep_parameters_and_losses_in_float32() -> None:
-    generator, discriminator, batches = players()
+    generator, discriminator, batches = small_networks()
     optimizers = Optimizers(sgd(discriminator), sgd(generator))
-    exact = players()
+    exact = small_networks()
     torch.manual_seed(0)
     terms = train_step(
         generator, discriminator, SemiSupervised(), next(batches.epoch(0)), optimizers, precision=torch.bfloat16

@@ -4,7 +4,7 @@ from improved_gan.training.time_estimate import StepTimer, in_words
 
 
 class Clock:
-    """Stands where it is put."""
+    """A clock that is set explicitly."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -19,18 +19,18 @@ def steps(timer: StepTimer, clock: Clock, *seconds: float) -> None:
         timer.step()
 
 
-def test_nothing_is_said_before_enough_was_measured() -> None:
+def test_no_estimate_before_enough_steps() -> None:
     clock = Clock()
     timer = StepTimer(100, clock=clock)
     assert timer.seconds_left() is None
-    steps(timer, clock, *[0.25] * 7)  # three for warming up; the other four are too few
+    steps(timer, clock, *[0.25] * 7)  # three warm-up steps; the other four are too few
     assert timer.seconds_left() is None
     steps(timer, clock, 0.25)
     assert timer.seconds_left() == pytest.approx(92 * 0.25)
     assert timer.seconds_in_all() == pytest.approx(25)
 
 
-def test_quick_steps_are_measured_for_a_second() -> None:
+def test_fast_steps_are_measured_for_a_second() -> None:
     clock = Clock()
     timer = StepTimer(10_000, clock=clock)
     steps(timer, clock, *[1 / 64] * 66)
@@ -46,14 +46,14 @@ def test_slow_first_steps_do_not_count() -> None:
     assert timer.seconds_per_step() == pytest.approx(0.5)
 
 
-def test_steps_of_a_minute_are_told_after_the_second() -> None:
+def test_steps_of_a_minute_give_an_estimate_after_the_second() -> None:
     clock = Clock()
     timer = StepTimer(60, clock=clock)
     steps(timer, clock, 70.0, 60.0)
     assert timer.seconds_left() == pytest.approx(58 * 60.0)
 
 
-def test_a_run_that_goes_on_has_less_before_it() -> None:
+def test_a_resumed_run_has_less_time_left() -> None:
     clock = Clock()
     timer = StepTimer(100, first_step=90, clock=clock)
     steps(timer, clock, *[1.0] * 8)
@@ -66,7 +66,7 @@ def test_of_a_long_run_the_last_minutes_count() -> None:
     timer = StepTimer(10_000, clock=clock)
     steps(timer, clock, *[1.0] * 500)
     assert timer.seconds_per_step() == pytest.approx(1.0)
-    steps(timer, clock, *[2.0] * 500)  # somebody else has come to the machine
+    steps(timer, clock, *[2.0] * 500)  # the machine is busier now
     assert timer.seconds_per_step() == pytest.approx(2.0)
     assert timer.seconds_left() == pytest.approx(9000 * 2.0)
 

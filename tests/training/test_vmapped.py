@@ -26,29 +26,29 @@ SCHEDULE = Schedule(epochs=2, learning_rate=0.01, lr_decay_fraction=0.5)
 Pair = Callable[[], tuple[Generator, Discriminator]]
 
 
-class Told:
-    """Latents that are told in advance, as a buffer, so that a model alone can be given the same."""
+class FixedLatents:
+    """Latents fixed in advance, in a buffer, so that a model trained alone can have the same."""
 
     def draw_latents(self: Any, num: int, *, source: torch.Generator | None = None) -> Tensor:
         latents: Tensor = self.latents
         return latents[:num]
 
 
-class DenseTold(Told, DenseGenerator):
+class DenseFixed(FixedLatents, DenseGenerator):
     pass
 
 
-class ConvolutionalTold(Told, ConvolutionalGenerator):
+class ConvolutionalFixed(FixedLatents, ConvolutionalGenerator):
     pass
 
 
 def dense() -> tuple[Generator, Discriminator]:
-    generator = DenseTold((1, 8, 8), latent_size=5, hidden=(16, 12))
+    generator = DenseFixed((1, 8, 8), latent_size=5, hidden=(16, 12))
     return generator, DenseDiscriminator((1, 8, 8), 4, hidden=(20, 10), input_noise=0, hidden_noise=0)
 
 
 def convolutional() -> tuple[Generator, Discriminator]:
-    generator = ConvolutionalTold((1, 8, 8), latent_size=5, widths=(6, 4))
+    generator = ConvolutionalFixed((1, 8, 8), latent_size=5, widths=(6, 4))
     settings = {"widths": (5,), "input_dropout": 0.0, "hidden_dropout": 0.0}
     return generator, ConvolutionalDiscriminator((1, 8, 8), 4, **settings)
 
@@ -91,7 +91,7 @@ def batch(seed: int, *, pseudo_labels: bool = False, dtype: torch.dtype = torch.
 
 
 class Source:
-    """Two epochs of three batches, other ones for each model."""
+    """Two epochs of three batches, different for each model."""
 
     steps_per_epoch = 3
 
@@ -103,15 +103,17 @@ class Source:
             yield batch(100 * self.model + 10 * epoch + step, **self.settings)
 
 
-def train_alone(one: TrainingState, source: Source, objective: Objective, *, turns: int = 1) -> None:
-    """The referee: the step of one model, whose parts have referees of their own."""
+def train_alone(one: TrainingState, source: Source, objective: Objective, *, generator_steps: int = 1) -> None:
+    """The reference: the step of one model, whose parts have tests of their own."""
     for epoch in range(one.step // source.steps_per_epoch, SCHEDULE.epochs):
         for optimizer in (one.optimizers.discriminator, one.optimizers.generator):
             for group in optimizer.param_groups:
                 group["lr"] = SCHEDULE.lr(epoch) * group.get("lr_scale", 1.0)
         for images in source.epoch(epoch, first_step=one.step % source.steps_per_epoch):
             one.add(
-                train_step(one.generator, one.discriminator, objective, images, one.optimizers, generator_steps=turns)
+                train_step(
+                    one.generator, one.discriminator, objective, images, one.optimizers, generator_steps=generator_steps
+                )
             )
             one.average.update()
 
@@ -120,17 +122,17 @@ def train_vmapped(
     states: list[TrainingState], sources: list[Source], objective: Objective, **settings: Any
 ) -> VmappedTraining:
     schedule = replace(SCHEDULE, **settings)
-    together = VmappedTraining(states, objective, schedule)
-    for _ in step_all(together, sources, schedule):
+    training = VmappedTraining(states, objective, schedule)
+    for _ in step_all(training, sources, schedule):
         pass
-    together.unstack()
-    return together
+    training.unstack()
+    return training
 
 
 def check_same(a: TrainingState, b: TrainingState) -> None:
     ours, theirs = a.tensors(), b.tensors()
     assert not theirs.keys() - ours.keys()
-    assert not any(ours[name].any() for name in ours.keys() - theirs.keys())  # moments of a player that rests
+    assert not any(ours[name].any() for name in ours.keys() - theirs.keys())  # moments of a network that is not updated
     for name in theirs.keys() - {"random.cpu", "progress.seconds"}:
         torch.testing.assert_close(
             ours[name], theirs[name], rtol=1e-6, atol=1e-8, msg=lambda text, name=name: name + text
@@ -138,15 +140,15 @@ def check_same(a: TrainingState, b: TrainingState) -> None:
 
 
 @pytest.mark.parametrize("pseudo_labels", [False, True])
-@pytest.mark.parametrize("turns", [1, 2])
+@pytest.mark.parametrize("generator_steps", [1, 2])
 @pytest.mark.parametrize("pair", [dense, convolutional])
-def test_every_model_learns_what_it_learns_alone(pair: Pair, turns: int, pseudo_labels: bool) -> None:
+def test_every_model_learns_what_it_learns_alone(pair: Pair, generator_steps: int, pseudo_labels: bool) -> None:
     objective = SemiSupervised()
     sources = [Source(model, pseudo_labels=pseudo_labels) for model in range(NUM)]
     states, alone = ([state(pair, seed) for seed in range(NUM)] for _ in range(2))
     for one, source in zip(alone, sources, strict=True):
-        train_alone(one, source, objective, turns=turns)
-    train_vmapped(states, sources, objective, generator_steps=turns)
+        train_alone(one, source, objective, generator_steps=generator_steps)
+    train_vmapped(states, sources, objective, generator_steps=generator_steps)
     for one, other in zip(states, alone, strict=True):
         check_same(one, other)
         assert one.pop_means() == pytest.approx(other.pop_means(), rel=1e-6)
@@ -159,7 +161,7 @@ def test_every_model_learns_what_it_learns_alone(pair: Pair, turns: int, pseudo_
         SemiSupervised(generator_loss=lambda a, b: feature_matching_loss(a, b, variant="released-cifar10")),
     ],
 )
-def test_other_games(objective: Objective) -> None:
+def test_other_objectives(objective: Objective) -> None:
     states, alone = ([state(dense, seed) for seed in range(2)] for _ in range(2))
     for model, one in enumerate(alone):
         train_alone(one, Source(model), objective)
@@ -168,8 +170,8 @@ def test_other_games(objective: Objective) -> None:
         check_same(one, other)
 
 
-def test_goes_on_from_a_checkpoint_together_and_apart() -> None:
-    """Three steps alone, then three together, then a checkpoint that a model alone can load."""
+def test_resumes_from_a_checkpoint_vmapped_and_alone() -> None:
+    """Three steps alone, then three vmapped, then a checkpoint that a model alone can load."""
     straight = [state(dense, seed) for seed in range(2)]
     stopped = [state(dense, seed) for seed in range(2)]
     for model, (one, other) in enumerate(zip(straight, stopped, strict=True)):
@@ -191,31 +193,31 @@ def test_goes_on_from_a_checkpoint_together_and_apart() -> None:
         check_same(one, other)
 
 
-def test_the_states_hold_the_newest_weights_between_share_outs() -> None:
+def test_the_states_have_the_newest_weights_before_unstack() -> None:
     states = [state(dense, seed) for seed in range(2)]
-    together = VmappedTraining(states, SemiSupervised(), SCHEDULE)
+    training = VmappedTraining(states, SemiSupervised(), SCHEDULE)
     before = [one.discriminator.state_dict()["output.bias"].clone() for one in states]
-    together.step([batch(0), batch(1)])
+    training.step([batch(0), batch(1)])
     assert all(
         not torch.equal(one.discriminator.state_dict()["output.bias"], old)
         for one, old in zip(states, before, strict=True)
     )
     assert [one.step for one in states] == [0, 0]
-    assert together.step_number == 1
-    together.unstack()
+    assert training.step_number == 1
+    training.unstack()
     assert [one.step for one in states] == [1, 1]
-    assert together.step_number == 1
+    assert training.step_number == 1
     assert states[0].seconds == states[1].seconds > 0
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("pair", [noisy, dropping])
-def test_equal_models_draw_noise_of_their_own(pair: Pair, precision: torch.dtype) -> None:
+def test_equal_models_draw_different_noise(pair: Pair, precision: torch.dtype) -> None:
     states = [state(pair, 1, torch.float32) for _ in range(2)]
-    together = VmappedTraining(states, SemiSupervised(), replace(SCHEDULE, precision=precision))
-    together.set_lr(0.01)
-    together.step([batch(0, dtype=torch.float32)] * 2)
-    together.unstack()
+    training = VmappedTraining(states, SemiSupervised(), replace(SCHEDULE, precision=precision))
+    training.set_lr(0.01)
+    training.step([batch(0, dtype=torch.float32)] * 2)
+    training.unstack()
     first, second = (one.pop_means() for one in states)
     assert first["discriminator/supervised"] == pytest.approx(second["discriminator/supervised"], rel=0.5)
     assert first["discriminator/supervised"] != second["discriminator/supervised"]
@@ -225,7 +227,7 @@ def test_equal_models_draw_noise_of_their_own(pair: Pair, precision: torch.dtype
     assert any(not torch.equal(weights[0][name], weights[1][name]) for name in moved)
 
 
-def test_says_why_models_must_be_trained_apart() -> None:
+def test_reasons_against_one_vmapped_step() -> None:
     assert vmap_incompatibility([state(dense, 1), state(dense, 2)], SemiSupervised(), SCHEDULE) == ""
     further = state(dense, 1)
     further.step = 1

@@ -1,4 +1,4 @@
-"""Two models with a run folder each, by `improved-gan train --num-models 2`, whose loop it is."""
+"""Two models with a run folder each, by `improved-gan train --num-models 2`, which calls this loop."""
 
 import io
 from pathlib import Path
@@ -35,7 +35,7 @@ def newest(folder: RunFolder) -> Path:
 
 
 def stop_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a SIGTERM that comes while that step is made."""
+    """As a SIGTERM during that step."""
     requests: list[StopRequest] = []
     listen, advance = train_models.catch_signals, Reporter.advance
 
@@ -69,7 +69,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_every_model_has_a_run_folder_like_one_that_was_trained_alone(whole: Path, tmp_path: Path) -> None:
+def test_every_model_has_a_run_folder_as_if_trained_alone(whole: Path, tmp_path: Path) -> None:
     run_training(
         TrainOptions("digits", epochs=3, seed=4, threads=1, device="cpu", out=tmp_path), Console(file=io.StringIO())
     )
@@ -87,7 +87,7 @@ def test_every_model_has_a_run_folder_like_one_that_was_trained_alone(whole: Pat
     assert list(second.tensorboard.iterdir())
 
 
-def test_a_stop_saves_all_and_the_same_command_ends_where_it_would_have(
+def test_a_stop_saves_all_and_the_same_command_resumes(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
@@ -102,19 +102,19 @@ def test_a_stop_saves_all_and_the_same_command_ends_where_it_would_have(
             torch.testing.assert_close(a[name], b[name], rtol=0, atol=0)
 
 
-def test_one_that_is_behind_goes_on_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_is_behind_resumes_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         stop_at(17, patch)
         with pytest.raises(InterruptedRunError):
             go(tmp_path)
-    newest(folders(tmp_path)[1]).unlink()  # killed before the second checkpoint was written
+    newest(folders(tmp_path)[1]).unlink()  # as if killed before the second checkpoint was written
     go(tmp_path)
     assert [folder.read_log()[-1]["epoch"] for folder in folders(tmp_path)] == [3, 3]
     assert go(tmp_path).count("already complete") == 2
 
 
-def test_a_group_goes_on_with_its_own_random_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second model is done, and was read last; what the first draws does not depend on it."""
+def test_a_group_resumes_with_its_own_random_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second model is finished and loaded last; the first one's random stream does not depend on it."""
     for name in ("one", "other"):
         with monkeypatch.context() as patch:
             stop_at(17, patch)
@@ -136,12 +136,12 @@ def test_a_group_goes_on_with_its_own_random_numbers(tmp_path: Path, monkeypatch
     assert torch.equal(*(one["discriminator.output.bias"] for one in finals))
 
 
-def test_checkpoints_of_models_hold_streams_of_their_own(whole: Path) -> None:
+def test_checkpoints_of_models_have_different_random_streams(whole: Path) -> None:
     streams = [load_file(newest(folder))["random.cpu"] for folder in folders(whole)]
     assert not torch.equal(*streams)
 
 
-def test_a_model_that_diverges_leaves_the_others_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_diverges_does_not_stop_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     not_finite = TrainingState.not_finite
 
     def broken(state: TrainingState) -> list[str]:

@@ -3,10 +3,9 @@
     e_i = T[a + i] + T[b + i],   T ~ N(0, 1/2), a uniform over the first half of the table, b over the second
 
 Within a draw the two slices never overlap, so its numbers are independent N(0, 1), as far as a fixed table allows. The
-same pair (a, b) returns about once in 4e12 draws. Two draws whose slices overlap share half of the variance of numbers
-at different positions, so no two noise tensors of a network coincide. Drawing is 10 to 20 times as fast as
-`torch.randn`. Randomness comes from `kernels.random_source` or PyTorch's own random state alone, so a resumed run draws
-the same.
+same pair (a, b) returns about once in 4e12 draws. Two draws whose slices overlap are correlated, by half of their
+variance, between different positions. Drawing is 10 to 20 times as fast as `torch.randn`. Randomness comes from
+`kernels.random_source` or PyTorch's own random state alone, so a resumed run draws the same.
 """
 
 from collections.abc import Sequence

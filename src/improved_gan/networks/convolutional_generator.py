@@ -139,7 +139,7 @@ class ReferenceGenerator(Generator):
 
 
 def upsampling(before: int, after: int, *, bias: bool, std: float = 0.05) -> nn.ConvTranspose2d:
-    """A 5x5 transposed convolution of stride 2 that doubles the image exactly; weights ~ N(0, deviation^2).
+    """A 5x5 transposed convolution of stride 2 that doubles the image exactly; weights ~ N(0, std^2).
 
     >>> upsampling(4, 2, bias=True)(torch.zeros(1, 4, 7, 7)).shape
     torch.Size([1, 2, 14, 14])
