@@ -182,11 +182,11 @@ def test_stopped_by_a_signal_and_gone_on_with_by_the_same_command(tmp_path: Path
 
 @pytest.mark.slow
 def test_all_models_of_a_split_in_one_process_and_none_twice(tmp_path: Path) -> None:
-    asked = {"splits": 1, "models": 2, "ensemble": 2, "together": True, "jobs": 1}
+    asked = {"splits": 1, "models": 2, "ensemble": 2, "vmap": True, "jobs": 1}
     text = go(tmp_path, runs=RunOptions(epochs=1, device="cpu"), **asked)
     assert "1 of 1 runs to do, 2 models in each" in text
     cells = json.loads((tmp_path / "table.json").read_text())["cells"]
     assert [cell["models"] for cell in cells] == [1, 2]
     assert all(list(cell["values"]) == ["1"] for cell in cells)
     assert "0 of 1 runs to do" in go(tmp_path, runs=RunOptions(epochs=1, device="cpu"), **asked)
-    assert "0 of 2 runs to do;" in go(tmp_path, runs=RunOptions(epochs=1, device="cpu"), **{**asked, "together": None})
+    assert "0 of 2 runs to do;" in go(tmp_path, runs=RunOptions(epochs=1, device="cpu"), **{**asked, "vmap": None})

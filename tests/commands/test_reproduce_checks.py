@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 
 from improved_gan.commands import reproduce_checks
-from improved_gan.commands.reproduce_checks import announce, time_in_all
+from improved_gan.commands.reproduce_checks import print_expected_time, total_time
 from improved_gan.reproduction.expected_results import packaged_record, readable_duration
 from improved_gan.reproduction.plan import RunOptions
 from tests.reproduction.jobs import fill, plan
@@ -16,14 +16,14 @@ def said(out: Path, *, slots: int, done: int = 0, **options: object) -> str:
     for one in whole.all_jobs()[:done]:
         fill(one, wrong=9, epoch=100)
     screen = io.StringIO()
-    announce(whole.all_jobs(), slots, Console(file=screen, width=200))
+    print_expected_time(whole.all_jobs(), slots, Console(file=screen, width=200))
     return screen.getvalue()
 
 
 def test_runs_that_do_not_share_slots_evenly() -> None:
-    assert time_in_all([5.0, 1.0, 1.0, 1.0], 2) == 5.0
-    assert time_in_all([1.0] * 3, 8) == 1.0
-    assert time_in_all([1.0] * 10, 4) == 3.0
+    assert total_time([5.0, 1.0, 1.0, 1.0], 2) == 5.0
+    assert total_time([1.0] * 3, 8) == 1.0
+    assert total_time([1.0] * 10, 4) == 3.0
 
 
 def test_the_time_that_recorded_runs_took_is_said(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from improved_gan.recipes.folder import folder_recipe
 from improved_gan.recipes.load_run import Trained
 from improved_gan.reports import evaluate_run
 from improved_gan.reports.evaluate_run import find_data, gather
-from improved_gan.reports.run_log import read_run
+from improved_gan.reports.run_log import RunRecord, read_run
 from tests.data.test_folder import load, make
 from tests.data.test_folder_snapshot import record
 

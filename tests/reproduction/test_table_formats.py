@@ -54,7 +54,7 @@ def test_figures_of_20_labels_are_whole_at_80_columns_and_elsewhere_at_any_width
 
 def test_the_page_is_a_table_with_notes_and_pictures(tmp_path: Path) -> None:
     plan = mnist_plan(tmp_path)
-    page = as_markdown(plan, cells(plan), pictures=["curves.png"])
+    page = as_markdown(plan, cells(plan), plots=["curves.png"])
     assert "| 100 labels | 1 | 93 ± 6.5 | 94 ± 3.6 | 3/10, 1 failed | +0.34 | 30.0 |" in page
     assert "- 100 labels, one, by split: 1: 90 (30.0 min), 2: 97 (30.0 min), 4: 95 (30.0 min)\n" in page
     assert "- 100 labels, split-3-seed-3 failed: lost\n" in page
@@ -99,4 +99,4 @@ def test_one_clear_line_for_recipes_that_are_not_there_yet(tmp_path: Path, monke
     empty = collect(plan, lambda jobs: (0, 1))
     said = [note for note in notes(plan, empty) if "recipe" in note]
     assert said == ["no recipe yet: svhn; the table fills as soon as one of that name is there"]
-    assert "| 500 labels | 1 | 18.44 ± 4.80 | no recipe yet | - | - | - |" in as_markdown(plan, empty, pictures=[])
+    assert "| 500 labels | 1 | 18.44 ± 4.80 | no recipe yet | - | - | - |" in as_markdown(plan, empty, plots=[])
