@@ -48,7 +48,7 @@ def workers(tmp_path: Path) -> Iterator[tuple[Path, list["subprocess.Popen[bytes
 @pytest.mark.slow
 def test_a_stop_saves_and_a_killed_workers_run_goes_on_elsewhere(workers, tmp_path: Path, monkeypatch) -> None:
     address, processes = workers
-    monkeypatch.setattr(cluster, "_STOP_TIMEOUT", 1e9)  # a stop that only ran out of n_iter_no_change would hang here
+    monkeypatch.setattr(cluster, "_STOP_TIMEOUT", 1e9)  # a stop that only ran out of lock_timeout would hang here
     one = job(tmp_path / "out", epochs=60)
     one.group.mkdir(parents=True)
 
@@ -58,7 +58,7 @@ def test_a_stop_saves_and_a_killed_workers_run_goes_on_elsewhere(workers, tmp_pa
     pool.submit(one)
     until(lambda: read_status(one).epoch >= 10)
     pool.stop()
-    assert read_status(one).state == "part"
+    assert read_status(one).state == "partial"
     assert not RunFolder(one.folder).is_locked()
     assert list((one.folder / "checkpoints").iterdir())
 

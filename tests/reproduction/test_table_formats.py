@@ -70,7 +70,7 @@ def test_json_holds_everything(tmp_path: Path) -> None:
     one, ensemble = content["cells"]
     assert one["values"] == {"1": 90, "2": 97, "4": 95}
     assert one["ours"]["mean"] == 94
-    assert one["paper"] == {"mean": 93, "deviation": 6.5, "splits": 10}
+    assert one["paper"] == {"mean": 93, "std": 6.5, "splits": 10}
     assert (one["splits_finished"], one["splits"]) == (3, 10)
     assert one["minutes"]["split-4-seed-4"] == 30
     assert one["failed"] == {"split-3-seed-3": "lost"}
@@ -84,7 +84,7 @@ def test_all_models_are_summed_up_beside_the_first_of_each_split(tmp_path: Path)
     assert not any("over all" in note for note in notes(mnist_plan(tmp_path), cells(plan)))
 
 
-def test_unlike_deviations_are_told(tmp_path: Path) -> None:
+def test_different_standard_deviations_are_noted(tmp_path: Path) -> None:
     plan = make_plan(
         "ablations", recipe=None, labels=[], splits=1, models=1, ensemble=10, out=tmp_path, options=RunOptions()
     )

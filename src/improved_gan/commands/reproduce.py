@@ -15,7 +15,7 @@ from improved_gan.recipes.load_run import choose_device
 from improved_gan.recipes.recipe import RecipeError
 from improved_gan.recipes.registry import find_recipe
 from improved_gan.reproduction.cluster import ClusterPool
-from improved_gan.reproduction.ensembles import ensemble_wrong, known_ensemble
+from improved_gan.reproduction.ensembles import count_ensemble_errors, known_ensemble
 from improved_gan.reproduction.executors import LocalPool, Pool
 from improved_gan.reproduction.expected_results import write_record
 from improved_gan.reproduction.plan import Job, Plan, RunOptions, make_plan
@@ -184,6 +184,6 @@ def _ensemble_of(options: ReproduceOptions, console: Console) -> Callable[[list[
         return find_recipe(recipe).load_data(options.runs.data)
 
     def ensemble_of(jobs: list[Job]) -> tuple[int, int]:
-        return ensemble_wrong(jobs, partial(load, jobs[0].recipe), device=device, warn=partial(warn, console))
+        return count_ensemble_errors(jobs, partial(load, jobs[0].recipe), device=device, warn=partial(warn, console))
 
     return ensemble_of
