@@ -108,7 +108,7 @@ def test_nothing_readable_leaves_the_output_alone(trained_run: Path, tmp_path: P
         go(trained_run, tmp_path / "bad.png", out=tmp_path / "out.csv")
     assert not (tmp_path / "out.csv").exists()
     (tmp_path / "out.csv").write_text("precious")
-    with pytest.raises(DataError, match=r"out.csv is there and was not written by classify"):
+    with pytest.raises(DataError, match=r"out.csv exists and was not written by classify"):
         go(trained_run, tmp_path / "bad.png", out=tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_text() == "precious"
 

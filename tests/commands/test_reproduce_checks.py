@@ -26,19 +26,22 @@ def test_runs_that_do_not_share_slots_evenly() -> None:
     assert total_time([1.0] * 10, 4) == 3.0
 
 
-def test_the_time_that_recorded_runs_took_is_said(tmp_path: Path) -> None:
+def test_the_time_of_recorded_runs_is_printed(tmp_path: Path) -> None:
     budget = packaged_record("digits")["budgets"]["50"]
     one = budget["seconds_per_step"] * budget["steps"]
     on = f"{budget['threads']} thread of {budget['machine']}, {budget['precision']}"
-    assert said(tmp_path / "a", slots=2) == f"some {readable_duration(2 * one)} in all, as such runs took on {on}\n"
-    assert said(tmp_path / "b", slots=1, done=2).startswith(f"some {readable_duration(2 * one)} in all")
+    assert (
+        said(tmp_path / "a", slots=2)
+        == f"expected time: about {readable_duration(2 * one)}, by recorded runs on {on}\n"
+    )
+    assert said(tmp_path / "b", slots=1, done=2).startswith(f"expected time: about {readable_duration(2 * one)}")
 
 
 @pytest.mark.parametrize("options", [{"device": "cuda"}, {"precision": "bfloat16"}])
-def test_what_was_not_recorded_like_that_is_not_guessed(options: dict[str, str], tmp_path: Path) -> None:
+def test_nothing_is_printed_for_other_settings_than_recorded(options: dict[str, str], tmp_path: Path) -> None:
     assert said(tmp_path, slots=2, **options) == ""
 
 
-def test_without_a_record_nothing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_record_nothing_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reproduce_checks, "packaged_record", lambda name: None)
     assert said(tmp_path, slots=2) == ""

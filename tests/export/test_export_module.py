@@ -79,7 +79,7 @@ def test_what_would_answer_otherwise_in_another_batch_is_refused_and_the_rest_is
 
 
 def test_no_classes_and_unknown_words() -> None:
-    with pytest.raises(ExportError, match="only tells real from generated"):
+    with pytest.raises(ExportError, match="has no class outputs"):
         made("classifier", OnlyReal())
     for options, message in (
         ({"what": "x"}, "--head must be one of classifier"),

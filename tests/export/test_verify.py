@@ -33,7 +33,7 @@ def test_the_largest_difference_over_all_batches() -> None:
 
 @pytest.mark.parametrize("wrong", [1e-4, float("nan")])
 def test_a_file_that_answers_otherwise_is_refused(wrong: float) -> None:
-    with pytest.raises(ExportError, match="does not give what the network gives"):
+    with pytest.raises(ExportError, match="differ from the network's"):
         largest_differences(spec(1), lambda rows: (rows.sum(1) + wrong,))
 
 

@@ -94,14 +94,14 @@ def test_the_command_spreads_a_table_over_the_workers(workers, tmp_path: Path) -
 
 @pytest.mark.slow
 def test_workers_that_cannot_do_it_are_told(workers, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(cluster, "_versions_and_sight", _only_here)
+    monkeypatch.setattr(cluster, "_version_and_access", _only_here)
     with pytest.raises(
         RunError, match=r"a worker cannot run improved-gan \(.*No module named 'tests'.*install it there"
     ):
         ClusterPool(str(workers[0]), out=tmp_path, threads=None, device=None)
     monkeypatch.undo()
     monkeypatch.setattr(Path, "touch", lambda path: None)  # as if written to a disk of our own
-    with pytest.raises(RunError, match=r"does not see .*: give an --out that all machines share"):
+    with pytest.raises(RunError, match=r"cannot access .*: give an --out that all machines share"):
         ClusterPool(str(workers[0]), out=tmp_path, threads=None, device=None)
 
 
@@ -124,7 +124,7 @@ def test_a_run_that_dask_gives_up_is_kept_as_failed_and_a_lost_scheduler_is_one_
     pool.submit(other)
     until(lambda: RunFolder(other.folder).is_locked())
     processes[0].kill()
-    with pytest.raises(RunError, match=r"lost the scheduler at .*: every run saves; the same command goes on"):
+    with pytest.raises(RunError, match=r"lost the scheduler at .*: every run saves; the same command continues"):
         until(lambda: pool.finished() or pool.num_slots == 0)
     with pytest.raises(RunError, match="lost the scheduler"):
         pool.stop()
@@ -139,7 +139,7 @@ def _only_here(path: str) -> tuple[str, bool]:
 
 def test_no_scheduler_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "_TIMEOUT", 0.5)
-    with pytest.raises(RunError, match=r"no dask scheduler answers at tcp://127\.0\.0\.1:9 .*`dask scheduler`"):
+    with pytest.raises(RunError, match=r"no dask scheduler found at tcp://127\.0\.0\.1:9 .*`dask scheduler`"):
         ClusterPool("tcp://127.0.0.1:9", out=tmp_path, threads=None, device=None)
 
 
