@@ -61,6 +61,8 @@ Models = Annotated[
         min=1,
     ),
 ]
+Epochs = Annotated[int | None, typer.Option(help="Epochs; default: the recipe's.")]
+EvalSamples = Annotated[int | None, typer.Option(help="Number of samples that are scored; default: 10,000.", min=1)]
 
 
 def train(
@@ -68,7 +70,7 @@ def train(
     labels: Labels = None,
     seed: Annotated[int, typer.Option(help="Seed of initialization, batches and noise.", min=0, max=MAX_SEED)] = 1,
     split_seed: SplitSeed = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs; default: the recipe's.")] = None,
+    epochs: Epochs = None,
     data: DataFolder = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; default: runs/RECIPE-LABELS-seedSEED.")] = None,
     device: Device = None,
@@ -81,9 +83,7 @@ def train(
     save_every: Annotated[float, typer.Option(help="Seconds between checkpoints.", min=0)] = 60.0,
     eval_network: ScoreWith = None,
     eval_every: Annotated[int, typer.Option(help="Epochs between scores; 0: only at the end.", min=0)] = 0,
-    eval_samples: Annotated[
-        int | None, typer.Option(help="Number of samples that are scored; default: 10,000.", min=1)
-    ] = None,
+    eval_samples: EvalSamples = None,
     trust: TrustOption = False,
     models: Models = 1,
     dry_run: Annotated[
