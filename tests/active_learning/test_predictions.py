@@ -95,9 +95,9 @@ def test_rows_of_another_run_are_replaced(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("p.csv", "file,label\nmine,cat\n", "p.csv is there and was not written by classify"),
+        ("p.csv", "file,label\nmine,cat\n", "p.csv exists and was not written by classify"),
         ("p.csv.json", '{"sha256": 1}', "p.csv.json, which would be written beside p.csv, is another file"),
-        ("p.csv.part", "half a download", "p.csv.part, which would hold rows for a time, is another file"),
+        ("p.csv.part", "half a download", "p.csv.part, which would hold rows temporarily, is another file"),
     ],
 )
 def test_another_file_is_never_overwritten(tmp_path: Path, name: str, content: str, message: str) -> None:

@@ -109,7 +109,7 @@ def test_nothing_left_to_count_is_said(tmp_path: Path) -> None:
     truth = truth_of(ImageList([root]), CLASSES, None)
     assert truth is not None
     found = measure(file, truth, CLASSES, trained_on=frozenset({"a" * 64, "b" * 64}))
-    assert "no error is known: none of the images left has a class of the run" in shown(found)
+    assert "no error was computed: no counted image has a class of the run" in shown(found)
     assert found.as_dict()["error"] is None
 
 
@@ -120,5 +120,5 @@ def test_many_classes_are_told_as_confusions(tmp_path: Path) -> None:
     truth = truth_of(ImageList([root]), classes, None)
     assert truth is not None
     text = shown(measure(predictions(tmp_path / "p.csv", rows), truth, classes, trained_on=frozenset()))
-    assert "true class -> class given: c0 -> c5 1" in text
+    assert "true class -> predicted class: c0 -> c5 1" in text
     assert "-> c3" not in text

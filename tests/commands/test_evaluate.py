@@ -32,18 +32,26 @@ def folders(tmp_path: Path) -> tuple[Path, Path, Path]:
     return folder_of(tmp_path / "a", 70), folder_of(tmp_path / "b", 60, seed=1000), tmp_path / "cache"
 
 
-def test_a_card_with_every_metric_and_its_provenance(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
+def test_a_report_with_every_metric_and_its_provenance(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
     samples, real, cache = folders
-    card, text = go(samples, cache, reference=real, metrics="all", json=tmp_path / "new" / "card.json")
+    card, text = go(samples, cache, reference=real, metrics="all", json=tmp_path / "new" / "report.json")
     assert list(card["metrics"]) == ["is", "fid", "kid", "precision-recall", "nearest", "birthday"]
-    stored = json.loads((tmp_path / "new" / "card.json").read_text())
+    stored = json.loads((tmp_path / "new" / "report.json").read_text())
     assert stored == json.loads(json.dumps(card))
     assert stored["network"]["name"] == QUICK
     assert len(stored["network"]["sha256"]) == 64
     assert stored["source"]["images"] == 70
     assert stored["versions"]["torch"]
     assert stored["metrics"]["nearest"]["nearest"][0][0].endswith(".png")
-    for word in ("Inception score", "Fréchet distance", "kernel distance", "precision", "recall", "copies", "distinct"):
+    for word in (
+        "Inception score",
+        "Fréchet distance",
+        "kernel inception distance",
+        "precision",
+        "recall",
+        "copies",
+        "distinct",
+    ):
         assert word in text
 
 
@@ -56,9 +64,9 @@ def test_statistics_by_file_give_the_same_distance(folders: tuple[Path, Path, Pa
     assert from_file["metrics"]["fid"]["value"] == pytest.approx(from_images["metrics"]["fid"]["value"], rel=1e-9)
 
 
-def test_a_precision_that_does_not_apply_is_told(folders: tuple[Path, Path, Path]) -> None:
+def test_a_precision_that_does_not_apply_gives_a_warning(folders: tuple[Path, Path, Path]) -> None:
     card, _ = go(folders[0], folders[2], precision="bfloat16")
-    assert any("--precision bfloat16 is for Inception only" in text for text in card["warnings"])
+    assert any("--precision bfloat16 applies to Inception only" in text for text in card["warnings"])
 
 
 def test_statistics_of_other_programs_have_no_number_of_images(

@@ -8,13 +8,13 @@ import torch
 from rich.console import Console
 
 from improved_gan.commands.evaluation_inputs import (
-    Pictures,
+    EvaluationImages,
     check_precision,
     choose_network,
-    open_pictures,
-    range_of,
+    open_evaluation_images,
     range_warnings,
-    reading_with,
+    value_range_of,
+    with_value_range,
 )
 from improved_gan.data import DataError
 from improved_gan.data.value_range import ValueRange
@@ -35,25 +35,25 @@ def test_a_run_stands_in_and_judges_its_own_samples(trained_run: Path) -> None:
     network = choose_network(str(trained_run), weights=None, precision="float32", device="cpu", console=CONSOLE)
     assert (network.channels, network.size) == (1, (8, 8))
     assert network.name.startswith("digits classifier of this library, step ")
-    pictures = open_pictures(trained_run, network, num=40, seed=3, device="cpu", console=CONSOLE)
-    items = [(name, read()) for name, read in pictures]
+    images = open_evaluation_images(trained_run, network, num=40, seed=3, device="cpu", console=CONSOLE)
+    items = [(name, read()) for name, read in images]
     assert [name for name, _ in items] == [f"sample {i}" for i in range(40)]
-    assert items == [(name, read()) for name, read in pictures]
-    pixels, conversions = pictures.decode(items[33][1])
+    assert items == [(name, read()) for name, read in images]
+    pixels, conversions = images.decode(items[33][1])
     assert (pixels.shape, pixels.dtype, conversions) == ((1, 8, 8), torch.uint8, ())
     outputs = network.run(torch.stack([pixels, pixels]))
     assert outputs.logits.shape == (2, 10)
-    other = open_pictures(trained_run, network, num=40, seed=4, device="cpu", console=CONSOLE)
+    other = open_evaluation_images(trained_run, network, num=40, seed=4, device="cpu", console=CONSOLE)
     assert [read() for _, read in other] != [content for _, content in items]
 
 
 def test_samples_of_a_run_in_color_for_inception(trained_run: Path) -> None:
-    pictures = open_pictures(trained_run, quick_network(), num=2, seed=0, device="cpu", console=CONSOLE)
-    (_, read), _ = pictures
-    pixels, _ = pictures.decode(read())
+    images = open_evaluation_images(trained_run, quick_network(), num=2, seed=0, device="cpu", console=CONSOLE)
+    (_, read), _ = images
+    pixels, _ = images.decode(read())
     assert pixels.shape == (3, 8, 8)
     assert pixels[0].equal(pixels[2])
-    small = open_pictures(
+    small = open_evaluation_images(
         trained_run, replace(quick_network(), size=(9, 9)), num=2, seed=0, device="cpu", console=CONSOLE
     )
     with pytest.raises(ValueError, match=r"takes \(9, 9\), these samples are \(8, 8\)"):
@@ -74,14 +74,14 @@ def test_what_is_left_out_of_a_folder_is_said(tmp_path: Path) -> None:
     (tmp_path / "a" / "empty").mkdir()
     screen = io.StringIO()
     console = Console(file=screen, width=500)
-    open_pictures(tmp_path / "a", quick_network(), num=None, seed=0, device="cpu", console=console)
+    open_evaluation_images(tmp_path / "a", quick_network(), num=None, seed=0, device="cpu", console=console)
     assert f"warning: {tmp_path / 'a'}: left out: 1 file not read as images (1 .heic)" in screen.getvalue()
     assert "no image lies in 1 folder: empty" in screen.getvalue()
 
 
 def test_a_part_of_the_pictures(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "a", 6)
-    part = open_pictures(folder, quick_network(), num=None, seed=0, device="cpu", console=CONSOLE).only({4, 1})
+    part = open_evaluation_images(folder, quick_network(), num=None, seed=0, device="cpu", console=CONSOLE).only({4, 1})
     assert [name for name, _ in part] == list(part.names) == ["001.png", "004.png"]
     assert [name for name, _ in part] == ["001.png", "004.png"]  # again
 
@@ -95,10 +95,10 @@ def test_bfloat16_is_taken_only_where_the_score_stays(tmp_path: Path, noise: flo
     folder = folder_of(tmp_path / "a", 40)
     (folder / "000.png").write_bytes(b"bad")
     rounded = replace(quick_network(), precision="bfloat16", run=run)
-    pictures: Pictures = open_pictures(folder, rounded, num=None, seed=0, device="cpu", console=CONSOLE)
-    network, warnings = check_precision(rounded, quick_network, pictures)
+    images: EvaluationImages = open_evaluation_images(folder, rounded, num=None, seed=0, device="cpu", console=CONSOLE)
+    network, warnings = check_precision(rounded, quick_network, images)
     assert network.precision == taken
-    assert [("of the first 39 pictures" in text) for text in warnings] == ([True] if taken == "float32" else [])
+    assert [("of the first 39 images" in text) for text in warnings] == ([True] if taken == "float32" else [])
 
 
 def test_a_value_range_reaches_pictures_features_and_warnings(tmp_path: Path) -> None:
@@ -106,10 +106,10 @@ def test_a_value_range_reaches_pictures_features_and_warnings(tmp_path: Path) ->
     numbers = np.random.default_rng(0).integers(0, 4096, (6, 20, 20)).astype(np.uint16)
     for place, image in enumerate(numbers):
         (tmp_path / "deep" / f"{place}.tif").write_bytes(tiff(image))
-    network, values = quick_network(), range_of("0:4095")
+    network, values = quick_network(), value_range_of("0:4095")
     words = {"num": None, "seed": 0, "device": "cpu", "console": CONSOLE}
-    plain = open_pictures(tmp_path / "deep", network, **words)  # type: ignore[arg-type]
-    ranged = open_pictures(tmp_path / "deep", network, values=values, **words)  # type: ignore[arg-type]
+    plain = open_evaluation_images(tmp_path / "deep", network, **words)  # type: ignore[arg-type]
+    ranged = open_evaluation_images(tmp_path / "deep", network, values=values, **words)  # type: ignore[arg-type]
     content = (tmp_path / "deep" / "0.tif").read_bytes()
     assert plain.decode(content)[0].max() <= 16
     assert ranged.decode(content)[0].max() > 250
@@ -117,12 +117,12 @@ def test_a_value_range_reaches_pictures_features_and_warnings(tmp_path: Path) ->
     assert "gray levels 0 to 16" in warning
     assert "--value-range 0:4095" in warning
     assert range_warnings(ranged, values) == []
-    assert reading_with(network, values).identity != reading_with(network, None).identity == network.identity
+    assert with_value_range(network, values).identity != with_value_range(network, None).identity == network.identity
 
 
 def test_the_range_of_the_first_run_that_has_one(tmp_path: Path, trained_run: Path) -> None:
-    assert range_of(None, trained_run, tmp_path) is None
+    assert value_range_of(None, trained_run, tmp_path) is None
     run = tmp_path / "run"
     RunFolder(run).create_or_match({"epochs": 1, "value_range": [0, 4095]}, resumable_fields=("epochs",))
-    assert range_of(None, tmp_path, trained_run, run) == ValueRange(0, 4095)
-    assert range_of("7:9", run) == ValueRange(7, 9)
+    assert value_range_of(None, tmp_path, trained_run, run) == ValueRange(0, 4095)
+    assert value_range_of("7:9", run) == ValueRange(7, 9)

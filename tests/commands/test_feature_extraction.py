@@ -6,22 +6,22 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from improved_gan.commands.evaluation_inputs import Pictures, open_pictures
-from improved_gan.commands.feature_extraction import Job, bad_images, good_names
+from improved_gan.commands.evaluation_inputs import EvaluationImages, open_evaluation_images
+from improved_gan.commands.feature_extraction import FeatureExtraction, invalid_images, valid_names
 from improved_gan.data import DataError
 from improved_gan.metrics.feature_cache import FeatureCache
 from improved_gan.training.errors import InterruptedRunError
 from tests.pictures import folder_of, quick_network
 
 
-def job(tmp_path: Path, *, skip_bad: bool = False) -> tuple[Job, io.StringIO]:
+def job(tmp_path: Path, *, skip_invalid: bool = False) -> tuple[FeatureExtraction, io.StringIO]:
     screen = io.StringIO()
     console = Console(file=screen, width=200)
-    return Job(quick_network(), FeatureCache(tmp_path / "cache"), console, skip_bad), screen
+    return FeatureExtraction(quick_network(), FeatureCache(tmp_path / "cache"), console, skip_invalid), screen
 
 
-def pictures_of(folder: Path) -> Pictures:
-    return open_pictures(folder, quick_network(), num=None, seed=0, device="cpu", console=Console(quiet=True))
+def images_in(folder: Path) -> EvaluationImages:
+    return open_evaluation_images(folder, quick_network(), num=None, seed=0, device="cpu", console=Console(quiet=True))
 
 
 def test_bad_images_are_listed_and_left_out_only_when_asked(tmp_path: Path) -> None:
@@ -32,12 +32,12 @@ def test_bad_images_are_listed_and_left_out_only_when_asked(tmp_path: Path) -> N
     with pytest.raises(
         DataError, match=r"2 of 40 images cannot be used: 005\.png cannot be read.*; 035\.png .*--skip-invalid"
     ):
-        strict.run(pictures_of(folder))
-    lenient, screen = job(tmp_path, skip_bad=True)
-    features = lenient.run(pictures_of(folder))
+        strict.run(images_in(folder))
+    lenient, screen = job(tmp_path, skip_invalid=True)
+    features = lenient.run(images_in(folder))
     assert screen.getvalue().count("warning: skipped: 0") == 2
-    assert [name for name, _ in bad_images(pictures_of(folder), features)] == ["005.png", "035.png"]
-    names = good_names(pictures_of(folder), features)
+    assert [name for name, _ in invalid_images(images_in(folder), features)] == ["005.png", "035.png"]
+    names = valid_names(images_in(folder), features)
     assert len(names) == 38
     assert names[5] == "006.png"
 
@@ -46,13 +46,13 @@ def test_nothing_good_is_an_error_even_then(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "a", 2)
     for file in folder.iterdir():
         file.write_bytes(b"nothing")
-    lenient, _ = job(tmp_path, skip_bad=True)
+    lenient, _ = job(tmp_path, skip_invalid=True)
     with pytest.raises(DataError, match="none of the 2 images"):
-        lenient.run(pictures_of(folder))
+        lenient.run(images_in(folder))
 
 
 def test_a_signal_stops_after_the_chunk_and_the_next_start_goes_on(tmp_path: Path) -> None:
-    whole = pictures_of(folder_of(tmp_path / "a", 100))
+    whole = images_in(folder_of(tmp_path / "a", 100))
     calls = []
 
     def decode(content: bytes):  # type: ignore[no-untyped-def]
@@ -61,9 +61,9 @@ def test_a_signal_stops_after_the_chunk_and_the_next_start_goes_on(tmp_path: Pat
             os.kill(os.getpid(), signal.SIGTERM)
         return whole.decode(content)
 
-    stopping = Pictures(whole.label, whole.names, whole._stream, decode)
+    stopping = EvaluationImages(whole.label, whole.names, whole._stream, decode)
     first, _ = job(tmp_path)
-    with pytest.raises(InterruptedRunError, match="run the same command to go on") as caught:
+    with pytest.raises(InterruptedRunError, match="run the same command to continue") as caught:
         first.run(stopping)
     assert caught.value.signal_number == signal.SIGTERM
     assert len(list((tmp_path / "cache").rglob("*.safetensors"))) >= 1

@@ -36,10 +36,10 @@ def test_every_number_is_in_the_table() -> None:
     assert table["95% interval"] == "2.2500 .. 2.7500"
     assert table["classes missing"] == "2 of 10"
     assert table["Fréchet distance"] == "12.5000"
-    assert table["kernel distance"] == "0.001000 ± 0.000000"
+    assert table["kernel inception distance"] == "0.001000 ± 0.000000"
     assert (table["precision"], table["recall"]) == ("0.5000", "0.2500")
-    assert (table["too near"], table["copies"]) == ("50.0%", "1")
-    assert table["images it can make"] == "no limit seen"
+    assert (table["near-copies"], table["copies"]) == ("50.0%", "1")
+    assert table["support size"] == "no upper bound"
     assert "95% interval" not in {row[0].strip() for row in rows({"is": SCORE | {"interval": None}})}
 
 

@@ -73,7 +73,7 @@ def test_a_table_that_cannot_be_written_in_between_stops_no_run(stand_in, tmp_pa
 
     monkeypatch.setattr(reproduce, "_write", write_later)
     text = go(tmp_path, splits=3, jobs=1)
-    assert "could not be written after this run, and the runs go on: no space left on device" in text
+    assert "could not be written after this run; the runs continue: no space left on device" in text
     assert list(json.loads((tmp_path / "table.json").read_text())["cells"][0]["values"]) == ["1", "2", "3"]
 
 
@@ -95,7 +95,7 @@ def test_a_table_of_scores_has_no_ensembles(tmp_path: Path) -> None:
 
 def test_a_failed_run_is_shown_and_does_not_stop_the_others(stand_in: None, tmp_path: Path) -> None:
     text = go(tmp_path, splits=13, jobs=13)
-    assert "warning: digits-50/split-13-seed-13 failed and the others go on: D is not finite" in text
+    assert "warning: digits-50/split-13-seed-13 failed, the other runs continue: D is not finite" in text
     assert "12/13, 1 failed" in text
     assert "50 labels, split-13-seed-13 failed: D is not finite at step 7" in text
 
@@ -124,14 +124,14 @@ def test_without_a_recipe_the_papers_table_is_shown_and_nothing_written(
             "lacks train-images",
         ),
         ({"runs": RunOptions(epochs=1, device="abacus")}, RunError, "try --device cpu"),
-        ({"table": "ablations", "recipe": None, "splits": 1}, DataError, "scored by Inception, whose weights are not"),
+        ({"table": "ablations", "recipe": None, "splits": 1}, DataError, "scored by Inception, whose weights were not"),
         (
             {"runs": RunOptions(eval_network="nothing")},
             DataError,
             "--eval-network nothing is none of: inception, a run",
         ),
         ({"labels": [50, 55]}, DataError, "55 labels cannot be shared evenly by 10 classes"),
-        ({"scheduler": "tcp://127.0.0.1:9"}, RunError, "no dask scheduler answers"),
+        ({"scheduler": "tcp://127.0.0.1:9"}, RunError, "no dask scheduler found"),
     ],
 )
 def test_what_is_wrong_for_all_runs_is_told_once_before_any(
@@ -171,7 +171,7 @@ def test_stopped_by_a_signal_and_gone_on_with_by_the_same_command(tmp_path: Path
     process.send_signal(signal.SIGTERM)
     text, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
-    assert errors == "improved-gan: stopped, every run has saved: the same command goes on\n"
+    assert errors == "improved-gan: stopped, every run has saved: the same command continues\n"
     assert "0/1" in text
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -182,11 +182,11 @@ def test_stopped_by_a_signal_and_gone_on_with_by_the_same_command(tmp_path: Path
 
 @pytest.mark.slow
 def test_all_models_of_a_split_in_one_process_and_none_twice(tmp_path: Path) -> None:
-    asked = {"splits": 1, "models": 2, "ensemble": 2, "together": True, "jobs": 1}
+    asked = {"splits": 1, "models": 2, "ensemble": 2, "vmap": True, "jobs": 1}
     text = go(tmp_path, runs=RunOptions(epochs=1, device="cpu"), **asked)
     assert "1 of 1 runs to do, 2 models in each" in text
     cells = json.loads((tmp_path / "table.json").read_text())["cells"]
     assert [cell["models"] for cell in cells] == [1, 2]
     assert all(list(cell["values"]) == ["1"] for cell in cells)
     assert "0 of 1 runs to do" in go(tmp_path, runs=RunOptions(epochs=1, device="cpu"), **asked)
-    assert "0 of 2 runs to do;" in go(tmp_path, runs=RunOptions(epochs=1, device="cpu"), **{**asked, "together": None})
+    assert "0 of 2 runs to do;" in go(tmp_path, runs=RunOptions(epochs=1, device="cpu"), **{**asked, "vmap": None})

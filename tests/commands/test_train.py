@@ -46,10 +46,11 @@ def test_missing_kernels_are_told_where_they_would_help(tmp_path: Path, monkeypa
     recipe.write_text(
         "from dataclasses import replace\nfrom improved_gan.recipes import digits\n"
         "from improved_gan.label_spreading.pseudo_labeling import PseudoLabeling\n"
-        "def recipe(labels=None):\n    return replace(digits(labels), name='bent', guessing=PseudoLabeling(reach=1))\n"
+        "def recipe(labels=None):\n    pseudo_labeling = PseudoLabeling(max_displacement=1)\n"
+        "    return replace(digits(labels), name='idm', pseudo_labeling=pseudo_labeling)\n"
     )
     text = go(out=tmp_path / "run", recipe=str(recipe), precision="float32", dry_run=True)
-    assert "ten times as long until labels are spread: no C++ compiler found" in text
+    assert "label spreading takes about ten times as long: no C++ compiler found" in text
 
 
 def test_a_complete_run_is_told_so_and_not_touched(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import torch
 from rich.console import Console
 
 from improved_gan.commands.train import TrainOptions, run_training
-from improved_gan.commands.train_cost import place, tell_cost_of
+from improved_gan.commands.train_cost import device_name, print_step_cost
 
 
 def test_a_fake_clock_gives_the_hours() -> None:
@@ -16,7 +16,7 @@ def test_a_fake_clock_gives_the_hours() -> None:
         now[0] += 2.0 if made else 30.0  # the first one is slow
         made.append(1)
 
-    tell_cost_of(step, 10_000, torch.device("cpu"), Console(file=screen, width=200), clock=lambda: now[0])
+    print_step_cost(step, 10_000, torch.device("cpu"), Console(file=screen, width=200), clock=lambda: now[0])
     assert screen.getvalue() == "about 5.6 hours on this processor (2.0 s a step)\n"
     assert len(made) == 6  # one that is not counted, five that are
 
@@ -27,7 +27,7 @@ def test_a_short_run_ends_before_it_is_measured() -> None:
     def step() -> None:
         now[0] += 0.25
 
-    tell_cost_of(step, 4, torch.device("cpu"), Console(file=screen, width=200), clock=lambda: now[0])
+    print_step_cost(step, 4, torch.device("cpu"), Console(file=screen, width=200), clock=lambda: now[0])
     assert screen.getvalue() == "about 1 second on this processor (250 ms a step)\n"
 
 
@@ -42,6 +42,6 @@ def test_a_dry_run_tells_the_cost_and_writes_nothing(models: int, tmp_path: Path
     assert not list(tmp_path.iterdir())
 
 
-def test_places() -> None:
-    assert place(torch.device("cuda", 1)) == "this GPU"
-    assert place(torch.device("cpu")) == "this processor"
+def test_device_names() -> None:
+    assert device_name(torch.device("cuda", 1)) == "this GPU"
+    assert device_name(torch.device("cpu")) == "this processor"

@@ -56,7 +56,7 @@ def test_images_that_changed_since_are_named_and_the_same_ones_go_on(images: Pat
     (images / "cat/new.png").write_bytes(png(picture(98, (40, 50))))
     (images / "dog/03.png").unlink()
     with pytest.raises(
-        RunError, match=r"1 changed \(cat/00.png\), 1 new \(cat/new.png\), 1 gone \(dog/03.png\): put them back"
+        RunError, match=r"1 changed \(cat/00.png\), 1 new \(cat/new.png\), 1 missing \(dog/03.png\): restore them"
     ):
         shown(options(images, run, labels=0))
 
@@ -91,7 +91,7 @@ def test_what_is_not_read_is_said(images: Path, tmp_path: Path) -> None:
 def test_bad_use(images: Path, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"needs your images: improved-gan train folder --images DIR"):
         shown(options(None, tmp_path / "run"))
-    with pytest.raises(RecipeError, match=r"--images and --size: only the recipe `folder` has this, digits has"):
+    with pytest.raises(RecipeError, match=r"--images and --size: only for the recipe `folder`; digits loads"):
         run_training(TrainOptions("digits", own=ImageOptions(images=images, size=32)), Console(quiet=True))
     with pytest.raises(DataError, match=r"1 labels cannot be shared evenly by 2 classes"):
         shown(options(images, tmp_path / "run", labels=1))

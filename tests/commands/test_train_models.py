@@ -20,7 +20,7 @@ def go(out: Path, **changes: object) -> str:
 
 def test_it_says_how_many_and_where(tmp_path: Path) -> None:
     text = go(tmp_path / "out", seed=3, split_seed=5)
-    assert f"2 models in one step each; run folders in {tmp_path / 'out'}" in text
+    assert f"2 models trained at once; run folders in {tmp_path / 'out'}" in text
     assert [path.name for path in sorted((tmp_path / "out").iterdir())] == ["split-5-seed-1003", "split-5-seed-3"]
     assert text.count("done: epoch 1/1") == 2
 

@@ -49,7 +49,7 @@ def test_what_to_expect_is_said_or_that_it_is_not_known(labels: int, known: bool
     options = TrainOptions("digits", device="cpu")
     print_header(build_experiment(digits(labels), options, tmp_path, ProcessGroup()), tmp_path, shown)
     assert ("expected at 10% (epoch 20)" in screen.getvalue()) == known
-    assert ("what to expect is not known" in screen.getvalue()) != known
+    assert ("expected results unknown" in screen.getvalue()) != known
 
 
 def test_the_end_is_told_by_the_last_report(tmp_path: Path) -> None:

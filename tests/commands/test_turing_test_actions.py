@@ -37,7 +37,7 @@ def test_create_export_import_report(pictures: Path) -> None:
     assert "25 real, 25 dcgan, 3 check; 8x8 pixels, 57 trials a judge" in text
     assert "bad.png: not a picture" in text
     assert "shown this once" in text
-    assert "this study was there" in run("create", *words, "--db", db, "--design", "two-alternative")
+    assert "this study existed" in run("create", *words, "--db", db, "--design", "two-alternative")
     assert "0 answers" in run("export", "--db", db, "--out", pictures / "out", "--pictures")
     assert {path.name for path in (pictures / "out").iterdir()} == {"votes.csv", "study.json", "data_dictionary.json"}
     assert "closed" in run("import", pictures / "out" / "study.json", "--db", pictures / "again.db")

@@ -27,31 +27,31 @@ def made(what: str, discriminator: Discriminator | None = None, **options: objec
 
 @pytest.mark.parametrize("layout", ["nhwc", "nchw"])
 def test_a_classifier_from_uint8_to_probabilities_and_realness(layout: str) -> None:
-    portable = made("classifier", layout=layout)
+    spec = made("classifier", layout=layout)
     images = np.random.default_rng(0).integers(0, 256, (7, 3, 4, 5), dtype=np.uint8)
     with torch.no_grad():
         logits = pair()[1](torch.from_numpy(images / np.float32(255))).logits.double().numpy()
     rearranged = images if layout == "nchw" else images.transpose(0, 2, 3, 1)
     exps = np.exp(logits)
-    for answer in (portable.network, portable.expected):
+    for answer in (spec.network, spec.expected):
         probabilities, real_score = answer(torch.from_numpy(np.ascontiguousarray(rearranged)))
         np.testing.assert_allclose(probabilities, exps / exps.sum(1, keepdims=True), atol=1e-6)
         np.testing.assert_allclose(real_score, exps.sum(1) / (1 + exps.sum(1)), atol=1e-6)
-    assert portable.source.shape == (("N", 3, 4, 5) if layout == "nchw" else ("N", 4, 5, 3))
-    assert [one.name for one in portable.outputs] == ["probabilities", "real_score"]
+    assert spec.source.shape == (("N", 3, 4, 5) if layout == "nchw" else ("N", 4, 5, 3))
+    assert [one.name for one in spec.outputs] == ["probabilities", "real_score"]
 
 
 def test_features_and_generator() -> None:
-    portable = made("features")
-    assert portable.outputs[0].shape == ("N", 8)
-    rows = portable.draw(5)
+    spec = made("features")
+    assert spec.outputs[0].shape == ("N", 8)
+    rows = spec.draw(5)
     assert rows.shape == (5, 4, 5, 3)
     assert rows.dtype == torch.uint8
-    torch.testing.assert_close(portable.network(rows)[0], pair()[1](rows.permute(0, 3, 1, 2) / 255).features)
-    portable = made("generator", layout="nchw")
-    assert portable.source.meaning == "independent, uniform in [0, 1]"
-    latents = portable.draw(5)
-    torch.testing.assert_close(portable.network(latents)[0], pair()[0](latents))
+    torch.testing.assert_close(spec.network(rows)[0], pair()[1](rows.permute(0, 3, 1, 2) / 255).features)
+    spec = made("generator", layout="nchw")
+    assert spec.source.meaning == "independent, uniform in [0, 1]"
+    latents = spec.draw(5)
+    torch.testing.assert_close(spec.network(latents)[0], pair()[0](latents))
     assert made("generator").expected(latents)[0].shape == (5, 4, 5, 3)
 
 
@@ -79,7 +79,7 @@ def test_what_would_answer_otherwise_in_another_batch_is_refused_and_the_rest_is
 
 
 def test_no_classes_and_unknown_words() -> None:
-    with pytest.raises(ExportError, match="only tells real from generated"):
+    with pytest.raises(ExportError, match="has no class outputs"):
         made("classifier", OnlyReal())
     for options, message in (
         ({"what": "x"}, "--head must be one of classifier"),
@@ -92,8 +92,8 @@ def test_no_classes_and_unknown_words() -> None:
 def test_latents_of_another_distribution_are_described() -> None:
     generator, discriminator = pair()
     generator.draw_latents = partial(_normal, 6)  # type: ignore[method-assign]
-    portable = make_export_module("generator", generator, discriminator, image_shape=SHAPE, class_names=NAMES)
-    mean = float(portable.source.meaning.split("mean ")[1].split(",")[0])
+    spec = make_export_module("generator", generator, discriminator, image_shape=SHAPE, class_names=NAMES)
+    mean = float(spec.source.meaning.split("mean ")[1].split(",")[0])
     assert math.isclose(mean, 2, abs_tol=0.1)
 
 

@@ -20,8 +20,8 @@ def card(settings: dict = SETTINGS, log: list[dict] = LOG) -> dict:
         TensorSpec("real_score", "float32", ("N",), "D(x)"),
     )
     picture = TensorSpec("images", "uint8", ("N", 4, 5, 3), "RGB")
-    portable = ExportSpec("classifier", torch.nn.Identity(), picture, outputs, lambda rows: (rows,), torch.ones)
-    made = card_of(portable, settings, log, step=70, weights_sha256="cd" * 32, layout="nhwc", packages=versions())
+    spec = ExportSpec("classifier", torch.nn.Identity(), picture, outputs, lambda rows: (rows,), torch.ones)
+    made = card_of(spec, settings, log, step=70, weights_sha256="cd" * 32, layout="nhwc", packages=versions())
     more = {"file": "x.onnx", "bytes": 12345, "sha256": "ef" * 32, "largest_difference": {"probabilities": 2e-7},
             "checked_in": "onnxruntime"}  # fmt: skip
     return {**made, **more}

@@ -17,14 +17,14 @@ from improved_gan.networks.imagenet import ImageNetDiscriminator
 from improved_gan.networks.imagenet_generator import ImageNetGenerator
 from improved_gan.techniques import MinibatchDiscrimination
 
-FACTS = {"versions": {"improved-gan": "0"}}
+METADATA_FILE = {"versions": {"improved-gan": "0"}}
 SMALL, LARGE = (3, 16, 16), (3, 32, 32)
 MINIBATCH = partial(MinibatchDiscrimination, num_kernels=4, kernel_dim=3)
 GENERATOR = partial(ConvolutionalGenerator, SMALL, latent_size=10, widths=(12, 8))
 IMAGENET = partial(ImageNetGenerator, LARGE, latent_size=10, width=2, factors=(4, 2, 1), noise_channels=2)
 
 
-def portable(what: str, generator: Generator, discriminator: Discriminator, shape: tuple[int, ...]) -> ExportSpec:
+def spec(what: str, generator: Generator, discriminator: Discriminator, shape: tuple[int, ...]) -> ExportSpec:
     with torch.no_grad():
         for _ in range(3):  # running statistics that are not those of the start
             images = generator.train()(generator.draw_latents(20))
@@ -34,13 +34,13 @@ def portable(what: str, generator: Generator, discriminator: Discriminator, shap
 
 def convolutional(what: str, generator: Callable[[], Generator] = GENERATOR, **options: object) -> ExportSpec:
     torch.manual_seed(0)
-    return portable(what, generator(), ConvolutionalDiscriminator(SMALL, 2, widths=(8, 8), **options), SMALL)
+    return spec(what, generator(), ConvolutionalDiscriminator(SMALL, 2, widths=(8, 8), **options), SMALL)
 
 
 def imagenet(what: str, **options: object) -> ExportSpec:
     torch.manual_seed(0)
     generator = ReferenceGenerator(IMAGENET, num_reference=12)
-    return portable(what, generator, ImageNetDiscriminator(LARGE, 2, width=2, **options), LARGE)
+    return spec(what, generator, ImageNetDiscriminator(LARGE, 2, width=2, **options), LARGE)
 
 
 CASES = {
@@ -60,7 +60,7 @@ def test_folded_and_loaded_again_they_give_what_the_networks_give(case: str, tmp
     made = make()
     program, num_folded = captured(made)
     assert num_folded == folds
-    write_torch(program, made, FACTS, tmp_path / "x.pt2")
+    write_torch(program, made, METADATA_FILE, tmp_path / "x.pt2")
     assert max(largest_differences(made, run_torch(tmp_path / "x.pt2")).values()) <= 1e-5
 
 
@@ -69,7 +69,7 @@ def test_folded_and_loaded_again_they_give_what_the_networks_give(case: str, tmp
 def test_in_onnxruntime_too(case: str, tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx")
     made = CASES[case][0]()
-    write_onnx(captured(made)[0], made, FACTS, tmp_path / "x.onnx")
+    write_onnx(captured(made)[0], made, METADATA_FILE, tmp_path / "x.onnx")
     assert max(largest_differences(made, run_onnx(tmp_path / "x.onnx")).values()) <= 1e-5
     kinds = {node.op_type for node in onnx.load(tmp_path / "x.onnx").graph.node}
     assert not {kind for kind in kinds if "Random" in kind or kind == "Dropout"}

@@ -14,7 +14,7 @@ from improved_gan.export.export_module import ExportSpec, make_export_module
 from improved_gan.export.serialize import captured, run_torch, write_onnx, write_torch
 from improved_gan.networks import DenseDiscriminator, DenseGenerator
 
-FACTS = {"versions": {"improved-gan": "0"}, "classes": ["a", "b", "ü"]}
+METADATA_FILE = {"versions": {"improved-gan": "0"}, "classes": ["a", "b", "ü"]}
 
 
 def dense(what: str) -> ExportSpec:
@@ -30,29 +30,29 @@ def dense(what: str) -> ExportSpec:
 def test_an_onnx_file_gives_what_the_network_gives_for_any_number_of_rows(what: str, tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx")
     onnxruntime = pytest.importorskip("onnxruntime")
-    portable = dense(what)
-    graph, num_folded = captured(portable)
+    spec = dense(what)
+    graph, num_folded = captured(spec)
     assert num_folded == (2 if what == "generator" else 0)
-    write_onnx(graph, portable, FACTS, tmp_path / "x.onnx")
+    write_onnx(graph, spec, METADATA_FILE, tmp_path / "x.onnx")
     model = onnx.load(tmp_path / "x.onnx")
     assert {node.op_type for node in model.graph.node}.isdisjoint({"BatchNormalization", "Dropout", "RandomNormal"})
     assert "batch" in {d.dim_param for d in model.graph.input[0].type.tensor_type.shape.dim}
     assert json.loads({prop.key: prop.value for prop in model.metadata_props}["classes"]) == ["a", "b", "ü"]
     session = onnxruntime.InferenceSession(tmp_path / "x.onnx", providers=["CPUExecutionProvider"])
-    assert [one.name for one in session.get_outputs()] == [one.name for one in portable.outputs]
+    assert [one.name for one in session.get_outputs()] == [one.name for one in spec.outputs]
     for num in (1, 3, 100):
-        rows = portable.draw(num)
-        answers = session.run(None, {portable.source.name: rows.numpy()})
-        for ours, theirs in zip(portable.expected(rows), answers, strict=True):
+        rows = spec.draw(num)
+        answers = session.run(None, {spec.source.name: rows.numpy()})
+        for ours, theirs in zip(spec.expected(rows), answers, strict=True):
             np.testing.assert_allclose(theirs, ours.numpy(), atol=1e-5)
 
 
 def test_a_pt2_runs_in_a_process_that_cannot_import_our_package(tmp_path: Path) -> None:
-    portable = dense("classifier")
-    write_torch(captured(portable)[0], portable, FACTS, tmp_path / "x.pt2")
-    rows = portable.draw(5)
+    spec = dense("classifier")
+    write_torch(captured(spec)[0], spec, METADATA_FILE, tmp_path / "x.pt2")
+    rows = spec.draw(5)
     answers = run_torch(tmp_path / "x.pt2")(rows)
-    for ours, theirs in zip(portable.expected(rows), answers, strict=True):
+    for ours, theirs in zip(spec.expected(rows), answers, strict=True):
         torch.testing.assert_close(theirs.double(), ours.double(), atol=1e-5, rtol=0)
     torch.save(rows, tmp_path / "rows")
     script = (
@@ -62,16 +62,16 @@ def test_a_pt2_runs_in_a_process_that_cannot_import_our_package(tmp_path: Path) 
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert float(done.stdout) == pytest.approx(5, abs=1e-4)
     with zipfile.ZipFile(tmp_path / "x.pt2") as archive:
-        extra = next(name for name in archive.namelist() if name.endswith(serialize.FACTS))
+        extra = next(name for name in archive.namelist() if name.endswith(serialize.METADATA_FILE))
         assert json.loads(archive.read(extra))["classes"] == ["a", "b", "ü"]
 
 
 @pytest.mark.parametrize("missing", ["onnx", "onnxscript"])
 def test_a_missing_package_is_told(missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    portable = dense("features")
+    spec = dense("features")
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(ExportError, match=rf"{missing} is not installed: pip install 'improved-gan\[export\]'"):
-        write_onnx(captured(portable)[0], portable, FACTS, tmp_path / "x.onnx")
+        write_onnx(captured(spec)[0], spec, METADATA_FILE, tmp_path / "x.onnx")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ExportError, match="onnxruntime is not installed"):
         serialize.run_onnx(tmp_path / "x.onnx")

@@ -165,5 +165,5 @@ def test_a_validation_error_is_in_the_overview_under_its_name(small_runs: dict[s
     assert wrong == error * 500  # the digits' test images
     assert f"{wrong} of 500 validation images wrong, 95% interval {low:.1%} to {high:.1%}" in page
     assert "The classifier on validation images" in page
-    assert "test error is there to be watched" not in page
+    assert "test error is for monitoring only" not in page
     assert f"{run.last['test/error']:.2%}" in page

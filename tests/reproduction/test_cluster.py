@@ -48,7 +48,7 @@ def workers(tmp_path: Path) -> Iterator[tuple[Path, list["subprocess.Popen[bytes
 @pytest.mark.slow
 def test_a_stop_saves_and_a_killed_workers_run_goes_on_elsewhere(workers, tmp_path: Path, monkeypatch) -> None:
     address, processes = workers
-    monkeypatch.setattr(cluster, "_STOP_TIMEOUT", 1e9)  # a stop that only ran out of n_iter_no_change would hang here
+    monkeypatch.setattr(cluster, "_STOP_TIMEOUT", 1e9)  # a stop that only ran out of lock_timeout would hang here
     one = job(tmp_path / "out", epochs=60)
     one.group.mkdir(parents=True)
 
@@ -58,7 +58,7 @@ def test_a_stop_saves_and_a_killed_workers_run_goes_on_elsewhere(workers, tmp_pa
     pool.submit(one)
     until(lambda: read_status(one).epoch >= 10)
     pool.stop()
-    assert read_status(one).state == "part"
+    assert read_status(one).state == "partial"
     assert not RunFolder(one.folder).is_locked()
     assert list((one.folder / "checkpoints").iterdir())
 
@@ -94,14 +94,14 @@ def test_the_command_spreads_a_table_over_the_workers(workers, tmp_path: Path) -
 
 @pytest.mark.slow
 def test_workers_that_cannot_do_it_are_told(workers, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(cluster, "_versions_and_sight", _only_here)
+    monkeypatch.setattr(cluster, "_version_and_access", _only_here)
     with pytest.raises(
         RunError, match=r"a worker cannot run improved-gan \(.*No module named 'tests'.*install it there"
     ):
         ClusterPool(str(workers[0]), out=tmp_path, threads=None, device=None)
     monkeypatch.undo()
     monkeypatch.setattr(Path, "touch", lambda path: None)  # as if written to a disk of our own
-    with pytest.raises(RunError, match=r"does not see .*: give an --out that all machines share"):
+    with pytest.raises(RunError, match=r"cannot access .*: give an --out that all machines share"):
         ClusterPool(str(workers[0]), out=tmp_path, threads=None, device=None)
 
 
@@ -124,7 +124,7 @@ def test_a_run_that_dask_gives_up_is_kept_as_failed_and_a_lost_scheduler_is_one_
     pool.submit(other)
     until(lambda: RunFolder(other.folder).is_locked())
     processes[0].kill()
-    with pytest.raises(RunError, match=r"lost the scheduler at .*: every run saves; the same command goes on"):
+    with pytest.raises(RunError, match=r"lost the scheduler at .*: every run saves; the same command continues"):
         until(lambda: pool.finished() or pool.num_slots == 0)
     with pytest.raises(RunError, match="lost the scheduler"):
         pool.stop()
@@ -139,7 +139,7 @@ def _only_here(path: str) -> tuple[str, bool]:
 
 def test_no_scheduler_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "_TIMEOUT", 0.5)
-    with pytest.raises(RunError, match=r"no dask scheduler answers at tcp://127\.0\.0\.1:9 .*`dask scheduler`"):
+    with pytest.raises(RunError, match=r"no dask scheduler found at tcp://127\.0\.0\.1:9 .*`dask scheduler`"):
         ClusterPool("tcp://127.0.0.1:9", out=tmp_path, threads=None, device=None)
 
 

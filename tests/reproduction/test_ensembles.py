@@ -8,7 +8,7 @@ import torch
 from improved_gan.data import load_digits
 from improved_gan.data.dataset import to_float01
 from improved_gan.recipes.load_run import load_trained
-from improved_gan.reproduction.ensembles import average_probabilities, ensemble_wrong
+from improved_gan.reproduction.ensembles import average_probabilities, count_ensemble_errors
 from improved_gan.training.checkpoints import newest_checkpoint
 from improved_gan.training.run_folder import RunFolder
 from tests.reproduction.jobs import job
@@ -30,23 +30,23 @@ def test_the_answer_is_kept_until_a_member_is_trained_anew(trained_run: Path, tm
     jobs = [job(tmp_path), job(tmp_path, model=2)]
     for one in jobs:
         shutil.copytree(trained_run, one.folder)
-    wrong, total = ensemble_wrong(jobs, load_digits, device="cpu", warn=pytest.fail)
+    wrong, total = count_ensemble_errors(jobs, load_digits, device="cpu", warn=pytest.fail)
     last = json.loads((trained_run / "log.jsonl").read_text().splitlines()[-1])
     assert (wrong, total) == (last["test/num_errors"], 500)  # two equal models are as good as one
 
     def not_again():
         raise AssertionError("computed again")
 
-    assert ensemble_wrong(jobs, not_again, device="cpu", warn=pytest.fail) == (wrong, 500)
+    assert count_ensemble_errors(jobs, not_again, device="cpu", warn=pytest.fail) == (wrong, 500)
     # Equal steps in both: first other settings, as a recipe file with another learning rate gives; then other weights.
     run = RunFolder(jobs[1].folder)
     before = run.recipe_file.read_bytes()
     run._write({**run.recipe()["settings"], "seed": 77}, (), run.recipe().get("code_sha256"))
     with pytest.raises(AssertionError, match="computed again"):
-        ensemble_wrong(jobs, not_again, device="cpu", warn=pytest.fail)
+        count_ensemble_errors(jobs, not_again, device="cpu", warn=pytest.fail)
     run.recipe_file.write_bytes(before)
-    assert ensemble_wrong(jobs, not_again, device="cpu", warn=pytest.fail) == (wrong, 500)
+    assert count_ensemble_errors(jobs, not_again, device="cpu", warn=pytest.fail) == (wrong, 500)
     weights = run.checkpoints / str(newest_checkpoint(run.checkpoints))
     weights.write_bytes(weights.read_bytes())
     with pytest.raises(AssertionError, match="computed again"):
-        ensemble_wrong(jobs, not_again, device="cpu", warn=pytest.fail)
+        count_ensemble_errors(jobs, not_again, device="cpu", warn=pytest.fail)

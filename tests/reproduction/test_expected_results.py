@@ -6,7 +6,7 @@ import pytest
 
 from improved_gan.recipes import RECIPES, digits
 from improved_gan.reproduction.expected_results import (
-    SHARES,
+    FRACTIONS,
     expected_results,
     expected_seconds,
     make_record,
@@ -36,7 +36,7 @@ def test_a_record_holds_time_and_error_with_their_spread(tmp_path: Path) -> None
     assert (budget["runs"], budget["epochs"], budget["steps"], budget["splits"]) == (2, 10, 120, [1, 2])
     assert budget["seconds_per_step"] == 300 / 120
     assert (budget["machine"], budget["threads"], budget["precision"]) == ("An Abacus", 2, "float32")
-    assert [point["share"] for point in budget["points"]] == list(SHARES)
+    assert [point["share"] for point in budget["points"]] == list(FRACTIONS)
     assert budget["points"][0] == {
         **{"share": 0.1, "epoch": 1, "seconds": 30.0},
         "error": {"mean": 0.05, "low": 0.04, "high": 0.06},

@@ -29,10 +29,10 @@ def test_elsewhere_a_line_when_a_run_begins_ends_fails_and_now_and_then(tmp_path
         shown.ended(Outcome(jobs[0], "done"))
     assert ended == [0, 1]
     assert console.file.getvalue().splitlines() == [
-        "digits-50/split-2-seed-2 goes on after epoch 1",
+        "digits-50/split-2-seed-2 continues after epoch 1",
         "digits-50/split-3-seed-3 begins",
         "1 of 3 runs done; now split-2-seed-2 epoch 1/2  test error 1.60% (8 wrong); split-3-seed-3 starting",
-        "warning: digits-50/split-3-seed-3 failed and the others go on: out of luck",
+        "warning: digits-50/split-3-seed-3 failed, the other runs continue: out of luck",
         "digits-50/split-1-seed-1 done: epoch 2/2  test error 1.40% (7 wrong)  D supervised 0.2000",
     ]
 

@@ -26,7 +26,7 @@ def test_one_model_a_split(tmp_path: Path) -> None:
     assert one.begun == {}
     assert one.values == {1: 20, 2: 30}
     assert one.finished == "2/3, 1 failed"
-    assert (one.ours.mean, one.ours.deviation) == (25, pytest.approx(50**0.5))
+    assert (one.ours.mean, one.ours.std) == (25, pytest.approx(50**0.5))
     assert one.minutes == {"split-1-seed-1": 1.0, "split-2-seed-2": 1.0}
     assert one.failures == {"split-3-seed-3": "diverged"}
     assert one.difference is None

@@ -76,11 +76,9 @@ def test_it_waits_for_who_holds_the_folder_and_then_goes_on(tmp_path: Path) -> N
     one = job(tmp_path)
     with RunFolder(one.folder).locked():
         assert run_job(one, threads=1, stop=never).how == "busy"
-        assert run_job(one, threads=1, n_iter_no_change=60, stop=lambda: True).how == "stopped"
+        assert run_job(one, threads=1, lock_timeout=60, stop=lambda: True).how == "stopped"
         outcomes: list[Outcome] = []
-        thread = threading.Thread(
-            target=lambda: outcomes.append(run_job(one, threads=1, n_iter_no_change=60, stop=never))
-        )
+        thread = threading.Thread(target=lambda: outcomes.append(run_job(one, threads=1, lock_timeout=60, stop=never)))
         thread.start()
         time.sleep(0.3)
         assert not outcomes

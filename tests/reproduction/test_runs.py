@@ -14,7 +14,7 @@ def test_states_of_a_run(tmp_path: Path) -> None:
     fill(failed, wrong=9, epoch=1)
     failed.sidecar_path("failed.json").write_text(json.dumps({"code": 1, "message": "diverged"}))
     assert [read_status(one).state for one in (waiting, part, done, unsaved, failed)] == [
-        *("waiting", "part", "done", "part", "failed"),
+        *("waiting", "partial", "done", "partial", "failed"),
     ]
     assert read_status(failed).failure == "diverged"
     assert [read_status(one).epoch for one in (waiting, part, done)] == [0, 1, 2]
@@ -22,7 +22,7 @@ def test_states_of_a_run(tmp_path: Path) -> None:
 
 def test_a_run_made_longer_is_no_longer_done(tmp_path: Path) -> None:
     fill(job(tmp_path), wrong=9)
-    assert read_status(job(tmp_path, epochs=3)).state == "part"
+    assert read_status(job(tmp_path, epochs=3)).state == "partial"
 
 
 def test_the_last_whole_report_counts(tmp_path: Path) -> None:
@@ -42,12 +42,12 @@ def test_any_wrong_byte_in_a_runs_files_is_a_state(tmp_path: Path) -> None:
     for damaged in mutations(log.read_bytes(), 200):
         log.write_bytes(damaged)
         states.add(read_status(one).state)
-    assert states == {"done", "part"}
+    assert states == {"done", "partial"}
     log.unlink()
     for damaged in mutations(b'{"code": 1, "message": "diverged"}', 200):
         one.sidecar_path("failed.json").write_bytes(damaged)
         run = read_status(one)
-        assert (run.state, "\n" in run.failure) in (("failed", False), ("part", False))
+        assert (run.state, "\n" in run.failure) in (("failed", False), ("partial", False))
 
 
 def test_of_several_models_the_one_that_is_least_far_counts(tmp_path: Path) -> None:
@@ -58,6 +58,6 @@ def test_of_several_models_the_one_that_is_least_far_counts(tmp_path: Path) -> N
         fill(second, wrong=8, epoch=epoch)
     fill(waiting.single()[0], wrong=9)
     assert [(read_status(one).state, read_status(one).epoch) for one in (waiting, part, done)] == [
-        *[("waiting", 0), ("part", 1), ("done", 2)],
+        *[("waiting", 0), ("partial", 1), ("done", 2)],
     ]
     assert read_status(done).job == done

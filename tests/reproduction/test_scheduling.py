@@ -73,7 +73,7 @@ def test_a_run_that_someone_else_trains_is_tried_again_later(tmp_path: Path) -> 
 def test_a_stop_reaches_the_pool_before_it_is_told(tmp_path: Path) -> None:
     stop, pool = StopRequest(), FakePool()
     stop.signal_number = signal.SIGTERM
-    with pytest.raises(InterruptedRunError, match="the same command goes on") as caught:
+    with pytest.raises(InterruptedRunError, match="the same command continues") as caught:
         run_all([job(tmp_path)], pool, watcher=Watcher(), stop=stop)
     assert caught.value.signal_number == signal.SIGTERM
     assert pool.stopped

@@ -8,12 +8,12 @@ from improved_gan.reproduction import Figure
 from improved_gan.reproduction.statistics import figure, welch
 
 
-def test_mean_and_sample_deviation() -> None:
+def test_mean_and_sample_standard_deviation() -> None:
     values = [93.0, 88.0, 101.0, 97.0]
     one = figure(values)
     assert one == Figure(np.mean(values), pytest.approx(np.std(values, ddof=1)), 4)
     assert figure([]) is None
-    assert math.isnan(figure([5.0]).deviation)
+    assert math.isnan(figure([5.0]).std)
 
 
 def test_welch_agrees_with_scipy() -> None:
@@ -25,5 +25,5 @@ def test_welch_agrees_with_scipy() -> None:
 
 
 @pytest.mark.parametrize("ours", [Figure(93, math.nan, 1), Figure(93, 0.0, 10)])
-def test_no_deviation_no_statistic(ours: Figure) -> None:
+def test_no_standard_deviation_no_statistic(ours: Figure) -> None:
     assert welch(ours, Figure(86, 0.0)) is None

@@ -54,7 +54,7 @@ def test_figures_of_20_labels_are_whole_at_80_columns_and_elsewhere_at_any_width
 
 def test_the_page_is_a_table_with_notes_and_pictures(tmp_path: Path) -> None:
     plan = mnist_plan(tmp_path)
-    page = as_markdown(plan, cells(plan), pictures=["curves.png"])
+    page = as_markdown(plan, cells(plan), plots=["curves.png"])
     assert "| 100 labels | 1 | 93 ± 6.5 | 94 ± 3.6 | 3/10, 1 failed | +0.34 | 30.0 |" in page
     assert "- 100 labels, one, by split: 1: 90 (30.0 min), 2: 97 (30.0 min), 4: 95 (30.0 min)\n" in page
     assert "- 100 labels, split-3-seed-3 failed: lost\n" in page
@@ -70,7 +70,7 @@ def test_json_holds_everything(tmp_path: Path) -> None:
     one, ensemble = content["cells"]
     assert one["values"] == {"1": 90, "2": 97, "4": 95}
     assert one["ours"]["mean"] == 94
-    assert one["paper"] == {"mean": 93, "deviation": 6.5, "splits": 10}
+    assert one["paper"] == {"mean": 93, "std": 6.5, "splits": 10}
     assert (one["splits_finished"], one["splits"]) == (3, 10)
     assert one["minutes"]["split-4-seed-4"] == 30
     assert one["failed"] == {"split-3-seed-3": "lost"}
@@ -84,7 +84,7 @@ def test_all_models_are_summed_up_beside_the_first_of_each_split(tmp_path: Path)
     assert not any("over all" in note for note in notes(mnist_plan(tmp_path), cells(plan)))
 
 
-def test_unlike_deviations_are_told(tmp_path: Path) -> None:
+def test_different_standard_deviations_are_noted(tmp_path: Path) -> None:
     plan = make_plan(
         "ablations", recipe=None, labels=[], splits=1, models=1, ensemble=10, out=tmp_path, options=RunOptions()
     )
@@ -99,4 +99,4 @@ def test_one_clear_line_for_recipes_that_are_not_there_yet(tmp_path: Path, monke
     empty = collect(plan, lambda jobs: (0, 1))
     said = [note for note in notes(plan, empty) if "recipe" in note]
     assert said == ["no recipe yet: svhn; the table fills as soon as one of that name is there"]
-    assert "| 500 labels | 1 | 18.44 ± 4.80 | no recipe yet | - | - | - |" in as_markdown(plan, empty, pictures=[])
+    assert "| 500 labels | 1 | 18.44 ± 4.80 | no recipe yet | - | - | - |" in as_markdown(plan, empty, plots=[])

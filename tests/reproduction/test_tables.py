@@ -7,7 +7,7 @@ def test_table_1_agrees_with_the_recipe() -> None:
     assert [row.labels for row in rows] == [20, 50, 100, 200]
     for row in rows:
         assert row.one is not None
-        assert mnist(row.labels).paper == f"{row.one.mean:g} ± {row.one.deviation:g} of 10,000 wrong"
+        assert mnist(row.labels).paper == f"{row.one.mean:g} ± {row.one.std:g} of 10,000 wrong"
 
 
 def test_an_ensemble_is_better_than_one_model_in_every_row_of_the_paper() -> None:

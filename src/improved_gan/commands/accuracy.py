@@ -1,6 +1,6 @@
-"""How often a classification is right where classes are known: by class folders, or by a labels file.
+"""Accuracy of a classification where true classes are known, from class folders or a labels file.
 
-Images that the run was trained on are not counted: their error says nothing of others.
+Images that the run was trained on are not counted.
 """
 
 from collections import Counter
@@ -32,11 +32,11 @@ _CONFUSIONS = 10
 
 @dataclass(frozen=True)
 class Truth:
-    """Classes that are known.
+    """Known classes.
 
     Attributes:
-        source: where from, in words.
-        classes: by the image's name, as a row of predictions says it.
+        source: description of their source.
+        classes: class by the image's name, as in a row of predictions.
     """
 
     source: str
@@ -45,15 +45,15 @@ class Truth:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """What came out.
+    """The result.
 
     Attributes:
-        source: of the classes that are known.
-        class_names: of the run's K classes.
+        source: source of the true classes.
+        class_names: names of the run's K classes.
         matrix: (K, K) int64, rows are the true class.
-        unknown: images of classes that the run does not know, by class.
-        trained_on: images that the run was trained on, which are not counted.
-        unlabeled: images whose class is not known.
+        unknown: number of images of classes that the run does not have, by class.
+        trained_on: number of training images, which are not counted.
+        unlabeled: number of images without a known class.
     """
 
     source: str
@@ -65,16 +65,16 @@ class Accuracy:
 
     @property
     def images(self) -> int:
-        """How many are counted."""
+        """Number of counted images."""
         return int(self.matrix.sum())
 
     @property
     def wrong(self) -> int:
-        """How many of these were given another class."""
+        """Number of misclassified images."""
         return self.images - int(self.matrix.diagonal().sum())
 
     def as_dict(self) -> dict[str, Any]:
-        """For machines; shares are None where there is no image."""
+        """For JSON; fractions are None without images."""
         low, high = wilson_interval(self.wrong, self.images, level=_LEVEL) if self.images else (None, None)
         return {
             "labels": self.source,
@@ -82,18 +82,18 @@ class Accuracy:
             "wrong": self.wrong,
             "error": self.wrong / self.images if self.images else None,
             "interval": {"level": _LEVEL, "method": "Wilson", "low": low, "high": high},
-            "classes": [self._class(place) for place in range(len(self.class_names))],
+            "classes": [self._class(index) for index in range(len(self.class_names))],
             "confusion": self.matrix.tolist(),
             "unknown_classes": dict(sorted(self.unknown.items())),
             "trained_on": self.trained_on,
             "unlabeled": self.unlabeled,
         }
 
-    def _class(self, place: int) -> dict[str, Any]:
-        score = class_scores(self.matrix)[place]
-        right, given = int(self.matrix[place, place]), int(self.matrix[:, place].sum())
+    def _class(self, index: int) -> dict[str, Any]:
+        score = class_scores(self.matrix)[index]
+        right, given = int(self.matrix[index, index]), int(self.matrix[:, index].sum())
         return {
-            "name": self.class_names[place],
+            "name": self.class_names[index],
             "images": score.images,
             "right": right,
             "recall": score.recall if score.images else None,
@@ -103,10 +103,10 @@ class Accuracy:
 
 
 def truth_of(images: ImageList, class_names: Sequence[str], labels: Path | None) -> Truth | None:
-    """The classes that a labels file gives, else those of folders; None where neither says any.
+    """The classes of a labels file, else those of class folders; None if there are neither.
 
-    Folders say classes if one of them has the name of a class of the run; of images that were named one by one they are
-    not asked.
+    Folders are class folders if one of them has the name of a class of the run; folders of images that were named one
+    by one are not used.
 
     Raises:
         DataError: a labels file that cannot be used.
@@ -123,7 +123,7 @@ def truth_of(images: ImageList, class_names: Sequence[str], labels: Path | None)
 
 
 def _of_folders(prefix: str, names: Sequence[str], known: set[str]) -> dict[str, str]:
-    """Class folders as `train folder` sees them; where there are none, the last folder with the name of a class."""
+    """Class folders as in `train folder`; without these, the innermost folder with the name of a class."""
     folders = layout_of(names).classes
     if any(one is not None for one in folders):
         return {prefix + name: one for name, one in zip(names, folders, strict=True) if one is not None}
@@ -136,12 +136,12 @@ def _of_folders(prefix: str, names: Sequence[str], known: set[str]) -> dict[str,
 
 
 def measure(predictions: Path, truth: Truth, class_names: Sequence[str], *, trained_on: frozenset[str]) -> Accuracy:
-    """Compare a file of predictions with what is known.
+    """Compare a file of predictions with the true classes.
 
     Args:
         predictions: CSV of `classify`; it is read row by row.
-        truth: the classes.
-        class_names: of the run.
+        truth: the true classes.
+        class_names: names of the run's classes.
         trained_on: SHA-256 of the images that the run was trained on.
     """
     codes = {name.strip(): code for code, name in enumerate(class_names)}
@@ -164,16 +164,16 @@ def measure(predictions: Path, truth: Truth, class_names: Sequence[str], *, trai
 
 
 def show_accuracy(found: Accuracy, console: Console) -> None:
-    """Error with its interval, confusion matrix, recall of each class, and what was not counted."""
+    """Print error with interval, confusion matrix, recall of each class, and the images not counted."""
     if found.trained_on:
         warn(console, f"{found.trained_on} images with a known class are training images of this run: not counted")
     if found.unknown:
         listed = ", ".join(f"{name}: {num}" for name, num in sorted(found.unknown.items()))
         warn(
-            console, f"{found.unknown.total()} images are of classes that the run does not know: not counted ({listed})"
+            console, f"{found.unknown.total()} images are of classes that the run does not have: not counted ({listed})"
         )
     if not found.images:
-        say(console, f"no error is known: none of the images left has a class of the run ({found.source})")
+        say(console, f"no error was computed: no counted image has a class of the run ({found.source})")
         return
     low, high = wilson_interval(found.wrong, found.images, level=_LEVEL)
     say(
@@ -185,11 +185,11 @@ def show_accuracy(found: Accuracy, console: Console) -> None:
         say(console, f"{found.unlabeled} images have no known class and are not counted")
     console.print(_table(found), highlight=False)
     if len(found.class_names) > _MOST_CLASSES and found.wrong:
-        say(console, "most frequent confusions, true class -> class given: " + _most_frequent(found))
+        say(console, "most frequent confusions, true class -> predicted class: " + _most_frequent(found))
 
 
 def _table(found: Accuracy) -> Table:
-    """Rows are the true class; the matrix itself where it fits a terminal."""
+    """A row for each true class; with the confusion matrix if it fits a terminal."""
     table = Table(box=None, pad_edge=False)
     table.add_column("true class")
     small = len(found.class_names) <= _MOST_CLASSES
@@ -197,18 +197,18 @@ def _table(found: Accuracy) -> Table:
         table.add_column(Text(f"-> {name}"), justify="right")
     for name in ("images", "recall", "95% interval"):
         table.add_column(name, justify="right")
-    for place, name in enumerate(found.class_names):
-        row = found.matrix[place].tolist()
+    for index, name in enumerate(found.class_names):
+        row = found.matrix[index].tolist()
         num = sum(row)
-        low, high = wilson_interval(row[place], num, level=_LEVEL) if num else (0.0, 1.0)
-        shares = [f"{row[place] / num:.1%}", f"{low:.1%} to {high:.1%}"] if num else ["-", "-"]
-        table.add_row(Text(name), *map(str, row if small else ()), str(num), *shares)
+        low, high = wilson_interval(row[index], num, level=_LEVEL) if num else (0.0, 1.0)
+        fractions = [f"{row[index] / num:.1%}", f"{low:.1%} to {high:.1%}"] if num else ["-", "-"]
+        table.add_row(Text(name), *map(str, row if small else ()), str(num), *fractions)
     return table
 
 
 def _most_frequent(found: Accuracy) -> str:
     off = found.matrix.clone().fill_diagonal_(0)
-    counts, places = off.flatten().sort(descending=True, stable=True)
+    counts, cells = off.flatten().sort(descending=True, stable=True)
     names, num = found.class_names, len(found.class_names)
-    pairs = zip(counts[:_CONFUSIONS].tolist(), places[:_CONFUSIONS].tolist(), strict=True)
-    return ", ".join(f"{names[place // num]} -> {names[place % num]} {count}" for count, place in pairs if count)
+    pairs = zip(counts[:_CONFUSIONS].tolist(), cells[:_CONFUSIONS].tolist(), strict=True)
+    return ", ".join(f"{names[cell // num]} -> {names[cell % num]} {count}" for count, cell in pairs if count)

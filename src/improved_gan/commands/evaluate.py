@@ -1,4 +1,4 @@
-"""`improved-gan evaluate`: scores of a folder, an archive or a run, with the provenance of every number."""
+"""`improved-gan evaluate`: metrics of a folder, an archive or a run, with the provenance of every number."""
 
 import json
 import os
@@ -17,15 +17,15 @@ from rich.console import Console
 
 from improved_gan import __version__
 from improved_gan.commands.evaluation_inputs import (
-    Pictures,
+    EvaluationImages,
     check_precision,
     choose_network,
-    open_pictures,
-    range_of,
+    open_evaluation_images,
     range_warnings,
-    reading_with,
+    value_range_of,
+    with_value_range,
 )
-from improved_gan.commands.feature_extraction import Job, bad_images, good_names
+from improved_gan.commands.feature_extraction import FeatureExtraction, invalid_images, valid_names
 from improved_gan.commands.format_report import show
 from improved_gan.commands.trust import trust_or_ask
 from improved_gan.data.download import cache_folder
@@ -55,11 +55,11 @@ class EvaluateOptions:
     splits: int = 10
     num: int | None = None
     seed: int = 0
-    by_name: bool = False
+    no_shuffle: bool = False
     classifier: str | None = None
     weights: Path | None = None
     precision: str = "float32"
-    skip_bad: bool = False
+    skip_invalid: bool = False
     json: Path | None = None
     save_statistics: Path | None = None
     value_range: str | None = None
@@ -70,11 +70,11 @@ class EvaluateOptions:
 
 
 def run_evaluation(options: EvaluateOptions, console: Console) -> dict[str, Any]:
-    """Score, print the card, write it; under torchrun each process does its share and the first one prints.
+    """Compute the metrics, print and write the report; under torchrun the processes share the images, rank 0 prints.
 
     Raises:
         DataError, MetricError, RunError: input that cannot be used; one line with the remedy.
-        InterruptedRunError: stopped; the same command goes on where it was.
+        InterruptedRunError: stopped; the same command continues.
     """
     started = time.perf_counter()
     names = _metrics(options)
@@ -85,47 +85,47 @@ def run_evaluation(options: EvaluateOptions, console: Console) -> dict[str, Any]
     quiet = console if rank() == 0 else Console(quiet=True)
     trust = trust_or_ask(quiet, trust=options.trust)
     runs = [one for one in (options.classifier and Path(options.classifier), options.source, options.reference) if one]
-    values = range_of(options.value_range, *runs)
+    values = value_range_of(options.value_range, *runs)
 
     def choose(precision: str) -> ScoringNetwork:
         chosen = choose_network(
             options.classifier, weights=options.weights, precision=precision, device=device, console=quiet, trust=trust
         )
-        return reading_with(chosen, values)
+        return with_value_range(chosen, values)
 
     network = choose(precision=options.precision)
-    open_ = partial(open_pictures, seed=options.seed, device=device, console=quiet, trust=trust, values=values)
-    pictures = _subset(open_(options.source, network, num=options.num), options.num)
-    if "is" in names and len(pictures) < options.splits:
-        raise MetricError(f"{options.splits} splits need at least {options.splits} images; got {len(pictures)}")
+    open_ = partial(open_evaluation_images, seed=options.seed, device=device, console=quiet, trust=trust, values=values)
+    images = _subset(open_(options.source, network, num=options.num), options.num)
+    if "is" in names and len(images) < options.splits:
+        raise MetricError(f"{options.splits} splits need at least {options.splits} images; got {len(images)}")
     exact = partial(choose, precision="float32")
-    network, warnings = check_precision(network, exact, pictures, asked=options.precision)
+    network, warnings = check_precision(network, exact, images, asked=options.precision)
     cache = FeatureCache(options.cache or cache_folder() / "features")
-    job = Job(network, cache, quiet, options.skip_bad)
-    reference, real, more = _reference(options, names, network, partial(open_, num=None), job)
-    features = job.run(pictures)
-    little = [text for one in (pictures, reference) if one is not None for text in range_warnings(one, values)]
-    found, doubts = evaluate(names, features, real, splits=options.splits, shuffle=not options.by_name)
-    _name_pairs(found, pictures, features, reference, real)
-    card = {
-        "source": _about(pictures, features),
+    extraction = FeatureExtraction(network, cache, quiet, options.skip_invalid)
+    reference, real, more = _reference(options, names, network, partial(open_, num=None), extraction)
+    features = extraction.run(images)
+    range_texts = [text for one in (images, reference) if one is not None for text in range_warnings(one, values)]
+    found, doubts = evaluate(names, features, real, splits=options.splits, shuffle=not options.no_shuffle)
+    _name_pairs(found, images, features, reference, real)
+    report = {
+        "source": _about(images, features),
         "reference": _about_reference(options, reference, real),
         "network": network.as_dict(),
         "metrics": found,
-        "warnings": [*warnings, *more, *doubts, *little],
+        "warnings": [*warnings, *more, *doubts, *range_texts],
         "versions": _versions(device),
         "seconds": round(time.perf_counter() - started, 2),
     }
     if rank() == 0:
-        _write(card, features, network, options, quiet)
-    return card
+        _write(report, features, network, options, quiet)
+    return report
 
 
 def _metrics(options: EvaluateOptions) -> tuple[str, ...]:
-    """The metrics asked for, else what can be had.
+    """The metrics given by the user, else those that the reference allows.
 
     Raises:
-        MetricError: an unknown name, or one that needs a reference that is not there.
+        MetricError: an unknown name, or a metric that needs a reference that is not given.
     """
     if options.metrics is None:
         statistics = options.reference is not None and options.reference.suffix == ".npz"
@@ -133,7 +133,9 @@ def _metrics(options: EvaluateOptions) -> tuple[str, ...]:
     names = METRICS if options.metrics == "all" else tuple(options.metrics.split(","))
     for name in names:
         if name not in METRICS:
-            raise MetricError(f"there is no metric {name!r}: take of {', '.join(METRICS)}, separated by commas, or all")
+            raise MetricError(
+                f"there is no metric {name!r}: choose from {', '.join(METRICS)}, separated by commas, or all"
+            )
         if name in NEED_REFERENCE and options.reference is None:
             raise MetricError(f"{name} compares with real images: name them with --reference FOLDER")
         if name in NEED_IMAGES and options.reference is not None and options.reference.suffix == ".npz":
@@ -141,70 +143,74 @@ def _metrics(options: EvaluateOptions) -> tuple[str, ...]:
     return names
 
 
-def _subset(pictures: Pictures, num: int | None) -> Pictures:
-    """`num` of the pictures, drawn at random once and for all: the first by name may be one class."""
-    if num is None or num == len(pictures):
-        return pictures
-    if num > len(pictures):
-        raise MetricError(f"--num {num} is more than the {len(pictures)} images in {pictures.label}")
-    return pictures.only(set((random_order(len(pictures)) < num).nonzero().flatten().tolist()))
+def _subset(images: EvaluationImages, num: int | None) -> EvaluationImages:
+    """`num` of the images, in a fixed random order: the first ones by name may be of one class."""
+    if num is None or num == len(images):
+        return images
+    if num > len(images):
+        raise MetricError(f"--num {num} is more than the {len(images)} images in {images.label}")
+    return images.only(set((random_order(len(images)) < num).nonzero().flatten().tolist()))
 
 
 def _reference(
-    options: EvaluateOptions, names: tuple[str, ...], network: ScoringNetwork, open_: Any, job: Job
-) -> tuple[Pictures | None, FeatureSet | FeatureStatistics | None, list[str]]:
+    options: EvaluateOptions, names: tuple[str, ...], network: ScoringNetwork, open_: Any, extraction: FeatureExtraction
+) -> tuple[EvaluationImages | None, FeatureSet | FeatureStatistics | None, list[str]]:
     if options.reference is None:
         return None, None, []
     if options.reference.suffix == ".npz":
         statistics, warnings = read_statistics(options.reference, network)
         return None, statistics, warnings
-    pictures: Pictures = open_(options.reference, network)
-    return pictures, job.run(pictures), []
+    images: EvaluationImages = open_(options.reference, network)
+    return images, extraction.run(images), []
 
 
 def _name_pairs(
-    found: dict[str, Any], pictures: Pictures, features: FeatureSet, reference: Pictures | None, real: object
+    found: dict[str, Any],
+    images: EvaluationImages,
+    features: FeatureSet,
+    reference: EvaluationImages | None,
+    real: object,
 ) -> None:
-    """File names in place of row numbers, where images are to be looked at."""
+    """Replace row numbers by file names in the lists of nearest pairs."""
     if not {"nearest", "birthday"} & set(found):
         return
-    ours = good_names(pictures, features)
+    ours = valid_names(images, features)
     if "nearest" in found and reference is not None and isinstance(real, FeatureSet):
-        theirs = good_names(reference, real)
+        theirs = valid_names(reference, real)
         found["nearest"]["nearest"] = [[ours[i], theirs[j], d] for i, j, d in found["nearest"]["nearest"]]
     if "birthday" in found:
         found["birthday"]["nearest"] = [[ours[i], ours[j]] for i, j in found["birthday"]["nearest"]]
 
 
-def _about(pictures: Pictures, features: FeatureSet) -> dict[str, Any]:
+def _about(images: EvaluationImages, features: FeatureSet) -> dict[str, Any]:
     conversions: dict[str, int] = {}
     for chunk in features:
         for name, times in chunk.conversions.items():
             conversions[name] = conversions.get(name, 0) + times
     return {
-        "name": pictures.label,
+        "name": images.label,
         "images": count(features),
-        "skipped": [name for name, _ in bad_images(pictures, features)],
+        "skipped": [name for name, _ in invalid_images(images, features)],
         "conversions": conversions,
         "content_and_network_sha256": features.digest,
     }
 
 
 def _about_reference(
-    options: EvaluateOptions, pictures: Pictures | None, real: FeatureSet | FeatureStatistics | None
+    options: EvaluateOptions, images: EvaluationImages | None, real: FeatureSet | FeatureStatistics | None
 ) -> dict[str, Any] | None:
-    if isinstance(real, FeatureSet) and pictures is not None:
-        return _about(pictures, real)
+    if isinstance(real, FeatureSet) and images is not None:
+        return _about(images, real)
     return None if real is None else {"name": str(options.reference), "statistics": True}
 
 
 def _write(
-    card: dict[str, Any], features: FeatureSet, network: ScoringNetwork, options: EvaluateOptions, console: Console
+    report: dict[str, Any], features: FeatureSet, network: ScoringNetwork, options: EvaluateOptions, console: Console
 ) -> None:
-    show(card, console)
+    show(report, console)
     if options.json is not None:
         options.json.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(options.json, json.dumps(card, indent=1).encode())
+        write_atomically(options.json, json.dumps(report, indent=1).encode())
         say(console, f"written: {options.json}")
     if options.save_statistics is not None:
         options.save_statistics.parent.mkdir(parents=True, exist_ok=True)
@@ -225,6 +231,6 @@ def _versions(device: str) -> dict[str, str]:
 
 
 def _join_ranks() -> None:
-    """Under torchrun, one group of all processes."""
+    """Under torchrun, initialize the process group."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
         dist.init_process_group("gloo")

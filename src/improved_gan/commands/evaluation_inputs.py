@@ -1,4 +1,4 @@
-"""What `evaluate` scores with, and what it scores: networks and pictures from what the user named."""
+"""The inputs of `evaluate`: the scoring network and the images that the user named."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -30,30 +30,30 @@ from improved_gan.training.run_folder import RunFolder
 from improved_gan.training.sampling import to_uint8
 
 __all__ = [
-    "Pictures",
+    "EvaluationImages",
     "check_precision",
     "choose_network",
-    "open_pictures",
-    "range_of",
+    "open_evaluation_images",
     "range_warnings",
-    "reading_with",
+    "value_range_of",
+    "with_value_range",
 ]
 
 _DEFAULT_SAMPLES = 50_000
 _BATCH = 32
-_CHECKED = 64  # pictures on which bfloat16 is compared with float32
-_TOLERANCE = 1e-3  # of the score
+_CHECKED = 64  # images on which bfloat16 is compared with float32
+_TOLERANCE = 1e-3  # relative change of the score
 
 
-class Pictures:
-    """Pictures to score: how many, in which order, and how their bytes become pixels.
+class EvaluationImages:
+    """Images to score: their names and order, and how their bytes become pixels.
 
     Args:
-        label: what the user named.
-        names: of all that are there.
+        label: the path that the user gave.
+        names: names of all images.
         stream: (name, read) in that order.
         decode: bytes -> pixels and conversions.
-        files: whether they are image files, and not samples of a run.
+        files: whether these are image files rather than samples of a run.
     """
 
     def __init__(
@@ -71,11 +71,11 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.names)
 
-    def only(self, chosen: set[int]) -> "Pictures":
-        """The pictures at these places, in the same order."""
+    def only(self, chosen: set[int]) -> "EvaluationImages":
+        """The images at these indices, in the same order."""
         names = tuple(self.names[i] for i in sorted(chosen))
-        part = Pictures(self.label, names, self._stream, self.decode, files=self.files)
-        part._stream = lambda: (item for place, item in enumerate(self._stream()) if place in chosen)
+        part = EvaluationImages(self.label, names, self._stream, self.decode, files=self.files)
+        part._stream = lambda: (item for index, item in enumerate(self._stream()) if index in chosen)
         return part
 
     def __iter__(self) -> Iterator[tuple[str, Read]]:
@@ -91,10 +91,10 @@ def choose_network(
     console: Console,
     trust: Trust = False,
 ) -> ScoringNetwork:
-    """The 2015 network, a run of ours, or the user's callable.
+    """The Inception network of 2015, the classifier of a run, or a callable of the user.
 
     Raises:
-        DataError, MetricError, RunError: what was named is not there or does not fit.
+        DataError, MetricError, RunError: the network does not exist or cannot be used.
     """
     if classifier is None:
         state, digest = load_weights(weights)
@@ -109,16 +109,16 @@ def choose_network(
 
 
 def check_precision(
-    network: ScoringNetwork, exact: Callable[[], ScoringNetwork], pictures: Pictures, *, asked: str = "float32"
+    network: ScoringNetwork, exact: Callable[[], ScoringNetwork], images: EvaluationImages, *, asked: str = "float32"
 ) -> tuple[ScoringNetwork, list[str]]:
-    """The network, or its float32 form where rounding changes the score of the first pictures by more than 1e-3."""
+    """The network, or its float32 form if bfloat16 changes the score of the first images by more than 1e-3."""
     if network.precision == "float32":
-        ignored = f"--precision {asked} is for Inception only: {network.name} runs as it is"
+        ignored = f"--precision {asked} applies to Inception only, not to {network.name}"
         return network, [ignored] if asked != "float32" else []
     prepared = []
-    for _, read in islice(pictures, _CHECKED):
-        with suppress(ValueError, OSError):  # bad pictures are dealt with later
-            prepared.append(network.prepare(pictures.decode(read())[0]))
+    for _, read in islice(images, _CHECKED):
+        with suppress(ValueError, OSError):  # invalid images are reported later
+            prepared.append(network.prepare(images.decode(read())[0]))
     reference = exact()
     scores = []
     for one in (network, reference):
@@ -126,10 +126,8 @@ def check_precision(
         scores.append(inception_score(torch.cat(logits).double().softmax(1), 1).mean if logits else 1.0)
     change = abs(scores[0] / scores[1] - 1)
     if change > _TOLERANCE:
-        text = (
-            f"{network.precision} changes the score of the first {len(prepared)} pictures by {change:.1e}, more than "
-        )
-        return reference, [f"{text}{_TOLERANCE:.0e}: float32 was taken"]
+        text = f"{network.precision} changes the score of the first {len(prepared)} images by {change:.1e}, more than "
+        return reference, [f"{text}{_TOLERANCE:.0e}: float32 is used instead"]
     return network, []
 
 
@@ -137,17 +135,17 @@ def _run_network(trained: Trained, device: str) -> ScoringNetwork:
     channels, height, width = trained.image_shape
 
     @torch.no_grad()
-    def run(pictures: Tensor) -> Outputs:
-        judged = trained.discriminator(to_float01(pictures.to(device)))
-        return Outputs(judged.features.flatten(1).float().cpu(), judged.logits.float().cpu())
+    def run(images: Tensor) -> Outputs:
+        outputs = trained.discriminator(to_float01(images.to(device)))
+        return Outputs(outputs.features.flatten(1).float().cpu(), outputs.logits.float().cpu())
 
     name = f"{trained.settings['recipe']} classifier of this library, step {trained.step}"
     digest = digest_of(trained.discriminator.state_dict())
     resize = f"Pillow bicubic to {width} x {height}"
-    return ScoringNetwork(name, digest, channels, (height, width), resize, "float32", lambda picture: picture, run)
+    return ScoringNetwork(name, digest, channels, (height, width), resize, "float32", lambda image: image, run)
 
 
-def open_pictures(
+def open_evaluation_images(
     path: Path,
     network: ScoringNetwork,
     *,
@@ -157,11 +155,11 @@ def open_pictures(
     console: Console,
     trust: Trust = False,
     values: ValueRange | None = None,
-) -> Pictures:
+) -> EvaluationImages:
     """The images of a folder or archive, or samples of a run's generator.
 
     Raises:
-        DataError, RunError: there is no such path, or nothing in it.
+        DataError, RunError: the path does not exist or holds no images.
     """
     if (path / "recipe.json").is_file():
         trained = load_trained(path, device=device, warn=partial(warn, console), trust=trust)
@@ -175,11 +173,11 @@ def open_pictures(
     def decode(content: bytes) -> tuple[Tensor, tuple[str, ...]]:
         return decode_image(content, "", channels=network.channels, size=network.size, values=values)
 
-    return Pictures(str(path), source.names, source.stream, decode, files=True)
+    return EvaluationImages(str(path), source.names, source.stream, decode, files=True)
 
 
-def range_of(asked: str | None, *paths: Path) -> ValueRange | None:
-    """Black and white of image files: as asked for, else as the first run among `paths` was trained with.
+def value_range_of(asked: str | None, *paths: Path) -> ValueRange | None:
+    """Pixel values of black and white: as given by the user, else those of the first run among `paths`.
 
     Raises:
         DataError: not of the form LOW:HIGH.
@@ -190,29 +188,29 @@ def range_of(asked: str | None, *paths: Path) -> ValueRange | None:
     return next((found for one in runs if (found := stored_range(one.get("value_range"))) is not None), None)
 
 
-def reading_with(network: ScoringNetwork, values: ValueRange | None) -> ScoringNetwork:
-    """The network with the range among what its numbers depend on, so that kept features of another are not used."""
+def with_value_range(network: ScoringNetwork, values: ValueRange | None) -> ScoringNetwork:
+    """The network with the value range in its identity, so that cached features of another range are not used."""
     return network if values is None else replace(network, resize=f"{network.resize}, after values {values} to 0:255")
 
 
-def range_warnings(pictures: Pictures, values: ValueRange | None) -> list[str]:
-    """Where image files use little of what lies between black and white: by the first of them."""
-    if not pictures.files:
+def range_warnings(images: EvaluationImages, values: ValueRange | None) -> list[str]:
+    """Warnings if the first image files use a small part of the range between black and white."""
+    if not images.files:
         return []
     watch = RangeWatch(values)
-    for name, read in islice(pictures, _CHECKED):
-        with suppress(ValueError, OSError):  # bad pictures are dealt with later
+    for name, read in islice(images, _CHECKED):
+        with suppress(ValueError, OSError):  # invalid images are reported later
             content = read()
-            pixels = pictures.decode(content)[0]
+            pixels = images.decode(content)[0]
             watch.add(pixels)
             if uses_little(pixels):
                 watch.measure([(name, content)])
     warning = watch.warning()
-    return [] if warning is None else [f"{pictures.label}: {warning}"]
+    return [] if warning is None else [f"{images.label}: {warning}"]
 
 
-def _samples(path: Path, trained: Trained, network: ScoringNetwork, *, num: int, seed: int) -> Pictures:
-    """Samples made chunk by chunk; the latents are drawn in order from one seed."""
+def _samples(path: Path, trained: Trained, network: ScoringNetwork, *, num: int, seed: int) -> EvaluationImages:
+    """Samples drawn batch by batch; the latents are drawn in order from one seed."""
     shape = trained.image_shape
     names = tuple(f"sample {index}" for index in range(num))
 
@@ -231,9 +229,9 @@ def _samples(path: Path, trained: Trained, network: ScoringNetwork, *, num: int,
         if shape[0] == 1 and network.channels == 3:
             image = image.expand(3, *shape[1:]).contiguous()
         if shape[0] != network.channels and shape[0] != 1:
-            raise ValueError(f"{network.name} takes pictures with {network.channels} channels, these have {shape[0]}")
+            raise ValueError(f"{network.name} takes images with {network.channels} channels, these have {shape[0]}")
         if network.size is not None and network.size != tuple(shape[1:]):
             raise ValueError(f"{network.name} takes {network.size}, these samples are {tuple(shape[1:])}")
         return image, ()
 
-    return Pictures(f"{path}, {num} samples, seed {seed}, step {trained.step}", names, stream, decode)
+    return EvaluationImages(f"{path}, {num} samples, seed {seed}, step {trained.step}", names, stream, decode)

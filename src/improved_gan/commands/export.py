@@ -36,23 +36,23 @@ def run_export(
     console: Console,
     trust: bool = False,
 ) -> dict[str, Any]:
-    """Write OUT, checked against the run's own network, and OUT's card as .card.json and .card.md.
+    """Write OUT, verified against the run's network, and its model card as .card.json and .card.md.
 
     Returns:
         The model card.
 
     Raises:
         RunError: no such run, or one that is not finished.
-        ExportError: what was asked for does not fit, a package is missing, or the file does not agree.
+        ExportError: invalid options, a missing package, or a file whose outputs differ.
     """
     if format_ not in FORMATS:
         raise ExportError(f"--format must be one of {', '.join(FORMATS)}; got {format_!r}")
-    suffix, write, answer_of = FORMATS[format_]
+    suffix, write, run_file = FORMATS[format_]
     if out.suffix != suffix:
         raise ExportError(f"a file of format {format_} ends in {suffix}: give --out {out.with_suffix(suffix).name}")
     trained = load_trained(run, warn=partial(warn, console), trust=trust_or_ask(console, trust=trust))
     log = _finished_log(run, trained, unfinished=unfinished)
-    portable = make_export_module(
+    spec = make_export_module(
         what,
         trained.generator,
         trained.discriminator,
@@ -63,7 +63,7 @@ def run_export(
     network = trained.generator if what == "generator" else trained.discriminator
     packages = versions(*(("onnx", "onnxscript", "onnxruntime") if format_ == "onnx" else ()))
     card = card_of(
-        portable,
+        spec,
         trained.settings,
         log,
         step=trained.step,
@@ -71,14 +71,14 @@ def run_export(
         layout=layout,
         packages=packages,
     )
-    program, card["batch_norms_folded"] = captured(portable)
+    program, card["batch_norms_folded"] = captured(spec)
     out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{os.getpid()}.{out.name}")  # its ending tells the readers what it is
+    temporary = out.with_name(f".{os.getpid()}.{out.name}")  # the suffix tells the format
     try:
-        write(program, portable, card, temporary)
-        _complete(card, portable, temporary, out, differences=largest_differences(portable, answer_of(temporary)))
+        write(program, spec, card, temporary)
+        _complete(card, spec, temporary, out, differences=largest_differences(spec, run_file(temporary)))
         card["checked_in"] = "onnxruntime" if format_ == "onnx" else "torch.export, loaded again"
-        with temporary.open("r+b") as file:  # Windows flushes only what is open for writing
+        with temporary.open("r+b") as file:  # Windows flushes only files open for writing
             os.fsync(file.fileno())
         temporary.replace(out)
     finally:
@@ -93,26 +93,24 @@ def _finished_log(run: Path, trained: Trained, *, unfinished: bool) -> list[dict
     if not unfinished and not (log and log[-1]["epoch"] >= epochs):
         stands = f"step {trained.step}" + (f", after epoch {log[-1]['epoch']}" if log else "")
         raise RunError(
-            f"{run} is not finished ({stands} of {epochs} epochs): run its train command again, or export it as it is "
+            f"{run} is not finished ({stands} of {epochs} epochs): run its train command again, or export it "
             "with --allow-incomplete"
         )
     return log
 
 
-def _complete(
-    card: dict[str, Any], portable: ExportSpec, file: Path, out: Path, *, differences: dict[str, float]
-) -> None:
+def _complete(card: dict[str, Any], spec: ExportSpec, file: Path, out: Path, *, differences: dict[str, float]) -> None:
     card["file"], card["bytes"] = out.name, file.stat().st_size
     card["sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
     card["largest_difference"] = differences
 
 
 def _finish(card: dict[str, Any], out: Path, console: Console) -> None:
-    """Write the card, and say what was made."""
+    """Write the card, and print a summary."""
     write_atomically(out.with_suffix(".card.json"), json.dumps(card, indent=1).encode())
     write_atomically(out.with_suffix(".card.md"), markdown(card).encode())
     names = ", ".join(one["name"] for one in card["outputs"])
     say(console, f"{card['what']} in {out}: {card['input']['name']} {tuple(card['input']['shape'])} -> {names}")
     largest = max(card["largest_difference"].values())
     say(console, f"{card['bytes']:,} bytes, agrees with the run to {largest:.1e} in {card['checked_in']}")
-    say(console, f"model card: {out.with_suffix('.card.md')} and .card.json; its license is for you to fill in")
+    say(console, f"model card: {out.with_suffix('.card.md')} and .card.json; please fill in the license")

@@ -11,21 +11,22 @@ __all__ = ["export"]
 
 
 def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that `train` has made.")],
-    out: Annotated[Path, typer.Option(help="The file to write: *.onnx or *.pt2; its model card goes beside it.")],
-    what: Annotated[str, typer.Option("--head", help="classifier, features or generator.")] = "classifier",
-    format_: Annotated[
-        str, typer.Option("--format", help="onnx, or torch (torch.export; runs without this package).")
-    ] = "onnx",
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder made by `train`.")],
+    out: Annotated[Path, typer.Option(help="The file to write, *.onnx or *.pt2; the model card is written beside it.")],
+    what: Annotated[
+        str, typer.Option("--head", help="Part to export: classifier, features or generator.")
+    ] = "classifier",
+    format_: Annotated[str, typer.Option("--format", help="onnx or torch (torch.export).")] = "onnx",
     layout: Annotated[
-        str, typer.Option(help="Of images: nhwc (N, H, W, C), as Pillow and NumPy have them, or nchw.")
+        str, typer.Option(help="Axes of images: nhwc (N, H, W, C), as in Pillow and NumPy, or nchw.")
     ] = "nhwc",
     trust: TrustOption = False,
     unfinished: Annotated[bool, typer.Option("--allow-incomplete", help="Export a run that is not finished.")] = False,
 ) -> None:
-    """Write a trained network as a file that needs none of this package, checked against it, with a model card.
+    """Export a trained network to a file that runs without this package, with a model card; the output is verified.
 
-    Preprocessing from uint8 is inside, resizing is not. Weight norm, batch norm and the reference batch are folded.
+    The file includes the conversion from uint8, but no resizing. Weight normalization, batch normalization and the
+    reference batch are folded.
 
     Example: `improved-gan export runs/mnist --head classifier --format onnx --out mnist.onnx`.
     """

@@ -1,4 +1,4 @@
-"""Features of many pictures with a bar, a list of the bad ones, and a stop that keeps what was done."""
+"""Extract features of many images with a progress bar and a list of invalid images; can be stopped and continued."""
 
 import time
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from improved_gan.commands.evaluation_inputs import Pictures
+from improved_gan.commands.evaluation_inputs import EvaluationImages
 from improved_gan.data.dataset import DataError
 from improved_gan.data.progress_bar import columns_of_images
 from improved_gan.distributed import world_size
@@ -17,27 +17,27 @@ from improved_gan.training.errors import InterruptedRunError
 from improved_gan.training.reporting import warn
 from improved_gan.training.signals import StopRequest, catch_signals
 
-__all__ = ["Job", "bad_images", "good_names"]
+__all__ = ["FeatureExtraction", "invalid_images", "valid_names"]
 
-_LISTED = 20  # bad images that are named
+_LISTED = 20  # invalid images that an error message names
 
 
-class Job:
-    """Extraction with a bar, the list of bad images, and a stop that keeps what was done."""
+class FeatureExtraction:
+    """Feature extraction with a progress bar and a cache: a stopped one continues."""
 
-    def __init__(self, network: ScoringNetwork, cache: FeatureCache, console: Console, skip_bad: bool) -> None:
-        self.network, self.cache, self.console, self.skip_bad = network, cache, console, skip_bad
+    def __init__(self, network: ScoringNetwork, cache: FeatureCache, console: Console, skip_invalid: bool) -> None:
+        self.network, self.cache, self.console, self.skip_invalid = network, cache, console, skip_invalid
 
-    def run(self, pictures: Pictures) -> FeatureSet:
-        """The features of all pictures.
+    def run(self, images: EvaluationImages) -> FeatureSet:
+        """The features of all images.
 
         Raises:
-            DataError: bad images, and they are not to be skipped; or no good one.
+            DataError: invalid images without `skip_invalid`, or no valid image.
             InterruptedRunError: stopped by Ctrl-C or SIGTERM.
         """
         with catch_signals() as stop, self._bar() as progress:
-            share = -(-len(pictures) // world_size())
-            task = progress.add_task(Path(pictures.label).name or pictures.label, total=share, rate="")
+            per_rank = -(-len(images) // world_size())
+            task = progress.add_task(Path(images.label).name or images.label, total=per_rank, rate="")
             started, made = time.perf_counter(), 0
 
             def advance(num: int, known: bool) -> None:
@@ -47,8 +47,8 @@ class Job:
                 progress.update(task, advance=num, rate=f"{rate:.1f} images/s" if made else "from the cache")
 
             features = extract(
-                pictures,
-                decode=pictures.decode,
+                images,
+                decode=images.decode,
                 network=self.network,
                 cache=self.cache,
                 advance=advance,
@@ -56,24 +56,24 @@ class Job:
             )
         if features is None:
             raise self._stopped(stop)
-        self._report_bad(pictures, features)
+        self._report_invalid(images, features)
         return features
 
-    def _report_bad(self, pictures: Pictures, features: FeatureSet) -> None:
-        bad = bad_images(pictures, features)
-        if not bad:
+    def _report_invalid(self, images: EvaluationImages, features: FeatureSet) -> None:
+        invalid = invalid_images(images, features)
+        if not invalid:
             return
-        if not self.skip_bad:
-            listed = "; ".join(f"{name} {reason}" for name, reason in bad[:_LISTED])
-            more = f"; and {len(bad) - _LISTED} more" if len(bad) > _LISTED else ""
+        if not self.skip_invalid:
+            listed = "; ".join(f"{name} {reason}" for name, reason in invalid[:_LISTED])
+            more = f"; and {len(invalid) - _LISTED} more" if len(invalid) > _LISTED else ""
             raise DataError(
-                f"{len(bad)} of {len(pictures)} images cannot be used: {listed}{more}. Mend or remove them, or leave "
-                "them out with --skip-invalid; the features of the others are kept"
+                f"{len(invalid)} of {len(images)} images cannot be used: {listed}{more}. Repair or remove "
+                "them, or skip them with --skip-invalid; the features of the others are cached"
             )
-        for name, reason in bad:
+        for name, reason in invalid:
             warn(self.console, f"skipped: {name} {reason}")
-        if len(bad) == len(pictures):
-            raise DataError(f"none of the {len(pictures)} images in {pictures.label} can be used")
+        if len(invalid) == len(images):
+            raise DataError(f"none of the {len(images)} images in {images.label} can be used")
 
     def _bar(self) -> Progress:
         return Progress(
@@ -82,24 +82,24 @@ class Job:
 
     def _stopped(self, stop: StopRequest) -> InterruptedRunError:
         return InterruptedRunError(
-            f"stopped; what was done is kept in {self.cache.folder}: run the same command to go on",
+            f"stopped; the features so far are in {self.cache.folder}: run the same command to continue",
             stop.signal_number or 2,
         )
 
 
-def bad_images(pictures: Pictures, features: FeatureSet) -> list[tuple[str, str]]:
-    """Name and reason of each picture that could not be used."""
+def invalid_images(images: EvaluationImages, features: FeatureSet) -> list[tuple[str, str]]:
+    """Name and reason of each image that could not be used."""
     found, start = [], 0
     for chunk in features:
-        found += [(pictures.names[start + place], reason) for place, reason in chunk.bad.items()]
+        found += [(images.names[start + index], reason) for index, reason in chunk.bad.items()]
         start += len(chunk.good) + len(chunk.bad)
     return found
 
 
-def good_names(pictures: Pictures, features: FeatureSet) -> list[str]:
-    """Names of the pictures that have features, in their order."""
+def valid_names(images: EvaluationImages, features: FeatureSet) -> list[str]:
+    """Names of the images that have features, in their order."""
     found, start = [], 0
     for chunk in features:
-        found += [pictures.names[start + place] for place in chunk.good]
+        found += [images.names[start + index] for index in chunk.good]
         start += len(chunk.good) + len(chunk.bad)
     return found

@@ -1,4 +1,4 @@
-"""The score card: every number in a table, with what it depends on."""
+"""Print the report of `evaluate`: a table of all metrics, and their provenance."""
 
 from typing import Any
 
@@ -10,15 +10,15 @@ from improved_gan.training.reporting import say, warn
 __all__ = ["rows", "show"]
 
 
-def show(card: dict[str, Any], console: Console) -> None:
-    """Print the card of `evaluate`: table, provenance, warnings."""
-    source, network, reference = card["source"], card["network"], card["reference"]
+def show(report: dict[str, Any], console: Console) -> None:
+    """Print table, provenance and warnings."""
+    source, network, reference = report["source"], report["network"], report["reference"]
     say(console, f"{source['name']}: {source['images']} images" + _list(source))
     if reference is not None:
         number = f": {reference['images']} images" if "images" in reference else " (statistics)"
         say(console, f"against {reference['name']}{number}" + _list(reference))
-    table = Table("metric", "value", "what it is", box=None, pad_edge=False)
-    for row in rows(card["metrics"]):
+    table = Table("metric", "value", "meaning", box=None, pad_edge=False)
+    for row in rows(report["metrics"]):
         table.add_row(*row)
     console.print(table, highlight=False)
     say(
@@ -26,7 +26,7 @@ def show(card: dict[str, Any], console: Console) -> None:
         f"network {network['name']} (sha256 {network['sha256'][:12]}), {network['precision']}; sums in float64; "
         f"resize: {network['resize']}",
     )
-    for text in card["warnings"]:
+    for text in report["warnings"]:
         warn(console, text)
 
 
@@ -44,7 +44,7 @@ def rows(metrics: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def _list(about: dict[str, Any]) -> str:
-    """Conversions and skipped images in words."""
+    """Conversions and skipped images as text."""
     parts = [f"{times} {name}" for name, times in about.get("conversions", {}).items()]
     parts += [f"{len(about['skipped'])} skipped"] if about.get("skipped") else []
     return f" ({', '.join(parts)})" if parts else ""
@@ -60,10 +60,10 @@ def _score(score: dict[str, Any]) -> list[tuple[str, str, str]]:
     return [
         *found,
         ("  all in one split", f"{score['pooled']:.4f}", ""),
-        ("  infinitely many", f"{score['extrapolated']:.4f}", "extrapolated from all in one split"),
-        ("  H(y|x)", f"{score['conditional_entropy']:.4f}", "nats; low: each image is clear"),
-        ("  H(y)", f"{score['marginal_entropy']:.4f}", "nats; high: classes are varied"),
-        ("  classes missing", f"{len(missing)} of {score['num_classes']}", "the argmax_class class of no image"),
+        ("  infinite images", f"{score['extrapolated']:.4f}", "extrapolated from the score of all images in one split"),
+        ("  H(y|x)", f"{score['conditional_entropy']:.4f}", "nats; low: each image is assigned to one class"),
+        ("  H(y)", f"{score['marginal_entropy']:.4f}", "nats; high: the classes are diverse"),
+        ("  classes missing", f"{len(missing)} of {score['num_classes']}", "not the most probable class of any image"),
     ]
 
 
@@ -76,7 +76,7 @@ def _frechet(content: dict[str, Any]) -> list[tuple[str, str, str]]:
 def _kernel(content: dict[str, Any]) -> list[tuple[str, str, str]]:
     value = f"{content['mean']:.6f} ± {content['deviation']:.6f}"
     subsets = f"{content['subsets']} subsets of {content['subset_size']}"
-    return [("kernel distance", value, f"KID; 0 is best; {subsets}")]
+    return [("kernel inception distance", value, f"KID; 0 is best; {subsets}")]
 
 
 def _precision_recall(content: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -84,16 +84,20 @@ def _precision_recall(content: dict[str, Any]) -> list[tuple[str, str, str]]:
         (
             "precision",
             f"{content['precision']:.4f}",
-            f"share of samples among the real ones, k = {content['neighbors']}",
+            f"fraction of samples within the real manifold, k = {content['neighbors']}",
         ),
-        ("recall", f"{content['recall']:.4f}", "share of real images among the samples"),
+        ("recall", f"{content['recall']:.4f}", "fraction of real images within the samples' manifold"),
     ]
 
 
 def _nearest(content: dict[str, Any]) -> list[tuple[str, str, str]]:
     found = [
-        ("too near", f"{content['near_copy']:.1%}", f"of a training image; fresh images: {content['expected']:.1%}"),
-        ("copies", f"{content['copies']}", "samples at no distance from a training image"),
+        (
+            "near-copies",
+            f"{content['near_copy']:.1%}",
+            f"of a training image; expected of new images: {content['expected']:.1%}",
+        ),
+        ("copies", f"{content['copies']}", "samples at distance 0 from a training image"),
     ]
     for ours, theirs, distance in content["nearest"][:3]:
         found.append(("  nearest pair", f"{distance:.4f}", f"{ours}  and  {theirs}"))
@@ -106,14 +110,14 @@ def _birthday(content: dict[str, Any]) -> list[tuple[str, str, str]]:
         (
             "distinct samples",
             f"{content['distinct']}",
-            f"{content['pairs']} pairs nearer than {content['threshold']:.4g}",
+            f"{content['pairs']} near-duplicate pairs, distance below {content['threshold']:.4g}",
         ),
-        ("  images it can make", _count(content["support"]), f"birthday estimate; 95%: {low} .. {high}"),
+        ("  support size", _count(content["support"]), f"birthday paradox estimate; 95%: {low} .. {high}"),
     ]
     for one, other in content["nearest"][:3]:
-        found.append(("  alike", "", f"{one}  and  {other}"))
+        found.append(("  near-duplicates", "", f"{one}  and  {other}"))
     return found
 
 
 def _count(value: float | None) -> str:
-    return "no limit seen" if value is None else f"{value:,.0f}"
+    return "no upper bound" if value is None else f"{value:,.0f}"

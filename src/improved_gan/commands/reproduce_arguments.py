@@ -1,4 +1,4 @@
-"""Names and options of `improved-gan reproduce`; what it does is in `reproduce.py`, imported when it runs."""
+"""Names and options of `improved-gan reproduce`, beside cli.py; imports nothing slow."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,34 +11,44 @@ from improved_gan.commands.trust import TrustOption
 __all__ = ["ManyLabels", "reproduce"]
 
 
-RecipeOption = Annotated[str | None, typer.Option(help="Another recipe, by name or file, in place of the table's.")]
-DataOption = Annotated[Path | None, typer.Option(help="Folder with the data; else IMPROVED_GAN_DATA, else a download.")]
-SchedulerOption = Annotated[
-    str | None, typer.Option(help="Address or scheduler file of a dask.distributed cluster that computes the runs.")
+RecipeOption = Annotated[str | None, typer.Option(help="Recipe (name or file) to run instead of the table's.")]
+DataOption = Annotated[
+    Path | None, typer.Option(help="Folder with the data; default: $IMPROVED_GAN_DATA, else a download.")
 ]
-TogetherOption = Annotated[
+SchedulerOption = Annotated[
+    str | None, typer.Option(help="Run on a dask.distributed cluster: its address or scheduler file.")
+]
+VmapOption = Annotated[
     bool | None,
-    typer.Option("--vmap/--no-vmap", help="All seeds of a split in one step each; default: where there is a GPU."),
+    typer.Option(
+        "--vmap/--no-vmap", help="Train all seeds of a split at once with torch.func.vmap; default: if there is a GPU."
+    ),
 ]
 RecordOption = Annotated[
     Path | None,
-    typer.Option("--save-expected", help="Write what to expect of these runs (time, error) into this JSON file."),
+    typer.Option(
+        "--save-expected", help="Write the time and error of these runs to this JSON file, as expected results."
+    ),
 ]
 SeedsOption = Annotated[
-    int | None, typer.Option("--num-seeds", help="Models of each split; default: 1, or --ensemble.", min=1)
+    int | None, typer.Option("--num-seeds", help="Models per split; default: 1, or the size of --ensemble.", min=1)
 ]
 EnsembleOption = Annotated[
     int | None,
-    typer.Option(help="Models of a split that are averaged; default: 10, where there are --num-seeds.", min=2),
+    typer.Option(
+        help="Models of a split whose class probabilities are averaged; default: 10, if --num-seeds allows.", min=2
+    ),
 ]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", "-n", help="Show the table as far as it is, start nothing.")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", "-n", help="Show the table with the results so far, and start no runs.")
+]
 
 
 class ManyLabels(TyperCommand):
     """Takes `--labels 20 50 100` for `--labels 20 --labels 50 --labels 100`."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        """Name the option again before each further number."""
+        """Repeat the option before each further number."""
         given: list[str] = []
         for word in args:
             if word.isdigit() and (given[-2:-1] == ["--labels"] or (given[-1:] and given[-1].startswith("--labels="))):
@@ -50,28 +60,30 @@ class ManyLabels(TyperCommand):
 def reproduce(
     table: Annotated[str | None, typer.Argument(help="mnist, cifar10, svhn or ablations.")] = None,
     recipe: RecipeOption = None,
-    labels: Annotated[list[int] | None, typer.Option(help="Label budgets; default: all of the table.")] = None,
-    splits: Annotated[int, typer.Option("--num-splits", help="Label splits of each budget.", min=1)] = 10,
+    labels: Annotated[list[int] | None, typer.Option(help="Numbers of labels; default: all of the table.")] = None,
+    splits: Annotated[int, typer.Option("--num-splits", help="Label splits for each number of labels.", min=1)] = 10,
     seeds: SeedsOption = None,
     ensemble: EnsembleOption = None,
-    epochs: Annotated[int | None, typer.Option(help="Length of each run; default: the recipe's.", min=1)] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of each run; default: the recipe's.", min=1)] = None,
     data: DataOption = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of all runs; default: runs/reproduce-TABLE.")] = None,
-    jobs: Annotated[int | None, typer.Option(help="Runs at a time; default: one a core, or one a GPU.", min=1)] = None,
-    threads: Annotated[int | None, typer.Option(help="CPU threads a run; default: cores / jobs.", min=1)] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ...; default: the GPUs in turn.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for all runs; default: runs/reproduce-TABLE.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(help="Runs at a time; default: one per core, or one per GPU.", min=1)
+    ] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads per run; default: cores / jobs.", min=1)] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ...; default: all GPUs in turn.")] = None,
     precision: Annotated[str | None, typer.Option(help="As for `train`; default: the recipe's.")] = None,
     save_every: Annotated[float, typer.Option(help="Seconds between checkpoints.", min=0)] = 60.0,
-    eval_network: Annotated[str | None, typer.Option(help="Scores samples, as for `train`.")] = None,
+    eval_network: Annotated[str | None, typer.Option(help="Network that scores samples, as for `train`.")] = None,
     trust: TrustOption = False,
     scheduler: SchedulerOption = None,
-    together: TogetherOption = None,
+    vmap: VmapOption = None,
     record: RecordOption = None,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Reproduce a table of the paper: runs every label split, then shows our figures beside the paper's.
+    """Reproduce a table of the paper: run every label split, and show our results next to the paper's.
 
-    Ctrl-C and SIGTERM save all runs; the same command again goes on with what is missing.
+    On Ctrl-C and SIGTERM all runs save; the same command then continues with the missing runs.
 
     Examples: `improved-gan reproduce mnist --labels 100`, `improved-gan reproduce --recipe digits --num-splits 3`.
     """
@@ -99,7 +111,7 @@ def reproduce(
         scheduler=scheduler,
         record=record,
         dry_run=dry_run,
-        together=together,
+        vmap=vmap,
         runs=runs,
     )
     if any(cell.failures for cell in run_reproduction(asked, Console())):
@@ -109,8 +121,8 @@ def reproduce(
 def _refuse_contradictions(seeds: int | None, ensemble: int | None, record: Path | None, *, dry_run: bool) -> None:
     if seeds is not None and ensemble is not None and seeds < ensemble:
         raise typer.BadParameter(
-            f"an ensemble of {ensemble} needs as many models a split: leave out --num-seeds {seeds}",
+            f"an ensemble of {ensemble} needs as many models per split: leave out --num-seeds {seeds}",
             param_hint="--ensemble",
         )
     if record is not None and dry_run:
-        raise typer.BadParameter("--dry-run writes nothing: leave out one of the two", param_hint="--save-expected")
+        raise typer.BadParameter("--dry-run writes nothing: give only one of the two", param_hint="--save-expected")

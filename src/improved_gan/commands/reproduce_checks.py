@@ -1,4 +1,4 @@
-"""Before `improved-gan reproduce` starts its runs: what would fail in each of them, and how long they will take."""
+"""Checks before `improved-gan reproduce` starts its runs: errors that each run would raise, and the expected time."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,21 +15,21 @@ from improved_gan.reproduction.runs import read_status
 from improved_gan.training.nearby_runs import did_you_mean
 from improved_gan.training.reporting import say
 
-__all__ = ["announce", "check", "time_in_all"]
+__all__ = ["check", "print_expected_time", "total_time"]
 
 
 def check(plan: Plan, missing: list[Job], console: Console) -> None:
-    """Data that is missing and budgets that do not fit are told once and before any run; a download is made once.
+    """Raise an error about missing data or impossible label budgets once, before any run; download data once.
 
-    So is a network that is to score the samples: without it weeks of training would end without a figure.
+    The network that scores the samples is checked too: without it, weeks of training would end without a result.
 
     Args:
         plan: the table.
-        missing: its runs that are to be computed, at least one.
-        console: told of damaged checkpoints that were passed over.
+        missing: the runs to compute, at least one.
+        console: for warnings about damaged checkpoints.
 
     Raises:
-        DataError: the data, the labels or the network.
+        DataError: the data, the labels or the network cannot be used.
     """
     options = missing[0].options
     if options.eval_network is not None or plan.table.measure.log_name.startswith("samples/"):
@@ -54,25 +54,25 @@ def _check_network(name: str | None, console: Console, *, trust: bool) -> None:
                 f"--eval-network {name} is none of: inception, a run folder, module:function{near}"
             ) from error
         raise DataError(
-            "the samples are to be scored by Inception, whose weights are not at hand; see docs/metrics, or name "
+            "the samples are scored by Inception, whose weights were not found; see docs/metrics, or choose "
             "another network: --eval-network, a run folder or module:function"
         ) from error
 
 
-def announce(missing: list[Job], num_slots: int, console: Console) -> None:
-    """How long it will take, where such runs are recorded; what they have done already is not counted."""
+def print_expected_time(missing: list[Job], num_slots: int, console: Console) -> None:
+    """Print the expected time, if such runs are recorded; finished epochs are not counted."""
     expected = [_expected(job) for job in missing]
     known = [one for one in expected if one is not None]
     if len(known) == len(expected):
         on_what = " and ".join(dict.fromkeys(machine for _, machine in known))
-        in_all = readable_duration(time_in_all([seconds for seconds, _ in known], num_slots))
-        say(console, f"some {in_all} in all, as such runs took on {on_what}")
+        in_all = readable_duration(total_time([seconds for seconds, _ in known], num_slots))
+        say(console, f"expected time: about {in_all}, by recorded runs on {on_what}")
 
 
-def time_in_all(seconds: list[float], num_slots: int) -> float:
-    """How long runs take that begin one after the other, each as soon as a slot is free.
+def total_time(seconds: list[float], num_slots: int) -> float:
+    """Time of all runs, started one after another, each as soon as a slot is free.
 
-    >>> time_in_all([65, 65, 65], 2)
+    >>> total_time([65, 65, 65], 2)
     130.0
     """
     ends = [0.0] * num_slots
@@ -82,7 +82,7 @@ def time_in_all(seconds: list[float], num_slots: int) -> float:
 
 
 def _expected(job: Job) -> tuple[float, str] | None:
-    """Seconds that a run still takes, and where that was measured; None where nobody knows."""
+    """Seconds that a run still takes, and the machine of the measurement; None if unknown."""
     device = job.options.device or ("cuda" if torch.cuda.is_available() else "cpu")
     recipe = replace(find_recipe(job.recipe, labels=job.labels), epochs=job.epochs)
     expected = expected_seconds(recipe, packaged_record(recipe.name))

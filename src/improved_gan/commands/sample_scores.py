@@ -1,6 +1,6 @@
-"""Scores of samples while a run trains: Inception score and Fréchet distance by any classifier.
+"""Metrics of samples during training: Inception score and Fréchet distance with any classifier.
 
-They are for the log alone: training does not depend on them, and the random state stays as it is.
+They are only logged: training does not depend on them, and the random state does not change.
 """
 
 from collections.abc import Callable, Iterator
@@ -33,9 +33,9 @@ class SampleScores:
     """Scores a generator's samples.
 
     Args:
-        network: what scores.
+        network: the scoring network.
         real: (N, C, H, W) uint8 images that the samples are compared with.
-        num: how many samples, at least 10.
+        num: number of samples, at least 10.
     """
 
     def __init__(self, network: ScoringNetwork, real: Tensor, *, num: int) -> None:
@@ -43,10 +43,10 @@ class SampleScores:
             raise MetricError(f"the score has {_SPLITS} splits, so it needs at least as many samples; got {num}")
         self._network, self._real_images, self._num = network, real, num
         self._real: FeatureStatistics | None = None
-        next(self._outputs(real[:2]))  # whether the network takes such images at all, before anything is trained
+        next(self._outputs(real[:2]))  # fails before training if the network cannot take such images
 
     def __call__(self, generator: Generator) -> dict[str, float]:
-        """`samples/inception_score`, its deviation over 10 splits, and `samples/frechet_distance`."""
+        """`samples/inception_score`, its standard deviation over 10 splits, and `samples/frechet_distance`."""
         if self._real is None:
             self._real = FeatureStatistics.of(torch.cat([one.features for one in self._outputs(self._real_images)]))
         outputs = list(self._outputs(sample(generator, self._num, seed=_SEED)))
@@ -79,13 +79,13 @@ def sample_scores(
     console: Console,
     trust: Trust = False,
 ) -> SampleScores | None:
-    """What scores the samples of this run; None where nothing is asked for.
+    """The scorer of this run's samples; None if no scores are wanted.
 
-    A recipe that reports a score of its own (table 3) is scored by Inception unless something else is named; where its
-    weights are not to be had it trains all the same, and says so.
+    A recipe that reports an Inception score (table 3) is scored by Inception unless another network is given; if its
+    weights are not available, training continues without scores, with a warning.
 
     Raises:
-        DataError, MetricError, RunError: what was named is not there or does not fit.
+        DataError, MetricError, RunError: the network does not exist or cannot be used.
     """
     if network is None and (num is not None or every):
         raise MetricError("--eval-every and --eval-samples need --eval-network: inception, a run, or module:function")
@@ -109,7 +109,7 @@ def sample_scores(
 
 
 def some_of(images: Tensor, num: int) -> Tensor:
-    """At most `num` of the images, the same ones every time, drawn without regard to their order: it may be by class.
+    """At most `num` of the images, drawn with a fixed seed (their order may be by class).
 
     >>> some_of(torch.arange(3), 5)
     tensor([0, 1, 2])

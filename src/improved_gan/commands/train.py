@@ -9,8 +9,8 @@ import torch
 from rich.console import Console
 
 from improved_gan.commands.sample_scores import Score, sample_scores
-from improved_gan.commands.train_cost import place, tell_cost
-from improved_gan.commands.train_folder import announce, check_unchanged, keep_listing, look_at
+from improved_gan.commands.train_cost import device_name, print_cost
+from improved_gan.commands.train_folder import check_unchanged, load_images, print_report, write_listing
 from improved_gan.commands.train_models import train_models
 from improved_gan.commands.train_setup import (
     TrainOptions,
@@ -38,24 +38,24 @@ __all__ = ["TrainOptions", "run_training", "train_recipe"]
 
 
 def run_training(options: TrainOptions, console: Console) -> Path:
-    """Train from the start or from the newest checkpoint, to the last epoch; started by torchrun, in its processes.
+    """Train from the start or from the newest checkpoint to the last epoch; under torchrun, in several processes.
 
     Returns:
         The run folder; with several models the folder of their run folders.
 
     Raises:
-        RecipeError, DataError, RunError: what was asked for does not fit; nothing was changed.
+        RecipeError, DataError, RunError: invalid options, data or run folder; nothing was changed.
         DivergedError, InterruptedRunError: see `training.loop.train`.
-        RankLostError, ReportedByOtherRankError: see `training.process_group.joined`.
+        RankLostError, ReportedByOtherRankError: see `training.process_group.init_process_group`.
     """
     with init_process_group() as processes:
         console = console if rank() == 0 else Console(quiet=True)
         if options.recipe == "folder":
-            own = processes.local_rank0_first(lambda: look_at(options.own, labels=options.labels))
-            announce(own, console)
+            own = processes.local_rank0_first(lambda: load_images(options.own, labels=options.labels))
+            print_report(own, console)
             recipe = _changed(folder_recipe(own.dataset, num_labels=options.labels), options)
             return train_recipe(recipe, options, console, own=own, processes=processes)
-        recipe = _recipe(options)  # first: an unknown name is told as such
+        recipe = _recipe(options)  # first, so that an unknown name gets its own message
         options.own.refuse(options.recipe)
         return train_recipe(recipe, options, console, processes=processes)
 
@@ -68,13 +68,13 @@ def train_recipe(
     own: CustomImages | None = None,
     processes: ProcessGroup | None = None,
 ) -> Path:
-    """The same for a recipe at hand; `options.recipe` names where it came from, `own` a user's images."""
+    """The same for a given recipe; `options.recipe` is its name or file, `own` the custom images."""
     processes = processes or ProcessGroup()
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     if options.models > 1:
         if own is not None:
-            raise RecipeError("--num-models: images of your own are trained on with one model at a time")
+            raise RecipeError("--num-models: the recipe `folder` trains one model at a time")
         return train_models(recipe, options, console)
     out = options.out or Path("runs") / f"{recipe.name}-{recipe.num_labels}-seed{options.seed}"
     experiment = build_experiment(recipe, options, out, processes)
@@ -94,23 +94,23 @@ def train_recipe(
             trust=trust_or_ask(console, trust=options.trust),
         )
     if options.dry_run:
-        tell_cost(experiment, console)
+        print_cost(experiment, console)
         console.print("dry run: nothing was trained or written")
         return out
     state = experiment.start(warn=partial(warn, console))
-    processes.barrier()  # what one of them finds wrong ends all before anything is written
+    processes.barrier()  # an error in one process ends all before anything is written
     score = processes.on_rank0(score)
     with folder.locked() if rank() == 0 else nullcontext():
         if rank() == 0:
             folder.create_or_match(experiment.settings(), resumable_fields=experiment.resumable_fields())
             if own is not None:
-                keep_listing(out, own)
+                write_listing(out, own)
         _train(experiment, state, folder, options, console, processes, score)
     return out
 
 
 def _recipe(options: TrainOptions) -> Recipe:
-    """The recipe with what the command line changes."""
+    """The recipe with the changes of the command line."""
     return _changed(find_recipe(options.recipe, labels=options.labels), options)
 
 
@@ -129,7 +129,7 @@ def _train(
     processes: ProcessGroup,
     score: Score | None,
 ) -> None:
-    """Load what there is, go on to the end."""
+    """Restore the newest checkpoint and train to the end."""
     fingerprint = folder.recipe()["fingerprint"] if rank() == 0 else ""
     batches = experiment.batches(state)
     schedule = experiment.schedule(save_every_seconds=options.save_every, eval_every=options.eval_every)
@@ -137,11 +137,11 @@ def _train(
     restore(state, folder, fingerprint, console, processes)
     if options.recipe.endswith(".py") and rank() == 0:
         copy_recipe_file(Path(options.recipe), folder, console)
-    if state.step >= total_steps and not state.num_accumulated:  # else its last report is owed
+    if state.step >= total_steps and not state.num_accumulated:  # else the last log entry is still missing
         print_summary(folder, console, "already complete")
         return
     events = folder.tensorboard if rank() == 0 else None
-    where = place(experiment.device)
+    where = device_name(experiment.device)
     reporter = Reporter(events, total_steps=total_steps, first_step=state.step, console=console, where=where)
     with catch_signals() as stop, processes.reporting_errors(), reporter:
         train(

@@ -1,4 +1,4 @@
-"""Names and options of `improved-gan train`: they are many, so they stand beside cli.py; imports nothing slow."""
+"""Names and options of `improved-gan train`, beside cli.py; imports nothing slow."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -34,13 +34,13 @@ __all__ = ["OneRecipe", "train"]
 
 
 class OneRecipe(TyperCommand):
-    """Says which option was meant where a folder or a labels file is given as one more word."""
+    """Names the missing option if a folder or a labels file is given as an extra argument."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        """Words after the recipe are refused with the remedy.
+        """Refuse extra arguments after the recipe, with the remedy.
 
         Raises:
-            RecipeError: there are some.
+            RecipeError: there are extra arguments.
         """
         ctx.allow_extra_args = True
         super().parse_args(ctx, args)
@@ -54,22 +54,29 @@ class OneRecipe(TyperCommand):
         return ctx.args
 
 
-Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ...; default: a GPU where there is one.")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ...; default: a GPU if there is one.")]
 ScoreWith = Annotated[
-    str | None, typer.Option(help="Score samples: inception, a run folder, or module:function of your own.")
+    str | None, typer.Option(help="Network that scores samples: inception, a run folder, or module:function.")
 ]
 
 Models = Annotated[
-    int, typer.Option("--num-models", help="Models with seeds of their own, in one step each; --out holds them.", min=1)
+    int,
+    typer.Option(
+        "--num-models",
+        help="Train N models with different seeds at once (torch.func.vmap); run folders in --out.",
+        min=1,
+    ),
 ]
+Epochs = Annotated[int | None, typer.Option(help="Epochs; default: the recipe's.")]
+EvalSamples = Annotated[int | None, typer.Option(help="Number of samples that are scored; default: 10,000.", min=1)]
 
 
 def train(
     recipe: RecipeName = None,
     labels: Labels = None,
-    seed: Annotated[int, typer.Option(help="Decides networks, batches and noise.", min=0, max=MAX_SEED)] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of initialization, batches and noise.", min=0, max=MAX_SEED)] = 1,
     split_seed: SplitSeed = None,
-    epochs: Annotated[int | None, typer.Option(help="Length of the run; default: the recipe's.")] = None,
+    epochs: Epochs = None,
     data: DataFolder = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; default: runs/RECIPE-LABELS-seedSEED.")] = None,
     device: Device = None,
@@ -81,13 +88,13 @@ def train(
     threads: Annotated[int | None, typer.Option(help="CPU threads; default: PyTorch's choice.", min=1)] = None,
     save_every: Annotated[float, typer.Option(help="Seconds between checkpoints.", min=0)] = 60.0,
     eval_network: ScoreWith = None,
-    eval_every: Annotated[int, typer.Option(help="Epochs between scores; 0: at the end alone.", min=0)] = 0,
-    eval_samples: Annotated[
-        int | None, typer.Option(help="How many samples are scored; default: 10,000.", min=1)
-    ] = None,
+    eval_every: Annotated[int, typer.Option(help="Epochs between scores; 0: only at the end.", min=0)] = 0,
+    eval_samples: EvalSamples = None,
     trust: TrustOption = False,
     models: Models = 1,
-    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done, and stop.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="Check the options, estimate the time, and stop.")
+    ] = False,
     images: Images = None,
     num_labels: NumLabels = None,
     size: Size = None,
@@ -95,12 +102,13 @@ def train(
     value_range: Values = None,
     data_cache: DataCache = None,
     workers: Workers = None,
-    list_recipes: Annotated[bool, typer.Option("--list", help="Show the recipes with the paper's figures.")] = False,
+    list_recipes: Annotated[bool, typer.Option("--list", help="List the recipes with the paper's results.")] = False,
 ) -> None:
-    """Train a GAN by a recipe; the same command again continues a run that was stopped.
+    """Train a recipe; the same command continues a run that was stopped.
 
-    Ctrl-C and SIGTERM finish the step and save. A run that continues ends with the same numbers as one that was never
-    stopped (same machine, same threads). Several processes: `torchrun --nproc-per-node 2 -m improved_gan train ...`.
+    On Ctrl-C and SIGTERM the step is finished and a checkpoint saved. A resumed run gives the same numbers as an
+    uninterrupted one (same machine, same threads). Several processes:
+    `torchrun --nproc-per-node 2 -m improved_gan train ...`.
 
     Examples: `improved-gan train digits`, `improved-gan train mnist --labels 100 --data DIR --out runs/mnist`,
     `improved-gan train folder --images photos --labels labels.csv`.

@@ -1,4 +1,4 @@
-"""`improved-gan train --dry-run`: how long the training would take, from a few steps that leave nothing behind."""
+"""`improved-gan train --dry-run`: how long the training would take, estimated from a few steps; nothing is saved."""
 
 import time
 from collections.abc import Callable
@@ -13,26 +13,26 @@ from improved_gan.training.loop import take_steps
 from improved_gan.training.reporting import cost, say
 from improved_gan.training.time_estimate import StepTimer
 
-__all__ = ["place", "tell_cost", "tell_cost_of"]
+__all__ = ["device_name", "print_cost", "print_step_cost"]
 
-_MOST_STEPS, _MOST_SECONDS = 1000, 60.0  # a second is measured, or one step that takes longer
-_STEPS_OF_RANKS = 20  # several processes must make the same steps
+_MOST_STEPS, _MOST_SECONDS = 1000, 60.0  # one second is measured, or a single step if that takes longer
+_STEPS_OF_RANKS = 20  # several processes must take the same number of steps
 
 
-def place(device: torch.device) -> str:
-    """Where steps are made, in words."""
+def device_name(device: torch.device) -> str:
+    """The device as text."""
     return "this GPU" if device.type == "cuda" else "this processor"
 
 
-def tell_cost(experiment: Experiment, console: Console, *, clock: Callable[[], float] = time.monotonic) -> None:
-    """Make some steps of the experiment, from its start, and say how long all of them would take.
+def print_cost(experiment: Experiment, console: Console, *, clock: Callable[[], float] = time.monotonic) -> None:
+    """Run some steps of the experiment, and print how long all of its steps would take.
 
-    Classes are not guessed for it: that alone may take minutes, once or a few times a run.
+    Pseudo-labels are left out: computing them may take minutes, once or a few times per run.
 
     Args:
         experiment: what would be trained.
-        console: where to say it.
-        clock: seconds that never run back.
+        console: where to print.
+        clock: a monotonic clock in seconds.
     """
     pseudo_labeling = experiment.recipe.pseudo_labeling is not None
     experiment = replace(experiment, recipe=replace(experiment.recipe, pseudo_labeling=None))
@@ -40,11 +40,11 @@ def tell_cost(experiment: Experiment, console: Console, *, clock: Callable[[], f
     batches = experiment.batches(state)
     steps = take_steps(state, batches, experiment.objective(state), schedule)
     total = schedule.epochs * batches.steps_per_epoch
-    note = "; guessing labels comes on top" if pseudo_labeling else ""
-    tell_cost_of(lambda: next(steps, None), total, experiment.device, console, note=note, clock=clock)
+    note = "; computing pseudo-labels takes additional time" if pseudo_labeling else ""
+    print_step_cost(lambda: next(steps, None), total, experiment.device, console, note=note, clock=clock)
 
 
-def tell_cost_of(
+def print_step_cost(
     step: Callable[[], object],
     total: int,
     device: torch.device,
@@ -53,25 +53,25 @@ def tell_cost_of(
     note: str = "",
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Make some steps, and say how long `total` of them would take.
+    """Run some steps, and print how long `total` of them would take.
 
     Args:
-        step: makes one.
-        total: of the whole run.
-        device: where they are made.
-        console: where to say it.
-        note: is said after it.
-        clock: seconds that never run back.
+        step: runs one step.
+        total: steps of the whole run.
+        device: device of the networks.
+        console: where to print.
+        note: appended to the line.
+        clock: a monotonic clock in seconds.
     """
-    timer, began, alone = StepTimer(total, clock=clock), clock(), world_size() == 1
-    for _ in range(min(total, _MOST_STEPS if alone else _STEPS_OF_RANKS)):
+    timer, began, single = StepTimer(total, clock=clock), clock(), world_size() == 1
+    for _ in range(min(total, _MOST_STEPS if single else _STEPS_OF_RANKS)):
         step()
         if device.type == "cuda":
-            torch.cuda.synchronize(device)  # a GPU is only told what to do
+            torch.cuda.synchronize(device)  # CUDA calls are asynchronous
         timer.step()
-        if alone and (timer.seconds_per_step() is not None or clock() - began > _MOST_SECONDS):
+        if single and (timer.seconds_per_step() is not None or clock() - began > _MOST_SECONDS):
             break
     each = timer.seconds_per_step()
-    if each is None:  # so few or so quick steps that nobody asks
+    if each is None:  # too few or too quick steps for the timer
         each = (clock() - began) / max(1, timer.done)
-    say(console, f"{cost(each * total, each, place(device))}{note}")
+    say(console, f"{cost(each * total, each, device_name(device))}{note}")

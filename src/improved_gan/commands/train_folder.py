@@ -1,4 +1,4 @@
-"""`improved-gan train folder`: look at a user's images, say what was found, and notice later when they have changed."""
+"""`improved-gan train folder`: read custom images, report on them, and detect later changes."""
 
 import csv
 import io
@@ -20,14 +20,22 @@ from improved_gan.training.checkpoints import write_atomically
 from improved_gan.training.errors import RunError
 from improved_gan.training.reporting import say, warn
 
-__all__ = ["IMAGES_FILE", "ImageOptions", "announce", "check_unchanged", "keep_listing", "labels_or_file", "look_at"]
+__all__ = [
+    "IMAGES_FILE",
+    "ImageOptions",
+    "check_unchanged",
+    "labels_or_file",
+    "load_images",
+    "print_report",
+    "write_listing",
+]
 
 _LISTED = 5
 
 
 @dataclass(frozen=True)
 class ImageOptions:
-    """What the command line says about a user's images; None leaves the choice to us."""
+    """Options for custom images; None: chosen automatically."""
 
     images: Path | None = None
     labels_file: Path | None = None
@@ -38,7 +46,7 @@ class ImageOptions:
     value_range: str | None = None
 
     def refuse(self, recipe: str) -> None:
-        """Other recipes have images of their own.
+        """Check that no option for custom images is given with another recipe.
 
         Raises:
             RecipeError: an option was given that only the recipe `folder` has.
@@ -53,11 +61,11 @@ class ImageOptions:
             "--value-range": self.value_range,
         }
         if given := [name for name, value in names.items() if value is not None]:
-            raise RecipeError(f"{' and '.join(given)}: only the recipe `folder` has this, {recipe} has its own images")
+            raise RecipeError(f"{' and '.join(given)}: only for the recipe `folder`; {recipe} loads its own data")
 
 
 def labels_or_file(labels: str | None, num_labels: int | None) -> tuple[int | None, Path | None]:
-    """What `--labels` and `--num-labels` mean: how many labels, and the labels file.
+    """Number of labels and labels file, from `--labels` and `--num-labels`.
 
     Raises:
         RecipeError: two different numbers.
@@ -70,16 +78,16 @@ def labels_or_file(labels: str | None, num_labels: int | None) -> tuple[int | No
     except ValueError:
         return num_labels, Path(str(labels))
     if num is not None and num_labels is not None:
-        raise RecipeError(f"--labels {num} and --num-labels {num_labels} say the same thing: give one of them")
+        raise RecipeError(f"--labels {num} and --num-labels {num_labels} set the same value: give one of them")
     return (num_labels if num is None else num), None
 
 
-def look_at(options: ImageOptions, *, labels: int | None) -> CustomImages:
+def load_images(options: ImageOptions, *, labels: int | None) -> CustomImages:
     """Read, check and decode the images.
 
     Args:
         options: of the command line.
-        labels: 0 for pictures alone.
+        labels: 0 for training without labels.
 
     Raises:
         RecipeError: no images are named.
@@ -101,8 +109,8 @@ def look_at(options: ImageOptions, *, labels: int | None) -> CustomImages:
     )
 
 
-def announce(own: CustomImages, console: Console) -> None:
-    """Say what was found, and what is odd."""
+def print_report(own: CustomImages, console: Console) -> None:
+    """Print a summary of the images, and warnings."""
     for line in own.report.lines():
         say(console, line)
     for line in own.report.warnings():
@@ -110,10 +118,10 @@ def announce(own: CustomImages, console: Console) -> None:
 
 
 def check_unchanged(run: Path, own: CustomImages) -> None:
-    """Whether the images are those that the run began with.
+    """Check that the images are those of the run's start.
 
     Raises:
-        RunError: some have changed, are new or are gone; they are named.
+        RunError: images were changed, added or removed; the message names them.
     """
     file = run / IMAGES_FILE
     if not file.is_file():
@@ -126,16 +134,16 @@ def check_unchanged(run: Path, own: CustomImages) -> None:
     new, gone = [name for name in now if name not in before], [name for name in before if name not in now]
     found = [
         f"{len(names)} {word} ({_some(names)})"
-        for word, names in (("changed", changed), ("new", new), ("gone", gone))
+        for word, names in (("changed", changed), ("new", new), ("missing", gone))
         if names
     ]
     raise RunError(
-        f"the images have changed since {run} began: {', '.join(found)}: put them back to go on, or give another --out"
+        f"the images have changed since {run} began: {', '.join(found)}: restore them, or give another --out"
     )
 
 
-def keep_listing(run: Path, own: CustomImages) -> None:
-    """Write into the run folder which image was in which part with which label, and the report."""
+def write_listing(run: Path, own: CustomImages) -> None:
+    """Write the list of images with part and label, and the report, into the run folder."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows([_HEADER, *own.rows])

@@ -1,6 +1,6 @@
-"""`improved-gan train --num-models N`: several models of one label split in one step each, a run folder for each.
+"""`improved-gan train --num-models N`: several models of one label split trained at once, a run folder for each.
 
-Their seeds and the names of their folders are those of `improved-gan reproduce`, which goes on with them as its own.
+Their seeds and folder names are those of `improved-gan reproduce`, which can continue these runs.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from improved_gan.commands.train_cost import place, tell_cost_of
+from improved_gan.commands.train_cost import device_name, print_step_cost
 from improved_gan.commands.train_options import MAX_SEED
 from improved_gan.commands.train_setup import (
     TrainOptions,
@@ -48,14 +48,14 @@ class _Model:
 
 
 def train_models(recipe: Recipe, options: TrainOptions, console: Console) -> Path:
-    """Train `options.models` models to the end, from where each stands; those at the same step together.
+    """Train `options.models` models to the end, each from its newest checkpoint; those at the same step together.
 
     Returns:
         The folder of their run folders.
 
     Raises:
-        RecipeError: models that have to be trained apart; nothing was written.
-        DivergedError: of some model; told when the others are done.
+        RecipeError: the models cannot be trained with vmap; nothing was written.
+        DivergedError: some model diverged; raised after the others are done.
         DataError, RunError, InterruptedRunError: as for one model.
     """
     _check_options(recipe, options)
@@ -71,11 +71,11 @@ def train_models(recipe: Recipe, options: TrainOptions, console: Console) -> Pat
     schedule = first.schedule(save_every_seconds=options.save_every)
     step = _try_one_step(first, schedule, options)
     if options.dry_run:
-        tell_cost_of(step, schedule.epochs * first.steps_per_epoch, first.device, console)
+        print_step_cost(step, schedule.epochs * first.steps_per_epoch, first.device, console)
         console.print("dry run: nothing was trained or written")
         return out
     models = [_Model(one, folder, one.start()) for one, folder in zip(experiments, folders, strict=True)]
-    torch.manual_seed(first.seed)  # what follows does not depend on the start of the last one
+    torch.manual_seed(first.seed)  # independent of the initialization of the last model
     with ExitStack() as locks:
         for model in models:
             locks.enter_context(model.folder.locked())
@@ -87,7 +87,7 @@ def train_models(recipe: Recipe, options: TrainOptions, console: Console) -> Pat
 
 
 def _check_options(recipe: Recipe, options: TrainOptions) -> None:
-    """What can be told from the options alone."""
+    """Check what can be checked from the options alone."""
     last = training_seed(options.seed, options.models)
     scored = recipe.score_samples or options.eval_network is not None or options.eval_every or options.eval_samples
     reasons = {
@@ -101,10 +101,10 @@ def _check_options(recipe: Recipe, options: TrainOptions) -> None:
 
 
 def _try_one_step(first: Experiment, schedule: Schedule, options: TrainOptions) -> Callable[[], object]:
-    """All models, as they start, make one step: what cannot be mapped is told before anything is written.
+    """Run one step of all models, so that a vmap error is raised before anything is written.
 
     Returns:
-        What makes such a step again.
+        A function that runs such a step again.
     """
     states = [first.start() for _ in range(options.models if options.dry_run else 2)]
     objective = first.objective(states[0])
@@ -112,22 +112,22 @@ def _try_one_step(first: Experiment, schedule: Schedule, options: TrainOptions) 
         raise _refusal(options, reason)
     batch = next(first.batches(states[0]).epoch(0))
     try:
-        together = VmappedTraining(states, objective, schedule)
-        together.step([batch] * len(states))
+        vmapped = VmappedTraining(states, objective, schedule)
+        vmapped.step([batch] * len(states))
     except RuntimeError as error:  # vmap's, or a GPU without memory
         raise _refusal(options, str(error).strip().splitlines()[0]) from error
-    return lambda: together.step([batch] * len(states))
+    return lambda: vmapped.step([batch] * len(states))
 
 
 def _refusal(options: TrainOptions, reason: str) -> RecipeError:
     return RecipeError(
-        f"--num-models {options.models}: these models cannot be trained together ({reason}): train them one by one, in "
+        f"--num-models {options.models}: these models cannot be trained at once ({reason}): train them one by one, in "
         "`reproduce` with --no-vmap"
     )
 
 
 def _train_groups(models: list[_Model], schedule: Schedule, options: TrainOptions, console: Console) -> None:
-    """Those at the same step together: a kill while checkpoints were written leaves some a step ahead."""
+    """Train models at the same step together: a kill during checkpointing may leave some one step ahead."""
     groups: dict[int, list[tuple[_Model, list[Tensor]]]] = {}
     device = models[0].experiment.device
     for model in models:
@@ -136,7 +136,7 @@ def _train_groups(models: list[_Model], schedule: Schedule, options: TrainOption
     diverged: list[DivergedError] = []
     for step in sorted(groups):
         group = [model for model, _ in groups[step]]
-        if step:  # as it was when the first of them was saved
+        if step:  # as saved with the first of them
             torch.set_rng_state(groups[step][0][1][0])
             for state in groups[step][0][1][1:]:
                 torch.cuda.set_rng_state(state, device)
@@ -149,12 +149,12 @@ def _train_groups(models: list[_Model], schedule: Schedule, options: TrainOption
 
 
 def _random_state(device: torch.device) -> list[Tensor]:
-    """Of the CPU, and of the GPU where the models are on one."""
+    """Random state of the CPU, and of the GPU if the models are on one."""
     return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])]
 
 
 def _train(models: list[_Model], schedule: Schedule, options: TrainOptions, console: Console) -> None:
-    """All from the same step to the end."""
+    """Train all models from the same step to the end."""
     batches = [model.experiment.batches(model.state) for model in models]
     total = schedule.epochs * batches[0].steps_per_epoch
     if options.recipe.endswith(".py"):
@@ -195,7 +195,7 @@ def _reporter(model: _Model, total_steps: int, console: Console) -> Reporter:
         total_steps=total_steps,
         first_step=model.state.step,
         console=console,
-        where=place(model.experiment.device),
+        where=device_name(model.experiment.device),
     )
 
 

@@ -1,4 +1,4 @@
-"""What is said and read before the first step of a run, and after the last: the same for one model and for several."""
+"""Setup before the first step of a run and summary after the last; the same for one and for several models."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ __all__ = ["TrainOptions", "build_experiment", "copy_recipe_file", "print_header
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """What the command line says; None leaves the recipe's own value."""
+    """Options of the command line; None: the recipe's value."""
 
     recipe: str
     labels: int | None = None
@@ -56,7 +56,7 @@ class TrainOptions:
 
 
 def build_experiment(recipe: Recipe, options: TrainOptions, out: Path, processes: ProcessGroup) -> Experiment:
-    """Device, precision (a run that goes on in `out` keeps its own), data and label split."""
+    """Device, precision (a run that continues in `out` keeps its precision), data and label split."""
     check_batch_divisible(recipe)
     device = choose_device(local_device(options.device))
     begun = RunFolder(out).precision() if rank() == 0 else None
@@ -70,9 +70,9 @@ def build_experiment(recipe: Recipe, options: TrainOptions, out: Path, processes
 
 
 def print_header(experiment: Experiment, out: Path, console: Console, *, models: int = 1) -> None:
-    """Say what will be trained, on what, for how long, and what is to be expected of it."""
+    """Print recipe, data, length, and the expected results."""
     recipe, data, split = experiment.recipe, experiment.data, experiment.split
-    where = "run folder" if models == 1 else f"{models} models in one step each; run folders in"
+    where = "run folder" if models == 1 else f"{models} models trained at once; run folders in"
     say(console, f"{recipe.name}: {recipe.summary}")
     say(
         console,
@@ -86,24 +86,24 @@ def print_header(experiment: Experiment, out: Path, console: Console, *, models:
     )
     if (slower := _slower_without_kernels(recipe, experiment.device)) and (why := cpp_extension.unavailable_reason()):
         say(console, f"without compiled kernels, so {slower}: {why}")
-    unknown = ["what to expect is not known: no run of this recipe, with so many labels and epochs, is recorded"]
+    unknown = ["expected results unknown: no run of this recipe with these numbers of labels and epochs is recorded"]
     for line in expected_results(recipe, packaged_record(recipe.name)) or unknown:
         say(console, line)
 
 
 def _slower_without_kernels(recipe: Recipe, device: torch.device) -> str:
-    """What the compiled kernels are for in this recipe; empty where for nothing."""
+    """What is slower in this recipe without compiled kernels; empty if nothing is."""
     if device.type == "cpu" and recipe.precision == "bfloat16" and not recipe.channels_last:  # the dense pair
-        return "about half as fast as could be"
+        return "training takes about twice as long"
     if (
         recipe.pseudo_labeling is not None and recipe.pseudo_labeling.max_displacement is not None
     ):  # on the CPU, wherever training is
-        return "it takes some ten times as long until labels are spread"
+        return "label spreading takes about ten times as long"
     return ""
 
 
 def _how(recipe: Recipe) -> str:
-    """What else is particular about how it is computed."""
+    """Settings that affect only how steps are computed."""
     several = f", {world_size()} processes with {recipe.batch_size // world_size()} rows of each batch"
     parts = {
         several: world_size() > 1,
@@ -117,7 +117,7 @@ def _how(recipe: Recipe) -> str:
 def restore(
     state: TrainingState, folder: RunFolder, fingerprint: str, console: Console, processes: ProcessGroup
 ) -> None:
-    """Become the newest checkpoint, which rank 0 reads for all."""
+    """Load the newest checkpoint, which rank 0 reads for all ranks."""
     tensors = None
     if rank() == 0:
         tensors = load_newest(folder.checkpoints, fingerprint=fingerprint, warn=partial(warn, console))
@@ -133,15 +133,15 @@ def restore(
 
 
 def copy_recipe_file(file: Path, folder: RunFolder, console: Console) -> None:
-    """Keep the user's recipe file with the run; its values are compared elsewhere, its code only here."""
+    """Copy the recipe file into the run folder; warn if its code has changed (its values are compared elsewhere)."""
     text, before = file.read_bytes(), folder.recipe().get("code_sha256")
     if before not in (None, hashlib.sha256(text).hexdigest()):
-        warn(console, f"{file} has changed since the run began; its values are the same, so the run goes on with it")
+        warn(console, f"{file} has changed since the run began; its values are the same, so the run continues with it")
     folder.keep_code(text)
 
 
 def print_summary(folder: RunFolder, console: Console, how: str) -> None:
-    """How it ended, by the last line of the log."""
+    """Print the last log entry and the paths of the results."""
     if rank() != 0:
         return
     log = folder.read_log()

@@ -1,4 +1,4 @@
-"""`improved-gan turing-test`: names and options of its commands; what they do is in `turing_test_actions`.
+"""`improved-gan turing-test`: names and options of its commands; the implementations are in `turing_test_actions`.
 
 A study's web part needs the `web` extra, so everything is imported when a command runs.
 """
@@ -21,8 +21,8 @@ from improved_gan.commands.turing_test_options import (
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Let people judge: can they tell generated pictures from real ones? Example: `improved-gan turing-test serve "
-    "--real photos --generated samples`.",
+    help="Human evaluation: can people distinguish generated pictures from real ones? Example: "
+    "`improved-gan turing-test serve --real photos --generated samples`.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -36,17 +36,18 @@ def serve(
     db: Database = "turing-test.db",
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8000,
-    public: Annotated[bool, typer.Option("--public", help="Allow an address that other machines reach.")] = False,
+    public: Annotated[bool, typer.Option("--public", help="Allow an address that other machines can reach.")] = False,
     requests_per_second: Annotated[
-        float, typer.Option(help="For one network address; raise it for a classroom behind one.", min=1)
+        float,
+        typer.Option(help="Limit for one network address; raise it for a classroom behind a single address.", min=1),
     ] = 100.0,
     *,
     study: StudyOptions,
 ) -> None:
-    """Make a study of two or more folders, or take up the one that is there, and serve it to judges.
+    """Create a study from two or more folders, or open the existing one, and serve it to judges.
 
-    The same command again, also after a crash, goes on with the same study. Without folders, all studies of the
-    database are served.
+    The same command continues the same study, also after a crash. Without folders, all studies of the database are
+    served.
 
     Example: `improved-gan turing-test serve --real photos --generated samples`.
     """
@@ -62,12 +63,14 @@ def serve(
 @with_options_of_a_study
 def create(
     real: Annotated[Path, typer.Option(help="Folder of real pictures.")],
-    generated: Annotated[list[str], typer.Option(help="Folder of generated pictures, or NAME=FOLDER; also several.")],
+    generated: Annotated[
+        list[str], typer.Option(help="Folder of generated pictures, or NAME=FOLDER; may be repeated.")
+    ],
     db: Database = "turing-test.db",
     *,
     study: StudyOptions,
 ) -> None:
-    """Make a study without serving it: check the folders, store pictures and settings, print the researcher's token.
+    """Create a study without serving it: check the folders, store pictures and settings, print the researcher's token.
 
     Example: `improved-gan turing-test create --real photos --generated a=samples-a --generated b=samples-b`.
     """
@@ -80,14 +83,20 @@ def create(
 def report(
     db: Database = "turing-test.db",
     study: StudyName = None,
-    votes: Annotated[Path | None, typer.Option(help="Analyse this CSV table of votes instead of a database.")] = None,
-    max_failed_checks: Annotated[int, typer.Option(help="Leave out judges who failed more; -1: no such rule.")] = 1,
-    min_median_ms: Annotated[float, typer.Option(help="Leave out judges who are faster in the median.")] = 300.0,
-    min_answer_ms: Annotated[float, typer.Option(help="Leave out single answers that are faster.")] = 100.0,
-    min_trials: Annotated[int, typer.Option(help="Leave out judges with fewer answers.")] = 1,
+    votes: Annotated[Path | None, typer.Option(help="Analyze this CSV table of votes instead of a database.")] = None,
+    max_failed_checks: Annotated[
+        int, typer.Option(help="Exclude judges who failed more attention checks; -1: no such rule.")
+    ] = 1,
+    min_median_ms: Annotated[
+        float, typer.Option(help="Exclude judges with a smaller median response time (ms).")
+    ] = 300.0,
+    min_answer_ms: Annotated[
+        float, typer.Option(help="Exclude single answers with a smaller response time (ms).")
+    ] = 100.0,
+    min_trials: Annotated[int, typer.Option(help="Exclude judges with fewer answers.")] = 1,
     out: Annotated[Path | None, typer.Option(help="Write the whole report to this JSON file too.")] = None,
 ) -> None:
-    """Print what the answers say: accuracy with intervals, d', arms, learning, what was left out and why.
+    """Print the results: accuracy with intervals, d', arms, learning, and the exclusions with their reasons.
 
     Example: `improved-gan turing-test report --votes votes.csv`.
     """
@@ -104,13 +113,13 @@ def export(
     db: Database = "turing-test.db",
     study: StudyName = None,
     pictures: Annotated[
-        bool, typer.Option("--pictures", help="Put the pictures into study.json, to import it.")
+        bool, typer.Option("--pictures", help="Include the pictures in study.json, so that it can be imported.")
     ] = False,
     participants: Annotated[
-        bool, typer.Option("--participants", help="With participant numbers and codes, for payment.")
+        bool, typer.Option("--participants", help="Include participant numbers and completion codes, for payment.")
     ] = False,
 ) -> None:
-    """Write a study's data: a table of votes, everything as JSON, and what each column means.
+    """Export a study: a table of votes, all data as JSON, and a data dictionary.
 
     Example: `improved-gan turing-test export --out data --pictures`.
     """
@@ -121,10 +130,10 @@ def export(
 
 @app.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A study.json that `export --pictures` wrote.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A study.json written by `export --pictures`.")],
     db: Database = "turing-test.db",
 ) -> None:
-    """Read an exported study into a database as a closed one, to look at its results or analyze it again.
+    """Import an exported study into a database as a closed study, to show its results or analyze it again.
 
     Example: `improved-gan turing-test import data/study.json --db again.db`.
     """
@@ -135,7 +144,7 @@ def import_(
 
 @app.command()
 def token(db: Database = "turing-test.db", study: StudyName = None) -> None:
-    """Print a new researcher's token in place of one that was lost; the old one no longer works, at once.
+    """Print a new researcher's token; the old token becomes invalid.
 
     Example: `improved-gan turing-test token --db study.db`.
     """
@@ -146,10 +155,10 @@ def token(db: Database = "turing-test.db", study: StudyName = None) -> None:
 
 @app.command()
 def backup(
-    out: Annotated[Path, typer.Option(help="File to write; it must not be there yet.")],
+    out: Annotated[Path, typer.Option(help="File to write; it must not exist.")],
     db: Database = "turing-test.db",
 ) -> None:
-    """Copy a study's database file completely, also while it is served; the copy is checked.
+    """Copy a study's database file, also while it is served; the copy is checked.
 
     Example: `improved-gan turing-test backup --out copy.db`.
     """
@@ -160,17 +169,19 @@ def backup(
 
 @app.command()
 def simulate(
-    judges: Annotated[int, typer.Option(help="How many judges.", min=1)] = 40,
-    trials: Annotated[int, typer.Option(help="Answers of each.", min=1)] = 50,
+    judges: Annotated[int, typer.Option(help="Number of judges.", min=1)] = 40,
+    trials: Annotated[int, typer.Option(help="Answers per judge.", min=1)] = 50,
     accuracy: Annotated[
-        list[str] | None, typer.Option(help="Mean accuracy, or NAME=ACCURACY; several models: several times.")
+        list[str] | None, typer.Option(help="Mean accuracy, or NAME=ACCURACY; may be repeated for several models.")
     ] = None,
-    feedback_gain: Annotated[float, typer.Option(help="What feedback adds to d' by the last trial.")] = 0.0,
-    studies: Annotated[int, typer.Option(help="Above 1: how often the 95% intervals hold the truth.", min=1)] = 1,
+    feedback_gain: Annotated[float, typer.Option(help="Increase of d' by feedback until the last trial.")] = 0.0,
+    studies: Annotated[
+        int, typer.Option(help="Number of simulated studies; above 1, print the coverage of the 95% intervals.", min=1)
+    ] = 1,
     seed: Seed = 0,
     out: Annotated[Path | None, typer.Option(help="Write the simulated votes to this CSV file.")] = None,
 ) -> None:
-    """Draw judges of known skill, print the report beside the truth, and how many judges a study needs.
+    """Simulate judges of known accuracy: print the report, the true values, and the number of judges a study needs.
 
     Example: `improved-gan turing-test simulate --accuracy cifar=0.787 --judges 40`.
     """

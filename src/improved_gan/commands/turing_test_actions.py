@@ -1,4 +1,4 @@
-"""What each command of `improved-gan turing-test` does: from words to the room `turing_test` and back to words."""
+"""Implementation of the commands of `improved-gan turing-test`, on top of the package `turing_test`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ _MOST_LISTED = 10
 
 @dataclass(frozen=True)
 class Folders:
-    """What the command line says about pictures."""
+    """Options of the command line for pictures."""
 
     real: Path | None
     generated: list[str]
@@ -40,10 +40,10 @@ class Folders:
 def make_settings(
     *, design: str, exposure: int | None, judges: int | None, consent: Path | None, **same: Any
 ) -> StudySettings:
-    """The study's settings of the command line's words.
+    """The study's settings from the options of the command line.
 
     Raises:
-        TuringTestError: a value that does not fit, or no text in the file of consent.
+        TuringTestError: an invalid value, or an unreadable consent file.
     """
     try:
         text = CONSENT if consent is None else consent.read_text(encoding="utf-8").strip()
@@ -55,7 +55,7 @@ def make_settings(
 def run_serve(
     db: str, folders: Folders, settings: StudySettings, *, seed: int, host: str, port: int, public: bool, rate: float
 ) -> None:
-    """Make or take up a study, say where it is, and serve until it is stopped."""
+    """Create or open a study, print its address, and serve it until stopped."""
     try:
         from improved_gan.turing_test.app import create_app
         from improved_gan.turing_test.database import open_database, reading
@@ -68,7 +68,7 @@ def run_serve(
         typer.echo(f"note: {PUBLIC_WARNING}", err=True)
     if (folders.real is None) != (not folders.generated):
         raise TuringTestError(
-            "a study needs --real FOLDER and --generated FOLDER; without both, those of --db are served"
+            "a study needs --real FOLDER and --generated FOLDER; without both, the studies in --db are served"
         )
     address = f"http://{'[' + host + ']' if ':' in host else host}:{port}"
     if folders.real is None:
@@ -76,20 +76,20 @@ def run_serve(
         with reading(engine) as connection:
             studies = list(list_studies(connection))
             for one in studies:
-                find_study(connection, one["slug"])  # a damaged one is told now, not to the judges
+                find_study(connection, one["slug"])  # a damaged study raises an error here, not when a judge opens it
         if not studies:
-            raise TuringTestError(f"{db} holds no study: make one with --real FOLDER --generated FOLDER")
+            raise TuringTestError(f"{db} holds no study: create one with --real FOLDER --generated FOLDER")
         for one in studies:
             typer.echo(f"{address}/s/{one['slug']}  {one['settings']['title']} ({one['answers']} answers)")
     else:
         engine = open_database(db)
         _make(engine, folders, settings, seed, address)
-    typer.echo("serving; Ctrl-C stops, the same command goes on with the same study")
+    typer.echo("serving; Ctrl-C stops, the same command continues the same study")
     run_server(create_app(engine, Limits(per_address=rate)), host=host, port=port)
 
 
 def run_create(db: str, folders: Folders, settings: StudySettings, *, seed: int) -> None:
-    """Make a study, and say what was made."""
+    """Create a study, and print a summary."""
     _make(open_study_database(db, must_exist=False), folders, settings, seed, "")
     typer.echo(f"serve it with: improved-gan turing-test serve --db {db}")
 
@@ -122,9 +122,7 @@ def _make(engine: "Engine", folders: Folders, settings: StudySettings, seed: int
     typer.echo(f"study {study.slug}: {counts}; {study.width}x{study.height} pixels, {settings.length} trials a judge")
     typer.echo(f"judges:      {address}/s/{study.slug}")
     if token is None:
-        typer.echo(
-            f"researcher:  {address}/s/{study.slug}/results  (this study was there: the token is the one it had)"
-        )
+        typer.echo(f"researcher:  {address}/s/{study.slug}/results  (this study existed: its token is unchanged)")
     else:
         typer.echo(f"researcher:  {address}/s/{study.slug}/results#{token}")
         typer.echo(f"token:       {token}  (shown this once: keep it)")
@@ -154,25 +152,25 @@ def _number(word: str, option: str) -> float:
 def run_simulate(
     judges: int, trials: int, accuracy: list[str], *, gain: float, studies: int, seed: int, out: Path | None
 ) -> None:
-    """Simulate, and print what the report finds beside what was put in."""
+    """Simulate, and print the report and the true values."""
     skills = {name: _number(word, "--accuracy") for name, word in _named(accuracy, "--accuracy", "generated").items()}
     people = Population(skills, feedback_gain=gain)
     if studies > 1:
         found = coverage(people, judges=judges, trials=trials, studies=studies, seed=seed)
         for name, share in found.items():
-            typer.echo(f"{name}: the 95% interval held the truth in {share:.1%} of {studies} studies")
+            typer.echo(f"{name}: the 95% interval held the true value in {share:.1%} of {studies} studies")
         return
     votes = simulate(people, judges=judges, trials=trials, seed=seed)
     typer.echo(report_text(make_report(votes)))
     for name in skills:
         typer.echo(
-            f"truth of {name}: {people.true_accuracy(name, judges=judges, trials=trials):.1%} correct, "
+            f"true value of {name}: {people.true_accuracy(name, judges=judges, trials=trials):.1%} correct, "
             f"d' {people.true_sensitivity(name, judges=judges, trials=trials):.2f}"
         )
-    for comparison, words in (("chance", "above guessing"), ("within", "between two models, same judges"),
+    for comparison, words in (("chance", "above chance"), ("within", "between two models, same judges"),
                               ("between", "between two arms")):  # fmt: skip
         needed = judges_needed(trials, comparison=comparison)  # type: ignore[arg-type]
-        typer.echo(f"to see 5 points {words} with {trials} trials each: {needed} judges (power 80%)")
+        typer.echo(f"to detect 5 points {words} with {trials} trials each: {needed} judges (power 80%)")
     if out is not None:
         out.write_text(votes_to_csv(votes))
         typer.echo(f"written: {out}")

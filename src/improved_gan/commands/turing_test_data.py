@@ -1,4 +1,4 @@
-"""What the commands of `improved-gan turing-test` do with stored answers: report, export, import, token, backup."""
+"""The commands of `improved-gan turing-test` on stored answers: report, export, import, token, backup."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ __all__ = ["open_study_database", "run_backup", "run_export", "run_import", "run
 
 
 def open_study_database(db: str, *, must_exist: bool = True) -> "Engine":
-    """The database of --db; a missing extra is one line."""
+    """The database of --db; a missing extra gives a one-line error."""
     try:
         from improved_gan.turing_test.database import open_database
     except ModuleNotFoundError as error:

@@ -16,36 +16,47 @@ if TYPE_CHECKING:
 __all__ = ["Database", "Generated", "Real", "Seed", "StudyName", "StudyOptions", "with_options_of_a_study"]
 
 Database = Annotated[str, typer.Option(help="A file (SQLite), or postgresql://USER:PASSWORD@HOST/NAME.")]
-StudyName = Annotated[str | None, typer.Option(help="Which study; needed where the database holds several.")]
+StudyName = Annotated[str | None, typer.Option(help="Name of the study; required if the database holds several.")]
 Real = Annotated[Path | None, typer.Option(help="Folder of real pictures.")]
 Generated = Annotated[
-    list[str] | None, typer.Option(help="Folder of generated pictures, or NAME=FOLDER; several models: several times.")
+    list[str] | None,
+    typer.Option(help="Folder of generated pictures, or NAME=FOLDER; may be repeated for several models."),
 ]
 Design = Annotated[str, typer.Option(help="yes-no, two-alternative, timed or rating.")]
-Feedback = Annotated[str, typer.Option(help="Tell judges after each answer: both (two arms), always or never.")]
-Trials = Annotated[int, typer.Option(help="Answers of each judge that count.")]
-Practice = Annotated[int, typer.Option(help="Trials before those, not counted.")]
-Checks = Annotated[int, typer.Option(help="Attention checks among them: blatantly false pictures.")]
+Feedback = Annotated[
+    str, typer.Option(help="Show judges after each answer whether it was right: both (two arms), always or never.")
+]
+Trials = Annotated[int, typer.Option(help="Counted answers per judge.")]
+Practice = Annotated[int, typer.Option(help="Practice trials before these, not counted.")]
+Checks = Annotated[int, typer.Option(help="Attention checks among the trials: obviously false pictures.")]
 Prevalence = Annotated[float, typer.Option(help="Probability of a generated picture (not in two-alternative).")]
-BreakEvery = Annotated[int, typer.Option(help="Trials between offered breaks; 0: none.")]
-Exposure = Annotated[int | None, typer.Option(help="timed: fixed milliseconds; default: an adaptive staircase.")]
-Judges = Annotated[int | None, typer.Option(help="The study is full once so many judges answer; default: no limit.")]
-Pictures = Annotated[int, typer.Option(help="Pictures taken of each folder at most, at random.")]
+BreakEvery = Annotated[int, typer.Option(help="Trials between breaks; 0: no breaks.")]
+Exposure = Annotated[
+    int | None, typer.Option(help="Design `timed`: exposure in milliseconds; default: an adaptive staircase.")
+]
+Judges = Annotated[int | None, typer.Option(help="Largest number of judges; default: no limit.")]
+Pictures = Annotated[int, typer.Option(help="Largest number of pictures per folder, chosen at random.")]
 Size = Annotated[
-    int | None, typer.Option(help="Cut and scale all pictures to so many pixels; default: chosen where sizes differ.")
+    int | None, typer.Option(help="Crop and scale all pictures to N pixels; default: chosen if sizes differ.")
 ]
 Scores = Annotated[list[str] | None, typer.Option(help="NAME=FILE: scores of a model's pictures, CSV or JSON.")]
-Top = Annotated[list[str] | None, typer.Option(help="NAME=SHARE: show only the best-scoring share, as 0.01.")]
+Top = Annotated[
+    list[str] | None, typer.Option(help="NAME=FRACTION: show only the fraction with the best scores, as 0.01.")
+]
 Title = Annotated[str, typer.Option(help="Heading of the judges' pages.")]
-Consent = Annotated[Path | None, typer.Option(help="Text file with what judges agree to; default: a general text.")]
-Code = Annotated[str | None, typer.Option(help="One completion code for all (Prolific); default: one for each judge.")]
-ReturnUrl = Annotated[str | None, typer.Option(help="https address of the last page's link.")]
-Seed = Annotated[int, typer.Option(help="Decides which pictures are taken; trials are secret.", min=0, max=2**31 - 1)]
+Consent = Annotated[Path | None, typer.Option(help="Text file of the consent form; default: a general text.")]
+Code = Annotated[
+    str | None, typer.Option(help="One completion code for all judges (Prolific); default: one per judge.")
+]
+ReturnUrl = Annotated[str | None, typer.Option(help="https address of the link on the last page.")]
+Seed = Annotated[
+    int, typer.Option(help="Seed that selects the pictures; trials do not depend on it.", min=0, max=2**31 - 1)
+]
 
 
 @dataclass(frozen=True)
 class StudyOptions:
-    """The options of a study, with their names on the command line: what `serve` and `create` share."""
+    """The options of a study that `serve` and `create` share; the fields are the option names."""
 
     design: Design = "yes-no"
     feedback: Feedback = "both"
@@ -73,7 +84,7 @@ class StudyOptions:
         return Folders(real, generated, self.pictures, self.size, self.scores or [], self.top or [])
 
     def settings(self) -> "StudySettings":
-        """All but the pictures.
+        """All settings other than the pictures.
 
         Raises:
             TuringTestError: a value that does not fit.

@@ -1,1 +1,1 @@
-"""A trained network as a file that needs none of our code: folded, checked against the original, with a model card."""
+"""Export a trained network to a file that runs without this package: folded, verified, with a model card."""

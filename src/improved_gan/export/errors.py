@@ -1,14 +1,14 @@
-"""A network that cannot be exported; the message says why and what to do."""
+"""Errors of export; the message gives the reason and the remedy."""
 
 __all__ = ["ExportError", "needs_extra"]
 
 
 class ExportError(ValueError):
-    """Something that does not fit: the network, the file's name, or a package that is not installed."""
+    """The network cannot be exported, the file name is invalid, or a package is not installed."""
 
 
 def needs_extra(error: ModuleNotFoundError) -> ExportError:
-    """The one line for a missing package.
+    """The error for a missing package.
 
     >>> str(needs_extra(ModuleNotFoundError(name="onnx")))
     "onnx is not installed: pip install 'improved-gan[export]', or take --format torch"

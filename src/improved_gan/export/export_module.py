@@ -1,11 +1,11 @@
-"""What a file does: one input, named outputs, preprocessing inside, nothing that depends on batch mates.
+"""The exported module: one input, named outputs, preprocessing included, no dependence on the rest of the batch.
 
     classifier   images (N, H, W, C) uint8 -> probabilities (N, K), real_score (N,)
     features     images (N, H, W, C) uint8 -> features (N, A), what feature matching compares
     generator    latents (N, Z) float32    -> images (N, H, W, C) float32 in [0, 1]
 
-Images come as Pillow and NumPy give them, or as (N, C, H, W) with layout "nchw". They are divided by 255 inside. They
-are not resized: no two libraries resize alike, so a file that did would not see what the network was trained on.
+Images have the layout of Pillow and NumPy, or (N, C, H, W) with layout "nchw". The module divides them by 255. It does
+not resize them: libraries resize differently, so the network's input would differ from that in training.
 """
 
 import math
@@ -29,7 +29,7 @@ LAYOUTS = ("nhwc", "nchw")
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """An input or output, as the model card says it. N in the shape is any number of rows."""
+    """An input or output, as the model card describes it. N in the shape is any number of rows."""
 
     name: str
     dtype: str
@@ -39,15 +39,15 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class ExportSpec:
-    """A network made ready for a file.
+    """A network prepared for export.
 
     Attributes:
         what: one of `HEADS`.
         network: takes one tensor, returns a tuple of tensors.
         source: the input.
-        outputs: in the order of the network's.
-        expected: the same outputs by our own, unfolded network.
-        draw: so many rows of input to check with.
+        outputs: the outputs, in the network's order.
+        expected: computes the same outputs with the original network.
+        draw: draws N rows of input for verification.
     """
 
     what: str
@@ -77,8 +77,8 @@ class _Features(nn.Module):
         return (self.network(_unit(images, self.layout)).features.flatten(1),)
 
 
-class _Unseen(nn.Module):
-    """In place of a minibatch layer above f(x): its output is not used, and tracing it would fix the batch size."""
+class _ZeroPadding(nn.Module):
+    """Replaces a minibatch layer after f(x): its output is not used, and tracing it would fix the batch size."""
 
     def __init__(self, num_kernels: int) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ def _without_minibatch(network: nn.Module) -> nn.Module:
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, MinibatchDiscrimination):
-                setattr(parent, name, _Unseen(child.weight.shape[1]))
+                setattr(parent, name, _ZeroPadding(child.weight.shape[1]))
     return network
 
 
@@ -123,42 +123,42 @@ def make_export_module(
     class_names: Sequence[str],
     layout: str = "nhwc",
 ) -> ExportSpec:
-    """Fold the network that `what` needs, and say what goes in and out.
+    """Fold the network that `what` needs, and describe its input and outputs.
 
     Args:
         what: one of `HEADS`.
         generator: in evaluation mode, on the CPU.
-        discriminator: likewise.
+        discriminator: in evaluation mode, on the CPU.
         image_shape: (C, H, W).
-        class_names: of the K classes.
+        class_names: names of the K classes.
         layout: one of `LAYOUTS`.
 
     Raises:
-        ExportError: an unknown name, a classifier without classes, or outputs that depend on the batch mates.
+        ExportError: an unknown name, a classifier without classes, or outputs that depend on the rest of the batch.
     """
     for value, known, name in ((what, HEADS, "--head"), (layout, LAYOUTS, "--layout")):
         if value not in known:
             raise ExportError(f"{name} must be one of {', '.join(known)}; got {value!r}")
     channels, height, width = image_shape
     shape = ("N", height, width, channels) if layout == "nhwc" else ("N", channels, height, width)
-    picture = TensorSpec(
+    image_spec = TensorSpec(
         "images", "uint8", shape, f"{'RGB' if channels == 3 else 'grayscale'}, 0 to 255, not normalized"
     )
-    ways = {"classifier": _classifier, "features": _features, "generator": _generator}
-    made = ways[what](generator, discriminator, picture, class_names, layout)
-    _check_rows_stand_alone(made)
+    makers = {"classifier": _classifier, "features": _features, "generator": _generator}
+    made = makers[what](generator, discriminator, image_spec, class_names, layout)
+    _check_batch_independence(made)
     return made
 
 
 def _classifier(
-    generator: Generator, discriminator: Discriminator, picture: TensorSpec, class_names: Sequence[str], layout: str
+    generator: Generator, discriminator: Discriminator, image_spec: TensorSpec, class_names: Sequence[str], layout: str
 ) -> ExportSpec:
     @torch.no_grad()
     def expected(images: Tensor) -> tuple[Tensor, ...]:
         logits = discriminator(_pixels(images, layout)).logits.double()
         if logits.dim() != 2 or logits.shape[1] != len(class_names) or len(class_names) < 2:
             raise ExportError(
-                "this run's discriminator only tells real from generated, so there is no classifier to export: take "
+                "this run's discriminator has no class outputs, so there is no classifier to export: take "
                 "--head features or --head generator"
             )
         real = logits.exp().sum(1) / (1 + logits.exp().sum(1)) if logits.max() < 300 else logits.logsumexp(1).sigmoid()
@@ -171,27 +171,27 @@ def _classifier(
         ),
     )
     network = _Classifier(fused(discriminator), layout)
-    return ExportSpec("classifier", network, picture, outputs, expected, _draw_images(generator, picture, layout))
+    return ExportSpec("classifier", network, image_spec, outputs, expected, _draw_images(generator, image_spec, layout))
 
 
 def _features(
-    generator: Generator, discriminator: Discriminator, picture: TensorSpec, class_names: Sequence[str], layout: str
+    generator: Generator, discriminator: Discriminator, image_spec: TensorSpec, class_names: Sequence[str], layout: str
 ) -> ExportSpec:
     @torch.no_grad()
     def expected(images: Tensor) -> tuple[Tensor, ...]:
         pixels = _pixels(images, layout)
-        twice = torch.cat([pixels, pixels])  # a two-sided minibatch layer above f(x) wants at least two
+        twice = torch.cat([pixels, pixels])  # minibatch features after f(x) need at least two images
         return (discriminator(twice).features.flatten(1)[: len(images)],)
 
-    draw = _draw_images(generator, picture, layout)
+    draw = _draw_images(generator, image_spec, layout)
     size = expected(draw(2))[0].shape[1]
     outputs = (TensorSpec("features", "float32", ("N", size), "f(x), the layer that feature matching compares"),)
     network = _Features(_without_minibatch(fused(discriminator)), layout)
-    return ExportSpec("features", network, picture, outputs, expected, draw)
+    return ExportSpec("features", network, image_spec, outputs, expected, draw)
 
 
 def _generator(
-    generator: Generator, discriminator: Discriminator, picture: TensorSpec, class_names: Sequence[str], layout: str
+    generator: Generator, discriminator: Discriminator, image_spec: TensorSpec, class_names: Sequence[str], layout: str
 ) -> ExportSpec:
     @torch.no_grad()
     def expected(latents: Tensor) -> tuple[Tensor, ...]:
@@ -200,28 +200,28 @@ def _generator(
 
     source = torch.Generator().manual_seed(0)
     latents = generator.draw_latents(1000, source=source)
-    into = TensorSpec("latents", "float32", ("N", latents.shape[1]), _distribution(latents))
+    latent_spec = TensorSpec("latents", "float32", ("N", latents.shape[1]), _distribution(latents))
     meaning = "in [0, 1]; round(255 x) are the pixels"
-    outputs = (TensorSpec("images", "float32", picture.shape, meaning),)
+    outputs = (TensorSpec("images", "float32", image_spec.shape, meaning),)
 
     def draw(num: int) -> Tensor:
         return generator.draw_latents(num, source=source)
 
-    return ExportSpec("generator", _Generator(fused(generator), layout), into, outputs, expected, draw)
+    return ExportSpec("generator", _Generator(fused(generator), layout), latent_spec, outputs, expected, draw)
 
 
 def _pixels(images: Tensor, layout: str) -> Tensor:
-    """What `data.to_float01` gives the network in training and in `classify`."""
+    """The network's input, as `data.to_float01` computes it in training and in `classify`."""
     return (images.movedim(3, 1) if layout == "nhwc" else images).to(torch.float32).div(255)
 
 
-def _draw_images(generator: Generator, picture: TensorSpec, layout: str) -> Callable[[int], Tensor]:
-    """Half noise, half what the generator makes: the second kind lies where the network was trained."""
+def _draw_images(generator: Generator, image_spec: TensorSpec, layout: str) -> Callable[[int], Tensor]:
+    """Half noise, half generated images, which are of the distribution of the training."""
     source = torch.Generator().manual_seed(0)
 
     @torch.no_grad()
     def draw(num: int) -> Tensor:
-        shape = tuple(int(size) for size in picture.shape[1:])
+        shape = tuple(int(size) for size in image_spec.shape[1:])
         noise = torch.randint(0, 256, (num, *shape), dtype=torch.uint8, generator=source)
         made = generator(generator.draw_latents(num, source=source)).mul(255).round().clamp(0, 255).to(torch.uint8)
         made = made.movedim(1, 3) if layout == "nhwc" else made
@@ -231,14 +231,14 @@ def _draw_images(generator: Generator, picture: TensorSpec, layout: str) -> Call
 
 
 def _distribution(latents: Tensor) -> str:
-    low, high, deviation = latents.min().item(), latents.max().item(), latents.std().item()
-    if math.isclose(deviation, (high - low) / math.sqrt(12), rel_tol=0.03):
+    low, high, std = latents.min().item(), latents.max().item(), latents.std().item()
+    if math.isclose(std, (high - low) / math.sqrt(12), rel_tol=0.03):
         return f"independent, uniform in [{round(low, 2) + 0:g}, {round(high, 2):g}]"
-    return f"independent, mean {latents.mean().item():.3g}, deviation {deviation:.3g}"
+    return f"independent, mean {latents.mean().item():.3g}, standard deviation {std:.3g}"
 
 
-def _check_rows_stand_alone(made: ExportSpec) -> None:
-    """Four images among others, among copies of themselves, and alone: what compares images differs in one of them."""
+def _check_batch_independence(made: ExportSpec) -> None:
+    """Compare four images in three batches: with others, with copies of themselves, and alone."""
     rows = made.draw(8)
     among_others = made.expected(rows)
     for batch in (torch.cat([rows[:4], rows[:4]]), rows[:4]):
@@ -246,6 +246,6 @@ def _check_rows_stand_alone(made: ExportSpec) -> None:
             if (here[:4] - there[:4]).abs().max() > 1e-4 * max(1.0, here.abs().max().item()):
                 raise ExportError(
                     f"{facts.name} of an image change with the other images of its batch (minibatch features, paper, "
-                    "section 3.2, compare them), so an exported file would give another answer in another batch: train "
-                    "the feature-matching form of the recipe for a classifier, or export --head features or generator"
+                    "section 3.2, compare them), so outputs of an exported file would depend on the batch: train "
+                    "the feature-matching variant of the recipe for a classifier, or export another --head"
                 )

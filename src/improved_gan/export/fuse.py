@@ -1,14 +1,14 @@
-"""A network as it is used: what serves training only is taken out, what is fixed is multiplied out.
+"""Fold a network for inference: training-only layers are removed, constant factors multiplied into the weights.
 
     weight norm          w = g v/||v|| becomes a plain weight (Salimans & Kingma, 2016)
-    Gaussian noise, dropout   gone
-    virtual batch norm   the reference no longer runs along: its mean and variance are constants. Each example's own
+    Gaussian noise, dropout   removed
+    virtual batch norm   the reference batch is not evaluated: its mean and variance are constants. Each example's own
                          statistics still count with weight 1/(n+1), as in evaluation (paper, section 3.5)
     batch norm           after a dense layer or convolution its scale and shift go into their weights and bias:
                          w' = w s, b' = (b - mean) s + shift, s = scale / sqrt(variance + eps); elsewhere it stays,
                          with the running statistics
 
-Nothing of this changes a number but by rounding.
+Outputs change by rounding only.
 """
 
 import copy
@@ -54,7 +54,7 @@ def fused(network: nn.Module) -> nn.Module:
 
 
 def _remove_parametrizations(module: nn.Module) -> None:
-    # A parametrized layer has a class of its own, which copies share and PyTorch empties here: so take another one.
+    # Copies of a parametrized layer share its generated class, which PyTorch modifies here: so use a new class.
     kind = type(module)
     module.__class__ = type(kind.__name__, kind.__bases__, dict(kind.__dict__))
     parametrizations: Any = module.parametrizations
@@ -74,13 +74,13 @@ def _replaced(module: nn.Module) -> nn.Module:
 
 
 def fold_graph(graph: fx.GraphModule) -> int:
-    """Fold every batch norm that follows a dense layer or convolution into it, and drop what does nothing.
+    """Fold every batch norm that follows a dense layer or convolution into it, and remove unused nodes.
 
     Args:
-        graph: of `torch.export`, in evaluation mode; changed in place.
+        graph: a graph of `torch.export`, in evaluation mode; changed in place.
 
     Returns:
-        How many batch norms were folded.
+        Number of folded batch norms.
     """
     num_folded = 0
     for node in list(graph.graph.nodes):
@@ -99,7 +99,7 @@ def fold_graph(graph: fx.GraphModule) -> int:
 
 
 def _can_be_folded(graph: fx.GraphModule, norm: fx.Node) -> bool:
-    """Only where the layer's output goes nowhere else, and its channels are those of the batch norm."""
+    """Only if the layer's output is not used elsewhere, and its channels are those of the batch norm."""
     layer = norm.args[0]
     if not isinstance(layer, fx.Node) or layer.target not in _LAYERS or len(layer.users) != 1 or norm.args[5]:
         return False
@@ -137,7 +137,7 @@ def _fold(graph: fx.GraphModule, norm: fx.Node, number: int) -> None:
 
 
 def _values(graph: fx.GraphModule) -> Callable[[Any], Tensor | None]:
-    """A constant of the graph in double precision; None for an operand that is not there."""
+    """A constant of the graph in double precision; None for a missing operand."""
 
     def value(node: fx.Node | None) -> Tensor | None:
         if node is None:

@@ -1,4 +1,4 @@
-"""The model card: where a network comes from, what it takes and gives, how good it is; Markdown and JSON."""
+"""The model card: provenance, input and outputs, and evaluation of a network; Markdown and JSON."""
 
 import platform
 from collections import Counter
@@ -14,18 +14,18 @@ __all__ = ["card_of", "markdown", "versions"]
 
 AUTHORS = "Salimans, Goodfellow, Zaremba, Cheung, Radford, Chen"
 PAPER = f"{AUTHORS}: Improved Techniques for Training GANs, 2016, arXiv:1606.03498"
-LICENCE = "TO BE FILLED IN: the license under which you publish these weights; look at that of the training data too"
+LICENSE = "TO BE FILLED IN: the license under which you publish these weights; consider that of the training data too"
 
-_UPRIGHT = "not inside: first turn images upright (EXIF) and put them on white where they are transparent, then"
+_UPRIGHT = "not included: first rotate images by EXIF and blend transparent ones onto white, then"
 _RESIZE = {
-    "folder": f"{_UPRIGHT} cut out the largest central square and scale it to this size (Pillow, bicubic), as "
+    "folder": f"{_UPRIGHT} crop the largest central square and scale it to this size (Pillow, bicubic), as "
     "`train folder` and `classify` do",
     "other": f"{_UPRIGHT} scale the whole image to this size (Pillow, bicubic), as `classify --resize` does",
 }
 
 
 def versions(*packages: str) -> dict[str, str]:
-    """Of Python, this package, PyTorch, and the packages named that are installed."""
+    """Versions of Python, this package, PyTorch, and the named packages that are installed."""
     from importlib.metadata import PackageNotFoundError, version
 
     found = {"python": platform.python_version(), "improved-gan": __version__, "torch": torch.__version__}
@@ -38,7 +38,7 @@ def versions(*packages: str) -> dict[str, str]:
 
 
 def card_of(
-    portable: ExportSpec,
+    spec: ExportSpec,
     settings: Mapping[str, Any],
     log: Sequence[Mapping[str, Any]],
     *,
@@ -47,24 +47,24 @@ def card_of(
     layout: str,
     packages: Mapping[str, str],
 ) -> dict[str, Any]:
-    """All but what is known only of the file itself (name, bytes, SHA-256, differences).
+    """The card without the facts about the file itself (name, bytes, SHA-256, differences).
 
     Args:
-        portable: what is exported.
-        settings: of the run, from its recipe.json.
-        log: its reports.
-        step: of the checkpoint.
-        weights_sha256: of the network's tensors.
-        layout: of images.
+        spec: the exported network.
+        settings: settings of the run, from its recipe.json.
+        log: log entries of the run.
+        step: step of the checkpoint.
+        weights_sha256: hash of the network's tensors.
+        layout: layout of images.
         packages: versions, from `versions`.
     """
     channels, height, width = settings["image_shape"]
     classes, last = list(settings["class_names"]), log[-1] if log else {}
     return {
-        "what": portable.what,
+        "what": spec.what,
         "layout": layout,
-        "input": _facts(portable.source),
-        "outputs": [_facts(one) for one in portable.outputs],
+        "input": _tensor_facts(spec.source),
+        "outputs": [_tensor_facts(one) for one in spec.outputs],
         "classes": classes,
         "image": {"height": height, "width": width, "channels": channels},
         "crop": "central square" if settings["recipe"] == "folder" else "none",
@@ -72,7 +72,7 @@ def card_of(
         "resize": _RESIZE["folder" if settings["recipe"] == "folder" else "other"],
         "training": {
             "recipe": settings["recipe"],
-            "data": "images of one's own" if settings["recipe"] == "folder" else settings["values"].get("load_data"),
+            "data": "custom image folder" if settings["recipe"] == "folder" else settings["values"].get("load_data"),
             "data_sha256": settings.get("data_sha256"),
             "training_images": _num_training(settings["label_split"]),
             "labels": _labels(settings["label_split"], classes),
@@ -87,12 +87,12 @@ def card_of(
         "method": {"paper": PAPER, "code": f"improved-gan {settings['improved_gan']}"},
         "weights_sha256": weights_sha256,
         "versions": dict(packages),
-        "license": LICENCE,
+        "license": LICENSE,
     }
 
 
 def values_of(settings: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Which values of image files are black and white, and how they become bytes; None where files have 8 bits."""
+    """Pixel values of black and white, and their conversion to bytes; None for 8-bit files."""
     if settings.get("value_range") is None:
         return None
     low, high = settings["value_range"]
@@ -105,7 +105,7 @@ def values_of(settings: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _evaluation(last: Mapping[str, Any]) -> dict[str, Any]:
-    """Error and wrong images of the last report, on the test images or, for a user's own, the validation images."""
+    """Error rate and number of errors of the last report, on test images or, for custom images, validation images."""
     part = next((one for one in ("test", "validation") if f"{one}/error" in last), None)
     return {
         "part": part,
@@ -120,7 +120,7 @@ def _num_training(split: Mapping[str, Any]) -> int | None:
     return None if num is None else int(num) - len(split.get("held_out", ()))
 
 
-def _facts(one: Any) -> dict[str, Any]:
+def _tensor_facts(one: Any) -> dict[str, Any]:
     return {"name": one.name, "dtype": one.dtype, "shape": list(one.shape), "meaning": one.meaning}
 
 
@@ -135,25 +135,26 @@ def _labels(split: Mapping[str, Any], classes: Sequence[str]) -> dict[str, Any]:
 
 
 def markdown(card: Mapping[str, Any]) -> str:
-    """The card to read."""
+    """The card as Markdown."""
     training, evaluation, labels = card["training"], card["evaluation"], card["training"]["labels"]
     error, part = evaluation["error"], evaluation["part"]
     measured = "not measured" if error is None else f"{error:.2%} ({evaluation['wrong']} wrong) of the {part} images"
     values = card["values"]
-    levels = "" if values is None else f" Values of image files become bytes (not inside): `{values['bytes']}`."
+    levels = "" if values is None else f" Values of image files become bytes (not included): `{values['bytes']}`."
     made = (
         ""
         if values is None
-        else (f"A byte b stands for the value {values['low']:g} + b / 255 * ({values['high']:g} - {values['low']:g}).")
+        else (f"A byte b means the value {values['low']:g} + b / 255 * ({values['high']:g} - {values['low']:g}).")
     )
     reading = (
-        made if card["what"] == "generator" else f"Division by 255 is inside.{levels} Resizing is {card['resize']}."
+        made if card["what"] == "generator" else f"Division by 255 is included.{levels} Resizing is {card['resize']}."
     )
     classes = ", ".join(f"`{_line(name)}`" for name in card["classes"]) or "none"
-    order = ", in the order of the probabilities" if card["what"] == "classifier" else " that it was trained with"
+    order = ", in the order of the probabilities" if card["what"] == "classifier" else " of the training"
     agreement = f"{max(card['largest_difference'].values()):.1e} ({card['checked_in']})"
     content = f", SHA-256 of their content `{training['data_sha256']}`" if training["data_sha256"] else ""
-    diagnostics = "".join(f"\n- **Warning of the last report:** {_line(one)}" for one in training["diagnostics"])
+    diagnostics = "".join(f"\n- **Warning in the last report:** {_line(one)}" for one in training["diagnostics"])
+    length = f"{training['epochs']} of {training['epochs_planned']} epochs"
     return f"""# {_line(card["file"])}
 
 The {card["what"]} of a semi-supervised GAN, recipe `{_line(training["recipe"])}`, exported from a run of improved-gan.
@@ -172,17 +173,16 @@ Classes{order}: {classes}.
 
 - Data: `{_line(training["data"])}`, {training["training_images"]} training images{content}.
 - Labels: {labels["number"]}; split seed {labels["split_seed"]}, SHA-256 `{labels["split_sha256"]}`.
-- {training["epochs"]} of {training["epochs_planned"]} epochs, step {training["step"]}, seed {training["seed"]}.\
-{diagnostics}
+- {length}, step {training["step"]}, seed {training["seed"]}.{diagnostics}
 - Method: {PAPER}. Code: {card["method"]["code"]}.
 
 ## Evaluation
 
 - Error of the run's classifier: {measured}; the paper: {_line(evaluation["paper"])}.
-- Not measured: images from anywhere else (other cameras, other people). Probabilities are not calibrated.
-- The file agrees with the network that was trained, to {agreement}.
+- Not measured: images from other sources (other cameras, other people). Probabilities are not calibrated.
+- Largest difference between the outputs of the file and of the trained network: {agreement}.
 
-## Licence
+## License
 
 {card["license"]}
 
@@ -199,5 +199,5 @@ def _row(kind: str, facts: Mapping[str, Any]) -> str:
 
 
 def _line(value: Any) -> str:
-    """A name in one line, so that it cannot begin a heading, a table row or a tag of its own."""
+    """A name in one line, so that it cannot start a heading, a table row or a tag."""
     return " ".join(str(value).replace("`", "'").replace("<", "&lt;").replace("|", "\\|").split())

@@ -1,4 +1,4 @@
-"""From a portable network to a file (.pt2 of torch.export, or ONNX), and what the file answers."""
+"""From an exported module to a file (.pt2 of torch.export, or ONNX), and the outputs of the file."""
 
 import json
 import logging
@@ -17,18 +17,18 @@ from improved_gan.export.fuse import fold_graph
 
 __all__ = ["FORMATS", "captured", "run_onnx", "run_torch", "write_onnx", "write_torch"]
 
-FACTS = "improved_gan.json"  # in a .pt2, and as one property of an ONNX file
-_EXAMPLES = 3  # rows to trace with: 0 and 1 would be taken for fixed
+METADATA_FILE = "improved_gan.json"  # in a .pt2, and as one property of an ONNX file
+_EXAMPLES = 3  # rows to trace with: sizes 0 and 1 would be treated as constants
 
 
-def captured(portable: ExportSpec) -> tuple[torch.export.ExportedProgram, int]:
-    """The network as a graph for any number of rows, and how many batch norms were folded into their layers."""
-    rows = portable.draw(_EXAMPLES)
+def captured(spec: ExportSpec) -> tuple[torch.export.ExportedProgram, int]:
+    """The network as a graph for any number of rows, and the number of batch norms that were folded."""
+    rows = spec.draw(_EXAMPLES)
     with _quiet():
-        first = _export(portable.network, rows, portable.source.name)
+        first = _export(spec.network, rows, spec.source.name)
         graph = first.module(check_guards=False)
         num_folded = fold_graph(graph)
-        return _export(graph, rows, portable.source.name), num_folded
+        return _export(graph, rows, spec.source.name), num_folded
 
 
 def _export(network: torch.nn.Module, rows: Tensor, name: str) -> torch.export.ExportedProgram:
@@ -37,15 +37,15 @@ def _export(network: torch.nn.Module, rows: Tensor, name: str) -> torch.export.E
 
 
 def write_torch(
-    program: torch.export.ExportedProgram, portable: ExportSpec, facts: Mapping[str, Any], path: Path
+    program: torch.export.ExportedProgram, spec: ExportSpec, metadata: Mapping[str, Any], path: Path
 ) -> None:
-    """Write a .pt2: `torch.export.load(path).module()` runs it, without our package."""
+    """Write a .pt2: `torch.export.load(path).module()` runs it, without this package."""
     with _quiet():
-        torch.export.save(program, path, extra_files={FACTS: json.dumps(dict(facts))})
+        torch.export.save(program, path, extra_files={METADATA_FILE: json.dumps(dict(metadata))})
 
 
 def run_torch(path: Path) -> Callable[[Tensor], tuple[Tensor, ...]]:
-    """What a .pt2 answers."""
+    """A function that runs a .pt2 file."""
     with _quiet():
         module = torch.export.load(path).module()
 
@@ -57,34 +57,34 @@ def run_torch(path: Path) -> Callable[[Tensor], tuple[Tensor, ...]]:
 
 
 def write_onnx(
-    program: torch.export.ExportedProgram, portable: ExportSpec, facts: Mapping[str, Any], path: Path
+    program: torch.export.ExportedProgram, spec: ExportSpec, metadata: Mapping[str, Any], path: Path
 ) -> None:
-    """Write an ONNX file with named input and outputs, `batch` rows, and the facts as properties.
+    """Write an ONNX file with named input and outputs, `batch` rows, and the metadata as properties.
 
     Raises:
         ExportError: onnx or onnxscript is not installed.
     """
     try:
         import onnx
-        import onnxscript  # noqa: F401  (the exporter needs it, and would say so at length)
+        import onnxscript  # noqa: F401  (the exporter needs it, and raises a long error without it)
     except ModuleNotFoundError as error:
         raise needs_extra(error) from error
-    names = [one.name for one in portable.outputs]
+    names = [one.name for one in spec.outputs]
     with _quiet():
         made = torch.onnx.export(
-            program, dynamo=True, input_names=[portable.source.name], output_names=names, verbose=False
+            program, dynamo=True, input_names=[spec.source.name], output_names=names, verbose=False
         )
     assert made is not None
     model = made.model_proto
     _name_the_batch(model.graph)
-    model.producer_name, model.producer_version = "improved-gan", str(facts["versions"]["improved-gan"])
-    onnx.helper.set_model_props(model, {key: json.dumps(value) for key, value in facts.items()})
+    model.producer_name, model.producer_version = "improved-gan", str(metadata["versions"]["improved-gan"])
+    onnx.helper.set_model_props(model, {key: json.dumps(value) for key, value in metadata.items()})
     onnx.checker.check_model(model)
     onnx.save(model, str(path))
 
 
 def _name_the_batch(graph: Any) -> None:
-    """The exporter calls the number of rows s77 or so."""
+    """Rename the batch dimension, which the exporter calls s77 or the like."""
     symbol = graph.input[0].type.tensor_type.shape.dim[0].dim_param
     for value in (*graph.input, *graph.output, *graph.value_info):
         for dimension in value.type.tensor_type.shape.dim:
@@ -93,7 +93,7 @@ def _name_the_batch(graph: Any) -> None:
 
 
 def run_onnx(path: Path) -> Callable[[Tensor], tuple[Tensor, ...]]:
-    """What an ONNX file answers in onnxruntime, on the CPU.
+    """A function that runs an ONNX file with onnxruntime, on the CPU.
 
     Raises:
         ExportError: onnxruntime is not installed.
@@ -115,7 +115,7 @@ def run_onnx(path: Path) -> Callable[[Tensor], tuple[Tensor, ...]]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporters warn of their own parts, and of torchvision, which is not needed."""
+    """Silence warnings of the exporters about their internals and torchvision, which is not needed."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

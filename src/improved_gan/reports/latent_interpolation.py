@@ -3,7 +3,7 @@
 Latents drawn uniformly from a box are joined by straight lines: the box is convex, so every point of the line is one
 that could have been drawn; an arc about the origin would leave the box. Latents drawn from a normal distribution
 are joined along the arc between them: in many dimensions they lie near a sphere, and the middle of a straight line
-would be shorter by a factor of 1.4 than the latents of training (White, 2016, "Sampling Generative Networks").
+would be shorter by a factor of 1.4 than the latents in training (White, 2016, "Sampling Generative Networks").
 """
 
 import torch

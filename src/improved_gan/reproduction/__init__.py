@@ -1,4 +1,4 @@
-"""From a table of the paper to runs, and back to the table with our figures beside the paper's."""
+"""Run the experiments of a table of the paper, and show our results next to the paper's."""
 
 from improved_gan.reproduction.tables import TABLES, Figure, PaperTable, Row
 

@@ -1,7 +1,7 @@
-"""Where runs are computed: on the workers of a dask.distributed cluster that share the folder with us.
+"""Run jobs on the workers of a dask.distributed cluster that share the output folder.
 
-A worker starts each run as a process that ends with it. When a worker dies, dask gives its run to another one, which
-waits for the lock on the run folder and continues from the checkpoint.
+A worker starts each run as a process that ends with the worker. If a worker dies, dask assigns its run to another one,
+which waits for the lock on the run folder and continues from the checkpoint.
 """
 
 import asyncio
@@ -24,24 +24,24 @@ from improved_gan.training.errors import RunError
 
 __all__ = ["ClusterPool"]
 
-_STOP_TIMEOUT = 120.0  # seconds for all runs to save
-_TIMEOUT, _WORKER_TIMEOUT = 10, 60  # seconds for the scheduler to answer, and for the first worker to be there
-_CANCELLED = (asyncio.CancelledError, concurrent.futures.CancelledError)  # the first is no Exception
-_PATIENCE = 60.0  # seconds that a killed worker's process may take to save and let go of the folder
+_STOP_TIMEOUT = 120.0  # seconds that all runs have to save
+_TIMEOUT, _WORKER_TIMEOUT = 10, 60  # seconds to wait for the scheduler, and for the first worker
+_CANCELLED = (asyncio.CancelledError, concurrent.futures.CancelledError)  # the first is not an Exception
+_LOCK_TIMEOUT = 60.0  # seconds that a killed worker's process may take to save and unlock the folder
 
 
 class ClusterPool(Pool):
     """The workers of a dask cluster; each thread of a worker is a slot for one run.
 
     Args:
-        address: of the scheduler, such as tcp://host:8786, or the path of its scheduler file.
-        out: the folder of all runs, which every worker must see under the same path.
-        threads: CPU threads of a run; None for 1, what a slot of a worker stands for.
-        device: of each run; None for a GPU where the worker has one.
+        address: address of the scheduler, such as tcp://host:8786, or the path of its scheduler file.
+        out: the folder of all runs, accessible to every worker under the same path.
+        threads: CPU threads of a run; None for 1.
+        device: device of each run; None for a GPU if the worker has one.
 
     Raises:
-        RunError: distributed is not installed, no scheduler or no worker answers, or a worker does not see the folder
-            or has another version. Every method raises it when the scheduler is lost.
+        RunError: distributed is not installed, there is no scheduler or no worker, or a worker cannot access the
+            folder or has another version. Every method raises it if the connection to the scheduler is lost.
     """
 
     def __init__(self, address: str, *, out: Path, threads: int | None, device: str | None) -> None:
@@ -53,11 +53,11 @@ class ClusterPool(Pool):
             self._client = self._distributed.Client(**known, timeout=_TIMEOUT, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:
             raise RunError(
-                f"no dask scheduler answers at {address} ({error}): start one with `dask scheduler`"
+                f"no dask scheduler found at {address} ({error}): start one with `dask scheduler`"
             ) from error
         try:
             self._check_workers(address, out)
-            # Runs on the workers ask for it; a worker that has lost the scheduler stops by itself.
+            # Runs on the workers poll this event; a worker that loses the scheduler stops by itself.
             self._stop_name = f"improved-gan-stop-{uuid.uuid4().hex}"
             self._stop = self._distributed.Event(self._stop_name, client=self._client)
         except BaseException:
@@ -67,12 +67,12 @@ class ClusterPool(Pool):
 
     @property
     def num_slots(self) -> int:
-        """The threads of all workers that are there now, at least 1."""
+        """The threads of all current workers, at least 1."""
         with self._scheduler_there():
             return max(1, sum(int(threads) for threads in self._client.nthreads().values()))
 
     def submit(self, job: Job) -> None:
-        """Give a run to the cluster."""
+        """Submit a run to the cluster."""
         words = (job, self._threads, self._device, self._stop_name)
         with self._scheduler_there():
             future = self._client.submit(_run_on_worker, *words, pure=False, key=f"{job.name}-{uuid.uuid4()}")
@@ -86,12 +86,12 @@ class ClusterPool(Pool):
         return [_outcome(answer, self._running.pop(future)) for future, answer in zip(done, answers, strict=True)]
 
     def stop(self) -> None:
-        """Ask every run to save and end, wait until they have, and leave the cluster as it was."""
+        """Make every run save and end, wait for them, and close the connection."""
         try:
             if self._running:
                 with self._scheduler_there():
                     self._stop.set()
-                # A run that has not begun is cancelled as we leave; one that takes longer to save goes on doing so.
+                # Closing the client cancels runs that have not begun; a run that needs longer to save finishes saving.
                 deadline = time.monotonic() + _STOP_TIMEOUT
                 while not all(future.done() for future in self._running) and time.monotonic() < deadline:
                     time.sleep(0.1)
@@ -100,8 +100,8 @@ class ClusterPool(Pool):
 
     @contextmanager
     def _scheduler_there(self) -> Iterator[None]:
-        """What goes wrong between us and the scheduler means that it is gone; runs given out are cancelled then."""
-        lost = f"lost the scheduler at {self._address}: every run saves; the same command goes on"
+        """Turn communication errors into a RunError: the scheduler is lost, and submitted runs are cancelled."""
+        lost = f"lost the scheduler at {self._address}: every run saves; the same command continues"
         if self._client.status != "running" or any(future.cancelled() for future in self._running):
             raise RunError(lost)
         try:
@@ -116,47 +116,47 @@ class ClusterPool(Pool):
             raise RunError(
                 f"the scheduler at {address} has no workers: start some with `dask worker {address}`"
             ) from error
-        token = out / f".seen-by-workers-{uuid.uuid4().hex}"
+        token = out / f".access-by-workers-{uuid.uuid4().hex}"
         out.mkdir(parents=True, exist_ok=True)
         token.touch()
         try:
-            for worker, (version, sees) in self._client.run(_versions_and_sight, str(token)).items():
+            for worker, (version, has_access) in self._client.run(_version_and_access, str(token)).items():
                 if version != __version__:
                     raise RunError(
                         f"worker {worker} has improved-gan {version}, here is {__version__}: install the same"
                     )
-                if not sees:
-                    raise RunError(f"worker {worker} does not see {out}: give an --out that all machines share")
+                if not has_access:
+                    raise RunError(f"worker {worker} cannot access {out}: give an --out that all machines share")
         except RunError:
             raise
-        except Exception as error:  # what went wrong on a worker comes back as any kind of error
+        except Exception as error:  # an error on a worker may be of any type
             raise RunError(f"a worker cannot run improved-gan ({error}): install it there too") from error
         finally:
             token.unlink(missing_ok=True)
 
 
 def _outcome(answer: Outcome | BaseException, job: Job) -> Outcome:
-    """What the worker said, or a failure where it could not say anything, such as after several deaths."""
+    """The worker's outcome, or a failure if it raised an error, such as after several workers died."""
     if isinstance(answer, Outcome):
         return answer
     return failed(job, f"{type(answer).__name__} on the cluster: {str(answer).partition(chr(10))[0]}")
 
 
 def _run_on_worker(job: Job, threads: int, device: str | None, stop_name: str) -> Outcome:
-    """What a worker does: start the run as a process of its own and wait for it."""
+    """On a worker: start the run as a process and wait for it."""
     asked = _distributed().Event(stop_name)
 
     return run_job(
         job,
         threads=threads,
         device=device,
-        n_iter_no_change=_PATIENCE,
+        lock_timeout=_LOCK_TIMEOUT,
         stop=_once_a_second(lambda: bool(asked.is_set())),
     )
 
 
 def _once_a_second(ask: Callable[[], bool]) -> Callable[[], bool]:
-    """The same question, passed on at most once a second: each is a message to the scheduler."""
+    """Call `ask` at most once a second: each call is a message to the scheduler."""
     last, answer = -1.0, False
 
     def asked() -> bool:
@@ -168,14 +168,14 @@ def _once_a_second(ask: Callable[[], bool]) -> Callable[[], bool]:
     return asked
 
 
-def _versions_and_sight(path: str) -> tuple[str, bool]:
+def _version_and_access(path: str) -> tuple[str, bool]:
     from improved_gan import __version__ as version
 
-    return version, os.path.exists(path)  # noqa: PTH110 (nothing of ours is imported on the worker)
+    return version, os.path.exists(path)  # noqa: PTH110 (sent to the worker by value)
 
 
 def _quiet() -> None:
-    """Of the client's own log only what ends the command is told, and by us; the workers' are other processes."""
+    """Silence the client's own log: errors are reported by this module; the workers are other processes."""
     for name in ("distributed", *(name for name in logging.root.manager.loggerDict if name.startswith("distributed."))):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 

@@ -1,8 +1,8 @@
 """Ensembles: the mean of the class probabilities of models that were trained on the same label split.
 
-The paper gives its ensembles a deviation over the label subsets that is nearly as wide as that of single models (445
-against 452 with 20 labels), so the ten models of one ensemble share a subset and differ in everything else that is
-random. Averaging models of *different* splits would see more labels than the budget; it is not done here.
+The paper's standard deviation of ensembles over the label subsets is nearly as large as that of single models (445 and
+452 with 20 labels), so the ten models of one ensemble share a label subset and differ in all other random choices.
+Averaging models of *different* splits would use more labels than the budget; it is not done here.
 """
 
 import json
@@ -21,23 +21,23 @@ from improved_gan.reproduction.runs import read_note
 from improved_gan.training.checkpoints import newest_checkpoint, write_atomically
 from improved_gan.training.run_folder import RunFolder
 
-__all__ = ["average_probabilities", "ensemble_wrong", "known_ensemble"]
+__all__ = ["average_probabilities", "count_ensemble_errors", "known_ensemble"]
 
 _BATCH = 1000
 
 
-def ensemble_wrong(
+def count_ensemble_errors(
     jobs: Sequence[Job], load_data: Callable[[], Dataset], *, device: str, warn: Callable[[str], None]
 ) -> tuple[int, int]:
-    """How many test images the averaged models of these runs get wrong, and of how many.
+    """Number of test images that the ensemble of these runs misclassifies, and number of test images.
 
-    The answer is kept in the runs' group folder, for these members with these settings and checkpoints.
+    The result is stored in the runs' group folder, for these members with these settings and checkpoints.
 
     Args:
         jobs: the members, all done, of one split.
-        load_data: the data set; asked only where the answer is not known yet.
-        device: where to compute.
-        warn: told of damaged checkpoints that were passed over.
+        load_data: loads the data set; called only if the result is not stored.
+        device: device of the networks.
+        warn: called with a line for each damaged checkpoint that is skipped.
 
     Raises:
         RunError: a run cannot be loaded.
@@ -45,7 +45,7 @@ def ensemble_wrong(
     if (known := known_ensemble(jobs)) is not None:
         return known
     members, test = _members(jobs), load_data().test
-    # Copies of the file that the user has named in this very command need no further yes.
+    # The user named the recipe file in this command, so copies of it are trusted.
     trust = jobs[0].options.trust or is_file_of(jobs[0].recipe)
     folders = [job.folder for job in jobs]
     probabilities = average_probabilities(folders, test, device=device, warn=warn, trust=trust)
@@ -56,7 +56,7 @@ def ensemble_wrong(
 
 
 def known_ensemble(jobs: Sequence[Job]) -> tuple[int, int] | None:
-    """The same where it has been computed before; None where it has not, or for other members or checkpoints."""
+    """The stored result; None if there is none for these members and checkpoints."""
     known = read_note(_kept(jobs))
     wrong, num = known.get("wrong"), known.get("of")
     fits = known.get("members") == _members(jobs) and isinstance(wrong, int) and isinstance(num, int)
@@ -74,7 +74,7 @@ def average_probabilities(
 ) -> Tensor:
     """(N, K) float64, the mean over the runs of softmax(logits) of each image, with averaged weights."""
     total = torch.zeros(())
-    for folder in folders:  # one after the other: ten discriminators need not fit at once
+    for folder in folders:  # one after the other, so that only one discriminator is in memory
         discriminator = load_trained(folder, device=device, warn=warn, trust=trust).discriminator
         parts = [
             discriminator(to_float01(some.to(device))).logits.double().softmax(1).cpu()
@@ -93,10 +93,10 @@ def _kept(jobs: Sequence[Job]) -> Path:
 
 
 def _identity(folder: Path) -> dict[str, Any]:
-    """What tells a trained model from another in the same place: settings, and the file it would be loaded from."""
+    """Identity of a trained model: its settings and its checkpoint file."""
     run = RunFolder(folder)
     name = newest_checkpoint(run.checkpoints) or ""
-    about = (run.checkpoints / name).stat()  # the content would be gigabytes to read for a whole table
+    about = (run.checkpoints / name).stat()  # hashing the content would read gigabytes for a whole table
     return {
         "fingerprint": run.recipe()["fingerprint"],
         "checkpoint": name,

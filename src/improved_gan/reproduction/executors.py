@@ -1,4 +1,4 @@
-"""Where runs are computed: as processes of this machine. `cluster.py` has the same for a dask cluster."""
+"""Run jobs as processes of this machine; `cluster.py` does the same on a dask cluster."""
 
 import queue
 from abc import ABC, abstractmethod
@@ -12,16 +12,16 @@ __all__ = ["LocalPool", "Pool"]
 
 
 class Pool(ABC):
-    """Takes runs and gives back how they ended."""
+    """Takes runs and returns their outcomes."""
 
     @property
     @abstractmethod
     def num_slots(self) -> int:
-        """How many runs are computed at once."""
+        """Number of runs computed at once."""
 
     @abstractmethod
     def submit(self, job: Job) -> None:
-        """Start a run; it waits where all slots are taken."""
+        """Start a run; it waits while all slots are taken."""
 
     @abstractmethod
     def finished(self) -> list[Outcome]:
@@ -29,20 +29,20 @@ class Pool(ABC):
 
     @abstractmethod
     def stop(self) -> None:
-        """Ask every run to save and end, and wait until they have."""
+        """Make every run save and end, and wait for them."""
 
 
 class LocalPool(Pool):
     """A process for each run.
 
     Args:
-        jobs: runs at once; None for one a core, or one a GPU where there are GPUs.
-        threads: of each; None for an equal share of the cores.
-        device: of each; None for the GPUs in turn where there are any, else the CPU.
-        num_runs: how many runs there are in all: more slots are not needed.
+        jobs: runs at once; None for one per core, or one per GPU if there are GPUs.
+        threads: CPU threads per run; None divides the cores equally.
+        device: device of each run; None for the GPUs in turn if there are any, else the CPU.
+        num_runs: total number of runs, an upper bound of the slots.
 
-    The number of threads follows from these and the machine alone, not from what is left to do: a run that continues
-    then does so with the same threads, to the same bits.
+    The number of threads depends on these arguments and the machine only, not on the runs that are left: a continued
+    run then uses the same number of threads and gives bitwise the same result.
     """
 
     def __init__(self, *, jobs: int | None, threads: int | None, device: str | None, num_runs: int) -> None:
@@ -59,7 +59,7 @@ class LocalPool(Pool):
 
     @property
     def num_slots(self) -> int:
-        """How many runs are computed at once."""
+        """Number of runs computed at once."""
         return self._num_slots
 
     def submit(self, job: Job) -> None:
@@ -73,7 +73,7 @@ class LocalPool(Pool):
         return [_outcome(future, job) for future, job in ended if not future.cancelled()]
 
     def stop(self) -> None:
-        """Ask every run to save and end, and wait until they have."""
+        """Make every run save and end, and wait for them."""
         self._stop.set()
         self._workers.shutdown(wait=True, cancel_futures=True)
 
@@ -86,7 +86,7 @@ class LocalPool(Pool):
 
 
 def _outcome(future: "Future[Outcome]", job: Job) -> Outcome:
-    """How it ended; what could not even be started has failed, and the others go on."""
+    """The outcome; a run that could not be started counts as failed."""
     error = future.exception()
     if isinstance(error, Exception):
         return failed(job, f"{type(error).__name__}: {error}")

@@ -1,7 +1,7 @@
-"""What to expect of a training: time and error at parts of its length, from runs that were recorded.
+"""Expected time and error at fractions of a training, from recorded runs.
 
-`improved-gan reproduce ... --save-expected FILE` writes a record from the finished runs of a table; the records in the
-folder `records/` come with the package, one file a recipe, and `improved-gan train` shows them at its start.
+`improved-gan reproduce ... --save-expected FILE` writes a record of the finished runs of a table; the records in the
+folder `records/` are part of the package, one file per recipe, and `improved-gan train` prints them at its start.
 """
 
 import json
@@ -20,7 +20,7 @@ from improved_gan.training.errors import RunError
 from improved_gan.training.run_folder import RunFolder
 
 __all__ = [
-    "SHARES",
+    "FRACTIONS",
     "expected_results",
     "expected_seconds",
     "make_record",
@@ -29,10 +29,10 @@ __all__ = [
     "write_record",
 ]
 
-SHARES = (0.1, 0.3, 1.0)  # of a run's length
-_NEAR = 0.05  # of its length: how far from a share the nearest report may be
-# What a run is called, looked at or computed with; it does not change what it learns, or not beyond the last bits.
-_NO_MATTER = {
+FRACTIONS = (0.1, 0.3, 1.0)  # of a run's length
+_NEAR = 0.05  # largest distance of a log entry from a fraction, as a fraction of the length
+# Settings that do not change the result, except for rounding.
+_IRRELEVANT = {
     "name",
     "summary",
     "paper",
@@ -45,11 +45,11 @@ _NO_MATTER = {
 
 
 def expected_results(recipe: Recipe, record: dict[str, Any] | None) -> list[str]:
-    """Time and error to expect, in lines for a person; none where there is no record of this recipe, budget and length.
+    """Expected time and error as lines of text; empty without a record of this recipe, budget and length.
 
     Args:
-        recipe: what is about to be trained.
-        record: see `make_record`; `packaged_record(recipe.name)` for the one that comes with the package.
+        recipe: the recipe to train.
+        record: see `make_record`; `packaged_record(recipe.name)` for the packaged one.
     """
     budget = _fitting(recipe, record)
     if budget is None:
@@ -65,13 +65,13 @@ def expected_results(recipe: Recipe, record: dict[str, Any] | None) -> list[str]
 
 
 def expected_seconds(recipe: Recipe, record: dict[str, Any] | None) -> tuple[float, str] | None:
-    """How long one whole run took where it was recorded, and on what; None where there is no record of it."""
+    """Seconds of a whole recorded run, and its machine; None if there is no record."""
     budget = _fitting(recipe, record)
     return None if budget is None else (budget["seconds_per_step"] * budget["steps"], _recorded_on(budget))
 
 
 def packaged_record(recipe: str) -> dict[str, Any] | None:
-    """The record of a recipe that comes with the package; None where there is none."""
+    """The packaged record of a recipe; None if there is none."""
     file = resources.files("improved_gan.reproduction") / "records" / f"{recipe}.json"
     if not file.is_file():
         return None
@@ -80,10 +80,10 @@ def packaged_record(recipe: str) -> dict[str, Any] | None:
 
 
 def write_record(plan: Plan, file: Path) -> list[str]:
-    """Add the finished runs of a table to a record, in place of what it said about the same budgets.
+    """Add the finished runs of a table to a record; entries of the same budgets are replaced.
 
     Returns:
-        The budgets that were recorded.
+        The recorded budgets.
 
     Raises:
         RunError: no run is finished, or the table or the file is of several recipes.
@@ -109,12 +109,12 @@ def write_record(plan: Plan, file: Path) -> list[str]:
 
 
 def make_record(plan: Plan) -> dict[str, Any]:
-    """A record of the finished runs of a table that were trained alone: others do not tell how long one takes.
+    """A record of the finished runs of a table, without those trained several at once (their times differ).
 
     Returns:
         `recipe` and, by label budget, `epochs`, `steps`, `runs`, `seconds_per_step`, what they ran on, the recipe's
-        `values`, and `points`: share of the length, epoch, mean seconds of training, test error (mean, low, high); a
-        share that no report is near is left out.
+        `values`, and `points`: `share` (fraction of the length), epoch, mean seconds, test error (mean, low, high); a
+        fraction without a log entry near it is left out.
 
     Raises:
         RunError: no run is finished, or the rows are of several recipes.
@@ -144,20 +144,20 @@ def _budget(done: Sequence[Run], recipe: Recipe) -> dict[str, Any]:
         "splits": sorted({run.job.split for run in done}),
         "seconds_per_step": round(math.fsum(seconds) / len(seconds) / steps, 6),
         **_made_on(done),
-        "points": [point for share in SHARES if (point := _point(logs, share, epochs))],
-        "values": {name: value for name, value in recipe.as_dict().items() if name not in _NO_MATTER},
+        "points": [point for fraction in FRACTIONS if (point := _point(logs, fraction, epochs))],
+        "values": {name: value for name, value in recipe.as_dict().items() if name not in _IRRELEVANT},
     }
 
 
-def _point(logs: Sequence[Sequence[dict[str, Any]]], share: float, epochs: int) -> dict[str, Any]:
-    """Every run at the report nearest to a share of its length; empty where one has no report near it."""
-    reports = [min(log, key=lambda report: abs(report["epoch"] - share * epochs)) for log in logs]
-    if any(abs(report["epoch"] - share * epochs) > _NEAR * epochs for report in reports):
+def _point(logs: Sequence[Sequence[dict[str, Any]]], fraction: float, epochs: int) -> dict[str, Any]:
+    """Time and error of the runs at the log entry nearest to a fraction of the length; empty without one."""
+    reports = [min(log, key=lambda report: abs(report["epoch"] - fraction * epochs)) for log in logs]
+    if any(abs(report["epoch"] - fraction * epochs) > _NEAR * epochs for report in reports):
         return {}
     errors = [report["test/error"] for report in reports]
     seconds = [report["seconds"] for report in reports]
     return {
-        "share": share,
+        "share": fraction,
         "epoch": reports[0]["epoch"],
         "seconds": round(math.fsum(seconds) / len(seconds), 1),
         "error": {"mean": round(math.fsum(errors) / len(errors), 6), "low": min(errors), "high": max(errors)},
@@ -165,14 +165,14 @@ def _point(logs: Sequence[Sequence[dict[str, Any]]], share: float, epochs: int) 
 
 
 def _made_on(done: Sequence[Run]) -> dict[str, Any]:
-    """The machine, as noted beside the run folders; several are all named."""
+    """The machines, as recorded beside the run folders."""
     noted: list[dict[str, Any]] = []
     for run in done:
         note = read_note(run.job.sidecar_path("machine.json"))
         threads = note.get("threads")
         noted.append(
             {
-                "machine": str(note.get("machine", "a machine that was not noted")),
+                "machine": str(note.get("machine", "an unknown machine")),
                 "threads": threads if type(threads) is int else 1,
                 "device": note.get("device"),
             }
@@ -192,14 +192,14 @@ def _recorded_on(budget: dict[str, Any]) -> str:
 
 
 def _fitting(recipe: Recipe, record: dict[str, Any] | None) -> dict[str, Any] | None:
-    """What a record says of this budget, where it was made with these settings and this length."""
+    """The record of this budget, if it was made with these settings and this length."""
     budget: dict[str, Any] | None = (record or {}).get("budgets", {}).get(str(recipe.num_labels))
     fits = budget is not None and budget["epochs"] == recipe.epochs and _same_values(budget["values"], recipe)
     return budget if fits else None
 
 
 def _same_values(recorded: dict[str, Any], recipe: Recipe) -> bool:
-    """Whether the recipe still is what was recorded; a setting that is newer than the record does not count."""
+    """Whether the recipe has the recorded settings; settings newer than the record are ignored."""
     now = json.loads(json.dumps(recipe.as_dict()))
     return all(now.get(name) == value for name, value in recorded.items())
 

@@ -1,4 +1,4 @@
-"""Which runs a table needs: every label budget, split and seed, each a run folder of `improved-gan train`.
+"""The runs that a table needs: every label budget, split and seed, each a run folder of `improved-gan train`.
 
 Split s is drawn with split seed s. Its first model has the training seed s as well, so that it is the run of
 `improved-gan train RECIPE --seed s`; model k of the same split has the seed s + 1000 (k - 1).
@@ -18,22 +18,22 @@ from improved_gan.training.vmapped import not_vmappable_reasons
 
 __all__ = ["Job", "Plan", "RunOptions", "make_plan", "run_name", "training_seed"]
 
-MOST_SPLITS = 1000  # further ones would share training seeds with the second model of the first
+MOST_SPLITS = 1000  # a further split would share its training seed with the second model of the first split
 
 
 def training_seed(first: int, model: int) -> int:
-    """Of the model-th model, from 1, on a split whose first model has the seed `first`."""
+    """Training seed of a model, counted from 1, of the split whose first model has the seed `first`."""
     return first + MOST_SPLITS * (model - 1)
 
 
 def run_name(split: int, seed: int) -> str:
-    """Of a run folder among those of one recipe and budget."""
+    """Name of a run folder among those of one recipe and budget."""
     return f"split-{split}-seed-{seed}"
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What every run of a table is told; None leaves the recipe's or the machine's own value."""
+    """Options of every run of a table; None: the default of the recipe or the machine."""
 
     epochs: int | None = None
     precision: str | None = None
@@ -54,9 +54,9 @@ class Job:
         split: number of the label split, from 1; its seed.
         model: number of the model on this split, from 1.
         group: folder of the runs with this recipe and budget.
-        epochs: the length that the run shall have.
-        options: see there.
-        models: how many models, from this one on, are trained in one step each, every one in its own folder.
+        epochs: epochs of the run.
+        options: options of all runs.
+        models: number of models, from this one on, that are trained at once with vmap, each in its own folder.
     """
 
     recipe: str
@@ -75,7 +75,7 @@ class Job:
 
     @property
     def name(self) -> str:
-        """Of its folder."""
+        """Name of its folder."""
         return run_name(self.split, self.seed)
 
     @property
@@ -84,15 +84,15 @@ class Job:
         return self.group / self.name
 
     def single(self) -> list["Job"]:
-        """Each model by itself."""
+        """One job per model."""
         return [replace(self, model=self.model + index, models=1) for index in range(self.models)]
 
     def sidecar_path(self, suffix: str) -> Path:
-        """A file of ours next to the run folder, which belongs to the training alone."""
+        """A file next to the run folder, whose content only the training writes."""
         return self.group / f"{self.name}.{suffix}"
 
     def arguments(self, *, threads: int, device: str | None) -> list[str]:
-        """Of `improved-gan` for this run."""
+        """Arguments of `improved-gan` for this run."""
         options = self.options
         words = ["train", self.recipe, "--labels", self.labels, "--seed", self.seed, "--split-seed", self.split]
         words += ["--out", self.folder if self.models == 1 else self.group]
@@ -113,10 +113,10 @@ class Plan:
     """A table with all its runs.
 
     Args:
-        table: measure, title and rows; the rows' figures are the paper's, or None where it has none.
-        jobs: of each row, by split and model; None for a row whose recipe does not exist yet.
-        splits, models: how many.
-        ensemble: how many models of one split are averaged.
+        table: measure, title and rows; the rows' figures are the paper's, or None if it has none.
+        jobs: of each row, by split and model; None for a row without a recipe.
+        splits, models: number of splits, and of models per split.
+        ensemble: number of models of one split that are averaged.
     """
 
     table: PaperTable
@@ -130,14 +130,14 @@ class Plan:
         return [job for jobs in self.jobs.values() for job in jobs or ()]
 
     def grouped_jobs(self, *, convolutions: bool = True) -> list[Job]:
-        """The same with all models of a split in one, where their game can be mapped over them.
+        """The same with all models of a split in one job, if vmap can train them together.
 
         Args:
-            convolutions: also where the networks have them.
+            convolutions: also for networks with convolutions.
         """
         result: list[Job] = []
         for jobs in self.jobs.values():
-            if self.models > 1 and jobs and _can_be_mapped(jobs[0], convolutions):
+            if self.models > 1 and jobs and _is_vmappable(jobs[0], convolutions):
                 result += [replace(job, models=self.models) for job in jobs if job.model == 1]
             else:
                 result += jobs or []
@@ -158,14 +158,14 @@ def make_plan(
     """The runs that a table needs.
 
     Args:
-        table: a name of `TABLES`; may be left out where a recipe is given.
-        recipe: in place of the table's own; the paper's figures stay where it is for the same data.
-        labels: budgets; none for all of the table, or for the recipe's own.
-        splits: how many label splits.
-        models: how many on each.
-        ensemble: how many models of one split are averaged.
-        out: gets a folder for each recipe and budget.
-        options: for every run.
+        table: a name of `TABLES`; None if a recipe is given.
+        recipe: replaces the table's recipe; the paper's results are kept if the data is the same.
+        labels: label budgets; empty for all of the table, or for the recipe's own.
+        splits: number of label splits.
+        models: number of models per split.
+        ensemble: number of models of one split that are averaged.
+        out: folder for one folder per recipe and budget.
+        options: options of every run.
 
     Raises:
         RecipeError: no such table or recipe, or a number out of its range.
@@ -191,13 +191,13 @@ def _find_table(name: str | None, recipe: str | None) -> PaperTable:
 
 
 def _own_data(table: PaperTable) -> object:
-    """What loads the data of a table's own recipe; None where that does not exist yet."""
+    """The data loader of a table's own recipe; None if there is no such recipe."""
     own = table.rows[0].recipe
     return RECIPES[own](None).load_data if own in RECIPES else None
 
 
 def _choose_rows(table: PaperTable, recipe: str | None, labels: Sequence[int]) -> PaperTable:
-    """The table with the rows asked for."""
+    """The table with the requested rows."""
     if recipe is None:
         if labels and any(row.labels is None for row in table.rows):
             raise RecipeError(f"table {table.name} has no label budgets to choose from: leave out --labels")
@@ -212,7 +212,7 @@ def _choose_rows(table: PaperTable, recipe: str | None, labels: Sequence[int]) -
 
 
 def _row(table: PaperTable, recipe: str, labels: int) -> Row:
-    """The paper's row of that budget for another recipe, or a row without the paper's figures."""
+    """The paper's row of that budget for another recipe, or a row without the paper's results."""
     known = {row.labels: row for row in table.rows}
     return replace(known.get(labels, Row(f"{labels} labels", recipe, labels)), recipe=recipe)
 
@@ -238,7 +238,7 @@ def _jobs(row: Row, *, splits: int, models: int, out: Path, options: RunOptions)
     return jobs
 
 
-def _can_be_mapped(job: Job, convolutions: bool) -> bool:
+def _is_vmappable(job: Job, convolutions: bool) -> bool:
     recipe = find_recipe(job.recipe, labels=job.labels)
     if recipe.compile or recipe.score_samples or job.options.eval_network:
         return False

@@ -1,6 +1,6 @@
-"""Two pictures of a table: the figures beside the paper's, and how the runs learnt.
+"""Two plots of a table: our results next to the paper's, and learning curves of the runs.
 
-matplotlib is an extra: it is imported when a picture is drawn, and its absence is one line that names the command.
+matplotlib is an extra: it is imported when a plot is drawn, and its absence gives an error with the command.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Curve", "curve", "draw_curves", "draw_logs", "draw_table"]
 
-# Okabe & Ito, 2008: told apart by color-blind readers too.
+# Okabe & Ito, 2008: distinguishable for color-blind readers.
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _PANELS = {  # log entry -> title, unit, factor, whether on a logarithmic axis
     "test/error": ("test error, averaged weights", "%", 100.0, True),
     "discriminator/supervised": ("D: loss on labeled images", "nats", 1.0, True),
-    "discriminator/unsupervised": ("D: real or generated, as weighted", "nats", 1.0, False),
+    "discriminator/unsupervised": ("D: unsupervised loss, weighted", "nats", 1.0, False),
     "generator/feature_matching": ("G: distance of mean features", "", 1.0, True),
 }
 
@@ -37,34 +37,34 @@ def draw_table(plan: Plan, cells: Sequence[Cell], path: Path) -> Path:
     """The paper's figures and ours side by side, every single value as a dot."""
     figure = _new_figure(max(5.0, 1.6 * len(cells)), 4.2)
     axes = figure.add_subplot()
-    for place, cell in enumerate(cells):
+    for x, cell in enumerate(cells):
         paper, ours = cell.paper, cell.ours
         if paper:
-            axes.errorbar(place - 0.15, paper.mean, paper.deviation, fmt="s", color="#7F7F7F", capsize=4, label="paper")
+            axes.errorbar(x - 0.15, paper.mean, paper.std, fmt="s", color="#7F7F7F", capsize=4, label="paper")
         if ours:
-            spread = ours.deviation if ours.num > 1 else 0.0
-            axes.errorbar(place + 0.15, ours.mean, spread, fmt="o", color=_COLORS[0], capsize=4, label="ours")
+            std = ours.std if ours.num > 1 else 0.0
+            axes.errorbar(x + 0.15, ours.mean, std, fmt="o", color=_COLORS[0], capsize=4, label="ours")
             values = list(cell.values.values())
-            axes.plot([place + 0.3] * len(values), values, ".", color=_COLORS[1], alpha=0.6, label="single splits")
+            axes.plot([x + 0.3] * len(values), values, ".", color=_COLORS[1], alpha=0.6, label="single splits")
     if plan.table.measure.lower_is_better and any(cell.ours or cell.paper for cell in cells):
         _logarithmic(axes)
     axes.set_xticks(range(len(cells)), [_title(cell) for cell in cells])
     axes.set_xlim(-0.5, len(cells) - 0.5)
     _label(axes, plan.table.title, "", plan.table.measure.name)
-    handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))  # one entry a kind
+    handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))  # one entry per kind
     if handles:
         axes.legend(handles.values(), handles.keys(), frameon=False, fontsize=9)
     return _write(figure, path)
 
 
 def _title(cell: Cell) -> str:
-    """Under a cell: its name, and how far it is where that is not all the way."""
+    """Under a cell: its name, and the number of finished splits if some are missing."""
     missing = f"\n{cell.finished} splits" if cell.failures or len(cell.values) < cell.splits else ""
     return f"{cell.row.title}\n{'one model' if cell.models == 1 else f'{cell.models} averaged'}{missing}"
 
 
 def draw_curves(plan: Plan, path: Path) -> Path:
-    """How the runs of a table learn: one color a row, the mean over its runs and the range between the extremes."""
+    """Learning curves of the runs of a table: one color per row, mean and range over its runs."""
     logs = {}
     for row, jobs in plan.jobs.items():
         some = [RunFolder(job.folder).read_log() for job in jobs or ()]
@@ -74,20 +74,20 @@ def draw_curves(plan: Plan, path: Path) -> Path:
 
 
 def draw_logs(logs: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]], path: Path) -> Path:
-    """Test error, both losses of D and the feature distance over epochs, as far as the runs have them.
+    """Test error, both losses of D and the feature distance over epochs, if the runs logged them.
 
     Args:
         logs: by name, the runs' logs, each a list of reports.
-        path: of the PNG.
+        path: the PNG file.
     """
     reports = [report for some in logs.values() for log in some for report in log]
     panels = {name: panel for name, panel in _PANELS.items() if any(name in report for report in reports)} or _PANELS
     rows = -(-len(panels) // 2)
     figure = _new_figure(9.5, 3.2 * rows)
-    places = list(figure.subplots(rows, 2).flat)
-    for axes in places[len(panels) :]:
+    all_axes = list(figure.subplots(rows, 2).flat)
+    for axes in all_axes[len(panels) :]:
         axes.set_visible(False)
-    for axes, (name, (title, unit, factor, logarithmic)) in zip(places, panels.items(), strict=False):
+    for axes, (name, (title, unit, factor, logarithmic)) in zip(all_axes, panels.items(), strict=False):
         for color, (label, some) in zip(_COLORS * len(logs), logs.items(), strict=False):
             epochs, mean, low, high = curve(some, name, factor)
             axes.plot(epochs, mean, color=color, linewidth=1.6, label=label)

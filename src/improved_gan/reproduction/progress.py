@@ -1,4 +1,4 @@
-"""How far all runs of a table are: bars on a terminal, elsewhere a line when a run begins, ends, or now and then."""
+"""Progress of all runs of a table: bars on a terminal, elsewhere lines at starts, ends and every ten minutes."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -13,7 +13,7 @@ from improved_gan.training.reporting import say, summary, warn
 
 __all__ = ["Display"]
 
-_LOOK, _LINE = 1.0, 600.0  # seconds between looks at the run folders, and between lines where there is no terminal
+_LOOK, _LINE = 1.0, 600.0  # seconds between reads of the run folders, and between lines without a terminal
 
 
 class Display:
@@ -53,7 +53,7 @@ class Display:
         self._progress.stop()
 
     def watch(self, running: Iterable[Job]) -> None:
-        """Show the runs that were given out; looks at their folders once a second."""
+        """Show the submitted runs; their folders are read once a second."""
         running = list(running)
         if time.monotonic() - self._last_look < _LOOK and all(job in self._bars for job in running):
             return
@@ -68,14 +68,14 @@ class Display:
         self._line(running)
 
     def ended(self, outcome: Outcome) -> None:
-        """Take the run's bar away and say how it ended."""
+        """Remove the run's bar and print how it ended."""
         run = read_status(outcome.job)
         self._epochs[outcome.job] = run.epoch
         if outcome.job in self._bars:
             self._progress.remove_task(self._bars.pop(outcome.job))
         name = f"{outcome.job.group.name}/{outcome.job.name}"
         if outcome.how == "failed":
-            warn(self._console, f"{name} failed and the others go on: {outcome.message}")
+            warn(self._console, f"{name} failed, the other runs continue: {outcome.message}")
         else:
             say(self._console, f"{name} {outcome.how}: {summary(run.report) if run.report else 'no report'}")
         self._after_each()
@@ -85,7 +85,7 @@ class Display:
         first = read_status(job).epoch
         self._bars[job] = self._progress.add_task(name, total=job.epochs, completed=first, note="starting")
         if not self._console.is_terminal:
-            say(self._console, f"{name} {f'goes on after epoch {first}' if first else 'begins'}")
+            say(self._console, f"{name} {f'continues after epoch {first}' if first else 'begins'}")
 
     def _line(self, running: list[Job]) -> None:
         if self._console.is_terminal or time.monotonic() - self._last_line < _LINE:

@@ -1,4 +1,4 @@
-"""Where a table comes from: the command, the version and commit of the code, and what each run was made on."""
+"""Provenance of a table: the command, the version and commit of the code, and the machine of each run."""
 
 import os
 import shlex
@@ -19,7 +19,7 @@ _PROGRAMS = ("improved-gan", "__main__.py")
 
 
 def made_by(plan: Plan) -> dict[str, Any]:
-    """The last command (None where Python called), version and commit, and what each run that has begun was made on.
+    """The last command (None if called from Python), version and commit, and the machine of each run that has begun.
 
     That is, by run: machine, cores, threads and device of its last start, all starts, version, precision and seeds.
     """
@@ -33,12 +33,12 @@ def made_by(plan: Plan) -> dict[str, Any]:
 
 
 def record_start(file: Path, made_on: dict[str, Any], *, begun: bool) -> dict[str, Any]:
-    """What stands beside a run folder when a run starts: what it is made on now, and every start of it.
+    """The record beside a run folder when a run starts: its machine, and all of its starts.
 
     Args:
-        file: what was noted before.
+        file: the earlier record.
         made_on: machine, threads, device.
-        begun: whether the run has reports already: a start that nobody noted counts as null.
+        begun: whether the run has log entries: then a start that was not recorded counts as null.
     """
     before = read_note(file).get("starts")
     starts = before if isinstance(before, list) else [None] * begun
@@ -46,13 +46,13 @@ def record_start(file: Path, made_on: dict[str, Any], *, begun: bool) -> dict[st
 
 
 def commit(folder: Path = _PACKAGE) -> str | None:
-    """The commit of the code on disk, "+ changes" where files differ from it; None where it is not under git.
+    """The commit of the code on disk, "+ changes" if files differ from it; None outside of git.
 
     Args:
-        folder: of the package.
+        folder: folder of the package.
     """
     try:
-        _git(folder, "ls-files", "--error-unmatch", "__init__.py")  # not a repository that happens to be around it
+        _git(folder, "ls-files", "--error-unmatch", "__init__.py")  # not an unrelated repository around it
         changed = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", ".")
         return _git(folder, "rev-parse", "HEAD") + (" + changes" if changed else "")
     except (OSError, subprocess.SubprocessError):
@@ -66,7 +66,7 @@ def _git(folder: Path, *words: str) -> str:
 
 
 def _about(job: Job) -> dict[str, Any]:
-    """Of one run; empty where it has not begun."""
+    """Provenance of one run; empty if it has not begun."""
     settings = read_note(RunFolder(job.folder).recipe_file).get("settings")
     if not isinstance(settings, dict):
         return {}

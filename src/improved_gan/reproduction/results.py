@@ -1,4 +1,4 @@
-"""From run folders to the cells of the table: single values, mean and deviation, distance from the paper, minutes."""
+"""From run folders to the cells of the table: values, mean and standard deviation, difference from the paper, time."""
 
 import math
 from collections.abc import Callable
@@ -14,24 +14,24 @@ from improved_gan.training.errors import RunError
 __all__ = ["NO_RECIPE", "Cell", "EnsembleOf", "collect"]
 
 NO_RECIPE = "no recipe yet"
-# The ensemble of these runs: wrong test images, of how many; None where that is left for later.
+# The ensemble of these runs: number of errors and of test images; None if it is computed later.
 EnsembleOf = Callable[[list[Job]], tuple[int, int] | None]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One figure of the table, ours beside the paper's.
+    """One result of the table, ours and the paper's.
 
     Args:
-        row: of the paper's table.
-        models: how many models make one value: 1, or the size of the ensemble.
+        row: row of the paper's table.
+        models: models per value: 1, or the size of the ensemble.
         values: one for each finished split, by its number: that of its first model, as in the paper, or its ensemble's.
         single: every single value, by split and training seed; empty for an ensemble.
-        minutes: of training, by the same, of an ensemble by split; they leave out evaluation.
-        splits: how many splits were asked for.
-        failures: what failed runs said, by name.
-        note: why there is no value, where there is none.
-        begun: epochs so far of runs that are neither finished nor failed, by name.
+        minutes: training time without evaluation, by the same keys; for an ensemble by split.
+        splits: number of requested splits.
+        failures: error message of each failed run, by name.
+        note: reason for a missing value.
+        begun: epochs of each run that is neither finished nor failed, by name.
     """
 
     row: Row
@@ -46,19 +46,19 @@ class Cell:
 
     @property
     def paper(self) -> Figure | None:
-        """The paper's figure; its ensembles are of ten."""
+        """The paper's figure; its ensembles have ten models."""
         if self.models == 1:
             return self.row.one
         return self.row.ensemble if self.models == 10 else None
 
     @property
     def ours(self) -> Figure | None:
-        """Mean and deviation over the finished splits."""
+        """Mean and standard deviation over the finished splits."""
         return figure(list(self.values.values()))
 
     @property
     def difference(self) -> Difference | None:
-        """Ours from the paper's, where both have a deviation."""
+        """Difference from the paper, if both have a standard deviation."""
         return welch(self.ours, self.paper) if self.ours and self.paper else None
 
     @property
@@ -67,12 +67,12 @@ class Cell:
         return f"{len(self.values)}/{self.splits}" + (f", {len(self.failures)} failed" if self.failures else "")
 
     def minutes_of(self, split: int) -> float:
-        """How long the value of a finished split took to train; for an ensemble, all of its models together."""
+        """Training minutes of the value of a finished split; for an ensemble, of all its models."""
         return self.minutes[run_name(split, training_seed(split, 1)) if self.models == 1 else f"split-{split}"]
 
 
 def collect(plan: Plan, ensemble_of: EnsembleOf) -> list[Cell]:
-    """Two cells a row: one model, and the ensemble."""
+    """Two cells per row: one model, and the ensemble."""
     cells = []
     for row, jobs in plan.jobs.items():
         if jobs is None:
@@ -96,7 +96,7 @@ def _one_model(row: Row, runs: list[Run], plan: Plan) -> Cell:
     failures = {run.job.name: run.failure for run in runs if run.state == "failed"}
     lacks = any(run.state == "done" for run in runs) and not done
     note = f"the runs report no {measure.log_name}" if lacks else ""
-    begun = {run.job.name: run.epoch for run in runs if run.state == "part"}
+    begun = {run.job.name: run.epoch for run in runs if run.state == "partial"}
     return Cell(row, 1, dict(sorted(values.items())), single, minutes, plan.splits, failures, note, begun)
 
 

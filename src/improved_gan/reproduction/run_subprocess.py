@@ -1,4 +1,4 @@
-"""One run in a process of its own: start it, wait, stop it when asked, keep what it said."""
+"""One run in its own process: start it, wait, stop it on request, keep its output."""
 
 import json
 import os
@@ -32,20 +32,20 @@ class Outcome:
 
 
 def run_job(
-    job: Job, *, threads: int, device: str | None = None, n_iter_no_change: float = 0.0, stop: Callable[[], bool]
+    job: Job, *, threads: int, device: str | None = None, lock_timeout: float = 0.0, stop: Callable[[], bool]
 ) -> Outcome:
-    """Train one run to its end, from where its folder stands.
+    """Train one run to its end, from its newest checkpoint.
 
-    Its output goes to a file beside the run folder; a failure is kept there too, until it is tried again.
+    Its output goes to a file beside the run folder, and so does a failure, until the next try.
 
     Args:
         job: the run.
         threads: CPU threads for it.
-        device: where it trains; None for what its options say.
-        n_iter_no_change: seconds to wait for another process that trains in the same folder.
-        stop: asked ten times a second; when it says yes, the run saves and ends.
+        device: device of the training; None for that of its options.
+        lock_timeout: seconds to wait for another process that trains in the same folder.
+        stop: checked ten times a second; if true, the run saves and ends.
     """
-    deadline = time.monotonic() + n_iter_no_change
+    deadline = time.monotonic() + lock_timeout
     while any(RunFolder(one.folder).is_locked() for one in job.single()):
         if stop():
             return Outcome(job, "stopped")
@@ -67,12 +67,12 @@ def run_job(
 
 
 def failed(job: Job, message: str, *, code: int | None = None) -> Outcome:
-    """Keep beside the run folder why the run failed, so that the table says so until it is tried again.
+    """Write the reason of a failure beside the run folder; the table shows it until the next try.
 
     Args:
         job: the run.
-        message: the reason, in a line.
-        code: its process ended with; None where the fault was not the process's.
+        message: the reason in one line.
+        code: exit code of its process; None if the process was not the cause.
     """
     job.group.mkdir(parents=True, exist_ok=True)
     write_atomically(job.sidecar_path("failed.json"), json.dumps({"code": code, "message": message}).encode())
@@ -80,12 +80,12 @@ def failed(job: Job, message: str, *, code: int | None = None) -> Outcome:
 
 
 def machine(threads: int, device: str | None) -> dict[str, str | int | None]:
-    """What a run was made on."""
+    """The machine of a run."""
     return {"machine": _processor(), "cores": num_cores(), "threads": threads, "device": device}
 
 
 def _start(job: Job, threads: int, device: str | None, said: int) -> "subprocess.Popen[bytes]":
-    """A session of its own, so that Ctrl-C reaches only us; a pipe that ends with us."""
+    """Start a process in its own session, so that Ctrl-C reaches only its parent; its stdin ends with the parent."""
     command = [sys.executable, *PROGRAM, *job.arguments(threads=threads, device=device)]
     variables = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     environment = {**os.environ, **dict.fromkeys(variables, str(threads)), "NO_COLOR": "1"}
@@ -100,7 +100,7 @@ def _wait(process: "subprocess.Popen[bytes]", stop: Callable[[], bool]) -> int:
         while process.poll() is None and not stop():
             time.sleep(_POLL)
     finally:
-        process.stdin.close()  # asks it to save and stop, where it still runs
+        process.stdin.close()  # makes it save and stop, if it still runs
         code = process.wait()
     return code
 
@@ -124,7 +124,7 @@ def _last_words(log: Path) -> str:
 
 
 def _processor() -> str:
-    """The CPU's name, which `platform` does not know on Linux."""
+    """The CPU's name, which `platform` does not give on Linux."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""What a run folder says about its run: how far it is, what it measured, whether it failed."""
+"""Status of a run, read from its folder: progress, last log entry, failure."""
 
 import json
 from dataclasses import dataclass, replace
@@ -17,13 +17,13 @@ _TAIL = 1 << 16  # bytes; a report has one or two thousand
 
 @dataclass(frozen=True)
 class Run:
-    """Where a run stands.
+    """Status of a run.
 
     Args:
         job: the run.
-        state: "waiting" (nothing there yet), "part", "done" or "failed".
-        report: the last line of its log, empty where there is none.
-        failure: what it said when it failed.
+        state: "waiting" (not begun), "partial", "done" or "failed".
+        report: the last log entry, empty if there is none.
+        failure: error message of a failed run.
     """
 
     job: Job
@@ -38,7 +38,7 @@ class Run:
 
 
 def read_status(job: Job) -> Run:
-    """Read a run folder; nothing is written or locked. Of several models, what the one that is least far says."""
+    """Read a run folder; nothing is written or locked. For several models, the status of the least advanced."""
     if job.models > 1:
         least = min(map(read_status, job.single()), key=lambda run: (run.state == "done", run.epoch))
         return replace(least, job=job)
@@ -48,11 +48,11 @@ def read_status(job: Job) -> Run:
     failure = _failure(job)
     if failure:
         return Run(job, "failed", report, failure)
-    return Run(job, "part" if job.folder.exists() else "waiting", report)
+    return Run(job, "partial" if job.folder.exists() else "waiting", report)
 
 
 def last_report(log: Path) -> dict[str, Any]:
-    """The last whole report of a log.jsonl; empty where there is none."""
+    """The last whole report of a log.jsonl; empty if there is none."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, file.seek(0, 2) - _TAIL))
@@ -61,13 +61,13 @@ def last_report(log: Path) -> dict[str, Any]:
         return {}
     for line in reversed(lines):
         report = read_report_line(line)
-        if report is not None:  # else cut short by a crash, or the first line of the tail
+        if report is not None:  # else the line is incomplete, by a crash or by the start of the tail
             return report
     return {}
 
 
 def read_note(file: Path) -> dict[str, Any]:
-    """What a JSON file beside a run holds; nothing where it is missing, damaged or of another kind."""
+    """The content of a JSON file beside a run; empty if it is missing, damaged or no object."""
     try:
         content = json.loads(file.read_text())
     except (OSError, ValueError, RecursionError):
@@ -76,7 +76,7 @@ def read_note(file: Path) -> dict[str, Any]:
 
 
 def _complete(job: Job, report: dict[str, Any]) -> bool:
-    """The last epoch is reported, and the checkpoint after it is there."""
+    """Whether the last epoch is logged and its checkpoint exists."""
     if not report or report["epoch"] < job.epochs or not isinstance(report.get("seconds"), int | float):
         return False
     return newest_checkpoint(RunFolder(job.folder).checkpoints) == f"step-{report['step']:08d}.safetensors"

@@ -1,4 +1,4 @@
-"""Whether a run folder that is there already belongs to a table's run."""
+"""Check whether an existing run folder belongs to a table's run."""
 
 import json
 from dataclasses import replace
@@ -12,22 +12,22 @@ __all__ = ["check_same_run"]
 
 
 def check_same_run(path: Path, recipe: Recipe, *, seed: int, split_seed: int) -> None:
-    """Whether a run folder, where there is one, holds this run.
+    """Check that a run folder, if it exists, holds this run.
 
     Args:
-        path: of the folder.
-        recipe: of the run, with its length.
-        seed: of the training.
-        split_seed: of the label split.
+        path: the run folder.
+        recipe: recipe of the run, with its epochs.
+        seed: training seed.
+        split_seed: seed of the label split.
 
     Raises:
-        RunError: it holds another one.
+        RunError: it holds another run.
     """
     folder = RunFolder(path)
     if not folder.recipe_file.exists():
         return
     settings = folder.trained_recipe()["settings"]
-    if recipe.precision == AUTO:  # a run that goes on keeps what its machine decided
+    if recipe.precision == AUTO:  # a run that continues keeps the precision that its machine chose
         recipe = replace(recipe, precision=folder.precision() or AUTO)
     here = json.loads(json.dumps(recipe.as_dict()))
     wanted = {"recipe": recipe.name, "seed": seed, "split seed": split_seed, "labels": recipe.num_labels}

@@ -1,4 +1,4 @@
-"""Run what a table still needs, on whatever computes it, and show how far it is."""
+"""Run the missing runs of a table in a pool, and report the progress."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -17,10 +17,10 @@ _POLL, _BUSY_PAUSE = 0.2, 5.0  # seconds
 
 
 class Watcher(Protocol):
-    """Who is told how far the runs are; `display.Display` is one."""
+    """Receives the progress of the runs; implemented by `progress.Display`."""
 
     def watch(self, running: Iterable[Job]) -> None:
-        """Called a few times a second with the runs that were given out."""
+        """Called a few times a second with the runs that were submitted."""
 
     def ended(self, outcome: Outcome) -> None:
         """A run ended."""
@@ -34,13 +34,13 @@ def run_all(
     stop: StopRequest,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[Outcome]:
-    """Compute every run that is not done yet, also one that failed under an earlier command; none stops the others.
+    """Compute every run that is not done, also those that failed earlier; a failure does not stop the other runs.
 
     Args:
-        jobs: the runs, in the order in which they shall begin.
-        pool: computes them; is stopped at the end.
-        watcher: shown the progress.
-        stop: asked between looks.
+        jobs: the runs, in the order in which they start.
+        pool: computes the runs; it is stopped at the end.
+        watcher: receives the progress.
+        stop: checked in each iteration.
         clock: seconds.
 
     Returns:
@@ -64,7 +64,7 @@ def run_all(
             watcher.watch(given)
             for outcome in pool.finished():
                 del given[outcome.job]
-                if outcome.how == "busy":  # someone else trains it: come back later
+                if outcome.how == "busy":  # another process trains it: try again later
                     busy_until[outcome.job] = clock() + _BUSY_PAUSE
                     waiting.append(outcome.job)
                     continue
@@ -72,7 +72,7 @@ def run_all(
                 watcher.ended(outcome)
             if stop:
                 raise InterruptedRunError(
-                    "stopped, every run has saved: the same command goes on", stop.signal_number or 0
+                    "stopped, every run has saved: the same command continues", stop.signal_number or 0
                 )
             time.sleep(_POLL)
     finally:

@@ -1,4 +1,4 @@
-"""Mean, deviation, and how far ours is from the paper's.
+"""Mean, standard deviation, and the difference from the paper's mean.
 
     z = (mean_ours - mean_paper) / sqrt(s_ours^2 / n_ours + s_paper^2 / n_paper)
 
@@ -19,7 +19,7 @@ FORMULA = "z = (ours - paper) / sqrt(s_ours^2 / n_ours + s_paper^2 / n_paper), W
 
 @dataclass(frozen=True)
 class Difference:
-    """How far two means are apart: z, its degrees of freedom, and the two-sided probability of a larger one."""
+    """Difference of two means: z, its degrees of freedom, and the two-sided p-value."""
 
     z: float
     degrees: float
@@ -27,10 +27,10 @@ class Difference:
 
 
 def figure(values: Sequence[float]) -> Figure | None:
-    """Mean and sample deviation (divided by n - 1); NaN deviation for one value, None for none.
+    """Mean and sample standard deviation (n - 1); a NaN standard deviation for one value, None for no values.
 
     >>> figure([1.0, 3.0])
-    Figure(mean=2.0, deviation=1.4142135623730951, num=2)
+    Figure(mean=2.0, std=1.4142135623730951, num=2)
     """
     if not values:
         return None
@@ -42,12 +42,12 @@ def figure(values: Sequence[float]) -> Figure | None:
 
 
 def welch(ours: Figure, paper: Figure) -> Difference | None:
-    """Welch's statistic of two means; None where a deviation is missing or both are 0.
+    """Welch's statistic of two means; None if a standard deviation is missing or both are 0.
 
     >>> welch(Figure(93, 6.5), Figure(93, 6.5)).z
     0.0
     """
-    parts = [one.deviation**2 / one.num for one in (ours, paper)]
+    parts = [one.std**2 / one.num for one in (ours, paper)]
     variance = sum(parts)
     if ours.num < 2 or paper.num < 2 or not variance > 0:
         return None

@@ -1,4 +1,4 @@
-"""The table in three forms: for the terminal, as Markdown, as JSON."""
+"""The table in three formats: for the terminal, as Markdown, as JSON."""
 
 import math
 from typing import Any
@@ -18,7 +18,7 @@ _HEADER = ("", "models", "paper", "ours", "splits", "z", "minutes")
 
 
 def as_text(plan: Plan, cells: list[Cell]) -> Table:
-    """For the terminal, without the title, which may be wider."""
+    """For the terminal, without the title."""
     table = Table(box=None, pad_edge=False)
     for name in _HEADER:
         table.add_column(name, justify="right" if name else "left", no_wrap=True)
@@ -28,7 +28,7 @@ def as_text(plan: Plan, cells: list[Cell]) -> Table:
 
 
 def print_table(plan: Plan, cells: list[Cell], console: Console) -> None:
-    """Print the title and the table; in a file or a pipe, which is never too narrow, at the table's own width."""
+    """Print the title and the table; in a file or a pipe at the table's full width."""
     console.print(plan.table.title, style="bold", markup=False, highlight=False, soft_wrap=True)
     table, width = as_text(plan, cells), console.width
     if not console.is_terminal:
@@ -39,17 +39,17 @@ def print_table(plan: Plan, cells: list[Cell], console: Console) -> None:
         console.width = width
 
 
-def as_markdown(plan: Plan, cells: list[Cell], *, pictures: list[str]) -> str:
-    """A page with the table, the notes and the pictures; their names are relative to it."""
+def as_markdown(plan: Plan, cells: list[Cell], *, plots: list[str]) -> str:
+    """A page with the table, the notes and the plots; their paths are relative to it."""
     lines = [f"# {plan.table.title}", "", _markdown_row(_HEADER), _markdown_row(["---"] * len(_HEADER))]
     lines += [_markdown_row(_words(cell, plan.table.measure)) for cell in cells]
     lines += ["", *(f"- {note}" for note in notes(plan, cells)), ""]
-    lines += [f"![{name}]({name})" for name in pictures]
+    lines += [f"![{name}]({name})" for name in plots]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def as_json(plan: Plan, cells: list[Cell]) -> dict[str, Any]:
-    """Everything, single values by run."""
+    """All results, with single values by run."""
     return {
         "table": plan.table.name,
         "title": plan.table.title,
@@ -63,16 +63,16 @@ def as_json(plan: Plan, cells: list[Cell]) -> dict[str, Any]:
 
 
 def notes(plan: Plan, cells: list[Cell]) -> list[str]:
-    """What one must know to read the table, and what is missing in it."""
+    """Remarks on the table, and its missing values."""
     said = [text for cell in cells if (text := _single_values(cell, plan.table.measure))]
     said += [
-        f"ours: mean ± deviation (n - 1) over finished label splits; {FORMULA}",
-        "minutes: the training that one value took, on average; without the looks at test images",
+        f"ours: mean ± standard deviation (n - 1) over finished label splits; {FORMULA}",
+        "minutes: mean training time of one value, without evaluation",
     ]
     if plan.table.note:
         said.append(plan.table.note)
     if plan.models > 1:
-        said.append("one model: a split's value is that of its first model")
+        said.append("one model: the value of a split is that of its first model")
         said += [text for cell in cells if (text := _all_models(cell, plan.table.measure))]
     if any(cell.models > 1 for cell in cells):
         said.append(f"{plan.ensemble} models: their class probabilities averaged, all trained on the same label split")
@@ -109,7 +109,7 @@ def _single_values(cell: Cell, measure: Measure) -> str:
 
 
 def _all_models(cell: Cell, measure: Measure) -> str:
-    """Mean and deviation over every single model."""
+    """Mean and standard deviation over all models."""
     every = figure(list(cell.single.values()))
     return f"{_name(cell)}, over all {every.num} models: {_figure(every, measure.decimals)}" if every else ""
 
@@ -128,10 +128,10 @@ def _decimals(value: float, measure: Measure) -> int:
 
 
 def _figure(one: Figure, decimals: int) -> str:
-    """Mean and deviation; a small deviation of counts keeps a decimal, as in the paper."""
-    digits = decimals or (0 if one.deviation >= 10 else 1)
+    """Mean and standard deviation; a small one of counts has a decimal, as in the paper."""
+    digits = decimals or (0 if one.std >= 10 else 1)
     mean = f"{one.mean:.{digits}f}".removesuffix(".0") if not decimals else f"{one.mean:.{digits}f}"
-    return mean if math.isnan(one.deviation) else f"{mean} ± {one.deviation:.{digits}f}"
+    return mean if math.isnan(one.std) else f"{mean} ± {one.std:.{digits}f}"
 
 
 def _markdown_row(words: Any) -> str:
@@ -164,4 +164,4 @@ def _cell_as_json(cell: Cell) -> dict[str, Any]:
 def _figure_as_json(one: Figure | None) -> dict[str, float | int | None] | None:
     if one is None:
         return None
-    return {"mean": one.mean, "deviation": None if math.isnan(one.deviation) else one.deviation, "splits": one.num}
+    return {"mean": one.mean, "std": None if math.isnan(one.std) else one.std, "splits": one.num}

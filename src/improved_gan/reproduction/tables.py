@@ -1,7 +1,7 @@
-"""The paper's tables as data: what was measured, over how many label subsets, with which figures.
+"""The paper's tables as data: the quantity, the number of label subsets, and the results.
 
-Source: paper, section 6 (tables 1 to 3 and the ablation of the Inception score). Every deviation is over ten random
-label subsets; the ablation's is over ten parts of the 50,000 samples.
+Source: paper, section 6 (tables 1 to 3 and the ablation of the Inception score). Standard deviations are over ten
+random label subsets; that of the ablation is over ten parts of the 50,000 samples.
 """
 
 from dataclasses import dataclass
@@ -11,22 +11,22 @@ __all__ = ["TABLES", "Figure", "Measure", "PaperTable", "Row"]
 
 @dataclass(frozen=True)
 class Figure:
-    """A mean and its deviation, over `num` subsets."""
+    """Mean and standard deviation over `num` subsets."""
 
     mean: float
-    deviation: float
+    std: float
     num: int = 10
 
 
 @dataclass(frozen=True)
 class Measure:
-    """What a table counts.
+    """The quantity of a table.
 
     Args:
-        name: in words, for a column or an axis.
-        log_name: the entry of a run's last report that holds it.
-        factor: from that entry to the table's unit.
-        decimals: of a single value.
+        name: name for a column or an axis.
+        log_name: its log key.
+        factor: factor from the logged value to the table's unit.
+        decimals: decimals of a single value.
         lower_is_better: whether small values are good.
     """
 
@@ -42,10 +42,10 @@ class Row:
     """One line of a table: a recipe with a label budget, and the paper's figures for one model and for ten.
 
     Args:
-        title: what the line is called.
-        recipe: a name of `RECIPES`, whether it is there yet or not.
-        labels: the budget; None for the recipe's own.
-        one: the paper's figure for one model; None where it gives none.
+        title: name of the line.
+        recipe: a name of `RECIPES`.
+        labels: the label budget; None for the recipe's own.
+        one: the paper's figure for one model; None if it gives none.
         ensemble: the paper's figure for an ensemble of ten.
     """
 
@@ -58,7 +58,7 @@ class Row:
 
 @dataclass(frozen=True)
 class PaperTable:
-    """A table of the paper; `note` is what one must know to compare with it."""
+    """A table of the paper; `note` is a remark on the comparison."""
 
     name: str
     title: str
@@ -131,7 +131,7 @@ TABLES = {
                 Row("-L", "cifar10-samples-no-labels", None, Figure(4.36, 0.04)),
                 Row("-MBF", "cifar10-samples-no-minibatch-features", None, Figure(3.87, 0.03)),
             ),
-            note="the paper's deviations are over ten parts of its 50,000 samples, ours over runs: so is z",
+            note="standard deviations: the paper's over ten parts of its 50,000 samples, ours over runs",
         ),
     )
 }
