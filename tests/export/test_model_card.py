@@ -41,10 +41,10 @@ def test_the_card_says_where_it_comes_from_and_how_good_it_is() -> None:
     assert torch.__version__ in text
 
 
-def test_a_run_on_ones_own_images_says_its_validation_error_and_its_crop() -> None:
+def test_a_run_on_custom_images_states_its_validation_error_and_crop() -> None:
     own = {"recipe": "folder", "data_sha256": "12" * 32, "label_split": SETTINGS["label_split"] | {"held_out": [7, 8]}}
     made = card({**SETTINGS, **own}, [{"epoch": 9, "validation/error": 0.25, "validation/num_errors": 7}])
-    assert f"`images of one's own`, 88 training images, SHA-256 of their content `{'12' * 32}`" in markdown(made)
+    assert f"`custom image folder`, 88 training images, SHA-256 of their content `{'12' * 32}`" in markdown(made)
     assert made["evaluation"]["part"] == "validation"
     assert "25.00% (7 wrong) of the validation images" in markdown(made)
     assert (made["crop"], card()["crop"]) == ("central square", "none")
