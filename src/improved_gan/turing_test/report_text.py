@@ -45,7 +45,7 @@ def report_text(report: Report) -> str:
         lines.append(
             f"  {one.model}: correct {_percent(one.accuracy)}, d' {_plain(one.sensitivity)}, bias {_plain(one.bias)}"
         )
-        lines.append(f"    hits {_percent(one.hit_rate)}, false diagnostics {_percent(one.false_alarm_rate)}")
+        lines.append(f"    hits {_percent(one.hit_rate)}, false alarms {_percent(one.false_alarm_rate)}")
         if one.roc_area is not None:
             lines.append(f"    area under the ROC curve {_plain(one.roc_area)}")
     lines += [f"  {one} minus {two}: {_percent(found)}" for one, two, found in report.differences]
@@ -56,9 +56,7 @@ def report_text(report: Report) -> str:
     for time, found in report.exposures.items():
         lines.append(f"  shown for {time} ms: {_percent(found)}")
     if report.thresholds:
-        lines.append(
-            f"staircases resolve_precision at {', '.join(f'{one:.0f}' for one in report.thresholds)} ms (70.7% correct)"
-        )
+        lines.append(f"staircases settle at {', '.join(f'{one:.0f}' for one in report.thresholds)} ms (70.7% correct)")
     for name, (low, middle, high) in report.response_times.items():
         lines.append(f"response time, {name}: median {middle:.0f} ms, middle half {low:.0f} to {high:.0f}")
     if not math.isnan(report.agreement):

@@ -1,6 +1,6 @@
-"""Signal detection: hits, false diagnostics, sensitivity d' and bias, from counts (Macmillan & Creelman, 2005).
+"""Signal detection: hits, false alarms, sensitivity d' and bias, from counts (Macmillan & Creelman, 2005).
 
-With z the inverse of the normal distribution function, H the hit rate and F the false diagnostic rate:
+With z the inverse of the normal distribution function, H the hit rate and F the false alarm rate:
     yes/no            d' = z(H) - z(F)               c = -(z(H) + z(F)) / 2
     two alternatives  d' = (z(H) - z(F)) / sqrt(2)   c = -(z(H) + z(F)) / 2, for the right-hand side
 A rate of 0 or 1 has no z, so rates are taken as (k + 1/2) / (n + 1) (Hautus, 1995). Everything works on arrays, so a

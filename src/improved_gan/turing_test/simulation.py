@@ -3,7 +3,7 @@
 Judge j sees real and generated pictures d'_j apart and says "generated" beyond a criterion c_j (equal-variance signal
 detection): d'_j ~ N(d', s_d^2), c_j ~ N(c, s_c^2). With the mean evidence of a kind of picture at m, judges say
 "generated" to it at the rate Phi((m - c) / sqrt(1 + s_d^2/4 + s_c^2)), exactly, so each figure of the report has a true
-value. The real pictures are the same for all models, so their false diagnostic rate F = 1 - (mean of the accuracies a),
+value. The real pictures are the same for all models, so their false alarm rate F = 1 - (mean of the accuracies a),
 and a model has H = 2 a - 1 + F.
 """
 
@@ -72,7 +72,7 @@ class Population:
         return {name: float(self.root * ndtri(one)) for name, one in rates.items()}
 
     def true_rates(self, model: str, *, judges: int = 2, trials: int = 50) -> tuple[float, float]:
-        """Hit rate and false diagnostic rate over all judges and trials, the bias and what feedback adds included."""
+        """Hit rate and false alarm rate over all judges and trials, the bias and what feedback adds included."""
         centers, share = self.centers(), (judges + 1) // 2 / judges  # every second judge, the first among them
         learnt = self.feedback_gain / 2 * np.linspace(0, 1, trials)
 

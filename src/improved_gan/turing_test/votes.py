@@ -87,7 +87,7 @@ class Votes:
         """The votes that judge one generator: those on its pictures and, but for pairs, its judges' votes on real ones.
 
         What judges who never saw the generator said of real pictures is left out: each judge says "generated" more or
-        less readily, so a false diagnostic rate belongs to the judges whose hits it stands beside.
+        less readily, so a false alarm rate belongs to the judges whose hits it stands beside.
         """
         judges = self.judge[self.model == name]
         return self.where((self.model == name) | ((self.model == REAL) & np.isin(self.judge, judges)))
