@@ -32,7 +32,7 @@ def test_a_labels_file_that_disagrees_with_the_folders_is_an_error(tmp_path: Pat
     names = make(tmp_path / "images", CLASSES)
     (tmp_path / "labels.csv").write_text("10/a.png,9\n10/b.png,10\n9/c.png,9\n")
     with pytest.raises(
-        DataError, match=r"1 labels disagree with the class folder of the image .* \(10/a.png: 9\): move these"
+        DataError, match=r"1 labels disagree with the class folder of the image \(10/a.png: 9\): move these"
     ):
         read(tmp_path / "images", names, tmp_path / "labels.csv")
 
@@ -122,7 +122,7 @@ def test_folders_that_say_nothing_may_have_any_name(tmp_path: Path) -> None:
 def test_minus_one_beside_a_single_class_is_explained(tmp_path: Path) -> None:
     names = make(tmp_path / "images", ["a.png", "b.png"])
     (tmp_path / "labels.csv").write_text("a.png,1\nb.png,-1\n")
-    with pytest.raises(DataError, match=r"only one class, 1 \(.*; -1 and empty labels say that none is known\)"):
+    with pytest.raises(DataError, match=r"only one class, 1 \(.*; -1 and empty labels mean that none is known\)"):
         read(tmp_path / "images", names, tmp_path / "labels.csv")
 
 
