@@ -76,7 +76,7 @@ def test_what_is_left_out_of_a_folder_is_said(tmp_path: Path) -> None:
     console = Console(file=screen, width=500)
     open_evaluation_images(tmp_path / "a", quick_network(), num=None, seed=0, device="cpu", console=console)
     assert f"warning: {tmp_path / 'a'}: left out: 1 file not read as images (1 .heic)" in screen.getvalue()
-    assert "no image lies in 1 folder: empty" in screen.getvalue()
+    assert "no image is in 1 folder: empty" in screen.getvalue()
 
 
 def test_a_part_of_the_pictures(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from improved_gan.commands.format_report import rows, show
 
 SCORE = {
     "mean": 2.5,
-    "deviation": 0.125,
+    "std": 0.125,
     "interval": (2.25, 2.75),
     "pooled": 2.6,
     "extrapolated": 2.7,
@@ -21,7 +21,7 @@ SCORE = {
 METRICS = {
     "is": SCORE,
     "fid": {"value": 12.5, "images": 50, "reference_images": 60},
-    "kid": {"mean": 0.001, "deviation": 0.0, "subsets": 1, "subset_size": 50},
+    "kid": {"mean": 0.001, "std": 0.0, "subsets": 1, "subset_size": 50},
     "precision-recall": {"precision": 0.5, "recall": 0.25, "neighbors": 3},
     "nearest": {"near_copy": 0.5, "expected": 0.25, "copies": 1, "nearest": [["a[1].png", "b.png", 0.5]]},
     "birthday": {

@@ -39,7 +39,7 @@ def test_scores_are_the_formulas() -> None:
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     parts = [np.exp(np.mean(np.sum(q * np.log(q / q.mean(0)), axis=1))) for q in np.split(p, 10)]
     assert found["samples/inception_score"] == pytest.approx(np.mean(parts), rel=1e-6)
-    assert found["samples/inception_score_deviation"] == pytest.approx(np.std(parts), rel=1e-4, abs=1e-9)
+    assert found["samples/inception_score_std"] == pytest.approx(np.std(parts), rel=1e-4, abs=1e-9)
     other = brightness().run(real).features.numpy()
     covariances = np.cov(features.T), np.cov(other.T)
     root = np.sqrt(np.linalg.eigvals(covariances[0] @ covariances[1]).astype(complex)).real.sum()

@@ -81,7 +81,7 @@ def test_what_is_not_read_is_said(images: Path, tmp_path: Path) -> None:
     text = console.export_text()
     for line in (
         "left out: 1 file not read as images (1 .heic): to use these files, convert them",
-        "no image lies in 1 folder: bird",
+        "no image is in 1 folder: bird",
         "1 files hold 2 further pages or frames (cat/pages.tif: 2): only the first",
         "1 files cannot be used and are left out: cat/dead.png is a link that leads nowhere",
     ):

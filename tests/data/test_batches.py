@@ -80,7 +80,7 @@ def pseudo_labeling(num_epochs: int = 2) -> Batches:
     return Batches(data, split, batch_size=10, seed=1, labeled_batch_size=3, pseudo_labels=pseudo_labels)
 
 
-def test_guessed_images_come_with_their_guesses_in_the_first_epochs_only() -> None:
+def test_pseudo_labeled_images_come_with_their_labels_in_the_first_epochs_only() -> None:
     batches = pseudo_labeling()
     for epoch in range(2):
         for batch in batches.epoch(epoch):
@@ -90,7 +90,7 @@ def test_guessed_images_come_with_their_guesses_in_the_first_epochs_only() -> No
     assert all(batch.pseudo_labeled_images is None and batch.pseudo_labels is None for batch in batches.epoch(2))
 
 
-def test_guessed_images_are_gone_through_evenly_and_can_be_taken_up() -> None:
+def test_pseudo_labeled_images_are_gone_through_evenly_and_can_be_taken_up() -> None:
     whole = list(pseudo_labeling().epoch(1))
     counts = torch.bincount(torch.tensor([row for batch in whole for row in rows(batch.pseudo_labeled_images)]))
     assert sum(counts.tolist()) == 24
@@ -99,7 +99,7 @@ def test_guessed_images_are_gone_through_evenly_and_can_be_taken_up() -> None:
     assert [rows(a.pseudo_labeled_images) for a in whole[4:]] == [rows(b.pseudo_labeled_images) for b in rest]
 
 
-def test_the_other_streams_do_not_change_with_guesses() -> None:
+def test_the_other_streams_do_not_change_with_pseudo_labels() -> None:
     for plain, guessed in zip(make().epoch(0), pseudo_labeling().epoch(0), strict=True):
         assert rows(plain.unlabeled_images) == rows(guessed.unlabeled_images)
         assert rows(plain.matching_images) == rows(guessed.matching_images)

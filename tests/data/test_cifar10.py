@@ -179,7 +179,7 @@ def test_bad_class_folders(tmp_path: Path) -> None:
     (folder / "train" / "cat" / "0001.jpg").unlink()
     (folder / "train" / "zebra").mkdir()
     (folder / "train" / "zebra" / "0.jpg").write_bytes(jpeg(1))
-    with pytest.raises(DataError, match=r"train/zebra/0.jpg does not lie in train/CLASS"):
+    with pytest.raises(DataError, match=r"train/zebra/0.jpg is not in train/CLASS"):
         load_cifar10(folder)
 
 
@@ -193,7 +193,7 @@ REAL = (
     not REAL.is_file(),
     reason="needs cifar10-jpeg.tar.xz in IMPROVED_GAN_DATA",
 )
-def test_the_real_pictures() -> None:
+def test_the_real_images() -> None:
     data = load_cifar10(REAL)
     assert data.train.labels.bincount().tolist() == [5000] * 10
     assert data.test.labels.bincount().tolist() == [1000] * 10

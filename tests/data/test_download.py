@@ -180,7 +180,7 @@ PART = b"HTTP/1.1 206 Partial Content\r\n"
             "sends more than",
         ),
         (b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<h1>Log in</h1>", "web page .*log-in"),
-        (PART + b"Content-Range: bytes 5-9/10\r\n\r\nabc", "answers with 'bytes 5-9/10', where the bytes from 0 on"),
+        (PART + b"Content-Range: bytes 5-9/10\r\n\r\nabc", "responds with 'bytes 5-9/10', where the bytes from 0 on"),
         (PART + b"Content-Range: \xff\xfe\r\n\r\nabc", "where the bytes from 0 on"),
         (b"HTTP/1.1 200 \x1b[31mred\r\n\r\nabc", "another sum"),
         (b"HTTP/1.1 404 \x1b[31mred\r\n\r\nabc", r"404: \?\[31mred"),

@@ -82,7 +82,7 @@ def test_train_and_val_as_imagenet_has_them(tmp_path: Path) -> None:
     assert own.dataset.held_out == ()
     assert len(own.dataset.test) == 4
     assert "1 validation images have the same content as training images" in notices(own)
-    assert "2 images lie outside train and validation" in "\n".join(own.report.lines())
+    assert "2 images are outside train and validation" in "\n".join(own.report.lines())
 
 
 def test_bad_files_copies_and_contradictions_are_told_and_the_rest_is_used(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_labels_file_for_a_flat_folder(tmp_path: Path) -> None:
 def test_what_cannot_be_trained_on(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has 6 images to train on, at least 10 are needed"):
         load(make(tmp_path / "few", cat=3, dog=3), tmp_path)
-    with pytest.raises(DataError, match=r"share of validation images must lie in 0\.\.1, below 1; got 1"):
+    with pytest.raises(DataError, match=r"fraction of validation images must be at least 0 and below 1; got 1"):
         load(tmp_path / "few", tmp_path, validation=1.0)
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "a.png").write_text("no image")
@@ -137,7 +137,7 @@ def test_what_cannot_be_trained_on(tmp_path: Path) -> None:
 
 
 def deep(folder: Path, *, low: int = 0, high: int = 4096, num: int = 12) -> Path:
-    """Class folders of 16-bit pictures whose values lie in low..high - 1."""
+    """Class folders of 16-bit images whose values lie in low..high - 1."""
     dice = np.random.default_rng(0)
     for name in ("cat", "dog"):
         (folder / name).mkdir(parents=True)
@@ -178,7 +178,7 @@ def tiff_values(path: Path) -> np.ndarray:
     return np.asarray(Image.open(path))[:, 3:37].ravel()  # the central square of 34 x 40
 
 
-def test_pictures_that_cannot_be_used_are_named(tmp_path: Path) -> None:
+def test_images_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     images = deep(tmp_path / "images")
     (images / "cat/03.tif").write_bytes(tiff(np.full((34, 40), np.nan, np.float32)))
     (images / "cat/04.png").write_bytes(png(picture(1, (40, 50))))

@@ -31,7 +31,9 @@ def test_class_folders_numbers_in_their_order(tmp_path: Path) -> None:
 def test_a_labels_file_that_disagrees_with_the_folders_is_an_error(tmp_path: Path) -> None:
     names = make(tmp_path / "images", CLASSES)
     (tmp_path / "labels.csv").write_text("10/a.png,9\n10/b.png,10\n9/c.png,9\n")
-    with pytest.raises(DataError, match=r"1 labels disagree with the class folder .* \(10/a.png: 9\): move these"):
+    with pytest.raises(
+        DataError, match=r"1 labels disagree with the class folder of the image \(10/a.png: 9\): move these"
+    ):
         read(tmp_path / "images", names, tmp_path / "labels.csv")
 
 
@@ -58,7 +60,7 @@ def test_no_labels_at_all(tmp_path: Path) -> None:
     flat = make(tmp_path / "flat", ["a.png", "b.png"])
     assert read(tmp_path / "flat", flat).class_names == ()
     one = make(tmp_path / "one", ["cats/a.png", "cats/b.png"])
-    assert "all images lie in one folder, cats" in read(tmp_path / "one", one).notices[0]
+    assert "all images are in one folder, cats" in read(tmp_path / "one", one).notices[0]
     both = make(tmp_path / "both", CLASSES)
     assert read(tmp_path / "both", both, use_labels=False).class_names == ()
 
@@ -120,7 +122,7 @@ def test_folders_that_say_nothing_may_have_any_name(tmp_path: Path) -> None:
 def test_minus_one_beside_a_single_class_is_explained(tmp_path: Path) -> None:
     names = make(tmp_path / "images", ["a.png", "b.png"])
     (tmp_path / "labels.csv").write_text("a.png,1\nb.png,-1\n")
-    with pytest.raises(DataError, match=r"only one class, 1 \(.*; -1 and empty labels say that none is known\)"):
+    with pytest.raises(DataError, match=r"only one class, 1 \(.*; -1 and empty labels mean that none is known\)"):
         read(tmp_path / "images", names, tmp_path / "labels.csv")
 
 
@@ -128,7 +130,7 @@ def test_accents_composed_or_not_are_one_class_and_capitals_are_told(tmp_path: P
     names = ["cafe\u0301/a.png", "caf\u00e9/b.png", "dog/c.png", "dog/d.png", "Dog/e.png", "Dog/f.png"]
     found = read(tmp_path, make(tmp_path, names))
     assert found.class_names == ("Dog", "caf\u00e9", "dog")
-    assert found.notices == ("classes that differ in capitals only are kept apart: Dog, dog",)
+    assert found.notices == ("classes that differ only in capitals are kept as different classes: Dog, dog",)
 
 
 def test_notices_of_the_labels_file_reach_the_labeling(tmp_path: Path) -> None:

@@ -171,7 +171,7 @@ def test_leftovers_and_other_endings_by_one_rule_in_folders_and_archives(tmp_pat
     first, second = source.notices
     assert first.startswith("left out: 3 files not read as images (1 .heic, 1 .nd2, 1 without an ending); 4 fol")
     assert all(one in first for one in (".ipynb_checkpoints", "@eaDir", "__MACOSX", ".thumbnails"))
-    assert second == "no image lies in 1 folder: bird"
+    assert second == "no image is in 1 folder: bird"
 
 
 @KINDS

@@ -46,7 +46,7 @@ def test_fit_converts_and_scales(tmp_path: Path) -> None:
     assert read_image(save(tmp_path / "gray.png", GRAY), (3, 4, 4), resize=True).shape == (3, 4, 4)
 
 
-def test_fit_puts_transparent_pictures_on_white_and_turns_them_upright(tmp_path: Path) -> None:
+def test_fit_puts_transparent_images_on_white_and_turns_them_upright(tmp_path: Path) -> None:
     Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save(tmp_path / "clear.png")
     assert (read_image(tmp_path / "clear.png", (1, 8, 8), resize=True) == 255).all()
     half = Image.fromarray(np.repeat(np.uint8([[0] * 4 + [255] * 4]), 8, axis=0))
@@ -76,7 +76,7 @@ def test_invert_swaps_dark_and_light(tmp_path: Path) -> None:
 def test_damaged_files_are_named(tmp_path: Path) -> None:
     whole = save(tmp_path / "whole.png", np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8))
     (tmp_path / "cut.png").write_bytes(whole.read_bytes()[:600])
-    (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "text.png").write_text("no image")
     for name in ("cut.png", "text.png"):
         with pytest.raises(DataError, match=rf"{name} cannot be read"):
             read_image(tmp_path / name, (1, 64, 64))
@@ -118,12 +118,12 @@ def test_every_mode_becomes_color_by_the_stated_rule() -> None:
     assert decode_image(encoded(Image.new("RGB", (4, 3), (0, 100, 0))), "x", channels=1).pixels.shape == (1, 3, 4)
 
 
-def test_animations_give_their_first_picture_and_size_is_scaled_to() -> None:
+def test_animations_give_their_first_image_and_size_is_scaled_to() -> None:
     first, second = Image.new("RGB", (8, 8), "red"), Image.new("RGB", (8, 8), "blue")
     found = decode_image(encoded(first, "GIF", save_all=True, append_images=[second]), "x", size=(4, 6))
     assert found.pixels.shape == (3, 4, 6)
     assert found.pixels[:, 0, 0].tolist() == [255, 0, 0]
-    assert found.conversions[0] == "first picture of an animation"
+    assert found.conversions[0] == "first frame of an animation"
     assert found.conversions[-1] == "scaled to 6 x 4 (bicubic)"
 
 
@@ -171,7 +171,7 @@ def exif_of(byte_order: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-def test_damaged_camera_data_leave_the_picture_as_it_is(kind: str) -> None:
+def test_damaged_camera_data_leave_the_image_as_it_is(kind: str) -> None:
     found = decode_image(encoded(Image.new("RGB", (4, 2), "red"), kind, exif=exif_of(b'"M')), "x")
     assert (found.pixels.shape, found.conversions) == ((3, 2, 4), ())
 
@@ -185,7 +185,7 @@ def test_each_orientation_is_pillows(turn: int) -> None:
     np.testing.assert_array_equal(decode_image(content, "x").pixels[0].numpy(), upright)
 
 
-def test_a_tiff_whose_second_picture_has_no_width() -> None:
+def test_a_tiff_whose_second_image_has_no_width() -> None:
     whole = encoded(Image.new("L", (4, 3)), "TIFF", save_all=True, append_images=[Image.new("L", (5, 3))])
     cut = whole.replace(struct.pack("<HHLL", 0x100, 4, 1, 5), struct.pack("<HHLL", 0x1, 4, 1, 5))
     assert cut != whole

@@ -33,7 +33,7 @@ def test_one_line_of_what_was_left_out_by_ending() -> None:
         "left out: 4 files not read as images (2 .heic, 1 .nd2, 1 without an ending); 2 folders hidden or left by "
         "programs (.ipynb_checkpoints, @eaDir); 1 hidden image; 1 dead link; 1 pipe or device: to use these files, "
         "convert them to PNG, JPEG or TIFF",
-        "no image lies in 2 folders: bird, dog",
+        "no image is in 2 folders: bird, dog",
     )
 
 
@@ -50,4 +50,4 @@ def test_a_deep_empty_folder_is_named_by_its_top() -> None:
     left_out = LeftOut()
     for depth in range(1, 1500):
         left_out.note_folder("/".join(["d"] * depth))
-    assert left_out.lines() == ("no image lies in 1 folder: d",)
+    assert left_out.lines() == ("no image is in 1 folder: d",)

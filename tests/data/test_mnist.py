@@ -10,7 +10,7 @@ import torch
 
 from improved_gan.data import DataError, load_mnist
 from improved_gan.data.mnist import MNIST_FILES, read_idx
-from tests.data.mutations import mutations
+from tests.mutations import damaged_headers
 
 
 def idx(values: np.ndarray) -> bytes:
@@ -121,7 +121,7 @@ def test_a_file_without_a_sum_to_check(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_damaged_files_are_one_line_or_bytes(tmp_path: Path, suffix: str) -> None:
     content, path, found = idx(np.arange(200).reshape(5, 8, 5)), tmp_path / f"images{suffix}", []
-    for damaged in mutations(gzip.compress(content) if suffix else content, 300):
+    for damaged in damaged_headers(gzip.compress(content) if suffix else content, 300):
         path.write_bytes(damaged)
         try:
             found.append(str(read_idx(path).shape))

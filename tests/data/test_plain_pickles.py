@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from improved_gan.data.plain_pickles import PickleError, read_plain_pickle
-from tests.data.mutations import mutations
+from tests.mutations import damaged_headers
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 3072), dtype=np.uint8)
 
@@ -106,7 +106,7 @@ def outcome(content: bytes) -> str:
 
 def test_damaged_files_are_one_line_or_a_value() -> None:
     content = pickle.dumps({"labels": [1, 2, 3], "data": IMAGES, "filenames": ["a.png"] * 3}, protocol=2)
-    found = [outcome(damaged) for damaged in mutations(content, 400)]
+    found = [outcome(damaged) for damaged in damaged_headers(content, 400)]
     assert 5 < found.count("") < 395  # what is read has a changed pixel
     assert not any("\n" in one for one in found)
 

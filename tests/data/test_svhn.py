@@ -9,8 +9,8 @@ import scipy.io
 
 from improved_gan.data import DataError, load_svhn
 from improved_gan.data.svhn import SVHN_FILES, read_svhn
-from tests.data.mutations import mutations
 from tests.data.served import served
+from tests.mutations import damaged_headers
 
 
 def mat(path: Path, num: int, *, seed: int = 0, **changes: np.ndarray) -> np.ndarray:
@@ -98,7 +98,7 @@ def test_bad_files_are_told_apart(small: tuple[Path, dict[str, str]], tmp_path: 
 def test_damaged_files_are_one_line_or_images(tmp_path: Path) -> None:
     path, found = tmp_path / "train_32x32.mat", []
     scipy.io.savemat(path, {"X": np.zeros((32, 32, 3, 2), np.uint8), "y": np.array([[1], [10]])})
-    for damaged in mutations(path.read_bytes(), 300):
+    for damaged in damaged_headers(path.read_bytes(), 300):
         path.write_bytes(damaged)
         try:
             found.append(str(len(read_svhn(path))))

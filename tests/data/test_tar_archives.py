@@ -55,7 +55,7 @@ def test_the_index_says_where_each_image_lies(tmp_path: Path) -> None:
     index = TarIndex.of(pack(tmp_path / "a.tar", "w", FILES), lambda name, _: name.endswith("3.png"), LeftOut())
     raw = (tmp_path / "a.tar").read_bytes()
     assert index.names == ["003.png"]
-    assert raw[index.places[0] : index.places[0] + index.sizes[0]] == FILES["003.png"]
+    assert raw[index.offsets[0] : index.offsets[0] + index.sizes[0]] == FILES["003.png"]
 
 
 def test_a_cut_archive_is_an_error_wherever_it_is_cut(tmp_path: Path) -> None:

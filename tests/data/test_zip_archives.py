@@ -20,7 +20,7 @@ def test_names_with_backslashes_and_their_folders(tmp_path: Path) -> None:
     names, contents = open_zip(path, lambda _, beginning: beginning() == b"\x89PN", left_out, lambda _: None)
     assert names == ("set/cat/2",)
     assert list(contents()) == [("set/cat/2", b"\x89PN")]
-    assert left_out.lines()[1] == "no image lies in 1 folder: set/dog"
+    assert left_out.lines()[1] == "no image is in 1 folder: set/dog"
 
 
 def test_an_archive_that_changes_in_between_is_an_error(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_few_examples_make_one_small_batch() -> None:
     assert len(batch.unlabeled_images) == len(batch.labels) == 4
 
 
-def test_guesses_come_in_the_first_epochs_with_their_own_images() -> None:
+def test_pseudo_labels_come_in_the_first_epochs_with_their_own_images() -> None:
     values = np.arange(40, dtype=np.uint8).reshape(20, 2)
     pseudo_labels = PseudoLabels(torch.tensor([2, 9, 15]), torch.tensor([0, 1, 0]), batch_size=2, num_epochs=1)
     source = ArrayBatches(

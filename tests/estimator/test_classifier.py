@@ -129,7 +129,7 @@ def test_a_table_is_learnt_and_sampled() -> None:
     y = np.full(len(X), -1)
     y[chosen] = truth[chosen]
     model = quick(epochs=60).fit(X, y)
-    assert "each column by its mean and deviation" in model.input_
+    assert "each column by its mean and standard deviation" in model.input_
     assert model.score(X[y < 0], truth[y < 0]) > 0.8
     samples = model.sample(300)
     spread = (samples.mean(0) - X.mean(0)) / X.std(0)

@@ -1,4 +1,4 @@
-"""What a training that has learnt nothing says of itself."""
+"""Warnings where training has not improved on chance."""
 
 import warnings
 from types import SimpleNamespace
@@ -20,9 +20,9 @@ def ended(error: float, loss: float, epochs: int = 20) -> SimpleNamespace:
 
 def test_a_learning_rate_far_too_large_is_told(few) -> None:
     model = SemiSupervisedGANClassifier(epochs=8, learning_rate=10, random_state=0, device="cpu")
-    with pytest.warns(UserWarning, match=r"learnt nothing.*guessing: 67%.*smaller learning_rate"):
+    with pytest.warns(UserWarning, match=r"not improved on chance.*chance: 67%.*smaller learning_rate"):
         model.fit(few.images, few.y)
-    assert "learnt nothing" in model.warnings_[0][-1]
+    assert "not improved on chance" in model.warnings_[0][-1]
 
 
 @pytest.mark.parametrize("fit", [ended(0.1, 3.0), ended(0.5, 0.6), ended(0.5, 3.0, epochs=19)])
@@ -35,6 +35,6 @@ def test_who_learns_or_has_hardly_begun_is_left_alone(fit) -> None:
 
 def test_members_are_counted() -> None:
     fits = [ended(0.5, 3.0), ended(0.0, 0.1), ended(0.45, 0.8)]
-    with pytest.warns(UserWarning, match=r"^2 of 3 models: .* errs in 50% \(guessing: 50%\), with a loss of 3.00"):
+    with pytest.warns(UserWarning, match=r"^2 of 3 models: .* is 50% \(chance: 50%\), the loss 3.00"):
         warn_at_chance(fits, KNOWN, 1)
     assert [len(fit.diagnostics) for fit in fits] == [1, 0, 1]

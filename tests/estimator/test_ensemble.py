@@ -15,7 +15,7 @@ def test_an_ensemble_averages_probabilities_and_joins_features(few) -> None:
     model = SemiSupervisedGANClassifier(epochs=3, n_estimators=2, random_state=0, device="cpu").fit(few.images, few.y)
     images = few.images[:20]
     ready = model._format.ready(images)
-    judged = [member.judge(ready) for member in model.members_]
+    judged = [member.predict(ready) for member in model.members_]
     expected = np.mean([np.exp(one.log_probabilities) for one in judged], axis=0)
     np.testing.assert_allclose(model.predict_proba(images), expected)
     np.testing.assert_allclose(model.real_score(images), (judged[0].real_score + judged[1].real_score) / 2)
@@ -77,32 +77,32 @@ def test_a_warm_start_never_validates_on_labels_it_has_trained_on(few, tmp_path,
 def test_labels_spread_within_clusters_and_not_from_held_out_examples() -> None:
     points, truth = make_blobs(300, centers=3, n_features=16, cluster_std=2.0, random_state=0)
     known = read_labels(np.where(np.arange(300) < 30, truth, -1), classes=None)
-    form = InputSpec.learn([points], layout="auto", scaling="auto", value_range=None)
+    spec = InputSpec.learn([points], layout="auto", scaling="auto", value_range=None)
     model = SemiSupervisedGANClassifier(
         epochs=20, batch_size=50, label_spreading=True, validation_fraction=0.3, device="cpu"
     )
-    task = ensemble.FitPlan.plan([points], known, form, Settings.check(model), seed=0)
-    pseudo_labels = task.spread()
+    task = ensemble.FitPlan.plan([points], known, spec, Settings.check(model), seed=0)
+    pseudo_labels = task.spread_labels()
     assert not set(pseudo_labels.indices.tolist()) & set(known.rows[task.validation].tolist())
     assert (pseudo_labels.classes.numpy() == truth[pseudo_labels.indices]).all()
     assert len(pseudo_labels.indices) == pytest.approx(0.7 * (300 - len(task.validation)), abs=3)
     assert (pseudo_labels.batch_size, pseudo_labels.num_epochs) == (30, 9)  # 60% of a batch, 45% of the epochs
 
 
-def test_spread_labels_are_learnt_as_labels_are(few) -> None:
+def test_pseudo_labels_are_trained_on_in_the_first_epochs(few) -> None:
     model = SemiSupervisedGANClassifier(epochs=4, label_spreading=True, random_state=0, device="cpu")
     history = model.fit(few.images, few.y).history_[0]
     assert ["discriminator/pseudo_label" in line for line in history] == [True, True, False, False]
 
 
 def test_the_precision_is_that_of_the_recipe_unless_it_is_given(few, monkeypatch) -> None:
-    monkeypatch.setattr("improved_gan.recipes.precision.fastest", lambda device: "bfloat16")
+    monkeypatch.setattr("improved_gan.recipes.precision.fastest_precision", lambda device: "bfloat16")
 
     def precision(size: int, **settings: object) -> str:
         model = SemiSupervisedGANClassifier(device="cpu", **settings)
         images = np.tile(few.images, (1, size // 8, size // 8))
-        form = InputSpec.learn([images], layout="auto", scaling="auto", value_range=None)
+        spec = InputSpec.learn([images], layout="auto", scaling="auto", value_range=None)
         known = read_labels(few.y, classes=None)
-        return ensemble.FitPlan.plan([images], known, form, Settings.check(model), seed=0).recipe(3).precision
+        return ensemble.FitPlan.plan([images], known, spec, Settings.check(model), seed=0).recipe(3).precision
 
     assert [precision(8), precision(24), precision(24, precision="float32")] == ["float32", "bfloat16", "float32"]

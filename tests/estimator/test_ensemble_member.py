@@ -18,7 +18,7 @@ def member_of(fitted) -> EnsembleMember:
 def test_what_it_says_follows_from_its_logits(fitted) -> None:
     member = member_of(fitted)
     images = torch.rand(5, 1, 8, 8)
-    judged = member.judge(images)
+    judged = member.predict(images)
     logits = member._classifier(images.double()).logits.numpy()
     np.testing.assert_allclose(judged.real_score, np.log(np.exp(logits).sum(1)))
     np.testing.assert_allclose(np.exp(judged.log_probabilities), np.exp(logits) / np.exp(logits).sum(1, keepdims=True))
@@ -29,7 +29,7 @@ def test_it_pickles(fitted) -> None:
     member = member_of(fitted)
     again = pickle.loads(pickle.dumps(member))
     images = torch.rand(5, 1, 8, 8)
-    np.testing.assert_array_equal(again.judge(images).features, member.judge(images).features)
+    np.testing.assert_array_equal(again.predict(images).features, member.predict(images).features)
     torch.testing.assert_close(again.sample(3, seed=1), member.sample(3, seed=1), rtol=0, atol=0)
 
 

@@ -39,18 +39,18 @@ def test_labels_alone_train_no_generator(few) -> None:
 @pytest.fixture
 def together(monkeypatch) -> None:
     """As on a GPU."""
-    monkeypatch.setattr(ensemble, "_train_together", lambda task, n_jobs: True)
+    monkeypatch.setattr(ensemble, "_train_vmapped", lambda task, n_jobs: True)
 
 
 def test_members_that_are_trained_together_learn_as_well(few, monkeypatch) -> None:
     y = np.where(np.arange(300) < 30, few.truth, -1)
     models = []
     for together in (False, True):
-        monkeypatch.setattr(ensemble, "_train_together", lambda task, n_jobs, answer=together: answer)
+        monkeypatch.setattr(ensemble, "_train_vmapped", lambda task, n_jobs, answer=together: answer)
         make = SemiSupervisedGANClassifier(epochs=20, n_estimators=2, random_state=0, device="cpu")
         models.append(make.fit(few.images, y))
     apart, joined = (
-        [member.judge(model._format.ready(few.images)).log_probabilities.argmax(1)[30:] for member in model.members_]
+        [member.predict(model._format.ready(few.images)).log_probabilities.argmax(1)[30:] for member in model.members_]
         for model in models
     )
     errors = [[np.mean(one != few.truth[30:]) for one in members] for members in (apart, joined)]
@@ -96,7 +96,7 @@ def test_together_a_warm_start_goes_on_and_a_divergence_is_told(few, together) -
 )
 def test_small_members_on_a_gpu_are_trained_together(device: str, network: str, n_jobs: int | None, expected) -> None:
     task = SimpleNamespace(settings=SimpleNamespace(device=device), choice=SimpleNamespace(network=network))
-    assert ensemble._train_together(task, n_jobs) is expected
+    assert ensemble._train_vmapped(task, n_jobs) is expected
 
 
 def test_members_that_stopped_at_different_steps_go_on_one_by_one(few, together, capsys) -> None:

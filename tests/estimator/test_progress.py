@@ -23,7 +23,7 @@ class Fixed(torch.nn.Module):
 
 def test_validation_counts_errors_and_cross_entropy() -> None:
     images = torch.tensor([[2.0, 0.0], [0.0, 1.0], [3.0, 0.0]]).reshape(3, 1, 1, 2)
-    error, loss = Validation(images, torch.tensor([0, 1, 1]), 3).judge(Fixed())
+    error, loss = Validation(images, torch.tensor([0, 1, 1]), 3).score(Fixed())
     assert error == pytest.approx(1 / 3)
     expected = np.mean([np.log(1 + np.exp(-2)), np.log(1 + np.exp(-1)), np.log(1 + np.exp(3))])
     assert loss == pytest.approx(expected)

@@ -50,8 +50,8 @@ def test_tables_are_scaled_column_by_column_and_back() -> None:
     assert isinstance(scale, ColumnScale)
     expected = 1 / (1 + np.exp(-1.5 * StandardScaler().fit_transform(array)))
     np.testing.assert_allclose(scale.apply(array), expected, atol=1e-6)
-    within = np.abs(array - scale.mean) < 5 * scale.deviation  # farther out float32 has few digits left near 1
-    error = np.abs(scale.undo(scale.apply(array)) - array) / scale.deviation
+    within = np.abs(array - scale.mean) < 5 * scale.std  # farther out float32 has few digits left near 1
+    error = np.abs(scale.undo(scale.apply(array)) - array) / scale.std
     assert error[within].max() < 1e-3
     assert isinstance(chosen(images(0, 1).reshape(20, 16)[:, :5]), ColumnScale)  # a handful of numbers is a table
 

@@ -134,11 +134,11 @@ def crash(images): raise KeyError("first\\nsecond")
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("broken:gray", r"broken:gray fails on pictures \(32, 3, 32, 32\): RuntimeError.*give it an image_shape"),
+        ("broken:gray", r"broken:gray fails on images \(32, 3, 32, 32\): RuntimeError.*give it an image_shape"),
         ("broken:flat", r"image_shape of broken:flat must be \(C, H, W\) with C 1 or 3; got \(28, 28\)"),
         ("broken:four", r"with C 1 or 3; got \(4, 8, 8\)"),
-        ("broken:crash", "broken:crash fails on pictures .*KeyError: 'first"),
-        ("math:sqrt", "math:sqrt fails on pictures .*TypeError|math:sqrt fails on pictures .*Error"),
+        ("broken:crash", "broken:crash fails on images .*KeyError: 'first"),
+        ("math:sqrt", "math:sqrt fails on images .*TypeError|math:sqrt fails on images .*Error"),
         ("unparsable:f", "cannot import 'unparsable' \\(SyntaxError"),
     ],
 )

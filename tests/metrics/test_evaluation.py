@@ -39,9 +39,9 @@ def test_every_number_is_that_of_the_plain_functions(tmp_path: Path) -> None:
     found, warnings = evaluate(names, generated, real, splits=7)
     order = np.random.RandomState(2020).permutation(70)  # torch-fidelity's shuffle
     score = inception_score(LOGITS[order].double().softmax(1), 7)
-    assert (found["is"]["mean"], found["is"]["deviation"]) == (
+    assert (found["is"]["mean"], found["is"]["std"]) == (
         pytest.approx(score.mean),
-        pytest.approx(score.deviation),
+        pytest.approx(score.std),
     )
     assert found["fid"]["value"] == pytest.approx(feature_frechet_distance(FEATURES, REAL), rel=1e-9)
     assert found["kid"]["mean"] == pytest.approx(kernel_inception_distance(FEATURES, REAL, subset_size=70).mean)
@@ -61,7 +61,7 @@ def test_the_order_by_name_is_the_other_choice(tmp_path: Path) -> None:
 def test_real_images_that_the_network_does_not_know_are_told(tmp_path: Path) -> None:
     unsure = stored(tmp_path, REAL, torch.zeros(90, 4))
     _, warnings = evaluate(["fid"], stored(tmp_path, FEATURES, LOGITS), unsure)
-    assert any("unsure of the real images, too (mean largest probability 0.25)" in text for text in warnings)
+    assert any("low confidence on the real images, too (mean largest probability 0.25)" in text for text in warnings)
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -69,8 +69,8 @@ def test_few_classes_can_be_unknown_too(tmp_path: Path, classes: int) -> None:
     for scale, told in ((0.1, True), (50.0, False)):
         logits = scale * torch.randn(90, classes, generator=torch.Generator().manual_seed(0))
         _, warnings = evaluate(["is"], stored(tmp_path, REAL, logits), stored(tmp_path, REAL, logits))
-        assert any("unsure of the real images" in text for text in warnings) == told
-        assert any("unsure of these images" in text for text in warnings) == told
+        assert any("low confidence on the real images" in text for text in warnings) == told
+        assert any("low confidence on these images" in text for text in warnings) == told
 
 
 def test_the_birthday_threshold_is_drawn_from_all_real_images(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_the_places_are_the_inverse_of_the_shuffle() -> None:
 def test_nothing_good_is_told(tmp_path: Path) -> None:
     empty = stored(tmp_path, FEATURES[:0], LOGITS[:0])
     for names in (["is"], ["fid"], ["birthday"]):
-        with pytest.raises(MetricError, match="no good picture"):
+        with pytest.raises(MetricError, match="no image could be decoded"):
             evaluate(names, empty, FeatureStatistics.of(REAL))
     with pytest.raises(MetricError, match="needs the images of a reference"):
         evaluate(["kid"], stored(tmp_path, FEATURES, LOGITS), FeatureStatistics.of(REAL))

@@ -36,7 +36,7 @@ def rows(features: FeatureSet | None) -> Tensor:
     return torch.cat([chunk.features for chunk in features])
 
 
-def test_every_good_picture_in_order(tmp_path: Path) -> None:
+def test_every_good_image_in_order(tmp_path: Path) -> None:
     features = go(100, tmp_path)
     good = [index for index in range(100) if index not in (13, 63)]
     expected = torch.stack([decode(read())[0] for index, (_, read) in enumerate(images(100)) if index in good])
@@ -73,7 +73,7 @@ def test_another_network_shares_nothing(tmp_path: Path) -> None:
     assert one.digest != other.digest
 
 
-def test_nan_is_told_with_the_picture(tmp_path: Path) -> None:
+def test_nan_is_told_with_the_image(tmp_path: Path) -> None:
     def run(batch: Tensor) -> Outputs:
         features, logits = color_logits(batch)
         return Outputs(torch.where(torch.arange(len(batch))[:, None] == 3, torch.nan, features), logits)
@@ -83,7 +83,7 @@ def test_nan_is_told_with_the_picture(tmp_path: Path) -> None:
         go(10, tmp_path, broken)
 
 
-def test_pictures_of_several_sizes_need_a_network_that_takes_them(tmp_path: Path) -> None:
+def test_images_of_several_sizes_need_a_network_that_takes_them(tmp_path: Path) -> None:
     sizes = iter([(3, 4, 4), (3, 2, 8)])
     with pytest.raises(MetricError, match="one size; got 4 x 4, 8 x 2"):
         extract(

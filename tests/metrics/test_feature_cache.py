@@ -5,7 +5,7 @@ import torch
 
 from improved_gan.metrics import FeatureStatistics, MetricError
 from improved_gan.metrics.feature_cache import ChunkFeatures, FeatureCache
-from tests.data.mutations import mutations
+from tests.mutations import damaged_headers
 
 CHUNK = ChunkFeatures(torch.rand(2, 3), torch.rand(2, 4), (0, 2), {1: "cannot be read"}, {"L to RGB": 2})
 KEY = "ab" * 32
@@ -57,10 +57,10 @@ def test_any_wrong_byte_is_as_if_nothing_were_there(tmp_path: Path) -> None:
     cache.save_statistics("s", FeatureStatistics.of(torch.rand(20, 4)))
     chunk, statistics = next(tmp_path.rglob("*.safetensors")), next(tmp_path.rglob("*.npz"))
     mean = FeatureCache(tmp_path).load_statistics("s").mean
-    for damaged in mutations(content := chunk.read_bytes(), 300):
+    for damaged in damaged_headers(content := chunk.read_bytes(), 300):
         chunk.write_bytes(damaged)
         assert cache.load(KEY) is None or damaged == content
-    for damaged in mutations(statistics.read_bytes(), 300, front=200):
+    for damaged in damaged_headers(statistics.read_bytes(), 300, front=200):
         statistics.write_bytes(damaged)
         found = cache.load_statistics("s")
         assert found is None or found.mean.equal(mean)

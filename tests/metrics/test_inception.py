@@ -22,7 +22,7 @@ def weights() -> dict[str, Tensor]:
 
 @pytest.fixture(scope="module")
 def pictures() -> Tensor:
-    """Four smooth random pictures of 40 x 60."""
+    """Four smooth random images of 40 x 60."""
     coarse = torch.rand(4, 3, 6, 6, generator=torch.Generator().manual_seed(3))
     return (F.interpolate(coarse, size=(40, 60), mode="bilinear") * 255).to(torch.uint8)
 

@@ -20,9 +20,9 @@ def probabilities(num: int = 203, classes: int = 7, *, seed: int = 0, sharp: flo
 @pytest.mark.parametrize("splits", [1, 3, 10, 203])
 def test_it_is_the_formula(splits: int) -> None:
     p = probabilities()
-    mean, deviation = inception_score(p, splits)
+    mean, std = inception_score(p, splits)
     expected = oracle.inception_score(p.numpy(), splits)
-    assert (mean, deviation) == pytest.approx(expected, rel=1e-13, abs=1e-13)
+    assert (mean, std) == pytest.approx(expected, rel=1e-13, abs=1e-13)
 
 
 def test_closed_forms() -> None:
@@ -70,7 +70,7 @@ def test_the_stream_equals_the_batch_form_for_any_batches(num: int, splits: int,
     sizes = [batch] * (num // batch) + ([num % batch] if num % batch else [])
     report, whole = streamed(p, *sizes, splits=splits).compute(), inception_score(p, splits)
     assert report.mean == pytest.approx(whole.mean, rel=1e-12)
-    assert report.deviation == pytest.approx(whole.deviation, rel=1e-12, abs=1e-12)
+    assert report.std == pytest.approx(whole.std, rel=1e-12, abs=1e-12)
 
 
 def test_merging_equals_one_pass_and_the_interval_too() -> None:
@@ -107,7 +107,7 @@ def test_wrong_updates_are_told() -> None:
     score = InceptionScore(3, 10, splits=2)
     with pytest.raises(MetricError, match="must have 3 classes; got 4"):
         score.update(torch.eye(4))
-    with pytest.raises(MetricError, match=r"places must lie in 0\.\.9; got 10"):
+    with pytest.raises(MetricError, match=r"positions must lie in 0\.\.9; got 10"):
         score.update(torch.eye(3), torch.tensor([8, 9, 10]))
     with pytest.raises(MetricError, match="one an image"):
         score.update(torch.eye(3), torch.tensor([8, 9]))

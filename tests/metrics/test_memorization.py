@@ -10,7 +10,7 @@ def draw(num: int, seed: int) -> torch.Tensor:
 
 def test_fresh_images_are_too_near_as_often_as_expected() -> None:
     found = memorization(draw(1500, 0), draw(1500, 1))
-    assert found.near_copy == pytest.approx(found.expected, abs=0.05)  # 0.31: two deviations are 0.024 on each side
+    assert found.near_copy == pytest.approx(found.expected, abs=0.05)  # 0.31 +- 2 std of 0.012
     assert 0.2 < found.expected < 0.5
     assert found.copies == 0
 

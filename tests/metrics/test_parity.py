@@ -46,7 +46,7 @@ def test_inception_score_of_torch_fidelity() -> None:
         order = random_order(203).argsort() if shuffle else torch.arange(203)
         ours = inception_score(LOGITS[order].double().softmax(1))
         assert ours.mean == pytest.approx(theirs["inception_score_mean"], rel=1e-12)
-        assert ours.deviation == pytest.approx(theirs["inception_score_std"], rel=1e-12)
+        assert ours.std == pytest.approx(theirs["inception_score_std"], rel=1e-12)
 
 
 def test_frechet_distance_of_both() -> None:
@@ -69,7 +69,7 @@ def test_kernel_distance_of_both() -> None:
     theirs = kid_features_to_metric(FEATURES.double(), REAL.double(), kid_subset_size=100, verbose=False)
     ours = kernel_inception_distance(FEATURES, REAL, subset_size=100)
     assert ours.mean == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-9)
-    assert ours.deviation == pytest.approx(theirs["kernel_inception_distance_std"], rel=1e-9)
+    assert ours.std == pytest.approx(theirs["kernel_inception_distance_std"], rel=1e-9)
     metric = KernelInceptionDistance(feature=Given(), subsets=1, subset_size=250)
     metric.update(FEATURES[:250], real=False)
     metric.update(REAL, real=True)
@@ -100,7 +100,7 @@ def test_torchmetrics_score_differs_in_splits_deviation_and_order() -> None:
     assert [len(part) for part in parts] == [21] * 9 + [14]
     assert float(first[0]) == pytest.approx(np.mean(scores), rel=1e-5)
     assert float(first[1]) == pytest.approx(np.std(scores, ddof=1), rel=1e-4)
-    assert inception_score(LOGITS[order].double().softmax(1)).deviation != pytest.approx(float(first[1]), rel=1e-2)
+    assert inception_score(LOGITS[order].double().softmax(1)).std != pytest.approx(float(first[1]), rel=1e-2)
 
 
 def test_torchmetrics_score_is_nan_where_a_class_underflows() -> None:

@@ -77,7 +77,9 @@ def test_warnings() -> None:
     assert ["sorted by class" in text for text in report(by_class).warnings] == [True]
     assert any("only 200 images" in text for text in report(clear[:200]).warnings)
     assert any("splits of 5 images are too small for 10" in text for text in report(clear[:50]).warnings)
-    assert any("unsure of these images (mean largest probability 0.10)" in t for t in report(clear * 0 + 0.1).warnings)
+    assert any(
+        "low confidence on these images (mean largest probability 0.10)" in t for t in report(clear * 0 + 0.1).warnings
+    )
 
 
 def test_images_in_random_order_are_hardly_ever_called_sorted() -> None:

@@ -8,7 +8,7 @@ import torch
 
 from improved_gan.metrics import FeatureStatistics, MetricError
 from improved_gan.metrics.statistics_file import read_statistics, statistics_bytes
-from tests.data.mutations import mutations
+from tests.mutations import damaged_headers
 from tests.pictures import quick_network
 
 STATISTICS = FeatureStatistics.of(torch.rand(20, 4))
@@ -101,7 +101,7 @@ def test_bad_files(tmp_path: Path) -> None:
 
 def test_any_wrong_byte_is_one_line_or_the_same_statistics(tmp_path: Path) -> None:
     content, file, refused = statistics_bytes(STATISTICS, quick_network()), tmp_path / "s.npz", 0
-    for damaged in mutations(content, 300, front=200):
+    for damaged in damaged_headers(content, 300, front=200):
         file.write_bytes(damaged)
         try:
             found, _ = read_statistics(file, quick_network())

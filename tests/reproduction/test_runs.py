@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 from improved_gan.reproduction.runs import last_report, read_status
-from tests.data.mutations import mutations
+from tests.mutations import damaged_headers
 from tests.reproduction.jobs import fill, job
 
 
@@ -39,12 +39,12 @@ def test_any_wrong_byte_in_a_runs_files_is_a_state(tmp_path: Path) -> None:
     one = job(tmp_path)
     fill(one, wrong=9)
     log, states = one.folder / "log.jsonl", set()
-    for damaged in mutations(log.read_bytes(), 200):
+    for damaged in damaged_headers(log.read_bytes(), 200):
         log.write_bytes(damaged)
         states.add(read_status(one).state)
     assert states == {"done", "partial"}
     log.unlink()
-    for damaged in mutations(b'{"code": 1, "message": "diverged"}', 200):
+    for damaged in damaged_headers(b'{"code": 1, "message": "diverged"}', 200):
         one.sidecar_path("failed.json").write_bytes(damaged)
         run = read_status(one)
         assert (run.state, "\n" in run.failure) in (("failed", False), ("partial", False))

@@ -48,7 +48,7 @@ def test_power_is_what_simulated_studies_reach(comparison: str) -> None:
 def test_judges_needed_is_the_smallest() -> None:
     needed = judges_needed(30, difference=0.08)
     assert power(needed, 30, difference=0.08) >= 0.8 > power(needed - 1, 30, difference=0.08)
-    assert judges_needed(10_000, difference=0.5, base=0.5, judge_deviation=0) == 2
+    assert judges_needed(10_000, difference=0.5, base=0.5, judge_std=0) == 2
 
 
 @pytest.mark.parametrize(

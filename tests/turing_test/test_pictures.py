@@ -19,7 +19,7 @@ from improved_gan.turing_test.pictures import (
     read_picture,
     to_square,
 )
-from tests.turing_test.mutations import damaged_bytes, read_all
+from tests.mutations import mutations, read_all
 
 
 def test_links_out_of_the_folder_and_odd_files_are_refused(tmp_path: Path) -> None:
@@ -115,4 +115,4 @@ def test_of_200_damaged_pictures_each_is_read_or_told_in_one_line(tmp_path: Path
         read_picture(tmp_path / "x.png")
 
     assert read(file.getvalue()) is None
-    assert read_all(damaged_bytes(file.getvalue(), 200), read) > 10
+    assert read_all(mutations(file.getvalue(), seed=0, num=200), read) > 10

@@ -2,7 +2,7 @@ import pytest
 
 from improved_gan.turing_test.errors import TuringTestError
 from improved_gan.turing_test.settings import StudySettings
-from tests.turing_test.mutations import damaged_values, read_all
+from tests.mutations import damaged_values, read_all
 
 
 def test_settings_can_be_stored() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from improved_gan.turing_test.errors import TuringTestError
 from improved_gan.turing_test.top_share import image_scores, read_scores, top_files
-from tests.turing_test.mutations import damaged_bytes, damaged_values, read_all
+from tests.mutations import damaged_values, mutations, read_all
 
 
 def test_the_mean_of_the_parts_is_the_log_of_the_inception_score() -> None:
@@ -78,6 +78,6 @@ def test_of_300_damaged_files_each_is_read_or_told_in_one_line(tmp_path: Path, n
         top_files([Path("a.png"), Path("b.png")], read_scores(tmp_path / name), 0.5)
 
     assert read(content.encode()) is None
-    assert read_all(damaged_bytes(content.encode(), 300), read) > 100
+    assert read_all(mutations(content.encode(), seed=0, num=300), read) > 100
     if name.endswith(".json"):
         assert read_all(damaged_values(json.loads(content), 300), read) > 100

@@ -8,7 +8,7 @@ from improved_gan.turing_test.errors import TuringTestError
 from improved_gan.turing_test.report import make_report
 from improved_gan.turing_test.simulation import Population, simulate
 from improved_gan.turing_test.votes import DATA_DICTIONARY, Votes, read_votes, votes_from_rows, votes_to_csv
-from tests.turing_test.mutations import damaged_bytes, read_all
+from tests.mutations import mutations, read_all
 
 
 def test_the_dictionary_describes_every_column_in_order() -> None:
@@ -70,7 +70,7 @@ def test_of_400_damaged_tables_each_is_read_or_told_in_one_line(tmp_path: Path) 
         (tmp_path / "v.csv").write_bytes(content)
         make_report(read_votes(tmp_path / "v.csv"))
 
-    assert read_all(damaged_bytes(votes_to_csv(votes).encode(), 400), read) > 200
+    assert read_all(mutations(votes_to_csv(votes).encode(), seed=0, num=400), read) > 200
     (tmp_path / "v.csv").write_text("judge,signal,response\n1,1,1,7\n")
     with pytest.raises(TuringTestError, match="vote 1 has more cells than the first line has names"):
         read_votes(tmp_path / "v.csv")

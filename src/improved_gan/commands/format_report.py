@@ -51,9 +51,9 @@ def _list(about: dict[str, Any]) -> str:
 
 
 def _score(score: dict[str, Any]) -> list[tuple[str, str, str]]:
-    splits = f"mean ± population deviation of {score['num_splits']} splits of {score['num_images']} images"
+    splits = f"mean ± population standard deviation of {score['num_splits']} splits of {score['num_images']} images"
     missing = score["missing_classes"]
-    found = [("Inception score", f"{score['mean']:.4f} ± {score['deviation']:.4f}", f"{splits}, {score['order']}")]
+    found = [("Inception score", f"{score['mean']:.4f} ± {score['std']:.4f}", f"{splits}, {score['order']}")]
     if score["interval"] is not None:
         low, high = score["interval"]
         found.append(("  95% interval", f"{low:.4f} .. {high:.4f}", "bootstrap over images"))
@@ -74,7 +74,7 @@ def _frechet(content: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def _kernel(content: dict[str, Any]) -> list[tuple[str, str, str]]:
-    value = f"{content['mean']:.6f} ± {content['deviation']:.6f}"
+    value = f"{content['mean']:.6f} ± {content['std']:.6f}"
     subsets = f"{content['subsets']} subsets of {content['subset_size']}"
     return [("kernel inception distance", value, f"KID; 0 is best; {subsets}")]
 

@@ -54,7 +54,7 @@ class SampleScores:
         features = FeatureStatistics.of(torch.cat([one.features for one in outputs]))
         return {
             "samples/inception_score": score.mean,
-            "samples/inception_score_deviation": score.deviation,
+            "samples/inception_score_std": score.std,
             "samples/frechet_distance": frechet_distance(features, self._real),
         }
 

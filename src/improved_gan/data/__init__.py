@@ -1,4 +1,4 @@
-"""Data sets, label splits and batches; imports nothing of ours."""
+"""Data sets, label splits and batches; imports no other package of the library."""
 
 from improved_gan.data.batches import Batch, Batches, PseudoLabels, PseudoLabelSource
 from improved_gan.data.cifar10 import load_cifar10

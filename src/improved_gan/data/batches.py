@@ -1,6 +1,6 @@
-"""Batches of a semi-supervised run: labeled, unlabeled for D, and a fresh unlabeled one for G to match.
+"""Batches of a semi-supervised run: labeled, unlabeled for the discriminator, and unlabeled for feature matching.
 
-The order of epoch e is drawn from (seed, e) alone, so a run can be resumed at any step without a stored state. As in
+The order of epoch e is a function of (seed, e), so a run can be resumed at any step without a stored state. As in
 the released scripts the labeled images are gone through in random order again and again, and the two unlabeled
 streams are shuffled independently of each other. Images are taken by their row numbers, so a memory-mapped set is never
 copied.
@@ -27,13 +27,13 @@ _AUGMENTING = 4  # the random stream after those of the parts
 
 @dataclass(frozen=True)
 class PseudoLabels:
-    """Classes guessed for some images without labels, and how they are used.
+    """Pseudo-labels for some unlabeled images, and in which steps they are used.
 
     Args:
         indices: (M,) int64 positions in the training set.
-        classes: (M,) int64 their guessed classes.
-        batch_size: how many of them a step sees.
-        num_epochs: only the first epochs see them.
+        classes: (M,) int64 their pseudo-labels.
+        batch_size: how many of them a batch contains.
+        num_epochs: they are used in the first epochs only.
     """
 
     indices: Tensor
@@ -42,51 +42,51 @@ class PseudoLabels:
     num_epochs: int
 
     def at(self, epoch: int) -> "PseudoLabels | None":
-        """Themselves for the epochs that see them."""
+        """Self in the epochs that use the pseudo-labels, else None."""
         return self if epoch < self.num_epochs else None
 
 
 class PseudoLabelSource(Protocol):
-    """Where guesses come from that may change in the course of a run; `PseudoLabels` are one that do not."""
+    """A source of pseudo-labels that may change during a run; `PseudoLabels` are a constant one."""
 
     @property
     def batch_size(self) -> int:
-        """How many guessed images a step sees."""
+        """How many pseudo-labeled images a batch contains."""
 
     def at(self, epoch: int) -> PseudoLabels | None:
-        """Those that an epoch sees; asked for when it begins or goes on."""
+        """Those of an epoch; called when it begins or is resumed."""
 
 
 class Augmenter(Protocol):
-    """What changes images without changing their class, such as `label_spreading.RandomElasticAffine`."""
+    """A random augmentation that keeps the class, such as `label_spreading.RandomElasticAffine`."""
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """(N, C, H, W) images, each in a new form, drawn with a generator on the CPU."""
+        """(N, C, H, W) images -> a random augmented view of each, drawn with a generator on the CPU."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What one training step sees; images (N, C, H, W) float32 in [0, 1]."""
+    """The batch of one training step; images (N, C, H, W) float32 in [0, 1]."""
 
     labeled_images: Tensor  # none of them, (0, C, H, W), where there are no labels
     labels: Tensor  # (N,) int64
     unlabeled_images: Tensor  # for the discriminator
-    matching_images: Tensor  # unlabeled too, drawn independently: for the generator to match
-    pseudo_labeled_images: Tensor | None = None  # some with a guessed class, where the recipe has them
+    matching_images: Tensor  # unlabeled too, drawn independently: for feature matching
+    pseudo_labeled_images: Tensor | None = None  # where the recipe has pseudo-labels
     pseudo_labels: Tensor | None = None  # (N,) int64
-    augment: Callable[[Tensor], Tensor] | None = None  # gives images a new form, where the recipe has some
+    augment: Callable[[Tensor], Tensor] | None = None  # gives augmented views, where the recipe has them
     label_weights: Tensor | None = None  # (N,) how much each label counts, of mean 1 over all labels; None for 1
 
 
 class _Orders(NamedTuple):
-    """(steps, own rows) places of each part's images in one epoch."""
+    """(steps, own rows) positions of each part's images in one epoch."""
 
     epoch: int
     labeled: Tensor
     unlabeled: Tensor
-    fresh: Tensor
+    matching: Tensor
     pseudo_labels: PseudoLabels | None
-    guessed: Tensor | None  # places among the guesses
+    pseudo_rows: Tensor | None  # positions among the pseudo-labels
 
 
 class Batches:
@@ -99,10 +99,10 @@ class Batches:
         seed: decides every order.
         device: where batches come out, and where the images are kept if they fit well.
         labeled_batch_size: of the labeled part; default N.
-        pseudo_labels: further images for the classes, with guessed ones.
-        augmenter: labeled and guessed images come in a new form each time they are seen; for the unlabeled ones
-            see `Batch.deform`.
-        share: (r, R): only the r-th of R equal shares of each part is gathered, for process r of R.
+        pseudo_labels: further images for the supervised part, with their source of pseudo-labels.
+        augmenter: applied to labeled and pseudo-labeled images each time they are drawn; for the unlabeled ones
+            see `Batch.augment`.
+        share: (r, R): only the r-th of R equal slices of each part is gathered, for process r of R.
 
     Raises:
         DataError: the split belongs to other data, there are fewer unlabeled images than one batch, or a part does
@@ -141,7 +141,7 @@ class Batches:
         self._pseudo_labels, self._augmenter, self._share = pseudo_labels, augmenter, share
         for size in (batch_size, self._labeled_batch_size, 0 if pseudo_labels is None else pseudo_labels.batch_size):
             if size % share[1]:
-                raise DataError(f"a batch of {size} cannot be shared evenly by {share[1]} processes")
+                raise DataError(f"a batch of {size} cannot be divided evenly among {share[1]} processes")
 
     @property
     def steps_per_epoch(self) -> int:
@@ -163,15 +163,15 @@ class Batches:
                 yield batch
 
     def _orders(self, epoch: int) -> _Orders:
-        """Own rows of each part's batches; stream 0 and 3 repeat shuffles, 1 and 2 shuffle the unlabeled once."""
+        """Own rows of each part's batches; streams 0 and 3 repeat shuffles, 1 and 2 shuffle the unlabeled once."""
         pseudo_labels = None if self._pseudo_labels is None else self._pseudo_labels.at(epoch)
         return _Orders(
             epoch=epoch,
             labeled=self._order(epoch, 0, len(self._labels), self._labeled_batch_size),
             unlabeled=self._order(epoch, 1, len(self._unlabeled_rows), self._batch_size),
-            fresh=self._order(epoch, 2, len(self._unlabeled_rows), self._batch_size),
+            matching=self._order(epoch, 2, len(self._unlabeled_rows), self._batch_size),
             pseudo_labels=pseudo_labels,
-            guessed=None
+            pseudo_rows=None
             if pseudo_labels is None
             else self._order(epoch, 3, len(pseudo_labels.indices), pseudo_labels.batch_size),
         )
@@ -183,21 +183,21 @@ class Batches:
             labeled_images=labeled_images if augment is None else augment(labeled_images),
             labels=self._labels[labeled.to(self._device)],
             unlabeled_images=self._images(self._unlabeled_rows[orders.unlabeled[step]]),
-            matching_images=self._images(self._unlabeled_rows[orders.fresh[step]]),
+            matching_images=self._images(self._unlabeled_rows[orders.matching[step]]),
             augment=augment,
         )
-        if orders.guessed is None or orders.pseudo_labels is None:
+        if orders.pseudo_rows is None or orders.pseudo_labels is None:
             return batch
-        guessed = orders.guessed[step].to(orders.pseudo_labels.indices.device)
-        images = self._images(orders.pseudo_labels.indices[guessed].to(self._images.index_device))
+        rows = orders.pseudo_rows[step].to(orders.pseudo_labels.indices.device)
+        images = self._images(orders.pseudo_labels.indices[rows].to(self._images.index_device))
         return replace(
             batch,
             pseudo_labeled_images=images if augment is None else augment(images),
-            pseudo_labels=orders.pseudo_labels.classes[guessed].to(self._device),
+            pseudo_labels=orders.pseudo_labels.classes[rows].to(self._device),
         )
 
     def _augment(self, epoch: int, step: int) -> Callable[[Tensor], Tensor] | None:
-        """The deformations of one step: like the orders they depend on nothing else."""
+        """The augmentation of one step: a function of (seed, epoch, step), as the orders are of (seed, epoch)."""
         if self._augmenter is None:
             return None
         words = np.random.SeedSequence([self._seed, _AUGMENTING, epoch, step, self._share[0]]).generate_state(2)
@@ -205,12 +205,12 @@ class Batches:
         return partial(self._augmenter, generator=generator)
 
     def _order(self, epoch: int, stream: int, available: int, batch_size: int) -> Tensor:
-        """(steps, own share of batch_size) places among `available` rows: shuffles of them one after another."""
+        """(steps, own slice of batch_size) positions among `available` rows: shuffles of them one after another."""
         random = np.random.default_rng([self._seed, stream, epoch])
         if not available:
             return torch.zeros(self.steps_per_epoch, 0, dtype=torch.int64, device=self._images.index_device)
         needed = self.steps_per_epoch * batch_size
         order = np.concatenate([random.permutation(available) for _ in range(-(-needed // available))])[:needed]
-        (number, shares), size = self._share, batch_size // self._share[1]
-        own = order.reshape(self.steps_per_epoch, shares, size)[:, number]
+        (number, slices), size = self._share, batch_size // self._share[1]
+        own = order.reshape(self.steps_per_epoch, slices, size)[:, number]
         return torch.from_numpy(np.ascontiguousarray(own)).to(self._images.index_device)

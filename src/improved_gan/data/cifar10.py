@@ -1,4 +1,4 @@
-"""CIFAR-10: 50,000 training and 10,000 test pictures of ten classes, 32x32 in color (Krizhevsky, 2009).
+"""CIFAR-10: 50,000 training and 10,000 test images of ten classes, 32x32 in color (Krizhevsky, 2009).
 
 Read from the published archives (python or binary version), from either of them unpacked, or from image files in class
 folders (`train/cat/0000.jpg`, `test/...`; a folder or an archive of it). The archives and the python version's unpacked
@@ -60,7 +60,7 @@ def load_cifar10(
     """CIFAR-10 from a folder or archive, from IMPROVED_GAN_DATA, from the cache, or from a mirror into the cache.
 
     Args:
-        folder: what the module's docstring lists, or None to look in the other places.
+        folder: what the module's docstring lists, or None to search the other paths.
         archives: names and MD5 of the python and the binary version.
         files: names and MD5 of the python version's files when unpacked, test images last.
         num_images: in each of these.
@@ -89,7 +89,7 @@ def load_cifar10(
 def _found(
     place: Path, *, archives: Mapping[str, str], files: Mapping[str, str], num_images: int
 ) -> Callable[[], Dataset] | None:
-    """How to load what lies there, or None."""
+    """A loader for the files at this path, or None."""
     if place.is_file():
         return partial(_from_archive, place, archives)
     for below in (place / name for name in _UNPACKED):
@@ -124,7 +124,7 @@ def _checked(path: Path, read: _Reader, md5: str | None, num_images: int) -> Lab
     if md5 is not None and found != md5:
         raise DataError(
             f"{path} has MD5 {found}, where {md5} is published: it is damaged, or a copy that was written anew; unpack "
-            "the published archive again, or give its pictures as train/CLASS/*.png and test/CLASS/*.png"
+            "the published archive again, or give its images as train/CLASS/*.png and test/CLASS/*.png"
         )
     batch = read(content, path)
     if len(batch) != num_images:
@@ -183,7 +183,7 @@ def _from_images(path: Path) -> Dataset:
     places = [PurePosixPath(name).parts[-3:-1] for name in scan.names]
     wrong = next((name for name, place in zip(scan.names, places, strict=True) if not _is_place(place)), None)
     if wrong is not None:
-        raise DataError(f"{path}: {wrong} does not lie in train/CLASS or test/CLASS of CIFAR-10: give {_REMEDY}")
+        raise DataError(f"{path}: {wrong} is not in train/CLASS or test/CLASS of CIFAR-10: give {_REMEDY}")
     if (scan.sizes != 32).any():
         raise DataError(f"{path}: the images of CIFAR-10 are 32x32 pixels; other sizes are for the `folder` recipe")
     decoded = decode_images(scan, channels=3, size=32, folder=cache_folder() / "decoded", workers=workers)

@@ -49,11 +49,11 @@ class Dataset:
         name: of the data set.
         class_names: of the K classes; none for a set without labels.
         train: the training images; label -1 where none is known.
-        test: images with labels that training never sees; may be none.
+        test: labeled images that training does not use; may be none.
         test_kind: what these are, "test" or "validation".
         held_out: positions in `train` that training must leave out, because `test` has copies of them.
         digest: SHA-256 of the content, where it may change between two starts of a run; else empty.
-        value_range: the values of the files that became 0 and 255, where the user or percentiles said them.
+        value_range: the values of the files that became 0 and 255, where the user or percentiles set them.
     """
 
     name: str

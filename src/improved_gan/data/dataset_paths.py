@@ -1,4 +1,4 @@
-"""Where a published data set lies: the folder given, IMPROVED_GAN_DATA, or the cache of downloads."""
+"""Where a published data set is stored: the folder given, IMPROVED_GAN_DATA, or the cache of downloads."""
 
 import hashlib
 import os
@@ -30,8 +30,8 @@ def search_paths(name: str) -> list[Path]:
 
 
 def first_existing(name: str, look: Callable[[Path], Found | None]) -> Found | None:
-    """What `look` finds in the first of the known places, or None."""
-    return next((found for place in search_paths(name) if (found := look(place)) is not None), None)
+    """What `look` finds in the first of the search paths, or None."""
+    return next((found for path in search_paths(name) if (found := look(path)) is not None), None)
 
 
 def check_md5(path: Path, md5: str) -> None:

@@ -1,6 +1,6 @@
 """Images decoded once: small sets into memory, larger ones into a file that is mapped into memory ever after.
 
-The file's name is a hash of the images' content and of how they were prepared, so any number of runs share it, renamed
+The file's name is a hash of the images' content and of how they were prepared, so any number of runs use it, renamed
 images cost nothing and changed ones are decoded anew. It is written by one process while others wait, goes on where it
 was stopped, and gets its name when it is whole. It may be deleted at any time.
 
@@ -46,7 +46,7 @@ class Decoded:
         bad: what was wrong with each of the others, by its row in the scan.
         made: how many were decoded now, and not found in the cache.
         seconds: how long that took.
-        file: where they lie, or None: in memory.
+        file: where they are stored, or None: in memory.
     """
 
     images: Tensor
@@ -75,10 +75,10 @@ def decode_images(
         folder: of the cache; made when it is needed.
         workers: threads that decode.
         small: bytes up to which the images are decoded into memory and no file is written.
-        values: black and white in the values of the files; None where their kind says it.
+        values: black and white in the values of the files; None where the file type defines them.
 
     Raises:
-        DataError: no room on the disk; or an archive that is damaged as a whole, or has changed since the scan.
+        DataError: no space left on the disk; or an archive that is damaged as a whole, or has changed since the scan.
     """
     shape = (channels, size, size)
     row_bytes = channels * size * size

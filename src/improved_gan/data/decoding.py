@@ -1,4 +1,4 @@
-"""Images of a scan decoded by several threads, in order; a bad one is told and does not stop the others."""
+"""Images of a scan decoded by several threads, in order; one that cannot be decoded is reported, others go on."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
@@ -23,14 +23,14 @@ Read = Callable[[], bytes]
 def decode_rows(
     scan: ImageIndex, shape: Sequence[int], *, workers: int, first: int = 0, values: ValueRange | None = None
 ) -> Iterator[Tensor | str]:
-    """Each image of a scan as a square (see `images.center_crop_resize`), or in words what is wrong with it.
+    """Each image of a scan as a square (see `images.center_crop_resize`), or the reason why it cannot be used.
 
     Args:
         scan: which images.
         shape: (C, S, S).
         workers: threads that decode.
         first: the row of the scan to begin with.
-        values: black and white in the values of the files; None where their kind says it.
+        values: black and white in the values of the files; None where the file type defines them.
 
     Raises:
         DataError: a file has changed since the scan, or an archive is damaged as a whole.

@@ -1,6 +1,6 @@
 """The embedded data set: 1,797 real 8x8 digits of the UCI optical digits, no download.
 
-1,297 are for training and 500 for testing, divided once and for all. `digits.npz` beside this file holds the images
+1,297 are for training and 500 for testing, a fixed division. `digits.npz` next to this file holds the images
 and their order of scikit-learn's `load_digits` (which takes two seconds to import): the test part of E. Alpaydin and
 C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998, doi:10.24432/C50P49,
 CC BY 4.0.

@@ -1,4 +1,4 @@
-"""Files from the first mirror that answers: resumed where they stopped, checked, and moved into place whole.
+"""Files from the first mirror that responds: resumed where they stopped, verified, and renamed when complete.
 
 One process at a time fetches a file, the others wait for it; a reply that is malformed, larger than the file can be, or
 a web page is one line with the mirror's address.
@@ -55,12 +55,12 @@ def download(
 ) -> None:
     """Fetch `target` from the first of `urls` that gives a file which passes the check.
 
-    What has arrived is kept beside the target as `name.part` and continued by the next call; the target appears only
-    when it is whole and checked. Of several processes one fetches; the others wait and find the file.
+    What has been received is kept next to the target as `name.part` and continued by the next call; the target appears
+    only when it is complete and checked. Of several processes one fetches; the others wait and find the file.
 
     Args:
         urls: the same file on several mirrors, tried in order.
-        target: where it shall lie; its folder is made. A file that lies there already is fetched anew unless it passes
+        target: path of the file; its folder is made. A file that is there already is downloaded again unless it passes
             the check.
         check: raises DataError for a wrong file.
         remedy: what else the user can do; ends the error's line.
@@ -101,7 +101,7 @@ def _from_first(urls: Sequence[str], target: Path, check: Callable[[Path], objec
         begun = part.exists()
         reason = _tried(url, part, check, largest)
         if reason and begun and not part.exists():
-            reason = _tried(url, part, check, largest)  # what an earlier call had left was wrong: from the start
+            reason = _tried(url, part, check, largest)  # the part of an earlier call was wrong: from the start
         if not reason:
             part.replace(target)
             return
@@ -120,8 +120,8 @@ def _tried(url: str, part: Path, check: Callable[[Path], object], largest: int) 
         part.unlink(missing_ok=True)
         return _line(error)
     except (OSError, ValueError, http.client.HTTPException) as error:  # ValueError: of addresses in a redirection
-        told = error if isinstance(error, urllib.error.HTTPError) else getattr(error, "reason", None) or error
-        return _line(told)
+        cause = error if isinstance(error, urllib.error.HTTPError) else getattr(error, "reason", None) or error
+        return _line(cause)
     return ""
 
 
@@ -169,7 +169,7 @@ def _chunks(response: http.client.HTTPResponse) -> Iterator[bytes]:
 
 
 def _announced(response: http.client.HTTPResponse, have: int) -> tuple[int, int | None]:
-    """Where the content that comes belongs, and how long the whole file is, as far as the reply says.
+    """The offset of the content, and the size of the whole file where the response has it.
 
     Raises:
         DataError: another part of the file than was asked for, numbers that are none, or a web page.
@@ -185,10 +185,12 @@ def _announced(response: http.client.HTTPResponse, have: int) -> tuple[int, int 
     num_bytes = None if length is None else int(length)
     if response.status != http.client.PARTIAL_CONTENT:
         return 0, num_bytes
-    place = response.headers.get("Content-Range", f"bytes {have}-")  # some leave it out: the check decides
-    found = re.match(r"bytes (\d{1,18})-", place.strip())
+    content_range = response.headers.get("Content-Range", f"bytes {have}-")  # some leave it out: the check decides
+    found = re.match(r"bytes (\d{1,18})-", content_range.strip())
     if found is None or int(found[1]) != have:
-        raise DataError(f"it answers with {_line(place)[:60]!r}, where the bytes from {have} on were asked for")
+        raise DataError(
+            f"the server responds with {_line(content_range)[:60]!r}, where the bytes from {have} on were asked for"
+        )
     return have, None if num_bytes is None else num_bytes + have
 
 

@@ -1,4 +1,4 @@
-"""Names of images as they lie in folders and archives of any system, made alike, and compared.
+"""Names of images in folders and archives of any system, normalized and compared.
 
 Windows' programs write backslashes, old zips hold UTF-8 without saying so, tars put `./` in front, macOS decomposes
 accents.

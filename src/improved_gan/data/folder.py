@@ -1,11 +1,11 @@
-"""Any folder or archive of images as a data set: with class folders, a labels file, labels beside the images, or none.
+"""Any folder or archive of images as a data set; labels from class folders, a file, files next to the images.
 
 Everything is looked at before anything is trained: what cannot be used is an error with its remedy, what was left out
 or is odd is a notice in the report. The images become squares of one size (`images.center_crop_resize`).
 
-Validation images are labeled images that training never sees: those of a `val` folder, else a fixed share of each
+Validation images are labeled images that training does not use: those of a `val` folder, else a fixed fraction of each
 class, chosen by the hash of their content, so that the choice is the same under any name, in any order and for any
-seed. An image whose content also lies in the training part is never among them. A `test` folder is used where there is
+seed. An image whose content is also in the training part is never among them. A `test` folder is used where there is
 no `val`, for reports only.
 """
 
@@ -43,15 +43,15 @@ class FolderOptions:
 
     Args:
         images: the folder or archive.
-        labels: a labels file, or None for class folders or labels beside the images.
-        use_labels: False trains on pictures alone, whatever the folders are called.
+        labels: a labels file, or None for class folders or label files next to the images.
+        use_labels: False trains without labels, whatever the folders are called.
         size: pixels of a side, which all images must have; None chooses by the images.
         enlarge_few: whether one of ten images may be smaller than `size`.
-        validation: the share of each class's labeled images that is held out where there is no `val` folder.
+        validation: the fraction of each class's labeled images that is held out where there is no `val` folder.
         cache: folder for decoded images.
         workers: threads that read and decode.
         values: which values of the files are black and white, or percentiles of the training images' values; None
-            takes what the kind of each file says.
+            takes those of each file's type.
     """
 
     images: Path
@@ -87,7 +87,7 @@ def load_folder(options: FolderOptions) -> CustomImages:
         DataError: images or labels that cannot be used; the message says what to do.
     """
     if not 0 <= options.validation < 1:
-        raise DataError(f"the share of validation images must lie in 0..1, below 1; got {options.validation:g}")
+        raise DataError(f"the fraction of validation images must be at least 0 and below 1; got {options.validation:g}")
     source = open_images(options.images)
     scan = index_images(source, workers=options.workers)
     if not len(scan):

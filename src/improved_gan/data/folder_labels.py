@@ -1,8 +1,8 @@
-"""The labels of a folder of images, wherever they are: in a labels file, beside the images, in class folders.
+"""The labels of a folder of images: of a labels file, of label files next to the images, of class folders.
 
-An image's own label (of the labels file, or beside it) counts before the name of its folder; where it has none, its
-class folder does. Folders are classes if there is no other label, if one of them has the name of a label, or if there
-is a folder `unlabeled`; else they are a user's own order (`2024/`, `2025/`) and say nothing.
+An image's own label (of the labels file, or of a label file next to it) counts before the name of its folder; where it
+has none, its class folder does. Folders are classes if there is no other label, if one of them has the name of a label,
+or if there is a folder `unlabeled`; else they are a user's own order (`2024/`, `2025/`) and are ignored.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ from improved_gan.data.wording import listed
 
 __all__ = ["Labeling", "read_labeling"]
 
-_WITHOUT = "to train on pictures alone: --labels 0"
+_WITHOUT = "to train without labels: --labels 0"
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Labeling:
 def read_labeling(
     path: Path, names: Sequence[str], all_names: Sequence[str], *, labels: Path | None, use_labels: bool
 ) -> Labeling:
-    """The labels that count: of the labels file, else those beside the images; and of the class folders.
+    """The labels that count: of the labels file, else of files next to the images; and of the class folders.
 
     Args:
         path: the folder or archive.
@@ -69,9 +69,9 @@ def read_labeling(
     else:
         if len(set(folders.values())) == 1 and len(folders) == len(names):
             only = next(iter(folders.values()))
-            notice = f"all images lie in one folder, {only}, so there are no classes: training on pictures alone"
-            alone = (*notices, notice)
-            return Labeling("one folder", (), np.full(len(names), -1), layout.parts, alone)
+            notice = f"all images are in one folder, {only}, so there are no classes: training without labels"
+            all_notices = (*notices, notice)
+            return Labeling("one folder", (), np.full(len(names), -1), layout.parts, all_notices)
         source = "class folders"
         found, more = only_known(folders, f"{path}, class folders")
     notices += more
@@ -108,7 +108,7 @@ def _checked(
     if len(train) < 2:
         only = f"only one class, {next(iter(train))}" if train else "no labels for training images"
         raise DataError(
-            f"{path} has {only} ({source}; -1 and empty labels say that none is known): a classifier needs two "
+            f"{path} has {only} ({source}; -1 and empty labels mean that none is known): a classifier needs two "
             f"classes, or {_WITHOUT}"
         )
     if unknown := sorted(others - train.keys()):
@@ -125,9 +125,9 @@ def _checked(
         notices += (f"{len(few)} classes have a single label ({listed(few)}), so none of them is held out",)
     classes = tuple(sorted(train, key=_natural))
     spellings = Counter(name.casefold() for name in classes)
-    if alike := [name for name in classes if spellings[name.casefold()] > 1]:
-        notices += (f"classes that differ in capitals only are kept apart: {listed(alike)}",)
-    number = {name: place for place, name in enumerate(classes)}
+    if similar := [name for name in classes if spellings[name.casefold()] > 1]:
+        notices += (f"classes that differ only in capitals are kept as different classes: {listed(similar)}",)
+    number = {name: code for code, name in enumerate(classes)}
     labels = np.asarray([number[found[name]] if name in found else -1 for name in names], dtype=np.int64)
     return Labeling(source, classes, labels, layout.parts, notices)
 
@@ -142,14 +142,14 @@ def _with_folders(
             return own, source, ()
         named = listed(sorted(classes))
         notice = (
-            f"{len(rest)} images lie in folders that are not taken for classes, as no label has their name ({named})"
+            f"{len(rest)} images are in folders that are not taken for classes, as no label has their name ({named})"
         )
         return own, source, (notice,)
     folders, notices = only_known(folders, f"{path}, class folders")
     wrong = [name for name, label in own.items() if folders.get(name, label) != label]
     if wrong:
         raise DataError(
-            f"{len(wrong)} labels disagree with the class folder that the image lies in "
+            f"{len(wrong)} labels disagree with the class folder of the image "
             f"({listed([f'{name}: {own[name]}' for name in wrong])}): move these images "
             "to the folder of their class, or correct or take out their labels"
         )

@@ -6,7 +6,7 @@
     val/cat/1.jpg, test/cat/1.jpg   class cat              (validation, test)
 
 A folder that holds everything else is passed over (`photos/cat/1.jpg`), and so are the names of archives. `train`
-beside folders of other names is a part only if it holds folders itself: `bus/1.jpg`, `train/2.jpg` are two classes.
+next to folders of other names is a part only if it holds folders itself: `bus/1.jpg`, `train/2.jpg` are two classes.
 Spaces around the name of a class folder do not count, as they do not in a labels file, and accents are composed.
 """
 
@@ -38,7 +38,7 @@ class Layout:
     Attributes:
         parts: "train", "validation" or "test" for each image.
         classes: the class folder of each image, or None.
-        has_unlabeled: whether a folder `unlabeled` is there, which says that its neighbors are classes.
+        has_unlabeled: whether a folder `unlabeled` is there, which makes the folders next to it classes.
     """
 
     parts: tuple[str, ...]
@@ -72,7 +72,7 @@ def layout_of(names: Sequence[str]) -> Layout:
 
 
 def _has_parts(folders: Sequence[tuple[str, ...]]) -> bool:
-    """Whether `train` says which part an image belongs to; else it is a class like any other (of vehicles, say)."""
+    """Whether `train` names the part an image belongs to; else it is a class like any other (of vehicles, say)."""
     names = {folder[0].lower() for folder in folders if folder}
     train = names & {"train", "training"}
     if not train or names <= PARTS.keys() | _UNLABELED:

@@ -54,12 +54,12 @@ class FolderReport:
         sizes: (N, 2) width and height of each image.
         num_gray: how many are grayscale.
         size: pixels of a side that they are trained on.
-        bad: what is wrong with each file that cannot be used.
+        bad: why each file that cannot be used was left out.
         num_copies: training images that are copies of others.
         notices: what a user should know.
-        decoded: what was decoded, and where it lies.
+        decoded: what was decoded, and where it is stored.
         workers: threads that decoded.
-        values: black and white in the values of the files, or None: what their kind says.
+        values: black and white in the values of the files, or None: those of the file type.
         wanted_values: the same as it was asked for, with percentiles.
     """
 
@@ -80,11 +80,11 @@ class FolderReport:
     wanted_values: WantedRange | None = None
 
     def lines(self) -> Iterator[str]:
-        """What is said before training."""
+        """The lines that are printed before training."""
         train, other = self.parts
         yield f"{self.path}: {len(self.sizes)} images, {self._sizes()}, {self.num_gray} of them grayscale"
         yield (
-            f"each is trained on as the central square of the picture, scaled to {self.size}x{self.size}, in color "
+            f"each is trained on as the central square of the image, scaled to {self.size}x{self.size}, in color "
             f"({self._decoding()})"
         )
         if self.values is not None:
@@ -95,12 +95,12 @@ class FolderReport:
             yield f"{len(self.class_names)} classes from {self.layout}: {self._classes(train)}"
             yield (
                 f"{sum(train.counts)} labeled and {train.num_unlabeled} unlabeled training images, "
-                f"{other.num} {other.name} images, which training never sees"
+                f"{other.num} {other.name} images, which training does not use"
             )
         else:
             yield f"{self.layout}: {train.num} training images without classes"
         if self.num_unused:
-            yield f"{self.num_unused} images lie outside train and {other.name}, or are copies there, and are not used"
+            yield f"{self.num_unused} images are outside train and {other.name}, or are copies there, and are not used"
 
     def warnings(self) -> Iterator[str]:
         """What is odd or was left out."""
@@ -138,11 +138,11 @@ class FolderReport:
         return f"{width}x{height} pixels in the middle, shorter side {shorter[0]} to {shorter[-1]}"
 
     def _decoding(self) -> str:
-        place = "in memory" if self.decoded.file is None else f"in {self.decoded.file}"
+        location = "in memory" if self.decoded.file is None else f"in {self.decoded.file}"
         if not self.decoded.made:
-            return f"found decoded {place}"
+            return f"found decoded {location}"
         rate = self.decoded.made / max(self.decoded.seconds, 1e-9)
-        return f"{self.decoded.made} decoded at {rate:.0f} images/s with {self.workers} workers, {place}"
+        return f"{self.decoded.made} decoded at {rate:.0f} images/s with {self.workers} workers, {location}"
 
     def _classes(self, train: Part) -> str:
         pairs = [f"{name} {count}" for name, count in zip(self.class_names, train.counts, strict=True)]

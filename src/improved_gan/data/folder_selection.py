@@ -26,20 +26,20 @@ class Selection:
     notices: list[str]
 
     @classmethod
-    def of(cls, scan: ImageIndex, labeling: Labeling, good: NDArray[np.int64], share: float) -> "Selection":
+    def of(cls, scan: ImageIndex, labeling: Labeling, good: NDArray[np.int64], fraction: float) -> "Selection":
         """Choose.
 
         Args:
             scan: all images.
             labeling: their labels and parts.
             good: (M,) rows of the scan of the images that can be used.
-            share: of each class's labeled images that is held out where there is no such part.
+            fraction: of each class's labeled images that is held out where there is no such part.
         """
         names = [scan.names[row] for row in good]
         hashes = scan.hashes[good]
         labels, parts = labeling.labels[good], np.asarray(labeling.parts)[good]
         labels, conflicts = _without_conflicts(labels, hashes, names)
-        evaluated, kind, more = split_validation(labels, parts, hashes, share=share)
+        evaluated, kind, more = split_validation(labels, parts, hashes, fraction=fraction)
         train_rows = np.setdiff1d(np.flatnonzero(parts == "train"), evaluated)
         return cls(names, hashes, labels, train_rows, evaluated, kind, [*conflicts, *more])
 
@@ -57,12 +57,12 @@ def _without_conflicts(
     highest = np.full(group.max() + 1, -1)
     np.minimum.at(lowest, group, labels[known])
     np.maximum.at(highest, group, labels[known])
-    wrong = known[(lowest != highest)[group]]
-    if not len(wrong):
+    conflicting = known[(lowest != highest)[group]]
+    if not len(conflicting):
         return labels, []
     labels = labels.copy()
-    labels[wrong] = -1
-    listed = ", ".join(names[row] for row in wrong[:4]) + (" ..." if len(wrong) > 4 else "")
+    labels[conflicting] = -1
+    listed = ", ".join(names[row] for row in conflicting[:4]) + (" ..." if len(conflicting) > 4 else "")
     return labels, [
-        f"{len(wrong)} files are copies of each other in different classes ({listed}): their labels are not used"
+        f"{len(conflicting)} files are copies of each other in different classes ({listed}): their labels are not used"
     ]

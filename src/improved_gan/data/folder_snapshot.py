@@ -1,8 +1,8 @@
 """The images of a run on a user's folder, read again as the run has recorded them: same parts, labels and content.
 
 A run folder keeps `images.csv` (file, part, label, sha256 of each image) and `images.json` (the report: where the
-images lay, their size, their value range), so that neither the labels file nor the share of validation images has to be
-given again.
+images were, their size, their value range), so that neither the labels file nor the fraction of validation images has
+to be given again.
 """
 
 import csv
@@ -54,23 +54,23 @@ def load_recorded(images: Path | None, *, run: Path, class_names: Sequence[str])
             f"the images of {run} lay in {shortened(str(images))}, which is not there: name the folder with --data"
         )
     scan = index_images(open_images(images), workers=num_workers())
-    places = _places(rows, scan, images, run)
+    positions = _positions(rows, scan, images, run)
     folder = cache_folder() / "decoded"
     decoded = decode_images(scan, channels=3, size=size, folder=folder, workers=num_workers(), values=values)
-    # Where an image of the scan lies among those that could be decoded.
+    # The position of an image of the scan among those that could be decoded.
     decodable = np.setdiff1d(np.arange(len(scan)), np.fromiter(decoded.bad, dtype=np.int64))
-    places = np.searchsorted(decodable, places)
+    positions = np.searchsorted(decodable, positions)
     labels = _labels(rows, class_names, run)
     parts = np.array([row[1] for row in rows])
     kind = "test" if "test" in parts else "validation"
     training = np.flatnonzero(parts == "train")
-    inside = np.arange(training[0], training[-1] + 1)  # validation images may lie between them
+    inside = np.arange(training[0], training[-1] + 1)  # validation images may be between them
     evaluated = np.flatnonzero(parts == kind)
     return Dataset(
         name=images.name or "images",
         class_names=tuple(class_names),
-        train=LabeledImages(_some(decoded.images, places[inside]), labels[inside]),
-        test=LabeledImages(_some(decoded.images, places[evaluated]), labels[evaluated]),
+        train=LabeledImages(_some(decoded.images, positions[inside]), labels[inside]),
+        test=LabeledImages(_some(decoded.images, positions[evaluated]), labels[evaluated]),
         test_kind=kind,
         held_out=tuple((np.setdiff1d(inside, training) - training[0]).tolist()),
         digest=scan.digest(),
@@ -150,17 +150,17 @@ def _labels(rows: list[list[str]], class_names: Sequence[str], run: Path) -> Ten
     return torch.tensor([codes[row[2]] for row in rows])
 
 
-def _places(rows: list[list[str]], scan: ImageIndex, images: Path, run: Path) -> np.ndarray:
-    """(N,) where each recorded image lies in the scan; images that are new since are passed over."""
+def _positions(rows: list[list[str]], scan: ImageIndex, images: Path, run: Path) -> np.ndarray:
+    """(N,) the position of each recorded image in the scan; images added since are ignored."""
     now = defaultdict[str, list[int]](list)  # several entries of an archive may have one name
-    for place, name in enumerate(scan.names):
-        now[name].append(place)
+    for position, name in enumerate(scan.names):
+        now[name].append(position)
     names = NameTable(now)
-    places, changed, gone = list[int](), list[str](), list[str]()
+    positions, changed, gone = list[int](), list[str](), list[str]()
     for name, _, _, digest in rows:
         candidates = now[known] if (known := names.find(name)) is not None else []
-        same = [place for place in candidates if scan.hashes[place].tobytes().hex() == digest]
-        places += same[:1]
+        same = [position for position in candidates if scan.hashes[position].tobytes().hex() == digest]
+        positions += same[:1]
         if not same:
             (changed if candidates else gone).append(name)
     if gone or changed:
@@ -173,11 +173,11 @@ def _places(rows: list[list[str]], scan: ImageIndex, images: Path, run: Path) ->
             f"the images in {images} are not those that {run} was trained on: {found}: put them back, or name the "
             "right folder with --data"
         )
-    return np.array(places)
+    return np.array(positions)
 
 
-def _some(images: Tensor, places: np.ndarray) -> Tensor:
-    """These images; a view where they lie side by side, so that a mapped file stays on the disk."""
-    if len(places) and (np.diff(places) == 1).all():
-        return images[int(places[0]) : int(places[-1]) + 1]
-    return images[torch.from_numpy(places)]
+def _some(images: Tensor, positions: np.ndarray) -> Tensor:
+    """These images; a view where they are contiguous, so that a mapped file stays on the disk."""
+    if len(positions) and (np.diff(positions) == 1).all():
+        return images[int(positions[0]) : int(positions[-1]) + 1]
+    return images[torch.from_numpy(positions)]

@@ -20,7 +20,7 @@ def walk(folder: Path, left_out: LeftOut) -> Iterator[Path]:
 
     Args:
         folder: to begin with.
-        left_out: is told of folders that are hidden, left by programs or reached twice, and of pipes and the like.
+        left_out: records folders that are hidden, left by programs or reached twice, and of pipes and the like.
 
     Raises:
         DataError: a folder below that cannot be opened.
@@ -69,4 +69,4 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
     try:
         return stat.S_ISREG(entry.stat().st_mode)
     except OSError:
-        return True  # reading it says what is wrong
+        return True  # the error comes when it is read

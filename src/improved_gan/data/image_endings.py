@@ -2,7 +2,7 @@
 
 __all__ = ["IMAGE_SUFFIXES", "holds_an_image"]
 
-# Formats of single pictures that Pillow decodes by itself. Some builds of it lack AVIF: each file is then told as bad.
+# Formats of single images that Pillow decodes by itself. Some builds of it lack AVIF: such files are then reported.
 IMAGE_SUFFIXES = frozenset({
     ".apng", ".avif", ".bmp", ".dib", ".gif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pcx", ".pgm",
     ".png", ".pnm", ".ppm", ".qoi", ".tga", ".tif", ".tiff", ".webp",

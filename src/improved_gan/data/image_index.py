@@ -23,10 +23,10 @@ _Found = tuple[bytes, Header, int]
 
 @dataclass(frozen=True)
 class ImageIndex:
-    """What each image of a source is, as far as that can be told without decoding.
+    """Name, size and hash of each image of a source, without decoding.
 
     Attributes:
-        source: where they lie.
+        source: the folder or archive.
         rows: (N,) positions in the source of the images whose header can be read.
         hashes: (N, 32) uint8, the SHA-256 of each of these files.
         sizes: (N, 2) width and height.
@@ -81,18 +81,18 @@ def index_images(source: ImageSource, *, workers: int) -> ImageIndex:
     """
     rows, hashes, headers, bad, further = [], [], [], {}, {}
     with progress_bar("looking at", total=len(source)) as advance:
-        place = 0
+        position = 0
         for chunk in ordered_map(_look, chunked(source.stream(), _CHUNK), workers=workers):
             for name, found in chunk:
                 if isinstance(found, str):
                     bad[name] = found
                 else:
-                    rows.append(place)
+                    rows.append(position)
                     hashes.append(found[0])
                     headers.append(found[1])
                     if found[2]:
                         further[name] = found[2]
-                place += 1
+                position += 1
             advance(len(chunk))
     return ImageIndex(
         source=source,

@@ -1,4 +1,4 @@
-"""How many pictures one file holds: pages of a TIFF, frames of a GIF, WebP, AVIF or PNG. Only the first is read.
+"""How many images one file holds: pages of a TIFF, frames of a GIF, WebP, AVIF or PNG. Only the first is read.
 
 A page may be a slice of a volume, a channel, or a smaller copy of the first; which of them are images of their own only
 the user knows. So the others are counted and told, and whoever wants them writes them into files of their own.
@@ -15,7 +15,7 @@ _MAY_HOLD_MORE = (b"II", b"MM", b"GIF8", b"RIFF", b"\x89PNG")
 
 
 def further_pages(content: bytes) -> int:
-    """Pictures beyond the first in a file that can be read; 0 where they cannot be counted.
+    """Images beyond the first in a file that can be read; 0 where they cannot be counted.
 
     Args:
         content: of the file.
@@ -34,10 +34,10 @@ def further_pages(content: bytes) -> int:
 
 
 def pages_notice(further: Mapping[str, int]) -> tuple[str, ...]:
-    """One line on files that hold more than one picture, or none.
+    """One line on files that hold more than one image, or none.
 
     Args:
-        further: number of further pictures by name, above 0.
+        further: number of further images by name, above 0.
 
     >>> pages_notice({"a.tif": 4, "b.gif": 1})[0][:62]
     '2 files hold 5 further pages or frames (a.tif: 4, b.gif: 1): o'

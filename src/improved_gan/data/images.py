@@ -47,7 +47,7 @@ def read_image(
         path: any format that Pillow reads.
         shape: (C, H, W), C 1 for grayscale or 3 for color.
         resize: turn by the camera's orientation, put on white where transparent, convert the mode and scale to H x W
-            (antialiased); otherwise a picture of another size or mode is an error.
+            (antialiased); otherwise an image of another size or mode is an error.
         invert: swap dark and light at the end, for networks that were trained on white strokes on black.
         content: of the file, where it was read before (an archive's entry); `path` is then its name for errors.
         values: black and white in the values of the file; None where its kind says it. Only with `resize`.
@@ -92,9 +92,9 @@ def decode_image(
     """An image file's content, converted by one rule whatever it is.
 
     Turned by the camera's orientation where it can be read; 12 and 16 bits scaled to 8, other numbers by a value range;
-    put on white where transparent; palette, CMYK and grayscale to the wanted mode; the first picture of an animation.
-    Refused are signed, 32-bit and floating-point pictures without a value range, as their black and white are not
-    known, NaN and infinite pixels, and pictures of more than 89 million pixels.
+    put on white where transparent; palette, CMYK and grayscale to the wanted mode; the first frame of an animation.
+    Refused are signed, 32-bit and floating-point images without a value range, as their black and white are not
+    known, NaN and infinite pixels, and images of more than 89 million pixels.
 
     Args:
         content: of the file.
@@ -120,7 +120,7 @@ def decode_image(
 def center_crop_resize(
     content: bytes, name: object, *, channels: int, size: int, values: ValueRange | None = None
 ) -> Tensor:
-    """An image file's content as a square: the largest central square of the picture, scaled.
+    """An image file's content as a square: the largest central square of the image, scaled.
 
     Mode, orientation and transparency by the rule of `decode_image`; bicubic, antialiased, smaller or larger. Of a JPEG
     that is at least four times too large only what is needed is decoded (by halves, to twice the size at least).
@@ -149,7 +149,7 @@ def center_crop_resize(
 
 
 class FileValues(NamedTuple):
-    """The numbers in a picture's largest central square, and what its kind says of black and white."""
+    """The numbers in an image's largest central square, and what its kind says of black and white."""
 
     numbers: NDArray[np.generic]  # (H, H) or (H, H, C): uint8, int8, uint16, int32, uint32 or float32
     natural: ValueRange | None  # None where the kind does not say it
@@ -158,7 +158,7 @@ class FileValues(NamedTuple):
 
 
 def read_values(content: bytes, name: object) -> FileValues:
-    """The values of a picture as its file has them.
+    """The values of an image as its file has them.
 
     Raises:
         DataError: as `decode_image`, but for kinds whose black and white are not known.
@@ -173,7 +173,7 @@ def read_values(content: bytes, name: object) -> FileValues:
 
 
 class Header(NamedTuple):
-    """What a picture says about itself."""
+    """What an image says about itself."""
 
     width: int
     height: int
@@ -181,7 +181,7 @@ class Header(NamedTuple):
 
 
 def read_header(content: bytes, name: object) -> Header:
-    """Size and kind of a picture, without decoding it.
+    """Size and kind of an image, without decoding it.
 
     Raises:
         DataError: no image, or far too large.

@@ -33,9 +33,9 @@ def load_weights(path: Path | None = None, *, urls: tuple[str, ...] = URLS) -> t
             raise DataError(f"there is no weight file {path}: --weights wants {FILE_NAME} or one of the same layout")
         return _tensors(path), sha256_of(path)
     target = cache_folder() / FILE_NAME
-    for place in (target, Path(torch.hub.get_dir()) / "checkpoints" / FILE_NAME):
-        if place.is_file() and sha256_of(place) == SHA256:
-            return _tensors(place), SHA256
+    for path in (target, Path(torch.hub.get_dir()) / "checkpoints" / FILE_NAME):
+        if path.is_file() and sha256_of(path) == SHA256:
+            return _tensors(path), SHA256
     remedy = f"or put the file into {target.parent}, or name it with --weights, or score with a --classifier of yours"
     download(urls, target, check=_check, remedy=remedy, largest=_LARGEST_DOWNLOAD)
     return _tensors(target), SHA256

@@ -28,7 +28,7 @@ class LabelSplit:
         labels: their classes.
         num_images: size of the training set.
         include_labeled: whether the labeled images are among the unlabeled ones too, as in the released scripts.
-        held_out: positions, in ascending order, of images that training must never see.
+        held_out: positions, in ascending order, of images that training must not use.
     """
 
     seed: int
@@ -122,18 +122,18 @@ class LabelSplit:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over everything that the split says: two splits are the same if and only if this is."""
+        """SHA-256 over all fields of the split: two splits are equal if and only if their digests are."""
         text = f"{self.num_images}|{self.include_labeled}|{self.indices}|{self.labels}"
         text += f"|{self.held_out}" if self.held_out else ""  # splits of earlier versions keep their hash
         return hashlib.sha256(text.encode()).hexdigest()
 
     def unlabeled_indices(self) -> Tensor:
-        """(M,) positions of the images that D sees without label."""
+        """(M,) positions of the images that the discriminator uses without label."""
         left_out = self.held_out if self.include_labeled else (*self.held_out, *self.indices)
         return _remaining(self.num_images, left_out)
 
     def training_indices(self) -> Tensor:
-        """(M,) positions of the images that training sees, with label or without."""
+        """(M,) positions of the images that training uses, with label or without."""
         return _remaining(self.num_images, self.held_out)
 
     def as_dict(self) -> dict[str, object]:

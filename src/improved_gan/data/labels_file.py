@@ -2,7 +2,7 @@
 
 With a header (any of the usual names, more columns are passed over) or without one (file, label). Names are relative to
 the folder of images or to the labels file, or absolute; accents, slashes and capitals may be written otherwise than on
-the disk, where that leaves one image. What says that no label is known: see `unknown_labels`.
+the disk, where that leaves one image. Values that mean that no label is known: see `unknown_labels`.
 """
 
 import csv
@@ -37,7 +37,7 @@ def read_labels_file(path: Path, names: Sequence[str], folder: Path) -> tuple[di
     Args:
         path: CSV (commas or semicolons) or TSV, UTF-8, with or without a byte order mark.
         names: of the images, relative to their folder or archive.
-        folder: where the images lie.
+        folder: of the images.
 
     Returns:
         Class by name, for the images that have one, and notices of missing values in words.

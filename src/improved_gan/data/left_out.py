@@ -1,4 +1,4 @@
-"""What a folder or archive holds beside the images that are read: told in a line, so that nothing is lost in silence.
+"""What else a folder or archive contains: reported in a line, so that no file is ignored silently.
 
 Hidden folders and files, and what programs leave behind (thumbnails of a NAS, checkpoints of notebooks, waste baskets),
 are no images of the user's. Everything else that is not read is counted by its ending, texts and labels apart.
@@ -25,7 +25,7 @@ _TEXTS = frozenset({  # never images: labels, notes, programs
 
 
 def is_leftover(name: str) -> bool:
-    """Whether a file, or a folder it lies in, is hidden or left by a program.
+    """Whether a file, or a folder it is in, is hidden or left by a program.
 
     >>> is_leftover("cat/@eaDir/1.png/THUMB.jpg"), is_leftover("cat/._1.png"), is_leftover("../cat/1.png")
     (True, True, False)
@@ -34,7 +34,7 @@ def is_leftover(name: str) -> bool:
 
 
 class LeftOut:
-    """Counts what is not read; `lines` says it.
+    """Counts what is not read; `lines` reports it.
 
     Attributes:
         endings: how many files of each ending are not read.
@@ -122,11 +122,11 @@ class LeftOut:
         filled = _with_those_above(self._with_images)
         empty = _with_those_above(self._folders) - filled
         top = sorted(one for one in empty if one.rpartition("/")[0] not in empty)
-        return f"no image lies in {counted(len(top), 'folder')}: {listed(top)}" if top else ""
+        return f"no image is in {counted(len(top), 'folder')}: {listed(top)}" if top else ""
 
 
 def _with_those_above(folders: Iterable[str]) -> set[str]:
-    """Folders and those that they lie in; the top one has no name and is left out."""
+    """Folders and their parents; the top one has no name and is left out."""
     found = set[str]()
     for folder in folders:
         while folder and folder not in found:
@@ -138,7 +138,7 @@ def _with_those_above(folders: Iterable[str]) -> set[str]:
 def _first_leftover(name: str) -> str | None:
     """The topmost part of the name that is hidden or left by a program, with what comes before it."""
     parts = name.split("/")
-    for place, part in enumerate(parts):
+    for depth, part in enumerate(parts):
         if (part[:1] == "." and part not in (".", "..")) or part.lower() in _LEFTOVERS:
-            return "/".join(parts[: place + 1])
+            return "/".join(parts[: depth + 1])
     return None

@@ -64,20 +64,20 @@ def read_matlab(content: bytes, names: Collection[str]) -> dict[str, np.ndarray]
 
 def _elements(data: memoryview, order: str) -> Iterator[_Element]:
     """One after the other."""
-    place = 0
-    while place < len(data):
-        if len(data) - place < 8:
+    offset = 0
+    while offset < len(data):
+        if len(data) - offset < 8:
             raise MatlabError("it is cut short")
-        first, size = struct.unpack_from(f"{order}II", data, place)
-        start, kind = place + 8, first
-        if first >> 16:  # a short one: its data lie where the number of bytes would be
-            start, size, kind = place + 4, first >> 16, first & 0xFFFF
+        first, size = struct.unpack_from(f"{order}II", data, offset)
+        start, kind = offset + 8, first
+        if first >> 16:  # a short one: its data are where the number of bytes would be
+            start, size, kind = offset + 4, first >> 16, first & 0xFFFF
             if size > 4:
                 raise MatlabError("a short element has more than 4 bytes")
         if start + size > len(data):
             raise MatlabError(f"it is cut short: {size} bytes are promised, {len(data) - start} are there")
         yield _Element(kind, data[start : start + size])
-        place = start + (4 if first >> 16 else size if kind == _COMPRESSED else -(-size // 8) * 8)
+        offset = start + (4 if first >> 16 else size if kind == _COMPRESSED else -(-size // 8) * 8)
 
 
 def _unpacked(element: _Element, order: str) -> _Element:

@@ -46,7 +46,7 @@ def load_mnist(
     """MNIST from a folder, from IMPROVED_GAN_DATA, from the cache, or from a mirror into the cache.
 
     Args:
-        folder: holds the four files, plain or .gz; None looks in the other places.
+        folder: holds the four files, plain or .gz; None looks in the other paths.
         files: name and MD5 of the uncompressed content: training images and labels, test images and labels.
         mirrors: addresses of folders that hold the files as .gz.
 
@@ -108,17 +108,17 @@ def read_idx(path: Path, *, md5: str | None = None) -> Tensor:
 
 
 def _find_folder(folder: Path | None, files: Mapping[str, str]) -> Path | None:
-    """The folder given (which must hold all files), else the first known place that holds them all."""
+    """The folder given (which must hold all files), else the first search path that holds them all."""
     if folder is not None:
         missing = [name for name in files if not _path(folder, name).is_file()]
         if missing:
             raise DataError(f"{folder} lacks {', '.join(missing)} (plain or .gz): name the folder that holds MNIST")
         return folder
-    places = [cache_folder() / "mnist"]
+    paths = [cache_folder() / "mnist"]
     if os.environ.get("IMPROVED_GAN_DATA"):
         root = Path(os.environ["IMPROVED_GAN_DATA"])
-        places = [root / "mnist", root, *places]
-    return next((place for place in places if all(_path(place, name).is_file() for name in files)), None)
+        paths = [root / "mnist", root, *paths]
+    return next((place for place in paths if all(_path(place, name).is_file() for name in files)), None)
 
 
 def _path(folder: Path, name: str) -> Path:

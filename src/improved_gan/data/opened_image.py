@@ -1,4 +1,4 @@
-"""An image file opened and brought into one form: damage, size, orientation, depth, transparency, mode."""
+"""An image file opened and normalized: damage, size, orientation, depth, transparency, mode."""
 
 import io
 import warnings
@@ -50,16 +50,16 @@ def decoding(name: object) -> Iterator[None]:
 
 
 def load(file: Path | io.BytesIO, *, at_least: int | None = None) -> tuple[Image.Image, Stored, list[str]]:
-    """The picture, how its file stores numbers, and what was done; of a JPEG at least so many pixels a side."""
+    """The image, how its file stores numbers, and what was done; of a JPEG at least so many pixels a side."""
     with opened(file) as image:
         refuse_bombs(image)
         stored = stored_as(image)
         if at_least is not None:
-            image.draft(None, (at_least, at_least))  # only JPEG knows how
+            image.draft(None, (at_least, at_least))  # JPEG only
         animated = getattr(image, "n_frames", 1) > 1
         image.load()
         refuse_bombs(image)  # a damaged animation may have grown
-        return image.copy(), stored, ["first picture of an animation"] if animated else []
+        return image.copy(), stored, ["first frame of an animation"] if animated else []
 
 
 def opened(file: Path | io.BytesIO) -> Image.Image:
@@ -70,7 +70,7 @@ def opened(file: Path | io.BytesIO) -> Image.Image:
 
 
 def refuse_bombs(image: Image.Image) -> None:
-    """Raise Pillow's own error where a picture has more pixels than its limit."""
+    """Raise Pillow's own error where an image has more pixels than its limit."""
     limit, pixels = Image.MAX_IMAGE_PIXELS, image.width * image.height
     if limit is not None and pixels > limit:
         raise Image.DecompressionBombError(f"Image size ({pixels} pixels) exceeds limit of {limit} pixels")

@@ -1,7 +1,7 @@
-"""From what a picture file stores (8 to 32 bits, signed, floating point) to gray levels of 8 bits.
+"""From what an image file stores (8 to 32 bits, signed, floating point) to gray levels of 8 bits.
 
 Of 8, 12 and 16 bits without a sign, black and white are known: 0 and the largest number. Of other kinds they are not,
-so such a picture needs a `ValueRange`. Pillow reads color with more than 8 bits a channel only by its upper 8 bits.
+so such an image needs a `ValueRange`. Pillow reads color with more than 8 bits a channel only by its upper 8 bits.
 """
 
 from typing import Any, NamedTuple
@@ -32,7 +32,7 @@ class Stored(NamedTuple):
 
 
 def stored_as(image: Image.Image) -> Stored:
-    """Of a picture that was opened and not yet loaded: loading forgets it."""
+    """Of an image that was opened and not yet loaded: it is lost when the image is loaded."""
     if isinstance(image, TiffImageFile):
         tags = image.tag_v2
         bits, signed = _first(tags.get(_BITS_PER_SAMPLE, 1)), _first(tags.get(_SAMPLE_FORMAT, 1)) == _SIGNED
@@ -52,7 +52,7 @@ def is_deep(image: Image.Image, stored: Stored) -> bool:
 
 
 def natural_range(image: Image.Image, stored: Stored) -> ValueRange | None:
-    """Black and white of a grayscale picture by its kind; None where the kind does not say it."""
+    """Black and white of a grayscale image by its kind; None where the kind does not say it."""
     if stored.white is not None:
         return ValueRange(0, stored.white)
     if image.mode.startswith("I;16"):
@@ -74,7 +74,7 @@ def file_values(image: Image.Image, stored: Stored, name: object) -> NDArray[np.
     values: NDArray[np.generic] = np.asarray(image)
     if stored.signed and image.mode == "L":
         return values.view(np.int8)
-    if image.mode == "I" and stored.bits == 32 and not stored.signed:  # Pillow knows only int32
+    if image.mode == "I" and stored.bits == 32 and not stored.signed:  # Pillow has only int32
         return values.view(np.uint32)
     if image.mode == "F" and (wrong := int((~np.isfinite(values)).sum())):
         raise DataError(f"{name} has {wrong} of {values.size} pixels that are NaN or infinite: mend or remove it")
@@ -86,7 +86,7 @@ def file_values(image: Image.Image, stored: Stored, name: object) -> NDArray[np.
 
 
 def to_eight_bits(image: Image.Image, stored: Stored, values: ValueRange | None, name: object) -> Image.Image:
-    """A picture in a mode of 8 bits, its values mapped by a range or, without one, by what its kind says.
+    """An image in a mode of 8 bits, its values mapped by a range or, without one, by its file type.
 
     Args:
         image: loaded; grayscale, color, with transparency or a palette.
@@ -95,8 +95,8 @@ def to_eight_bits(image: Image.Image, stored: Stored, values: ValueRange | None,
         name: for errors.
 
     Raises:
-        DataError: black and white are not known, NaN or infinite pixels, or a picture that the range cannot be meant
-            for: 8 bits where white lies above 255, or color with 16 bits.
+        DataError: black and white are not known, NaN or infinite pixels, or an image that the range cannot be meant
+            for: 8 bits where white is above 255, or color with 16 bits.
     """
     if is_deep(image, stored):
         numbers = file_values(image, stored, name)

@@ -95,9 +95,9 @@ class _Machine:
             raise PickleError(f"it has the instruction {name}, which no batch of images needs")
         action(self, argument)
 
-    def remember(self, place: int | None) -> None:
-        """Note the topmost value; None takes the next place."""
-        self.memory[len(self.memory) if place is None else place] = self.stack[-1]
+    def remember(self, index: int | None) -> None:
+        """Note the topmost value; None takes the next index."""
+        self.memory[len(self.memory) if index is None else index] = self.stack[-1]
 
     def pop(self) -> Any:
         """The topmost value; a mark is no value."""
@@ -106,14 +106,14 @@ class _Machine:
         return self.stack.pop()
 
     def since_mark(self) -> list[Any]:
-        """What lies above the topmost mark, which goes too."""
-        place = len(self.stack) - 1
-        while self.stack[place] is not _MARK:
-            place -= 1
-            if place < 0:
+        """The items above the topmost mark, which is removed too."""
+        index = len(self.stack) - 1
+        while self.stack[index] is not _MARK:
+            index -= 1
+            if index < 0:
                 raise PickleError("a mark is missing")
-        items = self.stack[place + 1 :]
-        del self.stack[place:]
+        items = self.stack[index + 1 :]
+        del self.stack[index:]
         return items
 
     def append(self, items: list[Any]) -> None:
@@ -235,7 +235,7 @@ _ACTIONS: dict[str, _Action] = {
         ("SHORT_BINSTRING", "BINSTRING"), lambda machine, text: machine.stack.append(text.encode("latin1"))
     ),
     **dict.fromkeys(("BINPUT", "LONG_BINPUT", "MEMOIZE"), _Machine.remember),
-    **dict.fromkeys(("BINGET", "LONG_BINGET"), lambda machine, place: machine.stack.append(machine.memory[place])),
+    **dict.fromkeys(("BINGET", "LONG_BINGET"), lambda machine, index: machine.stack.append(machine.memory[index])),
     **{f"TUPLE{num}": _tuple_of(num) for num in (1, 2, 3)},
     "TUPLE": lambda machine, _: machine.stack.append(tuple(machine.since_mark())),
     "APPEND": lambda machine, _: machine.append([machine.pop()]),

@@ -1,4 +1,4 @@
-"""Notices images that use little of what lies between black and white, as twelve bits in files of sixteen do."""
+"""Detects images that use a small part of the range from black to white, such as 12-bit values in 16-bit files."""
 
 from collections.abc import Iterable
 
@@ -15,11 +15,11 @@ __all__ = ["MEASURED", "RangeWatch", "uses_little"]
 
 MEASURED = 16  # images whose own values are looked at, for the words of the warning
 _FEW_LEVELS = 64  # of 256
-_OUTLIERS = 0.001  # share of the pixels at either end that does not count: hot and dead pixels of a sensor
+_OUTLIERS = 0.001  # fraction of the pixels at either end that does not count: hot and dead pixels of a sensor
 
 
 class RangeWatch:
-    """Counts gray levels over images that were read, and says in words where they are few.
+    """Counts gray levels over the images that are read, and warns where few are used.
 
     Args:
         values: the range that the images were read with, or None.
@@ -47,12 +47,12 @@ class RangeWatch:
                 return
             try:
                 self._files.append(read_values(content, name))
-            except DataError:  # told where images are decoded
+            except DataError:  # reported where images are decoded
                 continue
 
     @property
     def small(self) -> bool:
-        """Whether all but outliers lie within a quarter of black to white."""
+        """Whether all but outliers are within a quarter of black to white."""
         low, high = _ends(self._levels)
         return bool(self._levels.any()) and high - low < _FEW_LEVELS
 
@@ -61,19 +61,19 @@ class RangeWatch:
         if not self.small:
             return None
         low, high = _ends(self._levels)
-        told = f"the images use gray levels {low} to {high} of 0 to 255"
+        found = f"the images use gray levels {low} to {high} of 0 to 255"
         if self.values is not None:
-            return f"with the value range {self.values} {told}: it may not be meant for these images"
+            return f"with the value range {self.values} {found}: it may not be meant for these images"
         if not self._files:
-            return f"{told}: {_remedy('LOW:HIGH')}"
+            return f"{found}: {_remedy('LOW:HIGH')}"
         if any(one.colored and one.bits > 8 for one in self._files):
             return (
-                f"{told}: they are in color with more than 8 bits a channel, of which only the upper 8 are read: "
+                f"{found}: they are in color with more than 8 bits a channel, of which only the upper 8 are read: "
                 "convert them to 8 bits over the range that they use"
             )
-        return self._with_values(told)
+        return self._with_values(found)
 
-    def _with_values(self, told: str) -> str:
+    def _with_values(self, found: str) -> str:
         counts = ValueCounts([0, 100])
         for again in (False, True):
             if again and not counts.needs_second_pass():
@@ -84,8 +84,8 @@ class RangeWatch:
         bits = max(one.bits for one in self._files)
         white = max((one.natural.high for one in self._files if one.natural), default=255)
         return (
-            f"{told}: the files hold values from {low_value:g} to {high_value:g}, and white is {white:g} "
-            f"({bits} bits): {_remedy(str(_guess(low_value, high_value)))}"
+            f"{found}: the files hold values from {low_value:g} to {high_value:g}, and white is {white:g} "
+            f"({bits} bits): {_remedy(str(_suggested_range(low_value, high_value)))}"
         )
 
 
@@ -108,10 +108,10 @@ def _remedy(values: str) -> str:
     )
 
 
-def _guess(low: float, high: float) -> ValueRange:
+def _suggested_range(low: float, high: float) -> ValueRange:
     """A range to try: of a camera that counts from 0 to a power of two, else what was found.
 
-    >>> str(_guess(100, 3300)), str(_guess(40000, 42000))
+    >>> str(_suggested_range(100, 3300)), str(_suggested_range(40000, 42000))
     ('0:4095', '40000:42000')
     """
     if 0 <= low < high / 4 and high == int(high):
@@ -121,5 +121,5 @@ def _guess(low: float, high: float) -> ValueRange:
 
 def _ends(levels: NDArray[np.int64]) -> tuple[int, int]:
     """Lowest and highest level that are no outliers."""
-    shares = levels.cumsum() / max(1, levels.sum())
-    return int(np.searchsorted(shares, _OUTLIERS, side="right")), int(np.searchsorted(shares, 1 - _OUTLIERS))
+    fractions = levels.cumsum() / max(1, levels.sum())
+    return int(np.searchsorted(fractions, _OUTLIERS, side="right")), int(np.searchsorted(fractions, 1 - _OUTLIERS))

@@ -32,7 +32,7 @@ def load_svhn(
     """SVHN from a folder, from IMPROVED_GAN_DATA, from the cache, or from a mirror into the cache.
 
     Args:
-        folder: holds the two files; None looks in the other places.
+        folder: holds the two files; None looks in the other paths.
         files: name and MD5: of the training images, of the test images.
         mirrors: addresses of folders that hold them.
 
@@ -92,9 +92,9 @@ def _matlab(path: Path) -> Mapping[str, np.ndarray]:
 
 
 def _find_folder(folder: Path | None, files: Mapping[str, str]) -> Path | None:
-    """The folder given (which must hold both files), else the first known place that holds them."""
+    """The folder given (which must hold both files), else the first search path that holds them."""
     if folder is None:
-        return first_existing("svhn", lambda place: None if _missing(place, files) else place)
+        return first_existing("svhn", lambda path: None if _missing(path, files) else path)
     if missing := _missing(folder, files):
         raise DataError(f"{folder} lacks {', '.join(missing)}: name the folder that holds SVHN's cropped digits")
     return folder

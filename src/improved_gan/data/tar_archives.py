@@ -44,18 +44,18 @@ class _Entry(tarfile.TarInfo):
 
 @dataclass
 class TarIndex:
-    """Where the images lie in an archive: 16 bytes an image beside its name.
+    """Offsets of the images in an archive: 16 bytes an image besides its name.
 
     Attributes:
         path: of the archive.
         names: of its images, sorted; links are images too, and so is every one of several entries of one name.
-        places: of each image's first byte in the (decompressed) archive.
+        offsets: of each image's first byte in the (decompressed) archive.
         sizes: of each image in bytes; negative for one that cannot be read.
     """
 
     path: Path
     names: list[str] = field(default_factory=list)
-    places: "array[int]" = field(default_factory=lambda: array("q"))
+    offsets: "array[int]" = field(default_factory=lambda: array("q"))
     sizes: "array[int]" = field(default_factory=lambda: array("q"))
 
     @classmethod
@@ -64,7 +64,7 @@ class TarIndex:
 
         Args:
             path: of the archive.
-            wanted: tells from its plain name, and a function that reads its first bytes, whether an entry is meant.
+            wanted: decides from an entry's plain name, and a function that reads its first bytes, whether it is wanted.
             left_out: counts the others.
 
         Raises:
@@ -80,7 +80,7 @@ class TarIndex:
                 if not one.isfile():
                     links[len(index.names)] = _target(one)
                 index.names.append(name)
-                index.places.append(one.offset_data)
+                index.offsets.append(one.offset_data)
                 index.sizes.append(_SPARSE if one.issparse() else one.size if one.isfile() else _BROKEN_LINK)
             _read_to_the_end(archive)
         index._follow(links)
@@ -93,12 +93,12 @@ class TarIndex:
         found = {name: row for name, row in known.items() if name in wanted}
         for row, target in links.items():
             if target in found:
-                self.places[row], self.sizes[row] = self.places[found[target]], self.sizes[found[target]]
+                self.offsets[row], self.sizes[row] = self.offsets[found[target]], self.sizes[found[target]]
 
     def _sort(self) -> None:
         order = sorted(range(len(self.names)), key=self.names.__getitem__)
         self.names = [self.names[row] for row in order]
-        self.places = array("q", [self.places[row] for row in order])
+        self.offsets = array("q", [self.offsets[row] for row in order])
         self.sizes = array("q", [self.sizes[row] for row in order])
 
     def stream(self, check_size: Callable[[int], None]) -> Iterator[tuple[str, bytes | ValueError]]:
@@ -109,10 +109,10 @@ class TarIndex:
         """
         with ExitStack() as stack:
             file: Any = stack.enter_context(tarfile.open(self.path, tarinfo=_Entry)).fileobj
-            if not isinstance(file, io.BufferedReader) and any(map(operator.gt, self.places, self.places[1:])):
+            if not isinstance(file, io.BufferedReader) and any(map(operator.gt, self.offsets, self.offsets[1:])):
                 file = _decompressed(file, stack)  # each step back would decompress everything again
-            for name, place, size in zip(self.names, self.places, self.sizes, strict=True):
-                yield name, _content(file, place, size, check_size)
+            for name, offset, size in zip(self.names, self.offsets, self.sizes, strict=True):
+                yield name, _content(file, offset, size, check_size)
 
 
 def _is_meant(archive: tarfile.TarFile, one: tarfile.TarInfo, name: str, wanted: Wanted, left_out: LeftOut) -> bool:
@@ -153,14 +153,14 @@ def _decompressed(file: IO[bytes], stack: ExitStack) -> IO[bytes]:
     return whole
 
 
-def _content(file: IO[bytes], place: int, size: int, check_size: Callable[[int], None]) -> bytes | ValueError:
+def _content(file: IO[bytes], offset: int, size: int, check_size: Callable[[int], None]) -> bytes | ValueError:
     if size < 0:
         return ValueError(_PROBLEMS[size])
     try:
         check_size(size)
     except ValueError as error:
         return error
-    file.seek(place)
+    file.seek(offset)
     content = file.read(size)
     if len(content) < size:
         raise EOFError("it has become shorter")

@@ -1,4 +1,4 @@
-"""What says "no label is known", in one place for every source of labels: files, folders, JSON, arrays, lists, tables.
+"""Values that mean "no label is known", for all sources of labels: files, folders, JSON, arrays, lists, tables.
 
     reading      labels                                                      what a source does with them
     UNKNOWN      the number -1, '' and '-1'                                  no label, without a word
@@ -37,7 +37,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 class Reading(Enum):
-    """What a label says."""
+    """What a label means."""
 
     CLASS = "a class"
     UNKNOWN = "no label is known"
@@ -46,7 +46,7 @@ class Reading(Enum):
 
 
 def reading_of(label: object) -> Reading:
-    """What one label says.
+    """What one label means.
 
     Args:
         label: text, bytes, a number of Python or NumPy (any dtype), None, NaN, pandas' NA and NaT, or anything else.

@@ -7,19 +7,19 @@ from numpy.typing import NDArray
 
 __all__ = ["MOST", "duplicate_ids", "split_validation"]
 
-MOST = 10_000  # images that are judged at most
+MOST = 10_000  # images that are evaluated at most
 
 
 def split_validation(
-    labels: NDArray[np.int64], parts: NDArray[np.str_], hashes: NDArray[np.uint8], *, share: float
+    labels: NDArray[np.int64], parts: NDArray[np.str_], hashes: NDArray[np.uint8], *, fraction: float
 ) -> tuple[NDArray[np.int64], str, list[str]]:
-    """Rows to validate on: the `validation` part, else the `test` part, else a share of each class; `MOST` at most.
+    """Rows to validate on: the `validation` part, else the `test` part, else a fraction of each class; `MOST` at most.
 
     Args:
         labels: (N,) classes, -1 for none.
         parts: (N,) "train", "validation" or "test".
         hashes: (N, 32) of the images' content.
-        share: of each class's labeled training images, rounded down; used where there is no such part.
+        fraction: of each class's labeled training images, rounded down; used where there is no such part.
 
     Returns:
         The rows in ascending order, what they are ("validation" or "test"), and notices.
@@ -33,8 +33,8 @@ def split_validation(
             fresh = np.asarray([row for row in rows if keys[row] not in trained], dtype=np.int64)
             chosen = np.sort(sorted(fresh.tolist(), key=lambda row: keys[row])[:MOST]) if len(fresh) > MOST else fresh
             return chosen, kind, _notices_of_given(kind, len(rows), len(fresh), len(chosen))
-    rows = _held_out(labels, train, keys, share)
-    return rows, "validation", _notices_of_held_out(labels[train], labels[rows], share)
+    rows = _held_out(labels, train, keys, fraction)
+    return rows, "validation", _notices_of_held_out(labels[train], labels[rows], fraction)
 
 
 def duplicate_ids(hashes: NDArray[np.uint8]) -> int:
@@ -47,17 +47,17 @@ def duplicate_ids(hashes: NDArray[np.uint8]) -> int:
 
 
 def _held_out(
-    labels: NDArray[np.int64], train: NDArray[np.int64], keys: list[bytes], share: float
+    labels: NDArray[np.int64], train: NDArray[np.int64], keys: list[bytes], fraction: float
 ) -> NDArray[np.int64]:
-    """Of each class those with the lowest hashes; content that lies in the training part twice stays there."""
+    """Of each class those with the lowest hashes; content that occurs twice in the training part stays there."""
     times = Counter(keys[row] for row in train)
     labeled = train[labels[train] >= 0]
-    share = min(share, MOST / max(1, len(labeled)))
+    fraction = min(fraction, MOST / max(1, len(labeled)))
     chosen: list[int] = []
     for one in np.unique(labels[labeled]):
         members = labeled[labels[labeled] == one]
         single = sorted((row for row in members.tolist() if times[keys[row]] == 1), key=lambda row: keys[row])
-        chosen += single[: int(share * len(members))]
+        chosen += single[: int(fraction * len(members))]
     return np.asarray(sorted(chosen), dtype=np.int64)
 
 
@@ -71,8 +71,8 @@ def _notices_of_given(kind: str, num: int, num_fresh: int, num_chosen: int) -> l
     return notices
 
 
-def _notices_of_held_out(labels: NDArray[np.int64], chosen: NDArray[np.int64], share: float) -> list[str]:
+def _notices_of_held_out(labels: NDArray[np.int64], chosen: NDArray[np.int64], fraction: float) -> list[str]:
     num = int((labels >= 0).sum())
     if not num or len(chosen):
         return []
-    return [f"no image is held out for validation: {share:.0%} of each class are less than one image"]
+    return [f"no image is held out for validation: {fraction:.0%} of each class are less than one image"]

@@ -86,7 +86,7 @@ class WantedRange:
         if self.percentiles and not low < high:
             raise DataError(
                 f"--value-range {self} means the values {low:g} to {high:g} in these images, which leaves nothing "
-                "between black and white: take percentiles that lie further apart, or values (LOW:HIGH)"
+                "between black and white: take percentiles that are further apart, or values (LOW:HIGH)"
             )
         return ValueRange(low, high)
 
@@ -95,7 +95,7 @@ class WantedRange:
 
 
 def parse_value_range(text: str) -> WantedRange:
-    """What `--value-range` says.
+    """The range that `--value-range` gives.
 
     Args:
         text: LOW:HIGH; each a number, or a percentile with a percent sign.
@@ -160,7 +160,7 @@ def _bound(part: str, text: str) -> Bound:
     percent = part.endswith("%")
     if not math.isfinite(number) or (percent and not 0 <= number <= 100):
         raise DataError(
-            f"--value-range {text!r}: {part!r} lies outside {'0..100%' if percent else 'all values'}: {_FORM}"
+            f"--value-range {text!r}: {part!r} is outside {'0..100%' if percent else 'all values'}: {_FORM}"
         )
     return Bound(number, percent)
 

@@ -1,8 +1,8 @@
 """Percentiles of the pixel values of many images, exactly and in bounded memory, whatever the order of the images.
 
-A value counts as float32, whose bits, the sign turned round, are in the order of the numbers. A first pass counts the
-upper 16 bits of each, which says in which of 65,536 boxes a percentile lies; a second counts the lower 16 bits there.
-Integers from 0 to 65535 are counted one by one, so that images of 16 bits take one pass.
+A value counts as float32, whose bits, the sign bit inverted, are in the order of the numbers. A first pass counts the
+upper 16 bits of each, which gives the one of 65,536 bins that a percentile is in; a second counts the lower 16 bits
+there. Integers from 0 to 65535 are counted one by one, so that images of 16 bits take one pass.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -41,7 +41,7 @@ class ValueCounts:
         self._wanted = tuple(percentiles)
         self._whole = np.zeros(_BOXES, np.int64)  # integers 0..65535
         self._upper = np.zeros(_BOXES, np.int64)  # the others
-        self._lower: dict[int, NDArray[np.int64]] | None = None  # of the boxes in which percentiles lie
+        self._lower: dict[int, NDArray[np.int64]] | None = None  # of the bins that percentiles are in
 
     def add(self, numbers: NDArray[np.generic]) -> None:
         """Count numbers of any type, none of them NaN."""
@@ -178,7 +178,7 @@ def _number(key: int) -> float:
 
 
 def _place(counts: NDArray[np.int64], rank: int) -> tuple[int, int]:
-    """Where the number of this rank lies, and its rank there."""
+    """The bin of the number of this rank, and its rank there."""
     sums = counts.cumsum()
-    place = int(np.searchsorted(sums, rank))
-    return place, rank - int(sums[place - 1] if place else 0)
+    index = int(np.searchsorted(sums, rank))
+    return index, rank - int(sums[index - 1] if index else 0)

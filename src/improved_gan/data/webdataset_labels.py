@@ -1,4 +1,4 @@
-"""Labels that lie beside the images under the same name, as in WebDataset shards: 0001.jpg and 0001.cls, .json or .txt.
+"""Labels in files next to the images, of the same name, as in WebDataset shards: 0001.jpg, 0001.cls (.json, .txt).
 
 `.cls` holds the class, `.json` has it under "label", "cls", "class" or "class_name", `.txt` holds its name, unless the
 texts are captions (longer than 100 characters, or nearly as many different ones as images). The file of `a.1.jpg` is
@@ -83,7 +83,7 @@ class _Samples:
 
 
 class _Unused:
-    """What lies beside the images and gives no label."""
+    """Files next to the images that give no label."""
 
     def __init__(self) -> None:
         self.without_image: list[str] = []
@@ -102,7 +102,7 @@ class _Unused:
 
 
 def _key(name: str) -> str:
-    """What the files of one WebDataset sample share: the folder, and the name up to its first point."""
+    """The common part of the names of one WebDataset sample: the folder, and the name up to its first point."""
     path = PurePosixPath(name)
     return str(path.parent / path.name.split(".", 1)[0])
 
@@ -119,7 +119,7 @@ def _label(content: bytes, suffix: str, name: str, unused: _Unused) -> str | Non
         reason = "nested too deeply" if isinstance(error, RecursionError) else error
         raise DataError(f"{name} cannot be read as a label ({reason}): mend or remove it") from error
     if isinstance(fields, list):
-        return None  # what is in the picture, say
+        return None  # what is in the image, say
     given = (fields.get(key) for key in _JSON_KEYS) if isinstance(fields, dict) else iter([fields])
     label = next((one for one in given if one is not None), None)
     text_or_none = _as_text(label)

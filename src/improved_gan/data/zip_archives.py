@@ -21,7 +21,7 @@ def open_zip(
 
     Args:
         path: of the archive.
-        wanted: tells from its plain name, and a function that reads its first bytes, whether an entry is meant.
+        wanted: decides from an entry's plain name, and a function that reads its first bytes, whether it is wanted.
         left_out: counts the others.
         check_size: raises for a size that is not to be read.
 
@@ -29,22 +29,22 @@ def open_zip(
         BadZipFile, OSError and others: damaged as a whole.
     """
     with zipfile.ZipFile(path) as archive:
-        entries = [(zip_name(one), place) for place, one in enumerate(archive.infolist())]
+        entries = [(zip_name(one), index) for index, one in enumerate(archive.infolist())]
         chosen = [
-            (name, place) for name, place in entries if _is_wanted(archive, archive.infolist()[place], name, wanted)
+            (name, index) for name, index in entries if _is_wanted(archive, archive.infolist()[index], name, wanted)
         ]
-        _count(archive, entries, {place for _, place in chosen}, left_out)
+        _count(archive, entries, {index for _, index in chosen}, left_out)
     chosen.sort()
     names = tuple(name for name, _ in chosen)
-    places = [place for _, place in chosen]
+    indices = [index for _, index in chosen]
 
     def contents() -> Iterator[tuple[str, bytes | Exception]]:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
-            for name, place in zip(names, places, strict=True):
-                if place >= len(entries) or zip_name(entries[place]) != name:
+            for name, index in zip(names, indices, strict=True):
+                if index >= len(entries) or zip_name(entries[index]) != name:
                     raise zipfile.BadZipFile("it has changed since it was opened")
-                yield name, _whole(archive, entries[place], check_size)
+                yield name, _whole(archive, entries[index], check_size)
 
     return names, contents
 
@@ -58,11 +58,11 @@ def _is_folder(entry: zipfile.ZipInfo) -> bool:
 
 
 def _count(archive: zipfile.ZipFile, entries: list[tuple[str, int]], chosen: set[int], left_out: LeftOut) -> None:
-    for name, place in entries:
-        if _is_folder(archive.infolist()[place]):
+    for name, index in entries:
+        if _is_folder(archive.infolist()[index]):
             left_out.note_folder(name.rstrip("/"))
         else:
-            left_out.note(name, is_image=place in chosen)
+            left_out.note(name, is_image=index in chosen)
 
 
 def _beginning(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
@@ -71,7 +71,7 @@ def _beginning(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
             return file.read(_BEGINNING)
     except MemoryError:
         raise
-    except Exception:  # damaged, or a password is needed: what it is cannot be told
+    except Exception:  # damaged, or a password is needed: its type cannot be read
         return b""
 
 

@@ -1,4 +1,4 @@
-"""Which networks and which settings suit the data: derived from the recipes, said in words, stored as JSON."""
+"""Which networks and which settings suit the data: derived from the recipes, described in words, stored as JSON."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace

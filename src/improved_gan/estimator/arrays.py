@@ -1,4 +1,4 @@
-"""What users bring as X: arrays, memory-mapped arrays, torch tensors, lists, frames; as NumPy arrays, not copied."""
+"""The user's examples X (arrays, memory-mapped arrays, tensors, lists, frames) as NumPy arrays, not copied."""
 
 import hashlib
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ _CHUNK_NUMBERS = 2**22  # at most so many numbers are converted at once
 
 
 class Statistics(NamedTuple):
-    """What one pass over the examples tells of each of their A numbers."""
+    """Statistics of each of the A numbers of an example, from one pass."""
 
     low: np.ndarray  # (A,)
     high: np.ndarray  # (A,)
@@ -22,7 +22,7 @@ class Statistics(NamedTuple):
 
 
 def as_array(values: Any, name: str = "X") -> Any:
-    """X as a NumPy array where that is ours to do (tensors, lists of images); else as it came, for scikit-learn.
+    """X as a NumPy array where it can be converted here (tensors, lists of images); else as it came, for scikit-learn.
 
     Raises:
         ValueError: images of several shapes in one list.

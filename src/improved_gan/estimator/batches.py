@@ -60,13 +60,13 @@ class ArrayBatches:
     """A `BatchSource` over examples of which some have labels.
 
     Args:
-        examples: all that is known, labeled or not.
+        examples: all examples, labeled or not.
         labeled_rows: (L,) row numbers of those whose labels may be used.
         codes: (L,) their classes.
         batch_size: of each part; fewer where there are fewer examples.
         seed: decides every order.
         device: where batches come out.
-        pseudo_labels: further examples for the classes, with guessed ones.
+        pseudo_labels: further examples for the supervised part, with pseudo-labels.
         weights: (L,) how much each label counts, of mean 1; None for 1.
     """
 
@@ -105,7 +105,7 @@ class ArrayBatches:
         )
         labeled = self._repeated(epoch, 0, len(self._labeled_rows), self._batch_size)
         unlabeled, fresh = (self._random(epoch, stream).permutation(len(self._examples)) for stream in (1, 2))
-        guessed = (
+        pseudo_rows = (
             None
             if pseudo_labels is None
             else self._repeated(epoch, 3, len(pseudo_labels.indices), pseudo_labels.batch_size)
@@ -120,8 +120,8 @@ class ArrayBatches:
                 matching_images=self._examples.take(fresh[rows]),
                 label_weights=None if self._weights is None else self._weights[places],
             )
-            if guessed is not None and pseudo_labels is not None:
-                some = guessed[step * pseudo_labels.batch_size : (step + 1) * pseudo_labels.batch_size]
+            if pseudo_rows is not None and pseudo_labels is not None:
+                some = pseudo_rows[step * pseudo_labels.batch_size : (step + 1) * pseudo_labels.batch_size]
                 images = self._examples.take(pseudo_labels.indices[some].numpy())
                 batch = replace(
                     batch, pseudo_labeled_images=images, pseudo_labels=pseudo_labels.classes[some].to(self._device)

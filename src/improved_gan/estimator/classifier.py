@@ -38,18 +38,20 @@ class SemiSupervisedGANClassifier(SemiSupervisedMixin, BaseEstimator):  # type: 
         network: "auto", "dense" or "convolutional".
         layout: "auto", or "NCHW" or "NHWC" where four axes could be read both ways.
         scaling: "auto"; "range" maps all numbers from one range to [0, 1], "columns" each column by its mean and
-            deviation (rows of features only).
+            standard deviation (rows of features only).
         value_range: (low, high), black and white of X; None detects it.
         classes: all classes; one without a label is then an error. None takes those in y.
         epochs: passes over the unlabeled examples; None takes about 1,500 steps, or 6,000 beyond 256 numbers each.
         batch_size: of each of the labeled, unlabeled and generated parts of a step.
-        learning_rate: of both players, None for that of the recipe; it falls to 0 over the second half of the training.
+        learning_rate: of both networks, None for that of the recipe; it falls to 0 over the second half of training.
         class_weight: of the labels in the supervised loss: None, "balanced", or a dict by class, as in scikit-learn.
-        unsupervised_weight: of the real-or-generated loss. 0 trains the same network on the labeled examples alone.
-        label_spreading: whether training begins with the labels spread over a graph of neighbors (Zhou et al., 2004).
+        unsupervised_weight: of the real-or-generated loss. 0 trains the same network on the labeled examples only.
+        label_spreading: whether pseudo-labels are used in the first part of training, from label spreading over a
+            k-NN graph (Zhou et al., 2004).
         n_estimators: members of the ensemble; class probabilities are averaged.
-        validation_fraction: share of the labels, class by class, that is held out to stop early and to choose the best
-            weights. Only labels given to `fit` are used, and none that a fit before a warm start trained on. 0 trains
+        validation_fraction: fraction of the labels, class by class, that is held out for early stopping and to choose
+            the best weights. Only labels given to `fit` are used,
+            and none that a fit before a warm start trained on. 0 trains
             to the end.
         n_iter_no_change: reports without improvement (there are 40 in a training) before it stops early.
         warm_start: whether `fit` goes on from the last fit (same shape and classes). It keeps the optimizers.
@@ -65,7 +67,7 @@ class SemiSupervisedGANClassifier(SemiSupervisedMixin, BaseEstimator):  # type: 
         input_: how X was read, in words.
         n_iter_: epochs of the longest training of a member.
         history_: for each member, its reports: epoch, seconds, losses, validation.
-        warnings_: what looked wrong in the last report of each member, in words.
+        warnings_: the diagnostics of the last report of each member, such as a saturated discriminator, as sentences.
         members_: the trained pairs of networks.
 
     Source: paper, section 5; settings of the released experiments.
@@ -154,20 +156,20 @@ class SemiSupervisedGANClassifier(SemiSupervisedMixin, BaseEstimator):  # type: 
         if unlabeled is not None:
             parts.append(validate_input(self, unlabeled, reset=False, name="unlabeled"))
         if again:
-            form, before = self._format, [member.state for member in self.members_]
-            check_same(parts, form, before, known.classes, self.classes_, settings)
+            spec, before = self._format, [member.state for member in self.members_]
+            check_same(parts, spec, before, known.classes, self.classes_, settings)
         else:
-            form = InputSpec.learn(parts, layout=self.layout, scaling=self.scaling, value_range=self.value_range)
+            spec = InputSpec.learn(parts, layout=self.layout, scaling=self.scaling, value_range=self.value_range)
             before, self._trained = [], frozenset()
-        warn_of_flat_images(form)
+        warn_of_flat_images(spec)
         random = check_random_state(self.random_state)
         seeds = [int(seed) for seed in random.randint(2**31 - 1, size=settings.n_estimators)]
-        task = FitPlan.plan(parts, known, form, settings, seed=seeds[0], trained=self._trained, weights=weights)
+        task = FitPlan.plan(parts, known, spec, settings, seed=seeds[0], trained=self._trained, weights=weights)
         if self.verbose:
             task.announce()
         fits = fit_members(task, seeds, before, n_jobs=self.n_jobs)
         warn_at_chance(fits, known, task.num_examples // min(settings.batch_size, task.num_examples))
-        self.classes_, self._format, self._trained = known.classes, form, task.trained
+        self.classes_, self._format, self._trained = known.classes, spec, task.trained
         self.members_ = [fit.member for fit in fits]
         self.history_, self.warnings_ = [fit.history for fit in fits], [fit.diagnostics for fit in fits]
         self.n_iter_ = max(fit.epochs for fit in fits)
@@ -186,7 +188,7 @@ class SemiSupervisedGANClassifier(SemiSupervisedMixin, BaseEstimator):  # type: 
     def sample(self, n_samples: int = 1, *, random_state: Any = 0) -> np.ndarray:
         """(n_samples, ...) new examples from the generators, in the shape, range and type of X.
 
-        The members give equal shares, one after the other.
+        Each member's generator makes an equal number of them, one member after the other.
 
         Raises:
             ValueError: n_samples is not positive.
@@ -195,11 +197,11 @@ class SemiSupervisedGANClassifier(SemiSupervisedMixin, BaseEstimator):  # type: 
         if n_samples < 1:
             raise ValueError(f"n_samples must be at least 1; got {n_samples}")
         seed = int(check_random_state(random_state).randint(2**31 - 1))
-        shares = [len(share) for share in np.array_split(np.arange(n_samples), len(self.members_))]
+        counts = [len(part) for part in np.array_split(np.arange(n_samples), len(self.members_))]
         made = [
-            self._format.restore(member.sample(share, seed=seed + index))
-            for index, (member, share) in enumerate(zip(self.members_, shares, strict=True))
-            if share
+            self._format.restore(member.sample(num, seed=seed + index))
+            for index, (member, num) in enumerate(zip(self.members_, counts, strict=True))
+            if num
         ]
         return np.concatenate(made)
 
@@ -223,7 +225,7 @@ class SemiSupervisedGANClassifier(SemiSupervisedMixin, BaseEstimator):  # type: 
         model = cls(**stored.params)
         for name, value in stored.attributes.items():
             setattr(model, name, value)
-        model._format, model.members_, model._trained = stored.form, stored.members, stored.trained
+        model._format, model.members_, model._trained = stored.spec, stored.members, stored.trained
         model._describe()
         return model
 
@@ -231,16 +233,18 @@ class SemiSupervisedGANClassifier(SemiSupervisedMixin, BaseEstimator):  # type: 
         choice = self.members_[0].choice
         self.network_, self.recipe_, self.input_ = choice.describe(), choice.recipe, self._format.describe()
 
-    def _judge(self, X: Any) -> Iterator[list[Prediction]]:  # noqa: N803
-        """What each member says, a piece of X at a time."""
+    def _predictions(self, X: Any) -> Iterator[list[Prediction]]:  # noqa: N803
+        """The predictions of each member, a piece of X at a time."""
         check_is_fitted(self)
         examples = validate_input(self, X, reset=False)
         self._format.check(examples)
         for start in range(0, len(examples), _CHUNK):
             images = self._format.ready(examples[start : start + _CHUNK])
-            yield [member.judge(images) for member in self.members_]
+            yield [member.predict(images) for member in self.members_]
 
     def _log_probabilities(self, X: Any) -> np.ndarray:  # noqa: N803
         """(N, K) log of the mean probability."""
-        pieces = [logsumexp([one.log_probabilities for one in judged], axis=0) for judged in self._judge(X)]
+        pieces = [
+            logsumexp([one.log_probabilities for one in predictions], axis=0) for predictions in self._predictions(X)
+        ]
         return np.concatenate(pieces) - math.log(len(self.members_))

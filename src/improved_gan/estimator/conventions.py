@@ -1,4 +1,4 @@
-"""What scikit-learn expects of a classifier that is also a transformer, where its own mixins do not know of -1."""
+"""What scikit-learn expects of a classifier that is also a transformer, where its own mixins do not handle -1."""
 
 from abc import abstractmethod
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ class SemiSupervisedMixin(
     members_: list[EnsembleMember]
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:  # noqa: N803
-        """The share of right answers among the examples whose label is known; those with -1 are left out.
+        """Accuracy on the examples whose label is known; those with -1 are left out.
 
         Args:
             X: (N, ...) examples.
@@ -51,20 +51,24 @@ class SemiSupervisedMixin(
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
 
     def transform(self, X: Any) -> np.ndarray:  # noqa: N803
-        """(N, A) features: the intermediate layer f(x) that the generator matches, of all members side by side."""
-        return np.concatenate([np.hstack([one.features for one in judged]) for judged in self._judge(X)])
+        """(N, A) features: the intermediate layer f(x) that the generator matches, of all members, concatenated."""
+        return np.concatenate(
+            [np.hstack([one.features for one in predictions]) for predictions in self._predictions(X)]
+        )
 
     def real_score(self, X: Any) -> np.ndarray:  # noqa: N803
-        """(N,) log D/(1 - D): above 0 the discriminator takes an example for real; the mean over the members."""
-        return np.concatenate([np.mean([one.real_score for one in judged], axis=0) for judged in self._judge(X)])
+        """(N,) log D/(1 - D), above 0 for examples classified as real; the mean over the members."""
+        return np.concatenate(
+            [np.mean([one.real_score for one in predictions], axis=0) for predictions in self._predictions(X)]
+        )
 
     @abstractmethod
     def _log_probabilities(self, X: Any) -> np.ndarray:  # noqa: N803
         """(N, K) log of the mean probability."""
 
     @abstractmethod
-    def _judge(self, X: Any) -> Iterator[list[Prediction]]:  # noqa: N803
-        """What each member says, a piece of X at a time."""
+    def _predictions(self, X: Any) -> Iterator[list[Prediction]]:  # noqa: N803
+        """The predictions of each member, a piece of X at a time."""
 
     @property
     def _n_features_out(self) -> int:

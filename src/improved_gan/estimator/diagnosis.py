@@ -1,4 +1,4 @@
-"""A training that ended where it began: told in `fit`, as its numbers alone would pass for those of a hard problem."""
+"""A warning of `fit` where training did not improve on chance, which its losses alone would not show."""
 
 import math
 import warnings
@@ -11,18 +11,18 @@ from improved_gan.estimator.progress import FitResult
 
 __all__ = ["warn_at_chance"]
 
-_NEAR = 0.8  # of the error of always naming the commonest class
-_FEW_STEPS = 20  # after fewer nothing can be said
+_NEAR = 0.8  # of the error of always predicting the most frequent class
+_FEW_STEPS = 20  # with fewer there is no warning
 
 
 def warn_at_chance(fits: Sequence[FitResult], known: KnownLabels, steps_per_epoch: int) -> None:
-    """Warn of members that end no better than chance on their own labels; also in their diagnostics.
+    """Warn of members whose final training error is no better than chance, and add that to their diagnostics.
 
-    That is an error of at least 0.8 of that of always naming the commonest class, and a labeled loss above log K, the
-    loss of equal probabilities.
+    That is an error of at least 0.8 of that of always predicting the most frequent class, and a supervised loss above
+    log K, the loss of equal probabilities.
 
     Args:
-        fits: what came of the members.
+        fits: the results of the members.
         known: the labels.
         steps_per_epoch: of the training.
     """
@@ -31,8 +31,8 @@ def warn_at_chance(fits: Sequence[FitResult], known: KnownLabels, steps_per_epoc
     for fit in fits:
         last = fit.history[-1]
         error, loss = last["discriminator/labeled_error"], last["discriminator/supervised"]
-        pseudo_labeling = error >= _NEAR * chance and loss > math.log(len(known.classes))
-        if pseudo_labeling and fit.epochs * steps_per_epoch >= _FEW_STEPS:
+        at_chance = error >= _NEAR * chance and loss > math.log(len(known.classes))
+        if at_chance and fit.epochs * steps_per_epoch >= _FEW_STEPS:
             poor.append((error, loss))
             fit.diagnostics.append(_words(error, loss, chance))
     if poor:
@@ -42,7 +42,7 @@ def warn_at_chance(fits: Sequence[FitResult], known: KnownLabels, steps_per_epoc
 
 def _words(error: float, loss: float, chance: float) -> str:
     return (
-        f"the training has learnt nothing: on its own labels it errs in {error:.0%} (guessing: {chance:.0%}), with a "
-        f"loss of {loss:.2f}. Try a smaller learning_rate (None takes that of the recipe) or more epochs, and look at "
+        f"training has not improved on chance: the error on its own labels is {error:.0%} (chance: {chance:.0%}), the "
+        f"loss {loss:.2f}. Try a smaller learning_rate (None takes that of the recipe) or more epochs, and look at "
         "whether X and y belong together"
     )

@@ -32,7 +32,7 @@ from improved_gan.training.reporting import say
 __all__ = ["FitPlan", "fit_members"]
 
 _REPORTS = 40
-_GUESSED = 60  # examples with a guessed class a step, of 100
+_PSEUDO_LABELED = 60  # pseudo-labeled examples a step, for a batch size of 100
 
 
 @dataclass(frozen=True)
@@ -41,22 +41,22 @@ class FitPlan:
 
     parts: list[np.ndarray]
     known: KnownLabels
-    form: InputSpec
+    spec: InputSpec
     settings: Settings
     choice: Architecture
-    training: np.ndarray  # places among the known labels
+    training: np.ndarray  # positions among the known labels
     validation: np.ndarray
     trained: frozenset[str]  # keys of all examples whose labels were trained on; empty without a warm start
-    pseudo_labels: PseudoLabels | None = None  # classes that the labels were spread to
+    pseudo_labels: PseudoLabels | None = None  # from label spreading
     weights: np.ndarray | None = None  # (L,) how much each known label counts
-    in_turn: int = 1  # as long as so many members is what `fit` takes; 0 where another member tells it
+    in_turn: int = 1  # members trained one after the other, for the reported time; 0: another member reports it
 
     @classmethod
     def plan(
         cls,
         parts: list[np.ndarray],
         known: KnownLabels,
-        form: InputSpec,
+        spec: InputSpec,
         settings: Settings,
         *,
         seed: int,
@@ -68,8 +68,8 @@ class FitPlan:
         Args:
             parts: X, and the unlabeled X where there is one.
             known: the labels.
-            form: how X is read.
-            settings: of the user.
+            spec: how X is read.
+            settings: the estimator's parameters.
             seed: of the division.
             trained: keys of examples whose labels the fit before has trained on; they are not held out.
             weights: (L,) how much each label counts; None for 1.
@@ -77,13 +77,13 @@ class FitPlan:
         Raises:
             ValueError: an unknown network, or too few labels to hold some out.
         """
-        columns = isinstance(form.scale, ColumnScale)
-        choice = select_architecture(form.layout, len(known.classes), network=settings.network, columns=columns)
+        columns = isinstance(spec.scale, ColumnScale)
+        choice = select_architecture(spec.layout, len(known.classes), network=settings.network, columns=columns)
         keys = sample_hashes(parts[0], known.rows) if settings.warm_start else []
         fraction = settings.validation_fraction
         training, validation = hold_out(known.codes, fraction, seed=seed, keys=keys, trained=trained)
-        now = frozenset(keys[place] for place in training) if keys else frozenset()
-        return cls(parts, known, form, settings, choice, training, validation, now | trained, weights=weights)
+        now = frozenset(keys[position] for position in training) if keys else frozenset()
+        return cls(parts, known, spec, settings, choice, training, validation, now | trained, weights=weights)
 
     @property
     def num_examples(self) -> int:
@@ -113,41 +113,41 @@ class FitPlan:
         assert isinstance(recipe.objective, SemiSupervised)
         return replace(recipe, objective=replace(recipe.objective, unsupervised_weight=settings.unsupervised_weight))
 
-    def spread(self) -> PseudoLabels:
-        """Guess the classes of the examples that are nearest to labeled ones; those held out have no part in it."""
-        examples = Examples(self.parts, self.form.layout, self.form.scale, "cpu")
+    def spread_labels(self) -> PseudoLabels:
+        """Pseudo-labels by label spreading from the training labels; held-out examples are not used."""
+        examples = Examples(self.parts, self.spec.layout, self.spec.scale, "cpu")
         batch_size = min(self.settings.batch_size, len(examples))
         pseudo_labeling = PseudoLabeling(
-            max(1, _GUESSED * batch_size // 100), confident_fraction=0.7, active_fraction=0.45
+            max(1, _PSEUDO_LABELED * batch_size // 100), confident_fraction=0.7, active_fraction=0.45
         )
         labels = torch.full((len(examples),), -1)
         labels[torch.from_numpy(self.known.rows[self.training])] = torch.from_numpy(self.known.codes[self.training])
         rows = torch.from_numpy(np.setdiff1d(np.arange(len(examples)), self.known.rows[self.validation]))
-        places, classes = pseudo_labeling.spread(examples.take(rows.numpy()), labels[rows])
+        positions, classes = pseudo_labeling.spread(examples.take(rows.numpy()), labels[rows])
         epochs = pseudo_labeling.num_epochs(self.recipe(len(examples) // batch_size).epochs)
-        return PseudoLabels(rows[places], classes, pseudo_labeling.batch_size, epochs)
+        return PseudoLabels(rows[positions], classes, pseudo_labeling.batch_size, epochs)
 
     def announce(self) -> None:
-        """Say what was found and chosen."""
+        """Print what was found and chosen."""
         known, settings = self.known, self.settings
         held = f", {len(self.validation)} of them held out for validation" if len(self.validation) else ""
         lines = [
             f"{self.num_examples} examples, {len(known.rows)} with labels in {len(known.classes)} classes{held}",
-            self.form.describe(),
-            f"{self.choice.describe()}; {settings.n_estimators} model{'s' * (settings.n_estimators > 1)} "
-            f"on {settings.device}",
+            self.spec.describe(),
+            f"{self.choice.describe()}; {settings.n_estimators} model{'s' * (settings.n_estimators > 1)} on "
+            f"{settings.device}",
         ]
         for line in lines:
             say(Console(file=sys.stdout), line)
 
 
 def fit_members(
-    task: FitPlan, seeds: list[int], before: list[dict[str, Tensor] | None], *, n_jobs: int | None
+    plan: FitPlan, seeds: list[int], before: list[dict[str, Tensor] | None], *, n_jobs: int | None
 ) -> list[FitResult]:
     """Train one member a seed.
 
     Args:
-        task: what to train.
+        plan: what to train.
         seeds: of the members.
         before: their states to go on from; empty to begin.
         n_jobs: processes, as in joblib.
@@ -155,82 +155,82 @@ def fit_members(
     Raises:
         DivergedError: a training diverged.
     """
-    if task.settings.label_spreading and not before:  # a warm start knows better already
-        task = replace(task, pseudo_labels=task.spread())
+    if plan.settings.label_spreading and not before:  # a warm start has trained networks already
+        plan = replace(plan, pseudo_labels=plan.spread_labels())
     jobs: list[tuple[int, Any]] = list(zip(seeds, before or [None] * len(seeds), strict=True))
     if len(jobs) == 1:
-        return [_fit_one(task, *jobs[0])]
-    if _train_together(task, n_jobs):
-        return _fit_together(task, seeds, before or [None] * len(seeds))
+        return [_fit_one(plan, *jobs[0])]
+    if _train_vmapped(plan, n_jobs):
+        return _fit_vmapped(plan, seeds, before or [None] * len(seeds))
     states = [None if state is None else {name: value.numpy() for name, value in state.items()} for _, state in jobs]
     in_turn = math.ceil(len(jobs) / effective_n_jobs(n_jobs))
-    tasks = [replace(task, in_turn=0 if number else in_turn) for number in range(len(jobs))]
-    each = zip(tasks, seeds, states, strict=True)
+    plans = [replace(plan, in_turn=0 if number else in_turn) for number in range(len(jobs))]
+    each = zip(plans, seeds, states, strict=True)
     return list(Parallel(n_jobs=n_jobs)(delayed(_fit_from_arrays)(*words) for words in each))
 
 
-def _train_together(task: FitPlan, n_jobs: int | None) -> bool:
-    """A GPU is hardly busier with all small members than with one; CPU cores are, and so is a GPU with convolutions."""
-    return task.settings.device.startswith("cuda") and n_jobs in (None, 1) and task.choice.network == "dense"
+def _train_vmapped(plan: FitPlan, n_jobs: int | None) -> bool:
+    """One small dense member does not fill a GPU; one member fills CPU cores, and a convolutional one a GPU."""
+    return plan.settings.device.startswith("cuda") and n_jobs in (None, 1) and plan.choice.network == "dense"
 
 
-def _fit_from_arrays(task: FitPlan, seed: int, state: dict[str, np.ndarray] | None) -> FitResult:
+def _fit_from_arrays(plan: FitPlan, seed: int, state: dict[str, np.ndarray] | None) -> FitResult:
     tensors = None if state is None else {name: torch.from_numpy(np.array(value)) for name, value in state.items()}
-    return _fit_one(task, seed, tensors)
+    return _fit_one(plan, seed, tensors)
 
 
-def _fit_one(task: FitPlan, seed: int, before: dict[str, Tensor] | None) -> FitResult:
-    examples = _examples(task)
-    batches = _batches(task, examples, seed)
-    return _fitting(task, examples, batches.steps_per_epoch).one(batches, seed, before)
+def _fit_one(plan: FitPlan, seed: int, before: dict[str, Tensor] | None) -> FitResult:
+    examples = _examples(plan)
+    batches = _batches(plan, examples, seed)
+    return _fitting(plan, examples, batches.steps_per_epoch).train_one(batches, seed, before)
 
 
-def _fit_together(task: FitPlan, seeds: list[int], before: list[dict[str, Tensor] | None]) -> list[FitResult]:
+def _fit_vmapped(plan: FitPlan, seeds: list[int], before: list[dict[str, Tensor] | None]) -> list[FitResult]:
     """All members in one step each, from one copy of the examples."""
-    examples = _examples(task)
-    batches = [_batches(task, examples, seed) for seed in seeds]
-    return _fitting(task, examples, batches[0].steps_per_epoch).together(batches, seeds, before)
+    examples = _examples(plan)
+    batches = [_batches(plan, examples, seed) for seed in seeds]
+    return _fitting(plan, examples, batches[0].steps_per_epoch).train_all(batches, seeds, before)
 
 
-def _fitting(task: FitPlan, examples: Examples, steps_per_epoch: int) -> EnsembleTrainer:
-    settings = task.settings
+def _fitting(plan: FitPlan, examples: Examples, steps_per_epoch: int) -> EnsembleTrainer:
+    settings = plan.settings
     return EnsembleTrainer(
-        task.choice,
-        task.recipe(steps_per_epoch),
+        plan.choice,
+        plan.recipe(steps_per_epoch),
         examples,
-        _validation(task, examples),
+        _validation(plan, examples),
         settings.device,
         keep_state=settings.warm_start,
         verbose=settings.verbose,
-        cost=Cost(task.in_turn, default=settings.epochs is None),
+        cost=Cost(plan.in_turn, default=settings.epochs is None),
     )
 
 
-def _examples(task: FitPlan) -> Examples:
-    return Examples(task.parts, task.form.layout, task.form.scale, task.settings.device)
+def _examples(plan: FitPlan) -> Examples:
+    return Examples(plan.parts, plan.spec.layout, plan.spec.scale, plan.settings.device)
 
 
-def _batches(task: FitPlan, examples: Examples, seed: int) -> ArrayBatches:
-    settings, known, weights = task.settings, task.known, task.weights
+def _batches(plan: FitPlan, examples: Examples, seed: int) -> ArrayBatches:
+    settings, known, weights = plan.settings, plan.known, plan.weights
     return ArrayBatches(
         examples,
-        known.rows[task.training],
-        known.codes[task.training],
+        known.rows[plan.training],
+        known.codes[plan.training],
         batch_size=settings.batch_size,
         seed=seed,
         device=settings.device,
-        pseudo_labels=task.pseudo_labels,
-        weights=None if weights is None else to_mean_one(weights[task.training]),
+        pseudo_labels=plan.pseudo_labels,
+        weights=None if weights is None else to_mean_one(weights[plan.training]),
     )
 
 
-def _validation(task: FitPlan, examples: Examples) -> Validation | None:
-    if not len(task.validation):
+def _validation(plan: FitPlan, examples: Examples) -> Validation | None:
+    if not len(plan.validation):
         return None
-    known, settings = task.known, task.settings
-    codes = torch.from_numpy(known.codes[task.validation]).to(settings.device)
-    images, weights = examples.take(known.rows[task.validation]), task.weights
+    known, settings = plan.known, plan.settings
+    codes = torch.from_numpy(known.codes[plan.validation]).to(settings.device)
+    images, weights = examples.take(known.rows[plan.validation]), plan.weights
     if weights is None:
         return Validation(images, codes, settings.n_iter_no_change)
-    scaled = torch.from_numpy(to_mean_one(weights[task.validation])).float().to(settings.device)
+    scaled = torch.from_numpy(to_mean_one(weights[plan.validation])).float().to(settings.device)
     return Validation(images, codes, settings.n_iter_no_change, scaled)

@@ -15,7 +15,7 @@ _CHUNK = 1000
 
 
 class Prediction(NamedTuple):
-    """What a member says of N examples, in float64."""
+    """The outputs of a member for N examples, in float64."""
 
     log_probabilities: np.ndarray  # (N, K)
     real_score: np.ndarray  # (N,) log D/(1 - D)
@@ -25,14 +25,14 @@ class Prediction(NamedTuple):
 class EnsembleMember:
     """A generator, and a classifier with averaged weights, both in evaluation mode.
 
-    A dense classifier computes in float64 on a CPU, so that the answer for a row does not depend on its batch mates;
-    a convolutional one, and all on a GPU, in float32.
+    A dense classifier computes in float64 on a CPU, so that the output for a row does not depend on the other rows of
+    its batch; a convolutional one, and all on a GPU, in float32.
 
     Args:
         choice: how the networks are built.
         tensors: their float32 values, under `generator.` and `classifier.`.
         state: all that is needed to train on (`TrainingState.tensors`); None where that is not wanted.
-        device: where to judge.
+        device: where to compute predictions.
 
     Raises:
         ValueError: tensors of other networks.
@@ -59,16 +59,16 @@ class EnsembleMember:
         self._classifier.eval().requires_grad_(False).to(device, self._precision)
 
     @torch.no_grad()
-    def judge(self, images: Tensor) -> Prediction:
-        """Judge (N, C, H, W) in [0, 1]."""
-        judgment = self._classifier(images.to(self.device, self._precision))
-        logits, features = judgment.logits.double().cpu(), judgment.features.double().cpu()
+    def predict(self, images: Tensor) -> Prediction:
+        """Predictions for images (N, C, H, W) in [0, 1]."""
+        output = self._classifier(images.to(self.device, self._precision))
+        logits, features = output.logits.double().cpu(), output.features.double().cpu()
         return Prediction(logits.log_softmax(1).numpy(), logits.logsumexp(1).numpy(), features.flatten(1).numpy())
 
     @property
     def num_features(self) -> int:
         """A, how many features an example has."""
-        return int(self.judge(torch.zeros(1, *self.choice.image_shape)).features.shape[1])
+        return int(self.predict(torch.zeros(1, *self.choice.image_shape)).features.shape[1])
 
     @torch.no_grad()
     def sample(self, num: int, *, seed: int) -> Tensor:

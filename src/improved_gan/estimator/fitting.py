@@ -34,12 +34,12 @@ class EnsembleTrainer:
     Args:
         choice: the networks.
         recipe: the settings, with the number of epochs.
-        examples: for the data-dependent start.
+        examples: for the data-dependent initialization.
         validation: for early stopping; None trains to the end.
         device: where to train.
         keep_state: whether a later fit may go on from this one.
         verbose: 0 silent, 1 ten reports, 2 every report.
-        cost: what is told of the time that it takes.
+        cost: for the report of the time that training takes.
     """
 
     choice: Architecture
@@ -51,14 +51,14 @@ class EnsembleTrainer:
     verbose: int = 0
     cost: Cost = field(default_factory=Cost)
 
-    def one(self, batches: ArrayBatches, seed: int, before: _State) -> FitResult:
-        """Train one member; the seed decides all that is random.
+    def train_one(self, batches: ArrayBatches, seed: int, before: _State) -> FitResult:
+        """Train one member; everything random is drawn from the seed.
 
         Raises:
             DivergedError: a term is not finite.
         """
         with single_process(), own_random_numbers(seed, self.device):
-            state = _start(self.recipe, self.examples, seed, self.device, before)
+            state = _initial_state(self.recipe, self.examples, seed, self.device, before)
             progress = self._progress(state, batches.steps_per_epoch)
             for epoch, _ in take_steps(state, batches, self.recipe.objective, self._schedule()):
                 progress.stepped()
@@ -68,13 +68,15 @@ class EnsembleTrainer:
                         break
             return progress.ended()
 
-    def together(
+    def train_all(
         self, batches: Sequence[ArrayBatches], seeds: Sequence[int], before: Sequence[_State]
     ) -> list[FitResult]:
-        """Train one member a seed, all in one step each (`training.vmapped`); who stops early idles along.
+        """Train one member a seed, all in one step each (`training.vmapped`).
+
+        A member that has stopped early is stepped on with the others; its result no longer changes.
 
         Members that stopped at different steps before (a warm start after early stopping) are trained one by one.
-        Each seed decides its member's start and batches; the noise of all follows from the first one.
+        Each seed decides its member's initialization and batches; the noise of all is drawn with the first one.
 
         Raises:
             DivergedError: a term of any member is not finite.
@@ -82,20 +84,20 @@ class EnsembleTrainer:
         states = []
         for seed, state_before in zip(seeds, before, strict=True):
             with single_process(), own_random_numbers(seed, self.device):
-                states.append(_start(self.recipe, self.examples, seed, self.device, state_before))
+                states.append(_initial_state(self.recipe, self.examples, seed, self.device, state_before))
         if vmap_incompatibility(states, self.recipe.objective, self._schedule()):
-            return [self.one(*parts) for parts in zip(batches, seeds, before, strict=True)]
+            return [self.train_one(*parts) for parts in zip(batches, seeds, before, strict=True)]
         members = [
             self._progress(state, batches[0].steps_per_epoch, number + 1, len(states))
             for number, state in enumerate(states)
         ]
         with single_process(), own_random_numbers(seeds[0], self.device):
-            together = VmappedTraining(states, self.recipe.objective, self._schedule())
-            for epoch, _ in step_all(together, batches, self._schedule()):
+            vmapped = VmappedTraining(states, self.recipe.objective, self._schedule())
+            for epoch, _ in step_all(vmapped, batches, self._schedule()):
                 members[0].stepped()
-                if together.step_number % batches[0].steps_per_epoch or not members[0].due(epoch + 1):
+                if vmapped.step_number % batches[0].steps_per_epoch or not members[0].due(epoch + 1):
                     continue
-                together.unstack()
+                vmapped.unstack()
                 for member in members:
                     if member.fit is None:
                         member.report(epoch + 1)
@@ -117,7 +119,7 @@ class EnsembleTrainer:
         )
 
 
-def _start(
+def _initial_state(
     recipe: Recipe, examples: Examples, seed: int, device: str, before: dict[str, Tensor] | None
 ) -> TrainingState:
     with own_generator_by_default():
@@ -126,22 +128,22 @@ def _start(
         order = np.random.default_rng(seed).permutation(len(examples))[: recipe.init_batch_size]
         discriminator.init_from_data_(examples.take(order).cpu())
         generator.init_from_data_(recipe.init_batch_size)
-    players = [player.to(device) for player in (discriminator, generator)]
-    for player in players:
-        to_training_(player)  # what a recipe has frozen stays so
+    networks = [network.to(device) for network in (discriminator, generator)]
+    for network in networks:
+        to_training_(network)  # what a recipe has frozen stays frozen
     if recipe.channels_last:
-        for player in players:
-            player.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for network in networks:
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizers = Optimizers(
         *(
             torch.optim.Adam(
-                [parameter for parameter in player.parameters() if parameter.requires_grad],
+                [parameter for parameter in network.parameters() if parameter.requires_grad],
                 lr=recipe.learning_rate,
                 betas=recipe.adam_betas,
                 eps=recipe.adam_epsilon,
                 fused=True,
             )
-            for player in players
+            for network in networks
         )
     )
     average = WeightEMA(discriminator, recipe.ema_decay, every=recipe.ema_every).to(device)

@@ -1,4 +1,4 @@
-"""From the user's X to what the networks see, the same in fit and afterwards."""
+"""From the user's X to the networks' input, the same in fit and afterwards."""
 
 import warnings
 from dataclasses import dataclass
@@ -16,17 +16,17 @@ from improved_gan.estimator.scaling import Scale, select_scaler
 
 __all__ = ["InputSpec", "validate_input", "warn_of_flat_images"]
 
-_ACCEPTED: dict[str, Any] = {"dtype": "numeric", "ensure_all_finite": False}  # whether finite we see ourselves
+_ACCEPTED: dict[str, Any] = {"dtype": "numeric", "ensure_all_finite": False}  # finiteness is checked in `statistics`
 
 
 @dataclass(frozen=True, eq=False)
 class InputSpec:
-    """How X is to be read; learnt in fit.
+    """How X is read; learned in fit.
 
     Args:
         layout: its axes.
         scale: its range.
-        dtype: of the X of fit, which samples get too.
+        dtype: of the X of fit, which is also that of samples.
         flat_rows: rows of fit that hold one number throughout.
     """
 
@@ -132,12 +132,12 @@ def validate_input(estimator: Any, values: Any, *, reset: bool, name: str = "X")
     return np.asarray(check_array(values, allow_nd=True, input_name=name, **_ACCEPTED))
 
 
-def warn_of_flat_images(form: InputSpec) -> None:
+def warn_of_flat_images(spec: InputSpec) -> None:
     """Tell the caller of `fit` of images that hold one color throughout."""
-    if form.layout.is_image and len(form.flat_rows):
+    if spec.layout.is_image and len(spec.flat_rows):
         warnings.warn(
-            f"{len(form.flat_rows)} images hold one color throughout (the first is row {form.flat_rows[0]}): they "
-            "teach nothing; leave them out unless they belong to the data",
+            f"{len(spec.flat_rows)} images hold one color throughout (the first is row {spec.flat_rows[0]}): they "
+            "carry no information; leave them out unless they belong to the data",
             UserWarning,
             stacklevel=3,
         )

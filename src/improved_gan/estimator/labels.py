@@ -1,9 +1,9 @@
-"""What users bring as y: classes of any kind, and -1 where none is known.
+"""The labels y as users have them: classes of any kind, and -1 where none is known.
 
 As in scikit-learn's semi-supervised classifiers, text with unknown labels comes as an array of objects, with the number
 -1 among the strings. Whatever else says, or may say, that no label is known (`data.unknown_labels`: the text "-1", an
 empty string, None, NaN, NA, "unknown") is refused in every form and dtype, with what to write instead: in an array of
-labels it is more often a slip than meant.
+labels it is more often a mistake than intended.
 """
 
 from collections import Counter
@@ -89,7 +89,7 @@ def labeled_rows(y: Any) -> tuple[np.ndarray, np.ndarray]:
 def hold_out(
     codes: np.ndarray, fraction: float, *, seed: int, keys: Sequence[str] = (), trained: Set[str] = frozenset()
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Divide the labeled examples, class by class: places for training, places for validation.
+    """Divide the labeled examples, class by class: positions for training, positions for validation.
 
     Each class keeps at least one example for training.
 
@@ -97,7 +97,7 @@ def hold_out(
         codes: (L,) classes.
         fraction: of them that is held out.
         seed: of the draw.
-        keys: (L,) what tells the examples apart; not needed without `trained`.
+        keys: (L,) what identifies the examples; not needed without `trained`.
         trained: keys whose labels an earlier fit has trained on: these are never held out.
 
     Raises:
@@ -107,9 +107,9 @@ def hold_out(
         raise ValueError(f"validation_fraction must lie in 0 <= fraction < 1; got {fraction}")
     random, held = np.random.default_rng(seed), []
     for code in np.unique(codes):
-        places = random.permutation(np.flatnonzero(codes == code))
-        wanted = min(round(fraction * len(places)), len(places) - 1)
-        held.append([place for place in places if not trained or keys[place] not in trained][:wanted])
+        positions = random.permutation(np.flatnonzero(codes == code))
+        wanted = min(round(fraction * len(positions)), len(positions) - 1)
+        held.append([position for position in positions if not trained or keys[position] not in trained][:wanted])
     validation = np.sort(np.concatenate(held)).astype(np.int64)
     if fraction and not len(validation) and trained:
         raise ValueError(

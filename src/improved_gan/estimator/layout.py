@@ -1,4 +1,4 @@
-"""How the axes of X are to be read: rows of features, or images, channels first or last."""
+"""How the axes of X are read: rows of features, or images, channels first or last."""
 
 from typing import NamedTuple
 

@@ -23,7 +23,7 @@ from improved_gan.training.time_estimate import StepTimer, in_words
 
 __all__ = ["Cost", "FitResult", "MemberTraining", "Validation"]
 
-_LONG = 600.0  # seconds: a `fit` whose length nobody chose warns beyond it
+_LONG = 600.0  # seconds: a `fit` with the default number of epochs warns beyond it
 _QUIET = 60.0  # seconds without a line, at most
 _NAMES = {
     "validation/error": "validation error",
@@ -35,7 +35,7 @@ _NAMES = {
 
 @dataclass(frozen=True)
 class Cost:
-    """Of a whole `fit`: so many members' time; `default` where the user did not say how long it shall be."""
+    """The time of a whole `fit` in members; `default` where the user gave no number of epochs."""
 
     in_turn: int = 1
     default: bool = False
@@ -43,7 +43,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Validation:
-    """Labeled examples that training does not use, and the number of reports without improvement that ends it."""
+    """Labeled examples held out of training, and after how many reports without a lower error training stops."""
 
     images: Tensor  # (V, C, H, W)
     codes: Tensor  # (V,)
@@ -51,18 +51,18 @@ class Validation:
     weights: Tensor | None = None  # (V,) of mean 1: how much each counts; None for 1
 
     @torch.no_grad()
-    def judge(self, network: nn.Module) -> tuple[float, float]:
-        """Error, and the mean cross entropy to tell equal errors apart."""
+    def score(self, network: nn.Module) -> tuple[float, float]:
+        """Error, and the mean cross entropy as a tie-breaker."""
         logits = network.eval()(self.images).logits
-        wrong = (logits.argmax(1) != self.codes).float()
+        mistakes = (logits.argmax(1) != self.codes).float()
         if self.weights is None:
-            return wrong.mean().item(), F.cross_entropy(logits, self.codes).item()
-        return (self.weights * wrong).mean().item(), weighted_cross_entropy(logits, self.codes, self.weights).item()
+            return mistakes.mean().item(), F.cross_entropy(logits, self.codes).item()
+        return (self.weights * mistakes).mean().item(), weighted_cross_entropy(logits, self.codes, self.weights).item()
 
 
 @dataclass(frozen=True)
 class FitResult:
-    """What came of it."""
+    """The result of training one member."""
 
     member: EnsembleMember
     epochs: int
@@ -72,7 +72,7 @@ class FitResult:
 
 @dataclass
 class MemberTraining:
-    """One member on its way; `fit` is there when it has come to its end."""
+    """One member in training; `fit` is its result, None until training has ended."""
 
     choice: Architecture
     recipe: Recipe
@@ -82,7 +82,7 @@ class MemberTraining:
     verbose: int
     keep_state: bool
     number: int = 1  # of this member
-    members: int = 1  # that share their steps
+    members: int = 1  # that are trained in the same steps
     history: list[dict[str, float]] = field(default_factory=list)
     diagnostics: list[str] = field(default_factory=list)
     best: tuple[tuple[float, float], dict[str, Tensor]] | None = None
@@ -90,22 +90,22 @@ class MemberTraining:
     fit: FitResult | None = None
     timer: StepTimer = field(default_factory=lambda: StepTimer(0))
     cost: Cost = field(default_factory=Cost)
-    told_at: float | None = None  # when something was said last; None before the cost is known
+    printed_at: float | None = None  # time of the last printed line; None before the cost is known
 
     def stepped(self) -> None:
-        """One step was made: the first ones tell what all will cost, and later there is a line each minute."""
+        """After each step: the first steps give the estimate of the total time, later steps a line each minute."""
         self.timer.step()
         each = self.timer.seconds_per_step()
         if each is None:
             return
-        if self.told_at is None:
-            self.told_at = self.timer.now
-            self._tell_cost(each)
-        elif self.verbose and self.timer.now - self.told_at + each >= _QUIET:
+        if self.printed_at is None:
+            self.printed_at = self.timer.now
+            self._report_cost(each)
+        elif self.verbose and self.timer.now - self.printed_at + each >= _QUIET:
             shown = [f"step {self.timer.done}/{self.timer.total}", _shown(self.state.means())]
             self._say("  ".join([*filter(None, shown), f"about {in_words(self.timer.seconds_left() or 0.0)} left"]))
 
-    def _tell_cost(self, each: float) -> None:
+    def _report_cost(self, each: float) -> None:
         where = "this GPU" if self.device.startswith("cuda") else "this processor"
         seconds = each * self.timer.total * self.cost.in_turn
         if not self.cost.in_turn:
@@ -120,18 +120,18 @@ class MemberTraining:
             )
 
     def _say(self, text: str) -> None:
-        self.told_at = None if self.told_at is None else self.timer.now
+        self.printed_at = None if self.printed_at is None else self.timer.now
         say(Console(file=sys.stdout), text)
 
     def due(self, epochs: int) -> bool:
-        """Whether a report is to be made after that many epochs."""
+        """Whether a report is due after that many epochs."""
         return epochs % self.recipe.report_every == 0 or epochs == self.recipe.epochs
 
     def report(self, epochs: int) -> None:
-        """Report the state after that many epochs; end at the last epoch, or without improvement for long enough."""
+        """Report after that many epochs; end at the last one, or after n_iter_no_change reports without improvement."""
         self._report(epochs)
-        impatient = self.validation is not None and self.checks_since >= self.validation.n_iter_no_change
-        if epochs == self.recipe.epochs or impatient:
+        stopped_early = self.validation is not None and self.checks_since >= self.validation.n_iter_no_change
+        if epochs == self.recipe.epochs or stopped_early:
             tensors = self.best[1] if self.best else self._tensors()
             state = _copies(self.state.tensors()) if self.keep_state else None
             self.fit = FitResult(
@@ -139,7 +139,7 @@ class MemberTraining:
             )
 
     def ended(self) -> FitResult:
-        """What came of it, after the last step."""
+        """The result, after the last step."""
         assert self.fit is not None, "the last epoch is always reported"
         return self.fit
 
@@ -163,7 +163,7 @@ class MemberTraining:
                 say(Console(file=sys.stdout), f"warning: {message}")
 
     def _setting(self) -> Setting:
-        """What the training does already, and what a user of `fit` cannot change."""
+        """The settings that decide which remedies a diagnostic may name."""
         return Setting(
             generator_steps=None,
             adam_epsilon=1e-4,  # set by the recipe
@@ -172,7 +172,7 @@ class MemberTraining:
         )
 
     def _validate(self, validation: Validation) -> dict[str, float]:
-        score = validation.judge(self.state.average.averaged(self.state.discriminator))
+        score = validation.score(self.state.average.averaged(self.state.discriminator))
         if self.best is None or score < self.best[0]:
             self.best, self.checks_since = (score, self._tensors()), 0
         else:
@@ -189,7 +189,7 @@ class MemberTraining:
 
     def _words(self, line: dict[str, float]) -> str:
         total, done = self.recipe.epochs, int(line["epoch"])
-        seconds = line["seconds"] * self.members  # those of a member are its share
+        seconds = line["seconds"] * self.members  # of a vmapped member they are its part of the step
         left = seconds * (total - done) / done
         which = f"model {self.number}  " if self.members > 1 else ""
         rest = f", about {in_words(left)} left" if left else ""
@@ -201,5 +201,5 @@ def _shown(line: Mapping[str, float]) -> str:
 
 
 def _copies(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """On the CPU, whatever becomes of the originals."""
+    """Copies on the CPU, independent of the originals."""
     return {name: value.detach().cpu().clone() for name, value in tensors.items()}

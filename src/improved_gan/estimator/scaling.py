@@ -1,9 +1,9 @@
-"""From the user's numbers to [0, 1], where the networks live, and back: learnt in fit, undone in sample.
+"""From the user's numbers to [0, 1], the networks' range, and back: learned in fit, inverted in sample.
 
     range     u = (x - low) / (high - low), one range for all numbers: pixels
-    columns   u = 1 / (1 + exp(-g (x - mean) / deviation)), g = 1.5, each column for itself: tables
+    columns   u = 1 / (1 + exp(-g (x - mean) / std)), g = 1.5, each column for itself: tables
 
-The second is nearly linear within two deviations and keeps outliers from deciding the range; the generator's own
+The second is nearly linear within two standard deviations, and outliers do not decide the range; the generator's output
 sigmoid is its inverse, so that generated tables are not bounded.
 """
 
@@ -25,7 +25,7 @@ class RangeScale:
 
     Args:
         low, high: become 0 and 1.
-        checked: whether numbers well out of the range are an error, as for pixels; else they are taken as they are.
+        checked: whether numbers well outside the range are an error, as for pixels; else they are accepted.
     """
 
     low: float
@@ -66,24 +66,24 @@ class RangeScale:
 
 @dataclass(frozen=True, eq=False)
 class ColumnScale:
-    """Each column by its own mean and deviation (A,)."""
+    """Each column by its own mean and standard deviation (A,)."""
 
     mean: np.ndarray
-    deviation: np.ndarray
+    std: np.ndarray
 
     def apply(self, examples: np.ndarray, name: str = "X") -> np.ndarray:
         """(N, A) -> float32 in [0, 1]."""
-        standard = (np.asarray(examples, dtype=np.float64) - self.mean) / self.deviation
+        standard = (np.asarray(examples, dtype=np.float64) - self.mean) / self.std
         return np.asarray(1 / (1 + np.exp(-_GAIN * standard.clip(-20, 20))), dtype=np.float32)
 
     def undo(self, scaled: np.ndarray) -> np.ndarray:
-        """The inverse of `apply`, up to 20 deviations from the mean."""
+        """The inverse of `apply`, up to 20 standard deviations from the mean."""
         inner: np.ndarray = np.asarray(scaled, dtype=np.float64).clip(1e-13, 1 - 1e-13)
-        return np.asarray(self.mean + self.deviation * np.log(inner / (1 - inner)) / _GAIN)
+        return np.asarray(self.mean + self.std * np.log(inner / (1 - inner)) / _GAIN)
 
     def describe(self) -> str:
         """In words."""
-        return "each column by its mean and deviation"
+        return "each column by its mean and standard deviation"
 
 
 Scale = RangeScale | ColumnScale
@@ -172,12 +172,12 @@ def _like_pixels(dtype: np.dtype, seen: Statistics) -> bool:
 
 
 def _column_scale(parts: list[np.ndarray]) -> ColumnScale:
-    """Mean and deviation of each column, in two passes of float64; a constant column has deviation 1."""
+    """Mean and standard deviation of each column, in two float64 passes; for a constant column the latter is 1."""
     num = sum(len(part) for part in parts)
     with np.errstate(over="ignore", invalid="ignore"):
         mean = sum(rows.sum(0, dtype=np.float64) for part in parts for rows in chunks(part)) / num
         variance = sum(((rows - mean) ** 2).sum(0) for part in parts for rows in chunks(part)) / num
     if not np.isfinite(variance).all():
         raise ValueError("X holds numbers too large to scale (their squares are infinite): divide them first")
-    deviation = np.sqrt(variance)
-    return ColumnScale(mean, np.where(deviation > 0, deviation, 1.0))
+    std = np.sqrt(variance)
+    return ColumnScale(mean, np.where(std > 0, std, 1.0))

@@ -100,7 +100,7 @@ def _find_device(name: str) -> str:
 
 def check_same(
     parts: list[np.ndarray],
-    form: InputSpec,
+    spec: InputSpec,
     states: list[dict[str, Tensor] | None],
     classes: np.ndarray,
     classes_before: np.ndarray,
@@ -112,12 +112,12 @@ def check_same(
         ValueError: that fit kept no states, or examples, classes or the number of models have changed.
     """
     for part in parts:
-        form.check(part)
+        spec.check(part)
     if None in states:
         raise ValueError("warm_start=True goes on from a fit that was made with warm_start=True: set it before both")
     if not np.array_equal(classes, classes_before) or settings.n_estimators != len(states):
         raise ValueError(
             f"warm_start=True goes on with classes {classes_before.tolist()} and {len(states)} models; got "
-            f"{classes.tolist()} and {settings.n_estimators}: set warm_start=False to begin anew, or name all classes "
+            f"{classes.tolist()} and {settings.n_estimators}: set warm_start=False to start again, or name all classes "
             "with classes="
         )

@@ -31,7 +31,7 @@ class Stored(NamedTuple):
 
     params: dict[str, Any]
     attributes: dict[str, Any]
-    form: InputSpec
+    spec: InputSpec
     members: list[EnsembleMember]
     trained: frozenset[str]
 
@@ -44,17 +44,17 @@ def write(folder: Path, model: Any) -> None:
     """
     if folder.exists() and not _is_free(folder):
         raise ValueError(f"{folder} holds something else: give a new folder, or one that save wrote")
-    form = model._format
+    spec = model._format
     tensors: dict[str, Tensor] = {}
     for index, member in enumerate(model.members_):
         tensors |= {f"{index}.{name}": value for name, value in member.tensors.items()}
         tensors |= {f"{index}.state.{name}": value for name, value in (member.state or {}).items()}
-    if isinstance(form.scale, ColumnScale):
+    if isinstance(spec.scale, ColumnScale):
         scale: dict[str, Any] = {"kind": "columns"}
-        tensors |= {"scale.mean": torch.tensor(form.scale.mean), "scale.deviation": torch.tensor(form.scale.deviation)}
+        tensors |= {"scale.mean": torch.tensor(spec.scale.mean), "scale.std": torch.tensor(spec.scale.std)}
     else:
-        scale = {"kind": "range", "low": form.scale.low, "high": form.scale.high, "checked": form.scale.checked}
-    tensors["flat_rows"] = torch.tensor(form.flat_rows)
+        scale = {"kind": "range", "low": spec.scale.low, "high": spec.scale.high, "checked": spec.scale.checked}
+    tensors["flat_rows"] = torch.tensor(spec.flat_rows)
     content = safetensors.torch.save({name: value.contiguous() for name, value in tensors.items()})
     config = {
         "kind": _KIND,
@@ -65,7 +65,7 @@ def write(folder: Path, model: Any) -> None:
         "attributes": {name: getattr(model, name) for name in _ATTRIBUTES},
         "features": {name: getattr(model, name) for name in ("n_features_in_",) if hasattr(model, name)},
         "feature_names": getattr(model, "feature_names_in_", np.array([], dtype=object)).tolist(),
-        "input": {"axes": form.layout.axes, "shape": form.layout.shape, "dtype": form.dtype.str, "scale": scale},
+        "input": {"axes": spec.layout.axes, "shape": spec.layout.shape, "dtype": spec.dtype.str, "scale": scale},
         "members": [member.choice.as_dict() for member in model.members_],
         "trained": sorted(model._trained),
     }
@@ -136,11 +136,11 @@ def _read_config(folder: Path) -> dict[str, Any]:
 def _rebuilt(config: dict[str, Any], tensors: dict[str, Tensor]) -> Stored:
     entry = config["input"]
     if entry["scale"]["kind"] == "columns":
-        scale: RangeScale | ColumnScale = ColumnScale(tensors["scale.mean"].numpy(), tensors["scale.deviation"].numpy())
+        scale: RangeScale | ColumnScale = ColumnScale(tensors["scale.mean"].numpy(), tensors["scale.std"].numpy())
     else:
         scale = RangeScale(*(entry["scale"][name] for name in ("low", "high", "checked")))
     layout = Layout(entry["axes"], tuple(entry["shape"]))
-    form = InputSpec(layout, scale, np.dtype(entry["dtype"]), tensors["flat_rows"].numpy())
+    spec = InputSpec(layout, scale, np.dtype(entry["dtype"]), tensors["flat_rows"].numpy())
     device = "cuda" if torch.cuda.is_available() and config["params"]["device"] != "cpu" else "cpu"
     members = []
     for index, choice in enumerate(config["members"]):
@@ -155,7 +155,7 @@ def _rebuilt(config: dict[str, Any], tensors: dict[str, Tensor]) -> Stored:
     params = _with_dict(config["params"])
     if isinstance(params["value_range"], list):
         params["value_range"] = tuple(params["value_range"])
-    return Stored(params, attributes, form, members, frozenset(config["trained"]))
+    return Stored(params, attributes, spec, members, frozenset(config["trained"]))
 
 
 def _plain(value: Any) -> Any:

@@ -3,7 +3,7 @@
     L_supervised = -sum_i w_i log p(y_i | x_i, y < K+1) / sum_i w_i     over the labeled examples
 
 Only the ratios of the weights matter; they are scaled to mean 1, so that a batch's loss is mean(w_i l_i). The
-real-or-generated loss, which knows no classes, and the guesses of `label_spreading` have no weights.
+real-or-generated loss, which does not depend on classes, and the pseudo-labels of `label_spreading` have no weights.
 """
 
 import warnings
@@ -69,7 +69,7 @@ def to_mean_one(weights: np.ndarray) -> np.ndarray:
 
 
 def warn_of_imbalance(known: KnownLabels, class_weight: Any = None, sample_weight: Any = None) -> None:
-    """Tell the caller of `fit`, unless he gave weights, of a class with far fewer labels than another."""
+    """Warn, unless weights are given, of a class with far fewer labels than another."""
     counts = np.bincount(known.codes)
     most, least = int(counts.argmax()), int(counts.argmin())
     unweighted = class_weight is None and sample_weight is None

@@ -1,7 +1,8 @@
-"""The birthday test: how many different images a generator makes.
+"""The birthday paradox test: an estimate of how many different images a generator produces (its support size).
 
-Among n samples of S equally likely images n (n - 1) / 2S pairs are alike on average; so counting pairs tells S, and few
-samples suffice (n about the square root of S). Which pairs are alike is for a distance to say, in the end for the eye.
+Among n samples of S equally likely images n (n - 1) / 2S pairs are duplicates on average; so the
+number of pairs gives S, and few samples suffice (n about the square root of S). A distance decides which pairs are
+duplicates; look at them in the end.
 
 Source: Arora and Zhang (2017), "Do GANs actually learn the distribution? An empirical study".
 """
@@ -19,10 +20,10 @@ __all__ = ["SupportSize", "duplicate_threshold", "support_size"]
 
 
 class SupportSize(NamedTuple):
-    """What the pairs of n samples that are alike say."""
+    """The support size from the duplicate pairs among n samples."""
 
-    num_pairs: int  # pairs that are alike
-    num_distinct: int  # samples left when each group of alike ones counts once
+    num_pairs: int  # pairs of duplicates
+    num_distinct: int  # samples left when each group of duplicates counts once
     support: float  # S by the number of pairs; infinity where there is none
     interval: tuple[float, float]  # 95%: pairs are nearly Poisson where few share an image
     pairs: Tensor  # (P, 2) int64 the nearest pairs, at most 1000, to look at
@@ -30,13 +31,13 @@ class SupportSize(NamedTuple):
 
 
 def support_size(samples: Tensor, *, threshold: float | None = None, rows: int = 2048) -> SupportSize:
-    """Count pairs of samples at most `threshold` apart, and what that says of the number of different images.
+    """Count pairs of samples at most `threshold` apart, and estimate the number of different images.
 
     Args:
         samples: (N, A) features, N >= 2.
         threshold: Euclidean distance below which two images count as the same; default: exact copies only. See
             `duplicate_threshold`.
-        rows: of a piece: memory is rows x rows distances, even where all samples are alike.
+        rows: of a piece: memory is rows x rows distances, even where all samples are equal.
 
     Raises:
         MetricError: too few samples, features that do not fit or are not finite.

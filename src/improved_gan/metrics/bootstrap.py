@@ -1,8 +1,8 @@
-"""Poisson bootstrap weights that depend on an image's place alone, so that batches, ranks and order do not matter.
+"""Poisson bootstrap weights that depend only on an image's position, so that batches, ranks and order do not matter.
 
 In the bootstrap an image appears Binomial(N, 1/N) times in a replicate, nearly Poisson(1) and independent between
 images: then weighted sums can be kept on line. The weight comes from a counter-based generator (splitmix64 of seed,
-place, replicate), not from a stream.
+position, replicate), not from a stream.
 """
 
 import math
@@ -20,7 +20,7 @@ def poisson_weights(positions: Tensor, replicates: int, *, seed: int = 0) -> Ten
     """How often each image counts in each replicate.
 
     Args:
-        positions: (N,) places, integers >= 0.
+        positions: (N,) integers >= 0.
         replicates: B.
         seed: another seed gives other, independent weights.
 
@@ -33,17 +33,17 @@ def poisson_weights(positions: Tensor, replicates: int, *, seed: int = 0) -> Ten
     >>> poisson_weights(torch.tensor([7]), 3).equal(poisson_weights(torch.tensor([5, 7]), 3)[1:])
     True
     """
-    places = positions.cpu().numpy().astype(np.uint64)[:, None]
+    numbers = positions.cpu().numpy().astype(np.uint64)[:, None]
     columns = np.arange(replicates, dtype=np.uint64)[None, :]
     with np.errstate(over="ignore"):
         start = _mix(np.full((1, 1), seed, dtype=np.uint64))
-        bits = _mix(_mix(places + start) + columns)
+        bits = _mix(_mix(numbers + start) + columns)
     uniform = (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
     return torch.from_numpy(np.searchsorted(_CUMULATIVE, uniform, side="right").astype(np.float64))
 
 
 def _mix(x: np.ndarray) -> np.ndarray:
-    """splitmix64's finaliser."""
+    """splitmix64's finalizer."""
     x = x + np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

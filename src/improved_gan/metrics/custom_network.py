@@ -1,7 +1,7 @@
-"""A classifier of the user's as a scoring network, and a hash that follows whatever changes its numbers.
+"""A user's classifier as a scoring network, with a hash that changes whenever its outputs may.
 
 Hashed are the source files of its module and of the modules that it imports from its own folder or the working
-directory, and from those again; the tensors of an `nn.Module`; and what it says of 32 fixed noise pictures. The last
+directory, and from those again; the tensors of an `nn.Module`; and its outputs for 32 fixed noise images. The last
 covers weights in closures, in files, or of other libraries.
 """
 
@@ -27,38 +27,38 @@ from improved_gan.modes import in_mode
 
 __all__ = ["custom_network"]
 
-_PROBED = (32, 64, 28, 224, 299)  # sides of the noise pictures, where no image_shape is given; the first that works
+_PROBED = (32, 64, 28, 224, 299)  # sides of the noise images, where no image_shape is given; the first that works
 
 
 def custom_network(spec: str) -> ScoringNetwork:
-    """A classifier of the user's: `module:name`, where name is a callable, best an `nn.Module`.
+    """A user's classifier: `module:name`, where name is a callable, best an `nn.Module`.
 
     It takes (N, C, H, W) uint8 and returns logits (N, K), or a pair of features (N, A) and logits. Its attribute
-    `image_shape`, (C, H, W), says which pictures it takes; without it pictures come in color and must have one size.
+    `image_shape`, (C, H, W), declares the images that it takes; without it images are in color and must have one size.
 
     Raises:
         MetricError: no such module or name, no callable, or one that fails or gives no logits (or
-            probabilities in their place) for noise pictures.
+            probabilities in their place) for noise images.
     """
     module, function = _found(spec)
     channels, size = _image_shape(spec, function)
 
     @torch.no_grad()
-    def run(pictures: Tensor) -> Outputs:
+    def run(images: Tensor) -> Outputs:
         try:
             with in_mode(function, training=False) if isinstance(function, nn.Module) else nullcontext():
-                result = function(pictures)
+                result = function(images)
         except Exception as error:
-            raise MetricError(f"{spec} fails on pictures {tuple(pictures.shape)}: {_line(error)}") from error
-        return _outputs(result, spec, len(pictures))
+            raise MetricError(f"{spec} fails on images {tuple(images.shape)}: {_line(error)}") from error
+        return _outputs(result, spec, len(images))
 
     digest = hashlib.sha256(_probe(run, spec, channels, size).encode())
     for source in sorted(set(_sources(module))):
         digest.update(source.read_bytes())
     if isinstance(function, nn.Module):
         digest.update(digest_of(function.state_dict()).encode())
-    resize = "none: all pictures have one size" if size is None else f"Pillow bicubic to {size[1]} x {size[0]}"
-    return ScoringNetwork(spec, digest.hexdigest(), channels, size, resize, "float32", lambda picture: picture, run)
+    resize = "none: all images have one size" if size is None else f"Pillow bicubic to {size[1]} x {size[0]}"
+    return ScoringNetwork(spec, digest.hexdigest(), channels, size, resize, "float32", lambda image: image, run)
 
 
 def _found(spec: str) -> tuple[ModuleType, Callable[[Tensor], Any]]:
@@ -93,7 +93,7 @@ def _image_shape(spec: str, function: object) -> tuple[int, tuple[int, int] | No
 
 
 def _probe(run: Callable[[Tensor], Outputs], spec: str, channels: int, size: tuple[int, int] | None) -> str:
-    """What the network says of fixed noise, in few digits and on one thread: the same for any number of threads."""
+    """The network's outputs for fixed noise, to few digits and on one thread: the same for any number of threads."""
     sizes = [size] if size is not None else [(side, side) for side in _PROBED]
     threads, problem = torch.get_num_threads(), None
     torch.set_num_threads(1)
@@ -109,7 +109,7 @@ def _probe(run: Callable[[Tensor], Outputs], spec: str, channels: int, size: tup
                 return _fingerprint(outputs)
     finally:
         torch.set_num_threads(threads)
-    advice = "" if size is not None else "; if it takes one kind of pictures only, give it an image_shape = (C, H, W)"
+    advice = "" if size is not None else "; if it takes one kind of images only, give it an image_shape = (C, H, W)"
     raise MetricError(f"{problem}{advice}") from problem
 
 
@@ -168,7 +168,7 @@ def _imported(module: ModuleType, file: Path) -> set[str]:
 def _outputs(result: object, spec: str, num: int) -> Outputs:
     pair = result if isinstance(result, tuple) else (result, result)
     if len(pair) != 2 or not all(isinstance(one, Tensor) and one.dim() == 2 and len(one) == num for one in pair):
-        raise MetricError(f"{spec} must return logits ({num}, K), or features and logits, for {num} pictures")
+        raise MetricError(f"{spec} must return logits ({num}, K), or features and logits, for {num} images")
     features, logits = pair
     return Outputs(features.detach().float().cpu(), logits.detach().float().cpu())
 

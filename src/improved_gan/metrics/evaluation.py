@@ -1,7 +1,7 @@
-"""Every metric from the features on disk, in memory that does not grow with the number of pictures.
+"""Every metric from the features on disk, in memory that does not grow with the number of images.
 
-The score and the Fréchet distance read the features once, chunk by chunk. Kernel distance, precision and recall,
-nearest images and the birthday test work on a matrix that lies in a file and is read in pieces.
+The score and the Fréchet distance read the features once, chunk by chunk. KID, precision and recall, nearest
+images and the birthday paradox test work on a matrix that lies in a file and is read in pieces.
 """
 
 import tempfile
@@ -21,27 +21,27 @@ from improved_gan.metrics.inception_score import InceptionScore
 from improved_gan.metrics.kernel_inception_distance import kernel_inception_distance
 from improved_gan.metrics.memorization import memorization
 from improved_gan.metrics.precision_recall import precision_recall
-from improved_gan.metrics.score_report import is_unsure
+from improved_gan.metrics.score_report import has_low_confidence
 
 __all__ = ["NEED_IMAGES", "NEED_REFERENCE", "count", "evaluate", "random_order", "statistics_of"]
 
 NEED_REFERENCE = ("fid", "kid", "precision-recall", "nearest")
 NEED_IMAGES = ("kid", "precision-recall", "nearest")  # statistics of the reference are not enough
-SHUFFLE_SEED = 2020  # torch-fidelity's: with it the splits, too, are the same
+SHUFFLE_SEED = 2020  # torch-fidelity's: with it the splits are the same, too
 _KID_SUBSET = 1000
 
 
 def count(features: FeatureSet) -> int:
-    """Good pictures."""
+    """The number of images that could be decoded."""
     return sum(len(chunk.good) for chunk in features)
 
 
 def random_order(num: int) -> Tensor:
-    """(N,) the place of each picture after the shuffle that torch-fidelity makes, too."""
+    """(N,) the position of each image after a shuffle, the same as torch-fidelity's."""
     order = np.random.RandomState(SHUFFLE_SEED).permutation(num)
-    places = np.empty(num, dtype=np.int64)
-    places[order] = np.arange(num)
-    return torch.from_numpy(places)
+    positions = np.empty(num, dtype=np.int64)
+    positions[order] = np.arange(num)
+    return torch.from_numpy(positions)
 
 
 def evaluate(
@@ -56,13 +56,13 @@ def evaluate(
 
     Args:
         names: of "is", "fid", "kid", "precision-recall", "nearest", "birthday".
-        generated: the pictures to judge.
-        reference: real pictures, or their statistics (fid only).
+        generated: images to evaluate.
+        reference: real images, or their statistics (fid only).
         splits: of the Inception score.
-        shuffle: put the pictures in a fixed random order before they are cut into splits.
+        shuffle: put the images in a fixed random order before they are cut into splits.
 
     Raises:
-        MetricError: a metric that needs what is not given, or too few pictures.
+        MetricError: a metric that needs what is not given, or too few images.
     """
     found: dict[str, Any] = {}
     warnings: list[str] = []
@@ -84,7 +84,7 @@ def evaluate(
         if "birthday" in pairs and real_rows is not None and len(real_rows) < len(samples):
             warnings.append(
                 f"birthday: {len(real_rows)} real images for {len(samples)} samples: the nearest two of fewer images "
-                "lie farther apart, so that too many samples count as alike; give as many real images"
+                "lie farther apart, so too many samples count as duplicates; give as many real images"
             )
     if isinstance(reference, FeatureSet):
         warnings += _confidence_warning(reference)
@@ -102,38 +102,38 @@ def statistics_of(features: FeatureSet) -> FeatureStatistics:
             statistics = statistics or FeatureStatistics(chunk.features.shape[1])
             statistics.update(chunk.features)
     if statistics is None:
-        raise MetricError("there is no good picture to make statistics of")
+        raise MetricError("no image could be decoded: there is nothing to compute statistics of")
     features.cache.save_statistics(features.digest, statistics)
     return statistics
 
 
 def _score(features: FeatureSet, splits: int, shuffle: bool) -> dict[str, Any]:
     num = count(features)
-    places = random_order(num) if shuffle else torch.arange(num)
+    positions = random_order(num) if shuffle else torch.arange(num)
     score: InceptionScore | None = None
     start = 0
     for chunk in features:
         if not chunk.good:
             continue
         score = score or InceptionScore(chunk.logits.shape[1], num, splits=splits)
-        here = places[start : start + len(chunk.good)]
+        here = positions[start : start + len(chunk.good)]
         score.update(chunk.logits.double().softmax(1), here)
         start += len(chunk.good)
     if score is None:
-        raise MetricError("there is no good picture to score")
+        raise MetricError("no image could be decoded: there is nothing to score")
     return asdict(score.compute()) | {"order": f"shuffled, seed {SHUFFLE_SEED}" if shuffle else "by name"}
 
 
 def _confidence_warning(reference: FeatureSet) -> list[str]:
-    """Whether the network knows such pictures: on real ones it should be sure."""
+    """A warning where the network has a low confidence on real images, as on images unlike its training data."""
     largest = [float(chunk.logits.double().softmax(1).max(1).values.sum()) for chunk in reference if chunk.good]
     confidence = sum(largest) / max(1, count(reference))
     num_classes = max((chunk.logits.shape[1] for chunk in reference if chunk.good), default=1)
-    if not is_unsure(confidence, num_classes):
+    if not has_low_confidence(confidence, num_classes):
         return []
     return [
-        f"the network is unsure of the real images, too (mean largest probability {confidence:.2f}): it does not know "
-        "such pictures, and its score says little of them"
+        f"the network has a low confidence on the real images, too (mean largest probability {confidence:.2f}): they "
+        "are unlike its training data, and its Inception score means little"
     ]
 
 
@@ -142,7 +142,7 @@ def _matrix(features: FeatureSet) -> Tensor:
     rows = [chunk.features.shape for chunk in features if chunk.good]
     total = sum(shape[0] for shape in rows)
     if not total:
-        raise MetricError("there is no good picture")
+        raise MetricError("no image could be decoded")
     matrix = _mapped(total, rows[0][1])
     start = 0
     for chunk in features:

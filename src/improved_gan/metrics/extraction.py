@@ -1,7 +1,7 @@
-"""From pictures to features: read and decoded in threads while the network works, kept chunk by chunk, shared by ranks.
+"""Features of images: decoded in threads while the network computes, stored by chunk, distributed over ranks.
 
-The chunks are the same however many processes there are, and rank r does chunks r, r + W, ...; so the features, and
-every number made of them, are the same bit for bit (on one kind of processor).
+The chunks are the same however many processes there are, and rank r computes chunks r, r + W, ...; so the features, and
+every metric of them, are the same bit for bit (on one kind of processor).
 """
 
 import hashlib
@@ -29,10 +29,10 @@ _AHEAD = 3  # chunks that are read while one is in the network
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """The features of a set of pictures, on disk, in the order of the pictures.
+    """The features of a set of images, on disk, in the order of the images.
 
     Attributes:
-        cache: where they lie.
+        cache: where they are stored.
         keys: of the chunks.
     """
 
@@ -44,7 +44,7 @@ class FeatureSet:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the pictures' content and the network."""
+        """SHA-256 of the images' content and the network."""
         return hashlib.sha256("".join(self.keys).encode()).hexdigest()
 
 
@@ -71,22 +71,22 @@ def extract(
     advance: Callable[[int, bool], object] = lambda num, known: None,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> FeatureSet | None:
-    """Run every picture through the network, or take its features from the cache.
+    """Run every image through the network, or take its features from the cache.
 
     Args:
         images: name and a function that reads the bytes, in a fixed order.
-        decode: bytes -> (C, H, W) uint8 and the conversions made; ValueError or OSError for a picture that cannot be
+        decode: bytes -> (C, H, W) uint8 and the conversions made; ValueError or OSError for an image that cannot be
             used, which is then counted as bad.
-        network: that scores.
+        network: whose features and logits are computed.
         cache: where features are kept.
-        advance: told after each chunk of this rank how many pictures it had, and whether they were known.
-        interrupted: asked after each chunk; True ends the work, to be continued by the same call.
+        advance: called after each chunk of this rank with the number of its images, and whether they were in the cache.
+        interrupted: called after each chunk; True stops, and the same call continues later.
 
     Returns:
-        The features of all pictures, on every rank; None where it was interrupted.
+        The features of all images, on every rank; None where it was interrupted.
 
     Raises:
-        MetricError: the network gives NaN for a picture, or pictures of several sizes to a network that takes one.
+        MetricError: the network gives NaN for an image, or images of several sizes to a network that takes one.
     """
     done: list[tuple[int, str, tuple[int, ...]]] = []
     for chunk in _read_ahead(images, decode, network, cache):
@@ -134,15 +134,15 @@ def _read_chunk(
     good: list[int] = []
     bad: dict[int, str] = {}
     conversions: dict[str, int] = {}
-    for place, content in enumerate(contents if known is None else []):
+    for index_in_chunk, content in enumerate(contents if known is None else []):
         try:
             if not isinstance(content, bytes):
                 raise ValueError(content)
             pixels, converted = decode(content)
             prepared.append(network.prepare(pixels))
-            good.append(place)
+            good.append(index_in_chunk)
         except (ValueError, OSError) as error:
-            bad[place] = str(error).strip()
+            bad[index_in_chunk] = str(error).strip()
             continue
         for one in converted:
             conversions[one] = conversions.get(one, 0) + 1
@@ -168,20 +168,23 @@ def _run(chunk: _Chunk, network: ScoringNetwork) -> ChunkFeatures:
     features, logits = (rows[:count] for rows in network.run(torch.stack(padded)))
     finite = features.isfinite().all(1) & logits.isfinite().all(1)
     if not finite.all():
-        names = [chunk.names[place] for place, fine in zip(chunk.good, finite.tolist(), strict=True) if not fine]
+        names = [chunk.names[position] for position, fine in zip(chunk.good, finite.tolist(), strict=True) if not fine]
         raise MetricError(f"{network.name} gives NaN or infinity for {', '.join(names)}: check its weights")
     return ChunkFeatures(features, logits, chunk.good, chunk.bad, chunk.conversions, tuple(chunk.prepared[0].shape))
 
 
 def _check_one_size(network: ScoringNetwork, shapes: set[tuple[int, ...]]) -> None:
-    """Of all pictures, not of a chunk alone: one network input, else another resize for each."""
+    """Of all images, not of a chunk alone: one network input, else another resize for each."""
     sizes = sorted({f"{shape[-1]} x {shape[-2]}" for shape in shapes if shape})
     if len(sizes) > 1:
-        raise MetricError(f"{network.name} takes pictures of one size; got {', '.join(sizes)}: give it an image_shape")
+        raise MetricError(f"{network.name} takes images of one size; got {', '.join(sizes)}: give it an image_shape")
 
 
 def _of_all_ranks(done: list[tuple[int, str, tuple[int, ...]]]) -> tuple[tuple[str, ...], set[tuple[int, ...]]]:
-    """Keys in the order of the chunks, and the shapes that occur. A key travels as 32 bytes after its index."""
+    """Keys in the order of the chunks, and the shapes that occur.
+
+    A row that is gathered: the chunk's index, its key (32 bytes as 4 int64), the shape of its images.
+    """
     rows = torch.zeros(len(done), 8, dtype=torch.int64)
     for row, (index, key, shape) in zip(rows, done, strict=True):
         row[0] = index

@@ -1,6 +1,6 @@
-"""Features of pictures on disk, found by content: of the files, of the network, and of how they were read.
+"""Features of images on disk, found by content: of the files, of the network, and of how they were read.
 
-Pictures are taken in chunks of 32. A chunk's key is a SHA-256 of its files' bytes and the network's identity, so that
+Images are taken in chunks of 32. A chunk's key is a SHA-256 of its files' bytes and the network's identity, so that
 nothing depends on a name or a date, a run that was stopped goes on, and a folder that has grown costs only what is new.
 Files are written whole or not at all, with a checksum; one that is damaged is made again.
 """
@@ -28,15 +28,15 @@ CHUNK = 32
 
 @dataclass(frozen=True)
 class ChunkFeatures:
-    """What a network said of one chunk's pictures.
+    """A network's outputs for one chunk of images.
 
     Attributes:
-        features: (N, A) float32 of the good pictures.
-        logits: (N, K) float32 of the good pictures.
-        good: their places in the chunk.
-        bad: place -> what is wrong with the picture.
+        features: (N, A) float32 of the good images.
+        logits: (N, K) float32 of the good images.
+        good: their positions in the chunk.
+        bad: position -> why the image could not be used.
         conversions: how often each conversion was made.
-        shape: (C, H, W) of the good pictures as the network took them; empty where there is none.
+        shape: (C, H, W) of the good images as the network took them; empty where there is none.
     """
 
     features: Tensor
@@ -61,10 +61,11 @@ class FeatureCache:
         """The chunk, or None where it is not there or damaged."""
         try:
             with safetensors.safe_open(self._chunk(key), framework="pt") as file:
-                said = file.metadata() or {}
+                metadata = file.metadata() or {}
                 features, logits = file.get_tensor("features"), file.get_tensor("logits")
-            notes = said["notes"]
-            return _chunk_of(features, logits, notes) if said["sha256"] == _digest(features, logits, notes) else None
+            notes = metadata["notes"]
+            intact = metadata["sha256"] == _digest(features, logits, notes)
+            return _chunk_of(features, logits, notes) if intact else None
         except (OSError, safetensors.SafetensorError, KeyError):
             return None
 
@@ -86,8 +87,8 @@ class FeatureCache:
         content = {"good": chunk.good, "bad": chunk.bad, "conversions": chunk.conversions, "shape": chunk.shape}
         notes = json.dumps(content)
         tensors = {"features": chunk.features.contiguous(), "logits": chunk.logits.clone().contiguous()}
-        said = {"notes": notes, "sha256": _digest(chunk.features, chunk.logits, notes)}
-        self._write(self._chunk(key), safetensors.torch.save(tensors, said))
+        metadata = {"notes": notes, "sha256": _digest(chunk.features, chunk.logits, notes)}
+        self._write(self._chunk(key), safetensors.torch.save(tensors, metadata))
 
     def load_statistics(self, key: str) -> FeatureStatistics | None:
         """Mean and covariance of a set of chunks, or None."""
@@ -123,7 +124,7 @@ class FeatureCache:
 
 
 def _digest(features: Tensor, logits: Tensor, notes: str) -> str:
-    """SHA-256 of a chunk: a byte that has changed on the disk would be another number without a word."""
+    """SHA-256 of a chunk: detects bytes that have changed on the disk, which would change the metrics silently."""
     digest = hashlib.sha256(notes.encode())
     for tensor in (features, logits):
         digest.update(f" {tensor.dtype} {tuple(tensor.shape)} ".encode())
@@ -132,7 +133,7 @@ def _digest(features: Tensor, logits: Tensor, notes: str) -> str:
 
 
 def _chunk_of(features: Tensor, logits: Tensor, text: str) -> ChunkFeatures:
-    """What `save` was given; the text is as it was written, which the digest has shown."""
+    """What `save` was given; the text is as it was written, as the digest has verified."""
     notes = json.loads(text)
-    bad = {int(place): reason for place, reason in notes["bad"].items()}
+    bad = {int(position): reason for position, reason in notes["bad"].items()}
     return ChunkFeatures(features, logits, tuple(notes["good"]), bad, notes["conversions"], tuple(notes["shape"]))

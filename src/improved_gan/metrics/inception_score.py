@@ -1,10 +1,10 @@
 """The Inception score (paper, section 4): exp(E_x KL(p(y|x) || p(y))), p(y) the mean of p(y|x) over the images.
 
-Images are cut into contiguous splits, split s the images floor(s n / S) .. floor((s+1) n / S); the score is the mean
-over the splits, beside it the population deviation. All in float64, with p log p = 0 at p = 0. Images must be in random
-order: sorted by class, each split is one class and scores 1.
+Images are cut into contiguous splits, split s the images floor(s n / S) .. floor((s+1) n / S); reported are the mean
+and the population standard deviation over the splits. All in float64, with p log p = 0 at p = 0. Images must be in
+random order: sorted by class, each split is one class and scores 1.
 
-    mean, deviation = inception_score(probabilities)            # everything at once
+    mean, std = inception_score(probabilities)            # everything at once
     score = InceptionScore(num_classes=10, num_images=50_000)   # batch by batch, in constant memory
 """
 
@@ -24,10 +24,10 @@ _ROW_SUM_TOLERANCE = 1e-2  # rows that come from half precision sum to 1 only so
 
 
 class Score(NamedTuple):
-    """Mean and population deviation over the splits."""
+    """Mean and population standard deviation over the splits."""
 
     mean: float
-    deviation: float
+    std: float
 
 
 def inception_score(probabilities: Tensor, splits: int = 10) -> Score:
@@ -41,10 +41,10 @@ def inception_score(probabilities: Tensor, splits: int = 10) -> Score:
     Raises:
         MetricError: not (N, K), fewer images than splits, not finite, negative, or rows that do not sum to 1.
 
-    Source: paper, section 4; splits and deviation as in the released code.
+    Source: paper, section 4; splits and standard deviation as in the released code.
 
     >>> inception_score(torch.eye(4).repeat(5, 1), splits=5)
-    Score(mean=4.0, deviation=0.0)
+    Score(mean=4.0, std=0.0)
     """
     probabilities = _checked(probabilities)
     num_images = len(probabilities)
@@ -60,7 +60,7 @@ def inception_score(probabilities: Tensor, splits: int = 10) -> Score:
 
 
 class InceptionScore:
-    """The Inception score from sums alone: any number of images in the same memory, in any batches, ranks and files.
+    """The Inception score from sums: any number of images in the same memory, in any batches, ranks and files.
 
     Equal to `inception_score` to 1e-12. Memory: about S (B + 1) (K + 2) numbers, 16 MB at K = 1008, S = 10, B = 200.
 
@@ -68,7 +68,7 @@ class InceptionScore:
         num_classes: K.
         num_images: N in all, over all batches, ranks and files: it decides where the splits end.
         splits: S.
-        replicates: B of the bootstrap; 0 for no interval. The weights depend on an image's place and on `seed` alone.
+        replicates: B of the bootstrap; 0 for no interval. The weights depend only on an image's position and on `seed`.
         seed: of the bootstrap.
 
     Raises:
@@ -94,7 +94,7 @@ class InceptionScore:
         # Rows of `sums`: for each split the plain sums, then those of each bootstrap replicate. Columns: the number of
         # images (with weights), sum p log p, and sum p of each class.
         self.sums = torch.zeros(splits, 1 + replicates, 2 + num_classes, dtype=torch.float64)
-        # Over all images: sum p^2 (for the extrapolation), how often each class is the argmax_class, sum of max p.
+        # Over all images: sum p^2 (for the extrapolation), how often each class is the argmax, sum of max p.
         self.squares = torch.zeros(num_classes, dtype=torch.float64)
         self.argmax_class = torch.zeros(num_classes, dtype=torch.float64)
         self.confidence = torch.zeros((), dtype=torch.float64)
@@ -104,10 +104,11 @@ class InceptionScore:
 
         Args:
             probabilities: (M, K) p(y|x).
-            positions: (M,) each image's place 0..N-1 in the order that the splits cut; default: after the last batch.
+            positions: (M,) each image's position 0..N-1 in the order that is cut into splits; default: after the last
+                batch.
 
         Raises:
-            MetricError: wrong shape, not finite, not probabilities, or a place outside 0..N-1.
+            MetricError: wrong shape, not finite, not probabilities, or a position outside 0..N-1.
         """
         probabilities = _checked(probabilities).cpu()
         if probabilities.shape[1] != self.num_classes:
@@ -118,7 +119,7 @@ class InceptionScore:
         if positions.shape != probabilities.shape[:1]:
             raise MetricError(f"positions must be ({len(probabilities)},), one an image; got {tuple(positions.shape)}")
         if len(positions) and not (int(positions.min()) >= 0 and int(positions.max()) < self.num_images):
-            raise MetricError(f"places must lie in 0..{self.num_images - 1}; got {int(positions.max())}")
+            raise MetricError(f"positions must lie in 0..{self.num_images - 1}; got {int(positions.max())}")
         self._next = int(positions[-1]) + 1 if len(positions) else self._next
         row = torch.cat(
             [
@@ -139,7 +140,7 @@ class InceptionScore:
         self.confidence += probabilities.max(1).values.sum() if len(probabilities) else 0
 
     def merge(self, other: "InceptionScore") -> None:
-        """Add what another one has seen of the same N images (another rank, another file).
+        """Add the sums of another instance over the same N images (another rank, another file).
 
         Raises:
             MetricError: the two were made with other settings.
@@ -150,12 +151,12 @@ class InceptionScore:
             value += other.state_dict()[name]
 
     def merge_ranks(self) -> None:
-        """Add what all ranks have seen, in order of rank, so that each of them has the whole."""
+        """Add the sums of all ranks, in order of rank, so that each rank has the total."""
         for value in self.state_dict().values():
             value.copy_(gather_with_gradient(value[None]).sum(0))
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The sums, for a file; the tensors are the live ones."""
+        """The sums, to be stored; the tensors are not copied."""
         return {
             "sums": self.sums,
             "squares": self.squares,
@@ -164,7 +165,7 @@ class InceptionScore:
         }
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Take the sums from `state_dict` of one with the same settings.
+        """Load the sums from `state_dict` of one with the same settings.
 
         Raises:
             MetricError: other settings.
@@ -178,7 +179,7 @@ class InceptionScore:
         self._next = int(self.sums[:, 0, 0].sum())
 
     def compute(self) -> ScoreReport:
-        """Score, deviation, interval, the two entropies, the extrapolation, classes never produced, and warnings.
+        """Mean, standard deviation, interval, entropies, extrapolation, classes never produced, and warnings.
 
         Raises:
             MetricError: not every one of the N images was given exactly once.

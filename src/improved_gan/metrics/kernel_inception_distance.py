@@ -1,4 +1,4 @@
-"""The kernel distance (KID with Inception features): the squared maximum mean discrepancy with a cubic kernel.
+"""The kernel Inception distance (KID): the squared maximum mean discrepancy of features with a cubic kernel.
 
     k(x, y) = (x . y / A + 1)^3
     MMD^2 = E k(x, x') + E k(y, y') - 2 E k(x, y),   without the pairs x = x' (unbiased)
@@ -21,10 +21,10 @@ __all__ = ["KernelInceptionDistance", "kernel_inception_distance", "polynomial_m
 
 
 class KernelInceptionDistance(NamedTuple):
-    """Mean and population deviation over the subsets."""
+    """Mean and population standard deviation over the subsets."""
 
     mean: float
-    deviation: float
+    std: float
 
 
 def kernel_inception_distance(
@@ -43,7 +43,7 @@ def kernel_inception_distance(
         MetricError: fewer images than a subset has, or features that do not fit or are not finite.
 
     >>> kernel_inception_distance(torch.zeros(4, 2), torch.ones(4, 2), subsets=1, subset_size=4)
-    KernelInceptionDistance(mean=7.0, deviation=0.0)
+    KernelInceptionDistance(mean=7.0, std=0.0)
     """
     if min(len(first), len(second)) < subset_size or subset_size < 2:
         raise MetricError(

@@ -1,9 +1,9 @@
-"""Are samples copies of training images? The nearest training images of each sample, and what their distances say.
+"""Are samples copies of training images? The nearest training images of each sample, and their distances.
 
-A sample is called *too near* where it lies nearer to its nearest training image than that image lies to every other
-*different* training image (copies among those count once). A generator that repeats its training data is too near
-always. How often fresh images are depends on the features; it is measured by treating each training image as if it
-were fresh.
+A sample is a *near-copy* where it lies nearer to its nearest training image than that image lies to every other
+*different* training image (copies among those count once). If a generator repeats its training data, all its samples
+are near-copies. The fraction for unseen images depends on the features; it is estimated by treating each training image
+as if it were unseen.
 
 Source: Alaa, van Breugel, Saveliev and van der Schaar (2022), "How faithful is your synthetic data?", authenticity.
 """
@@ -18,26 +18,26 @@ from improved_gan.metrics.nearest_neighbors import check_features, nearest
 
 __all__ = ["Memorization", "memorization"]
 
-_COPY = 1e-3  # of the median distance between training neighbors: rounding of a network, not a different picture
+_COPY = 1e-3  # of the median distance between training neighbors: rounding of a network, not a different image
 
 
 class Memorization(NamedTuple):
-    """What the nearest training images of N samples say."""
+    """Near-copies among N samples, from their nearest training images."""
 
     distances: Tensor  # (N, k) float64, nearest first
     indices: Tensor  # (N, k) int64, rows of the training images
-    near_copy: float  # share of samples, see above
-    expected: float  # the same share for fresh images
+    near_copy: float  # fraction of samples, see above
+    expected: float  # the same fraction for unseen images
     copies: int  # samples at (nearly) no distance from a training image
 
 
 def memorization(samples: Tensor, training: Tensor, *, k: int = 1) -> Memorization:
-    """The k nearest training images of each sample, and the share of samples that are too near.
+    """The k nearest training images of each sample, and the fraction of samples that are near-copies.
 
     Args:
         samples: (N, A) features.
         training: (M, A) features, at least 3 different ones.
-        k: how many to give; the shares use the first.
+        k: how many to return; the fractions use the first.
 
     Raises:
         MetricError: too few images, features that do not fit or are not finite.
@@ -52,7 +52,7 @@ def memorization(samples: Tensor, training: Tensor, *, k: int = 1) -> Memorizati
     own, limit = others.distances[:, 0], copy_distance(training)
     near = found.distances[:, 0]
     near_copy = (near < own[first[found.indices[:, 0]]]) | (near <= limit)
-    # Each training image as a fresh one: its neighbor's own distance must then leave it out.
+    # Each training image as an unseen one: its neighbor's own distance must then leave it out.
     different = first == torch.arange(len(training))
     neighbor = others.indices[:, 0]
     mutual = others.indices[neighbor, 0] == torch.arange(len(training))

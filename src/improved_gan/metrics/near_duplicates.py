@@ -1,6 +1,6 @@
-"""Which rows are alike: pairs within a distance, counted and merged piece by piece.
+"""Near-duplicate rows: pairs within a distance, counted and merged piece by piece.
 
-Of n rows that are all alike there are n (n - 1) / 2 pairs; so pairs are counted, not kept, but for the nearest ones.
+n equal rows make n (n - 1) / 2 pairs, so pairs are counted and only the nearest ones are kept.
 """
 
 import math
@@ -21,7 +21,7 @@ _COPY = 1e-6  # of the largest norm
 
 
 class NearDuplicates(NamedTuple):
-    """What is alike among N rows."""
+    """Near-duplicates among N rows."""
 
     num_pairs: int  # pairs within the distance
     first: Tensor  # (N,) int64 the lowest row of each row's group; a group is all that pairs connect

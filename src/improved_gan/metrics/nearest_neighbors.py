@@ -1,4 +1,4 @@
-"""Distances to the nearest rows, in pieces: what precision and recall, memorization and the birthday test share."""
+"""Distances to the nearest rows, in pieces: for precision and recall, memorization and the birthday paradox test."""
 
 from typing import NamedTuple
 
@@ -35,7 +35,7 @@ def nearest(
         points: (M, A).
         k: how many, <= M.
         exclude_self: queries are the points, and none is its own neighbor.
-        leave_out: (M,) bool, points that are nobody's neighbor.
+        leave_out: (M,) bool, points that are not taken as neighbors.
         rows: of a piece: memory is rows x rows distances.
 
     Raises:
@@ -58,7 +58,7 @@ def nearest(
 def distances_to(queries: Tensor, points: Tensor) -> Tensor:
     """(N, A), (M, A) -> (N, M) Euclidean distances in float64, by way of the inner products."""
     queries, points = queries.double(), points.double()
-    center = points.mean(0)  # nearer to 0, less is lost
+    center = points.mean(0)  # nearer to 0 fewer digits are lost
     queries, points = queries - center, points - center
     squares = queries.square().sum(1)[:, None] + points.square().sum(1) - 2 * queries @ points.T
     return squares.clamp(min=0).sqrt()

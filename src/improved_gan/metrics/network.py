@@ -1,6 +1,6 @@
-"""A network that scores pictures: what it is called, which weights it has, how pictures come in, what comes out.
+"""A network whose features and logits the metrics use: name, weights, input preparation, outputs.
 
-A number is worth as much as its network, so each result names it, with a SHA-256 of its weights.
+A metric depends on its network, so each result names it, with a SHA-256 of its weights.
 """
 
 import hashlib
@@ -20,17 +20,17 @@ _ROW_SUM_TOLERANCE = 1e-2  # probabilities in half precision sum to 1 only so fa
 
 @dataclass(frozen=True)
 class ScoringNetwork:
-    """A network and all that its numbers depend on.
+    """A network and all that its outputs depend on.
 
     Attributes:
         name: of the network.
         digest: SHA-256 of its weights (and code, where it is the user's).
-        channels: of the pictures, 3 or 1.
-        size: (H, W) that pictures are scaled to when they are read; None leaves it to `prepare`.
-        resize: how pictures get the network's size, in words.
+        channels: of the images, 3 or 1.
+        size: (H, W) that images are scaled to when they are read; None leaves it to `prepare`.
+        resize: how images get the network's size, in words.
         precision: of the network, "float32" or "bfloat16".
-        prepare: (C, H, W) uint8 -> the network's input for this picture; runs in reading threads.
-        run: prepared pictures (N, ...) -> features and logits.
+        prepare: (C, H, W) uint8 -> the network's input for this image; called in the reading threads.
+        run: prepared images (N, ...) -> features and logits.
     """
 
     name: str
@@ -44,12 +44,12 @@ class ScoringNetwork:
 
     @property
     def identity(self) -> str:
-        """A SHA-256 of everything that decides the numbers."""
+        """A SHA-256 of everything that the outputs depend on."""
         parts = (self.name, self.digest, str(self.channels), str(self.size), self.resize, self.precision)
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def as_dict(self) -> dict[str, str]:
-        """For the score card."""
+        """For the JSON report of `evaluate`."""
         return {"name": self.name, "sha256": self.digest, "resize": self.resize, "precision": self.precision}
 
 

@@ -1,8 +1,8 @@
 """Precision and recall of samples: how many of them are realistic, and how much of the real images they cover.
 
-The manifold of a set is the union of balls around its images, each as wide as the distance to the image's k-th nearest
-neighbor. Precision: the share of samples inside the real manifold; recall: the share of real images inside that of the
-samples.
+The manifold of a set is the union of balls around its images, the radius of each the distance to the image's k-th
+nearest neighbor. Precision: the fraction of samples inside the real manifold; recall: the fraction of real images
+inside that of the samples.
 
 Source: Kynkäänniemi, Karras, Laine, Lehtinen and Aila (2019), "Improved precision and recall metric".
 """
@@ -41,10 +41,10 @@ def precision_recall(generated: Tensor, real: Tensor, *, k: int = 3, rows: int =
     PrecisionRecall(precision=1.0, recall=1.0)
     """
     check_features(generated, real)
-    return PrecisionRecall(_share_inside(generated, real, k, rows), _share_inside(real, generated, k, rows))
+    return PrecisionRecall(_fraction_inside(generated, real, k, rows), _fraction_inside(real, generated, k, rows))
 
 
-def _share_inside(queries: Tensor, manifold: Tensor, k: int, rows: int) -> float:
+def _fraction_inside(queries: Tensor, manifold: Tensor, k: int, rows: int) -> float:
     radii = nearest(manifold, manifold, k, exclude_self=True, rows=rows).distances[:, -1]
     inside = 0
     for part in torch.split(queries, rows):

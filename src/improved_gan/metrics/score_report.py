@@ -1,4 +1,4 @@
-"""What the sums of an Inception score say: score, deviation, interval, its two parts, its limit, and warnings.
+"""The Inception score from its sums: mean, standard deviation, interval, the two entropies, the limit, and warnings.
 
     log score = H(y) - H(y|x): the entropy of the marginal p(y) (variety) less the mean entropy of p(y|x) (clarity).
 
@@ -14,32 +14,32 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["ScoreReport", "is_unsure", "report"]
+__all__ = ["ScoreReport", "has_low_confidence", "report"]
 
 FEW_IMAGES = 5_000
-LOW_CONFIDENCE = 0.3  # of the way from guessing, 1/K, to certainty, 1
+LOW_CONFIDENCE = 0.3  # of the way from the uniform distribution, 1/K, to certainty, 1
 
 
 @dataclass(frozen=True)
 class ScoreReport:
-    """An Inception score and what belongs to it.
+    """An Inception score with its interval, entropies and warnings.
 
     Attributes:
-        mean, deviation: over the splits, population deviation. The deviation is no confidence interval.
+        mean, std: over the splits, population standard deviation. The standard deviation is no confidence interval.
         interval: 95% bootstrap interval of `mean` over images (other images from the same source, as many); None
             without replicates.
         pooled: the score of all images in one split.
         extrapolated: what `pooled` tends to with infinitely many images.
-        conditional_entropy: mean entropy of p(y|x) in nats: low where single images are clear.
+        conditional_entropy: mean entropy of p(y|x) in nats: low where single images are classified with confidence.
         marginal_entropy: entropy of p(y) in nats, at most log K: high where the classes are varied.
         num_images, num_splits, num_classes: N, S, K.
         confidence: mean over the images of the largest p(y|x).
-        missing_classes: classes that are the argmax_class one of no image.
-        warnings: what makes the number doubtful, in words.
+        missing_classes: classes that are the most probable one of no image.
+        warnings: reasons to doubt the score, in words.
     """
 
     mean: float
-    deviation: float
+    std: float
     interval: tuple[float, float] | None
     pooled: float
     extrapolated: float
@@ -54,7 +54,7 @@ class ScoreReport:
 
 
 def report(sums: Tensor, squares: Tensor, argmax_class: Tensor, confidence: Tensor) -> ScoreReport:
-    """From the sums of `InceptionScore`, whose fields are described there.
+    """The report from the sums of `InceptionScore`, which are described there.
 
     Args:
         sums: (S, 1 + B, 2 + K) float64.
@@ -68,13 +68,13 @@ def report(sums: Tensor, squares: Tensor, argmax_class: Tensor, confidence: Tens
     marginal_entropy = -float(torch.special.xlogy(marginal, marginal).sum())
     conditional_entropy = -float(pooled_sums[1]) / num_images
     log_pooled = marginal_entropy - conditional_entropy
-    spread = _spread(squares / num_images, marginal, num_images)
+    excess = _variance_ratio(squares / num_images, marginal, num_images)
     return ScoreReport(
         mean=float(scores[:, 0].mean()),
-        deviation=float(scores[:, 0].std(correction=0)),
+        std=float(scores[:, 0].std(correction=0)),
         interval=_interval(scores),
         pooled=math.exp(log_pooled),
-        extrapolated=math.exp(log_pooled + spread / (2 * num_images)),
+        extrapolated=math.exp(log_pooled + excess / (2 * num_images)),
         conditional_entropy=conditional_entropy,
         marginal_entropy=marginal_entropy,
         num_images=int(num_images),
@@ -82,7 +82,7 @@ def report(sums: Tensor, squares: Tensor, argmax_class: Tensor, confidence: Tens
         num_classes=len(marginal),
         confidence=float(confidence) / num_images,
         missing_classes=tuple((argmax_class == 0).nonzero().flatten().tolist()),
-        warnings=_warnings(sums, spread, float(confidence) / num_images),
+        warnings=_warnings(sums, excess, float(confidence) / num_images),
     )
 
 
@@ -94,17 +94,17 @@ def information(sums: Tensor) -> Tensor:
     return nats
 
 
-def is_unsure(confidence: float, num_classes: int) -> bool:
-    """Whether a mean largest probability is that of a network that does not know such pictures.
+def has_low_confidence(confidence: float, num_classes: int) -> bool:
+    """Whether a mean largest probability is as low as that of a network on images unlike its training data.
 
-    >>> is_unsure(0.6, 2), is_unsure(0.6, 1000)
+    >>> has_low_confidence(0.6, 2), has_low_confidence(0.6, 1000)
     (True, False)
     """
-    guessing = 1 / num_classes
-    return num_classes > 1 and confidence - guessing < LOW_CONFIDENCE * (1 - guessing)
+    uniform = 1 / num_classes
+    return num_classes > 1 and confidence - uniform < LOW_CONFIDENCE * (1 - uniform)
 
 
-def _spread(mean_square: Tensor, marginal: Tensor, num_images: float) -> float:
+def _variance_ratio(mean_square: Tensor, marginal: Tensor, num_images: float) -> float:
     """The sum over classes of the variance of p_k over q_k: K - 1 where p(y|x) is one-hot, 0 where it is constant."""
     seen = marginal > 0
     variance = (mean_square - marginal.square()).clamp(min=0) * num_images / max(num_images - 1, 1)
@@ -112,7 +112,7 @@ def _spread(mean_square: Tensor, marginal: Tensor, num_images: float) -> float:
 
 
 def _interval(scores: Tensor) -> tuple[float, float] | None:
-    """Percentiles of the replicates around their own mean: repeated images lower all replicates alike."""
+    """Percentiles of the replicates around their own mean: repeated images lower all replicates equally."""
     if scores.shape[1] < 3:
         return None
     mean, replicates = scores[:, 0].mean(), scores[:, 1:].mean(0)
@@ -120,13 +120,13 @@ def _interval(scores: Tensor) -> tuple[float, float] | None:
     return max(1.0, float(mean + low)), float(mean + high)
 
 
-def _warnings(sums: Tensor, spread: float, confidence: float) -> tuple[str, ...]:
+def _warnings(sums: Tensor, excess: float, confidence: float) -> tuple[str, ...]:
     num_splits, num_images, num_classes = len(sums), int(sums[:, 0, 0].sum()), sums.shape[2] - 2
     found = []
-    if _sorted(sums[:, 0], spread):
+    if _sorted(sums[:, 0], excess):
         found.append(
             "the splits differ far more than images in random order would: are the images sorted by class? "
-            "Shuffle them, or the score says little"
+            "Shuffle them, or the score means little"
         )
     if num_images < FEW_IMAGES:
         found.append(f"only {num_images} images: the score grows with their number; 50,000 are usual, 5,000 the least")
@@ -135,22 +135,22 @@ def _warnings(sums: Tensor, spread: float, confidence: float) -> tuple[str, ...]
             f"splits of {num_images // num_splits} images are too small for {num_classes} classes: "
             "take fewer splits or more images"
         )
-    if is_unsure(confidence, num_classes):
+    if has_low_confidence(confidence, num_classes):
         found.append(
-            f"the network is unsure of these images (mean largest probability {confidence:.2f}): it may not know such "
-            "pictures; look at its confidence on real ones"
+            f"the network has a low confidence on these images (mean largest probability {confidence:.2f}): they may "
+            "be unlike its training data; compare its confidence on real images"
         )
     return tuple(found)
 
 
-def _sorted(sums: Tensor, spread: float) -> bool:
+def _sorted(sums: Tensor, excess: float) -> bool:
     """Whether the marginals of the splits differ too much: 2 sum_s n_s KL(q_s || q) against its mean by chance."""
-    if len(sums) < 2 or spread <= 0:
+    if len(sums) < 2 or excess <= 0:
         return False
     pooled = sums.sum(0)
     marginals, marginal = sums[:, 2:] / sums[:, :1], pooled[2:] / pooled[0]
     divergences = (torch.special.xlogy(marginals, marginals) - torch.special.xlogy(marginals, marginal)).sum(1)
     statistic = 2 * float((sums[:, 0] * divergences).sum())
-    by_chance = (len(sums) - 1) * spread
+    by_chance = (len(sums) - 1) * excess
     unlikely = statistic > by_chance * max(2.0, 1 + 8 * math.sqrt(2 / by_chance))
     return unlikely and float(divergences.mean()) > 0.02

@@ -1,4 +1,4 @@
-"""People as judges: the visual Turing test of section 4, as a web study and as plain functions on its votes.
+"""The visual Turing test (paper, section 4: "human annotators", here judges), as a web study and as functions on votes.
 
 Analysis needs NumPy and SciPy only; the server needs `pip install 'improved-gan[web]'`.
 """

@@ -1,4 +1,4 @@
-"""A judge begins: number, arm, all trials and their pictures, in the caller's transaction."""
+"""The start of a judge's session: number, arm, all trials and their pictures, in the caller's transaction."""
 
 import itertools
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ from improved_gan.turing_test.tokens import hash_token, new_token, sign
 
 __all__ = ["HELD_MINUTES", "begin", "places_taken"]
 
-HELD_MINUTES = 10  # for so long a session without an answer holds its place
+HELD_MINUTES = 10  # for so long a session without an answer counts toward max_judges
 
 
 def places_taken(connection: Connection, study: OpenStudy) -> int:

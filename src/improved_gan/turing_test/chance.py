@@ -50,8 +50,8 @@ def above_chance(correct: int, votes: int, *, chance: float = 0.5, effect: float
         raise TuringTestError(f"a design effect must be 1 or more, not {effect}")
     if effect == 1:
         return float(binomtest(correct, votes, chance, alternative="greater").pvalue)
-    deviation = np.sqrt(chance * (1 - chance) * votes * effect)
-    return float(norm.sf((correct - votes * chance - 0.5) / deviation))
+    std = np.sqrt(chance * (1 - chance) * votes * effect)
+    return float(norm.sf((correct - votes * chance - 0.5) / std))
 
 
 def power(
@@ -60,7 +60,7 @@ def power(
     *,
     difference: float = 0.05,
     base: float = 0.5,
-    judge_deviation: float = 0.05,
+    judge_std: float = 0.05,
     comparison: Comparison = "chance",
     level: float = 0.05,
 ) -> float:
@@ -71,7 +71,7 @@ def power(
         trials: votes of each judge that count ("within": on each of the two models).
         difference: between accuracies; 0.05 is 5 points.
         base: the smaller of the two accuracies.
-        judge_deviation: spread of the judges' true accuracies ("within": of their true differences).
+        judge_std: standard deviation of the judges' true accuracies ("within": of their true differences).
         comparison: "chance": one accuracy against `base`; "within": two models under the same judges; "between": two
             arms, half of the judges in each.
         level: of the test.
@@ -84,16 +84,16 @@ def power(
         True
     """
     upper = base + difference
-    if not (0 <= base < upper <= 1) or trials < 1 or judge_deviation < 0:
+    if not (0 <= base < upper <= 1) or trials < 1 or judge_std < 0:
         raise TuringTestError(f"accuracies must lie in 0 to 1 with a difference above 0, not {base} and {upper}")
     noise = upper * (1 - upper) / trials
     if comparison == "chance":
-        variance, freedom = (judge_deviation**2 + noise) / judges, judges - 1
+        variance, freedom = (judge_std**2 + noise) / judges, judges - 1
     elif comparison == "within":
-        variance, freedom = (judge_deviation**2 + noise + base * (1 - base) / trials) / judges, judges - 1
+        variance, freedom = (judge_std**2 + noise + base * (1 - base) / trials) / judges, judges - 1
     else:
-        spread = 2 * judge_deviation**2 + noise + base * (1 - base) / trials
-        variance, freedom = spread / (judges / 2), judges - 2
+        variance_sum = 2 * judge_std**2 + noise + base * (1 - base) / trials
+        variance, freedom = variance_sum / (judges / 2), judges - 2
     if freedom < 1:
         raise TuringTestError(f"{judges} judges are too few for a comparison of the kind {comparison!r}")
     shift = difference / np.sqrt(variance) if variance > 0 else np.inf
@@ -109,7 +109,7 @@ def judges_needed(
     difference: float = 0.05,
     wanted_power: float = 0.8,
     base: float = 0.5,
-    judge_deviation: float = 0.05,
+    judge_std: float = 0.05,
     comparison: Comparison = "chance",
     level: float = 0.05,
 ) -> int:
@@ -124,7 +124,7 @@ def judges_needed(
     """
 
     def enough(judges: int) -> bool:
-        reached = power(judges, trials, difference=difference, base=base, judge_deviation=judge_deviation,
+        reached = power(judges, trials, difference=difference, base=base, judge_std=judge_std,
                         comparison=comparison, level=level)  # fmt: skip
         return reached >= wanted_power
 

@@ -1,4 +1,4 @@
-"""The pictures of a study, gathered from folders: chosen, made alike; and what could still tell them apart."""
+"""The pictures of a study from folders, in one size and format, and warnings of differences that remain."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class PreparedPicture:
 
 @dataclass(frozen=True)
 class _Chosen:
-    """A picture as it will be shown, and what its file was; the decoded file itself (50 MB for 12 MP) is let go."""
+    """A picture as it will be shown, and its file's format; the decoded file (50 MB for 12 MP) is not kept."""
 
     file: str
     png: bytes
@@ -147,7 +147,7 @@ def _check_folders(real: Path, generated: dict[str, Path]) -> Iterable[str]:
 
 
 def _check_copies(found: dict[str, list[_Chosen]]) -> Iterable[str]:
-    """Whether pictures, as they are shown, are the same: twice in a condition is told, in both kinds refused."""
+    """Whether pictures, as they are shown, are the same: twice in a condition is a warning, in both kinds an error."""
     first: dict[str, dict[bytes, str]] = {}
     for name, pictures in found.items():
         own = first.setdefault(name, {})
@@ -192,7 +192,7 @@ def _cut(picture: Picture, size: ShownSize) -> _Chosen:
 
 
 def _differences(found: dict[str, list[_Chosen]], size: tuple[int, int]) -> Iterable[str]:
-    """What judges could go by that is no merit of the generator."""
+    """Warnings of differences by which judges could tell the kinds apart whatever the generator's quality."""
 
     def share(name: str, test: Iterable[bool]) -> float:
         return sum(test) / len(found[name])

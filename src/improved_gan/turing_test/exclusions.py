@@ -1,4 +1,4 @@
-"""Which judges and answers count: rules that are stated, applied in the open, and counted before and after.
+"""Which judges and answers count: stated rules, and how many judges and answers each removed.
 
 Set the rules before looking at the results; they are part of the report.
 """

@@ -53,7 +53,7 @@ def _counts(votes: Votes) -> Floats:
     return np.stack([np.bincount(judge, weights=one, minlength=len(judges)) for one in columns], axis=1)
 
 
-def _spread(function: Callable[..., Floats]) -> Callable[[Floats], Floats]:
+def _of_counts(function: Callable[..., Floats]) -> Callable[[Floats], Floats]:
     return lambda sums: function(*np.moveaxis(sums[..., :4], -1, 0))
 
 
@@ -85,7 +85,7 @@ def accuracy(votes: Votes) -> Estimate:
         right = np.stack([counts[:, 0] + counts[:, 3] - counts[:, 2], counts[:, 1] + counts[:, 3]], axis=1)
         found = cluster_bootstrap(right, lambda sums: rate(sums[..., 0], sums[..., 1]))
         return _with_fallback(found, [(hits + noises - false_alarms, signals + noises)])
-    found = cluster_bootstrap(counts, _spread(accuracy_of_rates))
+    found = cluster_bootstrap(counts, _of_counts(accuracy_of_rates))
     return _with_fallback(found, [(hits, signals), (noises - false_alarms, noises)])
 
 
@@ -109,14 +109,14 @@ def p_above_chance(votes: Votes, *, chance: float = 0.5) -> float:
     share = float(accuracy_of_rates(hits, signals, false_alarms, noises))
     influence = (counts[:, 0] - counts[:, 1] * hits / signals) / signals / 2
     influence = influence - (counts[:, 2] - counts[:, 3] * false_alarms / noises) / noises / 2
-    deviation = np.sqrt(len(counts) / (len(counts) - 1) * (influence**2).sum())
-    if deviation < 1e-9:
+    standard_error = np.sqrt(len(counts) / (len(counts) - 1) * (influence**2).sum())
+    if standard_error < 1e-9:
         worth = int(4 * signals * noises / (signals + noises))
         return above_chance(int(share * worth + 1e-9), worth, chance=chance)
     if chance == 0.5 and not np.isnan(votes.prevalence).any():
         sums = _covariance_sums(votes)
         return float(t.sf(sums.mean() / (sums.std(ddof=1) / np.sqrt(len(sums))), len(sums) - 1))
-    return float(t.sf((share - chance) / deviation, len(counts) - 1))
+    return float(t.sf((share - chance) / standard_error, len(counts) - 1))
 
 
 def _covariance_sums(votes: Votes) -> Floats:
@@ -149,8 +149,10 @@ def model_figures(votes: Votes, model: str) -> ModelFigures:
         false_alarm_rate=_with_fallback(
             cluster_bootstrap(counts, lambda s: rate(s[..., 2], s[..., 3])), [(false_alarms, noises)]
         ),
-        sensitivity=_or_none(cluster_bootstrap(counts, _spread(lambda *four: sensitivity(*four, pairs=pairs))), agree),
-        bias=_or_none(cluster_bootstrap(counts, _spread(bias)), agree),
+        sensitivity=_or_none(
+            cluster_bootstrap(counts, _of_counts(lambda *four: sensitivity(*four, pairs=pairs))), agree
+        ),
+        bias=_or_none(cluster_bootstrap(counts, _of_counts(bias)), agree),
         roc_area=_roc_area(rated) if len(rated) else None,
     )
 
@@ -175,7 +177,7 @@ def difference(first: Votes, second: Votes) -> Estimate:
     table = np.zeros((len(judges), 8))
     for start, votes in ((0, first), (4, second)):
         table[np.searchsorted(judges, np.unique(votes.judge)), start : start + 4] = _counts(votes)
-    right = _spread(accuracy_of_rates)
+    right = _of_counts(accuracy_of_rates)
     groups = [len(np.unique(votes.judge)) for votes in (first, second)]
     known = min(groups) if sum(groups) == len(judges) else len(judges)
     found = cluster_bootstrap(table, lambda sums: right(sums[..., :4]) - right(sums[..., 4:]), known_from=known)
@@ -212,7 +214,7 @@ def by_exposure(votes: Votes) -> dict[int, Estimate]:
 
 
 def thresholds(votes: Votes) -> list[float]:
-    """The exposure, in milliseconds, that each judge's staircase settles at; judges with too few reversals left out."""
+    """The exposure in milliseconds at which each judge's staircase settles, without judges of too few reversals."""
     found = []
     for judge in np.unique(votes.judge):
         own = votes.where(votes.judge == judge)

@@ -56,9 +56,7 @@ def report_text(report: Report) -> str:
     for time, found in report.exposures.items():
         lines.append(f"  shown for {time} ms: {_percent(found)}")
     if report.thresholds:
-        lines.append(
-            f"staircases resolve_precision at {', '.join(f'{one:.0f}' for one in report.thresholds)} ms (70.7% correct)"
-        )
+        lines.append(f"staircases settle at {', '.join(f'{one:.0f}' for one in report.thresholds)} ms (70.7% correct)")
     for name, (low, middle, high) in report.response_times.items():
         lines.append(f"response time, {name}: median {middle:.0f} ms, middle half {low:.0f} to {high:.0f}")
     if not math.isnan(report.agreement):

@@ -1,4 +1,4 @@
-"""Run the server: where it may be reached from, and what is said when it starts."""
+"""Run the server: the addresses that it may be reached from, and what it prints when it starts."""
 
 import ipaddress
 import socket

@@ -67,7 +67,7 @@ class Staircase:
 
 
 def threshold_ms(exposures_ms: list[float]) -> float:
-    """The exposure that a staircase settles at: the geometric mean at its reversals, the first two left out.
+    """The exposure at which a staircase settles: the geometric mean at its reversals, the first two left out.
 
     Args:
         exposures_ms: of one judge's trials in order.
