@@ -39,7 +39,7 @@ def test_it_announces_data_labels_length_and_the_papers_figure(tmp_path: Path) -
 
 def test_missing_kernels_are_told_where_they_would_help(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cpp_extension, "unavailable_reason", lambda: "no C++ compiler found")
-    told = "without compiled kernels, so about half as fast as could be: no C++ compiler found"
+    told = "without compiled kernels, so training takes about twice as long: no C++ compiler found"
     assert told in go(out=tmp_path / "run", precision="bfloat16", dry_run=True)
     assert told not in go(out=tmp_path / "run", precision="float32", dry_run=True)
     recipe = tmp_path / "bent.py"

@@ -77,7 +77,7 @@ def test_networks_that_vmap_cannot_map_are_told_before_anything_is_written(tmp_p
         "def recipe(labels=None):\n"
         "    return replace(digits(labels), name='mine', discriminator=lambda: Mine((1, 8, 8), 10, hidden=(20,)))\n"
     )
-    with pytest.raises(RecipeError, match=r"cannot be trained together \(vmap.*--no-vmap"):
+    with pytest.raises(RecipeError, match=r"cannot be trained at once \(vmap.*--no-vmap"):
         go(tmp_path / "out", recipe=str(file))
     assert not (tmp_path / "out").exists()
 

@@ -56,14 +56,14 @@ def test_a_lost_token_is_replaced(pictures: Path) -> None:
 
 def test_the_truth_of_a_simulation_holds_what_feedback_gains() -> None:
     def truth(*words: object) -> str:
-        return run("simulate", "--accuracy", "g=0.7", *words).split("truth of g: ")[1].split("%")[0]
+        return run("simulate", "--accuracy", "g=0.7", *words).split("true value of g: ")[1].split("%")[0]
 
     assert float(truth("--feedback-gain", 2)) > float(truth()) + 3
 
 
 def test_simulate_and_report_of_a_table(tmp_path: Path) -> None:
     text = run("simulate", "--accuracy", "cifar=0.787", "--out", tmp_path / "v.csv")
-    assert "truth of cifar: 78.7% correct" in text
+    assert "true value of cifar: 78.7% correct" in text
     assert "26 judges (power 80%)" in text
     again = run("report", "--votes", tmp_path / "v.csv", "--out", tmp_path / "r.json")
     assert again.splitlines()[:8] == text.splitlines()[:8]

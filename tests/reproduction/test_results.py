@@ -86,7 +86,7 @@ def test_an_error_in_percent_comes_from_the_report_too(tmp_path: Path, monkeypat
     jobs = whole.all_jobs()
     for one in jobs:
         fill(one, wrong=25)
-    monkeypatch.setattr("improved_gan.reproduction.results.look", lambda job: _done(job))
+    monkeypatch.setattr("improved_gan.reproduction.results.read_status", lambda job: _done(job))
     one, ensemble = collect(whole, lambda jobs: (20, 500))
     assert one.values == {1: pytest.approx(5.0)}
     assert ensemble.values == {1: pytest.approx(4.0)}

@@ -28,13 +28,13 @@ from improved_gan.training.process_group import ProcessGroup, init_process_group
 from improved_gan.training.run_folder import RunFolder
 from improved_gan.training.state import seed_rank
 from tests.golden.recipes import golden_recipe
-from tests.golden.test_steps import differences, kept_log, run
+from tests.golden.test_steps import differences, golden_log, run
 from tests.ranks import TwoRanks
 
 
 def test_two_ranks_reproduce_the_golden_log_of_one_process(two_ranks: TwoRanks, tmp_path: Path) -> None:
     """Batches, latents, initialization from data, batch norm, feature means, both losses, averaging and evaluation."""
-    kept = kept_log("golden")
+    kept = golden_log("golden")
     logs = two_ranks(run, golden_recipe(), tmp_path / "run")
     for log in logs:  # rank 0 wrote it, both read it
         found = differences(log, kept)

@@ -91,4 +91,4 @@ def test_a_killed_server_loses_and_doubles_no_answer(database: str, folders) -> 
         engine.dispose()
         out, error = stop(server, signal.SIGTERM)
     assert "Traceback" not in error
-    assert "this study was there" in out
+    assert "this study existed" in out
