@@ -10,11 +10,10 @@ so the backward pass of a gather or of a global mean sums the gradients of all r
 calls in the same order, or they wait for each other until the time limit.
 """
 
-import functools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -28,14 +27,11 @@ __all__ = [
     "gather_with_gradient",
     "global_mean",
     "mean_over_ranks",
-    "only_on_main",
     "rank",
     "single_process",
     "world_size",
 ]
 
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
 _SINGLE_PROCESS: ContextVar[bool] = ContextVar("single_process", default=False)
 
 
@@ -65,20 +61,6 @@ def single_process() -> Iterator[None]:
         yield
     finally:
         _SINGLE_PROCESS.reset(token)
-
-
-def only_on_main(function: Callable[_P, _R]) -> Callable[_P, _R | None]:
-    """Run `function` on rank 0 alone (writing files, printing); on the other ranks it does nothing and returns None.
-
-    >>> only_on_main(lambda text: text.upper())("saved")
-    'SAVED'
-    """
-
-    @functools.wraps(function)
-    def on_main(*arguments: _P.args, **options: _P.kwargs) -> _R | None:
-        return function(*arguments, **options) if rank() == 0 else None
-
-    return on_main
 
 
 @torch.no_grad()

@@ -8,9 +8,9 @@ from improved_gan.metrics.inception_layout import check_state, shapes
 def test_the_network_has_the_known_number_of_parameters() -> None:
     """torchvision's Inception v3 has 27,161,264 with 1000 outputs and an auxiliary head; ours has 1008 outputs."""
     sizes = {name: torch.Size(shape).numel() for name, shape in shapes().items()}
-    learnt = sum(size for name, size in sizes.items() if "running" not in name)
+    learned = sum(size for name, size in sizes.items() if "running" not in name)
     auxiliary = 3_326_696
-    assert learnt - 8 * 2049 == 27_161_264 - auxiliary
+    assert learned - 8 * 2049 == 27_161_264 - auxiliary
 
 
 def test_other_weights_are_refused() -> None:

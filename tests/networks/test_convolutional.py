@@ -66,8 +66,8 @@ def convolution_layers(network: nn.Module) -> list[nn.Conv2d]:
 def test_only_the_last_scale_is_learned_and_initialized_to_std_one_tenth() -> None:
     quiet = partial(ConvolutionalDiscriminator, (3, 32, 32), 10, widths=(8, 16), input_dropout=0.0, hidden_dropout=0.0)
     network = quiet(minibatch=RELEASED)
-    learnt = [name for name, one in network.named_parameters() if name.endswith("original0") and one.requires_grad]
-    assert learnt == ["output.parametrizations.weight.original0"]
+    learned = [name for name, one in network.named_parameters() if name.endswith("original0") and one.requires_grad]
+    assert learned == ["output.parametrizations.weight.original0"]
     images, outputs = torch.rand(64, 3, 32, 32), {}
     network.init_from_data_(images)
     network.output.register_forward_hook(lambda _m, _i, output: outputs.update(last=output))

@@ -74,11 +74,11 @@ class Population:
     def true_rates(self, model: str, *, judges: int = 2, trials: int = 50) -> tuple[float, float]:
         """Hit rate and false alarm rate over all judges and trials, the bias and what feedback adds included."""
         centers, share = self.centers(), (judges + 1) // 2 / judges  # every second judge, the first among them
-        learnt = self.feedback_gain / 2 * np.linspace(0, 1, trials)
+        learned = self.feedback_gain / 2 * np.linspace(0, 1, trials)
 
         def rate(name: str, sign: int) -> float:
             with_gain, without = (
-                ndtr((centers[name] - self.criterion + one) / self.root).mean() for one in (sign * learnt, np.zeros(1))
+                ndtr((centers[name] - self.criterion + one) / self.root).mean() for one in (sign * learned, np.zeros(1))
             )
             return float(share * with_gain + (1 - share) * without)
 
@@ -125,8 +125,8 @@ def simulate(
     skill = generator.normal(0, population.skill_spread, (judges, 1))
     criterion = population.criterion + generator.normal(0, population.criterion_spread, (judges, 1))
     feedback = (np.arange(judges) % 2 == 0)[:, None]
-    learnt = population.feedback_gain * feedback * np.linspace(0, 1, trials)[None]
-    evidence = centers[model] + np.where(model > 0, 0.5, -0.5) * (skill + learnt)
+    learned = population.feedback_gain * feedback * np.linspace(0, 1, trials)[None]
+    evidence = centers[model] + np.where(model > 0, 0.5, -0.5) * (skill + learned)
     evidence = evidence + generator.normal(size=model.shape)
     picture = generator.integers(pictures, size=model.shape) + pictures * model
     times = population.median_ms * np.exp(generator.normal(0, 0.35, model.shape))
