@@ -125,6 +125,15 @@ def test_files_and_functions_stay_small(path: Path) -> None:
             assert node.end_lineno - node.lineno < 60, f"{node.name} is {node.end_lineno - node.lineno + 1} lines"
 
 
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_text_files_name_their_encoding(path: Path) -> None:
+    """Without it Windows reads and writes them in a code page of its own."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        called = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
+        if called in ("read_text", "write_text"):
+            assert "encoding" in {keyword.arg for keyword in node.keywords}, f"line {node.lineno}"
+
+
 @pytest.mark.parametrize("path", sorted((SOURCE / "techniques").glob("*.py")), ids=lambda path: path.name)
 def test_techniques_import_torch_only(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text())):

@@ -172,5 +172,5 @@ def run_simulate(
         needed = judges_needed(trials, comparison=comparison)  # type: ignore[arg-type]
         typer.echo(f"to detect 5 points {words} with {trials} trials each: {needed} judges (power 80%)")
     if out is not None:
-        out.write_text(votes_to_csv(votes))
+        out.write_text(votes_to_csv(votes), encoding="utf-8")
         typer.echo(f"written: {out}")

@@ -42,7 +42,7 @@ def run_report(db: str, study: str | None, *, votes: Path | None, rules: dict[st
     found = make_report(table, Rules(**rules))
     typer.echo(report_text(found))
     if out is not None:
-        out.write_text(json.dumps(found.to_dict(), indent=1) + "\n")
+        out.write_text(json.dumps(found.to_dict(), indent=1) + "\n", encoding="utf-8")
         typer.echo(f"written: {out}")
 
 
@@ -58,9 +58,9 @@ def run_export(db: str, study: str | None, *, out: Path, pictures: bool, partici
         stored = export_study(connection, found, pictures=pictures, participants=participants)
         table = read_study_votes(connection, found)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "votes.csv").write_text(votes_to_csv(table))
-    (out / "study.json").write_text(json.dumps(stored, indent=1) + "\n")
-    (out / "data_dictionary.json").write_text(json.dumps(stored["data_dictionary"], indent=1) + "\n")
+    (out / "votes.csv").write_text(votes_to_csv(table), encoding="utf-8")
+    (out / "study.json").write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
+    (out / "data_dictionary.json").write_text(json.dumps(stored["data_dictionary"], indent=1) + "\n", encoding="utf-8")
     typer.echo(f"{len(table)} answers of study {found.slug}: votes.csv, study.json and data_dictionary.json in {out}")
 
 

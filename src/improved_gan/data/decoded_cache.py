@@ -93,7 +93,7 @@ def decode_images(
         with waiting_lock(folder / f"{key}.lock", busy=busy):
             if not _is_whole(file):
                 made = _write(scan, shape, file, workers, values)
-    note = json.loads(_note(file).read_text())
+    note = json.loads(_note(file).read_text(encoding="utf-8"))
     images = _mapped(file, (note["num"], *shape))
     bad = {int(row): reason for row, reason in note["bad"].items()}
     return Decoded(images, bad, made, time.perf_counter() - started if made else 0.0, file)
@@ -164,7 +164,7 @@ class _State:
 def _stored_state(part: Path, row_bytes: int) -> _State:
     """Where to go on; from the start where that is not known for sure."""
     try:
-        stored = json.loads(part.with_suffix(".part.json").read_text())
+        stored = json.loads(part.with_suffix(".part.json").read_text(encoding="utf-8"))
         state = _State(stored["rows"], stored["kept"], {int(row): reason for row, reason in stored["bad"].items()})
         whole = part.stat().st_size >= state.kept * row_bytes and state.kept + len(state.bad) == state.rows
     except (OSError, ValueError, KeyError, TypeError):
@@ -174,7 +174,7 @@ def _stored_state(part: Path, row_bytes: int) -> _State:
 
 def _is_whole(file: Path) -> bool:
     try:
-        note = json.loads(_note(file).read_text())
+        note = json.loads(_note(file).read_text(encoding="utf-8"))
         return bool(file.stat().st_size == note["num"] * int(np.prod(note["shape"])))
     except (OSError, ValueError, KeyError):
         return False
@@ -187,7 +187,7 @@ def _note(file: Path) -> Path:
 def _write_json(path: Path, content: object) -> None:
     """Whole or not at all."""
     new = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with new.open("w") as file:
+    with new.open("w", encoding="utf-8") as file:
         json.dump(content, file)
         file.flush()
         os.fsync(file.fileno())

@@ -125,7 +125,7 @@ def _is_free(folder: Path) -> bool:
 def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     try:
-        config = json.loads(path.read_text())
+        config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ValueError(f"{path} cannot be read ({error}): give a folder that save wrote") from error
     if not isinstance(config, dict) or config.get("kind") != _KIND:

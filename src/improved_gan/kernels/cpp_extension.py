@@ -91,7 +91,7 @@ def _processor() -> bytes:
     """The processor's model and features, which -march=native depends on."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
-        lines = cpuinfo.read_text(errors="replace").splitlines()
+        lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
         return "\n".join(
             sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})
         ).encode()

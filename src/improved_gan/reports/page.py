@@ -45,7 +45,7 @@ def render(shown: Sequence[ShownRun], *, title: str, now: datetime) -> str:
     """
     runs = [one.run for one in shown]
     run_groups = groups(runs)
-    script = (_HERE / "static" / "report.js").read_text()
+    script = (_HERE / "static" / "report.js").read_text(encoding="utf-8")
     charts = panels(runs, run_groups)
     timeline = make_timeline(runs)
     environment = _environment()
@@ -53,7 +53,7 @@ def render(shown: Sequence[ShownRun], *, title: str, now: datetime) -> str:
         title=title,
         now=now,
         version=__version__,
-        css=Markup((_HERE / "static" / "report.css").read_text()),
+        css=Markup((_HERE / "static" / "report.css").read_text(encoding="utf-8")),
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         runs=runs,

@@ -75,7 +75,7 @@ def packaged_record(recipe: str) -> dict[str, Any] | None:
     file = resources.files("improved_gan.reproduction") / "records" / f"{recipe}.json"
     if not file.is_file():
         return None
-    record: dict[str, Any] = json.loads(file.read_text())
+    record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return record
 
 
@@ -90,7 +90,7 @@ def write_record(plan: Plan, file: Path) -> list[str]:
     """
     made = make_record(plan)
     try:
-        known = json.loads(file.read_text())
+        known = json.loads(file.read_text(encoding="utf-8"))
         budgets = known["budgets"] if known["recipe"] == made["recipe"] else None
         if budgets is not None and not all(name.isdecimal() for name in dict(budgets)):
             raise ValueError("its budgets are no numbers of labels")

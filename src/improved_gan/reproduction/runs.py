@@ -69,7 +69,7 @@ def last_report(log: Path) -> dict[str, Any]:
 def read_note(file: Path) -> dict[str, Any]:
     """The content of a JSON file beside a run; empty if it is missing, damaged or no object."""
     try:
-        content = json.loads(file.read_text())
+        content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}

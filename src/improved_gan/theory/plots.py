@@ -62,7 +62,7 @@ def write_figure(figure: Figure, path: Path) -> Path:
 
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> Path:
     """Save as CSV; numbers with ten digits, so that the file does not depend on the last bit of a sum."""
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         for row in rows:

@@ -177,7 +177,7 @@ class RunFolder:
 
     def append_log(self, line: Mapping[str, Any]) -> None:
         """Add one report to log.jsonl."""
-        with self.log_file.open("a") as file:
+        with self.log_file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
             file.flush()
             os.fsync(file.fileno())
