@@ -25,10 +25,12 @@ ARROWS = {
     "export": {"techniques", "networks"},
     "training": {"techniques", "networks.interface", "distributed", "kernels", "modes"},
     "recipes": {"label_spreading", "training", "networks", "data", "techniques", "distributed", "modes"},
-    "reproduction": {"recipes", "training", "data"},
-    "reports": {"reproduction", "recipes", "training", "networks", "data", "techniques", "metrics", "modes"},
+    "runs": {"recipes", "label_spreading", "training", "networks", "data", "techniques", "distributed", "modes"},
+    "reproduction": {"runs", "recipes", "training", "data"},
+    "reports": {"runs", "reproduction", "recipes", "training", "networks", "data", "techniques", "metrics", "modes"},
     "estimator": {
         "label_spreading",
+        "runs",
         "recipes",
         "training",
         "networks",
@@ -40,6 +42,7 @@ ARROWS = {
     },
     "commands": {
         "reports",
+        "runs",
         "distributed",
         "kernels",
         "reproduction",

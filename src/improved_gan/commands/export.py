@@ -16,11 +16,10 @@ from improved_gan.export.model_card import card_of, markdown, versions
 from improved_gan.export.serialize import FORMATS, captured
 from improved_gan.export.verify import largest_differences
 from improved_gan.metrics.network import digest_of
-from improved_gan.recipes.load_run import Trained, load_trained
+from improved_gan.runs import Networks, Run
 from improved_gan.training.checkpoints import write_atomically
 from improved_gan.training.errors import RunError
 from improved_gan.training.reporting import say, warn
-from improved_gan.training.run_folder import RunFolder
 
 __all__ = ["run_export"]
 
@@ -50,23 +49,23 @@ def run_export(
     suffix, write, run_file = FORMATS[format_]
     if out.suffix != suffix:
         raise ExportError(f"a file of format {format_} ends in {suffix}: give --out {out.with_suffix(suffix).name}")
-    trained = load_trained(run, warn=partial(warn, console), trust=trust_or_ask(console, trust=trust))
-    log = _finished_log(run, trained, unfinished=unfinished)
+    networks = Run(run).load(warn=partial(warn, console), trust=trust_or_ask(console, trust=trust))
+    log = _finished_log(run, networks, unfinished=unfinished)
     spec = make_export_module(
         what,
-        trained.generator,
-        trained.discriminator,
-        image_shape=trained.image_shape,
-        class_names=trained.class_names,
+        networks.generator,
+        networks.discriminator,
+        image_shape=networks.run.image_shape,
+        class_names=networks.run.class_names,
         layout=layout,
     )
-    network = trained.generator if what == "generator" else trained.discriminator
+    network = networks.generator if what == "generator" else networks.discriminator
     packages = versions(*(("onnx", "onnxscript", "onnxruntime") if format_ == "onnx" else ()))
     card = card_of(
         spec,
-        trained.settings,
+        networks.run.settings,
         log,
-        step=trained.step,
+        step=networks.step,
         weights_sha256=digest_of(network.state_dict()),
         layout=layout,
         packages=packages,
@@ -87,11 +86,11 @@ def run_export(
     return card
 
 
-def _finished_log(run: Path, trained: Trained, *, unfinished: bool) -> list[dict[str, Any]]:
-    log = [line for line in RunFolder(run).read_log() if line["step"] <= trained.step]
-    epochs = trained.settings["epochs"]
+def _finished_log(run: Path, networks: Networks, *, unfinished: bool) -> list[dict[str, Any]]:
+    log = [line for line in networks.run.log.lines if line["step"] <= networks.step]
+    epochs = networks.run.settings["epochs"]
     if not unfinished and not (log and log[-1]["epoch"] >= epochs):
-        stands = f"step {trained.step}" + (f", after epoch {log[-1]['epoch']}" if log else "")
+        stands = f"step {networks.step}" + (f", after epoch {log[-1]['epoch']}" if log else "")
         raise RunError(
             f"{run} is not finished ({stands} of {epochs} epochs): run its train command again, or export it "
             "with --allow-incomplete"

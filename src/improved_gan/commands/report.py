@@ -9,12 +9,12 @@ import torch
 from rich.console import Console
 
 from improved_gan.commands.trust import trust_or_ask
-from improved_gan.recipes.load_run import choose_device
+from improved_gan.reports.comparison import named_runs
 from improved_gan.reports.evaluate_run import gather
 from improved_gan.reports.page import ShownRun, render
-from improved_gan.reports.run_log import read_runs
 from improved_gan.training.checkpoints import write_atomically
 from improved_gan.training.errors import RunError
+from improved_gan.training.process_group import choose_device
 from improved_gan.training.reporting import say, warn
 
 __all__ = ["ReportOptions", "run_report"]
@@ -48,7 +48,7 @@ def run_report(options: ReportOptions, console: Console) -> None:
         torch.set_num_threads(options.threads)
     device = choose_device(options.device)
     shown, trust = [], trust_or_ask(console, trust=options.trust)
-    for run in read_runs(options.runs):
+    for run in named_runs(options.runs):
         evidence = None
         if not options.folder_only:
             evidence = gather(

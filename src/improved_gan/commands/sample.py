@@ -8,12 +8,12 @@ from rich.console import Console
 
 from improved_gan.commands.galleries import PATH_CHOICES, draw_interpolation, draw_nearest, draw_training
 from improved_gan.commands.trust import trust_or_ask
-from improved_gan.recipes.load_run import Trained, choose_device, load_trained
-from improved_gan.recipes.own_code import Trust
 from improved_gan.reports.evaluate_run import find_data
-from improved_gan.reports.run_log import read_run
 from improved_gan.reports.training_animation import frames
+from improved_gan.runs import Networks, Run
+from improved_gan.runs.own_code import Trust
 from improved_gan.training.errors import RunError
+from improved_gan.training.process_group import choose_device
 from improved_gan.training.reporting import say, warn
 from improved_gan.training.sampling import grid, sample, write_png
 
@@ -81,16 +81,16 @@ def run_sampling(
     _check(run, galleries, trusted)
     chosen = choose_device(device)
     if num or galleries.interpolation or galleries.nearest_real:  # the animation needs no networks
-        trained = load_trained(run, device=chosen, warn=partial(warn, console), trust=trusted)
+        networks = Run(run).load(device=chosen, warn=partial(warn, console), trust=trusted)
         if num:
-            _write_images(trained, num, out, seed, console)
+            _write_images(networks, num, out, seed, console)
         if galleries.interpolation:
-            say(console, draw_interpolation(trained, out, path=galleries.path, seed=seed))
+            say(console, draw_interpolation(networks, out, path=galleries.path, seed=seed))
         if galleries.nearest_real:
-            data = find_data(read_run(run), galleries.data, trust=trusted)
-            say(console, draw_nearest(read_run(run), trained, out, data=data, seed=seed, device=chosen))
+            data = find_data(Run(run), galleries.data, trust=trusted)
+            say(console, draw_nearest(Run(run), networks, out, data=data, seed=seed, device=chosen))
     if galleries.training_gif:
-        say(console, draw_training(read_run(run), out, warn=partial(warn, console)))
+        say(console, draw_training(Run(run), out, warn=partial(warn, console)))
 
 
 def _check(run: Path, galleries: Galleries, trust: Trust) -> None:
@@ -102,15 +102,15 @@ def _check(run: Path, galleries: Galleries, trust: Trust) -> None:
     if galleries.path != "auto" and not galleries.interpolation:
         raise RunError("--path is used by --interpolation only: give both or neither")
     if galleries.training_gif:
-        frames(read_run(run), warn=lambda _: None)
+        frames(Run(run), warn=lambda _: None)
     if galleries.nearest_real:
-        find_data(read_run(run), galleries.data, trust=trust)
+        find_data(Run(run), galleries.data, trust=trust)
 
 
-def _write_images(trained: Trained, num: int, out: Path, seed: int, console: Console) -> None:
-    images = sample(trained.generator, num, seed=seed)
+def _write_images(networks: Networks, num: int, out: Path, seed: int, console: Console) -> None:
+    images = sample(networks.generator, num, seed=seed)
     digits = max(5, len(str(num - 1)))
     for index, image in enumerate(images):
         write_png(out / "images" / f"{index:0{digits}d}.png", image)
     write_png(out / "grid.png", grid(images[:_MOST_IN_GRID]))
-    say(console, f"{num} images in {out / 'images'}, a grid in {out / 'grid.png'} (seed {seed}, step {trained.step})")
+    say(console, f"{num} images in {out / 'images'}, a grid in {out / 'grid.png'} (seed {seed}, step {networks.step})")
