@@ -52,11 +52,12 @@ def mnist(labels: int | None = None) -> Recipe:
 def mnist_released(labels: int | None = None) -> Recipe:
     """`mnist` with the settings of the authors' last release: a constant learning rate of 0.003.
 
-    The authors changed the rate on 14 June 2016 (commit 0fa06b5), four days after the paper, and tested averaged weights
-    from then on.
+    The authors changed the rate on 14 June 2016 (commit 0fa06b5), four days after the paper, and tested averaged
+    weights from then on.
 
     Measured (docs/results.md): 86 errors with 100 labels in bfloat16, split and seed 1, 2.4 hours of one core. With
-    20 labels the discriminator saturates (loss near 0) within two epochs, in float32 too; at `mnist`'s rate it does not.
+    20 labels the discriminator saturates (loss near 0) within two epochs, in float32 too; at the rate of `mnist` it
+    does not.
 
     Args:
         labels: the number of labels; default 100. The paper has 20, 50, 100 and 200.

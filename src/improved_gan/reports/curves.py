@@ -25,7 +25,8 @@ class _Kind(NamedTuple):
 
 
 _KINDS = (
-    _Kind("Test error", "%", 100.0, {"test/error": "averaged weights", "test/error_without_average": "current weights"}),
+    _Kind("Test error", "%", 100.0,
+          {"test/error": "averaged weights", "test/error_without_average": "current weights"}),
     _Kind("Validation error", "%", 100.0,
           {"validation/error": "averaged weights", "validation/error_without_average": "current weights"}),
     _Kind("Error on labeled training images", "%", 100.0, {"discriminator/labeled_error": ""}),
