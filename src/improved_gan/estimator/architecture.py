@@ -111,7 +111,9 @@ def select_architecture(
         return _convolutional(layout, num_classes)
     if channels * height * width > _SMALL:
         hidden: list[int] = [1000, 500, 250, 250, 250]
-        return Architecture("dense", "mnist-released", layout.shape, num_classes, {"latent_size": 100}, {"hidden": hidden})
+        return Architecture(
+            "dense", "mnist-released", layout.shape, num_classes, {"latent_size": 100}, {"hidden": hidden}
+        )
     noises = {"input_noise": 0.1, "hidden_noise": 0.3} if columns else {"input_noise": 0.2, "hidden_noise": 0.3}
     return Architecture(
         "dense",
