@@ -39,7 +39,11 @@ def test_a_setting_that_one_run_lacks_differs() -> None:
 
 
 def test_groups_of_one_name_are_told_apart() -> None:
-    runs = [record("a", recipe="r", lr=1), record("b", recipe="r", lr=2), record("c", recipe="r", lr=1)]
+    runs = [
+        record("a", recipe="r", label_split={"num_labels": 0}, lr=1),
+        record("b", recipe="r", label_split={"num_labels": 0}, lr=2),
+        record("c", recipe="r", label_split={"num_labels": 0}, lr=1),
+    ]
     assert [(group.name, group.members) for group in groups(runs)] == [("r (a ...)", (0, 2)), ("r (b ...)", (1,))]
 
 
