@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -287,8 +286,8 @@ def test_twelve_bits_give_a_warning_and_a_value_range_remedies_it(
 
 
 def test_a_run_brings_its_value_range(trained_run: Path, images: Path, tmp_path: Path) -> None:
-    trained = Run(trained_run).load(warn=pytest.fail)
-    own = replace(trained, settings=trained.settings | {"recipe": "folder"})
+    own = Run(trained_run).load(warn=pytest.fail)
+    own.run.settings["recipe"] = "folder"
     content = io.BytesIO()
     Image.fromarray(np.full((8, 8), 2000, np.uint16)).save(content, "TIFF")
     decode = classify.decoder_of(own, resize=False, invert=False, values=ValueRange(0, 4000))

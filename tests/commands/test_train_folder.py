@@ -45,7 +45,7 @@ def test_a_run_keeps_what_it_was_trained_on_and_can_be_loaded_without_the_images
     assert "validation/error" in (run / "log.jsonl").read_text()
     images.rename(tmp_path / "gone")
     trained = Run(run).load(warn=pytest.fail)
-    assert (trained.class_names, trained.image_shape) == (["cat", "dog"], (3, 32, 32))
+    assert (trained.run.class_names, trained.run.image_shape) == (["cat", "dog"], (3, 32, 32))
 
 
 def test_images_that_changed_since_are_named_and_the_same_ones_go_on(images: Path, tmp_path: Path) -> None:
