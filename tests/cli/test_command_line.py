@@ -51,7 +51,7 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        ["train-folder", "--images", "x", "--num-labels", "0"],
+        ["train-folder", "--images", "x", "--num-labels", "-1"],
         ["train-folder", "--images", "x", "--num-workers", "0"],
         ["train-folder", "--images", "x", "--size", "large"],
         ["train-folder"],
