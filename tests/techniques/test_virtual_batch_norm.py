@@ -6,9 +6,10 @@ import torch
 from torch import nn
 
 from improved_gan.techniques import ReferenceBatch, VirtualBatchNorm, convert_virtual_batch_norm, weight_norm
+from improved_gan.techniques.virtual_batch_norm import _mixed_statistics
 from tests.oracles.virtual_batch_norm import virtual_batch_norm
 
-SHAPES = [(4,), (4, 6), (4, 3, 5)]
+SHAPES = [(4,), (4, 6), (4, 3, 5), (4, 3, 2, 5)]
 
 
 def generator() -> nn.Module:
@@ -214,7 +215,6 @@ class Block(nn.Module):
     ("norm", "message"),
     [
         (nn.SyncBatchNorm(3), r"got SyncBatchNorm\. Convert before SyncBatchNorm\.convert_sync_batchnorm"),
-        (nn.BatchNorm3d(3), r"got BatchNorm3d\. Replace it by one of those, or by VirtualBatchNorm\(C\)"),
         (nn.LazyBatchNorm2d(), r"got LazyBatchNorm2d\. Run the network on a batch first"),
         (
             nn.InstanceNorm2d(3),
@@ -225,7 +225,7 @@ class Block(nn.Module):
 )
 def test_what_cannot_be_converted_is_refused_with_a_remedy(norm: nn.Module, message: str) -> None:
     network = nn.ModuleList([Block(norm)])
-    if isinstance(norm, (nn.SyncBatchNorm, nn.BatchNorm3d)):
+    if isinstance(norm, nn.SyncBatchNorm):
         network.append(nn.BatchNorm1d(3))
     with pytest.raises(ValueError, match=message):
         convert_virtual_batch_norm(network)
@@ -241,3 +241,32 @@ def test_subclasses_are_converted_and_a_second_conversion_changes_nothing() -> N
     assert type(network[0]) is VirtualBatchNorm
     layer = network[0]
     assert convert_virtual_batch_norm(network)[0] is layer
+
+
+@pytest.mark.parametrize(("shape", "form"), [((3, 4, 5), torch.channels_last), ((2, 3, 4, 5), torch.channels_last_3d)])
+def test_channels_last_is_kept(shape: tuple[int, ...], form: torch.memory_format) -> None:
+    values, results = torch.randn(6, *shape, dtype=torch.float64), []
+    for one in (values, values.contiguous(memory_format=form)):
+        one = one.clone().requires_grad_()
+        layer = VirtualBatchNorm(3 if len(shape) == 3 else 2).double()
+        layer.begin_reference(4)
+        output = layer(one)
+        assert output.is_contiguous(memory_format=form) == one.is_contiguous(memory_format=form)
+        results.append((output, *torch.autograd.grad(output[4:].sin().sum(), one)))
+    torch.testing.assert_close(*results)
+
+
+def test_three_dimensional_batch_norm_is_converted() -> None:
+    network = convert_virtual_batch_norm(nn.Sequential(nn.Conv3d(1, 2, 3), nn.BatchNorm3d(2)))
+    wrapped = ReferenceBatch(network, torch.randn(3, 1, 3, 4, 5)).eval()
+    assert wrapped(torch.randn(2, 1, 3, 4, 5)).shape == (2, 2, 1, 2, 3)
+
+
+def test_mixed_statistics_are_those_of_all_examples_together() -> None:
+    reference, own = np.random.default_rng(0).normal(2, 3, (6, 4)), np.random.default_rng(1).normal(0, 1, (1, 4))
+    together = np.concatenate([reference, own]).reshape(7, 1, 4)  # one channel
+    moments = [torch.tensor([part.mean()]) for part in (reference, own)]
+    variances = [torch.tensor([part.var()]) for part in (reference, own)]
+    mean, variance = _mixed_statistics(moments[0], variances[0], 6, moments[1][None], variances[1][None])
+    assert mean.item() == pytest.approx(together.mean(), rel=1e-12)
+    assert variance.item() == pytest.approx(together.var(), rel=1e-12)

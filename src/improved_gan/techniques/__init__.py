@@ -30,7 +30,7 @@ from improved_gan.techniques.minibatch_standard_deviation import MinibatchStanda
 from improved_gan.techniques.reference_batch import ReferenceBatch
 from improved_gan.techniques.semi_supervised import real_logit, semi_supervised_losses
 from improved_gan.techniques.virtual_batch_norm import VirtualBatchNorm, convert_virtual_batch_norm
-from improved_gan.techniques.weight_ema import WeightEMA
+from improved_gan.techniques.weight_ema import WeightEMA, warm_up_decay
 from improved_gan.techniques.weight_norm import data_dependent_init_, weight_norm
 
 __all__ = [
@@ -62,5 +62,6 @@ __all__ = [
     "semi_supervised_losses",
     "smoothed_discriminator_loss",
     "smoothed_unsupervised_loss",
+    "warm_up_decay",
     "weight_norm",
 ]

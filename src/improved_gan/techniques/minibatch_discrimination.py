@@ -195,10 +195,10 @@ class MinibatchDiscrimination(nn.Module):
             )
         if self.log_weight_scale is not None:
             weight = weight * (self.log_weight_scale.exp() / weight.norm(dim=0))
-        precise = features.to(torch.promote_types(features.dtype, weight.dtype))
+        dtype = torch.promote_types(features.dtype, weight.dtype)
         device = features.device.type
         with torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext():
-            return (precise @ weight.flatten(1)).reshape(-1, *weight.shape[1:])
+            return (features.to(dtype) @ weight.flatten(1).to(dtype)).reshape(-1, *weight.shape[1:])
 
     @torch.no_grad()
     def init_from_batch_(self, features: Tensor) -> None:
