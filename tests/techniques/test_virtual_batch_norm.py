@@ -1,11 +1,19 @@
 import copy
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from improved_gan.techniques import ReferenceBatch, VirtualBatchNorm, convert_virtual_batch_norm, weight_norm
+from improved_gan.techniques import (
+    MinibatchDiscrimination,
+    MinibatchStandardDeviation,
+    ReferenceBatch,
+    VirtualBatchNorm,
+    convert_virtual_batch_norm,
+    weight_norm,
+)
 from improved_gan.techniques.virtual_batch_norm import _mixed_statistics
 from tests.oracles.virtual_batch_norm import virtual_batch_norm
 
@@ -270,3 +278,40 @@ def test_mixed_statistics_are_those_of_all_examples_together() -> None:
     mean, variance = _mixed_statistics(moments[0], variances[0], 6, moments[1][None], variances[1][None])
     assert mean.item() == pytest.approx(together.mean(), rel=1e-12)
     assert variance.item() == pytest.approx(together.var(), rel=1e-12)
+
+
+class Compared(nn.Module):
+    """A discriminator with minibatch discrimination."""
+
+    def __init__(self, variant: str) -> None:
+        super().__init__()
+        compare = MinibatchDiscrimination(4, 3, 2, variant=variant)
+        self.layers = nn.Sequential(nn.Conv2d(1, 4, 3), MinibatchStandardDeviation(), nn.Conv2d(5, 4, 1), compare)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.layers(images).flatten(1)
+
+
+@pytest.mark.filterwarnings("ignore")  # of the exporter's own
+@pytest.mark.parametrize("name", ["virtual batch norm", "paper", "released"])
+def test_plain_onnx_export(name: str, tmp_path: Path) -> None:
+    """`torch.onnx.export` without our own exporter; onnxruntime gives the same numbers."""
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    virtual = name == "virtual batch norm"
+    network = (ReferenceBatch(generator(), torch.randn(5, 7)) if virtual else Compared(name)).eval()
+    inputs = torch.randn(4, 7) if virtual else torch.randn(4, 1, 5, 5)
+    torch.onnx.export(network, (inputs,), tmp_path / "x.onnx", dynamo=True, verbose=False)
+    session = runtime.InferenceSession(tmp_path / "x.onnx")
+    (found,) = session.run(None, {session.get_inputs()[0].name: inputs.numpy()})
+    with torch.no_grad():
+        np.testing.assert_allclose(found, network(inputs), rtol=1e-4, atol=1e-5)
+
+
+def test_a_compiled_generator_in_eval_mode_sees_new_weights(wrapped: ReferenceBatch) -> None:
+    torch._dynamo.reset()
+    latents = torch.randn(4, 7)
+    compiled = torch.compile(wrapped.eval(), fullgraph=True, backend="aot_eager", dynamic=False)
+    for _ in range(2):
+        torch.testing.assert_close(compiled(latents), wrapped(latents), rtol=1e-4, atol=1e-5)
+        change_a_weight(wrapped)
