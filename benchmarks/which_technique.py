@@ -82,7 +82,8 @@ class Discriminator(nn.Module):
 
     def __init__(self, setup: Setup, images: Tensor) -> None:
         super().__init__()
-        wrap = partial(t.weight_norm, learn_scale=False) if setup.weight_norm else lambda layer: layer
+        wrap: Callable[[nn.Conv2d], nn.Module] = partial(t.weight_norm, learn_scale=False)
+        wrap = wrap if setup.weight_norm else lambda layer: layer
         noise = [t.GaussianNoise(setup.noise)] if setup.noise else []
         first = [*noise, wrap(nn.Conv2d(1, WIDTH, 4, 2, 1)), nn.LeakyReLU(0.2)]
         self.body = nn.Sequential(*first, *noise, wrap(nn.Conv2d(WIDTH, 2 * WIDTH, 4, 2, 1)), nn.LeakyReLU(0.2))
@@ -172,7 +173,7 @@ class Judge:
 
     @torch.no_grad()
     def features(self, images: Tensor) -> Tensor:
-        return torch.cat([self.network[:-1](some) for some in images.split(500)])
+        return torch.cat([self.network[:-1](some) for some in torch.split(images, 500)])
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> dict[str, float]:
@@ -197,9 +198,9 @@ def trained_classifier(images: Tensor, labels: Tensor, file: Path) -> nn.Sequent
         return network.eval()
     torch.manual_seed(0)
     optimizer = torch.optim.Adam(network.parameters(), 1e-3)
-    for rows in torch.randperm(len(images)).split(100):
+    for rows in torch.split(torch.randperm(len(images)), 100):
         optimizer.zero_grad()
-        F.cross_entropy(network(images[rows]), labels[rows]).backward()
+        F.cross_entropy(network(images[rows]), labels[rows]).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     torch.save(network.state_dict(), file)
     return network.eval()
@@ -209,7 +210,7 @@ def trained_classifier(images: Tensor, labels: Tensor, file: Path) -> nn.Sequent
 def samples(generator: nn.Module, seed: int) -> Tensor:
     """Images of batches, with the statistics of each batch where the generator has batch norm."""
     latents = torch.randn(SAMPLES, LATENTS, generator=torch.Generator().manual_seed(seed))
-    return torch.cat([generator(some) for some in latents.split(250)])
+    return torch.cat([generator(some) for some in torch.split(latents, 250)])
 
 
 def train(name: str, seed: int, images: Tensor, judge: Judge, steps: int) -> dict[str, Any]:
@@ -309,7 +310,10 @@ def main() -> None:
 
 @torch.no_grad()
 def accuracy_error(network: nn.Module, images: Tensor, labels: Tensor) -> float:
-    wrong = [network(some).argmax(1) != truth for some, truth in zip(images.split(500), labels.split(500), strict=True)]
+    wrong = [
+        network(some).argmax(1) != truth
+        for some, truth in zip(*(torch.split(one, 500) for one in (images, labels)), strict=True)
+    ]
     return torch.cat(wrong).float().mean().item()
 
 
