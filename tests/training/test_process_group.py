@@ -19,11 +19,11 @@ from improved_gan.cli.training import TrainOptions, train_recipe
 from improved_gan.networks import ConvolutionalDiscriminator, ConvolutionalGenerator
 from improved_gan.recipes import digits
 from improved_gan.recipes.experiment import Experiment
+from improved_gan.runs import Run
 from improved_gan.techniques import MinibatchDiscrimination
 from improved_gan.training import Adversarial
 from improved_gan.training.errors import RankLostError
 from improved_gan.training.process_group import ProcessGroup, init_process_group, local_device
-from improved_gan.training.run_folder import RunFolder
 from improved_gan.training.state import seed_rank
 from tests.command_line import Started, cli, end_as_torchrun_does, ranks, start
 from tests.golden.recipes import golden_recipe
@@ -75,7 +75,7 @@ def losses(line: dict[str, Any]) -> dict[str, float]:
 
 def trained(folder: Path, epochs: int) -> tuple[str, dict[str, torch.Tensor]]:
     """Train the digits with noise; the console's text, and this rank's final state without its duration."""
-    from tests.training.test_loop import without_time
+    from tests.runs.test_loop import without_time
 
     screen = io.StringIO()
     console = Console(file=screen, width=200, quiet=distributed.rank() > 0)
@@ -114,7 +114,7 @@ def test_checkpoints_resume_with_another_number_of_processes(two_ranks: TwoRanks
     (text, again), _ = two_ranks(trained, tmp_path / "run", 4)
     assert "continuing at step 36" in text
     assert not torch.equal(again["random.cpu"], again["random.cpu.1"])
-    assert [line["epoch"] for line in RunFolder(tmp_path / "run").read_log()] == [1, 2, 3, 4]
+    assert [line["epoch"] for line in Run(tmp_path / "run").log.lines] == [1, 2, 3, 4]
 
 
 def waited_for(seconds: float) -> tuple[dict[str, float] | None, bool]:
@@ -201,7 +201,7 @@ def assert_one_message_and_resumable(errors: str, message: str, out: Path) -> No
     assert ours(errors)[0].count("run the same command to go on") == 1
     again = cli(*WORDS, "--epochs", "2000", "--out", out, "--dry-run")
     assert "nothing was trained" in again.stdout
-    assert RunFolder(out).recipe()["settings"]["epochs"] == 2000
+    assert Run(out).settings["epochs"] == 2000
 
 
 KILLED = "another of the 2 processes was killed"
