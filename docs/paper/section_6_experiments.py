@@ -48,8 +48,8 @@ axes.set_xticks(list(paper), [str(one) for one in paper])
 axes.legend()
 
 # %%
-# **The released code** is not the code of the paper's date: the authors changed learning rates and averaging in the week
-# after the paper appeared. :doc:`The map of the paper </paper_map>` has the versions and their dates.
+# **The released code** is not the code of the paper's date: the authors changed learning rates and averaging in the
+# week after the paper appeared. :doc:`The map of the paper </paper_map>` has the versions and their dates.
 #
 # **What we measured.** The table above. CIFAR-10, SVHN and ImageNet have not been trained at the paper's length;
 # :doc:`the results </results>` have what was run, at which size, and :doc:`what did not help </tried>`.
