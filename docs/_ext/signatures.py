@@ -77,8 +77,8 @@ def _parse(value: Callable[..., Any]) -> ast.stmt | None:
 
 def bars_as_text(_: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
     """Keep |x| in prose from being read as a substitution, and the start of a property's sentence as its type."""
-    if what in ("property", "attribute") and lines:
-        lines[0] = lines[0].replace(": ", r"\: ")
+    if what == "property" and value.__doc__:
+        lines[:] = inspect.cleandoc(value.__doc__).splitlines()
     for number, line in enumerate(lines):
         if "|" in line and ">>>" not in line:
             parts = re.split(r"(``.*?``|`.*?`)", line)
@@ -112,6 +112,6 @@ def resolve_short_name(
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the hooks."""
     app.connect("autodoc-process-signature", as_written)
-    app.connect("autodoc-process-docstring", bars_as_text)
+    app.connect("autodoc-process-docstring", bars_as_text, priority=600)  # after napoleon
     app.connect("missing-reference", resolve_short_name)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
