@@ -7,11 +7,16 @@ from pathlib import Path
 import pytest
 
 from improved_gan import __version__
+from tests.command_line import cli
 
 
-def cli(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "improved_gan", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def test_the_module_is_the_command() -> None:
+    command = [sys.executable, "-m", "improved_gan"]
+    done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"improved-gan {__version__}\n"
+    done = subprocess.run([*command, "train", "digit"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == cli("train", "digit").stderr
 
 
 def test_version_and_help() -> None:
