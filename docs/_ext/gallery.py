@@ -1,4 +1,4 @@
-"""The gallery's pictures: samples of the plain DCGAN beside samples of the DCGAN with one technique."""
+"""The gallery's figures: samples of the plain DCGAN beside samples of the DCGAN with one technique."""
 
 import subprocess
 import sys

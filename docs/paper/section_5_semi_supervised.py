@@ -36,17 +36,17 @@ print(f"unsupervised {unsupervised:.4f} (this library), {by_hand_too:.4f} (the f
 
 # %%
 # Handwritten digits of 8 x 8 pixels, with 20 to 200 labels among 1,297 images. The same network is trained on the
-# labels alone and with the generator; the error is that of 500 other digits.
+# labels only and with the generator; the error is that of 500 other digits.
 images, truth = load_digits(return_X_y=True)
 order = np.random.default_rng(0).permutation(1297)
-errors: dict[str, list[float]] = {"labels alone": [], "with the generator": []}
+errors: dict[str, list[float]] = {"labels only": [], "with the generator": []}
 budgets = (20, 50, 200)
 for number in budgets:
     y = np.full(1297, -1)
     for label in range(10):
         chosen = order[truth[order] == label][: number // 10]
         y[chosen] = label
-    for name, weight in (("labels alone", 0.0), ("with the generator", 0.5)):
+    for name, weight in (("labels only", 0.0), ("with the generator", 0.5)):
         model = SemiSupervisedGANClassifier(epochs=25, unsupervised_weight=weight, random_state=0)
         model.fit(images[:1297], y)
         errors[name].append(100 - 100 * model.score(images[1297:], truth[1297:]))
