@@ -102,7 +102,7 @@ def cifar10_small(labels: int | None = None) -> Recipe:
     """`cifar10` at a third of its width and a fifth of its length, for twenty core-hours without a GPU.
 
     Widths of 32 and 64 in D and of 168, 84 and 42 in G, 200 epochs, the last 80 at a falling rate, D's weights averaged
-    over about 1,000 steps. The baseline on labels alone is `cifar10-small-supervised`. Expected: no figure in the
+    over about 1,000 steps. The baseline on the labeled images is `cifar10-small-supervised`. Expected: no figure in the
     paper. Measured: not yet.
 
     Args:

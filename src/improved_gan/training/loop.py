@@ -262,7 +262,13 @@ class Run:
         """What the run does already, for the advice of diagnostics."""
         schedule, epsilon = self.schedule, self.state.optimizers.discriminator.defaults.get("eps", 1e-8)
         compares = not self.state.discriminator.is_batch_independent
-        return diagnostics.Setting(compares, schedule.generator_steps, epsilon, schedule.precision == torch.float32)
+        return diagnostics.Setting(
+            compares_rows=compares,
+            generator_steps=schedule.generator_steps,
+            adam_epsilon=epsilon,
+            float32=schedule.precision == torch.float32,
+            learning_rate=schedule.learning_rate,
+        )
 
 
 def _mean_pixel_std(images: Tensor) -> float:
