@@ -69,6 +69,11 @@ def test_batch_norm_takes_half_of_the_channels_from_each_half_of_the_rows() -> N
     np.testing.assert_allclose(layer.running_mean, (1 - 0.9**4) * np.array(means), atol=1e-5)  # four passes above
 
 
+def test_batch_norm_needs_a_channel_for_each_half() -> None:
+    with pytest.raises(ValueError, match="at least 2, one channel for each half; got 1"):
+        HalfBatchNorm(1)
+
+
 def test_towers_do_not_see_each_other() -> None:
     network = ImageNetDiscriminator((1, 32, 32), 4, width=2, minibatch=FEW, input_noise=0.0, tower=3)
     real, generated = torch.rand(6, 1, 32, 32), torch.rand(6, 1, 32, 32)

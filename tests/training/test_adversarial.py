@@ -87,7 +87,7 @@ def test_the_generator_update_gives_real_images_to_a_discriminator_that_compares
     batch: Images,
 ) -> None:
     layer = partial(MinibatchDiscrimination, num_kernels=3, kernel_dim=2)
-    discriminator = ImageNetDiscriminator((1, 32, 32), 3, width=1, input_noise=0.0, minibatch=layer)
+    discriminator = ImageNetDiscriminator((1, 32, 32), 3, width=2, input_noise=0.0, minibatch=layer)
     images = torch.rand(5, 1, 32, 32)
     generator = Identity()
     generator.draw_latents = lambda num, source=None: torch.linspace(0, 1, num * 1024).view(num, 1, 32, 32)

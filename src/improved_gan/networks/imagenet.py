@@ -40,7 +40,7 @@ class ImageNetDiscriminator(Discriminator):
     Args:
         image_shape: (C, H, W) of an image; H and W multiples of 32.
         num_classes: K.
-        width: d, channels of the first convolution.
+        width: d, channels of the first convolution; at least 2.
         input_noise: standard deviation of the noise on the input, in units of the inner range [-1, 1].
         minibatch: builds the minibatch layer for A features; None leaves it out.
         explicit_generated: whether "generated" has a logit of its own, as released, or the fixed 0 of section 5.
@@ -118,12 +118,13 @@ class ImageNetDiscriminator(Discriminator):
         num = len(batches[0])
         if num % self.tower or any(len(batch) != num for batch in batches):
             return [list(batches)]
-        return [list(rows) for rows in zip(*(batch.split(self.tower) for batch in batches), strict=True)]
+        return [list(rows) for rows in zip(*(torch.split(batch, self.tower) for batch in batches), strict=True)]
 
     def _forward_tower(self, batches: Sequence[Tensor]) -> list[DiscriminatorOutput]:
         sizes = [batch.shape[0] for batch in batches]  # not len: an exported graph must hold for any number
         images = self.noise(2 * torch.cat(list(batches)) - 1)
-        features = list(self._features(images, sum(sizes[:-1]) if len(sizes) > 1 else None).split(sizes))
+        num_real = sum(sizes[:-1]) if len(sizes) > 1 else None
+        features = list(torch.split(self._features(images, num_real), sizes))
         logits = [self._class_logits(augmented) for augmented in self._with_similarities(features)]
         return [DiscriminatorOutput(*pair) for pair in zip(logits, features, strict=True)]
 
@@ -155,7 +156,10 @@ class HalfBatchNorm(nn.Module):
     In eval mode it takes running means of these statistics (the authors' program has none and was not used like that).
 
     Args:
-        num_features: C, even or odd; of an odd number the second half has one more.
+        num_features: C, at least 2; of an odd number the second half has one more.
+
+    Raises:
+        ValueError: fewer than two channels.
 
     Shape: (N, C) or (N, C, H, W), the first `num_real` rows real -> the same.
 
@@ -174,6 +178,8 @@ class HalfBatchNorm(nn.Module):
 
     def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1, scale_std: float = STD) -> None:
         super().__init__()
+        if num_features < 2:
+            raise ValueError(f"num_features must be at least 2, one channel for each half; got {num_features}")
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.weight = nn.Parameter(1 + scale_std * torch.randn(num_features))
         self.bias = nn.Parameter(torch.zeros(num_features))

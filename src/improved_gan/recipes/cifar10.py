@@ -7,6 +7,7 @@ the settings of their last release (docs/history.md).
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from improved_gan.data import Dataset
 from improved_gan.data.cifar10 import load_cifar10
@@ -34,7 +35,7 @@ RELEASED_KERNELS = partial(MinibatchDiscrimination, num_kernels=100, kernel_dim=
 # Slope and data-dependent initialization of 8 to 12 June 2016.
 PAPER_DISCRIMINATOR = partial(ConvolutionalDiscriminator, slope=0.1, output_std=1.0, init_per_unit=False)
 PAPER_GENERATOR = partial(ConvolutionalGenerator, output_std=1.0, init_per_unit=False)
-_WITH_KERNELS = {"input_dropout": 0.0, "input_noise": 0.2, "minibatch": RELEASED_KERNELS}
+_WITH_KERNELS: dict[str, Any] = {"input_dropout": 0.0, "input_noise": 0.2, "minibatch": RELEASED_KERNELS}
 # Test error in %, mean and standard deviation over ten label subsets (paper, table 2).
 _PAPER = {1000: "21.83 ± 2.01", 2000: "19.61 ± 2.09", 4000: "18.63 ± 2.32", 8000: "17.72 ± 1.82"}
 
