@@ -27,10 +27,12 @@ ARROWS = {
     "export": {"techniques", "networks"},
     "training": {"techniques", "networks.interface", "distributed", "kernels", "modes"},
     "recipes": {"label_spreading", "training", "networks", "data", "techniques", "distributed", "modes"},
-    "reproduction": {"recipes", "training", "data"},
-    "reports": {"reproduction", "recipes", "training", "networks", "data", "techniques", "metrics", "modes"},
+    "runs": {"recipes", "label_spreading", "training", "networks", "data", "techniques", "distributed", "modes"},
+    "reproduction": {"runs", "recipes", "training", "data"},
+    "reports": {"runs", "reproduction", "recipes", "training", "networks", "data", "techniques", "metrics", "modes"},
     "estimator": {
         "label_spreading",
+        "runs",
         "recipes",
         "training",
         "networks",
@@ -42,6 +44,7 @@ ARROWS = {
     },
     "cli": {
         "reports",
+        "runs",
         "distributed",
         "kernels",
         "reproduction",

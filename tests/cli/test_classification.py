@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,7 @@ from improved_gan.cli import classification as classify
 from improved_gan.cli.classification import ClassifyOptions, classify_batch, run_classification
 from improved_gan.data import DataError, load_digits
 from improved_gan.data.value_range import ValueRange
-from improved_gan.recipes.load_run import load_trained
+from improved_gan.runs import Run
 from improved_gan.training.errors import InterruptedRunError, RunError
 
 
@@ -46,7 +45,7 @@ def test_rows_hold_label_probabilities_and_real_score(trained_run: Path, images:
     failures, text, rows = go(trained_run, images, out=tmp_path / "new" / "out.csv")
     assert failures == 0
     assert "30 images classified" in text
-    trained = load_trained(trained_run, warn=pytest.fail)
+    trained = Run(trained_run).load(warn=pytest.fail)
     with torch.no_grad():
         logits = trained.discriminator(load_digits().test.images[:30] / 255).logits.double().numpy()
     full = np.concatenate([logits, np.zeros((30, 1))], axis=1)
@@ -240,7 +239,7 @@ def test_class_folders_give_the_error_and_its_interval(trained_run: Path, tmp_pa
         folder = tmp_path / "holdout" / str(label)
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image[0].numpy()).save(folder / f"{index:02d}.png")
-    trained = load_trained(trained_run, warn=pytest.fail)
+    trained = Run(trained_run).load(warn=pytest.fail)
     with torch.no_grad():
         given = trained.discriminator(data.images[:40] / 255).logits.argmax(1)
     wrong = int((given != data.labels[:40]).sum())
@@ -287,8 +286,8 @@ def test_twelve_bits_give_a_warning_and_a_value_range_remedies_it(
 
 
 def test_a_run_brings_its_value_range(trained_run: Path, images: Path, tmp_path: Path) -> None:
-    trained = load_trained(trained_run, warn=pytest.fail)
-    own = replace(trained, settings=trained.settings | {"recipe": "folder"})
+    own = Run(trained_run).load(warn=pytest.fail)
+    own.run.settings["recipe"] = "folder"
     content = io.BytesIO()
     Image.fromarray(np.full((8, 8), 2000, np.uint16)).save(content, "TIFF")
     decode = classify.decoder_of(own, resize=False, invert=False, values=ValueRange(0, 4000))

@@ -11,7 +11,7 @@ from improved_gan.cli.train_folder import ImageOptions, labels_or_file
 from improved_gan.cli.training import TrainOptions, run_training
 from improved_gan.data import DataError
 from improved_gan.recipes import RecipeError
-from improved_gan.recipes.load_run import load_trained
+from improved_gan.runs import Run
 from improved_gan.training.errors import RunError
 from tests.data.test_folder import make
 from tests.pictures import picture, png
@@ -44,8 +44,8 @@ def test_a_run_keeps_what_it_was_trained_on_and_can_be_loaded_without_the_images
     assert json.loads((run / "images.json").read_text())["size"] == 32
     assert "validation/error" in (run / "log.jsonl").read_text()
     images.rename(tmp_path / "gone")
-    trained = load_trained(run, warn=pytest.fail)
-    assert (trained.class_names, trained.image_shape) == (["cat", "dog"], (3, 32, 32))
+    trained = Run(run).load(warn=pytest.fail)
+    assert (trained.run.class_names, trained.run.image_shape) == (["cat", "dog"], (3, 32, 32))
 
 
 def test_images_that_changed_since_are_named_and_the_same_ones_go_on(images: Path, tmp_path: Path) -> None:

@@ -2,14 +2,12 @@ import pytest
 
 from improved_gan.recipes.mnist_generation import mnist_classifier, mnist_generation, mnist_generation_short
 from improved_gan.training import Adversarial, SupervisedBaseline
-from improved_gan.training.schedule import Schedule
 
 
 def test_generation_is_the_pair_of_cifar10_on_28x28() -> None:
     recipe = mnist_generation()
     assert (recipe.num_labels, recipe.epochs, recipe.generator_steps) == (4000, 500, 3)
-    schedule = Schedule(recipe.epochs, recipe.learning_rate, recipe.lr_decay_fraction)
-    assert schedule.lr(400) == pytest.approx(0.0003 * (2.5 - 400 / 200))
+    assert recipe.lr(400) == pytest.approx(0.0003 * (2.5 - 400 / 200))
     discriminator, generator = recipe.discriminator(), recipe.generator()
     shapes = []
     for layer in discriminator.body:

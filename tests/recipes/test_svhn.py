@@ -1,7 +1,6 @@
 import pytest
 
 from improved_gan.recipes.svhn import svhn, svhn_generation, svhn_generation_released, svhn_released
-from improved_gan.training.schedule import Schedule
 
 
 def test_widths_length_and_figures_are_those_of_section_6_3() -> None:
@@ -24,6 +23,5 @@ def test_generation_has_all_labels_at_the_papers_date_and_svhns_widths_in_the_re
 def test_the_learning_rate_of_the_release_falls_over_the_last_third() -> None:
     recipe = svhn_released()
     assert recipe.discriminator().output.weight.shape == (10, 128)
-    schedule = Schedule(recipe.epochs, recipe.learning_rate, recipe.lr_decay_fraction)
     for epoch in (0, 600, 750, 899):
-        assert schedule.lr(epoch) == pytest.approx(0.0003 * min(3 - epoch / 300, 1))
+        assert recipe.lr(epoch) == pytest.approx(0.0003 * min(3 - epoch / 300, 1))

@@ -13,9 +13,9 @@ import pytest
 
 from improved_gan.reproduction import cluster
 from improved_gan.reproduction.cluster import ClusterPool
-from improved_gan.reproduction.runs import read_status
+from improved_gan.reproduction.job_status import read_status
+from improved_gan.runs import Run
 from improved_gan.training.errors import RunError
-from improved_gan.training.run_folder import RunFolder
 from tests.reproduction.jobs import job
 
 
@@ -59,7 +59,7 @@ def test_a_stop_saves_and_a_killed_workers_run_goes_on_elsewhere(workers, tmp_pa
     until(lambda: read_status(one).epoch >= 10)
     pool.stop()
     assert read_status(one).state == "partial"
-    assert not RunFolder(one.folder).is_locked()
+    assert not Run(one.folder).is_locked()
     assert list((one.folder / "checkpoints").iterdir())
 
     pool = ClusterPool(str(address), out=tmp_path / "out", threads=None, device="cpu")
@@ -76,7 +76,7 @@ def test_a_stop_saves_and_a_killed_workers_run_goes_on_elsewhere(workers, tmp_pa
     assert [outcome.how for outcome in outcomes] == ["done"]
     assert read_status(one).state == "done"
     assert one.sidecar_path("log").read_text().count("continuing at step") == 2  # after the stop, and after the kill
-    epochs = [report["epoch"] for report in RunFolder(one.folder).read_log()]
+    epochs = [report["epoch"] for report in Run(one.folder).log.lines]
     assert epochs == list(range(10, 61, 10))
 
 
@@ -122,7 +122,7 @@ def test_a_run_that_dask_gives_up_is_kept_as_failed_and_a_lost_scheduler_is_one_
     assert read_status(one).failure.startswith("TypeError on the cluster: divmod expected 2 arg")
     monkeypatch.undo()
     pool.submit(other)
-    until(lambda: RunFolder(other.folder).is_locked())
+    until(lambda: Run(other.folder).is_locked())
     processes[0].kill()
     with pytest.raises(RunError, match=r"lost the scheduler at .*: every run saves; the same command continues"):
         until(lambda: pool.finished() or pool.num_slots == 0)
@@ -130,7 +130,7 @@ def test_a_run_that_dask_gives_up_is_kept_as_failed_and_a_lost_scheduler_is_one_
         pool.stop()
     assert read_status(other).state != "failed"
     assert not caplog.records
-    until(lambda: not RunFolder(other.folder).is_locked())
+    until(lambda: not Run(other.folder).is_locked())
 
 
 def _only_here(path: str) -> tuple[str, bool]:

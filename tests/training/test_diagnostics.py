@@ -87,7 +87,7 @@ def test_out_of_balance_and_saturated_name_the_learning_rate_first() -> None:
     saturated = {"discriminator/real_probability": 0.999, "discriminator/generated_probability": 0.001}
     for changes in ({}, saturated):
         (found,) = check({**HEALTHY, **EARLY, **changes}, setting)
-        assert "Try a smaller learning rate (0.001 in place of 0.003), 2 generator updates" in found.message
+        assert "Try a smaller learning rate (--learning-rate 0.001), 2 generator updates" in found.message
 
 
 @pytest.mark.parametrize(("run", "epochs"), [("mnist-short-100-split1", []), ("mnist-100-split1", [2])])
@@ -99,7 +99,7 @@ def test_recorded_runs(run: str, epochs: list[int]) -> None:
 
 
 def test_advice_for_the_estimator_names_its_parameters() -> None:
-    setting = Setting(generator_steps=None, adam_epsilon=1e-4, float32=True, checkpoints=False)
+    setting = Setting(generator_updates=None, adam_epsilon=1e-4, float32=True, checkpoints=False)
     messages = [diagnostic.message for diagnostic in check(WORST, setting)]
     assert len(messages) == 4
     for message in messages:

@@ -21,11 +21,11 @@ from improved_gan.cli.training import TrainOptions, train_recipe
 from improved_gan.networks import ConvolutionalDiscriminator, ConvolutionalGenerator
 from improved_gan.recipes import digits
 from improved_gan.recipes.experiment import Experiment
+from improved_gan.runs import Run
 from improved_gan.techniques import MinibatchDiscrimination
 from improved_gan.training import Adversarial
 from improved_gan.training.errors import RankLostError
 from improved_gan.training.process_group import ProcessGroup, init_process_group, local_device
-from improved_gan.training.run_folder import RunFolder
 from improved_gan.training.state import seed_rank
 from tests.golden.recipes import golden_recipe
 from tests.golden.test_steps import differences, golden_log, run
@@ -76,7 +76,7 @@ def losses(line: dict[str, Any]) -> dict[str, float]:
 
 def trained(folder: Path, epochs: int) -> tuple[str, dict[str, torch.Tensor]]:
     """Train the digits with noise; the console's text, and this rank's final state without its duration."""
-    from tests.training.test_loop import without_time
+    from tests.runs.test_loop import without_time
 
     screen = io.StringIO()
     console = Console(file=screen, width=200, quiet=distributed.rank() > 0)
@@ -115,7 +115,7 @@ def test_checkpoints_resume_with_another_number_of_processes(two_ranks: TwoRanks
     (text, again), _ = two_ranks(trained, tmp_path / "run", 4)
     assert "continuing at step 36" in text
     assert not torch.equal(again["random.cpu"], again["random.cpu.1"])
-    assert [line["epoch"] for line in RunFolder(tmp_path / "run").read_log()] == [1, 2, 3, 4]
+    assert [line["epoch"] for line in Run(tmp_path / "run").log.lines] == [1, 2, 3, 4]
 
 
 def waited_for(seconds: float) -> tuple[dict[str, float] | None, bool]:
@@ -222,7 +222,7 @@ def test_all_ranks_end_with_one_message_and_the_run_can_be_resumed(tmp_path: Pat
     command = [sys.executable, "-m", "improved_gan", "train", "digits", "--device", "cpu", "--epochs", "2000"]
     again = subprocess.run([*command, "--out", str(out), "--dry-run"], capture_output=True, text=True, check=True)
     assert "nothing was trained" in again.stdout
-    assert RunFolder(out).recipe()["settings"]["epochs"] == 2000
+    assert Run(out).settings["epochs"] == 2000
 
 
 @pytest.mark.slow

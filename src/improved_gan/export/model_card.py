@@ -83,7 +83,7 @@ def card_of(
             "seed": settings["seed"],
             "diagnostics": [diagnostic["message"] for diagnostic in last.get("diagnostics", [])],
         },
-        "evaluation": {**_evaluation(last), "paper": settings["values"].get("paper")},
+        "evaluation": {**_evaluation(last), "paper": settings.get("description", {}).get("paper")},
         "method": {"paper": PAPER, "code": f"improved-gan {settings['improved_gan']}"},
         "weights_sha256": weights_sha256,
         "versions": dict(packages),

@@ -19,12 +19,11 @@ from rich.console import Console
 from improved_gan.networks import Generator
 from improved_gan.recipes import digits
 from improved_gan.recipes.experiment import Experiment
+from improved_gan.runs import Run
+from improved_gan.runs.loop import Recorder, train
 from improved_gan.training import Adversarial
-from improved_gan.training.checkpoints import load_newest
 from improved_gan.training.errors import DivergedError, InterruptedRunError, RunError
-from improved_gan.training.loop import train
 from improved_gan.training.reporting import Reporter
-from improved_gan.training.run_folder import RunFolder
 from improved_gan.training.signals import StopRequest
 
 EPOCHS = 6
@@ -51,29 +50,20 @@ def run(
     settings = {"epochs": EPOCHS, "lr_decay_fraction": 0.5, "report_every": 2, "sample_every": 3, **changes}
     recipe = replace(digits(), **settings)
     experiment = Experiment.prepare(recipe, seed=1, split_seed=1, data_folder=None, device="cpu")
-    folder = RunFolder(path)
-    folder.create_or_match(experiment.settings())
-    fingerprint = folder.recipe()["fingerprint"]
+    folder = Run(path)
+    folder.begin(experiment.settings())
     state = experiment.start()
-    tensors = load_newest(folder.checkpoints, fingerprint=fingerprint, warn=pytest.fail)
+    tensors = folder.load_checkpoint(warn=pytest.fail)
     if tensors is not None:
         state.load(tensors)
     folder.rewind_log(state.step)
     with Reporter(
         path / "tensorboard", total_steps=72, first_step=state.step, console=Console(file=io.StringIO())
     ) as r:
-        train(
-            state,
-            experiment.batches(state),
-            recipe.objective,
-            experiment.schedule(save_every_seconds=1e9, eval_every=eval_every),
-            folder=folder,
-            fingerprint=fingerprint,
-            evaluate=experiment.evaluate,
-            reporter=r,
-            stop=StopAfter(stop_after),
-            score=score,
+        recorder = Recorder(
+            state, recipe, folder, experiment.evaluate, r, score, save_every=1e9, score_every=eval_every
         )
+        train(recorder, experiment.batches(state), recipe.objective, stop=StopAfter(stop_after))
     return state.tensors()
 
 
@@ -132,7 +122,7 @@ def test_the_last_report_has_the_errors_of_averaged_and_of_current_weights(
     state.load({**tensors, "progress.seconds": torch.zeros(())})
     current = experiment.evaluate(state.discriminator)["test/num_errors"]
     averaged = experiment.evaluate(state.average.averaged(state.discriminator))["test/num_errors"]
-    last = RunFolder(folder).read_log()[-1]
+    last = Run(folder).log.lines[-1]
     assert (last["test/num_errors"], last["test/num_errors_without_average"]) == (averaged, current)
     assert averaged != current  # else the test could not tell them apart
 
@@ -201,9 +191,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_weights(tmp_path: Path) 
     assert kills >= 3
     final = []
     for name in ("whole", "killed"):
-        folder = RunFolder(tmp_path / name)
-        fingerprint = folder.recipe()["fingerprint"]
-        tensors = load_newest(folder.checkpoints, fingerprint=fingerprint, warn=pytest.fail)
+        tensors = Run(tmp_path / name).load_checkpoint(warn=pytest.fail)
         assert tensors is not None
         final.append(without_time(tensors))
     assert_same(*final)
