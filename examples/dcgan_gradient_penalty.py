@@ -1,4 +1,9 @@
-"""The DCGAN with the R1 penalty at every fourth step (after the paper; docs/techniques/gradient_penalty.md)."""
+"""
+R1 gradient penalty
+===================
+
+The DCGAN with the R1 penalty at every fourth step (after the paper; :doc:`guide </techniques/gradient_penalty>`).
+"""
 
 from itertools import count
 

@@ -1,4 +1,10 @@
-"""The DCGAN with minibatch standard deviation (after the paper; docs/techniques/minibatch_standard_deviation.md)."""
+"""
+Minibatch standard deviation
+============================
+
+The DCGAN with minibatch standard deviation (after the paper;
+:doc:`guide </techniques/minibatch_standard_deviation>`).
+"""
 
 from torch import nn
 
