@@ -35,6 +35,7 @@ class TrainOptions:
     data: Path | None = None
     out: Path | None = None
     device: str | None = None
+    learning_rate: float | None = None
     precision: str | None = None
     generator_steps: int | None = None
     micro_batch: int | None = None
