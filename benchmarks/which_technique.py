@@ -48,7 +48,7 @@ class Setup:
     feature_weight: float = 0.0  # of feature matching
     r1: float = 0.0  # gamma, at each fourth step
     kernels: int = 0  # of minibatch discrimination
-    deviation: bool = False  # minibatch standard deviation
+    std: bool = False  # minibatch standard deviation
     noise: float = 0.0
     history: bool = False
     virtual_batch_norm: bool = False
@@ -64,7 +64,7 @@ SETUPS = {
     "virtual batch norm": Setup(virtual_batch_norm=True),
     "weight norm": Setup(weight_norm=True),
     "Gaussian noise": Setup(noise=0.3),
-    "minibatch std": Setup(deviation=True),
+    "minibatch std": Setup(std=True),
     "hinge": Setup(t.hinge_discriminator_loss, t.hinge_generator_loss),
     "least squares": Setup(t.least_squares_discriminator_loss, t.least_squares_generator_loss),
     "relativistic": Setup(t.relativistic_discriminator_loss, relativistic=True),
@@ -72,7 +72,7 @@ SETUPS = {
     "adversarial + feature matching": Setup(feature_weight=1.0),
     "minibatch disc. + smoothing": Setup(t.smoothed_discriminator_loss, kernels=16),
     "minibatch disc. + virtual batch norm": Setup(kernels=16, virtual_batch_norm=True),
-    "minibatch std + R1": Setup(deviation=True, r1=1.0),
+    "minibatch std + R1": Setup(std=True, r1=1.0),
     "relativistic + R1": Setup(t.relativistic_discriminator_loss, relativistic=True, r1=1.0),
 }
 
@@ -87,8 +87,8 @@ class Discriminator(nn.Module):
         noise = [t.GaussianNoise(setup.noise)] if setup.noise else []
         first = [*noise, wrap(nn.Conv2d(1, WIDTH, 4, 2, 1)), nn.LeakyReLU(0.2)]
         self.body = nn.Sequential(*first, *noise, wrap(nn.Conv2d(WIDTH, 2 * WIDTH, 4, 2, 1)), nn.LeakyReLU(0.2))
-        self.compare: nn.Module = t.MinibatchStandardDeviation() if setup.deviation else nn.Identity()
-        maps = 2 * WIDTH + setup.deviation
+        self.compare: nn.Module = t.MinibatchStandardDeviation() if setup.std else nn.Identity()
+        maps = 2 * WIDTH + setup.std
         if setup.kernels:
             pooled = 2 * WIDTH * 7 * 7
             self.compare = t.MinibatchDiscrimination(pooled, setup.kernels, 4, pooling=nn.Flatten())
@@ -250,7 +250,7 @@ def rows(folder: Path) -> list[dict[str, Any]]:
     return result
 
 
-def report(folder: Path, picture: Path) -> None:
+def report(folder: Path, plot: Path) -> None:
     """The table as Markdown, and the plot."""
     import matplotlib
 
@@ -277,7 +277,7 @@ def report(folder: Path, picture: Path) -> None:
     axes.set_xscale("log")
     axes.set_xlabel("Fréchet distance to test images (one mark a seed; lower is better)")
     axes.legend()
-    figure.savefig(picture, dpi=110)
+    figure.savefig(plot, dpi=110)
 
 
 def main() -> None:
