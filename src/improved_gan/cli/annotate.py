@@ -150,7 +150,7 @@ def _next_command(images: ImageList, run: Path, values: ValueRange | None, label
     """The command that trains with the labels; empty if several folders were classified (`--images` takes one)."""
     if images.labels_root is None:
         return ""
-    parts = ["improved-gan", "train", "folder", "--images", str(images.labels_root), "--labels"]
+    parts = ["improved-gan", "train-folder", "--images", str(images.labels_root), "--labels"]
     parts += ["labels.csv" if labels is None else str(labels)]
     parts += [] if values is None else ["--value-range", str(values)]
     return shlex.join([*parts, "--out", str(_unused(run))])

@@ -17,7 +17,7 @@ __all__ = ["check_classes", "columns", "decoder_of", "identity", "progress_bar"]
 
 
 def decoder_of(networks: Networks, *, resize: bool, invert: bool, values: ValueRange | None = None) -> Decode:
-    """The decoder for this run's images; a run of `train folder` takes images of any size, as in training.
+    """The decoder for this run's images; a run of `train-folder` takes images of any size, as in training.
 
     Raises:
         RunError: a value range without `resize`, where images are not converted.

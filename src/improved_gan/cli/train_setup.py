@@ -1,13 +1,13 @@
 """Setup before the first step of a run and summary after the last; the same for one and for several models."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import torch
 from rich.console import Console
 
-from improved_gan.cli.train_folder import ImageOptions
+from improved_gan.cli.custom_images import ImageOptions
 from improved_gan.distributed import rank, world_size
 from improved_gan.kernels import cpp_extension
 from improved_gan.recipes.experiment import Experiment
@@ -50,7 +50,7 @@ class TrainOptions:
     trust: bool = False
     models: int = 1
     dry_run: bool = False
-    own: ImageOptions = field(default_factory=ImageOptions)
+    own: ImageOptions | None = None
 
 
 def build_experiment(recipe: Recipe, options: TrainOptions, out: Path, processes: ProcessGroup) -> Experiment:

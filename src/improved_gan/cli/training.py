@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
+from improved_gan.cli.custom_images import check_unchanged, load_images, print_report, write_listing
 from improved_gan.cli.sample_scores import Score, sample_scores
 from improved_gan.cli.train_cost import device_name, print_cost
-from improved_gan.cli.train_folder import check_unchanged, load_images, print_report, write_listing
 from improved_gan.cli.train_models import train_models
 from improved_gan.cli.train_setup import (
     TrainOptions,
@@ -50,14 +50,12 @@ def run_training(options: TrainOptions, console: Console) -> Path:
     """
     with init_process_group() as processes:
         console = console if rank() == 0 else Console(quiet=True)
-        if options.recipe == "folder":
-            own = processes.local_rank0_first(lambda: load_images(options.own, labels=options.labels))
+        if (images := options.own) is not None:
+            own = processes.local_rank0_first(lambda: load_images(images, labels=options.labels))
             print_report(own, console)
             recipe = _changed(folder_recipe(own.dataset, num_labels=options.labels), options)
             return train_recipe(recipe, options, console, own=own, processes=processes)
-        recipe = _recipe(options)  # first, so that an unknown name gets its own message
-        options.own.refuse(options.recipe)
-        return train_recipe(recipe, options, console, processes=processes)
+        return train_recipe(_recipe(options), options, console, processes=processes)
 
 
 def train_recipe(

@@ -19,7 +19,7 @@ LICENSE = "TO BE FILLED IN: the license under which you publish these weights; c
 _UPRIGHT = "not included: first rotate images by EXIF and blend transparent ones onto white, then"
 _RESIZE = {
     "folder": f"{_UPRIGHT} crop the largest central square and scale it to this size (Pillow, bicubic), as "
-    "`train folder` and `classify` do",
+    "`train-folder` and `classify` do",
     "other": f"{_UPRIGHT} scale the whole image to this size (Pillow, bicubic), as `classify --resize` does",
 }
 
