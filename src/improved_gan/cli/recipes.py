@@ -4,8 +4,8 @@ import textwrap
 
 from rich.console import Console
 
+from improved_gan.console import say
 from improved_gan.recipes import LABEL_CHOICES, RECIPES
-from improved_gan.training.reporting import say
 
 __all__ = ["list_all"]
 

@@ -7,10 +7,11 @@ from dataclasses import replace
 import torch
 from rich.console import Console
 
+from improved_gan.console import say
 from improved_gan.distributed import world_size
 from improved_gan.recipes.experiment import Experiment
 from improved_gan.runs.loop import take_steps
-from improved_gan.training.reporting import cost, say
+from improved_gan.training.reporting import cost
 from improved_gan.training.time_estimate import StepTimer
 
 __all__ = ["device_name", "print_cost", "print_step_cost"]

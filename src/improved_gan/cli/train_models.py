@@ -22,6 +22,7 @@ from improved_gan.cli.train_setup import (
     print_summary,
     restore,
 )
+from improved_gan.console import warn
 from improved_gan.distributed import world_size
 from improved_gan.recipes.experiment import Experiment
 from improved_gan.recipes.recipe import PRECISIONS, Recipe, RecipeError
@@ -29,7 +30,7 @@ from improved_gan.reproduction.plan import run_name, training_seed
 from improved_gan.runs import Run, loop
 from improved_gan.training.errors import DivergedError
 from improved_gan.training.process_group import ProcessGroup
-from improved_gan.training.reporting import Reporter, warn
+from improved_gan.training.reporting import Reporter
 from improved_gan.training.signals import catch_signals
 from improved_gan.training.state import TrainingState
 from improved_gan.training.vmapped import VmappedTraining, vmap_incompatibility

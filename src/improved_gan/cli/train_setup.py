@@ -8,6 +8,7 @@ import torch
 from rich.console import Console
 
 from improved_gan.cli.custom_images import ImageOptions
+from improved_gan.console import say, warn
 from improved_gan.distributed import rank, world_size
 from improved_gan.kernels import cpp_extension
 from improved_gan.recipes.experiment import Experiment
@@ -18,7 +19,7 @@ from improved_gan.reproduction.expected_results import expected_results, package
 from improved_gan.runs import Run
 from improved_gan.training.errors import RunError
 from improved_gan.training.process_group import ProcessGroup, choose_device, local_device
-from improved_gan.training.reporting import say, summary, warn
+from improved_gan.training.reporting import summary
 from improved_gan.training.state import TrainingState
 
 __all__ = ["TrainOptions", "build_experiment", "copy_recipe_file", "print_header", "print_summary", "restore"]

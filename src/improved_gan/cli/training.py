@@ -21,6 +21,7 @@ from improved_gan.cli.train_setup import (
     restore,
 )
 from improved_gan.cli.trust import trust_or_ask
+from improved_gan.console import warn
 from improved_gan.data.folder import CustomImages
 from improved_gan.distributed import rank
 from improved_gan.recipes.experiment import Experiment
@@ -30,7 +31,7 @@ from improved_gan.recipes.registry import find_recipe
 from improved_gan.runs import Run
 from improved_gan.runs.loop import Recorder, train
 from improved_gan.training.process_group import ProcessGroup, init_process_group
-from improved_gan.training.reporting import Reporter, warn
+from improved_gan.training.reporting import Reporter
 from improved_gan.training.signals import catch_signals
 from improved_gan.training.state import TrainingState
 

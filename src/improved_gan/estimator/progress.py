@@ -11,13 +11,14 @@ import torch.nn.functional as F
 from rich.console import Console
 from torch import Tensor, nn
 
+from improved_gan.console import say
 from improved_gan.estimator.architecture import Architecture
 from improved_gan.estimator.ensemble_member import EnsembleMember
 from improved_gan.recipes.recipe import Recipe
 from improved_gan.training.diagnostics import Setting, check
 from improved_gan.training.errors import DivergedError
 from improved_gan.training.objectives import weighted_cross_entropy
-from improved_gan.training.reporting import cost, say
+from improved_gan.training.reporting import cost
 from improved_gan.training.state import TrainingState
 from improved_gan.training.time_estimate import StepTimer, in_words
 
