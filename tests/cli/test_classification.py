@@ -3,10 +3,7 @@ import csv
 import hashlib
 import io
 import json
-import os
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -22,6 +19,7 @@ from improved_gan.data import DataError, load_digits
 from improved_gan.data.value_range import ValueRange
 from improved_gan.runs import Run
 from improved_gan.training.errors import InterruptedRunError, RunError
+from tests.command_line import start
 
 
 @pytest.fixture
@@ -198,9 +196,8 @@ def test_a_killed_process_loses_nothing_but_its_last_batch(trained_run: Path, tm
     for index in range(2000):
         pixels = np.random.default_rng(index).integers(0, 256, (8, 8), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / "many" / f"{index}.png")
-    command = [sys.executable, "-m", "improved_gan", "classify", str(trained_run), str(tmp_path / "many"),
-               "--num-workers", "1", "--device", "cpu", "--out", str(tmp_path / "out.csv")]  # fmt: skip
-    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)
+    options = ["--num-workers", "1", "--device", "cpu", "--out", tmp_path / "out.csv"]
+    process = start("classify", trained_run, tmp_path / "many", *options)
     part, deadline = tmp_path / "out.csv.part", time.monotonic() + 100
     while not (part.exists() and part.stat().st_size > 20_000) and time.monotonic() < deadline:
         assert process.poll() is None

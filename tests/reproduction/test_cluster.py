@@ -16,6 +16,7 @@ from improved_gan.reproduction.cluster import ClusterPool
 from improved_gan.reproduction.job_status import read_status
 from improved_gan.runs import Run
 from improved_gan.training.errors import RunError
+from tests.command_line import cli
 from tests.reproduction.jobs import job
 
 
@@ -26,14 +27,18 @@ def until(condition: Callable[[], object], seconds: float = 120) -> None:
         time.sleep(0.05)
 
 
-@pytest.fixture
-def workers(tmp_path: Path) -> Iterator[tuple[Path, list["subprocess.Popen[bytes]"]]]:
-    """The scheduler's file; the scheduler, and two workers of one thread each."""
-    address = tmp_path / "scheduler.json"
+@pytest.fixture(scope="module")
+def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, list["subprocess.Popen[bytes]"]]]:
+    """The scheduler's file; the scheduler, and two workers of one thread each.
+
+    One test kills a worker and the last one the scheduler; those before them need both workers.
+    """
+    folder = tmp_path_factory.mktemp("cluster")
+    address = folder / "scheduler.json"
 
     def start(*words: str) -> "subprocess.Popen[bytes]":
         command = [sys.executable, "-m", "dask", *words, "--scheduler-file", str(address), "--no-dashboard"]
-        return subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     processes = [start("scheduler", "--host", "127.0.0.1", "--port", "0")]
     until(address.exists)
@@ -46,10 +51,34 @@ def workers(tmp_path: Path) -> Iterator[tuple[Path, list["subprocess.Popen[bytes
 
 
 @pytest.mark.slow
+def test_the_command_spreads_a_table_over_the_workers(workers, tmp_path: Path) -> None:
+    words = ["reproduce", "--recipe", "digits", "--num-splits", "2", "--epochs", "1", "--out", str(tmp_path / "out")]
+    done = cli(*words, "--scheduler", str(workers[0]), "--device", "cpu")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "on the cluster at" in done.stdout
+    cell = json.loads((tmp_path / "out" / "table.json").read_text())["cells"][0]
+    assert list(cell["values"]) == ["1", "2"]
+    assert all(0 < wrong < 500 for wrong in cell["values"].values())
+
+
+@pytest.mark.slow
+def test_workers_that_cannot_do_it_are_told(workers, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(cluster, "_version_and_access", _only_here)
+    with pytest.raises(
+        RunError, match=r"a worker cannot run improved-gan \(.*No module named 'tests'.*install it there"
+    ):
+        ClusterPool(str(workers[0]), out=tmp_path, threads=None, device=None)
+    monkeypatch.undo()
+    monkeypatch.setattr(Path, "touch", lambda path: None)  # as if written to a disk of our own
+    with pytest.raises(RunError, match=r"cannot access .*: give an --out that all machines share"):
+        ClusterPool(str(workers[0]), out=tmp_path, threads=None, device=None)
+
+
+@pytest.mark.slow
 def test_a_stop_saves_and_a_killed_workers_run_goes_on_elsewhere(workers, tmp_path: Path, monkeypatch) -> None:
     address, processes = workers
     monkeypatch.setattr(cluster, "_STOP_TIMEOUT", 1e9)  # a stop that only ran out of lock_timeout would hang here
-    one = job(tmp_path / "out", epochs=60)
+    one = job(tmp_path / "out", epochs=30)
     one.group.mkdir(parents=True)
 
     pool = ClusterPool(str(address), out=tmp_path / "out", threads=None, device="cpu")
@@ -77,32 +106,7 @@ def test_a_stop_saves_and_a_killed_workers_run_goes_on_elsewhere(workers, tmp_pa
     assert read_status(one).state == "done"
     assert one.sidecar_path("log").read_text().count("continuing at step") == 2  # after the stop, and after the kill
     epochs = [report["epoch"] for report in Run(one.folder).log.lines]
-    assert epochs == list(range(10, 61, 10))
-
-
-@pytest.mark.slow
-def test_the_command_spreads_a_table_over_the_workers(workers, tmp_path: Path) -> None:
-    words = ["reproduce", "--recipe", "digits", "--num-splits", "2", "--epochs", "1", "--out", str(tmp_path / "out")]
-    command = [sys.executable, "-m", "improved_gan", *words, "--scheduler", str(workers[0]), "--device", "cpu"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "on the cluster at" in done.stdout
-    cell = json.loads((tmp_path / "out" / "table.json").read_text())["cells"][0]
-    assert list(cell["values"]) == ["1", "2"]
-    assert all(0 < wrong < 500 for wrong in cell["values"].values())
-
-
-@pytest.mark.slow
-def test_workers_that_cannot_do_it_are_told(workers, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(cluster, "_version_and_access", _only_here)
-    with pytest.raises(
-        RunError, match=r"a worker cannot run improved-gan \(.*No module named 'tests'.*install it there"
-    ):
-        ClusterPool(str(workers[0]), out=tmp_path, threads=None, device=None)
-    monkeypatch.undo()
-    monkeypatch.setattr(Path, "touch", lambda path: None)  # as if written to a disk of our own
-    with pytest.raises(RunError, match=r"cannot access .*: give an --out that all machines share"):
-        ClusterPool(str(workers[0]), out=tmp_path, threads=None, device=None)
+    assert epochs == list(range(10, 31, 10))
 
 
 @pytest.mark.slow
