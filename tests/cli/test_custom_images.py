@@ -16,6 +16,8 @@ from improved_gan.training.errors import RunError
 from tests.data.test_folder import make
 from tests.pictures import picture, png
 
+pytestmark = pytest.mark.usefixtures("narrow_folder")
+
 
 def shown(images: Path, out: Path, *, labels: int | None = None, dry_run: bool = False, validation: float = 0.2) -> str:
     """What the training prints."""

@@ -101,7 +101,7 @@ def test_a_recipe_file_of_ones_own_is_kept_with_the_run(tmp_path: Path) -> None:
     own.write_text(OWN.format(epochs=2, decay=0.9))
     go(recipe=str(own), out=tmp_path / "run")
     own.unlink()
-    assert Run(tmp_path / "run").load(warn=pytest.fail, trust=True).settings["recipe"] == "mine"
+    assert Run(tmp_path / "run").load(warn=pytest.fail, trust=True).run.settings["recipe"] == "mine"
 
 
 OWN_PARTS = """
