@@ -234,7 +234,7 @@ def rows(folder: Path) -> list[dict[str, Any]]:
     """One row a setup: means over seeds and the range of FD."""
     runs = [json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))]
     result = []
-    plain = {run["seed"]: run["step_median"] for run in runs if run["name"] == "plain"}
+    plain = {run["seed"]: run["step_seconds"] for run in runs if run["name"] == "plain"}
     for name in SETUPS:
         mine = [run for run in runs if run["name"] == name]
         # Diverged: numbers that are not finite, or nearly all samples in a few clusters.
