@@ -275,6 +275,8 @@ def report(folder: Path, plot: Path) -> None:
     axes.axvline(reference, color="gray", linewidth=1, label="plain, mean")
     axes.set_yticks(range(len(order)), [row["name"] for row in order])
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:.0f}")
+    axes.xaxis.set_minor_formatter("{x:.0f}")
     axes.set_xlabel("Fréchet distance to test images (one mark a seed; lower is better)")
     axes.legend()
     figure.savefig(plot, dpi=110)
