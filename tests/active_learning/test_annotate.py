@@ -115,7 +115,7 @@ def test_the_next_command_is_whole(tmp_path: Path) -> None:
     (tmp_path / "run-2").mkdir()
     command = _next_command(images, tmp_path / "run", ValueRange(0, 4095), tmp_path / "old.csv")
     assert shlex.split(command) == [
-        "improved-gan", "train", "folder", "--images", str(tmp_path / "my cells"),
+        "improved-gan", "train-folder", "--images", str(tmp_path / "my cells"),
         "--labels", str(tmp_path / "old.csv"),
         "--value-range", "0:4095", "--out", str(tmp_path / "run-3"),
     ]  # fmt: skip
