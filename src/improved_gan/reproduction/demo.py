@@ -15,7 +15,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from improved_gan.console import say
 from improved_gan.data import Dataset, LabelSplit, load_digits
+from improved_gan.io import write_atomically
 from improved_gan.recipes import Recipe, digits
 from improved_gan.recipes.registry import find_recipe
 from improved_gan.reproduction.executors import LocalExecutor, run_all
@@ -23,9 +25,7 @@ from improved_gan.reproduction.job_status import read_status
 from improved_gan.reproduction.plan import Job, RunOptions
 from improved_gan.reproduction.progress import Display
 from improved_gan.runs import Run
-from improved_gan.training.checkpoints import write_atomically
 from improved_gan.training.errors import RunError
-from improved_gan.training.reporting import say
 from improved_gan.training.sampling import grid, sample, write_png
 from improved_gan.training.signals import catch_signals
 

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from improved_gan.reproduction import executors
 from improved_gan.reproduction.executors import Executor, run_all
 from improved_gan.reproduction.plan import Job
 from improved_gan.reproduction.run_subprocess import Outcome
