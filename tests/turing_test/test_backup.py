@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from improved_gan.turing_test import judging
-from improved_gan.turing_test.answers import Answer
 from improved_gan.turing_test.backup import back_up
 from improved_gan.turing_test.beginning import begin
 from improved_gan.turing_test.errors import TuringTestError
+from improved_gan.turing_test.judging import Answer
 from improved_gan.turing_test.writer import Writer
 from tests.turing_test.started import started
 

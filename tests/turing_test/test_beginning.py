@@ -5,10 +5,10 @@ import pytest
 from sqlalchemy import func, select, update
 
 from improved_gan.turing_test import judging
-from improved_gan.turing_test.answers import Answer
 from improved_gan.turing_test.beginning import HELD_MINUTES, begin, places_taken
 from improved_gan.turing_test.database import writing
 from improved_gan.turing_test.errors import StudyClosedError
+from improved_gan.turing_test.judging import Answer
 from improved_gan.turing_test.tables import Judge, Picture, Trial
 from tests.turing_test.started import started
 

@@ -1,26 +1,75 @@
 """The web application: routes, and what stands before them."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError, InterfaceError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from improved_gan.turing_test import judge_pages, researcher_pages
-from improved_gan.turing_test.failures import HANDLERS, health
 from improved_gan.turing_test.limits import BodyLimit, Limits
 from improved_gan.turing_test.security import SecurityHeaders
 from improved_gan.turing_test.site import Site
 from improved_gan.turing_test.studies import list_studies
 
-__all__ = ["create_app"]
+__all__ = ["HANDLERS", "create_app", "health"]
+
+_LOG = logging.getLogger("improved_gan.turing_test")
+_RETRY_SECONDS = "5"
+_TEXT = "The server cannot reach its database at the moment. Your answers are kept: please try again in a minute."
+
+
+async def health(request: Request) -> Response:
+    """Whether the server can reach its database, for a monitoring service."""
+    site: Site = request.app.state.site
+    try:
+        await site.read(lambda connection: connection.execute(text("SELECT 1")))
+    except (DBAPIError, PoolTimeoutError) as error:
+        _log(error)
+        return JSONResponse({"status": "the database is not reachable"}, 503, {"Retry-After": _RETRY_SECONDS})
+    return JSONResponse({"status": "ok"})
+
+
+async def _unusable(request: Request, error: Exception) -> Response:
+    """503 in the form that was asked for; an error in the SQL of this package is raised (500, with its traceback)."""
+    if isinstance(error, IntegrityError | ProgrammingError) and not error.connection_invalidated:
+        raise error
+    _log(error)
+    if "text/html" in request.headers.get("accept", ""):
+        site: Site = request.app.state.site
+        reply = site.message(request, 503, "Please try again in a minute", _TEXT)
+    else:
+        reply = JSONResponse({"error": "the database is not reachable"}, 503)
+    reply.headers["Retry-After"] = _RETRY_SECONDS
+    return reply
+
+
+def _log(error: Exception) -> None:
+    said = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    _LOG.error("the database cannot be used: %s", (str(said).strip().splitlines() or [type(said).__name__])[0])
+
+
+async def _gone(_: Request, __: Exception) -> Response:
+    return Response(status_code=400)  # the client is gone
+
+
+HANDLERS = {
+    DatabaseError: _unusable,
+    InterfaceError: _unusable,
+    PoolTimeoutError: _unusable,
+    ClientDisconnect: _gone,
+}
+
 
 _STATIC = Path(__file__).parent / "static"
 _MOST_BYTES = 16_384

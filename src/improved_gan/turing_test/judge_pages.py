@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+import unicodedata
 from typing import Any
 
 from sqlalchemy import select
@@ -11,16 +12,60 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from improved_gan.turing_test import beginning, judging
-from improved_gan.turing_test.answers import read_answer
 from improved_gan.turing_test.errors import OtherSessionError, StudyClosedError, TuringTestError
-from improved_gan.turing_test.forms import read_form
-from improved_gan.turing_test.participants import check_participant, participant_of
-from improved_gan.turing_test.security import may_write, visitor_of
+from improved_gan.turing_test.judging import read_answer
+from improved_gan.turing_test.security import may_write, read_form, visitor_of
 from improved_gan.turing_test.site import Site, set_cookie
 from improved_gan.turing_test.studies import OpenStudy
-from improved_gan.turing_test.tables import Study
+from improved_gan.turing_test.tables import PARTICIPANT_LENGTH, Study
 
-__all__ = ["ROUTES"]
+__all__ = ["ROUTES", "check_participant", "participant_of"]
+
+# how recruiters hand over the number: Prolific (PROLIFIC_PID), Mechanical Turk (workerId), anybody else
+_NAMES = ("prolificpid", "workerid", "participant", "participantid")
+_UNFILLED = ("{{", "}}", "${", "[%")  # what recruiters replace by the number
+
+
+def participant_of(request: Request) -> str | None:
+    """The number in the address, Unicode composed (NFC) and without space around it; None where the address has none.
+
+    Upper or lower case and `_` in the parameter's name make no difference.
+
+    Raises:
+        TuringTestError: the address has two different numbers.
+    """
+    given = {
+        unicodedata.normalize("NFC", value).strip()
+        for name, value in request.query_params.multi_items()
+        if name.lower().replace("_", "").replace("-", "") in _NAMES
+    }
+    if len(given) > 1:
+        raise TuringTestError("it has two different participant numbers")
+    return next(iter(given), None)
+
+
+def check_participant(number: str) -> str:
+    """The number, if it can be kept.
+
+    Raises:
+        TuringTestError: it is empty, too long, not printable, not UTF-8, or a placeholder that nobody filled in.
+
+    Example:
+        >>> check_participant("p.001 (M\u00fcller)")
+        'p.001 (M\u00fcller)'
+    """
+    if not number:
+        raise TuringTestError("its participant number is empty")
+    if len(number) > PARTICIPANT_LENGTH:
+        raise TuringTestError(
+            f"its participant number has {len(number)} characters, and at most {PARTICIPANT_LENGTH} are kept"
+        )
+    if not number.isprintable() or "\ufffd" in number:
+        raise TuringTestError("its participant number has characters that are no printable text")
+    if any(one in number for one in _UNFILLED):
+        raise TuringTestError(f"its participant number is a placeholder that was not filled in: {number}")
+    return number
+
 
 DELIVERY_SECONDS = 0.02  # each picture takes this long, whether it was in memory or not
 _CLOSED = ("This study is closed", "It takes no more answers. Thank you for your interest.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from improved_gan.turing_test.counting import GUESSING
+from improved_gan.turing_test.chance import GUESSING
 from improved_gan.turing_test.errors import needs_extra
 from improved_gan.turing_test.intervals import Estimate
 from improved_gan.turing_test.report import Report

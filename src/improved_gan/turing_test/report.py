@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from improved_gan.turing_test.agreement import krippendorff_alpha
-from improved_gan.turing_test.counting import GUESSING, chance_by_judge
+from improved_gan.turing_test.agreement import PictureFigures, krippendorff_alpha, picture_figures
+from improved_gan.turing_test.chance import GUESSING, chance_by_judge
 from improved_gan.turing_test.exclusions import Exclusion, Rules, apply_rules
 from improved_gan.turing_test.figures import (
     ModelFigures,
@@ -25,7 +25,6 @@ from improved_gan.turing_test.figures import (
     thresholds,
 )
 from improved_gan.turing_test.intervals import Estimate
-from improved_gan.turing_test.picture_figures import PictureFigures, picture_figures
 from improved_gan.turing_test.votes import Votes
 
 __all__ = ["Report", "make_report"]

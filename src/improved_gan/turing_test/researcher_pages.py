@@ -15,11 +15,10 @@ from starlette.routing import Route
 
 from improved_gan.turing_test.errors import TuringTestError
 from improved_gan.turing_test.exclusions import Rules
-from improved_gan.turing_test.forms import read_form
 from improved_gan.turing_test.plots import PLOTS, draw
 from improved_gan.turing_test.records import export_study, read_study_votes
 from improved_gan.turing_test.report import Report, make_report
-from improved_gan.turing_test.security import may_write, visitor_of
+from improved_gan.turing_test.security import may_write, read_form, visitor_of
 from improved_gan.turing_test.site import Site, set_cookie
 from improved_gan.turing_test.studies import OpenStudy, set_closed
 from improved_gan.turing_test.tables import Judge, Picture, Study, Trial
