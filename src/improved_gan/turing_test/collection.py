@@ -19,9 +19,8 @@ from improved_gan.turing_test.pictures import (
     read_picture,
     to_square,
 )
-from improved_gan.turing_test.plan import CHECK
-from improved_gan.turing_test.top_share import read_scores, top_files
-from improved_gan.turing_test.votes import REAL
+from improved_gan.turing_test.top_share import prompt_of, read_prompts, read_scores, top_files
+from improved_gan.turing_test.votes import CHECK, REAL
 
 __all__ = [
     "MAX_SIDE",
@@ -112,6 +111,7 @@ class PreparedPicture:
 
     file: str
     png: bytes
+    prompt: str | None = None
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class Collected:
 
 
 def collect(
-    real: Path,
+    real: Path | None,
     generated: dict[str, Path],
     *,
     most: int,
@@ -146,6 +146,7 @@ def collect(
     top: dict[str, float],
     checks: int,
     seed: int,
+    prompts: Path | None = None,
 ) -> Collected:
     """Gather all pictures; arguments as in `studies.StudyFolders`.
 
@@ -153,12 +154,13 @@ def collect(
         TuringTestError: names or folders that do not fit, no picture in one, or one that is both real and generated.
     """
     _check_names(generated, scores, top)
-    warnings = list(_check_folders(real, generated))
+    folders = ({} if real is None else {REAL: real}) | generated
+    warnings = [] if real is None else list(_check_folders(real, generated))
     if most < 1 or (size is not None and not MIN_SIDE <= size <= MAX_SIDE):
         raise TuringTestError(f"needs a picture of each kind, and a size of {MIN_SIDE} to {MAX_SIDE} pixels")
     refused: list[Refused] = []
     drawn: dict[str, list[Path]] = {}
-    for name, folder in {REAL: real, **generated}.items():
+    for name, folder in folders.items():
         files, bad = find_files(folder)
         refused += [Refused(f"{folder}/{one.file}", one.reason) for one in bad]
         if name in top and files:
@@ -167,7 +169,7 @@ def collect(
         drawn[name] = [files[index] for index in order]
     shown = given_size(size) if size else choose_size(drawn, most)
     found: dict[str, list[_Chosen]] = {}
-    for name, folder in {REAL: real, **generated}.items():
+    for name, folder in folders.items():
         pictures, bad = _read_some(drawn[name], most, shown)
         refused += bad
         if not pictures:
@@ -177,18 +179,26 @@ def collect(
     warnings += [shown.told] if shown.told else []
     warnings += _check_copies(found)
     width, height = shown.width, shown.height
-    folders = {REAL: real, **generated}
+    beside = read_prompts(prompts) if prompts is not None else {}
     encoded = {
-        name: [(Path(one.file).relative_to(folders[name]).as_posix(), one.png) for one in pictures]
+        name: [
+            (Path(one.file).relative_to(folders[name]).as_posix(), one.png,
+             prompt_of(Path(one.file), beside) if beside else None) for one in pictures
+        ]
         for name, pictures in found.items()
-    }
+    }  # fmt: skip
     if checks:
-        encoded[CHECK] = [(f"check {k}", encode(false_picture(width, height, seed=seed + k))) for k in range(checks)]
-    length = 12 + max(len(png) for pictures in encoded.values() for _, png in pictures)
+        encoded[CHECK] = [
+            (f"check {k}", encode(false_picture(width, height, seed=seed + k)), None) for k in range(checks)
+        ]
+    length = 12 + max(len(png) for pictures in encoded.values() for _, png, _ in pictures)
     return Collected(
-        {name: [PreparedPicture(file, pad(png, length)) for file, png in some] for name, some in encoded.items()},
+        {
+            name: [PreparedPicture(file, pad(png, length), prompt) for file, png, prompt in some]
+            for name, some in encoded.items()
+        },
         refused,
-        [*warnings, *_differences(found, (width, height))],
+        [*warnings, *(_differences(found, (width, height)) if REAL in found else [])],
         width,
         height,
     )
@@ -237,7 +247,7 @@ def _check_copies(found: dict[str, list[_Chosen]]) -> Iterable[str]:
                 f"{len(copies)} pictures of {name} are copies of others, as {copies[0][0]} of {copies[0][1]}: judges "
                 "may recognize them"
             )
-        both = [(file, first[REAL][png]) for png, file in own.items() if name != REAL and png in first[REAL]]
+        both = [(file, first[REAL][png]) for png, file in own.items() if name != REAL and png in first.get(REAL, {})]
         if both:
             raise TuringTestError(
                 f"{len(both)} pictures are real and of {name} at once, as {both[0][1]} and {both[0][0]}, so no answer "

@@ -27,7 +27,7 @@ from improved_gan.turing_test.figures import (
 from improved_gan.turing_test.intervals import Estimate
 from improved_gan.turing_test.votes import Votes
 
-__all__ = ["Report", "make_report"]
+__all__ = ["Report", "make_report", "plain"]
 
 
 @dataclass(frozen=True)
@@ -61,14 +61,15 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON holds it; a figure that is not defined is None."""
-        return dict(_plain(asdict(self)))
+        return dict(plain(asdict(self)))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value as JSON holds it: names as text, tuples as lists, None for what is not defined."""
     if isinstance(value, dict):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {str(key): plain(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
+        return [plain(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -110,6 +110,7 @@ class Trial(Base):
     model: Mapped[str] = mapped_column(String(100))  # preference: of the left picture
     other_model: Mapped[str | None] = mapped_column(String(100))  # preference: of the right one
     question: Mapped[str | None] = mapped_column(String(100))
+    prompt: Mapped[str | None] = mapped_column(Text)
     first_id: Mapped[int] = mapped_column(ForeignKey("picture.id"))
     second_id: Mapped[int | None] = mapped_column(ForeignKey("picture.id"))
     third_id: Mapped[int | None] = mapped_column(ForeignKey("picture.id"))
