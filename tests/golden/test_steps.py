@@ -14,7 +14,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from improved_gan.commands.train import TrainOptions, train_recipe
+from improved_gan.cli.training import TrainOptions, train_recipe
 from improved_gan.recipes import Recipe
 from improved_gan.training import SemiSupervised
 from improved_gan.training.run_folder import RunFolder
