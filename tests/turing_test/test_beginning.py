@@ -88,7 +88,7 @@ def test_places_without_an_answer_become_free_and_those_with_one_do_not(database
     with pytest.raises(StudyClosedError, match="all the judges"), writing(engine) as connection:
         begin(connection, study, None, "c" * 32)
     with writing(engine) as connection:
-        judging.answer(connection, study, tokens[0], Answer(0, True, None, 500.0, None))
+        judging.answer(connection, study, tokens[0], Answer(0, "generated", 500.0, None))
         connection.execute(update(Judge).values(started_at=long_ago))
         assert places_taken(connection, study) == 1
         begin(connection, study, None, "c" * 32)
@@ -96,7 +96,7 @@ def test_places_without_an_answer_become_free_and_those_with_one_do_not(database
         begin(connection, study, None, "d" * 32)
     with writing(engine) as connection:  # who comes back late still has the session
         assert begin(connection, study, None, "b" * 32) == tokens[1]
-        judging.answer(connection, study, tokens[1], Answer(0, True, None, 500.0, None))
+        judging.answer(connection, study, tokens[1], Answer(0, "generated", 500.0, None))
     engine.dispose()
 
 

@@ -33,7 +33,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, folders) -> Path:
         for number in range(3):
             token = begin(connection, study, f"P{number}")
             for k in range(7):
-                judging.answer(connection, study, token, Answer(k, k % 2 == 0, None, 500.0, None))
+                judging.answer(connection, study, token, Answer(k, "real" if k % 2 else "generated", 500.0, None))
     engine.dispose()
     return path
 

@@ -1,6 +1,7 @@
 """The web application: routes, and what stands before them."""
 
 import logging
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,9 +18,10 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from improved_gan.turing_test import judge_pages, researcher_pages
+from improved_gan.turing_test.errors import TuringTestError
 from improved_gan.turing_test.limits import BodyLimit, Limits
 from improved_gan.turing_test.security import SecurityHeaders
-from improved_gan.turing_test.site import Site
+from improved_gan.turing_test.site import Site, root_of
 from improved_gan.turing_test.studies import list_studies
 
 __all__ = ["HANDLERS", "create_app", "health"]
@@ -100,7 +102,7 @@ async def _start(request: Request) -> Response:
     site: Site = request.app.state.site
     studies = list(await site.read(list_studies))
     if len(studies) == 1:
-        return RedirectResponse(f"/s/{studies[0]['slug']}", 303)
+        return RedirectResponse(f"{root_of(request)}/s/{studies[0]['slug']}", 303)
     return site.message(request, 404, "Which study?", "Please use the link that you were given.")
 
 
@@ -121,11 +123,53 @@ async def _failed(_: Request, __: Exception) -> Response:
     return PlainTextResponse("something went wrong here; please try again", status_code=500)
 
 
-def create_app(engine: Engine, limits: Limits | None = None) -> Starlette:
+class _RootPath:
+    """Serves below a path: the one that was given, else what a proxy says (X-Forwarded-Prefix).
+
+    Whoever sends that header without a proxy changes the links and cookies of the own reply only.
+    """
+
+    def __init__(self, app: ASGIApp, *, root_path: str) -> None:
+        self._app, self._root_path = app, root_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            root = self._root_path
+            given = dict(scope["headers"]).get(b"x-forwarded-prefix", b"").decode("latin-1").rstrip("/")
+            if not root and is_root_path(given):
+                root = given
+            path = scope["path"]
+            if not path.startswith(f"{root}/"):  # the proxy took it off: ASGI's path has it
+                path = root + path
+            scope = {**scope, "root_path": root, "path": path}
+        await self._app(scope, receive, send)
+
+
+def is_root_path(path: str) -> bool:
+    """Whether it can stand before every address: /name, or several, of letters, digits and . _ ~ -.
+
+    Example:
+        >>> is_root_path("/lab/study"), is_root_path("//evil.example"), is_root_path("study")
+        (True, False, False)
+    """
+    return re.fullmatch(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+", path) is not None and len(path) <= 200
+
+
+def create_app(engine: Engine, limits: Limits | None = None, *, root_path: str = "") -> Starlette:
     """The application on a database that `database.open_database` has opened.
 
     Use: `create_app(open_database("study.db"))` under any ASGI server, one process for each SQLite file.
+
+    Args:
+        engine: of the database.
+        limits: how often clients may ask.
+        root_path: the path below which a proxy serves it, as "/study"; default: what X-Forwarded-Prefix says.
+
+    Raises:
+        TuringTestError: not such a path.
     """
+    if root_path and not is_root_path(root_path):
+        raise TuringTestError(f"--root-path is a path as /study, without a slash at its end, not {root_path!r}")
     site = Site(engine, limits)
 
     @asynccontextmanager
@@ -144,6 +188,7 @@ def create_app(engine: Engine, limits: Limits | None = None) -> Starlette:
             *researcher_pages.ROUTES,
         ],
         middleware=[
+            Middleware(_RootPath, root_path=root_path),
             Middleware(_AddressLimit, site=site),
             Middleware(BodyLimit, most=_MOST_BYTES),
         ],

@@ -149,7 +149,7 @@ def _pair_counts(connection: Connection, study: OpenStudy) -> list[list[int]]:
                Trial.question == study.settings.asked[0])
         .group_by(Trial.model, Trial.other_model, Trial.choice)
     )  # fmt: skip
-    pairs = {pair: [0, 0, 0] for pair in itertools.combinations(study.models, 2)}
+    pairs: dict[Any, list[int]] = {pair: [0, 0, 0] for pair in itertools.combinations(study.models, 2)}
     for left, right, choice, number in connection.execute(query):
         pair = (left, right) if (left, right) in pairs else (right, left)
         outcome = 2 if choice not in ("left", "right") else int((choice == "left") != (pair[0] == left))

@@ -71,7 +71,8 @@ def chance_by_judge(votes: Votes) -> dict[int, float]:
     """
     main = votes.where(votes.kind == "main")
     chance = dict.fromkeys(np.unique(main.judge).tolist(), GUESSING)
-    told = main.where((main.arm == "feedback") & np.isnan(main.prevalence))
+    chance |= dict.fromkeys(np.unique(main.judge[main.design == "odd_one_out"]).tolist(), 1 / 3)
+    told = main.where((main.arm == "feedback") & np.isnan(main.prevalence) & (main.design != "odd_one_out"))
     judges, judge = np.unique(told.judge, return_inverse=True)
     shown = np.bincount(judge, minlength=len(judges))
     signals = np.bincount(judge, weights=told.signal, minlength=len(judges)).astype(int)

@@ -1,4 +1,4 @@
-"""Which pictures a judge's trials show: those shown least so far, ties at random; with prompts, pictures of one prompt."""
+"""Which pictures a judge's trials show: those shown least so far, ties at random; those of one prompt together."""
 
 import secrets
 from collections import Counter, defaultdict
@@ -104,5 +104,5 @@ def _by_prompt(connection: Connection, study: OpenStudy) -> _ByPrompt:
         if name == CHECK:
             checks.append(number)
         else:
-            stocks[name].by_prompt[prompt].append([0, planned, secrets.randbits(30), number])
+            stocks[name].by_prompt[prompt or ""].append([0, planned, secrets.randbits(30), number])
     return _ByPrompt(dict(stocks), checks)

@@ -20,7 +20,10 @@ from improved_gan.turing_test.tables import Judge, Study, Trial
 from improved_gan.turing_test.tokens import hash_token, matches, sign
 from improved_gan.turing_test.votes import CHECK, REAL
 
-__all__ = ["MAX_MS", "Answer", "answer", "find_judge", "picture_of_token", "read_answer", "state"]
+__all__ = [
+    "MAX_MS", "Answer", "answer", "completion_code", "failed_checks", "find_judge", "picture_of_token", "read_answer",
+    "state", "store_comment",
+]  # fmt: skip
 
 MAX_MS = 3_600_000.0
 
@@ -82,9 +85,9 @@ _STORE = (
     .where(Trial.judge_id == bindparam("judge"), Trial.number == bindparam("place"), Trial.answered_at.is_(None))
     .values({name: bindparam(f"new_{name}") for name in
              ("choice", "response", "rating", "response_ms", "shown_ms", "exposure_ms", "answered_at")})
-    .returning(Trial.kind, Trial.signal)
+    .returning(Trial.kind, Trial.signal, Trial.target)
 )  # fmt: skip
-_SHOWN = select(Trial.signal, Trial.target, Trial.model).where(
+_SHOWN = select(Trial.target, Trial.model).where(
     Trial.judge_id == bindparam("judge"), Trial.number == bindparam("place")
 )
 _BESIDE = select(Trial.question, Trial.prompt).where(
@@ -173,7 +176,9 @@ def answer(connection: Connection, study: OpenStudy, token: str, given: Answer) 
     if given.number < judge.position:
         return state(connection, study, judge) | _feedback_again(connection, study, judge, given.number)
     now = datetime.now(UTC)
-    shown = connection.execute(_SHOWN, {"judge": judge.id, "place": given.number}).one()
+    shown: Any = None  # what right and wrong depend on, where the choice alone does not say
+    if study.settings.design in ("odd_one_out", PREFERENCE):
+        shown = connection.execute(_SHOWN, {"judge": judge.id, "place": given.number}).one()
     response, rating = _response(study.settings, given.choice, shown)
     values = {
         "judge": judge.id, "place": given.number, "new_choice": given.choice, "new_response": response,
@@ -193,21 +198,21 @@ def answer(connection: Connection, study: OpenStudy, token: str, given: Answer) 
     finished = now if position == study.settings.length else None
     moved = {"judge": judge.id, "new_position": position, "new_staircase": staircase, "new_finished_at": finished}
     connection.execute(_ADVANCE, moved)
-    return _state(connection, study, judge, position, staircase) | _feedback(study, judge, shown, correct)
+    return _state(connection, study, judge, position, staircase) | _feedback(study, judge, stored, correct)
 
 
-def _response(settings: StudySettings, choice: str, shown: Row[Any]) -> tuple[bool, int | None]:
+def _response(settings: StudySettings, choice: str, shown: Any) -> tuple[bool, int | None]:
     """Response and rating in the language of `votes`; a check of the design preference is passed by the other side."""
     if settings.design == "rating":
         return int(choice) <= 3, int(choice)
+    if shown is None:
+        return choice in ("right", "generated"), None
     if settings.design == "odd_one_out":
         return int(choice) == shown.target, None
-    if settings.design == PREFERENCE:
-        return shown.model != CHECK if choice == "left" else choice == "right" and shown.model == CHECK, None
-    return choice in ("right", "generated"), None
+    return choice == ("right" if shown.model == CHECK else "left"), None
 
 
-def _feedback(study: OpenStudy, judge: Row[Any], shown: Row[Any], correct: bool) -> dict[str, Any]:
+def _feedback(study: OpenStudy, judge: Row[Any], shown: Any, correct: bool) -> dict[str, Any]:
     """What the judge is told of an answer that is stored; nothing in the other arm."""
     if judge.arm != "feedback":
         return {}

@@ -83,9 +83,7 @@ def questions_from(stored: Any) -> tuple[Question, ...]:
     found = []
     for one in stored:
         if set(one) - known or not {"name", "kind", "text"} <= set(one):
-            raise TuringTestError(
-                f"a question has name, kind, text and perhaps others of {sorted(known)}: {short(one)}"
-            )
+            raise TuringTestError(f"a question has name, kind, text, perhaps others of {sorted(known)}: {short(one)}")
         lists = {key: tuple(value) if isinstance(value, list | tuple) else (value,) for key, value in one.items()
                  if key in ("options", "exclude", "labels")}  # fmt: skip
         found.append(Question(**{**one, **lists}))

@@ -184,8 +184,8 @@ def _ranked(
             percentile_interval(float(share[p]), drawn_share[:, p], num_judges), float(fitted[p]))
         for p, (i, j) in enumerate(pairs.tolist())
     ]  # fmt: skip
-    own, others = _residuals(pooled, pairs, fit), _residuals(sums, pairs, resampled_fit)
-    p_value = _p_transitive(own, others, pooled.sum(-1) > 0, len(models), num_judges)
+    residuals, others = _residuals(pooled, pairs, fit), _residuals(sums, pairs, resampled_fit)
+    p_value = _p_transitive(residuals, others, pooled.sum(-1) > 0, len(models), num_judges)
     return ranked, wins, p_value, _cycles(models, pairs, share, drawn_share, num_judges)
 
 
@@ -234,7 +234,7 @@ def _letters(order: NDArray[np.int64], beats: NDArray[np.bool_]) -> dict[int, st
 def _win_shares(counts: Floats) -> Floats:
     total = counts.sum(-1)
     won = counts[..., 0] + counts[..., 2] / 2
-    return np.divide(won, total, out=np.full(total.shape, np.nan), where=total > 0)
+    return np.asarray(np.divide(won, total, out=np.full(total.shape, np.nan), where=total > 0))
 
 
 def _residuals(counts: Floats, pairs: NDArray[np.int64], fit: Davidson) -> Floats:

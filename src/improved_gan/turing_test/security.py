@@ -14,7 +14,7 @@ from improved_gan.turing_test.tokens import matches, new_token, sign
 __all__ = ["HEADERS", "SecurityHeaders", "csrf_token", "is_cross_site", "may_write", "read_form", "visitor_of"]
 
 _FORM = "application/x-www-form-urlencoded"
-_MOST_FIELDS = 20
+_MOST_FIELDS = 40
 
 
 async def read_form(request: Request) -> dict[str, str]:

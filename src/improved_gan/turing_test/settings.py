@@ -125,6 +125,8 @@ class StudySettings:
             raise TuringTestError("a study needs a title")
         self._check_pairs()
         check_language(self.language, self.texts)
+        if not all(isinstance(one, Question) for one in self.before) or len(self.before) > 30:
+            raise TuringTestError("before the trials stand at most 30 questions")
         names = [one.name for one in self.before]
         if len(set(names)) < len(names):
             raise TuringTestError(f"two questions before the trials have the same name: {', '.join(names)}")
@@ -136,9 +138,7 @@ class StudySettings:
         if self.schedule not in ("balanced", "adaptive"):
             raise TuringTestError(f"a schedule is balanced or adaptive, not {self.schedule!r}")
         if self.design != PREFERENCE and (self.questions or self.both_bad or self.schedule == "adaptive"):
-            raise TuringTestError(
-                "questions about pairs, both_bad and an adaptive schedule are for the design preference"
-            )
+            raise TuringTestError("questions, both_bad and an adaptive schedule are for the design preference")
         if self.design == PREFERENCE and self.feedback == "always":
             raise TuringTestError("a preference is not right or wrong: the design preference has no feedback")
         if self.design == PREFERENCE and self.between:

@@ -139,12 +139,13 @@ def _check_prompts(collected: Collected, settings: StudySettings) -> None:
         if name != CHECK
     }
     models = [name for name in prompts if name != REAL]
-    together: list[tuple[str, ...]] = {
+    together = {
         PREFERENCE: list(combinations(prompts, 2)),
         "two_alternative": [(REAL, name) for name in models],
         "odd_one_out": [(REAL, REAL, name) for name in models],
-    }.get(settings.design, [])
-    for names in together:
+    }
+    pairs: Iterable[tuple[str, ...]] = together.get(settings.design, [])  # type: ignore[assignment]
+    for names in pairs:
         needed = Counter(names)
         if not any(all(prompts[name][one] >= count for name, count in needed.items()) for one in prompts[names[0]]):
             raise TuringTestError(f"no prompt has pictures of {', '.join(names)}, which are shown side by side")
