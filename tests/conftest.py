@@ -1,5 +1,6 @@
 """What every test starts from: few threads, a fixed seed, no user settings; a small trained run, and two ranks."""
 
+import importlib
 import io
 import os
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ settings.register_profile("house", deadline=None)  # the first call of an operat
 settings.load_profile("house")
 os.environ |= {"NO_COLOR": "1", "COLUMNS": "120"}
 
-SHARED = ("two_ranks", "trained_run", "small_runs", "browser")  # fixtures that a process makes only once
+SHARED = ("two_ranks", "trained_run", "small_runs")  # fixtures that a process makes only once
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -90,6 +91,13 @@ def small_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         options = TrainOptions(str(file), seed=seed, epochs=4, out=folder / name, threads=1, device="cpu")
         runs[name] = run_training(options, Console(file=io.StringIO()))
     return runs
+
+
+@pytest.fixture
+def narrow_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The recipe `folder` with networks of a few channels, which train at once."""
+    module = importlib.import_module("improved_gan.recipes.folder")  # the package has a function of this name
+    monkeypatch.setattr(module, "_WIDTHS", {size: (4,) * len(wide) for size, wide in module._WIDTHS.items()})
 
 
 @pytest.fixture(scope="session")

@@ -35,8 +35,8 @@ from improved_gan.metrics.extraction import FeatureSet
 from improved_gan.metrics.feature_cache import FeatureCache
 from improved_gan.metrics.network import ScoringNetwork
 from improved_gan.metrics.statistics_file import read_statistics, statistics_bytes
-from improved_gan.recipes.load_run import choose_device
 from improved_gan.training.checkpoints import write_atomically
+from improved_gan.training.process_group import choose_device
 from improved_gan.training.reporting import say
 
 __all__ = ["METRICS", "run_evaluation"]
