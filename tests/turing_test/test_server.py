@@ -3,6 +3,8 @@ import json
 import logging
 import signal
 import socket
+import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator

@@ -156,8 +156,8 @@ class ServeOptions:
 class CreateOptions:
     """The options of `turing-test create`."""
 
-    real: Path | None = option(None, help="Folder of real pictures; not needed in the design preference.")
     generated: tuple[str, ...] = option(help="Folder of generated pictures, or NAME=FOLDER; may be repeated.")
+    real: Path | None = option(None, help="Folder of real pictures; not needed in the design preference.")
     db: str = answers.database_option()
     study: StudyOptions = options_of(StudyOptions)
 
