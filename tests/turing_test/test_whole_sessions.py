@@ -45,7 +45,7 @@ def test_questions_are_asked_stored_and_exclude(world) -> None:
     here.client.get(here.base)
     reply = begin_with(here, **{"before-age": "under 18", "before-plate": "0"})
     assert "looks for other participants" in reply.text
-    assert "looks for other participants" in begin_with(here, **{"before-age": "18 or more", "before-plate": "1"}).text
+    assert "looks for other participants" in here.client.get(here.base).text
     assert len(judges(here)) == 1
 
 

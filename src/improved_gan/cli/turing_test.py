@@ -12,6 +12,7 @@ import click
 
 from improved_gan.cli import turing_test_answers as answers
 from improved_gan.cli.options import CommandGroup, command, option, options_of
+from improved_gan.cli.turing_test_simulate import SimulateOptions, simulate
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -256,3 +257,4 @@ turing_test = CommandGroup(
 turing_test.add_command(command("serve", ServeOptions, serve))
 turing_test.add_command(command("create", CreateOptions, create))
 answers.add_commands(turing_test)
+turing_test.add_command(command("simulate", SimulateOptions, simulate))

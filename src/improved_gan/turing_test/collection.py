@@ -179,6 +179,25 @@ def collect(
     warnings += [shown.told] if shown.told else []
     warnings += _check_copies(found)
     width, height = shown.width, shown.height
+    conditions = _prepared(found, folders, prompts, _false_pictures(width, height, checks, seed))
+    return Collected(
+        conditions,
+        refused,
+        [*warnings, *(_differences(found, (width, height)) if REAL in found else [])],
+        width,
+        height,
+    )
+
+
+def _false_pictures(width: int, height: int, number: int, seed: int) -> list[bytes]:
+    """Blatantly false pictures for attention checks, as PNG."""
+    return [encode(false_picture(width, height, seed=seed + k)) for k in range(number)]
+
+
+def _prepared(
+    found: dict[str, list[_Chosen]], folders: dict[str, Path], prompts: Path | None, checks: list[bytes]
+) -> dict[str, list[PreparedPicture]]:
+    """The pictures as judges get them, all with the same number of bytes, and the text beside each."""
     beside = read_prompts(prompts) if prompts is not None else {}
     encoded = {
         name: [
@@ -188,20 +207,12 @@ def collect(
         for name, pictures in found.items()
     }  # fmt: skip
     if checks:
-        encoded[CHECK] = [
-            (f"check {k}", encode(false_picture(width, height, seed=seed + k)), None) for k in range(checks)
-        ]
+        encoded[CHECK] = [(f"check {k}", png, None) for k, png in enumerate(checks)]
     length = 12 + max(len(png) for pictures in encoded.values() for _, png, _ in pictures)
-    return Collected(
-        {
-            name: [PreparedPicture(file, pad(png, length), prompt) for file, png, prompt in some]
-            for name, some in encoded.items()
-        },
-        refused,
-        [*warnings, *(_differences(found, (width, height)) if REAL in found else [])],
-        width,
-        height,
-    )
+    return {
+        name: [PreparedPicture(file, pad(png, length), prompt) for file, png, prompt in some]
+        for name, some in encoded.items()
+    }
 
 
 def _check_names(generated: dict[str, Path], scores: dict[str, Path], top: dict[str, float]) -> None:

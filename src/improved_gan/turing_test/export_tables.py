@@ -67,7 +67,7 @@ def export_table(connection: Connection, study: OpenStudy, name: str, *, partici
         if not is_preference:
             return None
         query = select(Picture.number, Picture.file).where(Picture.study_id == study.id)
-        files = dict(connection.execute(query).tuples().all())
+        files = {row.number: row.file for row in connection.execute(query)}
         return "".join(f"{line}\n" for line in preference_lines(read_preferences_of(connection, study), files))
     if name == "participants.csv":
         return table_to_csv(_participants(connection, study, participants=participants))
