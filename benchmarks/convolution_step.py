@@ -27,9 +27,9 @@ from torch.nn.utils.parametrizations import weight_norm as torch_weight_norm
 
 from improved_gan.data import Batch, LabelSplit, load_digits
 from improved_gan.recipes.cifar10 import cifar10_released
-from improved_gan.recipes.experiment import Experiment
 from improved_gan.recipes.precision import resolve_precision
 from improved_gan.recipes.recipe import PRECISIONS
+from improved_gan.runs.build import Experiment
 from improved_gan.training import train_step
 
 SEEDS = (1, 2, 3)
