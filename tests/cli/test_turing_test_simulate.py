@@ -25,7 +25,7 @@ def test_preferences_are_simulated_ranked_and_written(tmp_path) -> None:
 
 
 def test_odd_one_out_is_simulated_against_a_third() -> None:
-    """Models that nobody tells apart on average, d' over judges N(0, s^2): E[Phi(x)^2] = arctan(sqrt(3 + 2 s^2)) / pi."""
+    """Told apart at chance on average, d' of judges N(0, s^2): E[Phi(x)^2] = arctan(sqrt(3 + 2 s^2)) / pi."""
     text = run("--design", "odd-one-out", "--accuracy", 0.500001, "--judges", 30, "--trials", 30)
     assert f"true value of generated: {math.atan(math.sqrt(3 + 2 * 0.16)) / math.pi:.1%} correct" in text
     assert "above chance with odd-one-out" in text
