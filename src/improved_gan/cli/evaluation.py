@@ -27,17 +27,17 @@ from improved_gan.cli.evaluation_inputs import (
 from improved_gan.cli.feature_extraction import FeatureExtraction, invalid_images, valid_names
 from improved_gan.cli.format_report import show
 from improved_gan.cli.trust import trust_or_ask
+from improved_gan.console import say
 from improved_gan.data.download import cache_folder
 from improved_gan.distributed import rank, world_size
+from improved_gan.io import write_atomically
 from improved_gan.metrics import FeatureStatistics, MetricError
 from improved_gan.metrics.evaluation import NEED_IMAGES, NEED_REFERENCE, count, evaluate, random_order, statistics_of
 from improved_gan.metrics.extraction import FeatureSet
 from improved_gan.metrics.feature_cache import FeatureCache
 from improved_gan.metrics.network import ScoringNetwork
 from improved_gan.metrics.statistics_file import read_statistics, statistics_bytes
-from improved_gan.training.checkpoints import write_atomically
 from improved_gan.training.process_group import choose_device
-from improved_gan.training.reporting import say
 
 __all__ = ["METRICS", "run_evaluation"]
 

@@ -7,14 +7,13 @@ from rich.console import Console
 from rich.progress import Progress
 
 from improved_gan.cli.evaluation_inputs import EvaluationImages
+from improved_gan.console import columns_of_images, warn
 from improved_gan.data.dataset import DataError
-from improved_gan.data.progress_bar import columns_of_images
 from improved_gan.distributed import world_size
 from improved_gan.metrics.extraction import FeatureSet, extract
 from improved_gan.metrics.feature_cache import FeatureCache
 from improved_gan.metrics.network import ScoringNetwork
 from improved_gan.training.errors import InterruptedRunError
-from improved_gan.training.reporting import warn
 from improved_gan.training.signals import StopRequest, catch_signals
 
 __all__ = ["FeatureExtraction", "invalid_images", "valid_names"]

@@ -5,7 +5,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from improved_gan.training.reporting import say, warn
+from improved_gan.console import say, warn
 
 __all__ = ["rows", "show"]
 
