@@ -160,25 +160,40 @@ def simulate(
         said = apart + generator.normal(size=model.shape) > generator.normal(size=(2, *model.shape)).max(0)
     picture = generator.integers(pictures, size=model.shape) + pictures * model
     times = population.median_ms * np.exp(generator.normal(0, 0.35, model.shape))
+    prevalence = float("nan") if is_odd else prevalence
+    return _table(names[model], picture, said, times, design=design, prevalence=prevalence)
+
+
+def _table(
+    model: NDArray[np.str_],
+    picture: NDArray[np.int64],
+    said: NDArray[np.bool_],
+    times: NDArray[np.float64],
+    *,
+    design: str,
+    prevalence: float,
+) -> Votes:
+    """Votes from arrays (judges, trials)."""
+    judges, trials = model.shape
     num = judges * trials
     empty = np.full(num, np.nan)
     return Votes(
         judge=np.repeat(np.arange(judges), trials),
-        arm=np.repeat(np.where(feedback[:, 0], "feedback", "no_feedback"), trials),
+        arm=np.repeat(np.where(np.arange(judges) % 2 == 0, "feedback", "no_feedback"), trials),
         design=np.full(num, design),
         kind=np.full(num, "main"),
         trial=np.tile(np.arange(trials), judges),
-        model=names[model].ravel(),
+        model=model.ravel(),
         picture=picture.ravel(),
         partner=np.full(num, -1),
-        signal=(model > 0).ravel(),
+        signal=(model != REAL).ravel(),
         response=said.ravel(),
         rating=empty.copy(),
         response_ms=times.ravel(),
         exposure_ms=empty.copy(),
         shown_ms=empty,
         answered_at=np.full(num, ""),
-        prevalence=np.full(num, np.nan if is_odd else prevalence),
+        prevalence=np.full(num, prevalence),
         target=np.full(num, -1),
         chosen=np.full(num, -1),
         prompt=np.full(num, ""),
