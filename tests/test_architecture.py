@@ -180,5 +180,6 @@ def test_techniques_import_torch_only(path: Path) -> None:
             continue
         for module in modules:
             assert module.split(".")[0] in {
-                "torch", "improved_gan", "collections", "contextlib", "copy", "functools", "itertools", "math", "typing"
+                "torch", "improved_gan", "collections", "contextlib", "copy", "dataclasses", "functools", "itertools",
+                "math", "typing",
             }  # fmt: skip
