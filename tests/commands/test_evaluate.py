@@ -14,6 +14,7 @@ from rich.console import Console
 from improved_gan.commands.evaluate import EvaluateOptions, run_evaluation
 from improved_gan.data import DataError
 from improved_gan.metrics import MetricError
+from improved_gan.metrics.evaluation import METRICS
 from tests.pictures import folder_of
 
 ROOT = Path(__file__).parents[2]
@@ -35,7 +36,7 @@ def folders(tmp_path: Path) -> tuple[Path, Path, Path]:
 def test_a_report_with_every_metric_and_its_provenance(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
     samples, real, cache = folders
     card, text = go(samples, cache, reference=real, metrics="all", json=tmp_path / "new" / "report.json")
-    assert list(card["metrics"]) == ["is", "fid", "kid", "precision-recall", "nearest", "birthday"]
+    assert list(card["metrics"]) == list(METRICS)
     stored = json.loads((tmp_path / "new" / "report.json").read_text())
     assert stored == json.loads(json.dumps(card))
     assert stored["network"]["name"] == QUICK

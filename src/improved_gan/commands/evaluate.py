@@ -25,24 +25,23 @@ from improved_gan.commands.evaluation_inputs import (
     value_range_of,
     with_value_range,
 )
-from improved_gan.commands.feature_extraction import FeatureExtraction, invalid_images, valid_names
+from improved_gan.commands.feature_extraction import FeatureExtraction, invalid_images, progress_of_metrics, valid_names
 from improved_gan.commands.format_report import show
 from improved_gan.commands.trust import trust_or_ask
 from improved_gan.data.download import cache_folder
 from improved_gan.distributed import rank, world_size
 from improved_gan.metrics import FeatureStatistics, MetricError
-from improved_gan.metrics.evaluation import NEED_IMAGES, NEED_REFERENCE, count, evaluate, random_order, statistics_of
+from improved_gan.metrics.evaluation import choose_metrics, evaluate
 from improved_gan.metrics.extraction import FeatureSet
 from improved_gan.metrics.feature_cache import FeatureCache
+from improved_gan.metrics.features import FeatureTable, random_order
 from improved_gan.metrics.network import ScoringNetwork
 from improved_gan.metrics.statistics_file import read_statistics, statistics_bytes
 from improved_gan.recipes.load_run import choose_device
 from improved_gan.training.checkpoints import write_atomically
 from improved_gan.training.reporting import say
 
-__all__ = ["METRICS", "EvaluateOptions", "run_evaluation"]
-
-METRICS = ("is", "fid", "kid", "precision-recall", "nearest", "birthday")
+__all__ = ["EvaluateOptions", "run_evaluation"]
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,9 @@ def run_evaluation(options: EvaluateOptions, console: Console) -> dict[str, Any]
         InterruptedRunError: stopped; the same command continues.
     """
     started = time.perf_counter()
-    names = _metrics(options)
+    statistics = options.reference is not None and options.reference.suffix == ".npz"
+    has_reference = options.reference is not None
+    names = choose_metrics(options.metrics, reference=has_reference, images=has_reference and not statistics)
     _join_ranks()
     if options.threads is not None:
         torch.set_num_threads(options.threads)
@@ -102,10 +103,13 @@ def run_evaluation(options: EvaluateOptions, console: Console) -> dict[str, Any]
     network, warnings = check_precision(network, exact, images, asked=options.precision)
     cache = FeatureCache(options.cache or cache_folder() / "features")
     extraction = FeatureExtraction(network, cache, quiet, options.skip_invalid)
-    reference, real, more = _reference(options, names, network, partial(open_, num=None), extraction)
+    reference, real, more = _reference(options, network, partial(open_, num=None), extraction)
     features = extraction.run(images)
     range_texts = [text for one in (images, reference) if one is not None for text in range_warnings(one, values)]
-    found, doubts = evaluate(names, features, real, splits=options.splits, shuffle=not options.no_shuffle)
+    with progress_of_metrics(quiet) as advance:
+        found, doubts = evaluate(
+            names, features, real, splits=options.splits, shuffle=not options.no_shuffle, advance=advance
+        )
     _name_pairs(found, images, features, reference, real)
     report = {
         "source": _about(images, features),
@@ -121,28 +125,6 @@ def run_evaluation(options: EvaluateOptions, console: Console) -> dict[str, Any]
     return report
 
 
-def _metrics(options: EvaluateOptions) -> tuple[str, ...]:
-    """The metrics given by the user, else those that the reference allows.
-
-    Raises:
-        MetricError: an unknown name, or a metric that needs a reference that is not given.
-    """
-    if options.metrics is None:
-        statistics = options.reference is not None and options.reference.suffix == ".npz"
-        return ("is",) if options.reference is None else ("is", "fid") if statistics else ("is", "fid", "kid")
-    names = METRICS if options.metrics == "all" else tuple(options.metrics.split(","))
-    for name in names:
-        if name not in METRICS:
-            raise MetricError(
-                f"there is no metric {name!r}: choose from {', '.join(METRICS)}, separated by commas, or all"
-            )
-        if name in NEED_REFERENCE and options.reference is None:
-            raise MetricError(f"{name} compares with real images: name them with --reference FOLDER")
-        if name in NEED_IMAGES and options.reference is not None and options.reference.suffix == ".npz":
-            raise MetricError(f"{name} needs the reference's images, statistics are not enough: --reference FOLDER")
-    return names
-
-
 def _subset(images: EvaluationImages, num: int | None) -> EvaluationImages:
     """`num` of the images, in a fixed random order: the first ones by name may be of one class."""
     if num is None or num == len(images):
@@ -153,7 +135,7 @@ def _subset(images: EvaluationImages, num: int | None) -> EvaluationImages:
 
 
 def _reference(
-    options: EvaluateOptions, names: tuple[str, ...], network: ScoringNetwork, open_: Any, extraction: FeatureExtraction
+    options: EvaluateOptions, network: ScoringNetwork, open_: Any, extraction: FeatureExtraction
 ) -> tuple[EvaluationImages | None, FeatureSet | FeatureStatistics | None, list[str]]:
     if options.reference is None:
         return None, None, []
@@ -189,7 +171,7 @@ def _about(images: EvaluationImages, features: FeatureSet) -> dict[str, Any]:
             conversions[name] = conversions.get(name, 0) + times
     return {
         "name": images.label,
-        "images": count(features),
+        "images": features.num_images,
         "skipped": [name for name, _ in invalid_images(images, features)],
         "conversions": conversions,
         "content_and_network_sha256": features.digest,
@@ -214,7 +196,7 @@ def _write(
         say(console, f"written: {options.json}")
     if options.save_statistics is not None:
         options.save_statistics.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(options.save_statistics, statistics_bytes(statistics_of(features), network))
+        write_atomically(options.save_statistics, statistics_bytes(FeatureTable(features).statistics(), network))
         say(console, f"statistics for --reference: {options.save_statistics}")
 
 

@@ -23,7 +23,10 @@ def evaluate(
     ] = None,
     metrics: Annotated[
         str | None,
-        typer.Option(help="Comma-separated list of is, fid, kid, precision-recall, nearest, birthday; or all."),
+        typer.Option(
+            help="Comma-separated list of is, fid, fid-infinity, kid, cmmd, precision-recall, density-coverage, vendi, "
+            "nearest, birthday; or all."
+        ),
     ] = None,
     splits: Annotated[int, typer.Option("--num-splits", help="Splits of the Inception score.", min=1)] = 10,
     num: Annotated[
@@ -55,7 +58,7 @@ def evaluate(
     trust: TrustOption = False,
     threads: Annotated[int | None, typer.Option(help="CPU threads; default: PyTorch's choice.", min=1)] = None,
 ) -> None:
-    """Evaluate images: Inception score, FID, KID, precision and recall, copies of training images, distinct samples.
+    """Evaluate images: Inception score, FID, KID, CMMD, precision and recall, density, coverage, Vendi score, copies.
 
     The report names the network, its hash, and the preprocessing. Features are cached by image content, so a repeated
     command continues where it stopped. Works under torchrun.
