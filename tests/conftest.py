@@ -27,7 +27,7 @@ def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of the digits, 20 epochs long."""
     from rich.console import Console
 
-    from improved_gan.commands.train import TrainOptions, run_training
+    from improved_gan.cli.training import TrainOptions, run_training
 
     out = tmp_path_factory.mktemp("trained") / "run"
     return run_training(
@@ -62,7 +62,7 @@ def small_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Small networks on the digits, four epochs each: two seeds, and one without labels (read, do not write)."""
     from rich.console import Console
 
-    from improved_gan.commands.train import TrainOptions, run_training
+    from improved_gan.cli.training import TrainOptions, run_training
 
     folder, runs = tmp_path_factory.mktemp("small"), {}
     for name, objective, seed in (

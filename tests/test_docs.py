@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import pytest
-import typer.main
 
 from improved_gan import techniques
 from improved_gan.cli import app
@@ -13,7 +12,7 @@ from improved_gan.recipes import RECIPES
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 WRAPPED = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
-COMMANDS = typer.main.get_command(app).commands
+COMMANDS = app.commands
 
 
 def parameters(command):

@@ -23,28 +23,28 @@ PRIVATE = {
     r"players?": (
         "src/improved_gan/theory/",
         "docs/paper/",
-        "src/improved_gan/commands/theory.py",
+        "src/improved_gan/cli/theory.py",
     ),  # of a two-player game
     r"games?": (
         "src/improved_gan/theory/",
         "docs/paper/",
         "docs/paper_map.md",
         "docs/cli.md",
-        "src/improved_gan/cli.py",
-        "src/improved_gan/commands/theory.py",
+        "src/improved_gan/cli/command_line.py",
+        "src/improved_gan/cli/theory.py",
     ),  # as there
     r"batch mates": (),
     r"told so": (),
     r"alarms?": (  # a false alarm of signal detection theory
         "src/improved_gan/turing_test/",
         "docs/turing_test.md",
-        "src/improved_gan/commands/turing_test",
+        "src/improved_gan/cli/turing_test",
     ),
     r"labels alone": (),
     r"realness": (),
     r"score cards?": (),
     r"too near": (),
-    r"pictures?": ("src/improved_gan/turing_test/", "docs/turing_test.md", "src/improved_gan/commands/turing_test"),
+    r"pictures?": ("src/improved_gan/turing_test/", "docs/turing_test.md", "src/improved_gan/cli/turing_test"),
     r"(?<!standard )deviations?": (),
     r"by heart": (),
     r"judgements?": (),
