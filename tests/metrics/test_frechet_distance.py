@@ -182,3 +182,14 @@ def test_a_line_needs_two_sizes(smallest: int) -> None:
     generated = torch.zeros(100, 5)
     with pytest.raises(MetricError, match="2 <= smallest < 100 images"):
         extrapolated_frechet_distance(generated, FeatureStatistics.of(generated), smallest=smallest)
+
+
+def test_weights_are_repetitions() -> None:
+    x, times = features(10), torch.tensor([0, 1, 2, 3, 0, 1, 1, 4, 0, 2])
+    weighted = FeatureStatistics(12)
+    weighted.update(x[:6], times[:6])
+    weighted.update(x[6:], times[6:])
+    repeated = FeatureStatistics.of(x.repeat_interleave(times, 0))
+    assert weighted.count == repeated.count == 14
+    torch.testing.assert_close(weighted.mean, repeated.mean)
+    torch.testing.assert_close(weighted.covariance, repeated.covariance)

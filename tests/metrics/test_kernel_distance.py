@@ -11,6 +11,7 @@ from improved_gan.metrics import (
     maximum_mean_discrepancy,
     rbf_kernel,
 )
+from improved_gan.metrics.kernel_distance import weighted_discrepancies
 from tests.oracles import metrics as oracle
 
 X = torch.randn(23, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -105,3 +106,13 @@ def test_bad_input() -> None:
         cmmd(X, Y, sigma=0)
     with pytest.raises(MetricError, match="features that are all 0"):
         cmmd(X, 0 * Y)
+
+
+def test_weighted_discrepancies_are_weighted_means_over_pairs() -> None:
+    v = torch.tensor(np.random.RandomState(0).poisson(1, (23, 2)), dtype=torch.float64)
+    w = torch.tensor(np.random.RandomState(1).poisson(1, (31, 2)), dtype=torch.float64)
+    repeated = [(X.repeat_interleave(v[:, b].long(), 0), Y.repeat_interleave(w[:, b].long(), 0)) for b in (0, 1)]
+    biased = weighted_discrepancies(X, Y, v, w, unbiased=False, rows=7)
+    assert biased.tolist() == pytest.approx([maximum_mean_discrepancy(x, y, unbiased=False) for x, y in repeated])
+    unbiased = weighted_discrepancies(X, Y, torch.ones_like(v), torch.ones_like(w), rows=7)
+    assert unbiased.tolist() == pytest.approx([maximum_mean_discrepancy(X, Y)] * 2)

@@ -22,12 +22,15 @@ from improved_gan.metrics.memorization import Memorization, memorization
 from improved_gan.metrics.nearest_neighbors import Neighbors, nearest
 from improved_gan.metrics.precision_recall import DensityCoverage, PrecisionRecall, density_coverage, precision_recall
 from improved_gan.metrics.score_report import ScoreReport
+from improved_gan.metrics.streaming import FeatureMetric, FrechetDistance
 from improved_gan.metrics.vendi_score import vendi_score
 
 __all__ = [
     "DensityCoverage",
     "ExtrapolatedFrechetDistance",
+    "FeatureMetric",
     "FeatureStatistics",
+    "FrechetDistance",
     "InceptionScore",
     "KernelInceptionDistance",
     "Memorization",

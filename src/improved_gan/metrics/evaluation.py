@@ -7,6 +7,7 @@ matrix (N, A) that lies in a file and is read in blocks.
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch
 
 from improved_gan.metrics.birthday_paradox import duplicate_threshold, support_size
 from improved_gan.metrics.errors import MetricError
-from improved_gan.metrics.features import Features, FeatureTable, drawn_rows, random_order
+from improved_gan.metrics.features import Features, FeatureTable, StatisticsTable, drawn_rows, random_order
 from improved_gan.metrics.frechet_distance import FeatureStatistics, extrapolated_frechet_distance, frechet_distance
 from improved_gan.metrics.inception_score import InceptionScore
 from improved_gan.metrics.kernel_distance import cmmd, kernel_inception_distance
@@ -36,13 +37,13 @@ class Inputs:
     """What a metric is computed from.
 
     Attributes:
-        samples: the images to evaluate.
+        samples: the images to evaluate; of a file of statistics, these only.
         real: the reference's images; None where there are none.
         statistics: of the reference; None where there is none.
         splits, shuffle: of the Inception score.
     """
 
-    samples: FeatureTable
+    samples: FeatureTable | StatisticsTable
     real: FeatureTable | None
     statistics: Callable[[], FeatureStatistics] | None
     splits: int
@@ -62,13 +63,17 @@ class Metric:
     needs: str = "nothing"
 
 
-def choose_metrics(names: str | None, *, reference: bool, images: bool) -> tuple[str, ...]:
+def choose_metrics(
+    names: str | None, *, reference: bool, images: bool, sources: bool = True, logits: bool = True
+) -> tuple[str, ...]:
     """The metrics of a comma-separated list; None for those that the reference allows, "all" for every one.
 
     Args:
         names: as the user wrote them.
         reference: whether there is a reference.
         images: whether the reference has images (or their features), not statistics only.
+        sources: whether all that is evaluated has.
+        logits: whether all that is evaluated has class scores, and not features only.
 
     Raises:
         MetricError: an unknown name, or a metric that needs a reference that is not given.
@@ -77,7 +82,10 @@ def choose_metrics(names: str | None, *, reference: bool, images: bool) -> tuple
     (('is', 'fid'), ('vendi',))
     """
     if names is None:
-        return ("is",) if not reference else ("is", "fid", "kid") if images else ("is", "fid")
+        if not sources:
+            return choose_metrics("fid", reference=reference, images=images)
+        score = ("is",) if logits else () if reference else ("vendi",)
+        return score if not reference else (*score, "fid", "kid") if images else (*score, "fid")
     chosen = tuple(METRICS) if names == "all" else tuple(names.split(","))
     for name in chosen:
         if name not in METRICS:
@@ -93,7 +101,7 @@ def choose_metrics(names: str | None, *, reference: bool, images: bool) -> tuple
 
 def evaluate(
     names: Sequence[str],
-    generated: Features,
+    generated: Features | FeatureStatistics,
     reference: Features | FeatureStatistics | None,
     *,
     splits: int = 10,
@@ -104,7 +112,7 @@ def evaluate(
 
     Args:
         names: of `METRICS`.
-        generated: images to evaluate.
+        generated: images to evaluate, or their statistics (fid only).
         reference: real images, or their statistics (fid, fid-infinity only).
         splits: of the Inception score.
         shuffle: put the images in a fixed random order before they are cut into splits.
@@ -119,18 +127,25 @@ def evaluate(
     for name in names:
         if METRICS[name].needs == "images" and inputs.real is None:
             raise MetricError(f"{name} needs the images of a reference: --reference with a folder or an archive")
-        found[name] = METRICS[name].compute(inputs, lambda fraction, name=name: advance(name, fraction))
+        found[name] = METRICS[name].compute(inputs, partial(advance, name))
         warnings += found[name].pop("warnings", [])
     if inputs.real is not None:
         warnings += _confidence_warning(inputs.real.features)
     return found, warnings
 
 
-def _inputs(generated: Features, reference: Features | FeatureStatistics | None, splits: int, shuffle: bool) -> Inputs:
+def _inputs(
+    generated: Features | FeatureStatistics,
+    reference: Features | FeatureStatistics | None,
+    splits: int,
+    shuffle: bool,
+) -> Inputs:
+    given = isinstance(generated, FeatureStatistics)
+    samples = StatisticsTable(generated) if given else FeatureTable(generated)
     if isinstance(reference, FeatureStatistics):
-        return Inputs(FeatureTable(generated), None, lambda: reference, splits, shuffle)
+        return Inputs(samples, None, lambda: reference, splits, shuffle)
     real = None if reference is None else FeatureTable(reference)
-    return Inputs(FeatureTable(generated), real, None if real is None else real.statistics, splits, shuffle)
+    return Inputs(samples, real, None if real is None else real.statistics, splits, shuffle)
 
 
 def _score(inputs: Inputs, advance: Advance) -> dict[str, Any]:
@@ -139,6 +154,8 @@ def _score(inputs: Inputs, advance: Advance) -> dict[str, Any]:
     score: InceptionScore | None = None
     start = 0
     for batch in inputs.samples.features.batches():
+        if not batch.logits.shape[1]:
+            raise MetricError("is needs logits, and this file has features only: leave it out of --metrics")
         score = score or InceptionScore(batch.logits.shape[1], num, splits=inputs.splits)
         score.update(batch.logits.double().softmax(1), positions[start : start + len(batch.logits)])
         start += len(batch.logits)

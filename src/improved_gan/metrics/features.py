@@ -13,7 +13,7 @@ from improved_gan.metrics.errors import MetricError
 from improved_gan.metrics.frechet_distance import FeatureStatistics
 from improved_gan.metrics.inception import Outputs
 
-__all__ = ["FeatureTable", "Features", "drawn_rows", "random_order"]
+__all__ = ["FeatureTable", "Features", "StatisticsTable", "drawn_rows", "random_order"]
 
 _SHUFFLE_SEED = 2020  # torch-fidelity's: with it the splits of the score are the same, too
 _BLOCK = 2048
@@ -86,6 +86,27 @@ class FeatureTable:
             raise MetricError("no image could be decoded: there is nothing to compute statistics of")
         self.features.save_statistics(statistics)
         return statistics
+
+
+class StatisticsTable:
+    """The statistics of a file in place of features: enough for the Fréchet distance, and for nothing else."""
+
+    def __init__(self, given: FeatureStatistics) -> None:
+        self._given = given
+
+    def statistics(self) -> FeatureStatistics:
+        """As the file has them."""
+        return self._given
+
+    @property
+    def features(self) -> Features:
+        """There are none: MetricError."""
+        raise MetricError("statistics (mu and sigma) are enough for fid only: give images or features")
+
+    @property
+    def matrix(self) -> Tensor:
+        """There is none: MetricError."""
+        raise MetricError("statistics (mu and sigma) are enough for fid only: give images or features")
 
 
 def random_order(num: int) -> Tensor:

@@ -96,8 +96,8 @@ class FeatureStatistics:
     def _divisor(self) -> int:
         return 1 if self.count is None else max(self.count - 1, 1)
 
-    def update(self, features: Tensor) -> None:
-        """Add a batch (N, A).
+    def update(self, features: Tensor, weights: Tensor | None = None) -> None:
+        """Add a batch (N, A); `weights` (N,), whole numbers, are how often each row counts (1).
 
         Raises:
             MetricError: another number of features, or numbers that are not finite.
@@ -105,10 +105,13 @@ class FeatureStatistics:
         features = _checked(features).cpu()
         if features.shape[1] != len(self.mean):
             raise MetricError(f"there must be {len(self.mean)} features an image; got {features.shape[1]}")
-        if len(features):
-            mean = features.mean(0)
-            centerd = features - mean
-            self._add(len(features), mean, centerd.T @ centerd)
+        times = torch.ones(len(features), dtype=torch.float64) if weights is None else weights.double()
+        count = int(times.sum())
+        if count:
+            mean = features.mean(0) if weights is None else times @ features / count
+            centered = features - mean
+            scatter = centered.T @ (centered if weights is None else times[:, None] * centered)
+            self._add(count, mean, scatter)
 
     def merge(self, other: "FeatureStatistics") -> None:
         """Add what another one has seen."""

@@ -26,10 +26,12 @@ __all__ = [
     "Kernel",
     "KernelInceptionDistance",
     "cmmd",
+    "directions_kernel",
     "kernel_inception_distance",
     "maximum_mean_discrepancy",
     "polynomial_kernel",
     "rbf_kernel",
+    "weighted_discrepancies",
 ]
 
 Kernel = Callable[[Tensor, Tensor], Tensor]  # (N, A), (M, A) float64 -> (N, M)
@@ -56,6 +58,11 @@ def rbf_kernel(sigma: float) -> Kernel:
     if not 0 < sigma < math.inf:
         raise MetricError(f"sigma must be a positive number; got {sigma}")
     return partial(_gaussian, scale=-1 / (2 * sigma**2))
+
+
+def directions_kernel(kernel: Kernel) -> Kernel:
+    """The kernel of x / |x| and y / |y|; MetricError where a row is 0."""
+    return partial(_of_directions, kernel=kernel)
 
 
 class KernelInceptionDistance(NamedTuple):
@@ -133,7 +140,7 @@ def cmmd(
     """
     kernel = rbf_kernel(sigma)
     if normalize:
-        kernel = partial(_of_directions, kernel=kernel)
+        kernel = directions_kernel(kernel)
     return scale * maximum_mean_discrepancy(generated, real, kernel=kernel, unbiased=False, advance=advance)
 
 
@@ -177,6 +184,52 @@ def maximum_mean_discrepancy(
     if not math.isfinite(value):
         raise MetricError("the features hold NaN or infinity: the network fails on some images")
     return value if unbiased else max(0.0, value)  # rounding may leave equal sets a little below 0
+
+
+def weighted_discrepancies(
+    first: Tensor,
+    second: Tensor,
+    first_weights: Tensor,
+    second_weights: Tensor,
+    *,
+    kernel: Kernel = polynomial_kernel,
+    unbiased: bool = True,
+    rows: int = 2048,
+) -> Tensor:
+    """The squared discrepancy under B weightings of the images, as in a bootstrap: (B,) float64.
+
+    With weights v and w the means are sum_ij v_i v_j k_ij / sum_ij v_i v_j, and so on; the U-statistic leaves out the
+    pairs i = j, so that an image that is drawn twice is no pair of equal images.
+
+    Args:
+        first: (N, A).
+        second: (M, A).
+        first_weights: (N, B) float64.
+        second_weights: (M, B) float64.
+        kernel: symmetric.
+        unbiased: the U-statistic; else the V-statistic.
+        rows: of a block.
+    """
+    within = []
+    for one, weights in ((first, first_weights), (second, second_weights)):
+        total, pairs = _weighted_sum(one, one, weights, weights, kernel, rows), weights.sum(0).square()
+        if unbiased:
+            own = [kernel(part.double(), part.double()).diagonal() for part in torch.split(one, rows)]
+            total -= torch.cat(own) @ weights.square()
+            pairs = pairs - weights.square().sum(0)
+        within.append(total / pairs)
+    between = _weighted_sum(first, second, first_weights, second_weights, kernel, rows)
+    return within[0] + within[1] - 2 * between / (first_weights.sum(0) * second_weights.sum(0))
+
+
+def _weighted_sum(first: Tensor, second: Tensor, v: Tensor, w: Tensor, kernel: Kernel, rows: int) -> Tensor:
+    """sum_ij v_ib w_jb k_ij for each b."""
+    total = torch.zeros(v.shape[1], dtype=torch.float64)
+    for one, own in zip(torch.split(first, rows), torch.split(v, rows), strict=True):
+        some = one.double()
+        for other, theirs in zip(torch.split(second, rows), torch.split(w, rows), strict=True):
+            total += (own * (kernel(some, other.double()) @ theirs)).sum(0)
+    return total
 
 
 def _gaussian(first: Tensor, second: Tensor, *, scale: float) -> Tensor:

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from improved_gan.metrics.nearest_neighbors import check_features, distances_to, nearest
 
-__all__ = ["DensityCoverage", "PrecisionRecall", "density_coverage", "precision_recall"]
+__all__ = ["DensityCoverage", "PrecisionRecall", "balls", "density_coverage", "precision_recall"]
 
 
 class PrecisionRecall(NamedTuple):
@@ -67,7 +67,7 @@ def precision_recall(
     check_features(generated, real)
     found = []
     for queries, manifold in ((generated, real), (real, generated)):
-        counts, _ = _balls(queries, manifold, k, rows, lambda fraction: advance(fraction / 2))
+        counts, _ = balls(queries, manifold, k, rows, lambda fraction: advance(fraction / 2))
         found.append(float((counts > 0).double().mean()))
     return PrecisionRecall(*found)
 
@@ -97,12 +97,16 @@ def density_coverage(
     DensityCoverage(density=2.0, coverage=0.375)
     """
     check_features(generated, real)
-    counts, covered = _balls(generated, real, k, rows, advance)
+    counts, covered = balls(generated, real, k, rows, advance)
     return DensityCoverage(float(counts.sum()) / (k * len(generated)), float(covered.double().mean()))
 
 
-def _balls(
-    queries: Tensor, manifold: Tensor, k: int, rows: int, advance: Callable[[float], object]
+def balls(
+    queries: Tensor,
+    manifold: Tensor,
+    k: int,
+    rows: int = 2048,
+    advance: Callable[[float], object] = lambda fraction: None,
 ) -> tuple[Tensor, Tensor]:
     """In how many balls of the manifold each query is (N,), and whether each ball holds a query (M,)."""
     work = len(manifold) * (len(manifold) + len(queries))

@@ -59,7 +59,8 @@ def _directions(features: Tensor) -> Tensor:
     lengths = features.double().norm(dim=1, keepdim=True)
     if bool((lengths == 0).any()):
         raise MetricError("an image has features that are all 0: it has no cosine similarity to others")
-    return features.double() / lengths
+    directions: Tensor = features.double() / lengths
+    return directions
 
 
 def _effective_number(shares: Tensor, order: float) -> float:
@@ -68,4 +69,4 @@ def _effective_number(shares: Tensor, order: float) -> float:
         return math.exp(-float(torch.special.xlogy(shares, shares).sum()))
     if math.isinf(order):
         return 1 / float(shares.max())
-    return float(shares[shares > 0].pow(order).sum()) ** (1 / (1 - order))
+    return math.exp(math.log(float(shares[shares > 0].pow(order).sum())) / (1 - order))
