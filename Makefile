@@ -9,8 +9,9 @@ BIN := $(VENV)/bin
 demo: install
 	$(BIN)/improved-gan demo --out runs/demo
 
+# Compiled files are kept whatever the environment says: each of its processes would compile our modules and tests anew.
 test: install
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: install
 	$(BIN)/ruff check .

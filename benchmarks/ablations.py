@@ -29,11 +29,10 @@ from improved_gan.metrics.network import ScoringNetwork, digest_of
 from improved_gan.networks import ConvolutionalDiscriminator, ConvolutionalGenerator, Generator, ReferenceGenerator
 from improved_gan.recipes.ablations import COLUMNS, ablated
 from improved_gan.recipes.recipe import Recipe
+from improved_gan.runs import Run
 from improved_gan.techniques import MinibatchDiscrimination, smoothed_discriminator_loss
 from improved_gan.training import Adversarial, SupervisedBaseline
-from improved_gan.training.checkpoints import load_newest
 from improved_gan.training.errors import DivergedError
-from improved_gan.training.run_folder import RunFolder
 from improved_gan.training.sampling import grid, sample, write_png
 from improved_gan.training.state import with_prefix
 
@@ -109,7 +108,7 @@ def classifier(options: argparse.Namespace) -> ScoringNetwork:
     folder, network = finished(recipe, options, 1), recipe.discriminator()
     network.load_state_dict(with_prefix(last_tensors(folder), "discriminator"))
     network.eval()
-    wrong = RunFolder(folder).read_log()[-1]["test/error"]
+    wrong = Run(folder).log.lines[-1]["test/error"]
     print(f"classifier: test error {wrong:.2%}", flush=True)
 
     @torch.no_grad()
@@ -145,7 +144,7 @@ def finished(recipe: Recipe, options: argparse.Namespace, seed: int) -> Path:
 
 def last_tensors(folder: Path) -> dict[str, torch.Tensor]:
     """The tensors of the newest checkpoint."""
-    tensors = load_newest(folder / "checkpoints", fingerprint=RunFolder(folder).recipe()["fingerprint"], warn=print)
+    tensors = Run(folder).load_checkpoint(warn=print)
     assert tensors is not None
     return tensors
 
@@ -173,7 +172,7 @@ def run(column: str, seed: int, options: argparse.Namespace, score: SampleScores
 
 def times(folder: Path) -> dict[str, Any]:
     """Steps, seconds, and the diagnostics of the last report."""
-    last = RunFolder(folder).read_log()[-1]
+    last = Run(folder).log.lines[-1]
     return {
         "steps": last["step"],
         "seconds": last["seconds"],

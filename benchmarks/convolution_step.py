@@ -29,6 +29,7 @@ from improved_gan.data import Batch, LabelSplit, load_digits
 from improved_gan.recipes.cifar10 import cifar10
 from improved_gan.recipes.experiment import Experiment
 from improved_gan.recipes.precision import resolve_precision
+from improved_gan.recipes.recipe import PRECISIONS
 from improved_gan.training import train_step
 
 SEEDS = (1, 2, 3)
@@ -139,17 +140,17 @@ class Ours:
         self.recipe = resolve_precision(recipe, torch.device("cpu"))
         split = LabelSplit.draw(load_digits().train.labels, 100, seed=0)
         experiment = Experiment(self.recipe, load_digits(), split, torch.initial_seed(), torch.device("cpu"))
-        self.state, self.schedule = experiment.start(), experiment.schedule()
+        self.state = experiment.start()
 
     def step(self, batch: Batch) -> dict[str, float]:
-        """One step as in `training.loop.take_steps`."""
+        """One step as in `runs.loop.take_steps`."""
         terms = train_step(
             self.state.generator,
             self.state.discriminator,
             self.recipe.objective,
             batch,
             self.state.optimizers,
-            precision=self.schedule.precision,
+            precision=PRECISIONS[self.recipe.precision],
         )
         self.state.average.update()
         return {name: terms[name].item() for name in TERMS}

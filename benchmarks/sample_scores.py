@@ -19,7 +19,7 @@ from improved_gan.cli.evaluation_inputs import choose_network
 from improved_gan.cli.sample_scores import SampleScores
 from improved_gan.data import load_mnist
 from improved_gan.networks import Generator
-from improved_gan.recipes.load_run import load_trained
+from improved_gan.runs import Run
 from improved_gan.training.sampling import grid, sample, write_png
 
 
@@ -61,18 +61,18 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     console = Console(stderr=True)
-    trained = load_trained(options.run, warn=console.print)
+    networks = Run(options.run).load(warn=console.print)
     network = choose_network(options.classifier, weights=None, precision="float32", device="cpu", console=console)
     data = load_mnist(options.data)
     score = SampleScores(network, data.train.images[:10_000], num=options.num)
     real = SampleScores(network, data.train.images[:10_000], num=min(options.num, len(data.test)))
     result = {
         "run": str(options.run),
-        "step": trained.step,
-        "samples": score(trained.generator),
+        "step": networks.step,
+        "samples": score(networks.generator),
         "real test images": real(Given(data.test.images)),
     }
-    samples = sample(trained.generator, 1000, seed=1)
+    samples = sample(networks.generator, 1000, seed=1)
     rows, distances = nearest(samples, data.train.images)
     of_test = nearest(data.test.images[:1000], data.train.images)[1]
     result["distance to the nearest training image"] = {

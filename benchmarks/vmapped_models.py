@@ -18,7 +18,6 @@ from improved_gan.recipes.precision import resolve_precision
 from improved_gan.recipes.recipe import PRECISIONS
 from improved_gan.techniques import WeightEMA
 from improved_gan.training import Optimizers, train_step
-from improved_gan.training.schedule import Schedule
 from improved_gan.training.state import TrainingState
 from improved_gan.training.vmapped import VmappedTraining
 
@@ -69,7 +68,7 @@ def main() -> None:
     precision = PRECISIONS[recipe.precision]
     apart = [start(recipe, device, seed) for seed in range(arguments.num_models)]
     states = [start(recipe, device, seed) for seed in range(arguments.num_models)]
-    together = VmappedTraining(states, recipe.objective, Schedule(1, recipe.learning_rate, 0.0, precision=precision))
+    together = VmappedTraining(states, recipe.objective, precision)
     batches = [draw(recipe, device) for _ in range(arguments.num_models)]
 
     def one_by_one() -> None:

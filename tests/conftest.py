@@ -1,6 +1,7 @@
 """What every test starts from: few threads, a fixed seed, no user settings; a small trained run, and two ranks."""
 
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,14 +13,28 @@ from tests.ranks import TwoRanks
 
 settings.register_profile("house", deadline=None)  # the first call of an operator, or a busy machine, is no failure
 settings.load_profile("house")
+os.environ |= {"NO_COLOR": "1", "COLUMNS": "120"}
+
+SHARED = ("two_ranks", "trained_run", "small_runs")  # fixtures that a process makes only once
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests come first, then those of one costly fixture together.
+
+    Of several processes (`pytest -n`) none then sits over a long test at the end, and few make the same fixture.
+    """
+
+    def place(item: pytest.Item) -> tuple[bool, int]:
+        names = getattr(item, "fixturenames", ())
+        return item.get_closest_marker("slow") is None, next((SHARED.index(n) for n in SHARED if n in names), 99)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(autouse=True)
-def _seeded(monkeypatch: pytest.MonkeyPatch) -> None:
+def _seeded() -> None:
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.setenv("COLUMNS", "120")
 
 
 @pytest.fixture(scope="session")
@@ -75,6 +90,14 @@ def small_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         options = TrainOptions(str(file), seed=seed, epochs=4, out=folder / name, threads=1, device="cpu")
         runs[name] = run_training(options, Console(file=io.StringIO()))
     return runs
+
+
+@pytest.fixture
+def narrow_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The recipe `folder` with networks of a few channels, which train at once."""
+    from improved_gan.recipes import folder
+
+    monkeypatch.setattr(folder, "_WIDTHS", {size: (4,) * len(wide) for size, wide in folder._WIDTHS.items()})
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as multiprocessing
+
+from tests.command_line import fork_server
 
 WORLD_SIZE = 2
 
@@ -32,7 +33,7 @@ class TwoRanks:
     """Call a module-level function on both ranks at once; the results come back in order of rank."""
 
     def __init__(self, folder: Path) -> None:
-        context = multiprocessing.get_context("spawn")
+        context = fork_server()
         pipes = [context.Pipe() for _ in range(WORLD_SIZE)]
         self.calls = [ours for ours, _ in pipes]
         self.processes = [

@@ -30,7 +30,7 @@ import sys
 from tests.without_posix import take_away
 take_away()
 import pytest
-names = ["training/test_run_folder.py", "active_learning/test_predictions.py", "data/test_dataset_paths.py"]
+names = ["runs/test_run.py", "active_learning/test_predictions.py", "data/test_dataset_paths.py"]
 sys.exit(pytest.main(["-q", "-x", "-p", "no:cacheprovider", "--basetemp", sys.argv[1], *(f"tests/{n}" for n in names)]))
 """
 

@@ -21,7 +21,7 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobil
 
 
 def read_labels(path: Path) -> dict[str, str]:
-    """As `train folder --labels` reads them."""
+    """As `train-folder --labels` reads them."""
     return read_labels_of(path, [*NAMES, "old.png", "a", "b", "c"], path.parent)
 
 
@@ -34,7 +34,7 @@ def make_page(path: Path, names: list[str], *, classes: list[str] = CLASSES, lab
         p = np.roll([0.5, 0.3, *[0.2 / (len(classes) - 2)] * (len(classes) - 2)], number).tolist()
         prediction = Prediction(name, tuple(p), 0.5, 1.0, f"{number:064x}")
         shown.append(AnnotationImage(name, prediction, image_data_uri(buffer.getvalue(), name)))
-    path.write_text(annotation_page(shown, classes, labels=labels or {}, next_command="improved-gan train folder"))
+    path.write_text(annotation_page(shown, classes, labels=labels or {}, next_command="improved-gan train-folder"))
     return path
 
 

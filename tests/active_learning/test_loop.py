@@ -14,7 +14,7 @@ from improved_gan.cli.train_folder import ImageOptions
 from improved_gan.cli.training import TrainOptions, run_training
 from improved_gan.data import load_digits
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("narrow_folder")]
 NAMES = ['a,"b" 1.png', "line\nbreak.png", "<b>&amp;.png", "naïve 図.png", "=1+1.png"]
 
 

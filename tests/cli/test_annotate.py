@@ -47,7 +47,7 @@ def test_the_least_certain_images_are_on_the_page(trained_run: Path, images: Pat
     assert "8 images to label, the most uncertain" in text
     assert data["classes"] == list("0123456789")
     again = trained_run.with_name(f"{trained_run.name}-2")
-    assert data["command"] == f"improved-gan train folder --images {images} --labels labels.csv --out {again}"
+    assert data["command"] == f"improved-gan train-folder --images {images} --labels labels.csv --out {again}"
     assert data["command"] in text.replace("\n", "")
     assert "save it here as labels.csv, and train again with the labels" in text
 
@@ -136,5 +136,5 @@ def test_a_part_of_the_runs_own_images_is_named_as_the_whole_is(
     assert all(name.startswith("unlabeled/") and (images / name).is_file() for name in shown)
     assert data["earlier"] == {f"3/{number:02d}.png": "3" for number in range(10)} | {"unlabeled/12.png": "7"}
     assert data["command"].startswith(
-        f"improved-gan train folder --images {images} --labels {tmp_path / 'old.csv'} --out "
+        f"improved-gan train-folder --images {images} --labels {tmp_path / 'old.csv'} --out "
     )

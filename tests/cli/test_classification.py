@@ -3,12 +3,8 @@ import csv
 import hashlib
 import io
 import json
-import os
 import shutil
-import subprocess
-import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +17,9 @@ from improved_gan.cli import classification as classify
 from improved_gan.cli.classification import ClassifyOptions, classify_batch, run_classification
 from improved_gan.data import DataError, load_digits
 from improved_gan.data.value_range import ValueRange
-from improved_gan.recipes.load_run import load_trained
+from improved_gan.runs import Run
 from improved_gan.training.errors import InterruptedRunError, RunError
+from tests.command_line import start
 
 
 @pytest.fixture
@@ -46,7 +43,7 @@ def test_rows_hold_label_probabilities_and_real_score(trained_run: Path, images:
     failures, text, rows = go(trained_run, images, out=tmp_path / "new" / "out.csv")
     assert failures == 0
     assert "30 images classified" in text
-    trained = load_trained(trained_run, warn=pytest.fail)
+    trained = Run(trained_run).load(warn=pytest.fail)
     with torch.no_grad():
         logits = trained.discriminator(load_digits().test.images[:30] / 255).logits.double().numpy()
     full = np.concatenate([logits, np.zeros((30, 1))], axis=1)
@@ -199,9 +196,8 @@ def test_a_killed_process_loses_nothing_but_its_last_batch(trained_run: Path, tm
     for index in range(2000):
         pixels = np.random.default_rng(index).integers(0, 256, (8, 8), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / "many" / f"{index}.png")
-    command = [sys.executable, "-m", "improved_gan", "classify", str(trained_run), str(tmp_path / "many"),
-               "--num-workers", "1", "--device", "cpu", "--out", str(tmp_path / "out.csv")]  # fmt: skip
-    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)
+    options = ["--num-workers", "1", "--device", "cpu", "--out", tmp_path / "out.csv"]
+    process = start("classify", trained_run, tmp_path / "many", *options)
     part, deadline = tmp_path / "out.csv.part", time.monotonic() + 100
     while not (part.exists() and part.stat().st_size > 20_000) and time.monotonic() < deadline:
         assert process.poll() is None
@@ -240,7 +236,7 @@ def test_class_folders_give_the_error_and_its_interval(trained_run: Path, tmp_pa
         folder = tmp_path / "holdout" / str(label)
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image[0].numpy()).save(folder / f"{index:02d}.png")
-    trained = load_trained(trained_run, warn=pytest.fail)
+    trained = Run(trained_run).load(warn=pytest.fail)
     with torch.no_grad():
         given = trained.discriminator(data.images[:40] / 255).logits.argmax(1)
     wrong = int((given != data.labels[:40]).sum())
@@ -287,8 +283,8 @@ def test_twelve_bits_give_a_warning_and_a_value_range_remedies_it(
 
 
 def test_a_run_brings_its_value_range(trained_run: Path, images: Path, tmp_path: Path) -> None:
-    trained = load_trained(trained_run, warn=pytest.fail)
-    own = replace(trained, settings=trained.settings | {"recipe": "folder"})
+    own = Run(trained_run).load(warn=pytest.fail)
+    own.run.settings["recipe"] = "folder"
     content = io.BytesIO()
     Image.fromarray(np.full((8, 8), 2000, np.uint16)).save(content, "TIFF")
     decode = classify.decoder_of(own, resize=False, invert=False, values=ValueRange(0, 4000))

@@ -51,9 +51,13 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        ["train", "folder", "--num-labels", "0"],
-        ["train", "folder", "--num-workers", "0"],
-        ["train", "folder", "--size", "large"],
+        ["train-folder", "--images", "x", "--num-labels", "-1"],
+        ["train-folder", "--images", "x", "--num-workers", "0"],
+        ["train-folder", "--images", "x", "--size", "large"],
+        ["train-folder"],
+        ["train", "digits", "mnist"],
+        ["train", "digits", "--labels", "labels.csv"],
+        ["train", "digits", "--images", "photos"],
         ["train", "digits", "--generator-steps", "0"],
         ["train", "digits", "--micro-batch", "-1"],
         ["report"],

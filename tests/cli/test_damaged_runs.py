@@ -20,12 +20,10 @@ from improved_gan.cli.export import _finished_log
 from improved_gan.cli.report import ReportOptions, report
 from improved_gan.cli.sample import SampleOptions, sample
 from improved_gan.cli.training import TrainOptions, run_training
-from improved_gan.recipes.load_run import load_trained
 from improved_gan.recipes.registry import find_recipe
+from improved_gan.reproduction.job_status import read_status
 from improved_gan.reproduction.plan import Job, RunOptions
-from improved_gan.reproduction.runs import read_status
-from improved_gan.reproduction.same_run import check_same_run
-from improved_gan.training.run_folder import RunFolder, _fingerprint
+from improved_gan.runs import Run, identity
 
 NUM = int(os.environ.get("IMPROVED_GAN_MUTATIONS", "40"))
 ODD: list[Any] = [
@@ -52,7 +50,7 @@ def quiet() -> Console:
 
 
 def export(run: Path) -> None:
-    _finished_log(run, load_trained(run, warn=lambda _: None, trust=True), allow_incomplete=True)
+    _finished_log(run, Run(run).load(warn=lambda _: None, trust=True), allow_incomplete=True)
 
 
 def draw(run: Path) -> None:
@@ -82,7 +80,7 @@ def reproduce(run: Path) -> None:
     shutil.copytree(run, job.folder)
     found = read_status(job)
     assert found.epoch >= 0
-    check_same_run(run, find_recipe(job.recipe), seed=1, split_seed=1)
+    Run(run).check_planned(find_recipe(job.recipe), seed=1, split_seed=1)
 
 
 READERS: list[Callable[[Path], None]] = [export, draw, film, describe, go_on, reproduce]
@@ -129,7 +127,7 @@ def damaged(name: str, content: bytes, source: random.Random) -> bytes:
         if name == "recipe.json":
             stored = json.loads(content)
             changed = with_odd_value(stored["settings"], source)
-            print_of = _fingerprint(changed, ("epochs",)) if isinstance(changed, dict) else "x"
+            print_of = identity._fingerprint(changed, ("epochs",)) if isinstance(changed, dict) else "x"
             return json.dumps({**stored, "settings": changed, "fingerprint": print_of}).encode()
         if name == "log.jsonl":
             lines = content.splitlines()
@@ -197,8 +195,8 @@ def test_a_file_for_a_folder_and_a_folder_for_a_file(reader: Callable[[Path], No
 def test_a_checkpoint_of_the_right_sum_that_lacks_tensors(whole: Path, tmp_path: Path) -> None:
     from improved_gan.training.checkpoints import load_checkpoint, save_checkpoint
 
-    run = RunFolder(Path(shutil.copytree(whole, tmp_path / "run")))
-    fingerprint = run.recipe()["fingerprint"]
+    run = Run(Path(shutil.copytree(whole, tmp_path / "run")))
+    fingerprint = run.fingerprint
     file = next(run.checkpoints.iterdir())
     tensors = load_checkpoint(file, fingerprint=fingerprint)
     shutil.copy(whole.parent / "mine.py", tmp_path)

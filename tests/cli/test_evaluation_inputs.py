@@ -17,8 +17,9 @@ from improved_gan.data import DataError
 from improved_gan.data.value_range import ValueRange
 from improved_gan.metrics import MetricError
 from improved_gan.metrics.evaluation_images import range_warnings
-from improved_gan.training.run_folder import RunFolder
+from improved_gan.runs import Run
 from tests.pictures import folder_of, quick_network
+from tests.runs.made import settings_of
 from tests.tiffs import tiff
 
 CONSOLE = Console(file=io.StringIO())
@@ -98,6 +99,6 @@ def test_a_value_range_reaches_pictures_features_and_warnings(tmp_path: Path) ->
 def test_the_range_of_the_first_run_that_has_one(tmp_path: Path, trained_run: Path) -> None:
     assert value_range_of(None, trained_run, tmp_path) is None
     run = tmp_path / "run"
-    RunFolder(run).create_or_match({"epochs": 1, "value_range": [0, 4095]}, resumable_fields=("epochs",))
+    Run(run).begin(settings_of(value_range=[0, 4095]))
     assert value_range_of(None, tmp_path, trained_run, run) == ValueRange(0, 4095)
     assert value_range_of("7:9", run) == ValueRange(7, 9)

@@ -1,8 +1,6 @@
 import io
 import json
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from improved_gan.recipes import RECIPES, RecipeError
 from improved_gan.reproduction import cluster, executors, run_subprocess
 from improved_gan.reproduction.plan import Plan, RunOptions
 from improved_gan.training.errors import RunError
+from tests.command_line import cli, start
 from tests.reproduction.jobs import STAND_IN
 
 
@@ -150,21 +149,9 @@ def test_what_is_wrong_for_all_runs_is_told_once_before_any(
 @pytest.mark.slow
 def test_stopped_by_a_signal_and_gone_on_with_by_the_same_command(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    words = [
-        "reproduce",
-        "--recipe",
-        "digits",
-        "--num-splits",
-        "1",
-        "--num-seeds",
-        "2",
-        "--ensemble",
-        "2",
-        "--epochs",
-        "20",
-    ]
-    command = [sys.executable, "-m", "improved_gan", *words, "--jobs", "2", "--device", "cpu", "--out", str(out)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    words = ["reproduce", "--recipe", "digits", "--num-splits", "1", "--num-seeds", "2", "--ensemble", "2"]
+    words += ["--epochs", "20", "--jobs", "2", "--device", "cpu", "--out", str(out)]
+    process = start(*words)
     deadline = time.monotonic() + 120
     while not list(out.glob("*/*/log.jsonl")) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -173,7 +160,7 @@ def test_stopped_by_a_signal_and_gone_on_with_by_the_same_command(tmp_path: Path
     assert process.returncode == 128 + signal.SIGTERM
     assert errors == "improved-gan: stopped, every run has saved: the same command continues\n"
     assert "0/1" in text
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = cli(*words)
     assert done.returncode == 0, done.stderr
     one, ensemble = json.loads((out / "table.json").read_text())["cells"]
     assert len(one["single_values"]) == 2

@@ -13,8 +13,9 @@ from improved_gan.cli.train_setup import (
     print_summary,
 )
 from improved_gan.recipes import digits
+from improved_gan.runs import Run
 from improved_gan.training.process_group import ProcessGroup
-from improved_gan.training.run_folder import RunFolder
+from tests.runs.made import settings_of
 
 
 def console() -> tuple[io.StringIO, Console]:
@@ -24,13 +25,13 @@ def console() -> tuple[io.StringIO, Console]:
 
 def test_a_recipe_file_that_changed_is_kept_anew_with_a_warning(tmp_path: Path) -> None:
     screen, shown = console()
-    file, folder = tmp_path / "mine.py", RunFolder(tmp_path / "run")
-    folder.create_or_match({"recipe": "mine"})
+    file, folder = tmp_path / "mine.py", Run(tmp_path / "run")
+    folder.begin(settings_of())
     for text, warnings in (("a", 0), ("a", 0), ("b", 1)):
         file.write_text(text)
         copy_recipe_file(file, folder, shown)
         assert folder.code_file.read_text() == text
-        assert folder.recipe()["code_sha256"] == hashlib.sha256(text.encode()).hexdigest()
+        assert folder.code_sha256 == hashlib.sha256(text.encode()).hexdigest()
         assert screen.getvalue().count("has changed since the run began") == warnings
 
 
@@ -54,9 +55,9 @@ def test_what_to_expect_is_said_or_that_it_is_not_known(labels: int, known: bool
 
 def test_the_end_is_told_by_the_last_report(tmp_path: Path) -> None:
     screen, shown = console()
-    folder = RunFolder(tmp_path)
+    folder = Run(tmp_path)
     print_summary(folder, shown, "done")
-    folder.append_log({"epoch": 3, "epochs": 4, "step": 9, "test/error": 0.25, "test/num_errors": 5})
+    folder.append_report({"epoch": 3, "epochs": 4, "step": 9, "test/error": 0.25, "test/num_errors": 5})
     print_summary(folder, shown, "done")
     assert "done: no report" in screen.getvalue()
     assert "done: epoch 3/4  test error 25.00% (5 wrong)" in screen.getvalue()

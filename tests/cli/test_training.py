@@ -8,7 +8,7 @@ from improved_gan.cli.training import TrainOptions, run_training
 from improved_gan.data import DataError
 from improved_gan.kernels import cpp_extension
 from improved_gan.recipes import RecipeError
-from improved_gan.recipes.load_run import load_trained
+from improved_gan.runs import Run
 from improved_gan.training.errors import RunError
 
 OWN = """
@@ -101,7 +101,7 @@ def test_a_recipe_file_of_ones_own_is_kept_with_the_run(tmp_path: Path) -> None:
     own.write_text(OWN.format(epochs=2, decay=0.9))
     go(recipe=str(own), out=tmp_path / "run")
     own.unlink()
-    assert load_trained(tmp_path / "run", warn=pytest.fail, trust=True).settings["recipe"] == "mine"
+    assert Run(tmp_path / "run").load(warn=pytest.fail, trust=True).settings["recipe"] == "mine"
 
 
 OWN_PARTS = """
@@ -127,7 +127,7 @@ def test_a_recipe_with_parts_of_its_own_can_be_loaded_and_continued_from_its_cop
     (tmp_path / "own.py").write_text(OWN_PARTS)
     go(recipe=str(tmp_path / "own.py"), out=tmp_path / "run")
     (tmp_path / "own.py").unlink()
-    assert load_trained(tmp_path / "run", warn=pytest.fail, trust=True).generator.latent_size == 7
+    assert Run(tmp_path / "run").load(warn=pytest.fail, trust=True).generator.latent_size == 7
     assert "already complete" in go(recipe=str(tmp_path / "run" / "recipe.py"), out=tmp_path / "run")
 
 
@@ -172,10 +172,10 @@ def test_a_recipe_file_that_changed_is_another_run_but_a_longer_one_goes_on(tmp_
 
 
 def test_a_damaged_checkpoint_is_told_and_the_one_before_taken(tmp_path: Path) -> None:
-    go(epochs=30, out=tmp_path, save_every=0.1)
+    go(epochs=20, out=tmp_path, save_every=0.1)
     newest = max(tmp_path.glob("checkpoints/*"))
     newest.write_bytes(newest.read_bytes()[:1000])
-    text = go(epochs=30, out=tmp_path)
+    text = go(epochs=20, out=tmp_path)
     assert f"{newest.name} is damaged" in text
     assert "continuing at step" in text
-    assert "done: epoch 30/30" in text
+    assert "done: epoch 20/20" in text

@@ -13,11 +13,10 @@ from improved_gan.cli import app
 from improved_gan.cli import trust as trust_module
 from improved_gan.cli.trust import trust_or_ask
 from improved_gan.data.digits import load_digits
-from improved_gan.recipes.load_run import load_trained
-from improved_gan.recipes.own_code import is_file_of
 from improved_gan.reproduction.ensembles import average_probabilities
+from improved_gan.runs import Run
+from improved_gan.runs.own_code import is_file_of
 from improved_gan.training.errors import RunError
-from improved_gan.training.run_folder import RunFolder
 
 WORDS = {
     "classify": "classify {run} {tmp}/images --out {tmp}/out.csv",
@@ -37,7 +36,7 @@ def words_of(command: str, run: Path, tmp: Path) -> list[str]:
 @pytest.fixture
 def marked_run(small_runs: dict[str, Path], tmp_path: Path) -> Path:
     """A run from a recipe file that leaves a mark where it is executed."""
-    run = RunFolder(Path(shutil.copytree(small_runs["first"], tmp_path / "run")))
+    run = Run(Path(shutil.copytree(small_runs["first"], tmp_path / "run")))
     mark = f"open({str(tmp_path / 'mark')!r}, 'w').close()\n"
     run.keep_code(mark.encode() + run.code_file.read_bytes())
     (tmp_path / "images").mkdir()
@@ -94,10 +93,10 @@ def test_at_a_terminal_it_is_asked_once(answer: bool, marked_run: Path, monkeypa
     trust = trust_or_ask(Console(file=io.StringIO()), trust=False)
     for _ in range(2):
         if answer:
-            load_trained(marked_run, warn=pytest.fail, trust=trust)
+            Run(marked_run).load(warn=pytest.fail, trust=trust)
         else:
             with pytest.raises(RunError, match="--trust"):
-                load_trained(marked_run, warn=pytest.fail, trust=trust)
+                Run(marked_run).load(warn=pytest.fail, trust=trust)
     assert asked == [marked_run / "recipe.py"]
 
 

@@ -193,10 +193,16 @@ REAL = (
     not REAL.is_file(),
     reason="needs cifar10-jpeg.tar.xz in IMPROVED_GAN_DATA",
 )
-def test_the_real_images() -> None:
-    data = load_cifar10(REAL)
-    assert data.train.labels.bincount().tolist() == [5000] * 10
-    assert data.test.labels.bincount().tolist() == [1000] * 10
-    # Published means of CIFAR-10's training images; JPEG moves them in the fourth digit.
+def test_a_tenth_of_the_real_images(tmp_path: Path) -> None:
+    with tarfile.open(REAL) as archive:
+        files = [entry for entry in archive if entry.isfile()]
+        for entry in files[::10]:
+            (tmp_path / entry.name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / entry.name).write_bytes(archive.extractfile(entry).read())
+    assert len(files) == 60_000
+    data = load_cifar10(tmp_path)
+    assert data.train.labels.bincount().tolist() == [500] * 10
+    assert data.test.labels.bincount().tolist() == [100] * 10
+    # Published means of the 50,000 training images; the mean of 5,000 has a standard error of 0.002.
     means = data.train.images.double().mean((0, 2, 3)) / 255
-    np.testing.assert_allclose(means.numpy(), [0.4914, 0.4822, 0.4465], atol=5e-4)
+    np.testing.assert_allclose(means.numpy(), [0.4914, 0.4822, 0.4465], atol=6e-3)

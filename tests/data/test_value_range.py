@@ -68,7 +68,7 @@ def test_percentiles_are_filled_in_and_refused_where_there_are_no_training_image
     with pytest.raises(DataError, match="leaves nothing between black and white"):
         wanted.resolved({1: 100.0, 99: 100.0})
     assert parse_plain_range("7:9") == ValueRange(7, 9)
-    with pytest.raises(DataError, match="only `train folder` takes them"):
+    with pytest.raises(DataError, match="only `train-folder` takes them"):
         parse_plain_range("1%:99%")
 
 

@@ -8,7 +8,8 @@ SETTINGS = {
     "recipe": "mine", "seed": 3, "epochs": 9, "image_shape": [3, 4, 5], "class_names": ["cat", "# <b>dog</b>|`x`\n# y"],
     "improved_gan": "0.1.0",
     "label_split": {"num_labels": 3, "num_images": 90, "seed": 5, "sha256": "ab" * 32, "labels": [0, 1, 1]},
-    "values": {"load_data": {"call": "mine.load", "folder": "x"}, "objective": "K+1", "paper": "93 wrong"},
+    "values": {"load_data": {"call": "mine.load", "folder": "x"}, "objective": "K+1"},
+    "description": {"paper": "93 wrong"},
 }  # fmt: skip
 LOG = [{"epoch": 1, "test/error": 0.5}, {"epoch": 9, "step": 70, "test/error": 0.125, "test/num_errors": 25,
         "diagnostics": [{"name": "won", "message": "the discriminator has won"}]}]  # fmt: skip

@@ -16,8 +16,8 @@ from rich.console import Console
 
 from improved_gan.cli.training import TrainOptions, train_recipe
 from improved_gan.recipes import Recipe
+from improved_gan.runs import Run
 from improved_gan.training import SemiSupervised
-from improved_gan.training.run_folder import RunFolder
 from tests.golden.recipes import golden_recipe, golden_recipe_of_pseudo_labels
 
 RECIPES = {recipe.name: recipe for recipe in (golden_recipe(), golden_recipe_of_pseudo_labels())}
@@ -31,7 +31,7 @@ NOT_COMPARED = {"seconds", "diagnostics"}
 def run(recipe: Recipe, folder: Path) -> list[dict[str, Any]]:
     options = TrainOptions("golden", seed=1, out=folder, device="cpu", threads=1, save_every=1000)
     train_recipe(recipe, options, Console(file=io.StringIO()))
-    log = RunFolder(folder).read_log()
+    log = Run(folder).log.lines
     return [
         {name: value for name, value in report.items() if name not in NOT_COMPARED and "without_average" not in name}
         for report in log

@@ -11,7 +11,7 @@ from improved_gan.label_spreading.pseudo_labeling import PseudoLabeling
 from improved_gan.networks import Discriminator, DiscriminatorOutput
 from improved_gan.recipes.digits import digits
 from improved_gan.recipes.experiment import Experiment
-from improved_gan.training.loop import take_steps
+from improved_gan.runs.loop import take_steps
 from improved_gan.training.state import TrainingState
 
 

@@ -64,8 +64,9 @@ def test_images_are_independent_of_their_batch_and_the_bias_is_left_out(
 
 
 def test_bfloat16_is_near(weights: dict[str, Tensor], pictures: Tensor) -> None:
-    exact = Inception2015(weights)(prepare(pictures)).features
-    rounded = Inception2015(weights, dtype=torch.bfloat16)(prepare(pictures)).features
+    one = prepare(pictures[:1])
+    exact = Inception2015(weights)(one).features
+    rounded = Inception2015(weights, dtype=torch.bfloat16)(one).features
     assert rounded.dtype == torch.float32
     assert 0 < float((rounded - exact).norm() / exact.norm()) < 0.03
 

@@ -51,4 +51,3 @@ def test_an_experiment_resolves_and_records_the_precision() -> None:
     )
     assert experiment.recipe.precision == fastest_precision(CPU)
     assert json.loads(json.dumps(experiment.settings()))["values"]["precision"] == fastest_precision(CPU)
-    assert experiment.schedule().precision == getattr(torch, fastest_precision(CPU))

@@ -1,7 +1,6 @@
 import pytest
 
 from improved_gan.recipes.svhn import svhn, svhn_generation
-from improved_gan.training.schedule import Schedule
 
 
 def test_widths_length_and_figures_are_those_of_section_6_3() -> None:
@@ -13,6 +12,5 @@ def test_widths_length_and_figures_are_those_of_section_6_3() -> None:
     assert svhn_generation().discriminator().output.weight.shape == (10, 228)
     assert svhn_generation().generator_steps == 3
     recipe = svhn()
-    schedule = Schedule(recipe.epochs, recipe.learning_rate, recipe.lr_decay_fraction)
     for epoch in (0, 600, 750, 899):
-        assert schedule.lr(epoch) == pytest.approx(0.0003 * min(3 - epoch / 300, 1))
+        assert recipe.lr(epoch) == pytest.approx(0.0003 * min(3 - epoch / 300, 1))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from improved_gan.reports.comparison import named_runs
 from improved_gan.reports.evaluate_run import gather
 from improved_gan.reports.page import ShownRun, render
-from improved_gan.reports.run_log import read_runs
 
 pytestmark = pytest.mark.slow
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -18,7 +18,7 @@ FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 
 @pytest.fixture(scope="module")
 def address(small_runs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> str:
-    runs = read_runs(list(small_runs.values()))
+    runs = named_runs(list(small_runs.values()))
     shown = [
         ShownRun(run, gather(run, data_folder=None, device="cpu", say=lambda _: None, warn=pytest.fail, trust=True))
         for run in runs
@@ -99,7 +99,7 @@ def test_hovering_shows_the_values_of_the_log(page, small_runs: dict[str, Path])
     chart.scroll_into_view_if_needed()
     box = chart.locator("svg[role=slider]").bounding_box()
     page.mouse.move(box["x"] + box["width"] - 10, box["y"] + 60)
-    error = 100 * read_runs([small_runs["first"]])[0].last["test/error"]
+    error = 100 * named_runs([small_runs["first"]])[0].last["test/error"]
     assert f"first: {error:.4g}%" in chart.locator(".tip").inner_text()
     page.mouse.move(5, 5)
     assert chart.locator(".tip").is_hidden()

@@ -9,9 +9,9 @@ from rich.console import Console
 
 from improved_gan.cli.sample import SampleOptions, sample
 from improved_gan.data import DataError
-from improved_gan.recipes.load_run import load_trained
 from improved_gan.reports.galleries import draw_interpolation
 from improved_gan.reports.latent_interpolation import generate, latent_path
+from improved_gan.runs import Run
 from improved_gan.training.errors import RunError
 
 
@@ -39,7 +39,7 @@ def test_all_galleries_are_the_same_for_a_seed_and_small(small_runs: dict[str, P
 
 
 def test_the_interpolation_shows_samples_of_the_generator(small_runs: dict[str, Path], tmp_path: Path) -> None:
-    trained = load_trained(small_runs["first"], warn=pytest.fail, trust=True)
+    trained = Run(small_runs["first"]).load(warn=pytest.fail, trust=True)
     for path in ("linear", "spherical"):
         draw_interpolation(trained, tmp_path / path, path=path, seed=5)
         latents = latent_path(trained.generator, path=path, num_paths=8, steps=10, seed=5)

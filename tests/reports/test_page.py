@@ -3,7 +3,6 @@ import hashlib
 import json
 import re
 import shutil
-from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from improved_gan.reports.classification import wilson_interval
+from improved_gan.reports.comparison import named_runs
 from improved_gan.reports.evaluate_run import gather
 from improved_gan.reports.page import ShownRun, render
-from improved_gan.reports.run_log import read_run, read_runs
+from improved_gan.runs import Run
+from improved_gan.runs.log import Log
 
 NOW = datetime(2030, 1, 2, 3, 4, tzinfo=UTC)
 HOSTILE = """<script>alert(1)</script>'"><img src=x onerror=alert(2)>{{ 7 * 7 }}</style>"""
@@ -47,7 +48,7 @@ class Page(HTMLParser):
 def show(*paths: Path, title: str = "Title") -> Page:
     shown = [
         ShownRun(run, gather(run, data_folder=None, device="cpu", say=lambda _: None, warn=pytest.fail, trust=True))
-        for run in read_runs(paths)
+        for run in named_runs(paths)
     ]
     return Page(render(shown, title=title, now=NOW))
 
@@ -103,7 +104,7 @@ def test_all_parts_are_there_and_missing_ones_have_a_reason(two_runs_page: Page)
 def test_the_curves_and_grids_are_in_the_page_as_data(two_runs_page: Page, small_runs: dict[str, Path]) -> None:
     curves, timeline = (json.loads(text) for text in two_runs_page.scripts[:2])
     panel = next(one for one in curves["panels"] if one["title"].startswith("Test error"))
-    logged = [100 * report["test/error"] for report in read_run(small_runs["first"]).reports]
+    logged = [100 * report["test/error"] for report in Run(small_runs["first"]).log.reports]
     assert panel["lines"][0]["mean"] == pytest.approx(logged, rel=1e-4)
     assert {(one["view"], one["id"]) for one in curves["owners"]} == {
         ("runs", "run-0"), ("runs", "run-1"), ("runs", "run-2"), ("groups", "group-0"), ("groups", "run-2"),
@@ -152,18 +153,22 @@ def test_damaged_lines_warnings_and_an_unfinished_run_are_reported(small_runs: d
 
 
 def test_from_the_folder_alone(small_runs: dict[str, Path]) -> None:
-    page = Page(render([ShownRun(read_run(small_runs["first"]), None)], title="t", now=NOW))
+    page = Page(render([ShownRun(Run(small_runs["first"]), None)], title="t", now=NOW))
     assert page.text().count("Not computed: the report was made from log and samples only (--log-only).") == 2
 
 
 def test_a_validation_error_is_in_the_overview_under_its_name(small_runs: dict[str, Path]) -> None:
-    run = read_run(small_runs["first"])
-    renamed = tuple({name.replace("test/", "validation/"): value for name, value in one.items()} for one in run.reports)
-    page = render([ShownRun(replace(run, reports=renamed), None)], title="Title", now=NOW)
-    wrong, error = run.last["test/num_errors"], run.last["test/error"]
+    run = Run(small_runs["first"])
+    renamed = tuple(
+        {name.replace("test/", "validation/"): value for name, value in one.items()} for one in run.log.reports
+    )
+    last = run.log.last
+    run.log = Log(renamed)
+    page = render([ShownRun(run, None)], title="Title", now=NOW)
+    wrong, error = last["test/num_errors"], last["test/error"]
     low, high = wilson_interval(wrong, 500)
     assert wrong == error * 500  # the digits' test images
     assert f"{wrong} of 500 validation images wrong, 95% interval {low:.1%} to {high:.1%}" in page
     assert "The classifier on validation images" in page
     assert "test error is for monitoring only" not in page
-    assert f"{run.last['test/error']:.2%}" in page
+    assert f"{last['test/error']:.2%}" in page

@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 
 from improved_gan.reports import sample_timeline as room
-from improved_gan.reports.run_log import RunRecord, read_run
 from improved_gan.reports.sample_timeline import make_timeline
+from improved_gan.runs import Run
 from improved_gan.training.sampling import grid, write_png
 
 
@@ -18,16 +18,16 @@ def pixels(uri: str) -> np.ndarray:
         return np.array(picture)
 
 
-def record(folder: Path, shape: tuple[int, ...], epochs: int) -> RunRecord:
-    images = {}
+def record(folder: Path, shape: tuple[int, ...], epochs: int) -> Run:
+    run = Run(folder)
+    run.settings = {"image_shape": list(shape)}
     for epoch in range(1, epochs + 1):
-        images[epoch] = folder / f"epoch-{epoch:04d}.png"
-        write_png(images[epoch], grid(torch.randint(256, (100, *shape), dtype=torch.uint8)))
-    return RunRecord(folder, "run", {"image_shape": list(shape)}, (), 0, images)
+        write_png(run.samples / f"epoch-{epoch:04d}.png", grid(torch.randint(256, (100, *shape), dtype=torch.uint8)))
+    return run
 
 
 def test_the_grids_keep_every_pixel_at_its_own_size(small_runs: dict[str, Path]) -> None:
-    run = read_run(small_runs["first"])
+    run = Run(small_runs["first"])
     timeline = make_timeline([run])
     page = timeline.runs[0]
     assert timeline.epochs == page.epochs == [1, 2, 3, 4]
@@ -52,7 +52,7 @@ def test_all_runs_together_stay_within_the_budget(tmp_path: Path, monkeypatch: p
 def test_damaged_and_missing_grids_are_counted(tmp_path: Path) -> None:
     run = record(tmp_path / "a", (1, 8, 8), 3)
     run.sample_grids[2].write_bytes(b"")
-    none = RunRecord(tmp_path, "none", {"image_shape": [1, 8, 8]}, (), 0, {})
+    none = record(tmp_path / "none", (1, 8, 8), 0)
     timeline = make_timeline([run, none])
     assert (timeline.runs[0].epochs, timeline.runs[0].damaged) == ([1, 3], 1)
     assert timeline.runs[1].images == []

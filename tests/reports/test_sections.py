@@ -6,8 +6,8 @@ import torch
 from improved_gan.data import Dataset, LabeledImages
 from improved_gan.reports.evaluate_run import ClassifiedImages, Evidence, gather
 from improved_gan.reports.image_encoding import data_uri
-from improved_gan.reports.run_log import read_run
 from improved_gan.reports.sections import classifier_findings, neighbor_findings
+from improved_gan.runs import Run
 
 
 def classified(labels: list[int], given: list[int], classes: int) -> Evidence:
@@ -46,7 +46,7 @@ def test_nothing_found_is_none() -> None:
 
 def test_neighbors_show_the_nearest_samples_first(small_runs: dict[str, Path]) -> None:
     evidence = gather(
-        read_run(small_runs["first"]), data_folder=None, device="cpu", say=lambda _: None, warn=pytest.fail, trust=True
+        Run(small_runs["first"]), data_folder=None, device="cpu", say=lambda _: None, warn=pytest.fail, trust=True
     )
     found = neighbor_findings(evidence)
     assert len(found["rows"]) == 12

@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from improved_gan.reports.run_log import read_run
 from improved_gan.reports.training_animation import GIF_BYTES, STRIP_BYTES, animation, as_gif, frames, strip
+from improved_gan.runs import Run
 from improved_gan.training.errors import RunError
 
 
@@ -64,16 +64,16 @@ def test_pictures_of_several_sizes_are_brought_to_one() -> None:
 def test_the_grids_of_a_run_and_what_is_damaged(small_runs: dict[str, Path], tmp_path: Path) -> None:
     run = Path(shutil.copytree(small_runs["first"], tmp_path / "run"))
     assert {
-        epoch: tuple(images.shape) for epoch, images in frames(read_run(run), warn=pytest.fail).items()
+        epoch: tuple(images.shape) for epoch, images in frames(Run(run), warn=pytest.fail).items()
     } == dict.fromkeys((1, 2, 3, 4), (100, 1, 8, 8))
     (run / "samples" / "epoch-0002.png").write_bytes(b"no picture")
     told: list[str] = []
-    assert list(frames(read_run(run), warn=told.append)) == [1, 3, 4]
+    assert list(frames(Run(run), warn=told.append)) == [1, 3, 4]
     assert "epoch-0002.png cannot be read" in told[0]
     for file in (run / "samples").iterdir():
         file.write_bytes(b"")
     with pytest.raises(RunError, match="none of the sample grids"):
-        frames(read_run(run), warn=told.append)
+        frames(Run(run), warn=told.append)
     shutil.rmtree(run / "samples")
     with pytest.raises(RunError, match="has no samples yet"):
-        frames(read_run(run), warn=told.append)
+        frames(Run(run), warn=told.append)

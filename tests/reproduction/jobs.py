@@ -1,10 +1,10 @@
 """Run folders made by hand, and a stand-in for training that starts at once."""
 
-import json
 from pathlib import Path
 
-from improved_gan.recipes import digits
 from improved_gan.reproduction.plan import Job, Plan, RunOptions, make_plan
+from improved_gan.runs import Run
+from tests.runs.made import settings_of
 
 # What `child` would do, without the seconds that PyTorch takes to import: epochs of 0.2 s, a lock, a log.
 STAND_IN = """
@@ -46,24 +46,12 @@ def plan(out: Path, *, epochs: int = 2, **changes: object) -> Plan:
 def fill(one: Job, *, wrong: int, epoch: int = 2, checkpoint: bool = True) -> None:
     """A run folder as training leaves it, reports of the epochs up to `epoch` in it."""
     (one.folder / "checkpoints").mkdir(parents=True)
-    values = json.loads(json.dumps(digits().as_dict()))
-    del values["epochs"]
-    settings = {
-        "recipe": "digits",
-        "seed": one.seed,
-        "epochs": one.epochs,
-        "label_split": {"seed": one.split, "num_labels": 50, "num_images": 1297},
-        "class_names": list("0123456789"),
-        "image_shape": [1, 8, 8],
-        "values": values,
-        "improved_gan": "0.1.0",
-    }
-    from improved_gan.training.run_folder import RunFolder
-
-    RunFolder(one.folder)._write(settings, (), None)
+    split = {"seed": one.split, "num_labels": 50, "num_images": 1297}
+    settings = settings_of(seed=one.seed, epochs=one.epochs, label_split=split)
+    Run(one.folder)._write(settings, (), None)
     for number in range(1, epoch + 1):
         report = {"epoch": number, "epochs": one.epochs, "step": 12 * number, "seconds": 30.0 * number}
         report |= {"test/num_errors": wrong, "test/error": wrong / 500, "discriminator/supervised": 0.1 * number}
-        RunFolder(one.folder).append_log(report)
+        Run(one.folder).append_report(report)
     if checkpoint:
         (one.folder / "checkpoints" / f"step-{12 * epoch:08d}.safetensors").touch()

@@ -13,9 +13,10 @@ import pytest
 
 from improved_gan.reproduction import cluster
 from improved_gan.reproduction.cluster import ClusterPool
-from improved_gan.reproduction.runs import read_status
+from improved_gan.reproduction.job_status import read_status
+from improved_gan.runs import Run
 from improved_gan.training.errors import RunError
-from improved_gan.training.run_folder import RunFolder
+from tests.command_line import cli
 from tests.reproduction.jobs import job
 
 
@@ -26,14 +27,18 @@ def until(condition: Callable[[], object], seconds: float = 120) -> None:
         time.sleep(0.05)
 
 
-@pytest.fixture
-def workers(tmp_path: Path) -> Iterator[tuple[Path, list["subprocess.Popen[bytes]"]]]:
-    """The scheduler's file; the scheduler, and two workers of one thread each."""
-    address = tmp_path / "scheduler.json"
+@pytest.fixture(scope="module")
+def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, list["subprocess.Popen[bytes]"]]]:
+    """The scheduler's file; the scheduler, and two workers of one thread each.
+
+    One test kills a worker and the last one the scheduler; those before them need both workers.
+    """
+    folder = tmp_path_factory.mktemp("cluster")
+    address = folder / "scheduler.json"
 
     def start(*words: str) -> "subprocess.Popen[bytes]":
         command = [sys.executable, "-m", "dask", *words, "--scheduler-file", str(address), "--no-dashboard"]
-        return subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     processes = [start("scheduler", "--host", "127.0.0.1", "--port", "0")]
     until(address.exists)
@@ -46,45 +51,9 @@ def workers(tmp_path: Path) -> Iterator[tuple[Path, list["subprocess.Popen[bytes
 
 
 @pytest.mark.slow
-def test_a_stop_saves_and_a_killed_workers_run_goes_on_elsewhere(workers, tmp_path: Path, monkeypatch) -> None:
-    address, processes = workers
-    monkeypatch.setattr(cluster, "_STOP_TIMEOUT", 1e9)  # a stop that only ran out of lock_timeout would hang here
-    one = job(tmp_path / "out", epochs=60)
-    one.group.mkdir(parents=True)
-
-    pool = ClusterPool(str(address), out=tmp_path / "out", threads=None, device="cpu")
-    pool._client.wait_for_workers(2, timeout=120)
-    assert pool.num_slots == 2
-    pool.submit(one)
-    until(lambda: read_status(one).epoch >= 10)
-    pool.stop()
-    assert read_status(one).state == "partial"
-    assert not RunFolder(one.folder).is_locked()
-    assert list((one.folder / "checkpoints").iterdir())
-
-    pool = ClusterPool(str(address), out=tmp_path / "out", threads=None, device="cpu")
-    pool.submit(one)
-    stopped_at = read_status(one).epoch
-    until(lambda: read_status(one).epoch > stopped_at)
-    busy = {address: len(keys) for address, keys in pool._client.processing().items()}
-    pids = pool._client.run(__import__("os").getpid)
-    victim = next(process for process in processes if process.pid == pids[max(busy, key=busy.get)])
-    victim.send_signal(signal.SIGKILL)
-    outcomes = []
-    until(lambda: outcomes.extend(pool.finished()) or outcomes)
-    pool.stop()
-    assert [outcome.how for outcome in outcomes] == ["done"]
-    assert read_status(one).state == "done"
-    assert one.sidecar_path("log").read_text().count("continuing at step") == 2  # after the stop, and after the kill
-    epochs = [report["epoch"] for report in RunFolder(one.folder).read_log()]
-    assert epochs == list(range(10, 61, 10))
-
-
-@pytest.mark.slow
 def test_the_command_spreads_a_table_over_the_workers(workers, tmp_path: Path) -> None:
     words = ["reproduce", "--recipe", "digits", "--num-splits", "2", "--epochs", "1", "--out", str(tmp_path / "out")]
-    command = [sys.executable, "-m", "improved_gan", *words, "--scheduler", str(workers[0]), "--device", "cpu"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    done = cli(*words, "--scheduler", str(workers[0]), "--device", "cpu")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "on the cluster at" in done.stdout
     cell = json.loads((tmp_path / "out" / "table.json").read_text())["cells"][0]
@@ -106,6 +75,41 @@ def test_workers_that_cannot_do_it_are_told(workers, tmp_path: Path, monkeypatch
 
 
 @pytest.mark.slow
+def test_a_stop_saves_and_a_killed_workers_run_goes_on_elsewhere(workers, tmp_path: Path, monkeypatch) -> None:
+    address, processes = workers
+    monkeypatch.setattr(cluster, "_STOP_TIMEOUT", 1e9)  # a stop that only ran out of lock_timeout would hang here
+    one = job(tmp_path / "out", epochs=30)
+    one.group.mkdir(parents=True)
+
+    pool = ClusterPool(str(address), out=tmp_path / "out", threads=None, device="cpu")
+    pool._client.wait_for_workers(2, timeout=120)
+    assert pool.num_slots == 2
+    pool.submit(one)
+    until(lambda: read_status(one).epoch >= 10)
+    pool.stop()
+    assert read_status(one).state == "partial"
+    assert not Run(one.folder).is_locked()
+    assert list((one.folder / "checkpoints").iterdir())
+
+    pool = ClusterPool(str(address), out=tmp_path / "out", threads=None, device="cpu")
+    pool.submit(one)
+    stopped_at = read_status(one).epoch
+    until(lambda: read_status(one).epoch > stopped_at)
+    busy = {address: len(keys) for address, keys in pool._client.processing().items()}
+    pids = pool._client.run(__import__("os").getpid)
+    victim = next(process for process in processes if process.pid == pids[max(busy, key=busy.get)])
+    victim.send_signal(signal.SIGKILL)
+    outcomes = []
+    until(lambda: outcomes.extend(pool.finished()) or outcomes)
+    pool.stop()
+    assert [outcome.how for outcome in outcomes] == ["done"]
+    assert read_status(one).state == "done"
+    assert one.sidecar_path("log").read_text().count("continuing at step") == 2  # after the stop, and after the kill
+    epochs = [report["epoch"] for report in Run(one.folder).log.lines]
+    assert epochs == list(range(10, 31, 10))
+
+
+@pytest.mark.slow
 def test_a_run_that_dask_gives_up_is_kept_as_failed_and_a_lost_scheduler_is_one_line(
     workers, tmp_path: Path, monkeypatch, caplog
 ) -> None:
@@ -122,7 +126,7 @@ def test_a_run_that_dask_gives_up_is_kept_as_failed_and_a_lost_scheduler_is_one_
     assert read_status(one).failure.startswith("TypeError on the cluster: divmod expected 2 arg")
     monkeypatch.undo()
     pool.submit(other)
-    until(lambda: RunFolder(other.folder).is_locked())
+    until(lambda: Run(other.folder).is_locked())
     processes[0].kill()
     with pytest.raises(RunError, match=r"lost the scheduler at .*: every run saves; the same command continues"):
         until(lambda: pool.finished() or pool.num_slots == 0)
@@ -130,7 +134,7 @@ def test_a_run_that_dask_gives_up_is_kept_as_failed_and_a_lost_scheduler_is_one_
         pool.stop()
     assert read_status(other).state != "failed"
     assert not caplog.records
-    until(lambda: not RunFolder(other.folder).is_locked())
+    until(lambda: not Run(other.folder).is_locked())
 
 
 def _only_here(path: str) -> tuple[str, bool]:

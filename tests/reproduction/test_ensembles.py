@@ -7,17 +7,16 @@ import torch
 
 from improved_gan.data import load_digits
 from improved_gan.data.dataset import to_float01
-from improved_gan.recipes.load_run import load_trained
 from improved_gan.reproduction.ensembles import average_probabilities, count_ensemble_errors
+from improved_gan.runs import Run
 from improved_gan.training.checkpoints import newest_checkpoint
-from improved_gan.training.run_folder import RunFolder
 from tests.reproduction.jobs import job
 
 
 def test_probabilities_are_averaged_not_logits(trained_run: Path) -> None:
     test = load_digits().test
     one = average_probabilities([trained_run], test, device="cpu", warn=pytest.fail)
-    logits = load_trained(trained_run, warn=pytest.fail).discriminator(to_float01(test.images)).logits
+    logits = Run(trained_run).load(warn=pytest.fail).discriminator(to_float01(test.images)).logits
     referee = logits.detach().double().numpy()
     referee = 2.718281828459045 ** (referee - referee.max(1, keepdims=True))
     referee /= referee.sum(1, keepdims=True)
@@ -39,9 +38,9 @@ def test_the_answer_is_kept_until_a_member_is_trained_anew(trained_run: Path, tm
 
     assert count_ensemble_errors(jobs, not_again, device="cpu", warn=pytest.fail) == (wrong, 500)
     # Equal steps in both: first other settings, as a recipe file with another learning rate gives; then other weights.
-    run = RunFolder(jobs[1].folder)
+    run = Run(jobs[1].folder)
     before = run.recipe_file.read_bytes()
-    run._write({**run.recipe()["settings"], "seed": 77}, (), run.recipe().get("code_sha256"))
+    run._write({**run.settings, "seed": 77}, (), run.code_sha256)
     with pytest.raises(AssertionError, match="computed again"):
         count_ensemble_errors(jobs, not_again, device="cpu", warn=pytest.fail)
     run.recipe_file.write_bytes(before)

@@ -5,9 +5,9 @@ import pytest
 
 from improved_gan.reproduction import executors, run_subprocess
 from improved_gan.reproduction.executors import LocalPool
+from improved_gan.reproduction.job_status import read_status
 from improved_gan.reproduction.plan import Job
 from improved_gan.reproduction.run_subprocess import Outcome
-from improved_gan.reproduction.runs import read_status
 from tests.reproduction.jobs import STAND_IN, job
 
 

@@ -13,7 +13,6 @@ from improved_gan.reproduction.expected_results import (
     packaged_record,
     write_record,
 )
-from improved_gan.reproduction.runs import last_report
 from improved_gan.training.errors import RunError
 from tests.reproduction.jobs import fill, plan
 
@@ -142,4 +141,3 @@ def test_packaged_records_are_of_their_recipe_and_in_order(name: str) -> None:
 
 def test_an_unknown_recipe_has_no_record() -> None:
     assert packaged_record("nothing-of-the-kind") is None
-    assert last_report(Path("/nowhere")) == {}

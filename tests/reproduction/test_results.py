@@ -94,9 +94,9 @@ def test_an_error_in_percent_comes_from_the_report_too(tmp_path: Path, monkeypat
 
 
 def _done(job: Job):
-    from improved_gan.reproduction.runs import Run
+    from improved_gan.reproduction.job_status import JobStatus
 
-    return Run(job, "done", {"test/num_errors": 25, "test/error": 0.05, "seconds": 60.0, "epoch": 2, "step": 24})
+    return JobStatus(job, "done", {"test/num_errors": 25, "test/error": 0.05, "seconds": 60.0, "epoch": 2, "step": 24})
 
 
 def test_without_a_recipe_the_cells_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

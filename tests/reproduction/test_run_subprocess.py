@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from improved_gan.reproduction import run_subprocess
+from improved_gan.reproduction.job_status import read_status
 from improved_gan.reproduction.provenance import commit
 from improved_gan.reproduction.run_subprocess import Outcome, machine, num_cores, run_job
-from improved_gan.reproduction.runs import read_status
-from improved_gan.training.run_folder import RunFolder
+from improved_gan.runs import Run
 from tests.reproduction.jobs import STAND_IN, fill, job
 
 
@@ -54,7 +54,7 @@ def test_a_stop_lets_it_save_and_the_next_start_goes_on(tmp_path: Path) -> None:
     assert 2 <= stopped_at < 6
     assert not one.sidecar_path("failed.json").exists()
     assert run_job(one, threads=1, stop=never).how == "done"
-    assert len(RunFolder(one.folder).read_log()) == 6
+    assert len(Run(one.folder).log.lines) == 6
 
 
 def test_a_failure_is_kept_with_its_words_until_it_is_tried_again(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_a_failure_is_kept_with_its_words_until_it_is_tried_again(tmp_path: Path
     outcome = run_job(one, threads=1, stop=never)
     assert (outcome.how, outcome.message) == ("failed", "D is not finite at step 7: training has diverged")
     assert read_status(one).failure == outcome.message
-    with RunFolder(one.folder).locked():
+    with Run(one.folder).locked():
         run_job(one, threads=1, stop=never)
     assert read_status(one).state == "failed"
 
@@ -74,7 +74,7 @@ def test_a_killed_process_is_told_as_such(tmp_path: Path) -> None:
 
 def test_it_waits_for_who_holds_the_folder_and_then_goes_on(tmp_path: Path) -> None:
     one = job(tmp_path)
-    with RunFolder(one.folder).locked():
+    with Run(one.folder).locked():
         assert run_job(one, threads=1, stop=never).how == "busy"
         assert run_job(one, threads=1, lock_timeout=60, stop=lambda: True).how == "stopped"
         outcomes: list[Outcome] = []

@@ -1,7 +1,7 @@
 import errno
 import os
 import resource
-import subprocess
+import signal
 import sys
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import torch
 
 from improved_gan.training.checkpoints import load_newest, save_checkpoint, write_atomically
 from improved_gan.training.errors import RunError
+from tests.command_line import fork_server
 
 TENSORS = {"weight": torch.randn(30, 4), "count": torch.tensor(7), "half": torch.ones(3, dtype=torch.bfloat16)}
 
@@ -93,19 +94,22 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(tmp_path: Path, monkeypatch:
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def write_too_much(path: Path) -> None:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+    try:
+        write_atomically(path, b"x" * 5000)
+    except OSError:
+        sys.exit(7)
+
+
 def test_a_write_that_really_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     """A file size limit makes the operating system itself refuse the bytes in the middle of the file."""
     (tmp_path / "file").write_bytes(b"old")
-    program = (
-        "import resource, signal, sys, pathlib\n"
-        "from improved_gan.training.checkpoints import write_atomically\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
-        "try: write_atomically(pathlib.Path(sys.argv[1]), b'x' * 5000)\n"
-        "except OSError: sys.exit(7)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "file")], check=False)
-    assert done.returncode == 7
+    process = fork_server().Process(target=write_too_much, args=(tmp_path / "file",))
+    process.start()
+    process.join()
+    assert process.exitcode == 7
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
     assert (tmp_path / "file").read_bytes() == b"old"
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 1000

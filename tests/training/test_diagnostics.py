@@ -61,7 +61,7 @@ def test_what_is_set_already_is_not_advised() -> None:
 
 
 def test_advice_for_the_estimator_names_its_parameters() -> None:
-    setting = Setting(generator_steps=None, adam_epsilon=1e-4, float32=True, checkpoints=False)
+    setting = Setting(generator_updates=None, adam_epsilon=1e-4, float32=True, checkpoints=False)
     messages = [diagnostic.message for diagnostic in check(WORST, setting)]
     assert len(messages) == 4
     for message in messages:

@@ -3,8 +3,6 @@
 import io
 import os
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from datetime import timedelta
@@ -21,12 +19,13 @@ from improved_gan.cli.training import TrainOptions, train_recipe
 from improved_gan.networks import ConvolutionalDiscriminator, ConvolutionalGenerator
 from improved_gan.recipes import digits
 from improved_gan.recipes.experiment import Experiment
+from improved_gan.runs import Run
 from improved_gan.techniques import MinibatchDiscrimination
 from improved_gan.training import Adversarial
 from improved_gan.training.errors import RankLostError
 from improved_gan.training.process_group import ProcessGroup, init_process_group, local_device
-from improved_gan.training.run_folder import RunFolder
 from improved_gan.training.state import seed_rank
+from tests.command_line import Started, cli, end_as_torchrun_does, ranks, start
 from tests.golden.recipes import golden_recipe
 from tests.golden.test_steps import differences, golden_log, run
 from tests.ranks import TwoRanks
@@ -76,7 +75,7 @@ def losses(line: dict[str, Any]) -> dict[str, float]:
 
 def trained(folder: Path, epochs: int) -> tuple[str, dict[str, torch.Tensor]]:
     """Train the digits with noise; the console's text, and this rank's final state without its duration."""
-    from tests.training.test_loop import without_time
+    from tests.runs.test_loop import without_time
 
     screen = io.StringIO()
     console = Console(file=screen, width=200, quiet=distributed.rank() > 0)
@@ -115,7 +114,7 @@ def test_checkpoints_resume_with_another_number_of_processes(two_ranks: TwoRanks
     (text, again), _ = two_ranks(trained, tmp_path / "run", 4)
     assert "continuing at step 36" in text
     assert not torch.equal(again["random.cpu"], again["random.cpu.1"])
-    assert [line["epoch"] for line in RunFolder(tmp_path / "run").read_log()] == [1, 2, 3, 4]
+    assert [line["epoch"] for line in Run(tmp_path / "run").log.lines] == [1, 2, 3, 4]
 
 
 def waited_for(seconds: float) -> tuple[dict[str, float] | None, bool]:
@@ -173,25 +172,19 @@ def test_one_process_joins_no_group(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ProcessGroup().is_first_to_report()
 
 
-def launch(out: Path, *options: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command += ["-m", "improved_gan", "train", "digits", "--device", "cpu", "--save-every", "0.3", "--out", str(out)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [*command, *options], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+WORDS = ("train", "digits", "--device", "cpu", "--threads", "1", "--save-every", "0.3")
 
 
 def ours(text: str) -> list[str]:
     return [line for line in text.splitlines() if line.startswith("improved-gan: ")]
 
 
-def wait_for_checkpoint(process: subprocess.Popen[str], out: Path) -> None:
+def wait_for_checkpoint(process: Started, out: Path) -> None:
     while process.poll() is None and not any(out.glob("checkpoints/*.safetensors")):
         time.sleep(0.05)
 
 
-def workers(process: subprocess.Popen[str]) -> list[int]:
+def workers(process: Started) -> list[int]:
     """The processes that torchrun started, in order of rank."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
 
@@ -202,34 +195,52 @@ def workers(process: subprocess.Popen[str]) -> list[int]:
     return [int(pid) for pid in sorted(children, key=number) if number(pid) >= 0]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("end", ["sigterm", "kill 0", "kill 1"])
-def test_all_ranks_end_with_one_message_and_the_run_can_be_resumed(tmp_path: Path, end: str) -> None:
-    out = tmp_path / "run"
-    process = launch(out, "--epochs", "2000")
-    wait_for_checkpoint(process, out)
-    assert process.poll() is None, process.communicate()
-    if end == "sigterm":
-        process.send_signal(signal.SIGTERM)
-    else:
-        os.kill(workers(process)[int(end[-1])], signal.SIGKILL)
-    _, errors = process.communicate(timeout=250)
-    assert process.returncode != 0
-    message = "stopped at step" if end == "sigterm" else "another of the 2 processes was killed"
+def assert_one_message_and_resumable(errors: str, message: str, out: Path) -> None:
     assert len(ours(errors)) == 1, errors
     assert message in ours(errors)[0]
     assert ours(errors)[0].count("run the same command to go on") == 1
-    command = [sys.executable, "-m", "improved_gan", "train", "digits", "--device", "cpu", "--epochs", "2000"]
-    again = subprocess.run([*command, "--out", str(out), "--dry-run"], capture_output=True, text=True, check=True)
+    again = cli(*WORDS, "--epochs", "2000", "--out", out, "--dry-run")
     assert "nothing was trained" in again.stdout
-    assert RunFolder(out).recipe()["settings"]["epochs"] == 2000
+    assert Run(out).settings["epochs"] == 2000
+
+
+KILLED = "another of the 2 processes was killed"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", ["sigterm", "kill 0", "kill 1"])
+def test_all_ranks_end_with_one_message_and_the_run_can_be_resumed(tmp_path: Path, end: str) -> None:
+    with ranks(*WORDS, "--epochs", "2000", "--out", tmp_path / "run") as started:
+        wait_for_checkpoint(started[0], tmp_path / "run")
+        if end == "sigterm":
+            for one in started:
+                one.send_signal(signal.SIGTERM)
+        else:
+            started[int(end[-1])].kill()
+        errors = end_as_torchrun_does(started)
+        assert all(one.returncode for one in started)
+    assert_one_message_and_resumable(
+        "".join(errors), "stopped at step" if end == "sigterm" else KILLED, tmp_path / "run"
+    )
+
+
+@pytest.mark.slow
+def test_torchrun_itself_ends_with_one_message(tmp_path: Path) -> None:
+    options = ["--standalone", "--nproc-per-node", "2", "-m", "improved_gan", *WORDS, "--epochs", "2000"]
+    process = start(*options, "--out", tmp_path / "run", module="torch.distributed.run")
+    wait_for_checkpoint(process, tmp_path / "run")
+    assert process.poll() is None, process.communicate()
+    os.kill(workers(process)[1], signal.SIGKILL)
+    _, errors = process.communicate(timeout=250)
+    assert process.returncode != 0
+    assert_one_message_and_resumable(errors, KILLED, tmp_path / "run")
 
 
 @pytest.mark.slow
 def test_bad_input_is_reported_once_and_writes_nothing(tmp_path: Path) -> None:
-    process = launch(tmp_path / "run", "--labels", "25")
-    _, errors = process.communicate(timeout=250)
-    assert process.returncode != 0
+    with ranks(*WORDS, "--labels", "25", "--out", tmp_path / "run") as started:
+        errors = "".join(end_as_torchrun_does(started))
+        assert all(one.returncode for one in started)
     assert len(ours(errors)) == 1
     assert "25 labels cannot be shared evenly" in ours(errors)[0]
     assert not (tmp_path / "run").exists()

@@ -15,14 +15,15 @@ from improved_gan.networks import (
     Discriminator,
     Generator,
 )
+from improved_gan.recipes import digits
+from improved_gan.runs.loop import step_all
 from improved_gan.techniques import MinibatchDiscrimination, WeightEMA, feature_matching_loss
 from improved_gan.training import Objective, Optimizers, SemiSupervised, SupervisedBaseline, train_step
-from improved_gan.training.schedule import Schedule
 from improved_gan.training.state import TrainingState
-from improved_gan.training.vmapped import VmappedTraining, step_all, vmap_incompatibility
+from improved_gan.training.vmapped import VmappedTraining, vmap_incompatibility
 
 NUM, ROWS = 3, 12
-SCHEDULE = Schedule(epochs=2, learning_rate=0.01, lr_decay_fraction=0.5)
+RECIPE = replace(digits(), epochs=2, learning_rate=0.01, lr_decay_fraction=0.5)
 Pair = Callable[[], tuple[Generator, Discriminator]]
 
 
@@ -105,10 +106,10 @@ class Source:
 
 def train_alone(one: TrainingState, source: Source, objective: Objective, *, generator_steps: int = 1) -> None:
     """The reference: the step of one model, whose parts have tests of their own."""
-    for epoch in range(one.step // source.steps_per_epoch, SCHEDULE.epochs):
+    for epoch in range(one.step // source.steps_per_epoch, RECIPE.epochs):
         for optimizer in (one.optimizers.discriminator, one.optimizers.generator):
             for group in optimizer.param_groups:
-                group["lr"] = SCHEDULE.lr(epoch) * group.get("lr_scale", 1.0)
+                group["lr"] = RECIPE.lr(epoch) * group.get("lr_scale", 1.0)
         for images in source.epoch(epoch, first_step=one.step % source.steps_per_epoch):
             one.add(
                 train_step(
@@ -121,9 +122,9 @@ def train_alone(one: TrainingState, source: Source, objective: Objective, *, gen
 def train_vmapped(
     states: list[TrainingState], sources: list[Source], objective: Objective, **settings: Any
 ) -> VmappedTraining:
-    schedule = replace(SCHEDULE, **settings)
-    training = VmappedTraining(states, objective, schedule)
-    for _ in step_all(training, sources, schedule):
+    recipe = replace(RECIPE, **settings)
+    training = VmappedTraining(states, objective)
+    for _ in step_all(training, sources, recipe):
         pass
     training.unstack()
     return training
@@ -180,7 +181,7 @@ def test_resumes_from_a_checkpoint_vmapped_and_alone() -> None:
         for images in source.epoch(0):
             for optimizer in (other.optimizers.discriminator, other.optimizers.generator):
                 for group in optimizer.param_groups:
-                    group["lr"] = SCHEDULE.lr(0) * group.get("lr_scale", 1.0)
+                    group["lr"] = RECIPE.lr(0) * group.get("lr_scale", 1.0)
             other.add(train_step(other.generator, other.discriminator, SemiSupervised(), images, other.optimizers))
             other.average.update()
     loaded = [state(dense, 10 + seed) for seed in range(2)]
@@ -195,7 +196,7 @@ def test_resumes_from_a_checkpoint_vmapped_and_alone() -> None:
 
 def test_the_states_have_the_newest_weights_before_unstack() -> None:
     states = [state(dense, seed) for seed in range(2)]
-    training = VmappedTraining(states, SemiSupervised(), SCHEDULE)
+    training = VmappedTraining(states, SemiSupervised())
     before = [one.discriminator.state_dict()["output.bias"].clone() for one in states]
     training.step([batch(0), batch(1)])
     assert all(
@@ -214,7 +215,7 @@ def test_the_states_have_the_newest_weights_before_unstack() -> None:
 @pytest.mark.parametrize("pair", [noisy, dropping])
 def test_equal_models_draw_different_noise(pair: Pair, precision: torch.dtype) -> None:
     states = [state(pair, 1, torch.float32) for _ in range(2)]
-    training = VmappedTraining(states, SemiSupervised(), replace(SCHEDULE, precision=precision))
+    training = VmappedTraining(states, SemiSupervised(), precision)
     training.set_lr(0.01)
     training.step([batch(0, dtype=torch.float32)] * 2)
     training.unstack()
@@ -228,20 +229,18 @@ def test_equal_models_draw_different_noise(pair: Pair, precision: torch.dtype) -
 
 
 def test_reasons_against_one_vmapped_step() -> None:
-    assert vmap_incompatibility([state(dense, 1), state(dense, 2)], SemiSupervised(), SCHEDULE) == ""
+    assert vmap_incompatibility([state(dense, 1), state(dense, 2)], SemiSupervised()) == ""
     further = state(dense, 1)
     further.step = 1
-    assert "different steps" in vmap_incompatibility([further, state(dense, 2)], SemiSupervised(), SCHEDULE)
-    assert "different shapes" in vmap_incompatibility([state(dense, 1), state(noisy, 1)], SemiSupervised(), SCHEDULE)
-    assert "micro-batches" in vmap_incompatibility(
-        [state(dense, 1)], SemiSupervised(), replace(SCHEDULE, micro_batch=2)
-    )
+    assert "different steps" in vmap_incompatibility([further, state(dense, 2)], SemiSupervised())
+    assert "different shapes" in vmap_incompatibility([state(dense, 1), state(noisy, 1)], SemiSupervised())
+    assert "micro-batches" in vmap_incompatibility([state(dense, 1)], SemiSupervised(), micro_batch=2)
     comparing = state(dense, 1)
     comparing.discriminator.minibatch = MinibatchDiscrimination(4, 2, 2)
-    assert "compares rows" in vmap_incompatibility([comparing], SemiSupervised(), SCHEDULE)
+    assert "compares rows" in vmap_incompatibility([comparing], SemiSupervised())
 
     class Own(SemiSupervised):
         pass
 
     with pytest.raises(ValueError, match="cannot be trained in one vmapped step: the objective is not known"):
-        VmappedTraining([state(dense, 1)], Own(), SCHEDULE)
+        VmappedTraining([state(dense, 1)], Own())

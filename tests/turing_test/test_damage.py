@@ -1,5 +1,6 @@
 """Any byte of a study's database may be wrong: report, serve, export and backup end in one line, or do their work."""
 
+import os
 import random
 import shutil
 import sqlite3
@@ -22,7 +23,7 @@ from improved_gan.turing_test.report_text import report_text
 from improved_gan.turing_test.studies import find_study, list_studies
 from tests.turing_test.started import started
 
-MUTATIONS = 120
+MUTATIONS = int(os.environ.get("IMPROVED_GAN_MUTATIONS", "40"))
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,6 @@ import http.client
 import json
 import signal
 import socket
-import subprocess
-import sys
 import time
 import urllib.request
 
@@ -16,6 +14,7 @@ from improved_gan.turing_test.records import read_study_votes
 from improved_gan.turing_test.security import csrf_token
 from improved_gan.turing_test.server import check_host, run_server
 from improved_gan.turing_test.studies import find_study
+from tests.command_line import Started, start
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.0.5", "example.org"])
@@ -35,22 +34,21 @@ def test_a_taken_port_is_one_line() -> None:
             run_server(None, host="127.0.0.1", port=taken.getsockname()[1])
 
 
-def serve(folders, db: str, port: int) -> subprocess.Popen[str]:
+def serve(folders, db: str, port: int) -> Started:
     words = ["--real", folders.real, *(w for n, f in folders.generated.items() for w in ("--generated", f"{n}={f}"))]
-    command = [sys.executable, "-m", "improved_gan", "turing-test", "serve", *map(str, words), "--db", db,
-               "--port", str(port), "--trials", "400", "--requests-per-second", "5000"]  # fmt: skip
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    words += ["--db", db, "--port", str(port), "--trials", "400", "--requests-per-second", "5000"]
+    process = start("turing-test", "serve", *words)
     for _ in range(300):
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
                 return process
         except OSError:
-            assert process.poll() is None, process.stderr.read()
+            assert process.poll() is None, process.communicate()
             time.sleep(0.1)
     raise AssertionError("the server did not start")
 
 
-def stop(server: subprocess.Popen[str], kind: int) -> tuple[str, str]:
+def stop(server: Started, kind: int) -> tuple[str, str]:
     server.send_signal(kind)
     return server.communicate(timeout=30)
 

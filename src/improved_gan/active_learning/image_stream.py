@@ -106,7 +106,7 @@ def decoder(
         shape: (C, H, W).
         resize: convert the mode and scale images of another size; otherwise such images are an error.
         invert: invert the gray levels (255 - x).
-        square: take the largest central square and scale it, as `train folder` does; otherwise the input of a network
+        square: take the largest central square and scale it, as `train-folder` does; otherwise the input of a network
             that was trained on such squares would be distorted.
         values: pixel values of black and white; None takes them from the file type. Only with `resize` or `square`.
     """

@@ -123,7 +123,7 @@ def truth_of(images: ImageList, class_names: Sequence[str], labels: Path | None)
 
 
 def _of_folders(prefix: str, names: Sequence[str], known: set[str]) -> dict[str, str]:
-    """Class folders as in `train folder`; without these, the innermost folder with the name of a class."""
+    """Class folders as in `train-folder`; without these, the innermost folder with the name of a class."""
     folders = layout_of(names).classes
     if any(one is not None for one in folders):
         return {prefix + name: one for name, one in zip(names, folders, strict=True) if one is not None}

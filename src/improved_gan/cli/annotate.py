@@ -18,7 +18,7 @@ from improved_gan.data.dataset import DataError, to_float01
 from improved_gan.data.folder_layout import layout_of
 from improved_gan.data.labels_file import read_labels
 from improved_gan.data.value_range import ValueRange
-from improved_gan.recipes.load_run import Trained
+from improved_gan.runs import Networks
 from improved_gan.training.checkpoints import write_atomically
 from improved_gan.training.reporting import say, warn
 
@@ -40,7 +40,7 @@ class AnnotateOptions:
 
 def write_annotation_page(
     run: Path,
-    trained: Trained,
+    networks: Networks,
     images: ImageList,
     out: Path,
     options: AnnotateOptions,
@@ -54,7 +54,7 @@ def write_annotation_page(
     Raises:
         DataError: the labels file cannot be read, or no image is left to label.
     """
-    labels = _earlier_labels(options.labels, images, trained.class_names)
+    labels = _earlier_labels(options.labels, images, networks.run.class_names)
     names = {one for one in images.files() if images.within(one) in labels} if labels else set()
     wanted = options.num * (_POOL if options.diversity else 1)
     _warn_unwritable([images.within(one) for one in images.files() if one not in names], console)
@@ -65,14 +65,14 @@ def write_annotation_page(
             "file), and the others are copies of these or have names that a labels file cannot hold"
         )
     if options.diversity:
-        features = _features(trained, images, pool, decode)
+        features = _features(networks, images, pool, decode)
         pool = [pool[index] for index in farthest_first(features, options.num)]
     data_uris = _collect(images, pool, lambda file, content: image_data_uri(content, file, values))
     shown = [
         AnnotationImage(images.within(one.file), one, data_uris[one.file]) for one in pool if one.file in data_uris
     ]
     command = _next_command(images, run, values, options.labels)
-    page = annotation_page(shown, trained.class_names, labels=labels, next_command=command)
+    page = annotation_page(shown, networks.run.class_names, labels=labels, next_command=command)
     path = out.with_suffix(".annotate.html")
     write_atomically(path, page.encode())
     how = "most uncertain with distant features" if options.diversity else "most uncertain"
@@ -120,14 +120,17 @@ def _warn_unwritable(files: list[str], console: Console) -> None:
         warn(console, f"left out of the page: a labels file cannot hold the name {listed} (not UTF-8, or outer spaces)")
 
 
-def _features(trained: Trained, images: ImageList, pool: list[Prediction], decode: Decode) -> torch.Tensor:
+def _features(networks: Networks, images: ImageList, pool: list[Prediction], decode: Decode) -> torch.Tensor:
     """f(x) of each image, (N, A): the discriminator's features."""
     decoded = _collect(images, pool, decode)
-    device, blank = next(trained.discriminator.parameters()).device, torch.zeros(trained.image_shape, dtype=torch.uint8)
+    device, blank = (
+        next(networks.discriminator.parameters()).device,
+        torch.zeros(networks.run.image_shape, dtype=torch.uint8),
+    )
     pixels = torch.stack([decoded.get(one.file, blank) for one in pool])
     with torch.no_grad():
         batches = torch.split(pixels, _FEATURE_BATCH)
-        parts = [trained.discriminator(to_float01(some.to(device))).features for some in batches]
+        parts = [networks.discriminator(to_float01(some.to(device))).features for some in batches]
     return torch.cat([part.flatten(1).float().cpu() for part in parts])
 
 
@@ -147,7 +150,7 @@ def _next_command(images: ImageList, run: Path, values: ValueRange | None, label
     """The command that trains with the labels; empty if several folders were classified (`--images` takes one)."""
     if images.labels_root is None:
         return ""
-    parts = ["improved-gan", "train", "folder", "--images", str(images.labels_root), "--labels"]
+    parts = ["improved-gan", "train-folder", "--images", str(images.labels_root), "--labels"]
     parts += ["labels.csv" if labels is None else str(labels)]
     parts += [] if values is None else ["--value-range", str(values)]
     return shlex.join([*parts, "--out", str(_unused(run))])

@@ -34,9 +34,10 @@ from improved_gan.data.image_sources import Read
 from improved_gan.data.ordered_map import chunked, num_workers, ordered_map
 from improved_gan.data.range_watch import MEASURED, RangeWatch, uses_little
 from improved_gan.data.value_range import ValueRange, parse_plain_range, stored_range
-from improved_gan.recipes.load_run import Trained, choose_device, load_trained
+from improved_gan.runs import Networks, Run
 from improved_gan.techniques import real_logit
 from improved_gan.training.errors import InterruptedRunError, RunError
+from improved_gan.training.process_group import choose_device
 from improved_gan.training.reporting import say, warn
 from improved_gan.training.signals import StopRequest, catch_signals
 
@@ -89,31 +90,29 @@ def run_classification(options: ClassifyOptions, console: Console) -> int:
     """
     asked = None if options.value_range is None else parse_plain_range(options.value_range)
     trusted = trust_or_ask(console, trust=options.trust)
-    trained = load_trained(
-        options.run, device=choose_device(options.device), warn=partial(warn, console), trust=trusted
-    )
-    check_classes(trained, options.run, console)
+    networks = Run(options.run).load(device=choose_device(options.device), warn=partial(warn, console), trust=trusted)
+    check_classes(networks, options.run, console)
     images = ImageList(options.images, root=None if options.annotate is None else recorded_path(options.run))
     for line in images.notices:
         warn(console, line)
-    truth = truth_of(images, trained.class_names, options.labels)
-    _check_json(trained, truth, options.json)
-    values = asked or stored_range(trained.settings.get("value_range"))
-    decode = decoder_of(trained, resize=options.resize, invert=options.invert, values=values)
+    truth = truth_of(images, networks.run.class_names, options.labels)
+    _check_json(networks, truth, options.json)
+    values = asked or stored_range(networks.run.settings.get("value_range"))
+    decode = decoder_of(networks, resize=options.resize, invert=options.invert, values=values)
     with _file_for(options.out) as file:
-        num_bad = _classify(options, trained, images, decode, values, file, console)
+        num_bad = _classify(options, networks, images, decode, values, file, console)
         print_single(options.images, file, console)
         if truth is not None:
-            report_accuracy(options.run, trained, truth, file, options.json, console)
+            report_accuracy(options.run, networks, truth, file, options.json, console)
         if options.annotate is not None and options.out is not None:
             chosen = AnnotateOptions(options.annotate, options.diversity, options.labels)
-            write_annotation_page(options.run, trained, images, options.out, chosen, decode, console, values=values)
+            write_annotation_page(options.run, networks, images, options.out, chosen, decode, console, values=values)
     return num_bad
 
 
 def _classify(
     options: ClassifyOptions,
-    trained: Trained,
+    networks: Networks,
     images: ImageList,
     decode: Decode,
     values: ValueRange | None,
@@ -121,10 +120,10 @@ def _classify(
     console: Console,
 ) -> int:
     """Write `file` and print what was done; the number of images that could not be read."""
-    made_by = identity(trained, resize=options.resize, invert=options.invert, values=values)
+    made_by = identity(networks, resize=options.resize, invert=options.invert, values=values)
     try:
-        with Predictions(file, columns(trained), made_by) as predictions:
-            work = _Classification(trained, images, predictions, console, decode, RangeWatch(values))
+        with Predictions(file, columns(networks), made_by) as predictions:
+            work = _Classification(networks, images, predictions, console, decode, RangeWatch(values))
             finished = work.run(options.num_workers or num_workers())
     except OSError as error:
         raise RunError(f"could not write {file}: {error.strerror or error}") from error
@@ -144,11 +143,11 @@ def _file_for(out: Path | None) -> Iterator[Path]:
         yield Path(folder) / "predictions.csv"
 
 
-def _check_json(trained: Trained, truth: Truth | None, json_file: Path | None) -> None:
+def _check_json(networks: Networks, truth: Truth | None, json_file: Path | None) -> None:
     if truth is None and json_file is not None:
         raise DataError(
             f"--json reports the error, and no true class is known: name folders after classes of the run "
-            f"({', '.join(trained.class_names[:5])} ...), or give --labels FILE"
+            f"({', '.join(networks.run.class_names[:5])} ...), or give --labels FILE"
         )
 
 
@@ -170,14 +169,14 @@ class _Classification:
 
     def __init__(
         self,
-        trained: Trained,
+        networks: Networks,
         images: ImageList,
         predictions: Predictions,
         console: Console,
         decode: Decode,
         watch: RangeWatch,
     ) -> None:
-        self.trained, self.images, self.predictions, self.console = trained, images, predictions, console
+        self.networks, self.images, self.predictions, self.console = networks, images, predictions, console
         self.decode, self.watch = decode, watch
         self.measured = frozenset(islice(images.files(), MEASURED))  # the same in whatever order the threads finish
         self.bad: set[str] = set()
@@ -192,7 +191,7 @@ class _Classification:
         with catch_signals() as self.stop, progress_bar(self.console) as progress:
             task = progress.add_task("classify", total=len(self.images))
             for batch in self._batches(workers, lambda num: progress.update(task, advance=num)):
-                self.predictions.append(classify_batch(self.trained, batch))
+                self.predictions.append(classify_batch(self.networks, batch))
                 self.classified += len(batch)
         return self.predictions.finish(self.images.files(), without=self.bad)
 
@@ -249,17 +248,17 @@ class _Classification:
 
 
 @torch.no_grad()
-def classify_batch(trained: Trained, batch: list[tuple[str, str, Tensor]]) -> list[list[str]]:
+def classify_batch(networks: Networks, batch: list[tuple[str, str, Tensor]]) -> list[list[str]]:
     """One CSV row for each image (file, sha256, (C, H, W) uint8)."""
-    device = next(trained.discriminator.parameters()).device
+    device = next(networks.discriminator.parameters()).device
     # Filled up by repeating the images: minibatch features then compare images of the same distribution.
     pixels = torch.stack([batch[index % len(batch)][2] for index in range(_BATCH)])
-    logits = trained.discriminator(to_float01(pixels.to(device))).logits[: len(batch)]
+    logits = networks.discriminator(to_float01(pixels.to(device))).logits[: len(batch)]
     log_probabilities = logits.double().log_softmax(1).cpu()
     real_score = torch.sigmoid(real_logit(logits)).cpu().tolist()
     labels, uncertainties = log_probabilities.argmax(1).tolist(), entropy(log_probabilities).tolist()
     rows = []
     for index, (file, digest, _) in enumerate(batch):
         numbers = [*log_probabilities[index].exp().tolist(), real_score[index], uncertainties[index]]
-        rows.append([file, trained.class_names[labels[index]], *(f"{number:.6f}" for number in numbers), digest])
+        rows.append([file, networks.run.class_names[labels[index]], *(f"{number:.6f}" for number in numbers), digest])
     return rows

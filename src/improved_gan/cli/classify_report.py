@@ -13,7 +13,7 @@ from improved_gan.cli.accuracy import Truth, measure, show_accuracy
 from improved_gan.data.folder_snapshot import hashes_of_part
 from improved_gan.data.image_sources import is_archive
 from improved_gan.metrics.network import digest_of
-from improved_gan.recipes.load_run import Trained
+from improved_gan.runs import Networks
 from improved_gan.training.checkpoints import write_atomically
 from improved_gan.training.reporting import say
 
@@ -56,18 +56,18 @@ def print_single(images: list[Path], predictions: Path, console: Console) -> Non
 
 
 def report_accuracy(
-    run: Path, trained: Trained, truth: Truth, predictions: Path, json_file: Path | None, console: Console
+    run: Path, networks: Networks, truth: Truth, predictions: Path, json_file: Path | None, console: Console
 ) -> None:
     """Print error, confusion matrix and recalls; write them as JSON if a file is named."""
-    found = measure(predictions, truth, trained.class_names, trained_on=hashes_of_part(run, "train"))
+    found = measure(predictions, truth, networks.run.class_names, trained_on=hashes_of_part(run, "train"))
     show_accuracy(found, console)
     if json_file is None:
         return
     about = {
         "format": 1,
         "run": str(run),
-        "step": trained.step,
-        "weights_sha256": digest_of(trained.discriminator.state_dict()),
+        "step": networks.step,
+        "weights_sha256": digest_of(networks.discriminator.state_dict()),
     }
     json_file.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(json_file, json.dumps(about | found.as_dict(), indent=1).encode(errors="surrogateescape"))

@@ -19,6 +19,7 @@ from improved_gan.cli.reproduce import ReproduceOptions, reproduce
 from improved_gan.cli.sample import SampleOptions, sample
 from improved_gan.cli.theory import TheoryError, TheoryOptions, theory
 from improved_gan.cli.train import TrainOptions, train
+from improved_gan.cli.train_folder import TrainFolderOptions, train_folder
 from improved_gan.cli.turing_test import turing_test
 
 __all__ = ["app", "main"]
@@ -32,6 +33,7 @@ app = CommandGroup(
 click.version_option(__version__, message="improved-gan %(version)s", help="Print the version and stop.")(app)
 
 app.add_command(command("train", TrainOptions, train))
+app.add_command(command("train-folder", TrainFolderOptions, train_folder))
 app.add_command(command("demo", DemoOptions, demo))
 app.add_command(command("reproduce", ReproduceOptions, reproduce))
 app.add_command(command("sample", SampleOptions, sample))

@@ -16,7 +16,6 @@ import torch.distributed as dist
 from rich.console import Console
 
 from improved_gan import __version__
-from improved_gan.cli.evaluate import EvaluateOptions
 from improved_gan.cli.evaluation_inputs import choose_network, open_evaluation_images, value_range_of, with_value_range
 from improved_gan.cli.feature_extraction import FeatureExtraction, invalid_images, progress_of_metrics, valid_names
 from improved_gan.cli.format_report import show, show_comparison
@@ -35,11 +34,13 @@ from improved_gan.metrics.feature_cache import FeatureCache
 from improved_gan.metrics.features import Features, FeatureTable
 from improved_gan.metrics.network import ScoringNetwork
 from improved_gan.metrics.statistics_file import compare_networks, read_statistics, statistics_bytes
-from improved_gan.recipes.load_run import choose_device
 from improved_gan.training.checkpoints import write_atomically
+from improved_gan.training.process_group import choose_device
 from improved_gan.training.reporting import say
 
 __all__ = ["run_evaluation"]
+
+_UNKNOWN_NETWORK = {"name": "unknown", "sha256": "", "resize": "unknown", "precision": "unknown precision"}
 
 
 @dataclass(frozen=True)
@@ -71,22 +72,21 @@ class _Side:
 
     def row_names(self) -> list[str] | None:
         """The name of each row of features; None where they have none."""
-        known = self.images is not None and isinstance(self.content, FeatureSet)
-        return valid_names(self.images, self.content) if known else None
+        if self.images is None or not isinstance(self.content, FeatureSet):
+            return None
+        return valid_names(self.images, self.content)
 
 
 class _Opener:
     """Opens sources with one network, which is loaded when the first images need it.
 
     Args:
-        options: of the command.
+        options: `EvaluateOptions`.
         console: of this rank.
         opened: the array files among the sources and the reference; None for files of statistics.
     """
 
-    def __init__(
-        self, options: EvaluateOptions, console: Console, opened: dict[Path, ImageArray | FeatureFile | None]
-    ) -> None:
+    def __init__(self, options: Any, console: Console, opened: dict[Path, ImageArray | FeatureFile | None]) -> None:
         self.options, self.console, self.opened = options, console, opened
         self.device = choose_device(options.device)
         self.trust = trust_or_ask(console, trust=options.trust)
@@ -151,7 +151,7 @@ class _Opener:
         return with_value_range(chosen, self.values)
 
 
-def run_evaluation(options: EvaluateOptions, console: Console) -> dict[str, Any]:
+def run_evaluation(options: Any, console: Console) -> dict[str, Any]:
     """Compute the metrics, print and write the report; under torchrun the processes share the images, rank 0 prints.
 
     Raises:
@@ -189,15 +189,15 @@ def _report(names: tuple[str, ...], sources: list[_Side], reference: _Side | Non
     options = opener.options
     real = None if reference is None else reference.content
     settings: dict[str, Any] = {"splits": options.num_splits, "shuffle": not options.no_shuffle}
-    models = []
+    models: list[dict[str, Any]] = []
     with progress_of_metrics(opener.console) as advance:
         for source in sources:
             found, doubts = evaluate(names, source.content, real, advance=advance, **settings)
             _name_pairs(found, source, reference)
             models.append({"source": source.about(), "metrics": found, "warnings": [*source.warnings, *doubts]})
-        report = {
+        report: dict[str, Any] = {
             "reference": None if reference is None else reference.about(),
-            "network": opener.about_network or {"name": "unknown", "sha256": "", "resize": "unknown", "precision": ""},
+            "network": _UNKNOWN_NETWORK | opener.about_network,
             "warnings": [*opener.warnings, *(reference.warnings if reference else [])],
             "versions": _versions(opener.device),
         }

@@ -19,11 +19,10 @@ from improved_gan.metrics.evaluation_images import EvaluationImages, array_decod
 from improved_gan.metrics.extraction import Read
 from improved_gan.metrics.inception import Outputs
 from improved_gan.metrics.network import ScoringNetwork, digest_of, inception_network
-from improved_gan.recipes.load_run import Trained, load_trained
-from improved_gan.recipes.own_code import Trust
-from improved_gan.training.nearby_runs import did_you_mean
+from improved_gan.runs import Networks, Run
+from improved_gan.runs.nearby_runs import did_you_mean
+from improved_gan.runs.own_code import Trust
 from improved_gan.training.reporting import warn
-from improved_gan.training.run_folder import RunFolder
 from improved_gan.training.sampling import to_uint8
 
 __all__ = [
@@ -55,24 +54,24 @@ def choose_network(
         state, digest = load_weights(weights)
         return inception_network(state, digest, precision=precision, device=device)
     if (Path(classifier) / "recipe.json").is_file():
-        trained = load_trained(Path(classifier), device=device, warn=partial(warn, console), trust=trust)
-        return _run_network(trained, device)
+        networks = Run(Path(classifier)).load(device=device, warn=partial(warn, console), trust=trust)
+        return _run_network(networks, device)
     if ":" in classifier:
         return custom_network(classifier)
     near = did_you_mean(Path(classifier))
     raise DataError(f"{classifier} is neither a run folder nor module:function: --classifier wants one of them{near}")
 
 
-def _run_network(trained: Trained, device: str) -> ScoringNetwork:
-    channels, height, width = trained.image_shape
+def _run_network(networks: Networks, device: str) -> ScoringNetwork:
+    channels, height, width = networks.run.image_shape
 
     @torch.no_grad()
     def run(images: Tensor) -> Outputs:
-        outputs = trained.discriminator(to_float01(images.to(device)))
+        outputs = networks.discriminator(to_float01(images.to(device)))
         return Outputs(outputs.features.flatten(1).float().cpu(), outputs.logits.float().cpu())
 
-    name = f"{trained.settings['recipe']} classifier of this library, step {trained.step}"
-    digest = digest_of(trained.discriminator.state_dict())
+    name = f"{networks.run.settings['recipe']} classifier of this library, step {networks.step}"
+    digest = digest_of(networks.discriminator.state_dict())
     resize = f"Pillow bicubic to {width} x {height}"
     return ScoringNetwork(name, digest, channels, (height, width), resize, "float32", lambda image: image, run)
 
@@ -94,8 +93,8 @@ def open_evaluation_images(
         DataError, RunError: the path does not exist or holds no images.
     """
     if (path / "recipe.json").is_file():
-        trained = load_trained(path, device=device, warn=partial(warn, console), trust=trust)
-        return _samples(path, trained, network, num=num or _DEFAULT_SAMPLES, seed=seed)
+        networks = Run(path).load(device=device, warn=partial(warn, console), trust=trust)
+        return _samples(path, networks, network, num=num or _DEFAULT_SAMPLES, seed=seed)
     if not path.exists() and (near := did_you_mean(path)):
         raise DataError(f"there is no {path}: neither images nor a run{near}")
     source = open_images(path)
@@ -116,7 +115,7 @@ def value_range_of(asked: str | None, *paths: Path) -> ValueRange | None:
     """
     if asked is not None:
         return parse_plain_range(asked)
-    runs = (RunFolder(path).recipe()["settings"] for path in paths if (path / "recipe.json").is_file())
+    runs = (Run(path).settings for path in paths if (path / "recipe.json").is_file())
     return next((found for one in runs if (found := stored_range(one.get("value_range"))) is not None), None)
 
 
@@ -125,20 +124,20 @@ def with_value_range(network: ScoringNetwork, values: ValueRange | None) -> Scor
     return network if values is None else replace(network, resize=f"{network.resize}, after values {values} to 0:255")
 
 
-def _samples(path: Path, trained: Trained, network: ScoringNetwork, *, num: int, seed: int) -> EvaluationImages:
+def _samples(path: Path, networks: Networks, network: ScoringNetwork, *, num: int, seed: int) -> EvaluationImages:
     """Samples drawn batch by batch; the latents are drawn in order from one seed."""
-    shape = trained.image_shape
+    shape = networks.run.image_shape
     names = tuple(f"sample {index}" for index in range(num))
 
     def stream() -> Iterator[tuple[str, Read]]:
         source = torch.Generator().manual_seed(seed)
         for start in range(0, num, _BATCH):
-            latents = trained.generator.draw_latents(_BATCH, source=source)
+            latents = networks.generator.draw_latents(_BATCH, source=source)
             with torch.no_grad():
-                images = to_uint8(trained.generator(latents))
+                images = to_uint8(networks.generator(latents))
             for index, image in enumerate(images[: num - start]):
                 content = image.numpy().tobytes()
                 yield names[start + index], lambda content=content: content  # type: ignore[misc]
 
     decode = array_decoder(tuple(shape), network)
-    return EvaluationImages(f"{path}, {num} samples, seed {seed}, step {trained.step}", names, stream, decode)
+    return EvaluationImages(f"{path}, {num} samples, seed {seed}, step {networks.step}", names, stream, decode)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from improved_gan.export.export_module import ExportSpec
-    from improved_gan.recipes.load_run import Trained
+    from improved_gan.runs import Networks
 
 __all__ = ["ExportOptions", "export", "export_run"]
 
@@ -58,7 +58,7 @@ def export_run(options: ExportOptions, console: "Console") -> dict[str, Any]:
     from improved_gan.export.errors import ExportError
     from improved_gan.export.serialize import FORMATS, captured
     from improved_gan.export.verify import largest_differences
-    from improved_gan.recipes.load_run import load_trained
+    from improved_gan.runs import Run
     from improved_gan.training.reporting import warn
 
     out = options.out
@@ -70,9 +70,9 @@ def export_run(options: ExportOptions, console: "Console") -> dict[str, Any]:
             f"a file of format {options.format} ends in {suffix}: give --out {out.with_suffix(suffix).name}"
         )
     trust = trust_or_ask(console, trust=options.trust)
-    trained = load_trained(options.run, warn=partial(warn, console), trust=trust)
-    log = _finished_log(options.run, trained, allow_incomplete=options.allow_incomplete)
-    spec, card = _specify(options, trained, log)
+    networks = Run(options.run).load(warn=partial(warn, console), trust=trust)
+    log = _finished_log(options.run, networks, allow_incomplete=options.allow_incomplete)
+    spec, card = _specify(options, networks, log)
     program, card["batch_norms_folded"] = captured(spec)
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = out.with_name(f".{os.getpid()}.{out.name}")  # the suffix tells the format
@@ -90,7 +90,7 @@ def export_run(options: ExportOptions, console: "Console") -> dict[str, Any]:
 
 
 def _specify(
-    options: ExportOptions, trained: "Trained", log: list[dict[str, Any]]
+    options: ExportOptions, networks: "Networks", log: list[dict[str, Any]]
 ) -> tuple["ExportSpec", dict[str, Any]]:
     """What is exported, and its model card without the facts about the file."""
     from improved_gan.export.export_module import make_export_module
@@ -99,33 +99,32 @@ def _specify(
 
     spec = make_export_module(
         options.head,
-        trained.generator,
-        trained.discriminator,
-        image_shape=trained.image_shape,
-        class_names=trained.class_names,
+        networks.generator,
+        networks.discriminator,
+        image_shape=networks.run.image_shape,
+        class_names=networks.run.class_names,
         layout=options.layout,
     )
-    network = trained.generator if options.head == "generator" else trained.discriminator
+    network = networks.generator if options.head == "generator" else networks.discriminator
     packages = versions(*(("onnx", "onnxscript", "onnxruntime") if options.format == "onnx" else ()))
     return spec, card_of(
         spec,
-        trained.settings,
+        networks.run.settings,
         log,
-        step=trained.step,
+        step=networks.step,
         weights_sha256=digest_of(network.state_dict()),
         layout=options.layout,
         packages=packages,
     )
 
 
-def _finished_log(run: Path, trained: "Trained", *, allow_incomplete: bool) -> list[dict[str, Any]]:
+def _finished_log(run: Path, networks: "Networks", *, allow_incomplete: bool) -> list[dict[str, Any]]:
     from improved_gan.training.errors import RunError
-    from improved_gan.training.run_folder import RunFolder
 
-    log = [line for line in RunFolder(run).read_log() if line["step"] <= trained.step]
-    epochs = trained.settings["epochs"]
+    log = [line for line in networks.run.log.lines if line["step"] <= networks.step]
+    epochs = networks.run.settings["epochs"]
     if not allow_incomplete and not (log and log[-1]["epoch"] >= epochs):
-        stands = f"step {trained.step}" + (f", after epoch {log[-1]['epoch']}" if log else "")
+        stands = f"step {networks.step}" + (f", after epoch {log[-1]['epoch']}" if log else "")
         raise RunError(
             f"{run} is not finished ({stands} of {epochs} epochs): run its train command again, or export it "
             "with --allow-incomplete"

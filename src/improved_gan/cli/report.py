@@ -39,12 +39,12 @@ def report(options: ReportOptions, console: "Console") -> None:
     """
     import torch
 
-    from improved_gan.recipes.load_run import choose_device
+    from improved_gan.reports.comparison import named_runs
     from improved_gan.reports.evaluate_run import gather
     from improved_gan.reports.page import ShownRun, render
-    from improved_gan.reports.run_log import read_runs
     from improved_gan.training.checkpoints import write_atomically
     from improved_gan.training.errors import RunError
+    from improved_gan.training.process_group import choose_device
     from improved_gan.training.reporting import say, warn
 
     if options.out.suffix.lower() not in (".html", ".htm"):
@@ -55,7 +55,7 @@ def report(options: ReportOptions, console: "Console") -> None:
         torch.set_num_threads(options.threads)
     device = choose_device(options.device)
     shown, trust = [], trust_or_ask(console, trust=options.trust)
-    for run in read_runs(list(options.runs)):
+    for run in named_runs(list(options.runs)):
         evidence = None
         if not options.log_only:
             evidence = gather(

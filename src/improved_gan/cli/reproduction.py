@@ -11,21 +11,21 @@ from rich.console import Console
 
 from improved_gan.cli.reproduce_checks import check, print_expected_time
 from improved_gan.data import Dataset
-from improved_gan.recipes.load_run import choose_device
 from improved_gan.recipes.recipe import RecipeError
 from improved_gan.recipes.registry import find_recipe
 from improved_gan.reproduction.cluster import ClusterPool
 from improved_gan.reproduction.ensembles import count_ensemble_errors, known_ensemble
 from improved_gan.reproduction.executors import LocalPool, Pool
 from improved_gan.reproduction.expected_results import write_record
+from improved_gan.reproduction.job_status import read_status
 from improved_gan.reproduction.plan import Job, Plan, RunOptions, make_plan
 from improved_gan.reproduction.plots import draw_curves, draw_table
 from improved_gan.reproduction.progress import Display
 from improved_gan.reproduction.results import Cell, collect
-from improved_gan.reproduction.runs import read_status
 from improved_gan.reproduction.scheduling import run_all
 from improved_gan.reproduction.table_formats import as_json, as_markdown, notes, print_table
 from improved_gan.training.checkpoints import write_atomically
+from improved_gan.training.process_group import choose_device
 from improved_gan.training.reporting import say, warn
 from improved_gan.training.signals import catch_signals
 

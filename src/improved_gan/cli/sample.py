@@ -12,8 +12,8 @@ from improved_gan.cli.trust import trust_or_ask
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from improved_gan.recipes.load_run import Trained
-    from improved_gan.recipes.own_code import Trust
+    from improved_gan.runs import Networks
+    from improved_gan.runs.own_code import Trust
 
 __all__ = ["SampleOptions", "sample"]
 
@@ -52,27 +52,27 @@ def sample(options: SampleOptions, console: "Console") -> None:
 
     Example: `improved-gan sample runs/demo/gan-split-1 --num 1000 --out samples`.
     """
-    from improved_gan.recipes.load_run import choose_device, load_trained
     from improved_gan.reports.evaluate_run import find_data
     from improved_gan.reports.galleries import draw_interpolation, draw_nearest, draw_training
-    from improved_gan.reports.run_log import read_run
+    from improved_gan.runs import Run
+    from improved_gan.training.process_group import choose_device
     from improved_gan.training.reporting import say, warn
 
-    run, out, seed = options.run, options.out, options.seed
+    run, out, seed = Run(options.run), options.out, options.seed
     trusted, told = trust_or_ask(console, trust=options.trust), partial(warn, console)
     _check(options, trusted)
     device = choose_device(options.device)
     if options.num_single or options.interpolation or options.nearest_real:  # the animation needs no networks
-        trained = load_trained(run, device=device, warn=told, trust=trusted)
+        networks = run.load(device=device, warn=told, trust=trusted)
         if options.num_single:
-            _write_images(trained, options.num_single, out, seed, console)
+            _write_images(networks, options.num_single, out, seed, console)
         if options.interpolation:
-            say(console, draw_interpolation(trained, out, path=options.path, seed=seed))
+            say(console, draw_interpolation(networks, out, path=options.path, seed=seed))
         if options.nearest_real:
-            data = find_data(read_run(run), options.data, trust=trusted)
-            say(console, draw_nearest(read_run(run), trained, out, data=data, seed=seed, device=device))
+            data = find_data(run, options.data, trust=trusted)
+            say(console, draw_nearest(run, networks, out, data=data, seed=seed, device=device))
     if options.training_gif:
-        say(console, draw_training(read_run(run), out, warn=told))
+        say(console, draw_training(run, out, warn=told))
 
 
 def _check(options: SampleOptions, trust: "Trust") -> None:
@@ -84,8 +84,8 @@ def _check(options: SampleOptions, trust: "Trust") -> None:
     """
     from improved_gan.reports.evaluate_run import find_data
     from improved_gan.reports.galleries import PATH_CHOICES
-    from improved_gan.reports.run_log import read_run
     from improved_gan.reports.training_animation import frames
+    from improved_gan.runs import Run
     from improved_gan.training.errors import RunError
 
     out, path = options.out, options.path
@@ -98,19 +98,19 @@ def _check(options: SampleOptions, trust: "Trust") -> None:
     if path != "auto" and not options.interpolation:
         raise RunError("--path is used by --interpolation only: give both or neither")
     if options.training_gif:
-        frames(read_run(options.run), warn=lambda _: None)
+        frames(Run(options.run), warn=lambda _: None)
     if options.nearest_real:
-        find_data(read_run(options.run), options.data, trust=trust)
+        find_data(Run(options.run), options.data, trust=trust)
 
 
-def _write_images(trained: "Trained", num: int, out: Path, seed: int, console: "Console") -> None:
+def _write_images(networks: "Networks", num: int, out: Path, seed: int, console: "Console") -> None:
     from improved_gan.training.reporting import say
     from improved_gan.training.sampling import grid, write_png
     from improved_gan.training.sampling import sample as draw_samples
 
-    images = draw_samples(trained.generator, num, seed=seed)
+    images = draw_samples(networks.generator, num, seed=seed)
     digits = max(5, len(str(num - 1)))
     for index, image in enumerate(images):
         write_png(out / "images" / f"{index:0{digits}d}.png", image)
     write_png(out / "grid.png", grid(images[:_MOST_IN_GRID]))
-    say(console, f"{num} images in {out / 'images'}, a grid in {out / 'grid.png'} (seed {seed}, step {trained.step})")
+    say(console, f"{num} images in {out / 'images'}, a grid in {out / 'grid.png'} (seed {seed}, step {networks.step})")

@@ -1,35 +1,29 @@
 """`improved-gan train`: start a run, or continue it where it stopped."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from improved_gan.cli.options import argument, option
+from improved_gan.cli.options import argument, option, options_of
 from improved_gan.cli.shared import MAX_SEED, data_option, device_option, threads_option, trust_option
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["TrainOptions", "train"]
+__all__ = ["TrainOptions", "TrainingOptions", "train"]
 
 
 @dataclass(frozen=True)
-class TrainOptions:
-    """The options of `train`."""
+class TrainingOptions:
+    """The options that `train` and `train-folder` share; None: the recipe's value."""
 
-    recipe: str | None = argument(None, help="Name of a recipe, or path of a Python file that defines recipe().")
-    labels: str | None = option(
-        None,
-        help="Total number of labels, balanced over the classes; for `folder` also a labels file, or 0 for none.",
-    )
     seed: int = option(1, help="Seed of initialization, batches and noise.", min=0, max=MAX_SEED)
     split_seed: int | None = option(
         None, help="Seed that selects the labeled images; default: --seed.", min=0, max=MAX_SEED
     )
     epochs: int | None = option(None, help="Epochs; default: the recipe's.")
-    data: Path | None = data_option()
     out: Path | None = option(None, help="Run folder; default: runs/RECIPE-LABELS-seedSEED.")
     device: str | None = device_option()
     precision: str | None = option(
@@ -49,19 +43,20 @@ class TrainOptions:
     eval_every: int = option(0, help="Epochs between scores; 0: only at the end.", min=0)
     eval_samples: int | None = option(None, help="Number of samples that are scored; default: 10,000.", min=1)
     trust: bool = trust_option()
+    dry_run: bool = option(False, "-n", help="Check the options, estimate the time, and stop.")
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """The options of `train`."""
+
+    recipe: str | None = argument(None, help="Name of a recipe, or path of a Python file that defines recipe().")
+    labels: int | None = option(None, help="Total number of labels, balanced over the classes; default: the recipe's.")
+    data: Path | None = data_option()
+    training: TrainingOptions = options_of(TrainingOptions)
     num_models: int = option(
         1, help="Train N models with different seeds at once (torch.func.vmap); run folders in --out.", min=1
     )
-    dry_run: bool = option(False, "-n", help="Check the options, estimate the time, and stop.")
-    images: Path | None = option(None, help="`folder`: the images, a folder or archive.")
-    num_labels: int | None = option(None, help="`folder`: use only N labels, balanced over the classes.", min=1)
-    size: int | None = option(None, help="`folder`: 32, 64 or 128 pixels; default: chosen by the sizes of the images.")
-    validation: float | None = option(None, help="`folder`: fraction of the labeled images held out; default: 0.2.")
-    value_range: str | None = option(
-        None, help="`folder`: pixel values of black and white, as 0:4095, or percentiles, as 0.5%:99.5%."
-    )
-    cache_dir: Path | None = option(None, help="`folder`: cache folder for decoded images.")
-    num_workers: int | None = option(None, help="`folder`: threads that decode images; default: one per core.", min=1)
     list: bool = option(False, help="List the recipes with the paper's results.")
 
     def __post_init__(self) -> None:
@@ -74,10 +69,9 @@ def train(options: TrainOptions, console: "Console") -> None:
 
     On Ctrl-C and SIGTERM the step is finished and a checkpoint saved. A resumed run gives the same numbers as an
     uninterrupted one (same machine, same threads). Several processes:
-    `torchrun --nproc-per-node 2 -m improved_gan train ...`.
+    `torchrun --nproc-per-node 2 -m improved_gan train ...`. For your own images see `train-folder`.
 
-    Examples: `improved-gan train digits`, `improved-gan train mnist --labels 100 --data DIR --out runs/mnist`,
-    `improved-gan train folder --images photos --labels labels.csv`.
+    Examples: `improved-gan train digits`, `improved-gan train mnist --labels 100 --data DIR --out runs/mnist`.
     """
     if options.recipe is None or options.list:
         from improved_gan.cli.recipes import list_all
@@ -85,19 +79,12 @@ def train(options: TrainOptions, console: "Console") -> None:
         list_all(console)
         return
     from improved_gan.cli import training
-    from improved_gan.cli.train_folder import ImageOptions, labels_or_file
 
-    num, labels_file = labels_or_file(options.labels, options.num_labels)
-    own = ImageOptions(
-        options.images,
-        labels_file,
-        options.size,
-        options.validation,
-        options.cache_dir,
-        options.num_workers,
-        options.value_range,
+    asked = training.TrainOptions(
+        options.recipe,
+        labels=options.labels,
+        data=options.data,
+        models=options.num_models,
+        **vars(options.training),
     )
-    names = [field.name for field in fields(training.TrainOptions)]
-    given = {name: value for name, value in vars(options).items() if name in names}
-    given |= {"labels": num, "models": options.num_models, "own": own}
-    training.run_training(training.TrainOptions(**given), console)
+    training.run_training(asked, console)

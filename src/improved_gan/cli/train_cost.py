@@ -9,7 +9,7 @@ from rich.console import Console
 
 from improved_gan.distributed import world_size
 from improved_gan.recipes.experiment import Experiment
-from improved_gan.training.loop import take_steps
+from improved_gan.runs.loop import take_steps
 from improved_gan.training.reporting import cost, say
 from improved_gan.training.time_estimate import StepTimer
 
@@ -36,10 +36,10 @@ def print_cost(experiment: Experiment, console: Console, *, clock: Callable[[], 
     """
     pseudo_labeling = experiment.recipe.pseudo_labeling is not None
     experiment = replace(experiment, recipe=replace(experiment.recipe, pseudo_labeling=None))
-    state, schedule = experiment.start(), experiment.schedule()
+    state = experiment.start()
     batches = experiment.batches(state)
-    steps = take_steps(state, batches, experiment.objective(state), schedule)
-    total = schedule.epochs * batches.steps_per_epoch
+    steps = take_steps(state, batches, experiment.objective(state), experiment.recipe)
+    total = experiment.recipe.epochs * batches.steps_per_epoch
     note = "; computing pseudo-labels takes additional time" if pseudo_labeling else ""
     print_step_cost(lambda: next(steps, None), total, experiment.device, console, note=note, clock=clock)
 

@@ -24,18 +24,15 @@ from improved_gan.cli.train_setup import (
 )
 from improved_gan.distributed import world_size
 from improved_gan.recipes.experiment import Experiment
-from improved_gan.recipes.recipe import Recipe, RecipeError
+from improved_gan.recipes.recipe import PRECISIONS, Recipe, RecipeError
 from improved_gan.reproduction.plan import run_name, training_seed
+from improved_gan.runs import Run, loop
 from improved_gan.training.errors import DivergedError
-from improved_gan.training.loop import Run
 from improved_gan.training.process_group import ProcessGroup
 from improved_gan.training.reporting import Reporter, warn
-from improved_gan.training.run_folder import RunFolder
-from improved_gan.training.schedule import Schedule
 from improved_gan.training.signals import catch_signals
 from improved_gan.training.state import TrainingState
 from improved_gan.training.vmapped import VmappedTraining, vmap_incompatibility
-from improved_gan.training.vmapped_loop import train_vmapped
 
 __all__ = ["train_models"]
 
@@ -43,7 +40,7 @@ __all__ = ["train_models"]
 @dataclass(frozen=True)
 class _Model:
     experiment: Experiment
-    folder: RunFolder
+    run: Run
     state: TrainingState
 
 
@@ -62,27 +59,24 @@ def train_models(recipe: Recipe, options: TrainOptions, console: Console) -> Pat
     out = options.out or Path("runs") / f"{recipe.name}-{recipe.num_labels}"
     split = options.seed if options.split_seed is None else options.split_seed
     seeds = [training_seed(options.seed, number) for number in range(1, options.models + 1)]
-    folders = [RunFolder(out / run_name(split, seed)) for seed in seeds]
-    first = build_experiment(recipe, options, folders[0].path, ProcessGroup())
+    runs = [Run(out / run_name(split, seed)) for seed in seeds]
+    first = build_experiment(recipe, options, runs[0].path, ProcessGroup())
     experiments = [replace(first, seed=seed) for seed in seeds]
     print_header(first, out, console, models=options.models)
-    for experiment, folder in zip(experiments, folders, strict=True):
-        folder.check(experiment.settings(), resumable_fields=experiment.resumable_fields())
-    schedule = first.schedule(save_every_seconds=options.save_every)
-    step = _try_one_step(first, schedule, options)
+    for experiment, run in zip(experiments, runs, strict=True):
+        run.check(experiment.settings(), resumable_fields=experiment.resumable_fields())
+    step = _try_one_step(first, options)
     if options.dry_run:
-        print_step_cost(step, schedule.epochs * first.steps_per_epoch, first.device, console)
+        print_step_cost(step, recipe.epochs * first.steps_per_epoch, first.device, console)
         console.print("dry run: nothing was trained or written")
         return out
-    models = [_Model(one, folder, one.start()) for one, folder in zip(experiments, folders, strict=True)]
+    models = [_Model(one, run, one.start()) for one, run in zip(experiments, runs, strict=True)]
     torch.manual_seed(first.seed)  # independent of the initialization of the last model
     with ExitStack() as locks:
         for model in models:
-            locks.enter_context(model.folder.locked())
-            model.folder.create_or_match(
-                model.experiment.settings(), resumable_fields=model.experiment.resumable_fields()
-            )
-        _train_groups(models, schedule, options, console)
+            locks.enter_context(model.run.locked())
+            model.run.begin(model.experiment.settings(), resumable_fields=model.experiment.resumable_fields())
+        _train_groups(models, options, console)
     return out
 
 
@@ -100,7 +94,7 @@ def _check_options(recipe: Recipe, options: TrainOptions) -> None:
         raise _refusal(options, reason)
 
 
-def _try_one_step(first: Experiment, schedule: Schedule, options: TrainOptions) -> Callable[[], object]:
+def _try_one_step(first: Experiment, options: TrainOptions) -> Callable[[], object]:
     """Run one step of all models, so that a vmap error is raised before anything is written.
 
     Returns:
@@ -108,11 +102,11 @@ def _try_one_step(first: Experiment, schedule: Schedule, options: TrainOptions) 
     """
     states = [first.start() for _ in range(options.models if options.dry_run else 2)]
     objective = first.objective(states[0])
-    if reason := vmap_incompatibility(states, objective, schedule):
+    if reason := vmap_incompatibility(states, objective, micro_batch=first.recipe.micro_batch):
         raise _refusal(options, reason)
     batch = next(first.batches(states[0]).epoch(0))
     try:
-        vmapped = VmappedTraining(states, objective, schedule)
+        vmapped = VmappedTraining(states, objective, PRECISIONS[first.recipe.precision])
         vmapped.step([batch] * len(states))
     except RuntimeError as error:  # vmap's, or a GPU without memory
         raise _refusal(options, str(error).strip().splitlines()[0]) from error
@@ -126,12 +120,12 @@ def _refusal(options: TrainOptions, reason: str) -> RecipeError:
     )
 
 
-def _train_groups(models: list[_Model], schedule: Schedule, options: TrainOptions, console: Console) -> None:
+def _train_groups(models: list[_Model], options: TrainOptions, console: Console) -> None:
     """Train models at the same step together: a kill during checkpointing may leave some one step ahead."""
     groups: dict[int, list[tuple[_Model, list[Tensor]]]] = {}
     device = models[0].experiment.device
     for model in models:
-        restore(model.state, model.folder, _fingerprint(model), console, ProcessGroup())
+        restore(model.state, model.run, console, ProcessGroup())
         groups.setdefault(model.state.step, []).append((model, _random_state(device)))
     diverged: list[DivergedError] = []
     for step in sorted(groups):
@@ -141,7 +135,7 @@ def _train_groups(models: list[_Model], schedule: Schedule, options: TrainOption
             for state in groups[step][0][1][1:]:
                 torch.cuda.set_rng_state(state, device)
         try:
-            _train(group, schedule, options, console)
+            _train(group, options, console)
         except DivergedError as error:
             diverged.append(error)
     if diverged:
@@ -153,13 +147,13 @@ def _random_state(device: torch.device) -> list[Tensor]:
     return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])]
 
 
-def _train(models: list[_Model], schedule: Schedule, options: TrainOptions, console: Console) -> None:
+def _train(models: list[_Model], options: TrainOptions, console: Console) -> None:
     """Train all models from the same step to the end."""
     batches = [model.experiment.batches(model.state) for model in models]
-    total = schedule.epochs * batches[0].steps_per_epoch
+    total = models[0].experiment.recipe.epochs * batches[0].steps_per_epoch
     if options.recipe.endswith(".py"):
         for model in models:
-            copy_recipe_file(Path(options.recipe), model.folder, console)
+            copy_recipe_file(Path(options.recipe), model.run, console)
     how = "already complete"
     if any(model.state.step < total or model.state.num_accumulated for model in models):
         how = "done"
@@ -168,37 +162,31 @@ def _train(models: list[_Model], schedule: Schedule, options: TrainOptions, cons
                 shown.enter_context(_reporter(model, total, console if model is models[0] else Console(quiet=True)))
                 for model in models
             ]
-            runs = [
-                Run(
+            recorders = [
+                loop.Recorder(
                     model.state,
-                    schedule,
-                    model.folder,
-                    _fingerprint(model),
+                    model.experiment.recipe,
+                    model.run,
                     model.experiment.evaluate,
                     reporter,
+                    save_every=options.save_every,
                     number=number,
                     models=len(models),
                 )
                 for number, (model, reporter) in enumerate(zip(models, reporters, strict=True))
             ]
-            objective = models[0].experiment.objective(models[0].state)
-            train_vmapped(runs, batches, objective, schedule, stop=stop)
+            loop.train_models(recorders, batches, models[0].experiment.objective(models[0].state), stop=stop)
     for model in models:
-        print_summary(model.folder, console, how)
-        for diagnostic in (model.folder.read_log() or [{}])[-1].get("diagnostics", []):
-            warn(console, f"{model.folder.path}: {diagnostic['message']}")
+        print_summary(model.run, console, how)
+        for diagnostic in model.run.log.last.get("diagnostics", []):
+            warn(console, f"{model.run.path}: {diagnostic['message']}")
 
 
 def _reporter(model: _Model, total_steps: int, console: Console) -> Reporter:
     return Reporter(
-        model.folder.tensorboard,
+        model.run.tensorboard,
         total_steps=total_steps,
         first_step=model.state.step,
         console=console,
         where=device_name(model.experiment.device),
     )
-
-
-def _fingerprint(model: _Model) -> str:
-    fingerprint: str = model.folder.recipe()["fingerprint"]
-    return fingerprint

@@ -1,27 +1,24 @@
 """Setup before the first step of a run and summary after the last; the same for one and for several models."""
 
-import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import torch
 from rich.console import Console
 
-from improved_gan.cli.train_folder import ImageOptions
+from improved_gan.cli.custom_images import ImageOptions
 from improved_gan.distributed import rank, world_size
 from improved_gan.kernels import cpp_extension
 from improved_gan.recipes.experiment import Experiment
-from improved_gan.recipes.load_run import choose_device
 from improved_gan.recipes.precision import resolve_precision
 from improved_gan.recipes.process_sharding import check_batch_divisible
 from improved_gan.recipes.recipe import Recipe
 from improved_gan.reproduction.expected_results import expected_results, packaged_record
-from improved_gan.training.checkpoints import load_newest
+from improved_gan.runs import Run
 from improved_gan.training.errors import RunError
-from improved_gan.training.process_group import ProcessGroup, local_device
+from improved_gan.training.process_group import ProcessGroup, choose_device, local_device
 from improved_gan.training.reporting import say, summary, warn
-from improved_gan.training.run_folder import RunFolder
 from improved_gan.training.state import TrainingState
 
 __all__ = ["TrainOptions", "build_experiment", "copy_recipe_file", "print_header", "print_summary", "restore"]
@@ -52,14 +49,14 @@ class TrainOptions:
     trust: bool = False
     models: int = 1
     dry_run: bool = False
-    own: ImageOptions = field(default_factory=ImageOptions)
+    own: ImageOptions | None = None
 
 
 def build_experiment(recipe: Recipe, options: TrainOptions, out: Path, processes: ProcessGroup) -> Experiment:
     """Device, precision (a run that continues in `out` keeps its precision), data and label split."""
     check_batch_divisible(recipe)
     device = choose_device(local_device(options.device))
-    begun = RunFolder(out).precision() if rank() == 0 else None
+    begun = Run(out).precision if rank() == 0 else None
     recipe = resolve_precision(recipe, torch.device(device), recorded=processes.broadcast_from_rank0(begun))
     split_seed = options.seed if options.split_seed is None else options.split_seed
     return processes.local_rank0_first(
@@ -114,37 +111,31 @@ def _how(recipe: Recipe) -> str:
     return "".join(text for text, holds in parts.items() if holds)
 
 
-def restore(
-    state: TrainingState, folder: RunFolder, fingerprint: str, console: Console, processes: ProcessGroup
-) -> None:
+def restore(state: TrainingState, run: Run, console: Console, processes: ProcessGroup) -> None:
     """Load the newest checkpoint, which rank 0 reads for all ranks."""
     tensors = None
     if rank() == 0:
-        tensors = load_newest(folder.checkpoints, fingerprint=fingerprint, warn=partial(warn, console))
+        tensors = run.load_checkpoint(warn=partial(warn, console))
     tensors = processes.broadcast_from_rank0(tensors)
     if tensors is not None:
         try:
             state.load(tensors)
         except (RuntimeError, KeyError) as error:
-            raise RunError(f"the checkpoint in {folder.path} does not fit this version's networks: {error}") from error
+            raise RunError(f"the checkpoint in {run.path} does not fit this version's networks: {error}") from error
         say(console, f"continuing at step {state.step}")
     if rank() == 0:
-        folder.rewind_log(state.step)
+        run.rewind_log(state.step)
 
 
-def copy_recipe_file(file: Path, folder: RunFolder, console: Console) -> None:
+def copy_recipe_file(file: Path, run: Run, console: Console) -> None:
     """Copy the recipe file into the run folder; warn if its code has changed (its values are compared elsewhere)."""
-    text, before = file.read_bytes(), folder.recipe().get("code_sha256")
-    if before not in (None, hashlib.sha256(text).hexdigest()):
+    if run.keep_code(file.read_bytes()):
         warn(console, f"{file} has changed since the run began; its values are the same, so the run continues with it")
-    folder.keep_code(text)
 
 
-def print_summary(folder: RunFolder, console: Console, how: str) -> None:
+def print_summary(run: Run, console: Console, how: str) -> None:
     """Print the last log entry and the paths of the results."""
     if rank() != 0:
         return
-    log = folder.read_log()
-    last = summary(log[-1]) if log else "no report"
-    say(console, f"{how}: {last}")
-    say(console, f"samples in {folder.samples}, log in {folder.log_file}")
+    say(console, f"{how}: {summary(run.log.last) if run.log.last else 'no report'}")
+    say(console, f"samples in {run.samples}, log in {run.log_file}")

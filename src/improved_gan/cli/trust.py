@@ -14,7 +14,7 @@ __all__ = ["trust_or_ask"]
 
 
 def trust_or_ask(console: "Console", *, trust: bool) -> Callable[[Path, str], bool]:
-    """The callback that `load_trained` asks: yes with --trust, else the user's answer at a terminal, else no.
+    """The callback that `Run.load` asks: yes with --trust, else the user's answer at a terminal, else no.
 
     Each file is asked about once; a line names each file that is executed.
     """

@@ -127,7 +127,7 @@ def parse_plain_range(text: str) -> ValueRange:
     wanted = parse_value_range(text)
     if wanted.percentiles:
         raise DataError(
-            f"--value-range {wanted}: percentiles are those of training images, so only `train folder` takes them: "
+            f"--value-range {wanted}: percentiles are those of training images, so only `train-folder` takes them: "
             "give LOW:HIGH in the values of the files"
         )
     return wanted.resolved({})

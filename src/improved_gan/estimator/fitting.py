@@ -14,13 +14,12 @@ from improved_gan.estimator.progress import Cost, FitResult, MemberTraining, Val
 from improved_gan.kernels.random_source import own_generator_by_default, own_random_numbers, seed_random_numbers
 from improved_gan.modes import to_training_
 from improved_gan.recipes.recipe import PRECISIONS, Recipe
+from improved_gan.runs.loop import step_all, take_steps
 from improved_gan.techniques import WeightEMA
 from improved_gan.training import Optimizers
-from improved_gan.training.loop import take_steps
-from improved_gan.training.schedule import Schedule
 from improved_gan.training.state import TrainingState
 from improved_gan.training.time_estimate import StepTimer
-from improved_gan.training.vmapped import VmappedTraining, step_all, vmap_incompatibility
+from improved_gan.training.vmapped import VmappedTraining, vmap_incompatibility
 
 __all__ = ["EnsembleTrainer"]
 
@@ -60,7 +59,7 @@ class EnsembleTrainer:
         with single_process(), own_random_numbers(seed, self.device):
             state = _initial_state(self.recipe, self.examples, seed, self.device, before)
             progress = self._progress(state, batches.steps_per_epoch)
-            for epoch, _ in take_steps(state, batches, self.recipe.objective, self._schedule()):
+            for epoch, _ in take_steps(state, batches, self.recipe.objective, self.recipe):
                 progress.stepped()
                 if state.step % batches.steps_per_epoch == 0 and progress.due(epoch + 1):
                     progress.report(epoch + 1)
@@ -85,15 +84,15 @@ class EnsembleTrainer:
         for seed, state_before in zip(seeds, before, strict=True):
             with single_process(), own_random_numbers(seed, self.device):
                 states.append(_initial_state(self.recipe, self.examples, seed, self.device, state_before))
-        if vmap_incompatibility(states, self.recipe.objective, self._schedule()):
+        if vmap_incompatibility(states, self.recipe.objective):
             return [self.train_one(*parts) for parts in zip(batches, seeds, before, strict=True)]
         members = [
             self._progress(state, batches[0].steps_per_epoch, number + 1, len(states))
             for number, state in enumerate(states)
         ]
         with single_process(), own_random_numbers(seeds[0], self.device):
-            vmapped = VmappedTraining(states, self.recipe.objective, self._schedule())
-            for epoch, _ in step_all(vmapped, batches, self._schedule()):
+            vmapped = VmappedTraining(states, self.recipe.objective, PRECISIONS[self.recipe.precision])
+            for epoch, _ in step_all(vmapped, batches, self.recipe):
                 members[0].stepped()
                 if vmapped.step_number % batches[0].steps_per_epoch or not members[0].due(epoch + 1):
                     continue
@@ -111,12 +110,6 @@ class EnsembleTrainer:
         timer = StepTimer(self.recipe.epochs * steps_per_epoch)
         settings = (self.validation, self.device, self.verbose, self.keep_state)
         return MemberTraining(self.choice, self.recipe, state, *settings, number, members, timer=timer, cost=self.cost)
-
-    def _schedule(self) -> Schedule:
-        recipe = self.recipe
-        return Schedule(
-            recipe.epochs, recipe.learning_rate, recipe.lr_decay_fraction, precision=PRECISIONS[recipe.precision]
-        )
 
 
 def _initial_state(

@@ -165,7 +165,7 @@ class MemberTraining:
     def _setting(self) -> Setting:
         """The settings that decide which remedies a diagnostic may name."""
         return Setting(
-            generator_steps=None,
+            generator_updates=None,
             adam_epsilon=1e-4,  # set by the recipe
             float32=self.recipe.precision == "float32",
             checkpoints=False,

@@ -19,7 +19,7 @@ LICENSE = "TO BE FILLED IN: the license under which you publish these weights; c
 _UPRIGHT = "not included: first rotate images by EXIF and blend transparent ones onto white, then"
 _RESIZE = {
     "folder": f"{_UPRIGHT} crop the largest central square and scale it to this size (Pillow, bicubic), as "
-    "`train folder` and `classify` do",
+    "`train-folder` and `classify` do",
     "other": f"{_UPRIGHT} scale the whole image to this size (Pillow, bicubic), as `classify --resize` does",
 }
 
@@ -83,7 +83,7 @@ def card_of(
             "seed": settings["seed"],
             "diagnostics": [diagnostic["message"] for diagnostic in last.get("diagnostics", [])],
         },
-        "evaluation": {**_evaluation(last), "paper": settings["values"].get("paper")},
+        "evaluation": {**_evaluation(last), "paper": settings.get("description", {}).get("paper")},
         "method": {"paper": PAPER, "code": f"improved-gan {settings['improved_gan']}"},
         "weights_sha256": weights_sha256,
         "versions": dict(packages),

@@ -8,7 +8,7 @@ next are computed.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -54,10 +54,10 @@ class PseudoLabeling:
     active_fraction: float = 0.4
     num_neighbors: int = 10
     num_components: int = 64
-    num_rounds: int = field(default=1, metadata={"later": True})
-    later_fraction: float | None = field(default=None, metadata={"later": True})
-    graph_layers: tuple[int, ...] = field(default=(1, 2), metadata={"later": True})
-    max_displacement: int | None = field(default=None, metadata={"later": True})
+    num_rounds: int = 1
+    later_fraction: float | None = None
+    graph_layers: tuple[int, ...] = (1, 2)
+    max_displacement: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "num_neighbors", "num_components", "num_rounds"):

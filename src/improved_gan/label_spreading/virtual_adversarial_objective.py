@@ -4,7 +4,7 @@ Newer than the paper: the discriminator is trained as a classifier with a virtua
 consistency loss. With the dense networks of MNIST this needs many times less training than the GAN (docs/tried.md).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -45,7 +45,7 @@ class VirtualAdversarialObjective(Objective):
     entropy_weight: float = 1.0
     marginal_entropy_weight: float = 1.0
     pseudo_label_weight: float = 1.0
-    consistency_weight: float = field(default=1.0, metadata={"later": True})
+    consistency_weight: float = 1.0
 
     def discriminator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
         """All terms from one pass, after passes with frozen weights for the clean logits and adversarial images."""

@@ -210,7 +210,9 @@ def _map(path: Path, file: IO[bytes], start: int) -> np.ndarray:
         return np.zeros(shape, dtype)
     order = "F" if fortran else "C"
     # "c": a private copy of pages that are written to, so that the tensors on it are not read-only.
-    return np.memmap(file, dtype=dtype, mode="c", offset=file.tell(), shape=shape, order=order)
+    mapped: Any = np.memmap
+    array: np.ndarray = mapped(file, dtype=dtype, mode="c", offset=file.tell(), shape=shape, order=order)
+    return array
 
 
 def _small(path: Path, name: str) -> Any:

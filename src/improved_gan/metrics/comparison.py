@@ -136,7 +136,8 @@ class _Bootstrap:
     ) -> None:
         self.model, self.replicates, self.seed, self.splits, self.shuffle = model, replicates, seed, splits, shuffle
         self.statistics = reference if isinstance(reference, FeatureStatistics) else None
-        self.real = None if reference is None or self.statistics is not None else FeatureTable(reference)
+        images = None if reference is None or isinstance(reference, FeatureStatistics) else reference
+        self.real = None if images is None else FeatureTable(images)
         self.weights = poisson_weights(torch.arange(model.features.num_images), replicates, seed=seed)
         num_real = 0 if self.real is None else self.real.features.num_images
         self.real_weights = poisson_weights(torch.arange(num_real), replicates, seed=seed + 1)

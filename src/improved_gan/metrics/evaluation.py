@@ -140,8 +140,8 @@ def _inputs(
     splits: int,
     shuffle: bool,
 ) -> Inputs:
-    given = isinstance(generated, FeatureStatistics)
-    samples = StatisticsTable(generated) if given else FeatureTable(generated)
+    samples: FeatureTable | StatisticsTable
+    samples = StatisticsTable(generated) if isinstance(generated, FeatureStatistics) else FeatureTable(generated)
     if isinstance(reference, FeatureStatistics):
         return Inputs(samples, None, lambda: reference, splits, shuffle)
     real = None if reference is None else FeatureTable(reference)

@@ -53,7 +53,6 @@ RECIPES: dict[str, Callable[[int | None], Recipe]] = {
     "svhn-generation": svhn_generation,
     **ABLATIONS,
     "imagenet-128": imagenet_128,
-    "folder": folder,
 }
 _MNIST = (20, 50, 100, 200)
 # Numbers of labels shown in the list of recipes (None: the default); any other multiple of the classes works too.

@@ -25,13 +25,12 @@ from improved_gan.recipes.data_checks import check_data, draw_split
 from improved_gan.recipes.error_count import count_errors
 from improved_gan.recipes.precision import resolve_precision
 from improved_gan.recipes.process_sharding import all_reduce_sum, broadcast_networks, check_batch_divisible
-from improved_gan.recipes.recipe import PRECISIONS, Recipe, RecipeError
+from improved_gan.recipes.recipe import Recipe, RecipeError
 from improved_gan.techniques import WeightEMA
 from improved_gan.training import Objective, Optimizers
 from improved_gan.training.compilation import compile_networks
 from improved_gan.training.historical_averaging import HistoricallyAveraged, ParameterAverages, after_each_step
 from improved_gan.training.microbatch import wrap_networks
-from improved_gan.training.schedule import Schedule
 from improved_gan.training.state import TrainingState, seed_rank
 
 __all__ = ["Experiment"]
@@ -91,6 +90,7 @@ class Experiment:
             "image_shape": list(self.data.image_shape),
             "values": {key: value for key, value in self.recipe.as_dict().items() if key != "epochs"},
             "improved_gan": __version__,
+            "description": self.recipe.description,
         } | self._of_custom_images()
 
     def _of_custom_images(self) -> dict[str, Any]:
@@ -130,22 +130,6 @@ class Experiment:
     def steps_per_epoch(self) -> int:
         """The number of whole batches of unlabeled images."""
         return len(self.split.unlabeled_indices()) // self.recipe.batch_size
-
-    def schedule(self, *, save_every_seconds: float = 60.0, eval_every: int = 0) -> Schedule:
-        """The schedule of the training loop."""
-        recipe = self.recipe
-        return Schedule(
-            epochs=recipe.epochs,
-            learning_rate=recipe.learning_rate,
-            lr_decay_fraction=recipe.lr_decay_fraction,
-            report_every=recipe.report_every,
-            sample_every=recipe.sample_every,
-            save_every_seconds=save_every_seconds,
-            precision=PRECISIONS[recipe.precision],
-            generator_steps=recipe.generator_steps,
-            micro_batch=recipe.micro_batch,
-            eval_every=eval_every,
-        )
 
     def start(self, *, warn: Callable[[str], None] = lambda _: None) -> TrainingState:
         """Networks and optimizers before the first step; seeds the global random state.

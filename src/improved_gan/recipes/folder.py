@@ -22,7 +22,7 @@ _WIDTHS = {32: (64, 128), 64: (32, 64, 128), 128: (16, 32, 64, 128)}  # of D; ea
 
 
 def folder(labels: int | None = None) -> Recipe:
-    """The recipe before the images are known; `improved-gan train folder --images DIR` fills it in.
+    """The recipe before the images are known; `improved-gan train-folder --images DIR` fills it in.
 
     With labels: K+1 classes and feature matching of section 5, with the released CIFAR-10 form of the distance. Without
     labels: minibatch discrimination and one-sided label smoothing. The networks are those of section 6.2, narrower,
@@ -145,7 +145,7 @@ class _Given:
         if self._again is not None:
             return self._again(folder)
         if self._data is None:
-            raise RecipeError("the recipe `folder` needs your images: improved-gan train folder --images DIR")
+            raise RecipeError("the recipe `folder` needs your images: improved-gan train-folder --images DIR")
         if folder is not None:
             raise RecipeError("the recipe `folder` takes its images by --images, not by --data")
         return self._data

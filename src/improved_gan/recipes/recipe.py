@@ -6,7 +6,7 @@ given to the command line by its path.
 
 import functools
 from collections.abc import Callable
-from dataclasses import Field, dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,13 @@ from improved_gan.label_spreading.pseudo_labeling import PseudoLabeling
 from improved_gan.networks import Discriminator, Generator
 from improved_gan.training import Objective
 
-__all__ = ["AUTO", "PRECISIONS", "Recipe", "RecipeError", "to_jsonable"]
+__all__ = ["AUTO", "NOT_IDENTITY", "OVERRIDABLE", "PRECISIONS", "Recipe", "RecipeError", "to_jsonable"]
 
+# Fields that do not decide the result: texts, and settings that change memory or speed only. A run may be resumed with
+# others; all other fields are part of its identity.
+NOT_IDENTITY = ("summary", "paper", "micro_batch", "compile", "channels_last")
+# Fields that a command line may change, so that a run of a built-in recipe may have other values than the recipe.
+OVERRIDABLE = ("epochs", "precision", "generator_steps", "micro_batch", "compile", "channels_last")
 AUTO = "auto"  # the faster precision on the machine, see `recipes.precision`
 
 
@@ -103,11 +108,11 @@ class Recipe:
     labeled_batch_size: int | None = None
     pseudo_labeling: PseudoLabeling | None = None
     paper: str = "not in the paper"
-    augmentation: Augmentation | None = field(default=None, metadata={"later": True})
-    generator_steps: int = field(default=1, metadata={"later": True})
-    micro_batch: int = field(default=0, metadata={"how": True})
-    compile: bool = field(default=False, metadata={"how": True})
-    channels_last: bool = field(default=False, metadata={"how": True})
+    augmentation: Augmentation | None = None
+    generator_steps: int = 1
+    micro_batch: int = 0
+    compile: bool = False
+    channels_last: bool = False
 
     def __post_init__(self) -> None:
         if self.num_labels < 0:
@@ -137,13 +142,17 @@ class Recipe:
             raise RecipeError(f"precision must be one of {', '.join(PRECISIONS)}, {AUTO}; got {self.precision!r}")
 
     def as_dict(self) -> dict[str, Any]:
-        """All settings as JSON values, for `recipe.json`.
+        """The settings that decide the result, as JSON values: a run is resumed only with the same ones."""
+        return {one.name: to_jsonable(getattr(self, one.name)) for one in fields(self) if one.name not in NOT_IDENTITY}
 
-        Without settings that change only memory or speed (a run may be resumed with others), and without fields that
-        were added later, as long as they have their default.
-        """
-        kept = [one.name for one in _identity_fields(self) if not one.metadata.get("how")]
-        return {name: to_jsonable(getattr(self, name)) for name in kept}
+    def lr(self, epoch: int) -> float:
+        """The learning rate of an epoch, counted from 0: constant, then linearly to 0, in steps of an epoch."""
+        return self.learning_rate * min(1.0, (self.epochs - epoch) / max(1.0, self.lr_decay_fraction * self.epochs))
+
+    @property
+    def description(self) -> dict[str, str]:
+        """The texts, for readers of a run."""
+        return {"summary": self.summary, "paper": self.paper}
 
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -159,9 +168,7 @@ def to_jsonable(value: Any) -> Any:
         arguments = {"arguments": [to_jsonable(one) for one in value.args]} if value.args else {}
         return {"call": to_jsonable(value.func), **arguments, **to_jsonable(value.keywords)}
     if is_dataclass(value) and not isinstance(value, type):
-        return {"call": to_jsonable(type(value))} | {
-            f.name: to_jsonable(getattr(value, f.name)) for f in _identity_fields(value)
-        }
+        return {"call": to_jsonable(type(value))} | {f.name: to_jsonable(getattr(value, f.name)) for f in fields(value)}
     if callable(value):
         named = value if isinstance(getattr(value, "__qualname__", None), str) else type(value)
         return f"{named.__module__}.{named.__qualname__}"
@@ -170,8 +177,3 @@ def to_jsonable(value: Any) -> Any:
     if isinstance(value, (tuple, list)):
         return [to_jsonable(one) for one in value]
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
-
-
-def _identity_fields(value: Any) -> list[Field[Any]]:
-    """The fields of a dataclass, without those that were added later and have their default."""
-    return [one for one in fields(value) if not one.metadata.get("later") or getattr(value, one.name) != one.default]

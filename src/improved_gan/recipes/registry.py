@@ -42,6 +42,8 @@ def built_in(name: str, *, labels: int | None = None) -> Recipe:
         RecipeError: no such recipe; the message has the nearest names.
     """
     if name not in RECIPES:
+        if name == "folder":
+            raise RecipeError("your own images have a command: improved-gan train-folder --images DIR")
         if Path(name).is_dir():
             raise RecipeError(_a_folder(Path(name)))
         nearest = difflib.get_close_matches(name, RECIPES, n=3, cutoff=0.6)
@@ -54,7 +56,7 @@ def _a_folder(path: Path) -> str:
     """The error for a folder in place of a recipe, with what was probably meant."""
     if (path / "recipe.json").is_file():
         return f"{path} is a run folder, not a recipe: to resume it repeat its command, train RECIPE --out {path}"
-    return f"{path} is a folder, not a recipe: to train on the images in it, train folder --images {path}"
+    return f"{path} is a folder, not a recipe: to train on the images in it, train-folder --images {path}"
 
 
 def from_code(content: bytes, path: Path, *, labels: int | None) -> Recipe:

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from improved_gan.reports.run_log import RunRecord
+from improved_gan.runs import Run
 
-__all__ = ["Group", "Row", "compare", "flatten", "groups"]
+__all__ = ["Group", "Row", "compare", "flatten", "groups", "named_runs"]
 
 # The hash identifies the long lists; the recipe's name is in the overview.
 _LEFT_OUT = ("label_split.indices", "label_split.labels", "values.name")
@@ -30,7 +31,7 @@ class Group:
     members: tuple[int, ...]
 
 
-def compare(runs: Sequence[RunRecord]) -> list[Row]:
+def compare(runs: Sequence[Run]) -> list[Row]:
     """Every setting of any of the runs, in the order of the first that has it."""
     flat = [flatten(run.settings) for run in runs]
     names = dict.fromkeys(name for settings in flat for name in settings)
@@ -41,7 +42,7 @@ def compare(runs: Sequence[RunRecord]) -> list[Row]:
     return rows
 
 
-def groups(runs: Sequence[RunRecord]) -> list[Group]:
+def groups(runs: Sequence[Run]) -> list[Group]:
     """The runs in groups of equal settings, in order of their first members."""
     members: dict[tuple[tuple[str, str], ...], list[int]] = {}
     for place, run in enumerate(runs):
@@ -84,6 +85,24 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def _group_name(run: RunRecord) -> str:
+def named_runs(paths: Sequence[Path]) -> list[Run]:
+    """Several runs, named by the shortest end of their paths that is unique; the same folder counts once.
+
+    Raises:
+        RunError: one of them is no run folder.
+    """
+    folders = list(dict.fromkeys(path.resolve() for path in paths))
+    shown = {path.resolve(): path for path in reversed(paths)}
+    for depth in range(1, 1 + max(len(folder.parts) for folder in folders)):
+        names = ["/".join(folder.parts[-depth:]) for folder in folders]
+        if len(set(names)) == len(folders):
+            break
+    runs = [Run(shown[folder], name=name) for folder, name in zip(folders, names, strict=True)]
+    for run in runs:
+        run.settings  # noqa: B018 (raises if it is no run)
+    return runs
+
+
+def _group_name(run: Run) -> str:
     labels = f", {run.num_labels} labels" if run.num_labels else ""
     return f"{run.settings.get('recipe', run.name)}{labels}"

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from improved_gan.reports.comparison import Group
-from improved_gan.reports.run_log import RunRecord
 from improved_gan.reproduction.plots import curve
+from improved_gan.runs import Run
 
 __all__ = ["Line", "Panel", "panels"]
 
@@ -84,7 +84,7 @@ class Panel:
         return asdict(self)
 
 
-def panels(runs: Sequence[RunRecord], groups: Sequence[Group]) -> list[Panel]:
+def panels(runs: Sequence[Run], groups: Sequence[Group]) -> list[Panel]:
     """A panel for every quantity in the logs; a group of one run has no line of its own."""
     logs = [_drawn(run) for run in runs]
     owners = {f"run-{index}": [log] for index, log in enumerate(logs)}
@@ -97,12 +97,12 @@ def panels(runs: Sequence[RunRecord], groups: Sequence[Group]) -> list[Panel]:
     return [panel for panel in made if panel.lines]
 
 
-def _drawn(run: RunRecord) -> Log:
+def _drawn(run: Run) -> Log:
     """The log entries with the seconds per epoch, and without the test error of an untrained classifier."""
     drawn, epoch, seconds = [], 0, 0.0
-    for report in run.reports:
+    for report in run.log.reports:
         kept = {
-            name: value for name, value in report.items() if run.learned_classes or not name.startswith(_CLASSIFIER)
+            name: value for name, value in report.items() if run.log.learned_classes or not name.startswith(_CLASSIFIER)
         }
         now = report.get("seconds", 0.0)
         if now > seconds and report["epoch"] > epoch:

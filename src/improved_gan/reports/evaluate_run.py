@@ -12,11 +12,10 @@ from improved_gan.data import DataError, Dataset
 from improved_gan.data.dataset import LabeledImages, to_float01
 from improved_gan.data.download import offline
 from improved_gan.networks import Discriminator
-from improved_gan.recipes.load_run import Trained, load_trained, recipe_of_run
-from improved_gan.recipes.own_code import Trust
 from improved_gan.recipes.recipe import RecipeError
-from improved_gan.reports.run_log import RunRecord
 from improved_gan.reports.training_neighbors import CopyCheck, check_copies
+from improved_gan.runs import Run
+from improved_gan.runs.own_code import Trust
 from improved_gan.training.errors import RunError
 from improved_gan.training.sampling import sample
 
@@ -58,7 +57,7 @@ class Evidence:
 
 
 def gather(
-    run: RunRecord,
+    run: Run,
     *,
     data_folder: Path | None,
     device: str,
@@ -77,30 +76,30 @@ def gather(
         trust: whether to execute the recipe file in the run folder; if not, the parts that need it are missing.
     """
     try:
-        trained = load_trained(run.path, device=device, warn=warn, trust=trust)
+        networks = run.load(device=device, warn=warn, trust=trust)
     except (RunError, RecipeError) as error:
         return Evidence(None, None, None, None, None, dict.fromkeys(("classifier", "neighbors"), str(error)))
-    samples = sample(trained.generator, _MOST_COMPARED, seed=_SEED)
+    samples = sample(networks.generator, _MOST_COMPARED, seed=_SEED)
     try:
         data = _without_held_out(find_data(run, data_folder, trust=trust))
     except (DataError, RunError, RecipeError) as error:
         missing = dict.fromkeys(("classifier", "neighbors"), f"the data was not found: {error}")
-        return Evidence(trained.step, None, samples, None, None, missing)
+        return Evidence(networks.step, None, samples, None, None, missing)
     missing = {}
     classified = None
-    if reason := _no_classes(run, trained, data):
+    if reason := _no_classes(run, data):
         missing["classifier"] = reason
     else:
         say(f"{run.name}: classifying {min(len(data.test), _MOST_CLASSIFIED)} {data.test_kind} images")
-        classified = _classify(trained.discriminator, data.test, device)
+        classified = _classify(networks.discriminator, data.test, device)
         if classified is None:
             missing["classifier"] = "the discriminator has no class outputs"
     say(f"{run.name}: comparing {len(samples)} samples with {len(data.train)} training images")
     unseen = _some(data.test, _MOST_COMPARED).images if len(data.test) else None
-    return Evidence(trained.step, classified, samples, check_copies(samples, data.train.images, unseen), data, missing)
+    return Evidence(networks.step, classified, samples, check_copies(samples, data.train.images, unseen), data, missing)
 
 
-def find_data(run: RunRecord, folder: Path | None, *, trust: Trust = False) -> Dataset:
+def find_data(run: Run, folder: Path | None, *, trust: Trust = False) -> Dataset:
     """The data that the run was trained on; nothing is downloaded.
 
     Raises:
@@ -108,11 +107,10 @@ def find_data(run: RunRecord, folder: Path | None, *, trust: Trust = False) -> D
         RunError: the run's recipe file loads the data, and `trust` forbids executing it.
     """
     with offline():
-        recipe = recipe_of_run(run.path, run.settings, code_sha256=run.code_sha256, trust=trust)
-        data = recipe.load_data(folder)
-    split = run.settings.get("label_split")
+        data = run.recipe(trust=trust).load_data(folder)
+    split = run.settings["label_split"]
     same = tuple(data.image_shape) == run.image_shape
-    if same and isinstance(split, dict):
+    if same:
         same = split["num_images"] == len(data.train) and _labels_agree(split, data)
     if not same:
         raise DataError(
@@ -136,8 +134,8 @@ def _labels_agree(split: Mapping[str, Any], data: Dataset) -> bool:
     return data.train.labels[indices].tolist() == list(split.get("labels", []))
 
 
-def _no_classes(run: RunRecord, trained: Trained, data: Dataset) -> str:
-    if len(trained.class_names) < 2 or not run.learned_classes:
+def _no_classes(run: Run, data: Dataset) -> str:
+    if len(run.class_names) < 2 or not run.log.learned_classes:
         return "the run was trained without labels"
     if len(data.test) == 0 or not bool((data.test.labels >= 0).any()):
         return f"the data has no {data.test_kind} images with labels"

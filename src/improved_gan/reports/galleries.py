@@ -6,11 +6,10 @@ from pathlib import Path
 from PIL import Image
 
 from improved_gan.data import Dataset
-from improved_gan.recipes.load_run import Trained
 from improved_gan.reports import latent_interpolation, training_animation
 from improved_gan.reports.image_encoding import as_array, as_png, shrunk, within
 from improved_gan.reports.nearest_real import draw, rows_by_class
-from improved_gan.reports.run_log import RunRecord
+from improved_gan.runs import Networks, Run
 from improved_gan.training.checkpoints import write_atomically
 from improved_gan.training.errors import RunError
 from improved_gan.training.sampling import grid, sample
@@ -23,7 +22,7 @@ _GIF_WIDTH = 256  # least width in pixels of an image in interpolation.gif
 _POOL = 1000  # samples drawn; the first ones of each class are shown
 
 
-def draw_interpolation(trained: Trained, out: Path, *, path: str, seed: int) -> str:
+def draw_interpolation(networks: Networks, out: Path, *, path: str, seed: int) -> str:
     """Write `interpolation.png` (eight paths, one row each; at most 2 MB) and `interpolation.gif` (at most 6 MB).
 
     Returns:
@@ -34,7 +33,7 @@ def draw_interpolation(trained: Trained, out: Path, *, path: str, seed: int) -> 
     """
     if path not in PATH_CHOICES:
         raise RunError(f"there is no path {path!r} between latents: take one of {', '.join(PATH_CHOICES)}")
-    generator = trained.generator
+    generator = networks.generator
     device = next(generator.parameters()).device
     chosen = latent_interpolation.path_for(generator) if path == "auto" else path
 
@@ -56,7 +55,7 @@ def draw_interpolation(trained: Trained, out: Path, *, path: str, seed: int) -> 
     return f"{chosen} interpolations between latents: {files} (seed {seed})"
 
 
-def draw_training(run: RunRecord, out: Path, *, warn: Callable[[str], None]) -> str:
+def draw_training(run: Run, out: Path, *, warn: Callable[[str], None]) -> str:
     """Write `training.png` (at most 2 MB) and `training.gif` (at most 6 MB) from the run's sample grids.
 
     Raises:
@@ -69,11 +68,11 @@ def draw_training(run: RunRecord, out: Path, *, warn: Callable[[str], None]) -> 
     return f"training in {len(frames)} grids, epoch {min(frames)} to {max(frames)}: {files}"
 
 
-def draw_nearest(run: RunRecord, trained: Trained, out: Path, *, data: Dataset, seed: int, device: str) -> str:
+def draw_nearest(run: Run, networks: Networks, out: Path, *, data: Dataset, seed: int, device: str) -> str:
     """Write `nearest.png` (at most 2 MB): samples of each class, each next to the nearest real images of its class."""
-    classifier = trained.discriminator if run.learned_classes and len(trained.class_names) > 1 else None
-    rows = rows_by_class(sample(trained.generator, _POOL, seed=seed), classifier, data, device=device)
-    _write(out / "nearest.png", draw(rows, trained.image_shape))
+    classifier = networks.discriminator if run.log.learned_classes and len(networks.run.class_names) > 1 else None
+    rows = rows_by_class(sample(networks.generator, _POOL, seed=seed), classifier, data, device=device)
+    _write(out / "nearest.png", draw(rows, networks.run.image_shape))
     kind = "of their class " if classifier else ""
     return f"samples next to the nearest real images {kind}in {out / 'nearest.png'} (seed {seed}, by pixels)"
 

@@ -17,9 +17,9 @@ from improved_gan.reports.classification import wilson_interval
 from improved_gan.reports.comparison import Group, compare, groups
 from improved_gan.reports.curves import panels
 from improved_gan.reports.evaluate_run import Evidence
-from improved_gan.reports.run_log import RunRecord
 from improved_gan.reports.sample_timeline import make_timeline
 from improved_gan.reports.sections import classifier_findings, neighbor_findings
+from improved_gan.runs import Run
 
 __all__ = ["ShownRun", "render"]
 
@@ -31,7 +31,7 @@ _COLORS = 8
 class ShownRun:
     """A run and the results of its networks; None with `--log-only`."""
 
-    run: RunRecord
+    run: Run
     evidence: Evidence | None
 
 
@@ -85,7 +85,7 @@ def _environment() -> Environment:
     return environment
 
 
-def _owners(runs: Sequence[RunRecord], run_groups: Sequence[Group]) -> list[dict[str, Any]]:
+def _owners(runs: Sequence[Run], run_groups: Sequence[Group]) -> list[dict[str, Any]]:
     """The owners of the curves' lines: every run, and every group; a group has the color of its first run."""
     owners = [("runs", f"run-{place}", run.name, place, 1) for place, run in enumerate(runs)]
     for place, group in enumerate(run_groups):
@@ -101,61 +101,61 @@ def _owners(runs: Sequence[RunRecord], run_groups: Sequence[Group]) -> list[dict
 
 def _overview(index: int, one: ShownRun) -> dict[str, Any]:
     run = one.run
-    error = run.last.get(f"{run.test_kind}/error") if run.learned_classes else None
-    wrong = run.last.get(f"{run.test_kind}/num_errors") if error is not None else None
+    error = run.log.last.get(f"{run.log.test_kind}/error") if run.log.learned_classes else None
+    wrong = run.log.last.get(f"{run.log.test_kind}/num_errors") if error is not None else None
     images = _num_test_images(run)
     return {
         "place": index,
-        "recipe": run.settings.get("recipe", ""),
+        "recipe": run.settings["recipe"],
         "labels": run.num_labels,
-        "epoch": run.epoch,
+        "epoch": run.log.epoch,
         "epochs": run.epochs,
-        "state": "finished" if run.finished else ("not finished" if run.reports else "no report yet"),
+        "state": "finished" if run.finished else ("not finished" if run.log.reports else "no report yet"),
         "error": error,
         "wrong": wrong,
-        "wrong_without_average": run.last.get(f"{run.test_kind}/num_errors_without_average"),
+        "wrong_without_average": run.log.last.get(f"{run.log.test_kind}/num_errors_without_average"),
         "images": images,
         "interval": wilson_interval(wrong, images) if images and wrong is not None else None,
-        "kind": run.test_kind,
-        "seconds": run.last.get("seconds"),
-        "diagnostics": run.diagnostics,
-        "damaged": run.damaged_lines,
+        "kind": run.log.test_kind,
+        "seconds": run.log.last.get("seconds"),
+        "diagnostics": run.log.diagnostics,
+        "damaged": run.log.damaged_lines,
         "checkpoint": one.evidence.step if one.evidence else None,
     }
 
 
-def _num_test_images(run: RunRecord) -> int | None:
+def _num_test_images(run: Run) -> int | None:
     """How many images the error was measured on, from the error rate and the number of errors of a log entry."""
-    for report in run.reports:
-        rate, num_errors = (report.get(f"{run.test_kind}/{name}") for name in ("error", "num_errors"))
+    for report in run.log.reports:
+        rate, num_errors = (report.get(f"{run.log.test_kind}/{name}") for name in ("error", "num_errors"))
         if rate and num_errors:
             num: int = round(num_errors / rate)
             return num
     return None
 
 
-def _test_kinds(runs: Sequence[RunRecord], evidence: Sequence[Evidence | None]) -> str:
+def _test_kinds(runs: Sequence[Run], evidence: Sequence[Evidence | None]) -> str:
     """On which images the runs' errors were measured: "test", "validation", or both."""
     data = (one.data for one in evidence if one is not None)
-    kinds = {run.test_kind for run in runs if run.reports} | {one.test_kind for one in data if one is not None}
+    kinds = {run.log.test_kind for run in runs if run.log.reports} | {one.test_kind for one in data if one is not None}
     return " and ".join(sorted(kinds)) or "test"
 
 
-def _timings(run: RunRecord) -> dict[str, Any]:
+def _timings(run: Run) -> dict[str, Any]:
     """Times of the training steps, without evaluation and checkpoints."""
-    seconds, steps = run.last.get("seconds"), run.last.get("step")
+    seconds, steps = run.log.last.get("seconds"), run.log.last.get("step")
     if not seconds or not steps:
         return {"seconds": None}
-    batch = run.settings.get("values", {}).get("batch_size")
-    left = seconds / run.epoch * max(0, run.epochs - run.epoch) if run.epoch else None
+    batch = run.settings["values"].get("batch_size")
+    left = seconds / run.log.epoch * max(0, run.epochs - run.log.epoch) if run.log.epoch else None
     return {
         "seconds": seconds,
         "steps": steps,
         "step_ms": 1000 * seconds / steps,
         "images": batch * steps / seconds if isinstance(batch, int) else None,
-        "epoch_seconds": seconds / run.epoch if run.epoch else None,
+        "epoch_seconds": seconds / run.log.epoch if run.log.epoch else None,
         "left": left,
-        "precision": run.settings.get("values", {}).get("precision", ""),
+        "precision": run.precision,
     }
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from improved_gan.reports.image_encoding import data_uri, evenly, read_grid
-from improved_gan.reports.run_log import RunRecord
+from improved_gan.runs import Run
 from improved_gan.training.sampling import grid
 
 __all__ = ["BUDGET", "RunGrids", "Timeline", "make_timeline"]
@@ -62,14 +62,14 @@ class Timeline:
         }
 
 
-def make_timeline(runs: Sequence[RunRecord]) -> Timeline:
+def make_timeline(runs: Sequence[Run]) -> Timeline:
     """The grids of each run, with fewer epochs and samples where needed to stay within the budget."""
     budget = BUDGET // max(1, len(runs))
     grids = [_run_grids(run, budget) for run in runs]
     return Timeline(sorted({epoch for one in grids for epoch in one.epochs}), grids)
 
 
-def _run_grids(run: RunRecord, budget: int) -> RunGrids:
+def _run_grids(run: Run, budget: int) -> RunGrids:
     read = {
         epoch: read_grid(run.sample_grids[epoch], run.image_shape) for epoch in evenly(run.sample_grids, _MOST_FRAMES)
     }

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from improved_gan.reports.image_encoding import as_array, as_png, evenly, read_grid, shrunk, within
-from improved_gan.reports.run_log import RunRecord
+from improved_gan.runs import Run
 from improved_gan.training.errors import RunError
 from improved_gan.training.sampling import grid
 
@@ -21,7 +21,7 @@ _CAPTION = 18  # height in pixels
 _INK, _GROUND = 235, 24  # gray levels of captions
 
 
-def frames(run: RunRecord, *, warn: Callable[[str], None]) -> dict[int, Tensor]:
+def frames(run: Run, *, warn: Callable[[str], None]) -> dict[int, Tensor]:
     """The images (N, C, H, W) uint8 of each of at most sixty grids, by epoch; from the same latents.
 
     Raises:

@@ -20,11 +20,10 @@ from rich.table import Table
 
 from improved_gan.data import Dataset, LabelSplit, load_digits
 from improved_gan.recipes import Recipe, digits
-from improved_gan.recipes.load_run import load_trained
+from improved_gan.runs import Run
 from improved_gan.training.checkpoints import write_atomically
 from improved_gan.training.errors import InterruptedRunError, RunError
 from improved_gan.training.reporting import say
-from improved_gan.training.run_folder import RunFolder
 from improved_gan.training.sampling import grid, sample, write_png
 from improved_gan.training.signals import catch_signals
 
@@ -138,7 +137,7 @@ def _finish(process: "subprocess.Popen[str]", folder: Path) -> dict[str, Any]:
         raise RunError(
             f"the training in {folder} failed: {errors.strip().splitlines()[-1] if errors else 'no reason given'}"
         )
-    return RunFolder(folder).read_log()[-1]
+    return Run(folder).log.lines[-1]
 
 
 def _progress(console: Console) -> Progress:
@@ -216,9 +215,9 @@ def _table(results: dict[str, Result], num_test: int) -> Table:
 
 def _draw_samples(out: Path) -> Path:
     """One hundred digits from the first split's generator."""
-    trained = load_trained(out / _folder("GAN", 1), warn=lambda _: None)
+    networks = Run(out / _folder("GAN", 1)).load(warn=lambda _: None)
     path = out / "samples.png"
-    write_png(path, grid(sample(trained.generator, 100, seed=0), pixel_size=6))
+    write_png(path, grid(sample(networks.generator, 100, seed=0), pixel_size=6))
     return path
 
 
@@ -232,7 +231,7 @@ def _draw_curves(out: Path, splits: int) -> Path | None:
     axes = figure.add_subplot()
     for name, label, color in (("GAN", "GAN", "C0"), ("supervised", "same network, supervised", "C1")):
         for seed in range(1, splits + 1):
-            log = RunFolder(out / _folder(name, seed)).read_log()
+            log = Run(out / _folder(name, seed)).log.lines
             errors = [100 * line["test/error"] for line in log]
             label = label if seed == 1 else "_another split"
             axes.plot([line["epoch"] for line in log], errors, color=color, label=label, linewidth=1.5)

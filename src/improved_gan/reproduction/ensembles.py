@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from improved_gan.data.dataset import Dataset, LabeledImages, to_float01
-from improved_gan.recipes.load_run import load_trained
-from improved_gan.recipes.own_code import Trust, is_file_of
+from improved_gan.reproduction.job_status import read_note
 from improved_gan.reproduction.plan import Job
-from improved_gan.reproduction.runs import read_note
-from improved_gan.training.checkpoints import newest_checkpoint, write_atomically
-from improved_gan.training.run_folder import RunFolder
+from improved_gan.runs import Run
+from improved_gan.runs.own_code import Trust, is_file_of
+from improved_gan.training.checkpoints import write_atomically
+from improved_gan.training.errors import RunError
 
 __all__ = ["average_probabilities", "count_ensemble_errors", "known_ensemble"]
 
@@ -75,7 +75,7 @@ def average_probabilities(
     """(N, K) float64, the mean over the runs of softmax(logits) of each image, with averaged weights."""
     total = torch.zeros(())
     for folder in folders:  # one after the other, so that only one discriminator is in memory
-        discriminator = load_trained(folder, device=device, warn=warn, trust=trust).discriminator
+        discriminator = Run(folder).load(device=device, warn=warn, trust=trust).discriminator
         parts = [
             discriminator(to_float01(some.to(device))).logits.double().softmax(1).cpu()
             for some in torch.split(images.images, _BATCH)
@@ -94,12 +94,13 @@ def _kept(jobs: Sequence[Job]) -> Path:
 
 def _identity(folder: Path) -> dict[str, Any]:
     """Identity of a trained model: its settings and its checkpoint file."""
-    run = RunFolder(folder)
-    name = newest_checkpoint(run.checkpoints) or ""
-    about = (run.checkpoints / name).stat()  # hashing the content would read gigabytes for a whole table
+    run = Run(folder)
+    if (newest := run.newest_checkpoint()) is None:
+        raise RunError(f"{folder} has no checkpoint: train it again")
+    about = newest.stat()  # hashing the content would read gigabytes for a whole table
     return {
-        "fingerprint": run.recipe()["fingerprint"],
-        "checkpoint": name,
+        "fingerprint": run.fingerprint,
+        "checkpoint": newest.name,
         "bytes": about.st_size,
         "written": about.st_mtime_ns,
     }

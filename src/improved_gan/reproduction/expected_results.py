@@ -13,11 +13,12 @@ from typing import Any
 
 from improved_gan.recipes import Recipe
 from improved_gan.recipes.registry import find_recipe
+from improved_gan.reproduction.job_status import JobStatus, read_note, read_status
 from improved_gan.reproduction.plan import Plan
-from improved_gan.reproduction.runs import Run, read_note, read_status
+from improved_gan.runs import Run
+from improved_gan.runs.identity import differences
 from improved_gan.training.checkpoints import write_atomically
 from improved_gan.training.errors import RunError
-from improved_gan.training.run_folder import RunFolder
 
 __all__ = [
     "FRACTIONS",
@@ -34,8 +35,6 @@ _NEAR = 0.05  # largest distance of a log entry from a fraction, as a fraction o
 # Settings that do not change the result, except for rounding.
 _IRRELEVANT = {
     "name",
-    "summary",
-    "paper",
     "num_labels",
     "epochs",
     "report_every",
@@ -133,8 +132,8 @@ def make_record(plan: Plan) -> dict[str, Any]:
     return {"recipe": names.pop(), "budgets": budgets}
 
 
-def _budget(done: Sequence[Run], recipe: Recipe) -> dict[str, Any]:
-    logs = [RunFolder(run.job.folder).read_log() for run in done]
+def _budget(done: Sequence[JobStatus], recipe: Recipe) -> dict[str, Any]:
+    logs = [Run(run.job.folder).log.lines for run in done]
     epochs, steps = int(done[0].report["epochs"]), int(done[0].report["step"])
     seconds = [float(run.report["seconds"]) for run in done]
     return {
@@ -171,7 +170,7 @@ def _mean_and_range(errors: Sequence[float]) -> dict[str, float]:
     return {"mean": round(math.fsum(errors) / len(errors), 6), "low": min(errors), "high": max(errors)}
 
 
-def _made_on(done: Sequence[Run]) -> dict[str, Any]:
+def _made_on(done: Sequence[JobStatus]) -> dict[str, Any]:
     """The machines, as recorded beside the run folders."""
     noted: list[dict[str, Any]] = []
     for run in done:
@@ -184,7 +183,7 @@ def _made_on(done: Sequence[Run]) -> dict[str, Any]:
                 "device": note.get("device"),
             }
         )
-    settings = RunFolder(done[0].job.folder).recipe()["settings"]
+    settings = Run(done[0].job.folder).settings
     machines = sorted({one["device"] if str(one["device"]).startswith("cuda") else one["machine"] for one in noted})
     return {
         "machine": " and ".join(machines),
@@ -201,14 +200,12 @@ def _recorded_on(budget: dict[str, Any]) -> str:
 def _fitting(recipe: Recipe, record: dict[str, Any] | None) -> dict[str, Any] | None:
     """The record of this budget, if it was made with these settings and this length."""
     budget: dict[str, Any] | None = (record or {}).get("budgets", {}).get(str(recipe.num_labels))
-    fits = budget is not None and budget["epochs"] == recipe.epochs and _same_values(budget["values"], recipe)
+    fits = (
+        budget is not None
+        and budget["epochs"] == recipe.epochs
+        and not differences(recipe.as_dict(), budget["values"], partly=True)
+    )
     return budget if fits else None
-
-
-def _same_values(recorded: dict[str, Any], recipe: Recipe) -> bool:
-    """Whether the recipe has the recorded settings; settings newer than the record are ignored."""
-    now = json.loads(json.dumps(recipe.as_dict()))
-    return all(now.get(name) == value for name, value in recorded.items())
 
 
 def _errors(error: dict[str, float]) -> str:

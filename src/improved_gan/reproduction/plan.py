@@ -12,8 +12,8 @@ from torch.nn.modules.conv import _ConvNd
 
 from improved_gan.recipes import RECIPES, RecipeError
 from improved_gan.recipes.registry import find_recipe
-from improved_gan.reproduction.same_run import check_same_run
 from improved_gan.reproduction.tables import TABLES, WRONG, PaperTable, Row
+from improved_gan.runs import Run
 from improved_gan.training.vmapped import not_vmappable_reasons
 
 __all__ = ["Job", "Plan", "RunOptions", "make_plan", "run_name", "training_seed"]
@@ -234,7 +234,7 @@ def _jobs(row: Row, *, splits: int, models: int, out: Path, options: RunOptions)
         for split in range(1, splits + 1)
     ]
     for job in jobs:
-        check_same_run(job.folder, recipe, seed=job.seed, split_seed=job.split)
+        Run(job.folder).check_planned(recipe, seed=job.seed, split_seed=job.split)
     return jobs
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from improved_gan.reproduction.plan import Plan
 from improved_gan.reproduction.results import Cell
+from improved_gan.runs import Run
 from improved_gan.training.checkpoints import write_atomically
-from improved_gan.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,7 +67,7 @@ def draw_curves(plan: Plan, path: Path) -> Path:
     """Learning curves of the runs of a table: one color per row, mean and range over its runs."""
     logs = {}
     for row, jobs in plan.jobs.items():
-        some = [RunFolder(job.folder).read_log() for job in jobs or ()]
+        some = [Run(job.folder).log.lines for job in jobs or ()]
         if some := [log for log in some if log]:
             logs[f"{row.title} ({len(some)} run{'s' * (len(some) != 1)})"] = some
     return draw_logs(logs, path)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from improved_gan.reproduction.job_status import read_status
 from improved_gan.reproduction.plan import Job
 from improved_gan.reproduction.run_subprocess import Outcome
-from improved_gan.reproduction.runs import read_status
 from improved_gan.training.reporting import say, summary, warn
 
 __all__ = ["Display"]

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import improved_gan
+from improved_gan.reproduction.job_status import read_note
 from improved_gan.reproduction.plan import Job, Plan
-from improved_gan.reproduction.runs import read_note
-from improved_gan.training.run_folder import RunFolder
+from improved_gan.runs import Run
+from improved_gan.training.errors import RunError
 
 __all__ = ["commit", "made_by", "record_start"]
 
@@ -67,13 +68,14 @@ def _git(folder: Path, *words: str) -> str:
 
 def _about(job: Job) -> dict[str, Any]:
     """Provenance of one run; empty if it has not begun."""
-    settings = read_note(RunFolder(job.folder).recipe_file).get("settings")
-    if not isinstance(settings, dict):
+    try:
+        settings = Run(job.folder).settings
+    except RunError:
         return {}
     return {
         **read_note(job.sidecar_path("machine.json")),
-        "version": settings.get("improved_gan"),
-        "precision": settings.get("values", {}).get("precision"),
+        "version": settings["improved_gan"],
+        "precision": settings["values"]["precision"],
         "seed": job.seed,
         "split_seed": job.split,
     }

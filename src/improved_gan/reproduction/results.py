@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from improved_gan.recipes.recipe import RecipeError
+from improved_gan.reproduction.job_status import JobStatus, read_status
 from improved_gan.reproduction.plan import Job, Plan, run_name, training_seed
-from improved_gan.reproduction.runs import Run, read_status
 from improved_gan.reproduction.statistics import Difference, figure, welch
 from improved_gan.reproduction.tables import Figure, Measure, Row
 from improved_gan.training.errors import RunError
@@ -86,7 +86,7 @@ def collect(plan: Plan, ensemble_of: EnsembleOf) -> list[Cell]:
     return cells
 
 
-def _one_model(row: Row, runs: list[Run], plan: Plan) -> Cell:
+def _one_model(row: Row, runs: list[JobStatus], plan: Plan) -> Cell:
     measure = plan.table.measure
     done = [run for run in runs if run.state == "done" and isinstance(run.report.get(measure.log_name), int | float)]
     single = {run.job.name: _value(run, measure) for run in done}
@@ -100,7 +100,7 @@ def _one_model(row: Row, runs: list[Run], plan: Plan) -> Cell:
     return Cell(row, 1, dict(sorted(values.items())), single, minutes, plan.splits, failures, note, begun)
 
 
-def _ensemble(row: Row, runs: list[Run], plan: Plan, ensemble_of: EnsembleOf) -> Cell:
+def _ensemble(row: Row, runs: list[JobStatus], plan: Plan, ensemble_of: EnsembleOf) -> Cell:
     """The first models of each split, as many as an ensemble has."""
     empty = Cell(row, plan.ensemble, {}, {}, {}, plan.splits, {})
     if plan.models < plan.ensemble:
@@ -124,5 +124,5 @@ def _ensemble(row: Row, runs: list[Run], plan: Plan, ensemble_of: EnsembleOf) ->
     return replace(empty, values=values, minutes=minutes, note="computed when the command ends" if later else "")
 
 
-def _value(run: Run, measure: Measure) -> float:
+def _value(run: JobStatus, measure: Measure) -> float:
     return float(run.report[measure.log_name]) * measure.factor

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from improved_gan.reproduction.job_status import read_status
 from improved_gan.reproduction.plan import Job
 from improved_gan.reproduction.provenance import record_start
-from improved_gan.reproduction.runs import read_status
+from improved_gan.runs import Run
 from improved_gan.training.checkpoints import write_atomically
-from improved_gan.training.run_folder import RunFolder
 
 __all__ = ["Outcome", "failed", "machine", "num_cores", "run_job"]
 
@@ -46,7 +46,7 @@ def run_job(
         stop: checked ten times a second; if true, the run saves and ends.
     """
     deadline = time.monotonic() + lock_timeout
-    while any(RunFolder(one.folder).is_locked() for one in job.single()):
+    while any(Run(one.folder).is_locked() for one in job.single()):
         if stop():
             return Outcome(job, "stopped")
         if time.monotonic() >= deadline:

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from improved_gan.reproduction.executors import Pool
+from improved_gan.reproduction.job_status import read_status
 from improved_gan.reproduction.plan import Job
 from improved_gan.reproduction.run_subprocess import Outcome
-from improved_gan.reproduction.runs import read_status
 from improved_gan.training.errors import InterruptedRunError
 from improved_gan.training.signals import StopRequest
 

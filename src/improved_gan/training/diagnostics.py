@@ -27,14 +27,14 @@ class Setting:
 
     Args:
         compares_rows: whether the discriminator compares the images of a batch (minibatch discrimination).
-        generator_steps: generator updates per discriminator update; None where that cannot be changed.
+        generator_updates: generator updates per discriminator update; None where that cannot be changed.
         adam_epsilon: of the optimizers.
         float32: whether the forward passes are in full precision.
         checkpoints: whether the run has a folder with checkpoints and samples.
     """
 
     compares_rows: bool = False
-    generator_steps: int | None = 1
+    generator_updates: int | None = 1
     adam_epsilon: float = 1e-8
     float32: bool = False
     checkpoints: bool = True
@@ -154,9 +154,9 @@ def _matches(report: Mapping[str, float]) -> bool:
 
 
 def _more_generator_updates(setting: Setting, *, wanted: bool = True) -> dict[str, bool]:
-    if setting.generator_steps is None:
+    if setting.generator_updates is None:
         return {}
-    num = setting.generator_steps + 1
+    num = setting.generator_updates + 1
     return {f"{num} generator updates per discriminator update (--generator-steps {num})": wanted}
 
 

@@ -5,7 +5,7 @@ not minimized.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from improved_gan.networks.interface import Discriminator, Generator, forward_ba
 from improved_gan.techniques import feature_matching_loss, real_logit, semi_supervised_losses
 
 __all__ = [
+    "BatchSource",
     "Objective",
     "SemiSupervised",
     "SupervisedBaseline",
@@ -27,6 +28,17 @@ __all__ = [
     "generate_for_discriminator",
     "weighted_cross_entropy",
 ]
+
+
+class BatchSource(Protocol):
+    """The source of batches; `data.Batches` is one. The order of an epoch depends on its number alone."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """The number of batches in an epoch."""
+
+    def epoch(self, epoch: int, *, first_step: int = 0) -> Iterator["TrainingBatch"]:
+        """The batches of one epoch, from one of its steps on."""
 
 
 class TrainingBatch(Protocol):

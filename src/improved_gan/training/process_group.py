@@ -26,7 +26,7 @@ from torch.distributed.rendezvous import rendezvous
 from improved_gan.distributed import all_reduce_max, rank, world_size
 from improved_gan.training.errors import InterruptedRunError, RankLostError, ReportedByOtherRankError, RunError
 
-__all__ = ["TIMEOUT", "ProcessGroup", "init_process_group", "local_device"]
+__all__ = ["TIMEOUT", "ProcessGroup", "choose_device", "init_process_group", "local_device"]
 
 TIMEOUT = timedelta(minutes=10)  # of one collective operation
 _RANK0_WORK_TIMEOUT = timedelta(days=7)  # while the others wait for work of rank 0 alone
@@ -179,6 +179,25 @@ def local_device(name: str | None) -> str | None:
         )
     torch.cuda.set_device(number)
     return f"cuda:{number}"
+
+
+def choose_device(name: str | None) -> str:
+    """The named device; without a name a GPU if there is one, otherwise the CPU.
+
+    Raises:
+        RunError: the device is not available.
+    """
+    if name is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        if torch.device(name).type not in ("cpu", "cuda"):
+            raise RunError(f"device {name!r} is not supported: use cpu or cuda")
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise RunError(
+            f"device {name!r} is not available here ({str(error).splitlines()[0]}): try --device cpu"
+        ) from error
+    return name
 
 
 def _join() -> Store:

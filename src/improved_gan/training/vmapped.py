@@ -9,7 +9,7 @@ While a `VmappedTraining` exists, the parameters of the states it was made of ar
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -19,14 +19,12 @@ from torch.func import functional_call, vmap
 from improved_gan.distributed import world_size
 from improved_gan.kernels.vmap_fallback import use_reference_ops
 from improved_gan.techniques import MinibatchDiscrimination, ReferenceBatch
-from improved_gan.training.loop import BatchSource
 from improved_gan.training.objectives import Objective, SemiSupervised, SupervisedBaseline, TrainingBatch
-from improved_gan.training.schedule import Schedule
 from improved_gan.training.stacked_networks import StackedNetwork, TensorDict, stacked_ema, vmappable
 from improved_gan.training.state import TrainingState
 from improved_gan.training.step import autocast
 
-__all__ = ["VmappedTraining", "not_vmappable_reasons", "step_all", "vmap_incompatibility"]
+__all__ = ["VmappedTraining", "not_vmappable_reasons", "vmap_incompatibility"]
 
 
 def not_vmappable_reasons(
@@ -52,13 +50,13 @@ def not_vmappable_reasons(
     return ", ".join(words for words, holds in reasons.items() if holds)
 
 
-def vmap_incompatibility(states: Sequence[TrainingState], objective: Objective, schedule: Schedule) -> str:
+def vmap_incompatibility(states: Sequence[TrainingState], objective: Objective, *, micro_batch: int = 0) -> str:
     """In a few words, why these models cannot be trained in one vmapped step; empty if they can."""
     first = states[0]
     reason = not_vmappable_reasons(
         (first.generator, first.discriminator),
         objective,
-        micro_batch=schedule.micro_batch,
+        micro_batch=micro_batch,
         generator_has_ema=first.generator_ema is not None,
         historical=first.parameter_averages is not None,
     )
@@ -75,16 +73,24 @@ class VmappedTraining:
     Args:
         states: of the models, at the same step; their tensors become views of this object's memory.
         objective: the losses, the same for each model.
-        schedule: precision and number of generator updates; the caller sets learning rates.
+        precision: of the forward passes, float32 or bfloat16.
+        micro_batch: rows of a forward pass; must be 0, for all.
 
     Raises:
         ValueError: the models cannot be trained in one vmapped step (`vmap_incompatibility`).
     """
 
-    def __init__(self, states: Sequence[TrainingState], objective: Objective, schedule: Schedule) -> None:
-        if reason := vmap_incompatibility(states, objective, schedule):
+    def __init__(
+        self,
+        states: Sequence[TrainingState],
+        objective: Objective,
+        precision: torch.dtype = torch.float32,
+        *,
+        micro_batch: int = 0,
+    ) -> None:
+        if reason := vmap_incompatibility(states, objective, micro_batch=micro_batch):
             raise ValueError(f"these models cannot be trained in one vmapped step: {reason}")
-        self.states, self._schedule = list(states), schedule
+        self.states, self._precision = list(states), precision
         first = states[0]
         self._device = next(first.discriminator.parameters()).device
         self._terms = {kind: _TermsModule(first, objective, kind) for kind in ("discriminator", "generator")}
@@ -107,13 +113,12 @@ class VmappedTraining:
             for group in network.optimizer.param_groups:
                 group["lr"] = lr * group.get("lr_scale", 1.0)
 
-    def step(self, batches: Sequence[TrainingBatch]) -> None:
+    def step(self, batches: Sequence[TrainingBatch], *, generator_updates: int = 1) -> None:
         """One step of every model, each with its batch, equal to `train_step` for each."""
         started = time.perf_counter()
         batch = {name: torch.stack(values) for name, values in _parts(batches).items()}
         terms = self._update(self._discriminator, self._generator, batch)
-        num = self._schedule.generator_steps
-        updates = [self._update(self._generator, self._discriminator, batch) for _ in range(num)]
+        updates = [self._update(self._generator, self._discriminator, batch) for _ in range(generator_updates)]
         terms |= {name: torch.stack([one[name] for one in updates]).mean(0) for name in updates[0]}
         self._average.update()
         for name, values in terms.items():
@@ -149,26 +154,13 @@ class VmappedTraining:
 
         # parameters, buffers and batch are (E, ...), so each loss is (E,); randomness "different": own noise per model.
         buffers = updated.buffers | other.buffers
-        with use_reference_ops(), autocast(self._device, self._schedule.precision):
+        with use_reference_ops(), autocast(self._device, self._precision):
             losses, monitors = vmap(of_one, randomness="different")(parameters, buffers, batch)
         if losses:
             updated.optimizer.zero_grad()
             torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
             updated.optimizer.step()
         return {f"{updated.kind}/{name}": value.detach() for name, value in (losses | monitors).items()}
-
-
-def step_all(
-    training: VmappedTraining, sources: Sequence[BatchSource], schedule: Schedule
-) -> Iterator[tuple[int, tuple[TrainingBatch, ...]]]:
-    """Train all models step by step to the last epoch; yields after each step its epoch, from 0, and batches."""
-    steps_per_epoch = sources[0].steps_per_epoch
-    for epoch in range(training.step_number // steps_per_epoch, schedule.epochs):
-        training.set_lr(schedule.lr(epoch))
-        first_step = training.step_number % steps_per_epoch
-        for batches in zip(*(source.epoch(epoch, first_step=first_step) for source in sources), strict=True):
-            training.step(batches)
-            yield epoch, batches
 
 
 class _Batch(NamedTuple):

@@ -5,8 +5,6 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,13 +17,13 @@ from rich.console import Console
 from improved_gan.networks import Generator
 from improved_gan.recipes import digits
 from improved_gan.recipes.experiment import Experiment
+from improved_gan.runs import Run
+from improved_gan.runs.loop import Recorder, train
 from improved_gan.training import Adversarial
-from improved_gan.training.checkpoints import load_newest
 from improved_gan.training.errors import DivergedError, InterruptedRunError, RunError
-from improved_gan.training.loop import train
 from improved_gan.training.reporting import Reporter
-from improved_gan.training.run_folder import RunFolder
 from improved_gan.training.signals import StopRequest
+from tests.command_line import Started, start
 
 EPOCHS = 6
 Score = Callable[[Generator], dict[str, float]]
@@ -51,29 +49,20 @@ def run(
     settings = {"epochs": EPOCHS, "lr_decay_fraction": 0.5, "report_every": 2, "sample_every": 3, **changes}
     recipe = replace(digits(), **settings)
     experiment = Experiment.prepare(recipe, seed=1, split_seed=1, data_folder=None, device="cpu")
-    folder = RunFolder(path)
-    folder.create_or_match(experiment.settings())
-    fingerprint = folder.recipe()["fingerprint"]
+    folder = Run(path)
+    folder.begin(experiment.settings())
     state = experiment.start()
-    tensors = load_newest(folder.checkpoints, fingerprint=fingerprint, warn=pytest.fail)
+    tensors = folder.load_checkpoint(warn=pytest.fail)
     if tensors is not None:
         state.load(tensors)
     folder.rewind_log(state.step)
     with Reporter(
         path / "tensorboard", total_steps=72, first_step=state.step, console=Console(file=io.StringIO())
     ) as r:
-        train(
-            state,
-            experiment.batches(state),
-            recipe.objective,
-            experiment.schedule(save_every_seconds=1e9, eval_every=eval_every),
-            folder=folder,
-            fingerprint=fingerprint,
-            evaluate=experiment.evaluate,
-            reporter=r,
-            stop=StopAfter(stop_after),
-            score=score,
+        recorder = Recorder(
+            state, recipe, folder, experiment.evaluate, r, score, save_every=1e9, score_every=eval_every
         )
+        train(recorder, experiment.batches(state), recipe.objective, stop=StopAfter(stop_after))
     return state.tensors()
 
 
@@ -132,7 +121,7 @@ def test_the_last_report_has_the_errors_of_averaged_and_of_current_weights(
     state.load({**tensors, "progress.seconds": torch.zeros(())})
     current = experiment.evaluate(state.discriminator)["test/num_errors"]
     averaged = experiment.evaluate(state.average.averaged(state.discriminator))["test/num_errors"]
-    last = RunFolder(folder).read_log()[-1]
+    last = Run(folder).log.lines[-1]
     assert (last["test/num_errors"], last["test/num_errors_without_average"]) == (averaged, current)
     assert averaged != current  # else the test could not tell them apart
 
@@ -153,22 +142,9 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(t
     assert [(path.name, path.read_bytes()) for path in (tmp_path / "checkpoints").iterdir()] == kept
 
 
-def spawn(out: Path, errors: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
-    command = [
-        sys.executable,
-        "-m",
-        "improved_gan",
-        "train",
-        "digits",
-        "--epochs",
-        "40",
-        "--threads",
-        "1",
-        "--device",
-        "cpu",
-    ]
-    command += ["--save-every", "0.2", "--out", str(out)]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
+def spawn(out: Path, *, epochs: int) -> Started:
+    words = ["--epochs", str(epochs), "--threads", "1", "--device", "cpu", "--save-every", "0.1", "--out", out]
+    return start("train", "digits", *words)
 
 
 def checkpoints(folder: Path) -> set[Path]:
@@ -178,18 +154,18 @@ def checkpoints(folder: Path) -> set[Path]:
 @pytest.mark.slow
 @pytest.mark.timeout(280)
 def test_killed_at_random_moments_it_ends_with_the_same_weights(tmp_path: Path) -> None:
-    assert spawn(tmp_path / "whole").wait() == 0
+    assert spawn(tmp_path / "whole", epochs=24).wait() == 0
     moments, kills = random.Random(5), 0
     while True:
-        process = spawn(tmp_path / "killed")
+        process = spawn(tmp_path / "killed", epochs=24)
         # A kill at any moment of the start (imports, first writes), then some during the steps.
         if kills < 1:
-            time.sleep(moments.uniform(1.0, 6.0))
+            time.sleep(moments.uniform(0.1, 1.0))
         elif kills < 4:
             before = checkpoints(tmp_path)
             while process.poll() is None and checkpoints(tmp_path) == before:
                 time.sleep(0.01)
-            time.sleep(moments.uniform(0.0, 0.5))
+            time.sleep(moments.uniform(0.0, 0.2))
         else:
             process.wait()
         if process.poll() is not None:
@@ -201,9 +177,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_weights(tmp_path: Path) 
     assert kills >= 3
     final = []
     for name in ("whole", "killed"):
-        folder = RunFolder(tmp_path / name)
-        fingerprint = folder.recipe()["fingerprint"]
-        tensors = load_newest(folder.checkpoints, fingerprint=fingerprint, warn=pytest.fail)
+        tensors = Run(tmp_path / name).load_checkpoint(warn=pytest.fail)
         assert tensors is not None
         final.append(without_time(tensors))
     assert_same(*final)
@@ -213,13 +187,13 @@ def test_killed_at_random_moments_it_ends_with_the_same_weights(tmp_path: Path) 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_save_and_say_how_to_resume(tmp_path: Path, number: int, code: int) -> None:
-    process = spawn(tmp_path / "run", subprocess.PIPE)
+    process = spawn(tmp_path / "run", epochs=400)
     while process.poll() is None and not any(tmp_path.glob("run/checkpoints/*.safetensors")):
         time.sleep(0.05)
     process.send_signal(number)
     _, errors = process.communicate()
     assert process.returncode == code
-    message = errors.decode().strip().splitlines()[-1]
+    message = errors.strip().splitlines()[-1]
     assert message.startswith("improved-gan: stopped at step")
     assert message.endswith("run the same command to go on")
 

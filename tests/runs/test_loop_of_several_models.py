@@ -10,11 +10,11 @@ from safetensors.torch import load_file
 
 from improved_gan.cli import train_models
 from improved_gan.cli.training import TrainOptions, run_training
+from improved_gan.runs import Run
+from improved_gan.runs.loop import Recorder
 from improved_gan.training.checkpoints import load_newest, save_checkpoint
 from improved_gan.training.errors import DivergedError, InterruptedRunError
-from improved_gan.training.loop import Run
 from improved_gan.training.reporting import Reporter
-from improved_gan.training.run_folder import RunFolder
 from improved_gan.training.signals import StopRequest
 from improved_gan.training.state import TrainingState
 
@@ -26,11 +26,11 @@ def go(out: Path, **changes: object) -> str:
     return screen.getvalue()
 
 
-def folders(out: Path) -> list[RunFolder]:
-    return [RunFolder(out / f"split-4-seed-{seed}") for seed in (4, 1004)]
+def folders(out: Path) -> list[Run]:
+    return [Run(out / f"split-4-seed-{seed}") for seed in (4, 1004)]
 
 
-def newest(folder: RunFolder) -> Path:
+def newest(folder: Run) -> Path:
     return max(folder.checkpoints.glob("*.safetensors"))
 
 
@@ -73,17 +73,17 @@ def test_every_model_has_a_run_folder_as_if_trained_alone(whole: Path, tmp_path:
     run_training(
         TrainOptions("digits", epochs=3, seed=4, threads=1, device="cpu", out=tmp_path), Console(file=io.StringIO())
     )
-    alone, (first, second) = RunFolder(tmp_path), folders(whole)
+    alone, (first, second) = Run(tmp_path), folders(whole)
     assert load_file(newest(first)).keys() == load_file(newest(alone)).keys()
-    assert [set(line) - {"models"} for line in first.read_log()] == [set(line) for line in alone.read_log()]
-    assert [line["models"] for line in first.read_log()] == [2] * len(alone.read_log())
-    assert first.recipe() == alone.recipe()
+    assert [set(line) - {"models"} for line in first.log.lines] == [set(line) for line in alone.log.lines]
+    assert [line["models"] for line in first.log.lines] == [2] * len(alone.log.lines)
+    assert (first.settings, first.fingerprint) == (alone.settings, alone.fingerprint)
     assert sorted(path.name for path in second.samples.iterdir()) == sorted(
         path.name for path in alone.samples.iterdir()
     )
-    assert second.recipe()["settings"]["seed"] == 1004
-    assert second.recipe()["settings"]["label_split"] == first.recipe()["settings"]["label_split"]
-    assert first.read_log()[-1]["discriminator/supervised"] != second.read_log()[-1]["discriminator/supervised"]
+    assert second.settings["seed"] == 1004
+    assert second.settings["label_split"] == first.settings["label_split"]
+    assert first.log.lines[-1]["discriminator/supervised"] != second.log.lines[-1]["discriminator/supervised"]
     assert list(second.tensorboard.iterdir())
 
 
@@ -109,7 +109,7 @@ def test_a_model_that_is_behind_resumes_alone(tmp_path: Path, monkeypatch: pytes
             go(tmp_path)
     newest(folders(tmp_path)[1]).unlink()  # as if killed before the second checkpoint was written
     go(tmp_path)
-    assert [folder.read_log()[-1]["epoch"] for folder in folders(tmp_path)] == [3, 3]
+    assert [folder.log.lines[-1]["epoch"] for folder in folders(tmp_path)] == [3, 3]
     assert go(tmp_path).count("already complete") == 2
 
 
@@ -122,11 +122,11 @@ def test_a_group_resumes_with_its_own_random_stream(tmp_path: Path, monkeypatch:
                 go(tmp_path / name)
     second = folders(tmp_path / "other")[1]
     path = newest(second)
-    tensors = load_newest(second.checkpoints, fingerprint=second.recipe()["fingerprint"], warn=pytest.fail)
+    tensors = load_newest(second.checkpoints, fingerprint=second.fingerprint, warn=pytest.fail)
     assert tensors is not None
     path.unlink()
     tensors |= {"random.cpu": torch.Generator().manual_seed(9).get_state(), "progress.step": torch.tensor(36)}
-    save_checkpoint(second.checkpoints, 36, tensors, fingerprint=second.recipe()["fingerprint"])
+    save_checkpoint(second.checkpoints, 36, tensors, fingerprint=second.fingerprint)
     for name in ("one", "other"):
         newest_of_second = newest(folders(tmp_path / name)[1])
         if name == "one":
@@ -149,19 +149,19 @@ def test_a_model_that_diverges_does_not_stop_the_others(tmp_path: Path, monkeypa
         return ["a term"] if ill else not_finite(state)
 
     states: list[TrainingState] = []
-    init = Run.__post_init__
+    init = Recorder.__post_init__
 
-    def note(run: Run) -> None:
-        states.append(run.state)
-        init(run)
+    def note(recorder: Recorder) -> None:
+        states.append(recorder.state)
+        init(recorder)
 
-    monkeypatch.setattr(Run, "__post_init__", note)
+    monkeypatch.setattr(Recorder, "__post_init__", note)
     monkeypatch.setattr(TrainingState, "not_finite", broken)
     with pytest.raises(DivergedError, match=r"split-4-seed-4: .*a term.* not finite"):
         go(tmp_path)
     first, second = folders(tmp_path)
-    assert first.read_log() == []
-    assert second.read_log()[-1]["epoch"] == 3
+    assert first.log.lines == ()
+    assert second.log.lines[-1]["epoch"] == 3
     assert newest(second).stem == "step-00000036"
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from improved_gan.training.nearby_runs import did_you_mean, no_run
+from improved_gan.runs.nearby_runs import did_you_mean, no_run
 
 
 @pytest.fixture

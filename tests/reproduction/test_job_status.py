@@ -1,7 +1,7 @@
 import json
 from pathlib import Path
 
-from improved_gan.reproduction.runs import last_report, read_status
+from improved_gan.reproduction.job_status import read_status
 from tests.mutations import damaged_headers
 from tests.reproduction.jobs import fill, job
 
@@ -23,16 +23,6 @@ def test_states_of_a_run(tmp_path: Path) -> None:
 def test_a_run_made_longer_is_no_longer_done(tmp_path: Path) -> None:
     fill(job(tmp_path), wrong=9)
     assert read_status(job(tmp_path, epochs=3)).state == "partial"
-
-
-def test_the_last_whole_report_counts(tmp_path: Path) -> None:
-    log = tmp_path / "log.jsonl"
-    assert last_report(log) == {}
-    one, two, three = ({"epoch": epoch, "step": 12 * epoch} for epoch in (1, 2, 3))
-    log.write_text("\n".join(map(json.dumps, (one, {**two, "note": "x" * 70_000}, three))) + '\n{"epo')
-    assert last_report(log) == three
-    log.write_text(json.dumps(one) + '\n{"epoch": "x", "step": 1}\n{"epoch": 2}\n[1]\n' + "[" * 60_000)
-    assert last_report(log) == one
 
 
 def test_any_wrong_byte_in_a_runs_files_is_a_state(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Status of a run, read from its folder: progress, last log entry, failure."""
+"""How far a job's run is, read from its folder: progress, last report, failure."""
 
 import json
 from dataclasses import dataclass, replace
@@ -6,18 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from improved_gan.reproduction.plan import Job
-from improved_gan.training.checkpoints import newest_checkpoint
-from improved_gan.training.report_line import read_report_line
-from improved_gan.training.run_folder import RunFolder
+from improved_gan.runs import Run
 
-__all__ = ["Run", "last_report", "read_note", "read_status"]
-
-_TAIL = 1 << 16  # bytes; a report has one or two thousand
+__all__ = ["JobStatus", "read_note", "read_status"]
 
 
 @dataclass(frozen=True)
-class Run:
-    """Status of a run.
+class JobStatus:
+    """How far the run of a job is.
 
     Args:
         job: the run.
@@ -37,33 +33,18 @@ class Run:
         return int(self.report.get("epoch", 0))
 
 
-def read_status(job: Job) -> Run:
+def read_status(job: Job) -> JobStatus:
     """Read a run folder; nothing is written or locked. For several models, the status of the least advanced."""
     if job.models > 1:
         least = min(map(read_status, job.single()), key=lambda run: (run.state == "done", run.epoch))
         return replace(least, job=job)
-    report = last_report(job.folder / "log.jsonl")
+    report = Run(job.folder).last_report()
     if _complete(job, report):
-        return Run(job, "done", report)
+        return JobStatus(job, "done", report)
     failure = _failure(job)
     if failure:
-        return Run(job, "failed", report, failure)
-    return Run(job, "partial" if job.folder.exists() else "waiting", report)
-
-
-def last_report(log: Path) -> dict[str, Any]:
-    """The last whole report of a log.jsonl; empty if there is none."""
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, file.seek(0, 2) - _TAIL))
-            lines = file.read().splitlines()
-    except OSError:
-        return {}
-    for line in reversed(lines):
-        report = read_report_line(line)
-        if report is not None:  # else the line is incomplete, by a crash or by the start of the tail
-            return report
-    return {}
+        return JobStatus(job, "failed", report, failure)
+    return JobStatus(job, "partial" if job.folder.exists() else "waiting", report)
 
 
 def read_note(file: Path) -> dict[str, Any]:
@@ -79,7 +60,8 @@ def _complete(job: Job, report: dict[str, Any]) -> bool:
     """Whether the last epoch is logged and its checkpoint exists."""
     if not report or report["epoch"] < job.epochs or not isinstance(report.get("seconds"), int | float):
         return False
-    return newest_checkpoint(RunFolder(job.folder).checkpoints) == f"step-{report['step']:08d}.safetensors"
+    newest = Run(job.folder).newest_checkpoint()
+    return newest is not None and newest.name == f"step-{report['step']:08d}.safetensors"
 
 
 def _failure(job: Job) -> str:

@@ -1,3 +1,5 @@
+"""Whether a folder holds the run of a table, checked before the data are loaded."""
+
 from dataclasses import replace
 from pathlib import Path
 
@@ -5,13 +7,13 @@ import pytest
 
 from improved_gan.recipes import RECIPES, Recipe, digits
 from improved_gan.reproduction.plan import RunOptions
-from improved_gan.reproduction.same_run import check_same_run
+from improved_gan.runs import Run
 from improved_gan.training.errors import RunError
 from tests.reproduction.jobs import fill, plan
 
 
 def test_no_folder_holds_no_other_run(tmp_path: Path) -> None:
-    check_same_run(tmp_path / "nowhere", digits(), seed=1, split_seed=1)
+    Run(tmp_path / "nowhere").check_planned(digits(), seed=1, split_seed=1)
     assert not (tmp_path / "nowhere").exists()
 
 

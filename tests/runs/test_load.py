@@ -7,17 +7,16 @@ import torch
 
 from improved_gan.recipes import RECIPES, digits
 from improved_gan.recipes.experiment import Experiment
-from improved_gan.recipes.load_run import choose_device, load_trained
+from improved_gan.runs import Run
 from improved_gan.training import train_step
-from improved_gan.training.checkpoints import save_checkpoint
 from improved_gan.training.errors import RunError
-from improved_gan.training.run_folder import RunFolder
+from improved_gan.training.process_group import choose_device
 
 
 def test_a_trained_run_gives_averaged_weights_in_evaluation_mode(trained_run: Path) -> None:
-    trained = load_trained(trained_run, warn=pytest.fail)
-    assert trained.class_names == list("0123456789")
-    assert trained.image_shape == (1, 8, 8)
+    trained = Run(trained_run).load(warn=pytest.fail)
+    assert trained.run.class_names == list("0123456789")
+    assert trained.run.image_shape == (1, 8, 8)
     assert not trained.discriminator.training
     assert not trained.generator.training
     images = torch.rand(4, 1, 8, 8)
@@ -26,15 +25,15 @@ def test_a_trained_run_gives_averaged_weights_in_evaluation_mode(trained_run: Pa
 
 def test_a_recipe_with_changed_texts_loads(trained_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(RECIPES, "digits", lambda labels: replace(digits(labels), summary="anew", paper="none"))
-    assert load_trained(trained_run, warn=pytest.fail).step > 0
+    assert Run(trained_run).load(warn=pytest.fail).step > 0
     monkeypatch.setitem(RECIPES, "digits", lambda labels: replace(digits(labels), learning_rate=0.1))
     with pytest.raises(RunError, match="other values of learning_rate than recipe digits has now"):
-        load_trained(trained_run, warn=pytest.fail)
+        Run(trained_run).load(warn=pytest.fail)
 
 
 def test_other_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="is no run folder"):
-        load_trained(tmp_path, warn=pytest.fail)
+        Run(tmp_path).load(warn=pytest.fail)
 
 
 def test_devices() -> None:
@@ -50,13 +49,13 @@ def test_samples_of_a_run_use_the_averaged_generator(tmp_path: Path, monkeypatch
     recipe = replace(digits(), generator_ema_decay=0.9, epochs=1, init_batch_size=50)
     monkeypatch.setitem(RECIPES, "digits", lambda labels: recipe)
     experiment = Experiment.prepare(recipe, seed=1, split_seed=1, data_folder=None, device="cpu")
-    state, folder = experiment.start(), RunFolder(tmp_path / "run")
-    folder.create_or_match(experiment.settings())
+    state, folder = experiment.start(), Run(tmp_path / "run")
+    folder.begin(experiment.settings())
     for batch in itertools.islice(experiment.batches(state).epoch(0), 2):
         train_step(state.generator, state.discriminator, recipe.objective, batch, state.optimizers)
         state.average.update()
-    save_checkpoint(folder.checkpoints, 2, state.tensors(), fingerprint=folder.recipe()["fingerprint"])
-    trained = load_trained(folder.path, warn=pytest.fail)
+    folder.save_checkpoint(2, state.tensors())
+    trained = Run(folder.path).load(warn=pytest.fail)
     expected = state.sampling_generator().eval()
     latents = expected.draw_latents(3)
     assert torch.equal(trained.generator(latents), expected(latents))

@@ -11,27 +11,24 @@ from collections.abc import Callable
 from pathlib import Path
 
 from improved_gan.training.errors import RunError
-from improved_gan.training.run_folder import RunFolder
 
-__all__ = ["Trust", "code_of_run", "is_file_of"]
+__all__ = ["Trust", "is_file_of", "trusted_code"]
 
 Trust = bool | Callable[[Path, str], bool]  # whether to execute this file, whose SHA-256 is the second argument
 
 
-def code_of_run(run: Path, recorded: str | None, trust: Trust) -> bytes | None:
-    """The content of a run's `recipe.py`, which the caller may execute; None for a run of a built-in recipe.
+def trusted_code(file: Path, recorded: str, trust: Trust) -> bytes:
+    """The content of a run's `recipe.py`, which the caller may execute.
 
     Args:
-        run: the run folder.
-        recorded: SHA-256 in its `recipe.json`; None for a run of a built-in recipe.
+        file: the copy in the run folder.
+        recorded: its SHA-256 in `recipe.json`.
         trust: whether the user trusts the file, or a function that asks.
 
     Raises:
         RunError: it is missing, differs from what was recorded, or is not trusted.
     """
-    if recorded is None:
-        return None
-    file = RunFolder(run).code_file
+    run = file.parent
     try:
         content = file.read_bytes()
     except OSError as error:

@@ -1,13 +1,27 @@
-"""The message for a path that is no run folder: which runs may have been meant."""
+"""A path that is no run folder: whether a run may begin there, and which runs may have been meant."""
 
 import difflib
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-__all__ = ["did_you_mean", "no_run"]
+from improved_gan.training.errors import RunError
+
+__all__ = ["check_vacant", "did_you_mean", "no_run"]
 
 _MAX_SHOWN, _MAX_ENTRIES = 3, 10_000
+
+
+def check_vacant(path: Path) -> None:
+    """Check that a run may begin in this folder, which may exist if it is empty.
+
+    Raises:
+        RunError: it is a file, or has other files.
+    """
+    if path.exists() and not path.is_dir():
+        raise RunError(f"{path} is a file: give another --out")
+    if path.is_dir() and any(not _is_of_a_start(entry) for entry in path.iterdir()):
+        raise RunError(f"{path} is not empty and holds no run (no recipe.json): give another --out")
 
 
 def no_run(path: Path) -> str:
@@ -23,6 +37,11 @@ def did_you_mean(path: Path) -> str:
     """The end of a message: runs with similar names beside, above or below the path; empty if there are none."""
     found = [str(one) for one in _candidates(path)]
     return f"; did you mean {' or '.join(found)}?" if found else ""
+
+
+def _is_of_a_start(entry: Path) -> bool:
+    """Files that a killed start may leave in a new folder."""
+    return entry.name == ".lock" or (entry.name.startswith(".recipe.json.") and entry.name.endswith(".tmp"))
 
 
 def _candidates(path: Path) -> list[Path]:
