@@ -56,7 +56,7 @@ class Real(Generator):
 
 
 def small_methods(options: argparse.Namespace) -> Recipe:
-    """All techniques but feature matching and historical averaging, narrow; learning rate of `mnist-generation`."""
+    """All techniques but feature matching and historical averaging, narrow; rate of `mnist-generation-short`."""
     image, num_images = (1, options.side, options.side), options.images
     return Recipe(
         name="mnist-samples",

@@ -23,9 +23,9 @@ import torch
 
 from improved_gan.data.download import cache_folder
 from improved_gan.data.folder import FolderOptions, load_folder
-from improved_gan.recipes.experiment import Experiment
 from improved_gan.recipes.imagenet import imagenet_128
 from improved_gan.recipes.recipe import Recipe
+from improved_gan.runs.build import Experiment
 from improved_gan.training import train_step
 from improved_gan.training.sampling import grid, sample, write_png
 

@@ -1,5 +1,6 @@
 """What every test starts from: few threads, a fixed seed, no user settings; a small trained run, and two ranks."""
 
+import importlib
 import io
 import os
 from collections.abc import Iterator
@@ -95,9 +96,8 @@ def small_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture
 def narrow_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     """The recipe `folder` with networks of a few channels, which train at once."""
-    from improved_gan.recipes import folder
-
-    monkeypatch.setattr(folder, "_WIDTHS", {size: (4,) * len(wide) for size, wide in folder._WIDTHS.items()})
+    module = importlib.import_module("improved_gan.recipes.folder")  # the package has a function of this name
+    monkeypatch.setattr(module, "_WIDTHS", {size: (4,) * len(wide) for size, wide in module._WIDTHS.items()})
 
 
 @pytest.fixture(scope="session")

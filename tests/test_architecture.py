@@ -27,7 +27,17 @@ ARROWS = {
     "export": {"techniques", "networks"},
     "training": {"techniques", "networks.interface", "distributed", "kernels", "modes"},
     "recipes": {"label_spreading", "training", "networks", "data", "techniques", "distributed", "modes"},
-    "runs": {"recipes", "label_spreading", "training", "networks", "data", "techniques", "distributed", "modes"},
+    "runs": {
+        "recipes",
+        "label_spreading",
+        "kernels",
+        "training",
+        "networks",
+        "data",
+        "techniques",
+        "distributed",
+        "modes",
+    },
     "reproduction": {"runs", "recipes", "training", "data"},
     "reports": {"runs", "reproduction", "recipes", "training", "networks", "data", "techniques", "metrics", "modes"},
     "estimator": {

@@ -10,7 +10,7 @@ from PIL import Image
 from rich.console import Console
 
 from improved_gan.cli.classification import ClassifyOptions, run_classification
-from improved_gan.cli.train_folder import ImageOptions
+from improved_gan.cli.custom_images import ImageOptions
 from improved_gan.cli.training import TrainOptions, run_training
 from improved_gan.data import load_digits
 

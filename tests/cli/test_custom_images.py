@@ -15,6 +15,8 @@ from improved_gan.training.errors import RunError
 from tests.data.test_folder import make
 from tests.pictures import picture, png
 
+pytestmark = pytest.mark.usefixtures("narrow_folder")
+
 
 def options(images: Path, out: Path, *, labels: int | None = None, **more: object) -> TrainOptions:
     own = ImageOptions(images=images, cache=out.parent / "cache", **more)  # type: ignore[arg-type]

@@ -7,8 +7,6 @@ from click.testing import CliRunner
 from improved_gan.cli import app, training
 from improved_gan.cli.custom_images import ImageOptions
 
-pytestmark = pytest.mark.usefixtures("narrow_folder")
-
 
 def test_the_images_and_the_training_get_their_options(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []

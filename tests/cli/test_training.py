@@ -37,6 +37,18 @@ def test_it_announces_data_labels_length_and_the_papers_figure(tmp_path: Path) -
     assert str(tmp_path / "run" / "samples") in text
 
 
+def test_the_learning_rate_is_that_of_the_command_line(tmp_path: Path) -> None:
+    go(epochs=1, learning_rate=0.0005, out=tmp_path / "run")
+    run = Run(tmp_path / "run")
+    assert run.log.last["learning_rate"] == 0.0005
+    assert run.settings["values"]["learning_rate"] == 0.0005
+    run.load(device="cpu", warn=pytest.fail)  # the recipe's own rate is no contradiction
+    with pytest.raises(RunError, match="learning_rate"):
+        go(epochs=1, out=tmp_path / "run")
+    with pytest.raises(RecipeError, match="learning_rate must be positive; got 0"):
+        go(epochs=1, learning_rate=0.0, out=tmp_path / "other")
+
+
 def test_missing_kernels_are_told_where_they_would_help(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cpp_extension, "unavailable_reason", lambda: "no C++ compiler found")
     told = "without compiled kernels, so training takes about twice as long: no C++ compiler found"

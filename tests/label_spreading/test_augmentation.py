@@ -18,7 +18,7 @@ from improved_gan.label_spreading import (
 from improved_gan.label_spreading.augmentation import Augmentation
 from improved_gan.networks import DenseDiscriminator
 from improved_gan.recipes.digits import digits
-from improved_gan.recipes.experiment import Experiment
+from improved_gan.runs.build import Experiment
 from improved_gan.runs.loop import take_steps
 from improved_gan.training import SupervisedBaseline
 from improved_gan.training.state import TrainingState

@@ -10,7 +10,7 @@ from improved_gan.label_spreading.pseudo_label_state import PseudoLabelState
 from improved_gan.label_spreading.pseudo_labeling import PseudoLabeling
 from improved_gan.networks import Discriminator, DiscriminatorOutput
 from improved_gan.recipes.digits import digits
-from improved_gan.recipes.experiment import Experiment
+from improved_gan.runs.build import Experiment
 from improved_gan.runs.loop import take_steps
 from improved_gan.training.state import TrainingState
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from improved_gan.recipes import RECIPES, digits
-from improved_gan.recipes.experiment import Experiment
 from improved_gan.runs import Run
+from improved_gan.runs.build import Experiment
 from improved_gan.training import train_step
 from improved_gan.training.errors import RunError
 from improved_gan.training.process_group import choose_device

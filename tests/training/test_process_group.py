@@ -18,8 +18,8 @@ from improved_gan import distributed
 from improved_gan.cli.training import TrainOptions, train_recipe
 from improved_gan.networks import ConvolutionalDiscriminator, ConvolutionalGenerator
 from improved_gan.recipes import digits
-from improved_gan.recipes.experiment import Experiment
 from improved_gan.runs import Run
+from improved_gan.runs.build import Experiment
 from improved_gan.techniques import MinibatchDiscrimination
 from improved_gan.training import Adversarial
 from improved_gan.training.errors import RankLostError

@@ -17,7 +17,7 @@ from improved_gan.metrics.frechet_distance import FeatureStatistics, frechet_dis
 from improved_gan.metrics.inception import Outputs
 from improved_gan.metrics.network import ScoringNetwork
 from improved_gan.networks import Generator
-from improved_gan.recipes.experiment import Experiment
+from improved_gan.runs.build import Experiment
 from improved_gan.runs.own_code import Trust
 from improved_gan.training.reporting import say, warn
 from improved_gan.training.sampling import sample

@@ -26,6 +26,7 @@ class TrainingOptions:
     epochs: int | None = option(None, help="Epochs; default: the recipe's.")
     out: Path | None = option(None, help="Run folder; default: runs/RECIPE-LABELS-seedSEED.")
     device: str | None = device_option()
+    learning_rate: float | None = option(None, help="Of both networks at the start; default: the recipe's.")
     precision: str | None = option(
         None, help="float32, bfloat16 (forward passes only), or auto; default: the recipe's."
     )

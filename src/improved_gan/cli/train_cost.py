@@ -8,7 +8,7 @@ import torch
 from rich.console import Console
 
 from improved_gan.distributed import world_size
-from improved_gan.recipes.experiment import Experiment
+from improved_gan.runs.build import Experiment
 from improved_gan.runs.loop import take_steps
 from improved_gan.training.reporting import cost, say
 from improved_gan.training.time_estimate import StepTimer

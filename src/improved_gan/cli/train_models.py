@@ -23,10 +23,10 @@ from improved_gan.cli.train_setup import (
     restore,
 )
 from improved_gan.distributed import world_size
-from improved_gan.recipes.experiment import Experiment
 from improved_gan.recipes.recipe import PRECISIONS, Recipe, RecipeError
 from improved_gan.reproduction.plan import run_name, training_seed
 from improved_gan.runs import Run, loop
+from improved_gan.runs.build import Experiment
 from improved_gan.training.errors import DivergedError
 from improved_gan.training.process_group import ProcessGroup
 from improved_gan.training.reporting import Reporter, warn

@@ -10,12 +10,11 @@ from rich.console import Console
 from improved_gan.cli.custom_images import ImageOptions
 from improved_gan.distributed import rank, world_size
 from improved_gan.kernels import cpp_extension
-from improved_gan.recipes.experiment import Experiment
 from improved_gan.recipes.precision import resolve_precision
-from improved_gan.recipes.process_sharding import check_batch_divisible
 from improved_gan.recipes.recipe import Recipe
 from improved_gan.reproduction.expected_results import expected_results, packaged_record
 from improved_gan.runs import Run
+from improved_gan.runs.build import Experiment, check_batch_divisible
 from improved_gan.training.errors import RunError
 from improved_gan.training.process_group import ProcessGroup, choose_device, local_device
 from improved_gan.training.reporting import say, summary, warn
@@ -36,6 +35,7 @@ class TrainOptions:
     data: Path | None = None
     out: Path | None = None
     device: str | None = None
+    learning_rate: float | None = None
     precision: str | None = None
     generator_steps: int | None = None
     micro_batch: int | None = None

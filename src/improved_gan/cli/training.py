@@ -23,11 +23,11 @@ from improved_gan.cli.train_setup import (
 from improved_gan.cli.trust import trust_or_ask
 from improved_gan.data.folder import CustomImages
 from improved_gan.distributed import rank
-from improved_gan.recipes.experiment import Experiment
 from improved_gan.recipes.folder import folder_recipe
 from improved_gan.recipes.recipe import OVERRIDABLE, Recipe, RecipeError
 from improved_gan.recipes.registry import find_recipe
 from improved_gan.runs import Run
+from improved_gan.runs.build import Experiment
 from improved_gan.runs.loop import Recorder, train
 from improved_gan.training.process_group import ProcessGroup, init_process_group
 from improved_gan.training.reporting import Reporter, warn

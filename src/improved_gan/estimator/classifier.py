@@ -13,8 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from improved_gan.estimator import storage
 from improved_gan.estimator.conventions import SemiSupervisedMixin
-from improved_gan.estimator.diagnosis import warn_at_chance
-from improved_gan.estimator.ensemble import FitPlan, fit_members
+from improved_gan.estimator.ensemble import FitPlan, fit_members, warn_at_chance
 from improved_gan.estimator.ensemble_member import EnsembleMember, Prediction
 from improved_gan.estimator.inputs import InputSpec, validate_input, warn_of_flat_images
 from improved_gan.estimator.labels import read_labels

@@ -24,7 +24,7 @@ __all__ = ["AUTO", "NOT_IDENTITY", "OVERRIDABLE", "PRECISIONS", "Recipe", "Recip
 # others; all other fields are part of its identity.
 NOT_IDENTITY = ("summary", "paper", "micro_batch", "compile", "channels_last")
 # Fields that a command line may change, so that a run of a built-in recipe may have other values than the recipe.
-OVERRIDABLE = ("epochs", "precision", "generator_steps", "micro_batch", "compile", "channels_last")
+OVERRIDABLE = ("epochs", "learning_rate", "precision", "generator_steps", "micro_batch", "compile", "channels_last")
 AUTO = "auto"  # the faster precision on the machine, see `recipes.precision`
 
 

@@ -310,7 +310,13 @@ class Recorder:
         """What the run does already, for the advice of diagnostics."""
         recipe, epsilon = self.recipe, self.state.optimizers.discriminator.defaults.get("eps", 1e-8)
         compares = not self.state.discriminator.is_batch_independent
-        return diagnostics.Setting(compares, recipe.generator_steps, epsilon, recipe.precision == "float32")
+        return diagnostics.Setting(
+            compares_rows=compares,
+            generator_updates=recipe.generator_steps,
+            adam_epsilon=epsilon,
+            float32=recipe.precision == "float32",
+            learning_rate=recipe.learning_rate,
+        )
 
 
 def _mean_pixel_std(images: Tensor) -> float:

@@ -64,17 +64,18 @@ def minibatch_similarity(
 
 
 def real_and_generated_similarity(
-    real_projections: Tensor, generated_projections: Tensor, *, across_ranks: bool = True
+    real_projections: Tensor, generated_projections: Tensor, *, across_ranks: bool = True, over_pairs: bool = False
 ) -> tuple[Tensor, Tensor]:
     """The mean similarity of each example to the real half and to the generated half of the batch.
 
-    An example is left out of its own half's mean. The released code divides by the count of all pairs of the batch
-    instead, a constant factor that the next layer's weights absorb.
+    An example is left out of its own half's mean.
 
     Args:
         real_projections: (N, B, C) the rows M_i of real examples, at least 2 over all ranks.
         generated_projections: (M, B, C) of generated examples, at least 2 over all ranks.
         across_ranks: whether the halves are those of all ranks.
+        over_pairs: divide the sum over a half by the number of all pairs with one example in it, B (2B - 1) for two
+            halves of B, as the released code does; the features are then B times as small and more.
 
     Returns:
         (N, 2B), (M, 2B) for real and for generated examples: first to the real half, then to the generated half.
@@ -92,12 +93,14 @@ def real_and_generated_similarity(
     counts = [sum(batch_sizes(len(h), h.device)) if across_ranks else len(h) for h in halves]
     if min(counts) < 2:
         raise ValueError(f"each half needs at least 2 examples to compare; got {counts[0]} real, {counts[1]} generated")
-    results = []
+    results, total = [], sum(counts)
     for own in halves:
         means = [
-            minibatch_similarity(own, include_self=False, across_ranks=across_ranks) / (count - 1)
+            minibatch_similarity(own, include_self=False, across_ranks=across_ranks)
+            / (count * (total - 1) if over_pairs else count - 1)
             if other is own
-            else minibatch_similarity(own, other, across_ranks=across_ranks) / count
+            else minibatch_similarity(own, other, across_ranks=across_ranks)
+            / (count * (total - 1) if over_pairs else count)
             for other, count in zip(halves, counts, strict=True)
         ]
         results.append(torch.cat(means, dim=1))
@@ -156,13 +159,17 @@ class MinibatchDiscrimination(nn.Module):
         similarities = [self._similarity(group) for group in torch.split(projections, groups or [len(features)])]
         return torch.cat([features, torch.cat(similarities).to(features.dtype)], dim=1)
 
-    def forward_real_and_generated(self, real_features: Tensor, generated_features: Tensor) -> tuple[Tensor, Tensor]:
+    def forward_real_and_generated(
+        self, real_features: Tensor, generated_features: Tensor, *, over_pairs: bool = False
+    ) -> tuple[Tensor, Tensor]:
         """The released ImageNet form: (N, A), (M, A) -> (N, A + 2B), (M, A + 2B).
 
         See `real_and_generated_similarity`.
         """
         halves = real_features, generated_features
-        means = real_and_generated_similarity(*(self.project(half) for half in halves), across_ranks=self.across_ranks)
+        means = real_and_generated_similarity(
+            *(self.project(half) for half in halves), across_ranks=self.across_ranks, over_pairs=over_pairs
+        )
         real, generated = (torch.cat([h, m.to(h.dtype)], dim=1) for h, m in zip(halves, means, strict=True))
         return real, generated
 

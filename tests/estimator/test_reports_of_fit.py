@@ -9,7 +9,7 @@ import torch
 
 from improved_gan import SemiSupervisedGANClassifier
 from improved_gan.estimator import fitting
-from improved_gan.estimator.progress import Cost, MemberTraining, Validation
+from improved_gan.estimator.fitting import Cost, MemberTraining, Validation
 from improved_gan.networks import DiscriminatorOutput
 from improved_gan.recipes import digits
 from improved_gan.training.errors import DivergedError

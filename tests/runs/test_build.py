@@ -5,7 +5,7 @@ import torch
 
 from improved_gan.data import Dataset, LabeledImages, load_digits
 from improved_gan.recipes import digits
-from improved_gan.recipes.experiment import Experiment
+from improved_gan.runs.build import Experiment
 from improved_gan.techniques import WeightEMA
 from improved_gan.training import train_step
 

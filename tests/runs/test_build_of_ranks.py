@@ -5,7 +5,7 @@ from torch import nn
 
 from improved_gan import distributed
 from improved_gan.recipes import RecipeError, digits
-from improved_gan.recipes.process_sharding import all_reduce_sum, broadcast_networks, check_batch_divisible
+from improved_gan.runs.build import _broadcast, _summed, check_batch_divisible
 from tests.ranks import TwoRanks
 
 
@@ -25,8 +25,8 @@ def test_a_batch_that_does_not_divide_is_refused(two_ranks: TwoRanks) -> None:
 def taken() -> tuple[float, int]:
     network = nn.Linear(1, 1)
     nn.init.constant_(network.weight, 5.0 + distributed.rank())
-    broadcast_networks(network)
-    return network.weight.item(), all_reduce_sum(2**40 + distributed.rank())
+    _broadcast(network)
+    return network.weight.item(), _summed(2**40 + distributed.rank())
 
 
 def test_weights_are_those_of_rank_0_and_counts_are_added(two_ranks: TwoRanks) -> None:

@@ -4,8 +4,8 @@ import pytest
 
 from improved_gan.data import DataError
 from improved_gan.recipes.digits import digits
-from improved_gan.recipes.experiment import Experiment
 from improved_gan.recipes.recipe import RecipeError
+from improved_gan.runs.build import Experiment
 
 
 def prepare(**changes: object) -> Experiment:

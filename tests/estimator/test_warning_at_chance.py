@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from improved_gan import SemiSupervisedGANClassifier
-from improved_gan.estimator.diagnosis import warn_at_chance
+from improved_gan.estimator.ensemble import warn_at_chance
 from improved_gan.estimator.labels import KnownLabels
 
 KNOWN = KnownLabels(np.arange(10), np.repeat([0, 1], 5), np.array(["a", "b"]))
