@@ -11,7 +11,8 @@ from rich.console import Console
 
 from improved_gan.cli.classification import ClassifyOptions, run_classification
 from improved_gan.cli.custom_images import ImageOptions
-from improved_gan.cli.training import TrainOptions, run_training
+from improved_gan.cli.shared import TrainingOptions
+from improved_gan.cli.training import train_on_images
 from improved_gan.data import load_digits
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("narrow_folder")]
@@ -20,8 +21,8 @@ NAMES = ['a,"b" 1.png', "line\nbreak.png", "<b>&amp;.png", "naïve 図.png", "=1
 
 def train(images: Path, labels: Path, out: Path) -> Path:
     own = ImageOptions(images, labels, 32, 0.2, out.parent / "cache", 1)
-    options = TrainOptions("folder", epochs=1, out=out, threads=1, device="cpu", own=own)
-    return run_training(options, Console(file=io.StringIO()))
+    options = TrainingOptions(epochs=1, out=out, threads=1, device="cpu")
+    return train_on_images(own, options, Console(file=io.StringIO()))
 
 
 def test_labels_given_in_the_browser_train_the_next_network(browser, tmp_path: Path) -> None:

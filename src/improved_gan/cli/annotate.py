@@ -14,13 +14,13 @@ from improved_gan.active_learning.annotation_page import AnnotationImage, annota
 from improved_gan.active_learning.image_stream import Decode, ImageList
 from improved_gan.active_learning.query import Prediction, least_certain
 from improved_gan.active_learning.uncertainty_sampling import farthest_first
+from improved_gan.console import say, warn
 from improved_gan.data.dataset import DataError, to_float01
 from improved_gan.data.folder_layout import layout_of
 from improved_gan.data.labels_file import read_labels
 from improved_gan.data.value_range import ValueRange
+from improved_gan.io import write_atomically
 from improved_gan.runs import Networks
-from improved_gan.training.checkpoints import write_atomically
-from improved_gan.training.reporting import say, warn
 
 __all__ = ["AnnotateOptions", "write_annotation_page"]
 

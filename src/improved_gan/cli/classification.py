@@ -27,6 +27,7 @@ from improved_gan.cli.annotate import AnnotateOptions, write_annotation_page
 from improved_gan.cli.classify_report import print_counts, print_single, report_accuracy
 from improved_gan.cli.classify_setup import check_classes, columns, decoder_of, identity, progress_bar
 from improved_gan.cli.trust import trust_or_ask
+from improved_gan.console import say, warn
 from improved_gan.data.dataset import DataError, to_float01
 from improved_gan.data.folder_snapshot import recorded_path
 from improved_gan.data.image_pages import further_pages, pages_notice
@@ -38,7 +39,6 @@ from improved_gan.runs import Networks, Run
 from improved_gan.techniques import real_logit
 from improved_gan.training.errors import InterruptedRunError, RunError
 from improved_gan.training.process_group import choose_device
-from improved_gan.training.reporting import say, warn
 from improved_gan.training.signals import StopRequest, catch_signals
 
 __all__ = ["ClassifyOptions", "run_classification"]

@@ -10,12 +10,12 @@ from improved_gan.active_learning.image_stream import ImageList
 from improved_gan.active_learning.predictions import Finished
 from improved_gan.active_learning.query import rows_of
 from improved_gan.cli.accuracy import Truth, measure, show_accuracy
+from improved_gan.console import say
 from improved_gan.data.folder_snapshot import hashes_of_part
 from improved_gan.data.image_sources import is_archive
+from improved_gan.io import write_atomically
 from improved_gan.metrics.network import digest_of
 from improved_gan.runs import Networks
-from improved_gan.training.checkpoints import write_atomically
-from improved_gan.training.reporting import say
 
 __all__ = ["print_counts", "print_single", "report_accuracy"]
 

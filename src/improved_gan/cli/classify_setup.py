@@ -7,11 +7,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from improved_gan.active_learning.image_stream import Decode, decoder
+from improved_gan.console import warn
 from improved_gan.data.value_range import ValueRange
 from improved_gan.metrics.network import digest_of
 from improved_gan.runs import Networks
 from improved_gan.training.errors import RunError
-from improved_gan.training.reporting import warn
 
 __all__ = ["check_classes", "columns", "decoder_of", "identity", "progress_bar"]
 

@@ -15,6 +15,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from torch import Tensor
 
+from improved_gan.io import write_atomically
 from improved_gan.networks import Discriminator, Generator
 from improved_gan.recipes.folder import folder_again
 from improved_gan.recipes.recipe import AUTO, OVERRIDABLE, Recipe
@@ -24,7 +25,7 @@ from improved_gan.runs.log import Log, append_report, last_report, read_log, rew
 from improved_gan.runs.nearby_runs import check_vacant, no_run
 from improved_gan.runs.own_code import Trust, trusted_code
 from improved_gan.techniques import WeightEMA
-from improved_gan.training.checkpoints import load_newest, newest_checkpoint, save_checkpoint, write_atomically
+from improved_gan.training.checkpoints import load_newest, newest_checkpoint, save_checkpoint
 from improved_gan.training.errors import RunError
 from improved_gan.training.sampling import ema_generator
 from improved_gan.training.state import with_prefix

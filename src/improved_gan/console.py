@@ -1,13 +1,24 @@
-"""Progress over many images: a bar with images/s on a terminal, nothing elsewhere."""
+"""Messages and progress bars of the command line and of long work on images."""
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 
-__all__ = ["columns_of_images", "progress_bar"]
+__all__ = ["columns_of_images", "progress_bar", "say", "warn"]
+
+
+def say(console: Console, text: str) -> None:
+    """Print text verbatim: no markup, no line breaks."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def warn(console: Console, text: str) -> None:
+    """Print text verbatim after "warning:"."""
+    console.print("[yellow]warning:[/yellow]", escape(text), highlight=False, soft_wrap=True)
 
 
 def columns_of_images() -> tuple[ProgressColumn, ...]:

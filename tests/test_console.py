@@ -1,6 +1,6 @@
 import pytest
 
-from improved_gan.data.progress_bar import progress_bar
+from improved_gan.console import progress_bar
 
 
 def test_nothing_is_printed_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
