@@ -160,6 +160,7 @@ def run(column: str, seed: int, options: argparse.Namespace, score: SampleScores
     except DivergedError as error:
         print(f"{column}, seed {seed}: {error}", file=sys.stderr)
         return None
+    assert recipe.generator is not None
     generator = recipe.generator()
     generator.load_state_dict(with_prefix(last_tensors(folder), "generator"))
     generator.eval()

@@ -28,7 +28,7 @@ ARROWS = {
     "theory": {"techniques"},
     "metrics": {"data", "distributed", "modes"},
     "label_spreading": {"techniques", "networks", "training", "data", "kernels", "distributed", "modes"},
-    "active_learning": {"data", "training"},
+    "active_learning": {"runs", "training", "data", "techniques", "metrics"},
     "export": {"techniques", "networks"},
     "training": {"techniques", "networks.interface", "distributed", "kernels", "modes"},
     "recipes": {"label_spreading", "training", "networks", "data", "techniques", "distributed", "modes"},

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from improved_gan.cli.classification import ClassifyOptions, run_classification
+from improved_gan.cli.classify import ClassifyOptions, classify_images
 from improved_gan.cli.custom_images import ImageOptions
 from improved_gan.cli.shared import TrainingOptions
 from improved_gan.cli.training import train_on_images
@@ -39,9 +39,9 @@ def test_labels_given_in_the_browser_train_the_next_network(browser, tmp_path: P
 
     out = tmp_path / "predictions.csv"
     options = ClassifyOptions(
-        run, [tmp_path / "images"], out=out, device="cpu", annotate=30, diversity=True, labels=first
+        run, (tmp_path / "images",), out=out, device="cpu", annotate=30, diversity=True, labels=first
     )
-    run_classification(options, Console(file=io.StringIO()))
+    classify_images(options, Console(file=io.StringIO()))
     page = browser.new_context().new_page()
     page.goto(out.with_suffix(".annotate.html").as_uri())
     for number in range(30):

@@ -89,6 +89,8 @@ def _check(options: SampleOptions, trust: "Trust") -> None:
     from improved_gan.training.errors import RunError
 
     out, path = options.out, options.path
+    if not (run := Run(options.run)).has_generator:
+        raise RunError(f"{run.path} trains no GAN (recipe {run.settings['recipe']}): it has no samples")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunError(f"{out} is not empty: samples of several runs would be mixed; give another --out")
     if options.data is not None and not options.nearest_real:

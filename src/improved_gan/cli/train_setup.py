@@ -129,7 +129,8 @@ def print_summary(run: Run, console: Console, how: str) -> None:
     if rank() != 0:
         return
     say(console, f"{how}: {summary(run.log.last) if run.log.last else 'no report'}")
-    say(console, f"samples in {run.samples}, log in {run.log_file}")
+    samples = f"samples in {run.samples}, " if run.samples.is_dir() else ""  # none without a GAN
+    say(console, f"{samples}log in {run.log_file}")
 
 
 def device_name(device: torch.device) -> str:

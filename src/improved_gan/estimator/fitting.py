@@ -191,6 +191,7 @@ class MemberTraining:
         return {"validation/error": score[0], "validation/loss": score[1]}
 
     def _tensors(self) -> dict[str, Tensor]:
+        assert self.state.generator is not None
         parts = {
             "generator": self.state.generator,
             "classifier": self.state.average.averaged(self.state.discriminator),

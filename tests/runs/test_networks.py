@@ -26,8 +26,8 @@ def test_a_trained_run_gives_averaged_weights_in_evaluation_mode(trained_run: Pa
 def test_a_recipe_with_changed_texts_loads(trained_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(RECIPES, "digits", lambda labels: replace(digits(labels), summary="anew", paper="none"))
     assert Run(trained_run).load(warn=pytest.fail).step > 0
-    monkeypatch.setitem(RECIPES, "digits", lambda labels: replace(digits(labels), learning_rate=0.1))
-    with pytest.raises(RunError, match="other values of learning_rate than recipe digits has now"):
+    monkeypatch.setitem(RECIPES, "digits", lambda labels: replace(digits(labels), adam_epsilon=0.1))
+    with pytest.raises(RunError, match="other values of adam_epsilon than recipe digits has now"):
         Run(trained_run).load(warn=pytest.fail)
 
 

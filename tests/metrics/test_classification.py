@@ -3,7 +3,7 @@ import pytest
 import torch
 from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
 
-from improved_gan.reports.classification import (
+from improved_gan.metrics.classification import (
     calibration,
     class_scores,
     confident_mistakes,

@@ -21,7 +21,7 @@ from improved_gan.console import say, warn
 from improved_gan.data.folder_layout import layout_of
 from improved_gan.data.image_sources import is_archive
 from improved_gan.data.labels_file import read_labels
-from improved_gan.reports.classification import class_scores, confusion, wilson_interval
+from improved_gan.metrics.classification import class_scores, confusion, wilson_interval
 
 __all__ = ["Accuracy", "Truth", "measure", "show_accuracy", "truth_of"]
 

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from improved_gan.active_learning.annotate import _next_command
 from improved_gan.active_learning.image_stream import ImageList
-from improved_gan.cli.annotate import _next_command
-from improved_gan.cli.classification import ClassifyOptions, run_classification
+from improved_gan.cli.classify import ClassifyOptions, classify_images
 from improved_gan.data import DataError, load_digits
 from improved_gan.data.folder_snapshot import IMAGES_FILE, REPORT_FILE
 from improved_gan.data.image_sources import ImageSource
@@ -32,7 +32,7 @@ def images(tmp_path: Path) -> Path:
 def go(run: Path, path: Path, **options: object) -> tuple[dict, list[str], str]:
     screen = io.StringIO()
     console, out = Console(file=screen, width=200), path.parent / "p.csv"
-    run_classification(ClassifyOptions(run, [path], out=out, **options), console)
+    classify_images(ClassifyOptions(run, (path,), out=out, **options), console)
     text = (path.parent / "p.annotate.html").read_text()
     data = json.loads(re.search(r'<script id="data" type="application/json">(.*?)</script>', text)[1])
     return data, [one["file"] for one in data["images"]], screen.getvalue()
@@ -115,7 +115,7 @@ def test_the_next_command_is_whole(tmp_path: Path) -> None:
     (tmp_path / "run-2").mkdir()
     command = _next_command(images, tmp_path / "run", ValueRange(0, 4095), tmp_path / "old.csv")
     assert shlex.split(command) == [
-        "improved-gan", "train", "folder", "--images", str(tmp_path / "my cells"),
+        "improved-gan", "train-folder", "--images", str(tmp_path / "my cells"),
         "--labels", str(tmp_path / "old.csv"),
         "--value-range", "0:4095", "--out", str(tmp_path / "run-3"),
     ]  # fmt: skip

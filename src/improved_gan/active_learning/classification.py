@@ -1,47 +1,37 @@
-"""`improved-gan classify`: label, class probabilities, real score and entropy of images, as CSV; an annotation page.
-
-Where the true classes are known, also the error; for images named one by one, the label is printed.
+"""Classes, probabilities and uncertainty of many images: read in threads, classified in batches, appended as rows.
 
 Columns: file, label, p(CLASS) for each class (their sum is 1), real_score (D(x), the probability that the image is real
 rather than generated; paper, section 5), entropy (of the class probabilities, in nats), sha256 (of the file).
 """
 
 import hashlib
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import islice
 from pathlib import Path
 
 import torch
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from improved_gan.active_learning.image_stream import Decode, ImageList
+from improved_gan.active_learning.image_stream import Decode, ImageList, decoder
 from improved_gan.active_learning.predictions import Finished, Predictions
 from improved_gan.active_learning.uncertainty_sampling import entropy
-from improved_gan.cli.accuracy import Truth, truth_of
-from improved_gan.cli.annotate import AnnotateOptions, write_annotation_page
-from improved_gan.cli.classify_report import print_counts, print_single, report_accuracy
-from improved_gan.cli.classify_setup import check_classes, columns, decoder_of, identity, progress_bar
-from improved_gan.cli.trust import trust_or_ask
 from improved_gan.console import say, warn
 from improved_gan.data.dataset import DataError, to_float01
-from improved_gan.data.folder_snapshot import recorded_path
-from improved_gan.data.image_pages import further_pages, pages_notice
+from improved_gan.data.image_pages import further_pages
 from improved_gan.data.image_sources import Read
-from improved_gan.data.ordered_map import chunked, num_workers, ordered_map
+from improved_gan.data.ordered_map import chunked, ordered_map
 from improved_gan.data.range_watch import MEASURED, RangeWatch, uses_little
-from improved_gan.data.value_range import ValueRange, parse_plain_range, stored_range
-from improved_gan.runs import Networks, Run
+from improved_gan.data.value_range import ValueRange
+from improved_gan.metrics.network import digest_of
+from improved_gan.runs import Networks
 from improved_gan.techniques import real_logit
 from improved_gan.training.errors import InterruptedRunError, RunError
-from improved_gan.training.process_group import choose_device
 from improved_gan.training.signals import StopRequest, catch_signals
 
-__all__ = ["ClassifyOptions", "run_classification"]
+__all__ = ["Classification", "check_classes", "classify_batch", "columns", "decoder_of", "identity"]
 
 _CHUNK = 8  # images that a thread reads at a time; those that wait are kept in memory
 _BATCH = 64  # always filled: a matrix product's last bit depends on its number of rows
@@ -59,112 +49,7 @@ class _Read:
     dark: list[tuple[str, bytes]] = field(default_factory=list)  # content of some that use few gray levels
 
 
-@dataclass(frozen=True)
-class ClassifyOptions:
-    """What the user asked for; the fields are the options of the command."""
-
-    run: Path
-    images: list[Path]
-    out: Path | None = None
-    resize: bool = False
-    invert: bool = False
-    annotate: int | None = None
-    diversity: bool = False
-    labels: Path | None = None
-    json: Path | None = None
-    value_range: str | None = None
-    num_workers: int | None = None
-    trust: bool = False
-    device: str | None = None
-
-
-def run_classification(options: ClassifyOptions, console: Console) -> int:
-    """Classify every image that can be read, one row each; a stopped command continues, a repeated one adds new images.
-
-    Returns:
-        The number of images that could not be read; each was reported on the console.
-
-    Raises:
-        DataError, RunError: no such images or run, or no image could be read; `out` is not changed.
-        InterruptedRunError: stopped; the same command continues.
-    """
-    asked = None if options.value_range is None else parse_plain_range(options.value_range)
-    trusted = trust_or_ask(console, trust=options.trust)
-    networks = Run(options.run).load(device=choose_device(options.device), warn=partial(warn, console), trust=trusted)
-    check_classes(networks, options.run, console)
-    images = ImageList(options.images, root=None if options.annotate is None else recorded_path(options.run))
-    for line in images.notices:
-        warn(console, line)
-    truth = truth_of(images, networks.run.class_names, options.labels)
-    _check_json(networks, truth, options.json)
-    values = asked or stored_range(networks.run.settings.get("value_range"))
-    decode = decoder_of(networks, resize=options.resize, invert=options.invert, values=values)
-    with _file_for(options.out) as file:
-        num_bad = _classify(options, networks, images, decode, values, file, console)
-        print_single(options.images, file, console)
-        if truth is not None:
-            report_accuracy(options.run, networks, truth, file, options.json, console)
-        if options.annotate is not None and options.out is not None:
-            chosen = AnnotateOptions(options.annotate, options.diversity, options.labels)
-            write_annotation_page(options.run, networks, images, options.out, chosen, decode, console, values=values)
-    return num_bad
-
-
-def _classify(
-    options: ClassifyOptions,
-    networks: Networks,
-    images: ImageList,
-    decode: Decode,
-    values: ValueRange | None,
-    file: Path,
-    console: Console,
-) -> int:
-    """Write `file` and print what was done; the number of images that could not be read."""
-    made_by = identity(networks, resize=options.resize, invert=options.invert, values=values)
-    try:
-        with Predictions(file, columns(networks), made_by) as predictions:
-            work = _Classification(networks, images, predictions, console, decode, RangeWatch(values))
-            finished = work.run(options.num_workers or num_workers())
-    except OSError as error:
-        raise RunError(f"could not write {file}: {error.strerror or error}") from error
-    for line in pages_notice(work.further):
-        warn(console, line)
-    _print_result(finished, work, options.out, console)
-    return len(work.bad)
-
-
-@contextmanager
-def _file_for(out: Path | None) -> Iterator[Path]:
-    """OUT, or a temporary file."""
-    if out is not None:
-        yield out
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        yield Path(folder) / "predictions.csv"
-
-
-def _check_json(networks: Networks, truth: Truth | None, json_file: Path | None) -> None:
-    if truth is None and json_file is not None:
-        raise DataError(
-            f"--json reports the error, and no true class is known: name folders after classes of the run "
-            f"({', '.join(networks.run.class_names[:5])} ...), or give --labels FILE"
-        )
-
-
-def _print_result(finished: Finished, work: "_Classification", out: Path | None, console: Console) -> None:
-    """Print what was done, and warnings about the images.
-
-    Raises:
-        DataError: no image could be read.
-    """
-    if not finished.rows:
-        raise DataError(f"none of the {len(work.images)} images could be read, so nothing was written")
-    if (warning := work.watch.warning()) is not None:
-        warn(console, warning)
-    print_counts(finished, out, console, known=work.known, changed=work.changed, classified=work.classified)
-
-
-class _Classification:
+class Classification:
     """One pass over the images: read in threads, classified in batches, appended as rows."""
 
     def __init__(
@@ -188,7 +73,7 @@ class _Classification:
         """All images; those that have a row already are read and compared by hash, not classified again."""
         if self.predictions.num_kept:
             say(self.console, f"continuing: {self.predictions.num_kept} images were classified before")
-        with catch_signals() as self.stop, progress_bar(self.console) as progress:
+        with catch_signals() as self.stop, _progress_bar(self.console) as progress:
             task = progress.add_task("classify", total=len(self.images))
             for batch in self._batches(workers, lambda num: progress.update(task, advance=num)):
                 self.predictions.append(classify_batch(self.networks, batch))
@@ -262,3 +147,55 @@ def classify_batch(networks: Networks, batch: list[tuple[str, str, Tensor]]) -> 
         numbers = [*log_probabilities[index].exp().tolist(), real_score[index], uncertainties[index]]
         rows.append([file, networks.run.class_names[labels[index]], *(f"{number:.6f}" for number in numbers), digest])
     return rows
+
+
+def decoder_of(networks: Networks, *, resize: bool, invert: bool, values: ValueRange | None = None) -> Decode:
+    """The decoder for this run's images; a run of `train-folder` takes images of any size, as in training.
+
+    Raises:
+        RunError: a value range without `resize`, where images are not converted.
+    """
+    square = networks.run.settings["recipe"] == "folder"
+    if values is not None and not (square or resize):
+        raise RunError(f"--value-range {values} converts images, and this run converts them only with --resize: add it")
+    return decoder(networks.run.image_shape, resize=resize, invert=invert, square=square, values=values)
+
+
+@torch.no_grad()
+def check_classes(networks: Networks, run: Path, console: Console) -> None:
+    """Check that there are classes, and warn where the prediction for an image depends on its batch."""
+    device = next(networks.discriminator.parameters()).device
+    pixels = torch.rand(4, *networks.run.image_shape, generator=torch.Generator().manual_seed(0)).to(device)
+    logits = networks.discriminator(pixels).logits
+    if logits.dim() != 2 or logits.shape[1] != len(networks.run.class_names) or logits.shape[1] < 2:
+        raise RunError(f"{run} was trained without classes, so it cannot classify: train it with labels")
+    if (logits[:2] - networks.discriminator(pixels[:2]).logits).abs().max() > 1e-3 * logits.abs().max():
+        warn(console, "this run compares the images of a batch (minibatch features): the prediction for an image "
+                      "depends on the other images of its batch, here the 63 next to it in order of name")  # fmt: skip
+
+
+def columns(networks: Networks) -> list[str]:
+    """The header of the CSV file."""
+    return ["file", "label", *(f"p({name})" for name in networks.run.class_names), "real_score", "entropy", "sha256"]
+
+
+def identity(networks: Networks, *, resize: bool, invert: bool, values: ValueRange | None) -> dict[str, object]:
+    """All that a row depends on, other than the image."""
+    return {
+        "format": 1,
+        "recipe": networks.run.settings["recipe"],
+        "step": networks.step,
+        "weights_sha256": digest_of(networks.discriminator.state_dict()),
+        "class_names": networks.run.class_names,
+        "image_shape": list(networks.run.image_shape),
+        "resize": resize,
+        "invert": invert,
+        "value_range": None if values is None else [values.low, values.high],
+    }
+
+
+def _progress_bar(console: Console) -> Progress:
+    """A progress bar, shown on a terminal only."""
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn(), TextColumn("ETA"),
+               TimeRemainingColumn(elapsed_when_finished=True))  # fmt: skip
+    return Progress(*columns, console=console, disable=not console.is_terminal, speed_estimate_period=60)

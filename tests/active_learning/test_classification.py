@@ -1,6 +1,6 @@
 import pytest
 
-from improved_gan.cli.classify_setup import columns, decoder_of, identity
+from improved_gan.active_learning.classification import columns, decoder_of, identity
 from improved_gan.data.value_range import ValueRange
 from improved_gan.runs import Run
 from improved_gan.training.errors import RunError

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from improved_gan.active_learning.accuracy import measure, show_accuracy, truth_of
 from improved_gan.active_learning.image_stream import ImageList
-from improved_gan.cli.accuracy import measure, show_accuracy, truth_of
 from improved_gan.data import DataError
 
 CLASSES = ["cat", "dog", "[b]cow"]
