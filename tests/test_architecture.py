@@ -127,7 +127,6 @@ def _module_of(name: str, paths: dict[str, Path]) -> str:
 # module -> the test that covers it, where neither the test of its name nor another of its package imports it
 COVERED_BY = {
     "metrics/errors.py": "metrics/test_evaluation.py",
-    "turing_test/migrations/versions/v0001_tables.py": "turing_test/test_database.py",
 }
 
 
