@@ -1,4 +1,4 @@
-"""The recipe `cifar10` at a sixth of its width and 12 of its 1200 epochs, for half an hour of one CPU core.
+"""The recipe `cifar10` at a sixth of its width and 12 of its 1001 epochs, for half an hour of one CPU core.
 
     improved-gan train benchmarks/cifar10_narrow.py --labels 4000 --data DIR --threads 1 --out runs/cifar10-narrow
 

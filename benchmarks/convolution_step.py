@@ -26,10 +26,10 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm as torch_weight_norm
 
 from improved_gan.data import Batch, LabelSplit, load_digits
-from improved_gan.recipes.cifar10 import cifar10
-from improved_gan.recipes.experiment import Experiment
+from improved_gan.recipes.cifar10 import cifar10_released
 from improved_gan.recipes.precision import resolve_precision
 from improved_gan.recipes.recipe import PRECISIONS
+from improved_gan.runs.build import Experiment
 from improved_gan.training import train_step
 
 SEEDS = (1, 2, 3)
@@ -121,13 +121,13 @@ class Plain:
 
 
 class Ours:
-    """The recipe `cifar10` and its step; by default with the recipe's settings on this machine.
+    """The recipe `cifar10-released` and its step; by default with the recipe's settings on this machine.
 
     The data-dependent start is left out, so that all variants begin alike.
     """
 
     def __init__(self, width: int, **how: Any) -> None:
-        recipe = cifar10()
+        recipe = cifar10_released()
         generator: Any = recipe.generator
         discriminator: Any = recipe.discriminator
         recipe = replace(
@@ -238,7 +238,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    default = resolve_precision(cifar10(), torch.device("cpu"))
+    default = resolve_precision(cifar10_released(), torch.device("cpu"))
     print(f"{DEFAULT}: {default.precision}, channels last {default.channels_last}", flush=True)
     result: dict[str, Any] = {**vars(options), "json": None, "torch": torch.__version__}
     if options.curves:

@@ -20,9 +20,9 @@ from typing import Any
 import torch
 
 from improved_gan.data import Batch, LabelSplit, load_digits
-from improved_gan.recipes.experiment import Experiment
 from improved_gan.recipes.imagenet import imagenet_128
 from improved_gan.recipes.recipe import PRECISIONS, Recipe
+from improved_gan.runs.build import Experiment
 from improved_gan.training import train_step
 from improved_gan.training.state import TrainingState
 

@@ -1,6 +1,6 @@
 """Scores of a run's samples and of real images, with a classifier that was trained here; nearest training images.
 
-    python benchmarks/sample_scores.py runs/mnist-generation --classifier runs/mnist-classifier --data DIR --num 10000
+    python benchmarks/sample_scores.py runs/generation --classifier runs/mnist-classifier --data DIR --num 10000
 
 Scores `--num` samples and as many real test images (or all, if there are fewer) by Inception score over the
 classifier's classes and Fréchet distance of its features to training images, and writes a grid of pairs of samples and

@@ -1,6 +1,10 @@
-"""A plain DCGAN on 8 x 8 digits. Each dcgan_TECHNIQUE.py adds one technique in a few lines.
+"""
+A plain DCGAN
+=============
 
-python examples/dcgan.py --steps 600 --out dcgan.png
+A plain DCGAN on 8 x 8 digits. Each dcgan_TECHNIQUE.py adds one technique in a few lines::
+
+    python examples/dcgan.py --steps 600 --out dcgan.png
 """
 
 import argparse

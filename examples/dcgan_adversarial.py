@@ -1,4 +1,9 @@
-"""The DCGAN with numerically stable losses of logits (paper, section 2; docs/techniques/adversarial.md)."""
+"""
+Adversarial losses of logits
+============================
+
+The DCGAN with numerically stable losses of logits (paper, section 2; :doc:`guide </techniques/adversarial>`).
+"""
 
 from torch import Tensor, nn
 

@@ -1,4 +1,9 @@
-"""The DCGAN with feature matching (paper, section 3.1; docs/techniques/feature_matching.md)."""
+"""
+Feature matching
+================
+
+The DCGAN with feature matching (paper, section 3.1; :doc:`guide </techniques/feature_matching>`).
+"""
 
 from torch import Tensor, nn
 

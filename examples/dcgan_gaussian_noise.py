@@ -1,4 +1,9 @@
-"""The DCGAN with Gaussian noise on the discriminator's layers (docs/techniques/gaussian_noise.md)."""
+"""
+Gaussian noise on the layers
+============================
+
+The DCGAN with Gaussian noise on the discriminator's layers (:doc:`guide </techniques/gaussian_noise>`).
+"""
 
 from torch import nn
 

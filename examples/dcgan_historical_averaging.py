@@ -1,4 +1,9 @@
-"""The DCGAN with historical averaging (paper, section 3.3; docs/techniques/historical_averaging.md)."""
+"""
+Historical averaging
+====================
+
+The DCGAN with historical averaging (paper, section 3.3; :doc:`guide </techniques/historical_averaging>`).
+"""
 
 from torch import Tensor, nn
 

@@ -1,4 +1,9 @@
-"""The DCGAN with label spreading over an IDM k-NN graph (docs/techniques/image_deformation_model.md)."""
+"""
+Label spreading under the image deformation distance
+====================================================
+
+The DCGAN with label spreading over an IDM k-NN graph (:doc:`guide </techniques/image_deformation_model>`).
+"""
 
 import dcgan
 import dcgan_label_spreading

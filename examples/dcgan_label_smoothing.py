@@ -1,4 +1,9 @@
-"""The DCGAN with one-sided label smoothing (paper, section 3.4; docs/techniques/label_smoothing.md)."""
+"""
+One-sided label smoothing
+=========================
+
+The DCGAN with one-sided label smoothing (paper, section 3.4; :doc:`guide </techniques/label_smoothing>`).
+"""
 
 from torch import Tensor, nn
 

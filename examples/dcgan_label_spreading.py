@@ -1,4 +1,9 @@
-"""The semi-supervised DCGAN with pseudo-labels in addition to fifty labels (docs/techniques/label_spreading.md)."""
+"""
+Pseudo-labels by label spreading
+================================
+
+The semi-supervised DCGAN with pseudo-labels in addition to fifty labels (:doc:`guide </techniques/label_spreading>`).
+"""
 
 from dataclasses import replace
 

@@ -1,4 +1,9 @@
-"""The DCGAN with minibatch discrimination (paper, section 3.2; docs/techniques/minibatch_discrimination.md)."""
+"""
+Minibatch discrimination
+========================
+
+The DCGAN with minibatch discrimination (paper, section 3.2; :doc:`guide </techniques/minibatch_discrimination>`).
+"""
 
 from torch import nn
 

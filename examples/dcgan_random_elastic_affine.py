@@ -1,4 +1,10 @@
-"""The semi-supervised DCGAN with a consistency loss for augmented views (docs/techniques/random_elastic_affine.md)."""
+"""
+Consistency under elastic and affine augmentation
+=================================================
+
+The semi-supervised DCGAN with a consistency loss for augmented views (:doc:`guide
+</techniques/random_elastic_affine>`).
+"""
 
 from dataclasses import replace
 

@@ -1,4 +1,9 @@
-"""A conditional DCGAN with virtual batch normalization (paper, section 3.5; docs/techniques/reference_batch.md)."""
+"""
+Virtual batch normalization of a conditional generator
+======================================================
+
+A conditional DCGAN with virtual batch normalization (paper, section 3.5; :doc:`guide </techniques/reference_batch>`).
+"""
 
 import torch
 from torch import Tensor, nn

@@ -1,4 +1,9 @@
-"""The DCGAN as a classifier from fifty labels (paper, section 5; docs/techniques/semi_supervised.md)."""
+"""
+A classifier from fifty labels
+==============================
+
+The DCGAN as a classifier from fifty labels (paper, section 5; :doc:`guide </techniques/semi_supervised>`).
+"""
 
 import torch
 from torch import Tensor, nn

@@ -1,4 +1,9 @@
-"""The semi-supervised DCGAN with virtual adversarial training (docs/techniques/virtual_adversarial.md)."""
+"""
+Virtual adversarial training
+============================
+
+The semi-supervised DCGAN with virtual adversarial training (:doc:`guide </techniques/virtual_adversarial>`).
+"""
 
 from dataclasses import replace
 

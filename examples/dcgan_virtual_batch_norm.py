@@ -1,4 +1,9 @@
-"""The DCGAN with virtual batch normalization (paper, section 3.5; docs/techniques/virtual_batch_norm.md)."""
+"""
+Virtual batch normalization
+===========================
+
+The DCGAN with virtual batch normalization (paper, section 3.5; :doc:`guide </techniques/virtual_batch_norm>`).
+"""
 
 import torch
 

@@ -1,4 +1,9 @@
-"""The semi-supervised DCGAN, tested with averaged weights (docs/techniques/weight_ema.md)."""
+"""
+Averaged weights
+================
+
+The semi-supervised DCGAN, tested with averaged weights (:doc:`guide </techniques/weight_ema>`).
+"""
 
 from dataclasses import replace
 

@@ -1,4 +1,9 @@
-"""The DCGAN with weight normalization and data-dependent initialization (docs/techniques/weight_norm.md)."""
+"""
+Weight normalization
+====================
+
+The DCGAN with weight normalization and data-dependent initialization (:doc:`guide </techniques/weight_norm>`).
+"""
 
 from torch import nn
 

@@ -1,5 +1,6 @@
 """What every test starts from: few threads, a fixed seed, no user settings; a small trained run, and two ranks."""
 
+import importlib
 import io
 import os
 from collections.abc import Iterator
@@ -42,12 +43,12 @@ def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of the digits, 20 epochs long."""
     from rich.console import Console
 
-    from improved_gan.cli.training import TrainOptions, run_training
+    from improved_gan.cli.shared import TrainingOptions
+    from improved_gan.cli.training import run_training
 
     out = tmp_path_factory.mktemp("trained") / "run"
-    return run_training(
-        TrainOptions("digits", epochs=20, out=out, threads=1, device="cpu"), Console(file=io.StringIO())
-    )
+    options = TrainingOptions(epochs=20, out=out, threads=1, device="cpu")
+    return run_training("digits", options, Console(file=io.StringIO()))
 
 
 _SMALL_RECIPE = """
@@ -77,7 +78,8 @@ def small_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Small networks on the digits, four epochs each: two seeds, and one without labels (read, do not write)."""
     from rich.console import Console
 
-    from improved_gan.cli.training import TrainOptions, run_training
+    from improved_gan.cli.shared import TrainingOptions
+    from improved_gan.cli.training import run_training
 
     folder, runs = tmp_path_factory.mktemp("small"), {}
     for name, objective, seed in (
@@ -87,17 +89,16 @@ def small_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     ):
         file = folder / f"{objective}.py"
         file.write_text(_SMALL_RECIPE.format(objective=objective, name=f"small-{objective}"))
-        options = TrainOptions(str(file), seed=seed, epochs=4, out=folder / name, threads=1, device="cpu")
-        runs[name] = run_training(options, Console(file=io.StringIO()))
+        options = TrainingOptions(seed=seed, epochs=4, out=folder / name, threads=1, device="cpu")
+        runs[name] = run_training(str(file), options, Console(file=io.StringIO()))
     return runs
 
 
 @pytest.fixture
 def narrow_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     """The recipe `folder` with networks of a few channels, which train at once."""
-    from improved_gan.recipes import folder
-
-    monkeypatch.setattr(folder, "_WIDTHS", {size: (4,) * len(wide) for size, wide in folder._WIDTHS.items()})
+    module = importlib.import_module("improved_gan.recipes.folder")  # the package has a function of this name
+    monkeypatch.setattr(module, "_WIDTHS", {size: (4,) * len(wide) for size, wide in module._WIDTHS.items()})
 
 
 @pytest.fixture(scope="session")

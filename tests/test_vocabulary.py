@@ -7,9 +7,14 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+GENERATED = ("docs/_build/", "docs/gallery/", "docs/reference/api/")  # by `make docs`
 SUFFIXES = {".py", ".md", ".html", ".js"}
 PLACES = [path for name in ("src", "docs", "examples", "benchmarks") for path in (ROOT / name).rglob("*")]
-FILES = sorted(path for path in [*PLACES, *ROOT.glob("*.md")] if path.suffix in SUFFIXES)
+FILES = sorted(
+    path
+    for path in [*PLACES, *ROOT.glob("*.md")]
+    if path.suffix in SUFFIXES and not path.relative_to(ROOT).as_posix().startswith(GENERATED)
+)
 
 # private word (as a regular expression) -> where it is the field's own word, by the beginning of a path
 PRIVATE = {

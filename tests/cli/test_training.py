@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from improved_gan.cli.training import TrainOptions, run_training
+from improved_gan.cli.shared import TrainingOptions
+from improved_gan.cli.training import run_training
 from improved_gan.data import DataError
 from improved_gan.kernels import cpp_extension
 from improved_gan.recipes import RecipeError
@@ -20,11 +21,10 @@ def recipe(labels=None):
 """
 
 
-def go(**options: object) -> str:
+def go(recipe: str = "digits", *, labels: int | None = None, data: Path | None = None, **options: object) -> str:
     screen = io.StringIO()
-    run_training(
-        TrainOptions(**{"recipe": "digits", "threads": 1, "device": "cpu", **options}), Console(file=screen, width=200)
-    )
+    asked = TrainingOptions(**{"threads": 1, "device": "cpu", **options})  # type: ignore[arg-type]
+    run_training(recipe, asked, Console(file=screen, width=200), labels=labels, data=data)
     return screen.getvalue()
 
 
@@ -35,6 +35,18 @@ def test_it_announces_data_labels_length_and_the_papers_figure(tmp_path: Path) -
     assert "2 epochs of 12 steps, float32 on cpu, 1 threads" in text
     assert "done: epoch 2/2  test error" in text
     assert str(tmp_path / "run" / "samples") in text
+
+
+def test_the_learning_rate_is_that_of_the_command_line(tmp_path: Path) -> None:
+    go(epochs=1, learning_rate=0.0005, out=tmp_path / "run")
+    run = Run(tmp_path / "run")
+    assert run.log.last["learning_rate"] == 0.0005
+    assert run.settings["values"]["learning_rate"] == 0.0005
+    run.load(device="cpu", warn=pytest.fail)  # the recipe's own rate is no contradiction
+    with pytest.raises(RunError, match="learning_rate"):
+        go(epochs=1, out=tmp_path / "run")
+    with pytest.raises(RecipeError, match="learning_rate must be positive; got 0"):
+        go(epochs=1, learning_rate=0.0, out=tmp_path / "other")
 
 
 def test_missing_kernels_are_told_where_they_would_help(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +113,7 @@ def test_a_recipe_file_of_ones_own_is_kept_with_the_run(tmp_path: Path) -> None:
     own.write_text(OWN.format(epochs=2, decay=0.9))
     go(recipe=str(own), out=tmp_path / "run")
     own.unlink()
-    assert Run(tmp_path / "run").load(warn=pytest.fail, trust=True).settings["recipe"] == "mine"
+    assert Run(tmp_path / "run").load(warn=pytest.fail, trust=True).run.settings["recipe"] == "mine"
 
 
 OWN_PARTS = """

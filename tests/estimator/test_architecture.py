@@ -57,7 +57,11 @@ def test_an_unknown_network() -> None:
 )
 def test_color_and_large_images_get_convolutions(shape: tuple[int, ...], widths: list[int]) -> None:
     choice = select_architecture(find_layout(shape), 4)
-    assert (choice.network, choice.recipe, choice.discriminator["widths"]) == ("convolutional", "cifar10", widths)
+    assert (choice.network, choice.recipe, choice.discriminator["widths"]) == (
+        "convolutional",
+        "cifar10-released",
+        widths,
+    )
     generator, discriminator = choice.build_generator(), choice.build_discriminator()
     made = generator(generator.draw_latents(2))
     assert made.shape == (2, *choice.image_shape)

@@ -112,7 +112,7 @@ def test_color_images_train_the_convolutional_pair(tmp_path) -> None:
     images = random.integers(0, 128, size=(24, 12, 12, 3), dtype=np.uint8)
     images[truth == 1, :, :, 0] += 127
     model = quick(epochs=5, batch_size=12, learning_rate=0.003).fit(images, np.where(np.arange(24) < 8, truth, -1))
-    assert model.network_ == "convolutional pair (64-128), settings of recipe cifar10"
+    assert model.network_ == "convolutional pair (64-128), settings of recipe cifar10-released"
     assert model.score(images, truth) > 0.8
     assert model.sample(3).shape == (3, 12, 12, 3)
     assert model.sample(3).dtype == np.uint8

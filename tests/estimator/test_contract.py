@@ -6,7 +6,7 @@ from improved_gan import SemiSupervisedGANClassifier
 
 
 @parametrize_with_checks(
-    [SemiSupervisedGANClassifier(epochs=12, device="cpu")],
+    [SemiSupervisedGANClassifier(epochs=6, device="cpu")],
     expected_failed_checks=lambda _: {
         "check_classifiers_classes": "uses -1 as a class, which means `unlabeled` here; scikit-learn exempts its own "
         "semi-supervised classifiers from this part by their names",

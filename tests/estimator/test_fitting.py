@@ -63,9 +63,9 @@ def test_members_that_are_trained_together_learn_as_well(few, monkeypatch) -> No
 
 
 def test_together_each_member_stops_when_it_gets_no_better(few, together) -> None:
-    y = np.where(np.arange(300) < 60, few.truth, -1)
-    settings = {"epochs": 60, "validation_fraction": 0.5, "n_iter_no_change": 2, "random_state": 0, "device": "cpu"}
-    model = SemiSupervisedGANClassifier(n_estimators=3, **settings).fit(few.images, y)
+    y = np.where(np.arange(100) < 60, few.truth[:100], -1)
+    settings = {"epochs": 90, "validation_fraction": 0.5, "n_iter_no_change": 2, "random_state": 0, "device": "cpu"}
+    model = SemiSupervisedGANClassifier(n_estimators=3, **settings).fit(few.images[:100], y)
     for history in model.history_:
         best = min(range(len(history)), key=lambda i: (history[i]["validation/error"], history[i]["validation/loss"]))
         assert len(history) - 1 - best == 2
@@ -100,12 +100,12 @@ def test_small_members_on_a_gpu_are_trained_together(device: str, network: str, 
 
 
 def test_members_that_stopped_at_different_steps_go_on_one_by_one(few, together, capsys) -> None:
-    y = np.where(np.arange(300) < 60, few.truth, -1)
-    settings = {"epochs": 40, "validation_fraction": 0.5, "n_iter_no_change": 1, "random_state": 0, "device": "cpu"}
-    model = SemiSupervisedGANClassifier(n_estimators=3, warm_start=True, **settings).fit(few.images, y)
+    images, y = few.images[:100], np.where(np.arange(100) < 60, few.truth[:100], -1)
+    settings = {"epochs": 60, "validation_fraction": 0.5, "n_iter_no_change": 1, "random_state": 0, "device": "cpu"}
+    model = SemiSupervisedGANClassifier(n_estimators=3, warm_start=True, **settings).fit(images, y)
     steps = {float(member.state["optimizer.discriminator.0.step"]) for member in model.members_}
     assert len(steps) > 1
-    model.set_params(verbose=2).fit(few.images, y)
+    model.set_params(verbose=2, epochs=4).fit(images, y)
     assert "model 2" not in capsys.readouterr().out
 
 
@@ -118,8 +118,8 @@ def test_convolutions_have_their_channels_innermost(monkeypatch) -> None:
         return take_steps(state, *rest)
 
     monkeypatch.setattr(fitting, "take_steps", spy)
-    images = np.random.default_rng(0).random((120, 3, 16, 16), dtype=np.float32)
-    SemiSupervisedGANClassifier(epochs=1, random_state=0, device="cpu").fit(images, np.arange(120) % 2)
+    images = np.random.default_rng(0).random((40, 3, 16, 16), dtype=np.float32)
+    SemiSupervisedGANClassifier(epochs=1, random_state=0, device="cpu").fit(images, np.arange(40) % 2)
     wide = [one for one in seen[0].values() if min(one.shape) > 1]
     assert wide
     assert all(one.is_contiguous(memory_format=torch.channels_last) for one in wide)
@@ -127,9 +127,9 @@ def test_convolutions_have_their_channels_innermost(monkeypatch) -> None:
 
 
 THREADED = {
-    "dense": {"epochs": 6},
-    "bfloat16": {"epochs": 6, "precision": "bfloat16"},
-    "labels alone": {"epochs": 6, "unsupervised_weight": 0},
+    "dense": {"epochs": 3},
+    "bfloat16": {"epochs": 3, "precision": "bfloat16"},
+    "labels alone": {"epochs": 3, "unsupervised_weight": 0},
     "ensemble": {"epochs": 3, "n_estimators": 2},
     "kept": {"epochs": 3, "validation_fraction": 0.3, "warm_start": True, "label_spreading": True},
 }

@@ -48,12 +48,13 @@ CASES = {
     "convolutional features beside a minibatch layer": (partial(convolutional, "features", minibatch=MINIBATCH), 0),
     "convolutional generator": (partial(convolutional, "generator"), 2),
     "reference generator": (partial(convolutional, "generator", partial(ReferenceGenerator, GENERATOR)), 0),
-    "imagenet classifier": (partial(imagenet, "classifier"), 7),
-    "imagenet features": (partial(imagenet, "features", minibatch=MINIBATCH), 7),
+    "imagenet classifier": (partial(imagenet, "classifier"), 8),
+    "imagenet features": (partial(imagenet, "features", minibatch=MINIBATCH), 8),
     "imagenet generator": (partial(imagenet, "generator"), 0),
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_folded_and_loaded_again_they_give_what_the_networks_give(case: str, tmp_path: Path) -> None:
     make, folds = CASES[case]
@@ -62,14 +63,8 @@ def test_folded_and_loaded_again_they_give_what_the_networks_give(case: str, tmp
     assert num_folded == folds
     write_torch(program, made, METADATA_FILE, tmp_path / "x.pt2")
     assert max(largest_differences(made, run_torch(tmp_path / "x.pt2")).values()) <= 1e-5
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("case", CASES)
-def test_in_onnxruntime_too(case: str, tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx")
-    made = CASES[case][0]()
-    write_onnx(captured(made)[0], made, METADATA_FILE, tmp_path / "x.onnx")
+    write_onnx(program, made, METADATA_FILE, tmp_path / "x.onnx")
     assert max(largest_differences(made, run_onnx(tmp_path / "x.onnx")).values()) <= 1e-5
     kinds = {node.op_type for node in onnx.load(tmp_path / "x.onnx").graph.node}
     assert not {kind for kind in kinds if "Random" in kind or kind == "Dropout"}

@@ -20,7 +20,7 @@ import torch
 from scipy import stats
 
 from improved_gan.recipes import Recipe, digits
-from improved_gan.recipes.experiment import Experiment
+from improved_gan.runs.build import Experiment
 from improved_gan.training import train_step
 
 KEPT = Path(__file__).parent / "learning.json"

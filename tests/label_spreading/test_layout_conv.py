@@ -10,7 +10,7 @@ from improved_gan.label_spreading.augmentation import Augmentation
 from improved_gan.label_spreading.layout_conv import PixelLayout, TakesPixelLayout
 from improved_gan.networks import DenseGenerator
 from improved_gan.recipes.digits import digits
-from improved_gan.recipes.experiment import Experiment
+from improved_gan.runs.build import Experiment
 from improved_gan.training.state import TrainingState
 
 

@@ -30,8 +30,8 @@ def test_a_discriminator_that_is_not_batch_independent_gets_batches_in_random_or
 @pytest.mark.parametrize("num", [9, 1])
 def test_a_last_batch_of_one_image_is_no_error_for_two_sided_features(num: int) -> None:
     torch.manual_seed(0)
-    network = ImageNetDiscriminator((3, 16, 16), 3, width=2, minibatch=lambda size: MinibatchDiscrimination(size, 2, 2))
-    images = torch.randint(0, 256, (num, 3, 16, 16), dtype=torch.uint8)
+    network = ImageNetDiscriminator((3, 32, 32), 3, width=2, minibatch=lambda size: MinibatchDiscrimination(size, 2, 2))
+    images = torch.randint(0, 256, (num, 3, 32, 32), dtype=torch.uint8)
     arguments = {"device": torch.device("cpu"), "batch_size": 4}
     wrong = [count_errors(network, LabeledImages(images, torch.full((num,), label)), **arguments) for label in range(3)]
     assert sum(num - one for one in wrong) == num  # each image has exactly one predicted class

@@ -6,8 +6,8 @@ import torch
 
 from improved_gan.data import Dataset, LabeledImages
 from improved_gan.recipes import RecipeError
-from improved_gan.recipes.experiment import Experiment
 from improved_gan.recipes.folder import folder, folder_again, folder_for, folder_recipe
+from improved_gan.runs.build import Experiment
 from improved_gan.training import Adversarial, SemiSupervised
 
 

@@ -14,10 +14,13 @@ def test_all_techniques_of_the_release_are_present() -> None:
     with torch.device("meta"):
         generator, discriminator = recipe.generator(), recipe.discriminator()
     norms = [one for one in generator.modules() if isinstance(one, (nn.BatchNorm2d, VirtualBatchNorm))]
-    assert [type(one) for one in norms] == [VirtualBatchNorm] * 5
+    assert [type(one) for one in norms] == [VirtualBatchNorm] * 6
     assert discriminator.compares_real_and_generated
-    assert discriminator.minibatch.weight.shape == (512, 300, 50)
+    assert discriminator.minibatch.weight.shape == (2560, 300, 50)
     assert discriminator.output.out_features == 1001
+    assert (discriminator.tower, generator.body.reference.shape[0]) == (16, 16)
+    assert (recipe.objective.labeled_as_real, recipe.objective.generated_class) == (True, True)
+    assert (recipe.num_labels, recipe.labels_as_given) == (1_281_167, True)
     # D's loss is 0 at its targets of 0.75 and 0, G's at D(G(z)) = 0.375.
     at_target = recipe.objective.discriminator_loss(torch.logit(torch.tensor([0.75])), torch.tensor([-50.0]))
     assert at_target.item() == pytest.approx(0, abs=1e-6)

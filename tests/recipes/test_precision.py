@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from improved_gan.recipes import digits
-from improved_gan.recipes.experiment import Experiment
 from improved_gan.recipes.precision import fastest_precision, resolve_precision
 from improved_gan.recipes.registry import find_recipe
+from improved_gan.runs.build import Experiment
 
 CPU = torch.device("cpu")
 

@@ -1,6 +1,6 @@
 import pytest
 
-from improved_gan.recipes.svhn import svhn, svhn_generation
+from improved_gan.recipes.svhn import svhn, svhn_generation, svhn_generation_released, svhn_released
 
 
 def test_widths_length_and_figures_are_those_of_section_6_3() -> None:
@@ -9,8 +9,19 @@ def test_widths_length_and_figures_are_those_of_section_6_3() -> None:
     assert svhn(3000).paper == "not in the paper"
     discriminator = svhn().discriminator()
     assert discriminator.output.weight.shape == (10, 128)
-    assert svhn_generation().discriminator().output.weight.shape == (10, 228)
-    assert svhn_generation().generator_steps == 3
-    recipe = svhn()
+    assert (svhn().epochs, svhn().lr_decay_fraction) == (501, 0)
+
+
+def test_generation_has_all_labels_at_the_papers_date_and_svhns_widths_in_the_release() -> None:
+    assert (svhn_generation().num_labels, svhn_generation().labels_as_given) == (73_257, True)
+    assert (svhn_generation(500).num_labels, svhn_generation(500).labels_as_given) == (500, False)
+    assert svhn_generation().discriminator().output.weight.shape == (10, 292)
+    assert svhn_generation_released().discriminator().output.weight.shape == (10, 228)
+    assert svhn_generation().generator_steps == svhn_generation_released().generator_steps == 3
+
+
+def test_the_learning_rate_of_the_release_falls_over_the_last_third() -> None:
+    recipe = svhn_released()
+    assert recipe.discriminator().output.weight.shape == (10, 128)
     for epoch in (0, 600, 750, 899):
         assert recipe.lr(epoch) == pytest.approx(0.0003 * min(3 - epoch / 300, 1))

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from improved_gan.data import DataError, Dataset, LabeledImages, load_digits
-from improved_gan.recipes.experiment import Experiment
 from improved_gan.recipes.folder import folder_recipe
 from improved_gan.reports import evaluate_run
 from improved_gan.reports.evaluate_run import find_data, gather
 from improved_gan.runs import Networks, Run
+from improved_gan.runs.build import Experiment
 from tests.data.test_folder import load, make
 from tests.data.test_folder_snapshot import record
 

@@ -16,8 +16,8 @@ from rich.console import Console
 
 from improved_gan.networks import Generator
 from improved_gan.recipes import digits
-from improved_gan.recipes.experiment import Experiment
 from improved_gan.runs import Run
+from improved_gan.runs.build import Experiment
 from improved_gan.runs.loop import Recorder, train
 from improved_gan.training import Adversarial
 from improved_gan.training.errors import DivergedError, InterruptedRunError, RunError

@@ -128,3 +128,14 @@ def test_bad_use() -> None:
         layer.init_from_batch_(torch.zeros(1, 4))
     with pytest.raises(ValueError, match="do not differ"):
         layer.init_from_batch_(torch.zeros(3, 4))
+
+
+def test_over_pairs_is_the_released_division() -> None:
+    """The authors divide by the number of pairs with one example in a half: B (2B - 1) for halves of B."""
+    real, generated = torch.randn(2, 4, 3, 2, dtype=torch.float64)
+    everything = torch.cat([real, generated])
+    similarity = torch.exp(-(everything[:, None] - everything[None]).abs().sum(-1))
+    similarity *= 1 - torch.eye(8, dtype=torch.float64)[:, :, None]
+    expected = torch.cat([similarity[:, :4].sum(1), similarity[:, 4:].sum(1)], dim=1) / (4 * (2 * 4 - 1))
+    found = torch.cat(real_and_generated_similarity(real, generated, over_pairs=True))
+    torch.testing.assert_close(found, expected)

@@ -36,6 +36,18 @@ def test_labels_add_a_supervised_loss(batch: Images) -> None:
     assert terms.monitors["labeled_error"].item() == pytest.approx(wrong)
 
 
+def test_labeled_images_may_be_the_real_ones_and_be_told_from_generated(batch: Images) -> None:
+    generator, discriminator = Identity(), Pixels()
+    objective = Adversarial(supervised_weight=1.0, labeled_as_real=True, generated_class=True)
+    terms = objective.discriminator_terms(generator, discriminator, batch)
+    of_labeled, of_generated = logits(discriminator, batch.labeled_images), logits(discriminator, generator.drawn[0])
+    assert len(of_generated) == len(of_labeled)
+    real, generated = probability(of_labeled), probability(of_generated)
+    assert terms.losses["adversarial"].item() == pytest.approx(-np.log(real).mean() - np.log(1 - generated).mean())
+    right = np.exp(of_labeled)[range(4), batch.labels] / (1 + np.exp(of_labeled).sum(1))
+    assert terms.losses["supervised"].item() == pytest.approx(-np.log(right).mean())
+
+
 def test_smoothing_moves_the_real_target_only(batch: Images) -> None:
     generator, discriminator = Identity(), Pixels()
     objective = Adversarial(discriminator_loss=partial(smoothed_discriminator_loss, positive_target=0.7))
@@ -75,10 +87,10 @@ def test_the_generator_update_gives_real_images_to_a_discriminator_that_compares
     batch: Images,
 ) -> None:
     layer = partial(MinibatchDiscrimination, num_kernels=3, kernel_dim=2)
-    discriminator = ImageNetDiscriminator((1, 16, 16), 3, width=1, minibatch=layer).eval()
-    images = torch.rand(5, 1, 16, 16)
+    discriminator = ImageNetDiscriminator((1, 32, 32), 3, width=2, input_noise=0.0, minibatch=layer)
+    images = torch.rand(5, 1, 32, 32)
     generator = Identity()
-    generator.draw_latents = lambda num, source=None: torch.linspace(0, 1, num * 256).view(num, 1, 16, 16)
+    generator.draw_latents = lambda num, source=None: torch.linspace(0, 1, num * 1024).view(num, 1, 32, 32)
     objective = Adversarial(generator_loss=partial(divergence_generator_loss, positive_target=0.75))
 
     def cost(fresh: torch.Tensor) -> float:

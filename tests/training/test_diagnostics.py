@@ -1,4 +1,6 @@
+import json
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -52,12 +54,48 @@ def test_what_is_set_already_is_not_advised() -> None:
     everything = " ".join(diagnostic.message for diagnostic in check(WORST, Setting()))
     for words in ("epsilon at 1e-4", "--precision float32", "--generator-steps 2", "checkpoints are kept"):
         assert words in everything
-    there = Setting(generator_steps=2, adam_epsilon=1e-4, float32=True)
+    there = Setting(generator_updates=2, adam_epsilon=1e-4, float32=True)
     everything = " ".join(diagnostic.message for diagnostic in check(WORST, there))
     assert "epsilon" not in everything
     assert "float32" not in everything
     assert "3 generator updates per discriminator update (--generator-steps 3)" in everything
     assert not_finite(["x"], 5, None, setting=there).endswith("Try a smaller learning rate")
+
+
+EARLY = {"epoch": 3, "discriminator/real_probability": 0.985, "discriminator/generated_probability": 0.015}
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ({}, ["out of balance"]),
+        ({"epoch": 11}, []),
+        ({"discriminator/real_probability": 0.97}, []),
+        ({"discriminator/generated_probability": 0.03}, []),
+        (
+            {"discriminator/real_probability": 0.999, "discriminator/generated_probability": 0.001},
+            ["discriminator saturates"],
+        ),
+    ],
+)
+def test_training_out_of_balance_in_its_first_epochs(changes: dict[str, float], names: list[str]) -> None:
+    assert [diagnostic.name for diagnostic in check({**HEALTHY, **EARLY, **changes})] == names
+
+
+def test_out_of_balance_and_saturated_name_the_learning_rate_first() -> None:
+    setting = Setting(learning_rate=0.003)
+    saturated = {"discriminator/real_probability": 0.999, "discriminator/generated_probability": 0.001}
+    for changes in ({}, saturated):
+        (found,) = check({**HEALTHY, **EARLY, **changes}, setting)
+        assert "Try a smaller learning rate (--learning-rate 0.001), 2 generator updates" in found.message
+
+
+@pytest.mark.parametrize(("run", "epochs"), [("mnist-short-100-split1", []), ("mnist-100-split1", [2])])
+def test_recorded_runs(run: str, epochs: list[int]) -> None:
+    """At 0.003 the second of these runs was out of balance in its second epoch, and recovered."""
+    log = (Path(__file__).parents[2] / "docs" / "runs" / f"{run}.jsonl").read_text().splitlines()
+    reports = [json.loads(line) for line in log]
+    assert [report["epoch"] for report in reports if check(report, step=report["step"])] == epochs
 
 
 def test_advice_for_the_estimator_names_its_parameters() -> None:

@@ -20,7 +20,7 @@ from improved_gan.data.dataset import DataError, LabeledImages
 from improved_gan.data.image_table import ImageTable
 from improved_gan.data.label_split import LabelSplit
 
-__all__ = ["Augmenter", "Batch", "Batches", "PseudoLabelSource", "PseudoLabels"]
+__all__ = ["Augmenter", "Batch", "Batches", "ImageRows", "PseudoLabelSource", "PseudoLabels"]
 
 _AUGMENTING = 4  # the random stream after those of the parts
 
@@ -78,6 +78,23 @@ class Batch:
     label_weights: Tensor | None = None  # (N,) how much each label counts, of mean 1 over all labels; None for 1
 
 
+class ImageRows(Protocol):
+    """Images that are taken by their row numbers; `ImageTable` is one."""
+
+    @property
+    def index_device(self) -> torch.device:
+        """Where row numbers are best kept."""
+
+    @property
+    def large(self) -> bool:
+        """Whether they may not be in memory, so that they are read ahead of use."""
+
+    def __len__(self) -> int: ...
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """The images of these rows, (N, C, H, W) float32 in [0, 1]."""
+
+
 class _Orders(NamedTuple):
     """(steps, own rows) positions of each part's images in one epoch."""
 
@@ -93,7 +110,8 @@ class Batches:
     """Draws the batches of any epoch.
 
     Args:
-        data: the training images with all their labels; only those of the split are ever read.
+        data: the training images with all their labels, of which only those of the split are ever read; or the images
+            alone.
         split: which images have labels.
         batch_size: N, of each of the three parts.
         seed: decides every order.
@@ -102,6 +120,7 @@ class Batches:
         pseudo_labels: further images for the supervised part, with their source of pseudo-labels.
         augmenter: applied to labeled and pseudo-labeled images each time they are drawn; for the unlabeled ones
             see `Batch.augment`.
+        label_weights: (L,) how much each label of the split counts, of mean 1; None for 1.
         share: (r, R): only the r-th of R equal slices of each part is gathered, for process r of R.
 
     Raises:
@@ -111,7 +130,7 @@ class Batches:
 
     def __init__(
         self,
-        data: LabeledImages,
+        data: LabeledImages | ImageRows,
         split: LabelSplit,
         *,
         batch_size: int,
@@ -120,22 +139,23 @@ class Batches:
         labeled_batch_size: int | None = None,
         pseudo_labels: PseudoLabelSource | None = None,
         augmenter: Augmenter | None = None,
+        label_weights: Tensor | None = None,
         share: tuple[int, int] = (0, 1),
     ) -> None:
-        labeled = torch.tensor(split.indices, dtype=torch.int64)
-        if split.num_images != len(data) or not torch.equal(
-            data.labels[labeled], torch.tensor(split.labels, dtype=torch.int64)
-        ):
+        labeled, labels = (torch.tensor(one, dtype=torch.int64) for one in (split.indices, split.labels))
+        fits = split.num_images == len(data)
+        if not fits or (isinstance(data, LabeledImages) and not torch.equal(data.labels[labeled], labels)):
             raise DataError(f"this label split was drawn from other data ({split.num_images} images, here {len(data)})")
         unlabeled = split.unlabeled_indices()
         if not 0 < batch_size <= len(unlabeled):
             raise DataError(
                 f"the batch size must lie between 1 and the {len(unlabeled)} unlabeled images; got {batch_size}"
             )
-        self._images = ImageTable(data.images, device)
+        self._images: ImageRows = ImageTable(data.images, device) if isinstance(data, LabeledImages) else data
         self._labeled_rows = labeled.to(self._images.index_device)
         self._unlabeled_rows = unlabeled.to(self._images.index_device)
-        self._labels = data.labels[labeled].to(device)
+        self._labels = labels.to(device)
+        self._label_weights = None if label_weights is None else label_weights.to(device)
         self._batch_size, self._seed, self._device = batch_size, seed, torch.device(device)
         self._labeled_batch_size = labeled_batch_size or batch_size
         self._pseudo_labels, self._augmenter, self._share = pseudo_labels, augmenter, share
@@ -179,12 +199,14 @@ class Batches:
     def _batch(self, orders: _Orders, step: int) -> Batch:
         labeled, augment = orders.labeled[step], self._augment(orders.epoch, step)
         labeled_images = self._images(self._labeled_rows[labeled])
+        places = labeled.to(self._device)
         batch = Batch(
             labeled_images=labeled_images if augment is None else augment(labeled_images),
-            labels=self._labels[labeled.to(self._device)],
+            labels=self._labels[places],
             unlabeled_images=self._images(self._unlabeled_rows[orders.unlabeled[step]]),
             matching_images=self._images(self._unlabeled_rows[orders.matching[step]]),
             augment=augment,
+            label_weights=None if self._label_weights is None else self._label_weights[places],
         )
         if orders.pseudo_rows is None or orders.pseudo_labels is None:
             return batch

@@ -31,6 +31,9 @@ class ImageTable:
         self._images = images.to(self._device) if moves else images
         self.large = self._images.device.type == "cpu" and images.nbytes >= _LARGE
 
+    def __len__(self) -> int:
+        return len(self._images)
+
     @property
     def index_device(self) -> torch.device:
         """Where row numbers are best kept."""

@@ -25,7 +25,7 @@ _PAIRS: dict[str, tuple[Callable[..., Generator], Callable[..., Discriminator]]]
     "convolutional": (ConvolutionalGenerator, ConvolutionalDiscriminator),
 }
 # Training steps where `epochs` is None; an epoch is as many steps as the unlabeled examples fill batches.
-_STEPS = {"digits": 1500, "mnist-released": 6000, "cifar10": 6000}
+_STEPS = {"digits": 1500, "mnist-released": 6000, "cifar10-released": 6000}
 _SMALLEST, _LARGEST = 12, 128  # sides of images that the convolutional pair is made for
 _WIDTHS = (16, 32, 64, 128)  # of the discriminator's stages; small images take the last two
 
@@ -94,10 +94,10 @@ def select_architecture(
 ) -> Architecture:
     """Networks for examples of this layout.
 
-    Color images, and images larger than 32x32: the convolutional pair of the recipe `cifar10`, narrower, with a stage
-    more for each doubling of the size; their sides must be multiples of 4 (others of up to 10,000 numbers take a dense
-    pair). All else: up to 256 numbers an example the
-    narrow dense pair of `digits`, above it the dense pair of `mnist`. Tables (each column with a scale of its own) get
+    Color images, and images larger than 32x32: the convolutional pair of the recipe `cifar10-released`, narrower, with
+    a stage more for each doubling of the size; their sides must be multiples of 4 (others of up to 10,000 numbers take
+    a dense pair). All else: up to 256 numbers an example the narrow dense pair of `digits`, above it the dense pair of
+    `mnist-released`. Tables (each column with a scale of its own) get
     less noise.
 
     Raises:
@@ -149,7 +149,7 @@ def _convolutional(layout: Layout, num_classes: int) -> Architecture:
     generator = [2 * width for width in (*_WIDTHS[:1], *_WIDTHS)][-doublings:][::-1]
     return Architecture(
         "convolutional",
-        "cifar10",
+        "cifar10-released",
         layout.shape,
         num_classes,
         {"latent_size": 100, "widths": generator},

@@ -2,7 +2,8 @@
 
 import math
 import sys
-from collections.abc import Set
+import warnings
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,14 +13,13 @@ from joblib import Parallel, delayed, effective_n_jobs
 from rich.console import Console
 from torch import Tensor
 
-from improved_gan.data import PseudoLabels
+from improved_gan.console import say
+from improved_gan.data import Batches, LabelSplit, PseudoLabels
 from improved_gan.estimator.architecture import Architecture, select_architecture
 from improved_gan.estimator.arrays import sample_hashes
-from improved_gan.estimator.batches import ArrayBatches, Examples
-from improved_gan.estimator.fitting import EnsembleTrainer
-from improved_gan.estimator.inputs import InputSpec
+from improved_gan.estimator.fitting import Cost, EnsembleTrainer, FitResult, Validation
+from improved_gan.estimator.inputs import Examples, InputSpec
 from improved_gan.estimator.labels import KnownLabels, hold_out
-from improved_gan.estimator.progress import Cost, FitResult, Validation
 from improved_gan.estimator.scaling import ColumnScale
 from improved_gan.estimator.settings import Settings
 from improved_gan.estimator.weights import to_mean_one
@@ -27,11 +27,12 @@ from improved_gan.label_spreading.pseudo_labeling import PseudoLabeling
 from improved_gan.recipes.precision import resolve_precision
 from improved_gan.recipes.recipe import AUTO, Recipe
 from improved_gan.training import SemiSupervised, SupervisedBaseline
-from improved_gan.training.reporting import say
 
-__all__ = ["FitPlan", "fit_members"]
+__all__ = ["FitPlan", "fit_members", "warn_at_chance"]
 
 _REPORTS = 40
+_NEAR = 0.8  # of the error of always predicting the most frequent class
+_FEW_STEPS = 20  # with fewer there is no warning of chance
 _PSEUDO_LABELED = 60  # pseudo-labeled examples a step, for a batch size of 100
 
 
@@ -115,7 +116,7 @@ class FitPlan:
 
     def spread_labels(self) -> PseudoLabels:
         """Pseudo-labels by label spreading from the training labels; held-out examples are not used."""
-        examples = Examples(self.parts, self.spec.layout, self.spec.scale, "cpu")
+        examples = Examples(self.parts, self.spec, "cpu")
         batch_size = min(self.settings.batch_size, len(examples))
         pseudo_labeling = PseudoLabeling(
             max(1, _PSEUDO_LABELED * batch_size // 100), confident_fraction=0.7, active_fraction=0.45
@@ -207,20 +208,21 @@ def _fitting(plan: FitPlan, examples: Examples, steps_per_epoch: int) -> Ensembl
 
 
 def _examples(plan: FitPlan) -> Examples:
-    return Examples(plan.parts, plan.spec.layout, plan.spec.scale, plan.settings.device)
+    return Examples(plan.parts, plan.spec, plan.settings.device)
 
 
-def _batches(plan: FitPlan, examples: Examples, seed: int) -> ArrayBatches:
-    settings, known, weights = plan.settings, plan.known, plan.weights
-    return ArrayBatches(
+def _batches(plan: FitPlan, examples: Examples, seed: int) -> Batches:
+    """Labeled examples are among the unlabeled ones too, as released; held-out ones are so without their label."""
+    known, weights = plan.known, plan.weights
+    rows, codes = known.rows[plan.training], known.codes[plan.training]
+    return Batches(
         examples,
-        known.rows[plan.training],
-        known.codes[plan.training],
-        batch_size=settings.batch_size,
+        LabelSplit(seed, tuple(rows.tolist()), tuple(codes.tolist()), len(examples)),
+        batch_size=min(plan.settings.batch_size, len(examples)),
         seed=seed,
-        device=settings.device,
+        device=plan.settings.device,
         pseudo_labels=plan.pseudo_labels,
-        weights=None if weights is None else to_mean_one(weights[plan.training]),
+        label_weights=None if weights is None else torch.from_numpy(to_mean_one(weights[plan.training])).float(),
     )
 
 
@@ -234,3 +236,36 @@ def _validation(plan: FitPlan, examples: Examples) -> Validation | None:
         return Validation(images, codes, settings.n_iter_no_change)
     scaled = torch.from_numpy(to_mean_one(weights[plan.validation])).float().to(settings.device)
     return Validation(images, codes, settings.n_iter_no_change, scaled)
+
+
+def warn_at_chance(fits: Sequence[FitResult], known: KnownLabels, steps_per_epoch: int) -> None:
+    """Warn of members whose final training error is no better than chance, and add that to their diagnostics.
+
+    That is an error of at least 0.8 of that of always predicting the most frequent class, and a supervised loss above
+    log K, the loss of equal probabilities.
+
+    Args:
+        fits: the results of the members.
+        known: the labels.
+        steps_per_epoch: of the training.
+    """
+    chance = 1 - np.bincount(known.codes).max() / len(known.codes)
+    poor: list[tuple[float, float]] = []
+    for fit in fits:
+        last = fit.history[-1]
+        error, loss = last["discriminator/labeled_error"], last["discriminator/supervised"]
+        at_chance = error >= _NEAR * chance and loss > math.log(len(known.classes))
+        if at_chance and fit.epochs * steps_per_epoch >= _FEW_STEPS:
+            poor.append((error, loss))
+            fit.diagnostics.append(_at_chance(error, loss, chance))
+    if poor:
+        which = f"{len(poor)} of {len(fits)} models: " if len(fits) > 1 else ""
+        warnings.warn(which + _at_chance(*max(poor), chance), UserWarning, stacklevel=3)
+
+
+def _at_chance(error: float, loss: float, chance: float) -> str:
+    return (
+        f"training has not improved on chance: the error on its own labels is {error:.0%} (chance: {chance:.0%}), the "
+        f"loss {loss:.2f}. Try a smaller learning_rate (None takes that of the recipe) or more epochs, and look at "
+        "whether X and y belong together"
+    )

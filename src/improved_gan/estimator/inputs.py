@@ -14,8 +14,9 @@ from improved_gan.estimator.arrays import as_array, statistics
 from improved_gan.estimator.layout import Layout, find_layout
 from improved_gan.estimator.scaling import Scale, select_scaler
 
-__all__ = ["InputSpec", "validate_input", "warn_of_flat_images"]
+__all__ = ["Examples", "InputSpec", "validate_input", "warn_of_flat_images"]
 
+_KEPT_NUMBERS = 2**26  # 256 MiB of float32
 _ACCEPTED: dict[str, Any] = {"dtype": "numeric", "ensure_all_finite": False}  # finiteness is checked in `statistics`
 
 
@@ -108,6 +109,55 @@ def _limits(dtype: np.dtype) -> tuple[float, float]:
     if dtype.kind in "iu" and high > int(limits.max):  # rounded up
         high = float(np.nextafter(high, 0))
     return max(float(limits.min), float(np.finfo(np.float64).min)), high
+
+
+class Examples:
+    """The rows of one or more arrays, ready for a network: gathered and scaled a batch at a time, or once where small.
+
+    Args:
+        parts: arrays (N_i, ...) of one trailing shape; memory-mapped ones stay on the disk, unless they are small.
+        spec: how they are read.
+        device: where tensors go.
+    """
+
+    def __init__(self, parts: list[np.ndarray], spec: InputSpec, device: str) -> None:
+        self._parts, self._spec, self._device = parts, spec, device
+        self._starts = np.cumsum([0, *map(len, parts)])
+        self._kept: Tensor | None = None
+        if len(self) * int(np.prod(spec.layout.shape)) <= _KEPT_NUMBERS:
+            self._kept = torch.cat([self._ready(part) for part in parts]).to(device)
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    @property
+    def index_device(self) -> torch.device:
+        """Where row numbers are best kept."""
+        return torch.device("cpu") if self._kept is None else self._kept.device
+
+    @property
+    def large(self) -> bool:
+        """Whether a batch is read ahead of use."""
+        return self._kept is None
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """(n,) row numbers -> (n, C, H, W) float32 in [0, 1]."""
+        return self.take(rows.numpy()) if self._kept is None else self._kept[rows]
+
+    def take(self, rows: np.ndarray) -> Tensor:
+        """(n,) row numbers -> (n, C, H, W) float32 in [0, 1]."""
+        if self._kept is not None:
+            return self._kept[torch.from_numpy(rows).to(self._device)]
+        result = torch.empty(len(rows), *self._spec.layout.shape)
+        for part, start, stop in zip(self._parts, self._starts[:-1], self._starts[1:], strict=True):
+            here = np.flatnonzero((rows >= start) & (rows < stop))
+            if len(here):
+                result[torch.from_numpy(here)] = self._ready(part[rows[here] - start])
+        return result.to(self._device)
+
+    def _ready(self, examples: np.ndarray) -> Tensor:
+        scaled = np.ascontiguousarray(self._spec.layout.channels_first(self._spec.scale.apply(examples)))
+        return torch.from_numpy(scaled)
 
 
 def validate_input(estimator: Any, values: Any, *, reset: bool, name: str = "X") -> np.ndarray:

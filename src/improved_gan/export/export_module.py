@@ -87,7 +87,9 @@ class _ZeroPadding(nn.Module):
     def forward(self, features: Tensor, *_: object) -> Tensor:
         return F.pad(features, (0, self.num_kernels))
 
-    def forward_real_and_generated(self, real: Tensor, generated: Tensor) -> tuple[Tensor, Tensor]:
+    def forward_real_and_generated(
+        self, real: Tensor, generated: Tensor, *, over_pairs: bool = False
+    ) -> tuple[Tensor, Tensor]:
         return F.pad(real, (0, 2 * self.num_kernels)), F.pad(generated, (0, 2 * self.num_kernels))
 
 

@@ -3,8 +3,9 @@
 D at 32x32: dropout 0.2 - three 3x3 convolutions of 96, the third with stride 2 - dropout 0.5 - three of 192, the third
 with stride 2 - dropout 0.5 - 3x3 of 192 without padding - two 1x1 of 192 - mean over space = f(x) - K logits. Leaky
 ReLU of slope 0.2; weight norm whose scale is learned in the last layer only, whose pre-activations are initialized to
-standard deviation 0.1. With minibatch discrimination (paper, section 3.2): Gaussian noise of standard deviation 0.2 in
-place of the input dropout, and the minibatch layer between f(x) and the logits.
+standard deviation 0.1. (At the paper's date: slope 0.1, a common standard deviation of 1 a layer; docs/history.md.)
+With minibatch discrimination (paper, section 3.2): Gaussian noise of standard deviation 0.2 in place of the input
+dropout, and the minibatch layer between f(x) and the logits.
 
 Images are (N, C, H, W) in [0, 1] outside; inside they are [-1, 1]. SVHN has 64 and 128 channels.
 """
@@ -39,6 +40,10 @@ class ConvolutionalDiscriminator(Discriminator):
         hidden_dropout: the same after each stage.
         input_noise: standard deviation of the noise on the input, in units of the inner range [-1, 1].
         minibatch: builds the minibatch layer for A features; None for the feature-matching form.
+        input_padding: of the first convolution: 1, and 3 in the authors' MNIST script, where 28x28 becomes 32x32.
+        slope: of the leaky ReLU.
+        output_std: of the last layer's pre-activations after initialization.
+        init_per_unit: whether each unit gets its standard deviation from the data, or each layer a common one.
 
     Raises:
         ValueError: an image that is too small for that many stages.
@@ -61,11 +66,17 @@ class ConvolutionalDiscriminator(Discriminator):
         hidden_dropout: float = 0.5,
         input_noise: float = 0.0,
         minibatch: Callable[[int], MinibatchDiscrimination] | None = None,
+        input_padding: int = 1,
+        slope: float = SLOPE,
+        output_std: float = OUTPUT_STD,
+        init_per_unit: bool = True,
     ) -> None:
         super().__init__()
-        _check_size(image_shape, len(widths))
+        _check_size([side + 2 * (input_padding - 1) for side in image_shape], len(widths))
+        self.output_std, self.init_per_unit = output_std, init_per_unit
         self.corruption = nn.Sequential(GaussianNoise(input_noise), _dropout(input_dropout))
-        self.body = nn.Sequential(*_layers(image_shape[0], widths, convolutions, hidden_dropout))
+        layers = _layers(image_shape[0], widths, convolutions, hidden_dropout, slope, input_padding)
+        self.body = nn.Sequential(*layers)
         self.minibatch = None if minibatch is None else minibatch(widths[-1])
         self.is_batch_independent = self.minibatch is None
         num_features = widths[-1] if self.minibatch is None else widths[-1] + self.minibatch.weight.shape[1]
@@ -86,32 +97,39 @@ class ConvolutionalDiscriminator(Discriminator):
         return [DiscriminatorOutput(*parts) for parts in zip(logits.split(sizes), features.split(sizes), strict=True)]
 
     def init_from_data_(self, images: Tensor) -> None:
-        """Scales and biases from real images: pre-activations of standard deviation 1, in the last layer 0.1."""
-        data_dependent_init_(self, images, std={"output": OUTPUT_STD})
+        """Scales and biases from real images: pre-activations of standard deviation 1, at last `output_std`."""
+        data_dependent_init_(self, images, std={"output": self.output_std}, per_unit=self.init_per_unit)
 
 
 class _LeakyConvolution(nn.Module):
-    """A weight-normalized convolution and a leaky ReLU of slope 0.2."""
+    """A weight-normalized convolution and a leaky ReLU."""
 
-    def __init__(self, before: int, after: int, *, size: int = 3, stride: int = 1, padding: int = 1) -> None:
+    def __init__(
+        self, before: int, after: int, slope: float, *, size: int = 3, stride: int = 1, padding: int = 1
+    ) -> None:
         super().__init__()
+        self.slope = slope
         self.convolution = weight_normed(nn.Conv2d(before, after, size, stride, padding), learn_scale=False)
 
     def forward(self, values: Tensor) -> Tensor:
-        return F.leaky_relu(self.convolution(values), SLOPE)
+        return F.leaky_relu(self.convolution(values), self.slope)
 
 
-def _layers(channels: int, widths: Sequence[int], convolutions: int, dropout: float) -> Iterator[nn.Module]:
+def _layers(
+    channels: int, widths: Sequence[int], convolutions: int, dropout: float, slope: float, padding: int
+) -> Iterator[nn.Module]:
     before = channels
     for width in widths:
         inputs = (before, *[width] * (convolutions - 1))
         for index, num_inputs in enumerate(inputs):
-            yield _LeakyConvolution(num_inputs, width, stride=2 if index == convolutions - 1 else 1)
+            stride = 2 if index == convolutions - 1 else 1
+            yield _LeakyConvolution(num_inputs, width, slope, stride=stride, padding=padding)
+            padding = 1
         yield _dropout(dropout)
         before = width
-    yield _LeakyConvolution(before, before, padding=0)
-    yield _LeakyConvolution(before, before, size=1, padding=0)
-    yield _LeakyConvolution(before, before, size=1, padding=0)
+    yield _LeakyConvolution(before, before, slope, padding=0)
+    yield _LeakyConvolution(before, before, slope, size=1, padding=0)
+    yield _LeakyConvolution(before, before, slope, size=1, padding=0)
 
 
 def _dropout(p: float) -> nn.Module:

@@ -35,6 +35,8 @@ class ConvolutionalGenerator(Generator):
         latent_size: Z.
         widths: channels at each scale, from the smallest; each scale ends with a doubling of the image.
         output_std: initial standard deviation before tanh; 0.1 as released (gray images), 1 for short runs.
+        init_per_unit: whether each channel before tanh gets it, or all of them together.
+        crop: pixels that the last layer leaves out at each border: 2 makes 28x28 from 16x16.
 
     Raises:
         ValueError: an image size that is no multiple of 2^len(widths).
@@ -53,16 +55,19 @@ class ConvolutionalGenerator(Generator):
         latent_size: int = 100,
         widths: Sequence[int] = (512, 256, 128),
         output_std: float = 0.1,
+        init_per_unit: bool = True,
+        crop: int = 0,
     ) -> None:
         super().__init__()
-        self.output_std = output_std
-        self.latent_size, self.first = latent_size, (widths[0], *smallest(image_shape, len(widths)))
+        self.output_std, self.init_per_unit = output_std, init_per_unit
+        uncropped = (image_shape[0], *(side + 2 * crop for side in image_shape[1:]))
+        self.latent_size, self.first = latent_size, (widths[0], *smallest(uncropped, len(widths)))
         units = math.prod(self.first)
         self.dense = nn.Linear(latent_size, units, bias=False)
         self.dense_norm = _shift_only(nn.BatchNorm1d(units))
         self.norms = nn.ModuleList(_shift_only(nn.BatchNorm2d(width)) for width in widths[1:])
         self.upsamplings = nn.ModuleList(upsampling(before, after, bias=False) for before, after in pairwise(widths))
-        self.output = weight_norm(upsampling(widths[-1], image_shape[0], bias=True), scale=1.0)
+        self.output = weight_norm(upsampling(widths[-1], image_shape[0], bias=True, crop=crop), scale=1.0)
         nn.init.normal_(self.dense.weight, std=0.05)
 
     def draw_latents(self, num: int, *, source: torch.Generator | None = None) -> Tensor:
@@ -81,7 +86,7 @@ class ConvolutionalGenerator(Generator):
 
     def init_from_data_(self, num: int) -> None:
         """Scale and bias of the last layer from `num` latents."""
-        data_dependent_init_(self, self.draw_latents(num), std=self.output_std)
+        data_dependent_init_(self, self.draw_latents(num), std=self.output_std, per_unit=self.init_per_unit)
 
 
 class ReferenceGenerator(Generator):
@@ -122,7 +127,7 @@ class ReferenceGenerator(Generator):
         """The reference batch is the data, so `num` is unused; only the last layer changes."""
         inner = self._inner
         if isinstance(inner, ConvolutionalGenerator):
-            data_dependent_init_(self.body, self.body.reference, std=inner.output_std)
+            data_dependent_init_(self.body, self.body.reference, std=inner.output_std, per_unit=inner.init_per_unit)
 
     def train(self, mode: bool = True) -> Self:
         """Evaluation recomputes the reference statistics: optimizers do not reliably mark what they change."""
@@ -138,13 +143,15 @@ class ReferenceGenerator(Generator):
         return inner
 
 
-def upsampling(before: int, after: int, *, bias: bool, std: float = 0.05) -> nn.ConvTranspose2d:
+def upsampling(before: int, after: int, *, bias: bool, std: float = 0.05, crop: int = 0) -> nn.ConvTranspose2d:
     """A 5x5 transposed convolution of stride 2 that doubles the image exactly; weights ~ N(0, std^2).
+
+    `crop` pixels are left out at each border.
 
     >>> upsampling(4, 2, bias=True)(torch.zeros(1, 4, 7, 7)).shape
     torch.Size([1, 2, 14, 14])
     """
-    layer = nn.ConvTranspose2d(before, after, 5, stride=2, padding=2, output_padding=1, bias=bias)
+    layer = nn.ConvTranspose2d(before, after, 5, stride=2, padding=2 + crop, output_padding=1, bias=bias)
     nn.init.normal_(layer.weight, std=std)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)

@@ -1,44 +1,56 @@
-"""The ImageNet discriminator (paper, section 6.4; released experiment): 128x128, two-sided minibatch features.
+"""The ImageNet discriminator (paper, section 6.4; released network): 128x128, two-sided minibatch features.
 
-D: Gaussian noise 0.1 - seven 3x3 convolutions, batch norm and leaky ReLU - dense layer = f(x) - minibatch features of
-300 kernels of 50 (means, to the real half and to the generated half) - K + 1 logits, "generated" the last of them.
+D: Gaussian noise 0.1 - seven 3x3 convolutions of d, 2d, 4d, 4d, 4d, 8d, 8d channels with strides 2, 2, 2, 1, 1, 2, 2
+(128 pixels become 4) - dense to 40d = f(x), all with batch norm and leaky ReLU - minibatch features of 300 kernels of
+50, to the real half and to the generated half - K + 1 logits, "generated" the last of them; d = 64. Weights are
+initialized with standard deviation 0.02, in the convolutions cut off at two of them, scales of batch norm from
+N(1, 0.02^2). The released network has one more vector, a bias of the kernels' projections, which cancels in their
+distances.
+
+Batch norm takes the statistics of the real rows for the first half of the channels and those of the generated rows for
+the second half. Statistics and minibatch features are those of a tower of 16 real and 16 generated images, as on each
+of the authors' four GPUs.
 
 With an explicit l_{K+1} the returned logits are l_k - l_{K+1}: the softmax is the same, and "generated" has logit 0 as
-everywhere here. Left open by the paper and chosen here: where the convolutions stride (the first three and the sixth at
-128x128), their widths d, 2d, 4d, 4d, 4d, 8d, 8d, and the width 8d of the dense layer.
-
-Images are (N, C, H, W) in [0, 1] outside; inside they are [-1, 1].
+everywhere here. Images are (N, C, H, W) in [0, 1] outside; inside they are [-1, 1].
 """
 
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from improved_gan.kernels.precision import precise
+from improved_gan.kernels.recomputation import in_backward
 from improved_gan.networks.interface import Discriminator, DiscriminatorOutput
 from improved_gan.techniques import GaussianNoise, MinibatchDiscrimination
 
-__all__ = ["ImageNetDiscriminator"]
+__all__ = ["HalfBatchNorm", "ImageNetDiscriminator"]
 
 _WIDTHS = (1, 2, 4, 4, 4, 8, 8)  # of the seven convolutions, in units of d
-_STRIDES = (2, 2, 2, 1, 1, 2, 1)  # 128 pixels become 8
+_STRIDES = (2, 2, 2, 1, 1, 2, 2)  # 128 pixels become 4
+_DENSE = 40  # units of the dense layer, in units of d
+STD = 0.02  # of all weights at initialization, and of the scales of batch norm around 1
 
 
 class ImageNetDiscriminator(Discriminator):
     """K classes and "generated", from both halves of a minibatch at once.
 
     Args:
-        image_shape: (C, H, W) of an image; H and W multiples of 16.
+        image_shape: (C, H, W) of an image; H and W multiples of 32.
         num_classes: K.
-        width: d, channels of the first convolution.
+        width: d, channels of the first convolution; at least 2.
         input_noise: standard deviation of the noise on the input, in units of the inner range [-1, 1].
         minibatch: builds the minibatch layer for A features; None leaves it out.
         explicit_generated: whether "generated" has a logit of its own, as released, or the fixed 0 of section 5.
+        tower: rows of each batch that share statistics and minibatch features, 16 as released; None for all rows.
+            Batches that it does not divide are one tower.
 
     Raises:
         ValueError: an image size that the strides do not divide.
 
-    Shape: (N, C, H, W) -> logits (N, K), features (N, 8d). A single batch is compared with itself as both halves.
+    Shape: (N, C, H, W) -> logits (N, K), features (N, 40d). A single batch is compared with itself as both halves.
 
     >>> network = ImageNetDiscriminator((3, 64, 64), 10, width=2, minibatch=lambda A: MinibatchDiscrimination(A, 3))
     >>> [half.logits.shape for half in network.forward_each([torch.zeros(2, 3, 64, 64), torch.ones(3, 3, 64, 64)])]
@@ -56,49 +68,81 @@ class ImageNetDiscriminator(Discriminator):
         input_noise: float = 0.1,
         minibatch: Callable[[int], MinibatchDiscrimination] | None = None,
         explicit_generated: bool = True,
+        tower: int | None = None,
     ) -> None:
         super().__init__()
         height, breadth = _last_size(image_shape)
+        num_features = _DENSE * width
         self.noise = GaussianNoise(input_noise)
         self.body = nn.Sequential(*_layers(image_shape[0], width))
-        self.dense = nn.Linear(_WIDTHS[-1] * width * height * breadth, 8 * width)
-        self.minibatch = None if minibatch is None else minibatch(8 * width)
+        self.dense = nn.Linear(_WIDTHS[-1] * width * height * breadth, num_features)
+        self.dense_norm = HalfBatchNorm(num_features)
+        self.minibatch = None if minibatch is None else minibatch(num_features)
         self.compares_real_and_generated, self.explicit_generated = self.minibatch is not None, explicit_generated
-        num_features = 8 * width + (0 if self.minibatch is None else 2 * self.minibatch.weight.shape[1])
-        self.output = nn.Linear(num_features, num_classes + int(explicit_generated))
+        self.tower = tower
+        num_similarities = 0 if self.minibatch is None else 2 * self.minibatch.weight.shape[1]
+        self.output = nn.Linear(num_features + num_similarities, num_classes + int(explicit_generated))
         for layer in (self.dense, self.output):
-            nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
+            nn.init.normal_(layer.weight, std=STD)
             nn.init.zeros_(layer.bias)
+        if self.minibatch is not None:
+            nn.init.normal_(self.minibatch.weight, std=STD)
 
     def forward(self, images: Tensor) -> DiscriminatorOutput:
         """Logits and features of one batch."""
         return self.forward_each([images])[0]
 
     def forward_each(self, batches: Sequence[Tensor]) -> list[DiscriminatorOutput]:
-        """All batches in one pass through the convolutions; the last one is the generated half where there are several.
+        """All batches in one pass; the last one is the generated half where there are several.
 
         Each real batch is compared with itself and with the generated one, the generated one with itself and with the
-        last real one. Batch norm is over all rows: the halves depend on each other anyway.
+        last real one.
         """
-        sizes = [batch.shape[0] for batch in batches]  # not len: an exported graph must hold for any number
-        values = self.dense(self.body(self.noise(2 * torch.cat(list(batches)) - 1)).flatten(1))
-        features = list(values.split(sizes))
-        logits = [self._class_logits(augmented) for augmented in self._with_similarities(features)]
-        return [DiscriminatorOutput(*pair) for pair in zip(logits, features, strict=True)]
+        towers = [self._forward_tower(batches) for batches in self._towers(batches)]
+        if len(towers) == 1:
+            return towers[0]
+        parts = [list(zip(*outputs, strict=True)) for outputs in zip(*towers, strict=True)]
+        return [DiscriminatorOutput(torch.cat(logits), torch.cat(features)) for logits, features in parts]
 
     def init_from_data_(self, images: Tensor) -> None:
         """Batch norm needs no data-dependent initialization; the minibatch layer may have one."""
         if self.minibatch is not None:
             with torch.no_grad():
-                self.minibatch.init_from_batch_(self.dense(self.body(2 * images - 1).flatten(1)))
+                self.minibatch.init_from_batch_(self._features(2 * images - 1, None))
+
+    def _towers(self, batches: Sequence[Tensor]) -> list[list[Tensor]]:
+        """The rows of each tower, of each batch."""
+        # An exported graph must hold for any number of rows, so it is one tower: it has no minibatch features.
+        if self.tower is None or torch.compiler.is_exporting():
+            return [list(batches)]
+        num = len(batches[0])
+        if num % self.tower or any(len(batch) != num for batch in batches):
+            return [list(batches)]
+        return [list(rows) for rows in zip(*(torch.split(batch, self.tower) for batch in batches), strict=True)]
+
+    def _forward_tower(self, batches: Sequence[Tensor]) -> list[DiscriminatorOutput]:
+        sizes = [batch.shape[0] for batch in batches]  # not len: an exported graph must hold for any number
+        images = self.noise(2 * torch.cat(list(batches)) - 1)
+        num_real = sum(sizes[:-1]) if len(sizes) > 1 else None
+        features = list(torch.split(self._features(images, num_real), sizes))
+        logits = [self._class_logits(augmented) for augmented in self._with_similarities(features)]
+        return [DiscriminatorOutput(*pair) for pair in zip(logits, features, strict=True)]
+
+    def _features(self, images: Tensor, num_real: int | None) -> Tensor:
+        """(N, C, H, W) in [-1, 1] -> f(x) (N, 40d); the first `num_real` rows are real (None: all are both halves)."""
+        values = images
+        for layer in self.body:
+            values = layer(values, num_real) if isinstance(layer, HalfBatchNorm) else layer(values)
+        return F.leaky_relu(self.dense_norm(self.dense(values.flatten(1)), num_real), 0.2)
 
     def _with_similarities(self, features: list[Tensor]) -> list[Tensor]:
         if self.minibatch is None:
             return features
+        compare = self.minibatch.forward_real_and_generated
         if len(features) == 1:
-            return [self.minibatch.forward_real_and_generated(features[0], features[0])[0]]
+            return [compare(features[0], features[0], over_pairs=True)[0]]
         *real, generated = features
-        pairs = [self.minibatch.forward_real_and_generated(one, generated) for one in real]
+        pairs = [compare(one, generated, over_pairs=True) for one in real]
         return [*(pair[0] for pair in pairs), pairs[-1][1]]
 
     def _class_logits(self, features: Tensor) -> Tensor:
@@ -106,19 +150,83 @@ class ImageNetDiscriminator(Discriminator):
         return logits[:, :-1] - logits[:, -1:] if self.explicit_generated else logits
 
 
+class HalfBatchNorm(nn.Module):
+    """Batch norm of all rows: the first half of the channels by the real rows, the second half by the generated rows.
+
+    In eval mode it takes running means of these statistics (the authors' program has none and was not used like that).
+
+    Args:
+        num_features: C, at least 2; of an odd number the second half has one more.
+
+    Raises:
+        ValueError: fewer than two channels.
+
+    Shape: (N, C) or (N, C, H, W), the first `num_real` rows real -> the same.
+
+    Source: released ImageNet network.
+
+    >>> values = torch.tensor([[0.0, 5.0], [2.0, 5.0], [9.0, 1.0], [9.0, 3.0]])
+    >>> (HalfBatchNorm(2, scale_std=0.0)(values, 2) + 0.0).detach().round()
+    tensor([[-1.,  3.],
+            [ 1.,  3.],
+            [ 8., -1.],
+            [ 8.,  1.]])
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1, scale_std: float = STD) -> None:
+        super().__init__()
+        if num_features < 2:
+            raise ValueError(f"num_features must be at least 2, one channel for each half; got {num_features}")
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.weight = nn.Parameter(1 + scale_std * torch.randn(num_features))
+        self.bias = nn.Parameter(torch.zeros(num_features))
+        self.register_buffer("running_mean", torch.zeros(num_features))
+        self.register_buffer("running_var", torch.ones(num_features))
+
+    def forward(self, values: Tensor, num_real: int | None = None) -> Tensor:
+        """`values` normalized; all rows count as real and as generated where `num_real` is None."""
+        if not self.training or num_real is None:
+            mean, variance = self.running_mean, self.running_var
+            if in_backward():  # a recomputation does not update the running statistics again
+                mean, variance = mean.clone(), variance.clone()
+            return F.batch_norm(values, mean, variance, self.weight, self.bias, self.training, self.momentum, self.eps)
+        mean, variance = self._of_both_halves(precise(values), num_real)
+        if not in_backward():
+            with torch.no_grad():
+                self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
+                self.running_var.lerp_(variance.to(self.running_var.dtype), self.momentum)
+        scale = (variance + self.eps).rsqrt() * self.weight
+        shape = (1, -1, *[1] * (values.dim() - 2))
+        shift = (self.bias - mean * scale).view(shape)
+        return torch.addcmul(shift, precise(values), scale.view(shape)).to(values.dtype)
+
+    def _of_both_halves(self, values: Tensor, num_real: int) -> tuple[Tensor, Tensor]:
+        """Mean and variance of each channel, (C,) and (C,)."""
+        half, space = self.num_features // 2, list(range(2, values.dim()))
+        real, generated = values[:num_real, :half], values[num_real:, half:]
+        pairs = [torch.var_mean(one, [0, *space], correction=0) for one in (real, generated)]
+        (real_variance, real_mean), (generated_variance, generated_mean) = pairs
+        return torch.cat([real_mean, generated_mean]), torch.cat([real_variance, generated_variance])
+
+
 def _layers(channels: int, width: int) -> Iterator[nn.Module]:
     before = channels
     for factor, stride in zip(_WIDTHS, _STRIDES, strict=True):
-        convolution = nn.Conv2d(before, factor * width, 3, stride, padding=1, bias=False)
-        nn.init.normal_(convolution.weight, std=(9 * before) ** -0.5)
+        convolution = nn.Conv2d(before, factor * width, 3, stride, padding=1)
+        nn.init.trunc_normal_(convolution.weight, std=STD, a=-2 * STD, b=2 * STD)
+        assert convolution.bias is not None
+        nn.init.zeros_(convolution.bias)
         yield convolution
-        yield nn.BatchNorm2d(factor * width)
+        yield HalfBatchNorm(factor * width)
         yield nn.LeakyReLU(0.2)
         before = factor * width
 
 
 def _last_size(image_shape: Sequence[int]) -> tuple[int, int]:
     height, width = image_shape[1:]
-    if height % 16 or width % 16 or not height * width:
-        raise ValueError(f"the four strides need sizes that are multiples of 16; got an image {tuple(image_shape)}")
-    return height // 16, width // 16
+    if height % 32 or width % 32 or not height * width:
+        raise ValueError(f"the five strides need sizes that are multiples of 32; got an image {tuple(image_shape)}")
+    return height // 32, width // 32

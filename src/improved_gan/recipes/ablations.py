@@ -2,15 +2,15 @@
 
 "Our methods" has all techniques but feature matching and historical averaging: minibatch discrimination, virtual batch
 normalization, one-sided label smoothing, and all labels as K+1 classes. Each column derives from it. The script of this
-experiment was never released; networks and learning rate are those of `cifar10-generation`. `ablated` derives the
-columns from any other recipe of this kind, such as the small ones of benchmarks/ablations.py.
+experiment was never public; networks and learning rate are those of `cifar10-generation-released`. `ablated` derives
+the columns from any other recipe of this kind, such as the small ones of benchmarks/ablations.py.
 """
 
 from dataclasses import replace
 from functools import partial
 
 from improved_gan.networks import ConvolutionalDiscriminator, ConvolutionalGenerator, ReferenceGenerator
-from improved_gan.recipes.cifar10 import IMAGE, RELEASED_KERNELS, cifar10
+from improved_gan.recipes.cifar10 import IMAGE, RELEASED_KERNELS, cifar10_released
 from improved_gan.recipes.recipe import Recipe, RecipeError
 from improved_gan.techniques import adversarial_discriminator_loss, smoothed_discriminator_loss
 from improved_gan.training import Adversarial
@@ -40,7 +40,7 @@ def all_techniques(labels: int | None = None) -> Recipe:
         labels: how many of the 50,000; default all.
     """
     return replace(
-        cifar10(50_000 if labels is None else labels),
+        cifar10_released(50_000 if labels is None else labels),
         name="cifar10-samples",
         summary="CIFAR-10 samples with all techniques of the paper but feature matching and historical averaging",
         generator=partial(ReferenceGenerator, partial(ConvolutionalGenerator, image_shape=IMAGE)),

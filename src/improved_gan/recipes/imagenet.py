@@ -17,38 +17,48 @@ from improved_gan.training import Adversarial
 
 __all__ = ["imagenet_128"]
 
-_SHAPE, _NUM_CLASSES, _LABELS_A_CLASS, _BATCH = (3, 128, 128), 1000, 500, 64
+_SHAPE, _NUM_CLASSES, _NUM_IMAGES = (3, 128, 128), 1000, 1_281_167
+_BATCH, _TOWER = 64, 16
 
 
 def imagenet_128(labels: int | None = None) -> Recipe:
-    """DCGAN-like networks with all techniques of the released ImageNet experiment, batch size 64.
+    """The released ImageNet networks and losses (9 June 2016, commit f9b62d3, VBN of e0e5ffc), batch size 4 x 16.
 
-    Latents at every scale, virtual batch norm in G, two-sided minibatch features, 1000 classes and "generated", alpha =
-    0.75 in the divergence form. Figure 6. Expected: no number; samples with recognizable animals' fur, eyes and noses,
+    Latents at every scale, virtual batch norm in G with a reference batch of 16, batch norm in D by real and by
+    generated rows, two-sided minibatch features in towers of 16 and 16 images, 1000 classes and "generated", alpha =
+    0.75 in the divergence form. All images have labels, and those of D's class loss are the real ones of its other
+    loss too. Different from the release: G is updated after D and with latents and real images of its own, where the
+    authors updated both at once from the same; and for evaluation batch norm has running statistics.
+
+    Figure 6. Expected: no number; samples with recognizable animals' fur, eyes and noses,
     but wrong anatomy. Measured: seconds and memory of a step in docs/results.md; not trained to the end yet.
 
     D's weights are not averaged, since its batch norm has the statistics of the current weights. The error in the log
     is computed with each batch of test images as both halves, "real" and "generated".
 
     Args:
-        labels: the number of labels; default 500 for each of 1000 classes.
+        labels: the number of labels; default all of them.
     """
     return Recipe(
         name="imagenet-128",
         summary="folders of images by class at 128x128: latents at every scale, VBN, two-sided minibatch features",
         load_data=_load,
-        num_labels=_NUM_CLASSES * _LABELS_A_CLASS if labels is None else labels,
-        generator=partial(ReferenceGenerator, partial(ImageNetGenerator, image_shape=_SHAPE), num_reference=_BATCH),
+        num_labels=_NUM_IMAGES if labels is None else labels,
+        labels_as_given=labels is None,
+        generator=partial(ReferenceGenerator, partial(ImageNetGenerator, image_shape=_SHAPE), num_reference=_TOWER),
         discriminator=partial(
             ImageNetDiscriminator,
             image_shape=_SHAPE,
             num_classes=_NUM_CLASSES,
-            minibatch=partial(MinibatchDiscrimination, num_kernels=300, kernel_dim=50),
+            minibatch=partial(MinibatchDiscrimination, num_kernels=300, kernel_dim=50, across_ranks=False),
+            tower=_TOWER,
         ),
         objective=Adversarial(
             discriminator_loss=partial(divergence_discriminator_loss, positive_target=0.75),
             generator_loss=partial(divergence_generator_loss, positive_target=0.75),
             supervised_weight=1.0,
+            labeled_as_real=True,
+            generated_class=True,
         ),
         epochs=25,
         learning_rate=0.0004,

@@ -4,9 +4,10 @@
     initialization: for one batch, layer by layer, with t = (v . x)/||v|| the pre-activation and s the wanted std of t,
                     g = s / std(t),  b = -mean(t) s / std(t)
 
-so that every pre-activation has mean 0 and standard deviation s. In the released experiments g is learned in the last
-layer only. Over several ranks the batch is the global one. A layer of another kind with a method
-`init_from_batch_(inputs)`, such as minibatch discrimination, is initialized by it with its input.
+so that every pre-activation has mean 0 and standard deviation s; or with one std(t) over all units of a layer, as in
+the authors' convolutional scripts of the paper's date (8 to 12 June 2016, docs/history.md). In the released experiments
+g is learned in the last layer only. Over several ranks the batch is the global one. A layer of another kind with a
+method `init_from_batch_(inputs)`, such as minibatch discrimination, is initialized by it with its input.
 """
 
 from collections.abc import Callable, Mapping
@@ -76,7 +77,9 @@ def weight_norm(layer: _Layer, *, learn_scale: bool = True, scale: float | None 
 
 
 @torch.no_grad()
-def data_dependent_init_(network: nn.Module, batch: Tensor, *, std: float | Mapping[str, float] = 1.0) -> None:
+def data_dependent_init_(
+    network: nn.Module, batch: Tensor, *, std: float | Mapping[str, float] = 1.0, per_unit: bool = True
+) -> None:
     """Set g and b of every weight-normalized layer from one batch, in the order in which the layers run.
 
     Layers with a method `init_from_batch_` are initialized by it, from their own input.
@@ -89,6 +92,7 @@ def data_dependent_init_(network: nn.Module, batch: Tensor, *, std: float | Mapp
         network: any module with layers from `weight_norm`; changed in place.
         batch: (N, ...) input of the network, N >= 2 over all ranks; 500 images in the released MNIST experiment.
         std: the standard deviation of the pre-activations, one number or one by layer name (others: 1).
+        per_unit: whether each unit has that standard deviation, or all units of a layer together.
 
     Raises:
         ValueError: no such layer, an unknown name in `std`, a layer that did not run, or a pre-activation that does
@@ -110,7 +114,9 @@ def data_dependent_init_(network: nn.Module, batch: Tensor, *, std: float | Mapp
     if unknown := set(wanted) - set(layers):
         raise ValueError(f"std names {sorted(unknown)}, but the weight-normalized layers are {sorted(layers)}")
     pending = {*layers, *others}
-    hooks = [layer.register_forward_hook(_init_hook(name, wanted[name], pending)) for name, layer in layers.items()]
+    hooks = [
+        layer.register_forward_hook(_init_hook(name, wanted[name], pending, per_unit)) for name, layer in layers.items()
+    ]
     hooks += [layer.register_forward_pre_hook(_init_pre_hook(name, pending)) for name, layer in others.items()]
     buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
     with torch.autocast(batch.device.type, enabled=False), in_mode(network, training=True):
@@ -137,7 +143,9 @@ def _init_pre_hook(name: str, pending: set[str]) -> Callable[[Any, tuple[Any, ..
     return initialize
 
 
-def _init_hook(name: str, std: float, pending: set[str]) -> Callable[[nn.Module, Any, Tensor], Tensor | None]:
+def _init_hook(
+    name: str, std: float, pending: set[str], per_unit: bool
+) -> Callable[[nn.Module, Any, Tensor], Tensor | None]:
     """A forward hook that sets the layer's g and b at its first run and returns the normalized output."""
 
     def initialize(layer: nn.Module, _: Any, output: Tensor) -> Tensor | None:
@@ -146,6 +154,8 @@ def _init_hook(name: str, std: float, pending: set[str]) -> Callable[[nn.Module,
         pending.discard(name)
         channel = output.dim() - 1 if isinstance(layer, nn.Linear) else 1
         mean, current = _global_mean_and_std(output.movedim(channel, -1).flatten(0, -2))
+        if not per_unit:
+            current = current.square().mean().sqrt().expand_as(current)
         if not bool((current > 0).all() and current.isfinite().all()):
             raise ValueError(
                 f"a pre-activation of layer {name!r} does not vary over the batch (or is not finite): "

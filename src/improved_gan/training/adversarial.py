@@ -35,6 +35,10 @@ class Adversarial(Objective):
         generator_loss: takes the generated logits (M,).
         adversarial_weight: of the discriminator's loss; the released scripts with labels weight each half of it by 0.5.
         supervised_weight: of the loss on labeled images; 0 ignores labels. D needs K class logits for it.
+        labeled_as_real: whether the labeled images are the real ones of D's other loss too, as in the released ImageNet
+            experiment, where all images have labels; otherwise these are the unlabeled images.
+        generated_class: whether the loss on labeled images is that of K + 1 classes, so that it also tells them from
+            "generated", as in that experiment; otherwise that of K classes.
         matching_weight: of feature matching in the generator's loss; 0 omits it.
         matching_loss: takes the real and the generated features.
     """
@@ -43,19 +47,23 @@ class Adversarial(Objective):
     generator_loss: Callable[[Tensor], Tensor] = non_saturating_generator_loss
     adversarial_weight: float = 1.0
     supervised_weight: float = 0.0
+    labeled_as_real: bool = False
+    generated_class: bool = False
     matching_weight: float = 0.0
     matching_loss: Callable[[Tensor, Tensor], Tensor] = feature_matching_loss
 
     def discriminator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
         """The loss of real against generated images, and that of the labels."""
-        batches = [batch.labeled_images] if self.supervised_weight else []
-        batches += [batch.unlabeled_images, generate_for_discriminator(generator, len(batch.unlabeled_images))]
-        *labeled, real, generated = forward_batches(discriminator, batches)
+        batches = [batch.labeled_images] if self.supervised_weight or self.labeled_as_real else []
+        batches += [] if self.labeled_as_real else [batch.unlabeled_images]
+        outputs = forward_batches(discriminator, [*batches, generate_for_discriminator(generator, len(batches[-1]))])
+        labeled, real, generated = outputs[: bool(self.supervised_weight)], outputs[-2], outputs[-1]
         real_logits, generated_logits = _as_real_logit(real.logits), _as_real_logit(generated.logits)
         losses = {"adversarial": self.adversarial_weight * self.discriminator_loss(real_logits, generated_logits)}
         monitors = _monitors(real_logits.detach(), generated_logits.detach(), real, generated)
         for output in labeled:  # one, or none
-            losses["supervised"] = self.supervised_weight * F.cross_entropy(precise(output.logits), batch.labels)
+            logits = F.pad(output.logits, (0, 1)) if self.generated_class else output.logits
+            losses["supervised"] = self.supervised_weight * F.cross_entropy(precise(logits), batch.labels)
             monitors["labeled_error"] = error_rate(output.logits, batch.labels)
         return Terms(losses, monitors)
 
