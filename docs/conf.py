@@ -28,7 +28,7 @@ extensions = [
     "mathml",
     "repository_links",
 ]
-exclude_patterns = ["_build", "runs", "paper"]
+exclude_patterns = ["_build", "runs", "paper", "notebooks"]
 nitpicky = True
 
 myst_enable_extensions = ["dollarmath"]

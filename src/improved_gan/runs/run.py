@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,13 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from improved_gan.io import write_atomically
-from improved_gan.networks import Discriminator, Generator
 from improved_gan.recipes.folder import folder_again
 from improved_gan.recipes.recipe import AUTO, OVERRIDABLE, Recipe
 from improved_gan.recipes.registry import built_in, from_code
 from improved_gan.runs import identity
 from improved_gan.runs.log import Log, append_report, last_report, read_log, rewind_log
 from improved_gan.runs.nearby_runs import check_vacant, no_run
-from improved_gan.runs.networks import trained_networks
+from improved_gan.runs.networks import Networks, trained_networks
 from improved_gan.runs.own_code import Trust, trusted_code
 from improved_gan.training.checkpoints import load_newest, newest_checkpoint, save_checkpoint
 from improved_gan.training.errors import RunError
@@ -295,16 +294,11 @@ class Run:
             return folder_again(self.settings, run=self.path)
         return built_in(self.settings["recipe"], labels=labels)
 
-    def load(self, *, device: str = "cpu", warn: Callable[[str], None], trust: Trust = False) -> "Networks":
-        """Build the networks and load the newest undamaged checkpoint.
-
-        Args:
-            device: of the networks.
-            warn: called with a line about each damaged checkpoint that was skipped.
-            trust: whether to execute the copy of a recipe file in the folder.
+    def recorded_recipe(self, *, trust: Trust = False) -> Recipe:
+        """`recipe` with the settings that the command line changed.
 
         Raises:
-            RunError: no run folder, no checkpoint, one that does not fit, or code that is not trusted.
+            RunError, RecipeError: as of `recipe`, or the recipe has other settings now.
         """
         values = self.settings["values"] | {"epochs": self.epochs}
         changes = {name: values[name] for name in OVERRIDABLE if name in values}
@@ -316,6 +310,20 @@ class Run:
             raise RunError(
                 f"{self.path} was made with other values of {', '.join(changed)} than recipe {recipe.name} has now"
             )
+        return recipe
+
+    def load(self, *, device: str = "cpu", warn: Callable[[str], None], trust: Trust = False) -> Networks:
+        """Build the networks and load the newest undamaged checkpoint.
+
+        Args:
+            device: of the networks.
+            warn: called with a line about each damaged checkpoint that was skipped.
+            trust: whether to execute the copy of a recipe file in the folder.
+
+        Raises:
+            RunError: no run folder, no checkpoint, one that does not fit, or code that is not trusted.
+        """
+        recipe = self.recorded_recipe(trust=trust)
         tensors = self.load_checkpoint(warn=warn)
         if tensors is None:
             raise RunError(f"{self.path} has no checkpoint yet: train it first")
@@ -326,24 +334,3 @@ class Run:
             raise RunError(f"the checkpoint in {self.path} does not fit the networks of its recipe: {error}") from error
         generator = generator if generator is None else generator.to(device).eval()
         return Networks(self, generator, discriminator.to(device).eval(), step)
-
-
-@dataclass(frozen=True)
-class Networks:
-    """A run's trained networks: D with averaged weights, G as it makes samples, both in evaluation mode."""
-
-    run: Run
-    maybe_generator: Generator | None
-    discriminator: Discriminator
-    step: int
-
-    @property
-    def generator(self) -> Generator:
-        """The generator.
-
-        Raises:
-            RunError: the run trains no GAN.
-        """
-        if self.maybe_generator is None:
-            raise RunError(f"{self.run.path} trains no GAN (recipe {self.run.settings['recipe']}): it has no samples")
-        return self.maybe_generator
