@@ -24,6 +24,7 @@ from improved_gan.io import write_atomically
 from improved_gan.networks import Generator
 from improved_gan.recipes.recipe import RecipeError
 from improved_gan.runs import Networks, Run
+from improved_gan.runs.identity import with_recorded_settings
 from improved_gan.training.errors import RunError
 
 if TYPE_CHECKING:
@@ -236,7 +237,7 @@ def _load_estimator(folder: Path) -> "SemiSupervisedGANClassifier":
 
 
 def _rebuilt(run: Run, config: dict[str, Any], tensors: dict[str, Tensor]) -> Networks | Generator:
-    recipe = run.recorded_recipe()
+    recipe = with_recorded_settings(run.recipe(), run.settings, file=run.recipe_file)
     generator = None if recipe.generator is None else recipe.generator()
     if generator is not None:
         generator.load_state_dict(_with_prefix(tensors, "generator"))

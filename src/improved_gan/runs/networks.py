@@ -1,42 +1,14 @@
 """The networks of a recipe with the weights of a checkpoint, as they are used after training."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
 from torch import Tensor
 
 from improved_gan.networks import Discriminator, Generator
 from improved_gan.recipes.recipe import Recipe
 from improved_gan.techniques import WeightEMA
-from improved_gan.training.errors import RunError
 from improved_gan.training.sampling import ema_generator
 from improved_gan.training.state import with_prefix
 
-if TYPE_CHECKING:
-    from improved_gan.runs.run import Run
-
-__all__ = ["Networks", "trained_networks"]
-
-
-@dataclass(frozen=True)
-class Networks:
-    """A run's trained networks: D with averaged weights, G as it makes samples, both in evaluation mode."""
-
-    run: "Run"
-    maybe_generator: Generator | None
-    discriminator: Discriminator
-    step: int
-
-    @property
-    def generator(self) -> Generator:
-        """The generator.
-
-        Raises:
-            RunError: the run trains no GAN.
-        """
-        if self.maybe_generator is None:
-            raise RunError(f"{self.run.path} trains no GAN (recipe {self.run.settings['recipe']}): it has no samples")
-        return self.maybe_generator
+__all__ = ["trained_networks"]
 
 
 def trained_networks(recipe: Recipe, tensors: dict[str, Tensor]) -> tuple[Generator | None, Discriminator]:

@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,14 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from improved_gan.io import write_atomically
+from improved_gan.networks import Discriminator, Generator
 from improved_gan.recipes.folder import folder_again
-from improved_gan.recipes.recipe import AUTO, OVERRIDABLE, Recipe
+from improved_gan.recipes.recipe import AUTO, Recipe
 from improved_gan.recipes.registry import built_in, from_code
 from improved_gan.runs import identity
 from improved_gan.runs.log import Log, append_report, last_report, read_log, rewind_log
 from improved_gan.runs.nearby_runs import check_vacant, no_run
-from improved_gan.runs.networks import Networks, trained_networks
+from improved_gan.runs.networks import trained_networks
 from improved_gan.runs.own_code import Trust, trusted_code
 from improved_gan.training.checkpoints import load_newest, newest_checkpoint, save_checkpoint
 from improved_gan.training.errors import RunError
@@ -294,25 +295,7 @@ class Run:
             return folder_again(self.settings, run=self.path)
         return built_in(self.settings["recipe"], labels=labels)
 
-    def recorded_recipe(self, *, trust: Trust = False) -> Recipe:
-        """`recipe` with the settings that the command line changed.
-
-        Raises:
-            RunError, RecipeError: as of `recipe`, or the recipe has other settings now.
-        """
-        values = self.settings["values"] | {"epochs": self.epochs}
-        changes = {name: values[name] for name in OVERRIDABLE if name in values}
-        try:
-            recipe = replace(self.recipe(trust=trust), **changes)
-        except TypeError as error:  # a value of another kind
-            raise RunError(f"{self.recipe_file} does not describe a run ({error}): restore it") from error
-        if changed := identity.differences(values, recipe.as_dict(), partly=True):
-            raise RunError(
-                f"{self.path} was made with other values of {', '.join(changed)} than recipe {recipe.name} has now"
-            )
-        return recipe
-
-    def load(self, *, device: str = "cpu", warn: Callable[[str], None], trust: Trust = False) -> Networks:
+    def load(self, *, device: str = "cpu", warn: Callable[[str], None], trust: Trust = False) -> "Networks":
         """Build the networks and load the newest undamaged checkpoint.
 
         Args:
@@ -323,7 +306,7 @@ class Run:
         Raises:
             RunError: no run folder, no checkpoint, one that does not fit, or code that is not trusted.
         """
-        recipe = self.recorded_recipe(trust=trust)
+        recipe = identity.with_recorded_settings(self.recipe(trust=trust), self.settings, file=self.recipe_file)
         tensors = self.load_checkpoint(warn=warn)
         if tensors is None:
             raise RunError(f"{self.path} has no checkpoint yet: train it first")
@@ -334,3 +317,24 @@ class Run:
             raise RunError(f"the checkpoint in {self.path} does not fit the networks of its recipe: {error}") from error
         generator = generator if generator is None else generator.to(device).eval()
         return Networks(self, generator, discriminator.to(device).eval(), step)
+
+
+@dataclass(frozen=True)
+class Networks:
+    """A run's trained networks: D with averaged weights, G as it makes samples, both in evaluation mode."""
+
+    run: Run
+    maybe_generator: Generator | None
+    discriminator: Discriminator
+    step: int
+
+    @property
+    def generator(self) -> Generator:
+        """The generator.
+
+        Raises:
+            RunError: the run trains no GAN.
+        """
+        if self.maybe_generator is None:
+            raise RunError(f"{self.run.path} trains no GAN (recipe {self.run.settings['recipe']}): it has no samples")
+        return self.maybe_generator
