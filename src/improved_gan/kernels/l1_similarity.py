@@ -6,7 +6,8 @@
 
 One tile of the differences exists at a time, sized for the processor's cache and recomputed for each derivative, so
 memory is O((N + M) B C) plus a tile. Where y is x, c_ij = c_ji: half of the tiles give both. With several CPU threads
-`cdist_similarity` does the same in fewer, larger operations. As custom operators a call is one node for torch.compile,
+`cdist_similarity` does the same in fewer, larger operations. Large batches on a processor with a C++ compiler go to
+`compiled_similarity`. As custom operators a call is one node for torch.compile,
 and the gradient can be differentiated once more.
 """
 
@@ -18,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from improved_gan.kernels import cdist_similarity
+from improved_gan.kernels import cdist_similarity, compiled_similarity
 
 __all__ = ["l1_similarity"]
 
@@ -49,6 +50,8 @@ def l1_similarity(rows: Tensor, columns: Tensor | None = None, *, skip: int | No
 
 @torch.library.custom_op("improved_gan::l1_similarity", mutates_args=())
 def _similarity(rows: Tensor, columns: Tensor | None, skip: int) -> Tensor:
+    if compiled_similarity.takes(rows, columns, skip):
+        return compiled_similarity.similarity(rows, columns, skip)
     if _has_threads(rows):
         x, y = _kernels_first(rows, columns, examples_last=False)
         return cdist_similarity.similarity(x, y, skip).t().contiguous()
@@ -70,6 +73,9 @@ def _similarity(rows: Tensor, columns: Tensor | None, skip: int) -> Tensor:
 @torch.library.custom_op("improved_gan::l1_similarity_gradient", mutates_args=())
 def _gradient(weight: Tensor, rows: Tensor, columns: Tensor | None, skip: int) -> tuple[Tensor, Tensor]:
     """For dL/do = `weight` (N, B): the gradients of rows and of columns (empty where columns are rows)."""
+    if compiled_similarity.takes(rows, columns, skip):
+        to_x, to_columns = compiled_similarity.gradient(weight, rows, columns, skip)
+        return to_x, _no_rows(rows) if to_columns is None else to_columns
     if _has_threads(rows):
         x, y = _kernels_first(rows, columns, examples_last=False)
         gradients = cdist_similarity.gradient(weight.t().contiguous(), x, y, skip)
