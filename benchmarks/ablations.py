@@ -22,7 +22,8 @@ import torch
 from rich.console import Console
 
 from improved_gan.cli.sample_scores import SampleScores
-from improved_gan.cli.training import TrainOptions, train_recipe
+from improved_gan.cli.shared import TrainingOptions
+from improved_gan.cli.training import train_recipe
 from improved_gan.data import Dataset, LabeledImages, load_mnist
 from improved_gan.metrics.inception import Outputs
 from improved_gan.metrics.network import ScoringNetwork, digest_of
@@ -136,10 +137,8 @@ def halved(images: LabeledImages, factor: int) -> LabeledImages:
 def finished(recipe: Recipe, options: argparse.Namespace, seed: int) -> Path:
     """The run folder of a recipe, after the last epoch."""
     with (options.out / "log.txt").open("a") as log:
-        asked = TrainOptions(
-            recipe.name, seed=seed, data=options.data, out=options.out / f"{recipe.name}-seed{seed}", device="cpu"
-        )
-        return train_recipe(recipe, asked, Console(file=log))
+        asked = TrainingOptions(seed=seed, out=options.out / f"{recipe.name}-seed{seed}", device="cpu")
+        return train_recipe(recipe, asked, Console(file=log), data=options.data)
 
 
 def last_tensors(folder: Path) -> dict[str, torch.Tensor]:
@@ -161,6 +160,7 @@ def run(column: str, seed: int, options: argparse.Namespace, score: SampleScores
     except DivergedError as error:
         print(f"{column}, seed {seed}: {error}", file=sys.stderr)
         return None
+    assert recipe.generator is not None
     generator = recipe.generator()
     generator.load_state_dict(with_prefix(last_tensors(folder), "generator"))
     generator.eval()

@@ -30,7 +30,7 @@ from lamda_ssl_peer import LamdaImprovedGAN
 from improved_gan import SemiSupervisedGANClassifier
 from improved_gan.data import Dataset, LabelSplit, load_digits, load_mnist
 from improved_gan.data.cifar10 import load_cifar10
-from improved_gan.training.checkpoints import write_atomically
+from improved_gan.io import write_atomically
 
 LABELS = {"digits": (20, 50, 100, 200), "mnist": (100, 1000), "cifar10": (1000, 4000)}
 STEPS = {"digits": 1500, "mnist": 6000, "cifar10": 3000}

@@ -55,6 +55,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             if len(cpu) == options.steps:
                 break
         epoch += 1
+    assert state.generator is not None
     if options.grid is not None:
         write_png(options.grid, grid(sample(state.generator, 8, seed=0), columns=4, pixel_size=1))
     return {
@@ -76,7 +77,9 @@ def prepare(options: argparse.Namespace) -> Experiment:
     recipe = replace(
         imagenet_128(), batch_size=options.batch, num_classes=None, load_data=lambda _: data, labels_as_given=True
     )
-    recipe = replace(recipe, generator=partial(recipe.generator, num_reference=options.batch))  # type: ignore[call-arg]
+    assert recipe.generator is not None
+    generator: Any = partial(recipe.generator, num_reference=options.batch)  # type: ignore[call-arg]
+    recipe = replace(recipe, generator=generator)
     if options.without_minibatch:
         recipe = without_minibatch(recipe)
     return Experiment.prepare(recipe, seed=1, split_seed=1, data_folder=None, device="cpu")

@@ -32,6 +32,8 @@ TECHNIQUES = (
     "weight_norm",
     "gaussian_noise",
     "weight_ema",
+    "gradient_penalty",
+    "minibatch_standard_deviation",
     "label_spreading",
     "image_deformation_model",
     "virtual_adversarial",

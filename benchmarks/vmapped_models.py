@@ -24,6 +24,7 @@ from improved_gan.training.vmapped import VmappedTraining
 
 def start(recipe: Recipe, device: torch.device, seed: int) -> TrainingState:
     torch.manual_seed(seed)
+    assert recipe.generator is not None
     generator, discriminator = recipe.generator().to(device).train(), recipe.discriminator().to(device).train()
     adams = [
         torch.optim.Adam(
@@ -40,6 +41,7 @@ def start(recipe: Recipe, device: torch.device, seed: int) -> TrainingState:
 
 
 def draw(recipe: Recipe, device: torch.device) -> Batch:
+    assert recipe.generator is not None
     generator = recipe.generator()
     shape = generator(generator.draw_latents(2)).shape[1:]
     images = [torch.rand(recipe.batch_size, *shape, device=device) for _ in range(3)]

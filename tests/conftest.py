@@ -43,12 +43,12 @@ def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of the digits, 20 epochs long."""
     from rich.console import Console
 
-    from improved_gan.cli.training import TrainOptions, run_training
+    from improved_gan.cli.shared import TrainingOptions
+    from improved_gan.cli.training import run_training
 
     out = tmp_path_factory.mktemp("trained") / "run"
-    return run_training(
-        TrainOptions("digits", epochs=20, out=out, threads=1, device="cpu"), Console(file=io.StringIO())
-    )
+    options = TrainingOptions(epochs=20, out=out, threads=1, device="cpu")
+    return run_training("digits", options, Console(file=io.StringIO()))
 
 
 _SMALL_RECIPE = """
@@ -78,7 +78,8 @@ def small_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Small networks on the digits, four epochs each: two seeds, and one without labels (read, do not write)."""
     from rich.console import Console
 
-    from improved_gan.cli.training import TrainOptions, run_training
+    from improved_gan.cli.shared import TrainingOptions
+    from improved_gan.cli.training import run_training
 
     folder, runs = tmp_path_factory.mktemp("small"), {}
     for name, objective, seed in (
@@ -88,8 +89,8 @@ def small_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     ):
         file = folder / f"{objective}.py"
         file.write_text(_SMALL_RECIPE.format(objective=objective, name=f"small-{objective}"))
-        options = TrainOptions(str(file), seed=seed, epochs=4, out=folder / name, threads=1, device="cpu")
-        runs[name] = run_training(options, Console(file=io.StringIO()))
+        options = TrainingOptions(seed=seed, epochs=4, out=folder / name, threads=1, device="cpu")
+        runs[name] = run_training(str(file), options, Console(file=io.StringIO()))
     return runs
 
 

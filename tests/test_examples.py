@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from improved_gan.cli.classification import ClassifyOptions, run_classification
+from improved_gan.cli.classify import ClassifyOptions, classify_images
 from improved_gan.cli.export import ExportOptions, export
 from improved_gan.cli.sample import SampleOptions, sample
 from improved_gan.data.images import center_crop_resize
@@ -95,7 +95,7 @@ def test_an_exported_classifier_runs_without_our_package_or_torch(trained_run: P
     console = Console(file=io.StringIO())
     sample(SampleOptions(trained_run, tmp_path / "samples", num=5, device="cpu"), console)
     images = sorted((tmp_path / "samples" / "images").iterdir())
-    run_classification(ClassifyOptions(trained_run, images, out=tmp_path / "p.csv", device="cpu"), console)
+    classify_images(ClassifyOptions(trained_run, tuple(images), out=tmp_path / "p.csv", device="cpu"), console)
     export(ExportOptions(trained_run, tmp_path / "x.onnx"), console)
     script = "import runpy, sys; sys.modules.update(torch=None, improved_gan=None); del sys.argv[0]; "
     command = [sys.executable, "-c", f"{script}runpy.run_path(sys.argv[0], run_name='__main__')"]

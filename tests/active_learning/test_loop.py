@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from improved_gan.cli.classification import ClassifyOptions, run_classification
+from improved_gan.cli.classify import ClassifyOptions, classify_images
 from improved_gan.cli.custom_images import ImageOptions
-from improved_gan.cli.training import TrainOptions, run_training
+from improved_gan.cli.shared import TrainingOptions
+from improved_gan.cli.training import train_on_images
 from improved_gan.data import load_digits
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("narrow_folder")]
@@ -20,8 +21,8 @@ NAMES = ['a,"b" 1.png', "line\nbreak.png", "<b>&amp;.png", "naïve 図.png", "=1
 
 def train(images: Path, labels: Path, out: Path) -> Path:
     own = ImageOptions(images, labels, 32, 0.2, out.parent / "cache", 1)
-    options = TrainOptions("folder", epochs=1, out=out, threads=1, device="cpu", own=own)
-    return run_training(options, Console(file=io.StringIO()))
+    options = TrainingOptions(epochs=1, out=out, threads=1, device="cpu")
+    return train_on_images(own, options, Console(file=io.StringIO()))
 
 
 def test_labels_given_in_the_browser_train_the_next_network(browser, tmp_path: Path) -> None:
@@ -38,9 +39,9 @@ def test_labels_given_in_the_browser_train_the_next_network(browser, tmp_path: P
 
     out = tmp_path / "predictions.csv"
     options = ClassifyOptions(
-        run, [tmp_path / "images"], out=out, device="cpu", annotate=30, diversity=True, labels=first
+        run, (tmp_path / "images",), out=out, device="cpu", annotate=30, diversity=True, labels=first
     )
-    run_classification(options, Console(file=io.StringIO()))
+    classify_images(options, Console(file=io.StringIO()))
     page = browser.new_context().new_page()
     page.goto(out.with_suffix(".annotate.html").as_uri())
     for number in range(30):

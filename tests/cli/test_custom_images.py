@@ -8,7 +8,8 @@ from PIL import Image
 from rich.console import Console
 
 from improved_gan.cli.custom_images import ImageOptions
-from improved_gan.cli.training import TrainOptions, run_training
+from improved_gan.cli.shared import TrainingOptions
+from improved_gan.cli.training import train_on_images
 from improved_gan.data import DataError
 from improved_gan.runs import Run
 from improved_gan.training.errors import RunError
@@ -18,14 +19,12 @@ from tests.pictures import picture, png
 pytestmark = pytest.mark.usefixtures("narrow_folder")
 
 
-def options(images: Path, out: Path, *, labels: int | None = None, **more: object) -> TrainOptions:
-    own = ImageOptions(images=images, cache=out.parent / "cache", **more)  # type: ignore[arg-type]
-    return TrainOptions("folder", labels=labels, epochs=1, out=out, device="cpu", threads=1, own=own)
-
-
-def shown(chosen: TrainOptions) -> str:
+def shown(images: Path, out: Path, *, labels: int | None = None, dry_run: bool = False, validation: float = 0.2) -> str:
+    """What the training prints."""
     console = Console(width=500, record=True, quiet=False, file=io.StringIO())
-    run_training(chosen, console)
+    own = ImageOptions(images, cache=out.parent / "cache", validation=validation)
+    asked = TrainingOptions(epochs=1, out=out, device="cpu", threads=1, dry_run=dry_run)
+    train_on_images(own, asked, console, labels=labels)
     return console.export_text()
 
 
@@ -36,7 +35,7 @@ def images(tmp_path: Path) -> Path:
 
 def test_a_run_keeps_what_it_was_trained_on_and_can_be_loaded_without_the_images(images: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    text = shown(options(images, run))
+    text = shown(images, run)
     assert "2 classes from class folders: cat 7, dog 7" in text
     assert "14 labels of 14 training images" in text
     with (run / "images.csv").open(newline="") as file:
@@ -51,22 +50,20 @@ def test_a_run_keeps_what_it_was_trained_on_and_can_be_loaded_without_the_images
 
 def test_images_that_changed_since_are_named_and_the_same_ones_go_on(images: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    shown(options(images, run, labels=0))
-    assert "already complete" in shown(options(images, run, labels=0))
+    shown(images, run, labels=0)
+    assert "already complete" in shown(images, run, labels=0)
     (images / "cat/00.png").write_bytes(png(picture(99, (40, 50))))
     (images / "cat/new.png").write_bytes(png(picture(98, (40, 50))))
     (images / "dog/03.png").unlink()
     with pytest.raises(
         RunError, match=r"1 changed \(cat/00.png\), 1 new \(cat/new.png\), 1 missing \(dog/03.png\): restore them"
     ):
-        shown(options(images, run, labels=0))
+        shown(images, run, labels=0)
 
 
 def test_a_dry_run_reports_and_writes_nothing(images: Path, tmp_path: Path) -> None:
-    chosen = options(images, tmp_path / "run", validation=0.3)
-    console = Console(width=500, record=True, file=io.StringIO())
-    run_training(TrainOptions(**{**vars(chosen), "dry_run": True}), console)
-    assert "12 labeled and 0 unlabeled training images, 4 validation images" in console.export_text()
+    text = shown(images, tmp_path / "run", dry_run=True, validation=0.3)
+    assert "12 labeled and 0 unlabeled training images, 4 validation images" in text
     assert not (tmp_path / "run").exists()
 
 
@@ -76,10 +73,7 @@ def test_what_is_not_read_is_said(images: Path, tmp_path: Path) -> None:
     (images / "cat" / "dead.png").symlink_to(tmp_path / "nowhere")
     page = Image.new("RGB", (40, 40))
     page.save(images / "cat" / "pages.tif", save_all=True, append_images=[page, page])
-    chosen = options(images, tmp_path / "run")
-    console = Console(width=500, record=True, file=io.StringIO())
-    run_training(TrainOptions(**{**vars(chosen), "dry_run": True}), console)
-    text = console.export_text()
+    text = shown(images, tmp_path / "run", dry_run=True)
     for line in (
         "left out: 1 file not read as images (1 .heic): to use these files, convert them",
         "no image is in 1 folder: bird",
@@ -91,7 +85,7 @@ def test_what_is_not_read_is_said(images: Path, tmp_path: Path) -> None:
 
 def test_bad_use(images: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"1 labels cannot be shared evenly by 2 classes"):
-        shown(options(images, tmp_path / "run", labels=1))
+        shown(images, tmp_path / "run", labels=1)
     with pytest.raises(DataError, match=r"take at most 14 labels"):
-        shown(options(images, tmp_path / "run", labels=100))
+        shown(images, tmp_path / "run", labels=100)
     assert not (tmp_path / "run").exists()

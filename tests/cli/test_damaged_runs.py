@@ -19,7 +19,8 @@ from improved_gan.cli.command_line import _expected
 from improved_gan.cli.export import _finished_log
 from improved_gan.cli.report import ReportOptions, report
 from improved_gan.cli.sample import SampleOptions, sample
-from improved_gan.cli.training import TrainOptions, run_training
+from improved_gan.cli.shared import TrainingOptions
+from improved_gan.cli.training import run_training
 from improved_gan.recipes.registry import find_recipe
 from improved_gan.reproduction.job_status import read_status
 from improved_gan.reproduction.plan import Job, RunOptions
@@ -71,7 +72,7 @@ def describe(run: Path) -> None:
 
 def go_on(run: Path) -> None:
     recipe = str(run.parent / "mine.py")
-    run_training(TrainOptions(recipe, epochs=4, out=run, threads=1, device="cpu"), quiet())
+    run_training(recipe, TrainingOptions(epochs=4, out=run, threads=1, device="cpu"), quiet())
 
 
 def reproduce(run: Path) -> None:

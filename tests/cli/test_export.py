@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from improved_gan.cli import export
 from improved_gan.cli.export import ExportOptions, export_run
-from improved_gan.cli.training import TrainOptions, run_training
+from improved_gan.cli.shared import TrainingOptions
+from improved_gan.cli.training import run_training
 from improved_gan.data import load_digits
 from improved_gan.export.errors import ExportError
 from improved_gan.training.errors import RunError
@@ -49,7 +49,7 @@ def test_a_file_that_does_not_agree_is_not_kept(
     def refuse(*_: object) -> None:
         raise ExportError("does not agree")
 
-    monkeypatch.setattr(export, "largest_differences", refuse)
+    monkeypatch.setattr("improved_gan.export.verify.largest_differences", refuse)
     with pytest.raises(ExportError, match="does not agree"):
         go(trained_run, tmp_path / "x.pt2", format="torch", head="features")
     assert [path.name for path in tmp_path.iterdir()] == ["x.pt2"]
@@ -69,9 +69,8 @@ def test_what_does_not_fit_is_told_before_anything_is_written(trained_run: Path,
 def test_an_unfinished_run_is_refused_unless_asked_for(
     trained_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = run_training(
-        TrainOptions("digits", epochs=2, out=tmp_path / "run", threads=1, device="cpu"), Console(file=io.StringIO())
-    )
+    options = TrainingOptions(epochs=2, out=tmp_path / "run", threads=1, device="cpu")
+    run = run_training("digits", options, Console(file=io.StringIO()))
     lines = (run / "log.jsonl").read_text().splitlines()
     (run / "log.jsonl").write_text("\n".join(lines[:-1]))
     with pytest.raises(RunError, match=r"is not finished \(step \d+.*of 2 epochs\).*--allow-incomplete"):

@@ -9,7 +9,8 @@ from rich.console import Console
 from torch import Tensor
 
 from improved_gan.cli.sample_scores import SampleScores, sample_scores, some_of
-from improved_gan.cli.training import TrainOptions, run_training
+from improved_gan.cli.shared import TrainingOptions
+from improved_gan.cli.training import run_training
 from improved_gan.metrics import MetricError
 from improved_gan.metrics.inception import Outputs
 from improved_gan.metrics.network import ScoringNetwork
@@ -75,7 +76,7 @@ def test_options_without_a_network_are_refused() -> None:
 
 
 def test_train_tells_a_wrong_score_option_in_a_dry_run_too(tmp_path: Path) -> None:
-    options = TrainOptions("digits", out=tmp_path / "run", device="cpu", dry_run=True, eval_every=2)
+    options = TrainingOptions(out=tmp_path / "run", device="cpu", dry_run=True, eval_every=2)
     with pytest.raises(MetricError, match="need --eval-network"):
-        run_training(options, Console(file=io.StringIO()))
+        run_training("digits", options, Console(file=io.StringIO()))
     assert not (tmp_path / "run").exists()

@@ -1,20 +1,20 @@
 import io
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
-from improved_gan.cli.training import TrainOptions, run_training, train_recipe
-from improved_gan.recipes import RecipeError, digits
+from improved_gan.cli.shared import TrainingOptions
+from improved_gan.cli.training import run_training
+from improved_gan.recipes import RecipeError
 from improved_gan.training.errors import RunError
 
 
-def go(out: Path, **changes: object) -> str:
+def go(out: Path, recipe: str = "digits", num_models: int = 2, **changes: object) -> str:
     screen = io.StringIO()
-    options = {"recipe": "digits", "epochs": 1, "models": 2, "threads": 1, "device": "cpu", "out": out}
-    run_training(TrainOptions(**{**options, **changes}), Console(file=screen, width=250))
+    options = TrainingOptions(**{"epochs": 1, "threads": 1, "device": "cpu", "out": out, **changes})
+    run_training(recipe, options, Console(file=screen, width=250), num_models=num_models)
     return screen.getvalue()
 
 
@@ -42,7 +42,7 @@ def test_a_folder_that_holds_another_run_is_refused(tmp_path: Path) -> None:
     go(tmp_path)
     before = json.loads((tmp_path / "split-1-seed-1" / "recipe.json").read_text())
     with pytest.raises(RunError, match="epochs: 1 there"):
-        go(tmp_path, epochs=2, models=3)
+        go(tmp_path, epochs=2, num_models=3)
     assert not (tmp_path / "split-1-seed-2001").exists()
     assert json.loads((tmp_path / "split-1-seed-1" / "recipe.json").read_text()) == before
 
@@ -79,11 +79,4 @@ def test_networks_that_vmap_cannot_map_are_told_before_anything_is_written(tmp_p
     )
     with pytest.raises(RecipeError, match=r"cannot be trained at once \(vmap.*--no-vmap"):
         go(tmp_path / "out", recipe=str(file))
-    assert not (tmp_path / "out").exists()
-
-
-def test_own_images_are_refused(tmp_path: Path) -> None:
-    options = TrainOptions("folder", models=2, out=tmp_path / "out")
-    with pytest.raises(RecipeError, match="one model at a time"):
-        train_recipe(digits(), options, Console(file=io.StringIO()), own=SimpleNamespace())
     assert not (tmp_path / "out").exists()

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from improved_gan.cli.training import TrainOptions, run_training
+from improved_gan.cli.shared import TrainingOptions
+from improved_gan.cli.training import run_training
 from improved_gan.data import DataError
 from improved_gan.kernels import cpp_extension
 from improved_gan.recipes import RecipeError
@@ -20,11 +21,10 @@ def recipe(labels=None):
 """
 
 
-def go(**options: object) -> str:
+def go(recipe: str = "digits", *, labels: int | None = None, data: Path | None = None, **options: object) -> str:
     screen = io.StringIO()
-    run_training(
-        TrainOptions(**{"recipe": "digits", "threads": 1, "device": "cpu", **options}), Console(file=screen, width=200)
-    )
+    asked = TrainingOptions(**{"threads": 1, "device": "cpu", **options})  # type: ignore[arg-type]
+    run_training(recipe, asked, Console(file=screen, width=200), labels=labels, data=data)
     return screen.getvalue()
 
 
@@ -113,7 +113,7 @@ def test_a_recipe_file_of_ones_own_is_kept_with_the_run(tmp_path: Path) -> None:
     own.write_text(OWN.format(epochs=2, decay=0.9))
     go(recipe=str(own), out=tmp_path / "run")
     own.unlink()
-    assert Run(tmp_path / "run").load(warn=pytest.fail, trust=True).settings["recipe"] == "mine"
+    assert Run(tmp_path / "run").load(warn=pytest.fail, trust=True).run.settings["recipe"] == "mine"
 
 
 OWN_PARTS = """

@@ -41,7 +41,9 @@ def test_create_export_import_report(pictures: Path) -> None:
     assert "shown this once" in text
     assert "this study existed" in run("create", *words, "--db", db, "--design", "two-alternative")
     assert "0 answers" in run("export", "--db", db, "--out", pictures / "out", "--pictures")
-    assert {path.name for path in (pictures / "out").iterdir()} == {"votes.csv", "study.json", "data_dictionary.json"}
+    assert {path.name for path in (pictures / "out").iterdir()} == {
+        "votes.csv", "participants.csv", "pictures.csv", "study.json", "data_dictionary.json"
+    }  # fmt: skip
     assert "closed" in run("import", pictures / "out" / "study.json", "--db", pictures / "again.db")
     assert "no answers are left" in run("report", "--db", pictures / "again.db")
 

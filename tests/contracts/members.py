@@ -35,6 +35,7 @@ class Member:
     learns: tuple[int, ...] = (0,)  # inputs with a gradient
     batched: bool = True  # whether N means anything
     compiles: str = "fullgraph"  # or "breaks" or "never"
+    rounds: bool = False  # goes through a network of the caller's, which computes in the precision of its input
     reads_values: bool = False  # looks at numbers while it runs, so it cannot run on the meta device
 
 
@@ -88,6 +89,48 @@ def minibatch_oracle(layer: t.MinibatchDiscrimination, features: np.ndarray) -> 
         m = minibatch.released_projection(features, numbers(layer.weight), numbers(layer.log_weight_scale))
         similarity = minibatch.similarity(m, include_self=False) + numbers(layer.bias)
     return np.concatenate([features, similarity], 1)
+
+
+def pooled_oracle(layer: t.MinibatchDiscrimination, features: np.ndarray) -> np.ndarray:
+    """Compared by the mean over positions; the similarities at every position."""
+    pooled = features.reshape(*features.shape[:2], -1).mean(2)
+    return with_channel(features, minibatch.similarity(np.tensordot(pooled, numbers(layer.weight), 1)))
+
+
+def with_channel(features: np.ndarray, numbers_of_each: np.ndarray) -> np.ndarray:
+    """(N, C, ...) and (N, B) -> (N, C + B, ...)."""
+    shape = (*numbers_of_each.shape, *[1] * (features.ndim - 2))
+    repeated = np.broadcast_to(numbers_of_each.reshape(shape), (*numbers_of_each.shape, *features.shape[2:]))
+    return np.concatenate([features, repeated], 1)
+
+
+def layers_matched(real: Tensor, generated: Tensor, variant: str) -> Tensor:
+    """Two discriminators, of two layers and of one, whose maps have other shapes; weights for each."""
+    maps = [[[x, x.flatten(1)[:, :5]], [x[:, :, :2]]] for x in (real, generated)]
+    return t.feature_matching_loss(*maps, variant=variant, reduction=[[1.0, 2.0], [0.5]])
+
+
+def layers_matched_oracle(real: np.ndarray, generated: np.ndarray, variant: str) -> float:
+    maps = [[x, x.reshape(len(x), -1)[:, :5], x[:, :, :2]] for x in (real, generated)]
+    each = [losses.feature_matching(*pair, variant) for pair in zip(*maps, strict=True)]
+    return float(np.dot(each, [1.0, 2.0, 0.5]))
+
+
+class Penalized(nn.Module):
+    """D(x) = sum_k tanh(x W)_k: a discriminator whose gradient has a closed form."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(4, 3))
+
+    def forward(self, values: Tensor) -> Tensor:
+        return t.gradient_penalty(lambda x: (x @ self.weight.to(x)).tanh().sum(1), values, gamma=2.0)
+
+
+def penalty_oracle(module: Penalized, x: np.ndarray) -> float:
+    weight = numbers(module.weight)
+    gradient = (1 - np.tanh(x @ weight) ** 2) @ weight.T
+    return float((gradient**2).sum(1).mean())
 
 
 class Past(nn.Module):
@@ -226,6 +269,7 @@ MEMBERS: dict[str, Member] = {
         oracle=virtual_adversarial_oracle,
         wrong=((draw(0, 5, 3), draw(1, 5, 3)), r"5x3 and 4x3"),
         empty=r"empty batch.*\(0, 3\)",
+        rounds=True,
         learns=(1,),  # in the images it is not differentiated as it is written: the clean logits are constants
         compiles="never",
         reads_values=True,
@@ -281,6 +325,34 @@ MEMBERS: dict[str, Member] = {
     "divergence_generator_loss": loss_of_logits(
         t.divergence_generator_loss, lambda g: losses.divergence(g, 0.375), logits=1
     ),
+    "hinge_discriminator_loss": loss_of_logits(t.hinge_discriminator_loss, losses.hinge, logits=2),
+    "hinge_generator_loss": loss_of_logits(t.hinge_generator_loss, lambda g: -g.mean(), logits=1),
+    "least_squares_discriminator_loss": loss_of_logits(
+        t.least_squares_discriminator_loss, lambda r, g: losses.squares(r, 1) + losses.squares(g, 0), logits=2
+    ),
+    "least_squares_generator_loss": loss_of_logits(
+        t.least_squares_generator_loss, lambda g: losses.squares(g, 1), logits=1
+    ),
+    "relativistic_discriminator_loss": loss_of_logits(t.relativistic_discriminator_loss, losses.relativistic, logits=2),
+    "relativistic_generator_loss": loss_of_logits(
+        t.relativistic_generator_loss, lambda r, g: losses.relativistic(g, r), logits=2
+    ),
+    **{
+        f"{loss.__name__}-lists": Member(
+            build=function(lambda r, g, loss=loss: loss([r, 2 * g], [g, r + g], reduction="sum")),
+            inputs=two(),
+            shape=scalar,
+            oracle=lambda _, r, g, oracle=oracle: oracle(r, g) + oracle(2 * g, r + g),
+            wrong=((draw(0, 5, 3), draw(0, 5, 3)), r"_logits\[0\].*\(5, 3\)"),
+            empty=r"\(0,\)",
+            learns=(0, 1),
+        )
+        for loss, oracle in (
+            (t.adversarial_discriminator_loss, losses.discriminator),
+            (t.hinge_discriminator_loss, losses.hinge),
+            (t.relativistic_discriminator_loss, losses.relativistic),
+        )
+    },
     "smoothed_unsupervised_loss": Member(
         build=function(t.smoothed_unsupervised_loss),
         inputs=two(3),
@@ -319,8 +391,46 @@ MEMBERS: dict[str, Member] = {
             empty=r"empty batch.*\(0, 3, 2\)",
             learns=(1,),
         )
-        for variant in ("paper", "released-mnist", "released-cifar10")
+        for variant in ("paper", "released-mnist", "released-cifar10", "pairwise-l1")
     },
+    **{
+        f"feature_matching_loss-lists-{variant}": Member(
+            build=function(lambda r, g, variant=variant: layers_matched(r, g, variant)),
+            inputs=two(4, 3),
+            shape=scalar,
+            oracle=lambda _, r, g, variant=variant: layers_matched_oracle(r, g, variant),
+            wrong=((draw(0, 5, 4, 3), draw(0, 5, 4, 2)), r"features\[0\]\[0\].*\(5, 4, 3\) and \(5, 4, 2\)"),
+            empty=r"empty batch.*\(0, 4, 3\)",
+            learns=(1,),
+        )
+        for variant in ("paper", "released-mnist", "released-cifar10", "pairwise-l1")
+    },
+    "MinibatchStandardDeviation": Member(
+        build=t.MinibatchStandardDeviation,
+        inputs=rows(4, 3),
+        shape=lambda n: (n, 5, 3),
+        oracle=lambda _, x: with_channel(x, minibatch.standard_deviation(x, 4, 1)),
+        wrong=((draw(0, 5),), r"\(N, C, ...\).*\(5,\)"),
+        empty=r"not empty; got \(0, 4, 3\)",
+    ),
+    "MinibatchStandardDeviation-whole-batch": Member(
+        build=lambda: t.MinibatchStandardDeviation(None, num_channels=2),
+        inputs=rows(4),
+        shape=lambda n: (n, 6),
+        oracle=lambda _, x: np.concatenate([x, minibatch.standard_deviation(x, len(x), 2)], 1),
+        wrong=((draw(0, 5, 3),), r"2 dividing C; got \(5, 3\)"),
+        empty=r"not empty.*got \(0, 4\)",
+    ),
+    "gradient_penalty": Member(
+        build=double(Penalized),
+        inputs=rows(4),
+        shape=scalar,
+        oracle=penalty_oracle,
+        wrong=((draw(0, 5, 3),), r"5x3 and 4x3"),
+        empty=r"not empty; got \(0, 4\)",
+        rounds=True,
+        compiles="never",  # torch.compile has no second derivative
+    ),
     "minibatch_similarity": Member(
         build=function(t.minibatch_similarity),
         inputs=rows(3, 2),
@@ -348,6 +458,17 @@ MEMBERS: dict[str, Member] = {
             empty=r"\(0, 3, 2\)",
         )
         for variant in ("paper", "released")
+    },
+    **{
+        f"MinibatchDiscrimination-{len(shape)}d": Member(
+            build=double(lambda: t.MinibatchDiscrimination(4, 3, 2)),
+            inputs=rows(4, *shape),
+            shape=lambda n, shape=shape: (n, 7, *shape),
+            oracle=pooled_oracle,
+            wrong=((draw(0, 5, 3, *shape),), r"\(N, 4\).*\(5, 3\), pooled from \(5, 3, "),
+            empty=r"\(0, 3, 2\)",
+        )
+        for shape in ((3,), (2, 2))
     },
     "MinibatchDiscrimination.forward_real_and_generated": Member(
         build=double(TwoSided),
@@ -387,7 +508,6 @@ MEMBERS: dict[str, Member] = {
             oracle=reference_oracle,
             wrong=((draw(0, 5, 3),), r"\(N, 4,\).*\(5, 3\)"),
             empty=None,
-            compiles="fullgraph" if mode == "training" else "breaks",
         )
         for mode in ("training", "eval")
     },

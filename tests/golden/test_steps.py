@@ -14,7 +14,8 @@ import pytest
 import torch
 from rich.console import Console
 
-from improved_gan.cli.training import TrainOptions, train_recipe
+from improved_gan.cli.shared import TrainingOptions
+from improved_gan.cli.training import train_recipe
 from improved_gan.recipes import Recipe
 from improved_gan.runs import Run
 from improved_gan.training import SemiSupervised
@@ -29,7 +30,7 @@ NOT_COMPARED = {"seconds", "diagnostics"}
 
 
 def run(recipe: Recipe, folder: Path) -> list[dict[str, Any]]:
-    options = TrainOptions("golden", seed=1, out=folder, device="cpu", threads=1, save_every=1000)
+    options = TrainingOptions(seed=1, out=folder, device="cpu", threads=1, save_every=1000)
     train_recipe(recipe, options, Console(file=io.StringIO()))
     log = Run(folder).log.lines
     return [

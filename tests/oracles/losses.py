@@ -15,7 +15,9 @@ def discriminator(real: ArrayLike, generated: ArrayLike) -> float:
 
 
 def feature_matching(real: ArrayLike, generated: ArrayLike, variant: str) -> float:
-    """The three forms of section 3.1."""
+    """The three forms of section 3.1, and the mean absolute difference of pairs."""
+    if variant == "pairwise-l1":
+        return float(np.mean(np.abs(np.asarray(real, np.float64) - np.asarray(generated, np.float64))))
     difference = np.asarray(real, np.float64).mean(0) - np.asarray(generated, np.float64).mean(0)
     if variant == "paper":
         return float(np.linalg.norm(difference.ravel()) ** 2)
@@ -52,6 +54,22 @@ def divergence(logits: ArrayLike, target: float) -> float:
     certain = sides > 0
     terms = sides[certain, None] * (np.log(sides[certain])[:, None] - logarithms[certain])
     return float(terms.sum(0).mean())
+
+
+def hinge(real: ArrayLike, generated: ArrayLike) -> float:
+    """E max(0, 1 - l(x)) + E max(0, 1 + l(G(z)))."""
+    real, generated = np.asarray(real, np.float64), np.asarray(generated, np.float64)
+    return float(np.maximum(0, 1 - real).mean() + np.maximum(0, 1 + generated).mean())
+
+
+def squares(logits: ArrayLike, target: float) -> float:
+    """1/2 E (l - target)^2."""
+    return float(0.5 * np.mean((np.asarray(logits, np.float64) - target) ** 2))
+
+
+def relativistic(better: ArrayLike, worse: ArrayLike) -> float:
+    """E log(1 + exp(l(worse) - l(better))) over pairs."""
+    return float(np.log1p(np.exp(np.asarray(worse, np.float64) - np.asarray(better, np.float64))).mean())
 
 
 def probabilities(logits: ArrayLike) -> np.ndarray:

@@ -27,3 +27,14 @@ def released_projection(features: ArrayLike, weight: ArrayLike, log_scale: Array
     weight = np.asarray(weight, np.float64)
     columns = np.exp(np.asarray(log_scale, np.float64)) * weight / np.sqrt((weight**2).sum(0))
     return np.tensordot(np.asarray(features, np.float64), columns, 1)
+
+
+def standard_deviation(features: ArrayLike, group: int, num_channels: int, eps: float = 1e-8) -> np.ndarray:
+    """(N, F): for each example the mean over a part of its features of the standard deviation within its group."""
+    x = np.asarray(features, np.float64)
+    x = x.reshape(len(x), num_channels, -1)
+    result = np.empty(x.shape[:2])
+    for first in range(0, len(x), group):
+        rows = x[first : first + group]
+        result[first : first + group] = np.sqrt(rows.var(0) + eps).mean(1)
+    return result

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from improved_gan.reports.classification import wilson_interval
+from improved_gan.metrics.classification import wilson_interval
 from improved_gan.reports.comparison import named_runs
 from improved_gan.reports.evaluate_run import gather
 from improved_gan.reports.page import ShownRun, render

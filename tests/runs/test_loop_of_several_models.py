@@ -9,7 +9,8 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from improved_gan.cli import train_models
-from improved_gan.cli.training import TrainOptions, run_training
+from improved_gan.cli.shared import TrainingOptions
+from improved_gan.cli.training import run_training
 from improved_gan.runs import Run
 from improved_gan.runs.loop import Recorder
 from improved_gan.training.checkpoints import load_newest, save_checkpoint
@@ -19,10 +20,10 @@ from improved_gan.training.signals import StopRequest
 from improved_gan.training.state import TrainingState
 
 
-def go(out: Path, **changes: object) -> str:
+def go(out: Path, recipe: str = "digits", **changes: object) -> str:
     screen = io.StringIO()
-    options = {"epochs": 3, "models": 2, "seed": 4, "threads": 1, "device": "cpu", "out": out}
-    run_training(TrainOptions("digits", **{**options, **changes}), Console(file=screen, width=200))
+    options = TrainingOptions(**{"epochs": 3, "seed": 4, "threads": 1, "device": "cpu", "out": out, **changes})
+    run_training(recipe, options, Console(file=screen, width=200), num_models=2)
     return screen.getvalue()
 
 
@@ -70,9 +71,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_model_has_a_run_folder_as_if_trained_alone(whole: Path, tmp_path: Path) -> None:
-    run_training(
-        TrainOptions("digits", epochs=3, seed=4, threads=1, device="cpu", out=tmp_path), Console(file=io.StringIO())
-    )
+    options = TrainingOptions(epochs=3, seed=4, threads=1, device="cpu", out=tmp_path)
+    run_training("digits", options, Console(file=io.StringIO()))
     alone, (first, second) = Run(tmp_path), folders(whole)
     assert load_file(newest(first)).keys() == load_file(newest(alone)).keys()
     assert [set(line) - {"models"} for line in first.log.lines] == [set(line) for line in alone.log.lines]
@@ -171,6 +171,5 @@ def test_when_all_diverge_it_ends(tmp_path: Path) -> None:
         "from dataclasses import replace\nfrom improved_gan.recipes import digits\n"
         "def recipe(labels=None):\n    return replace(digits(labels), name='wild', learning_rate=1e30)\n"
     )
-    options = TrainOptions(str(file), epochs=20, models=2, threads=1, device="cpu", out=tmp_path / "out")
     with pytest.raises(DivergedError, match=r"split-1-seed-1.* not finite"):
-        run_training(options, Console(file=io.StringIO()))
+        go(tmp_path / "out", str(file), epochs=20, seed=1)

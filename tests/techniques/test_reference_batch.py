@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from improved_gan.techniques import ReferenceBatch, VirtualBatchNorm
+from improved_gan.techniques.reference_batch import _network_inputs
 from tests.oracles.virtual_batch_norm import virtual_batch_norm
 
 LATENTS, LABELS = torch.randn(12, 3, dtype=torch.float64), torch.arange(12) % 5
@@ -156,3 +157,53 @@ def test_the_network_by_itself_is_refused_in_training() -> None:
     made.train()
     with pytest.raises(RuntimeError, match="call that, not the network"):
         made.network(LATENTS, LABELS)
+
+
+POINTS, NAMES = torch.randn(5, 3), torch.arange(5)
+
+
+def test_positional_and_keyword_inputs() -> None:
+    def function(z: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return z, y
+
+    given = [
+        _network_inputs((POINTS, NAMES)),
+        _network_inputs([POINTS], {"y": NAMES}),
+        _network_inputs({"y": NAMES, "z": POINTS}),
+        _network_inputs({"z": POINTS}, {"y": NAMES}),
+    ]
+    for one in given:
+        latents, labels = one.call(function)
+        assert latents is POINTS
+        assert labels is NAMES
+        assert len(one) == 5
+    assert given[2].kind() == given[3].kind()  # the order of keywords does not matter
+    assert given[0].kind() != given[1].kind() != given[2].kind()
+    assert _network_inputs(POINTS).kind() != _network_inputs(POINTS.double()).kind()
+
+
+def test_row_operations_apply_to_all_inputs() -> None:
+    live, fill = _network_inputs([POINTS], {"y": NAMES}), _network_inputs([POINTS[:2] + 9], {"y": NAMES[:2] + 9})
+    both = fill.then(live)
+    assert both.keywords["y"].tolist() == [9, 10, 0, 1, 2, 3, 4]
+    assert torch.equal(both.positional[0][2:], POINTS)
+    assert live.block(0, 4, fill).keywords["y"].tolist() == [0, 1, 2, 3]
+    assert live.block(4, 4, fill).keywords["y"].tolist() == [4, 9, 10, 9]
+    assert torch.equal(live.block(4, 4, fill).positional[0][1], POINTS[0] + 9)
+
+
+def test_description() -> None:
+    inputs = _network_inputs([POINTS], {"y": NAMES})
+    assert inputs.describe("N") == "(N, 3,) of torch.float32, y=(N,) of torch.int64"
+    assert inputs.describe() == "(5, 3) of torch.float32, y=(5,) of torch.int64"
+
+
+def test_bad_inputs_of_the_reference() -> None:
+    with pytest.raises(TypeError, match="got int"):
+        _network_inputs((POINTS, 3))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="got none"):
+        _network_inputs(())
+    with pytest.raises(ValueError, match=r"scalar \(\)"):
+        _network_inputs(torch.tensor(1.0))
+    with pytest.raises(ValueError, match=r"same number of rows.*\(5, 3\), \(4,\)"):
+        _network_inputs((POINTS, NAMES[:4]))

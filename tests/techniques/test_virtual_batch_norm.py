@@ -1,14 +1,23 @@
 import copy
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from improved_gan.techniques import ReferenceBatch, VirtualBatchNorm, convert_virtual_batch_norm, weight_norm
+from improved_gan.techniques import (
+    MinibatchDiscrimination,
+    MinibatchStandardDeviation,
+    ReferenceBatch,
+    VirtualBatchNorm,
+    convert_virtual_batch_norm,
+    weight_norm,
+)
+from improved_gan.techniques.virtual_batch_norm import _mixed_statistics
 from tests.oracles.virtual_batch_norm import virtual_batch_norm
 
-SHAPES = [(4,), (4, 6), (4, 3, 5)]
+SHAPES = [(4,), (4, 6), (4, 3, 5), (4, 3, 2, 5)]
 
 
 def generator() -> nn.Module:
@@ -214,7 +223,6 @@ class Block(nn.Module):
     ("norm", "message"),
     [
         (nn.SyncBatchNorm(3), r"got SyncBatchNorm\. Convert before SyncBatchNorm\.convert_sync_batchnorm"),
-        (nn.BatchNorm3d(3), r"got BatchNorm3d\. Replace it by one of those, or by VirtualBatchNorm\(C\)"),
         (nn.LazyBatchNorm2d(), r"got LazyBatchNorm2d\. Run the network on a batch first"),
         (
             nn.InstanceNorm2d(3),
@@ -225,7 +233,7 @@ class Block(nn.Module):
 )
 def test_what_cannot_be_converted_is_refused_with_a_remedy(norm: nn.Module, message: str) -> None:
     network = nn.ModuleList([Block(norm)])
-    if isinstance(norm, (nn.SyncBatchNorm, nn.BatchNorm3d)):
+    if isinstance(norm, nn.SyncBatchNorm):
         network.append(nn.BatchNorm1d(3))
     with pytest.raises(ValueError, match=message):
         convert_virtual_batch_norm(network)
@@ -241,3 +249,69 @@ def test_subclasses_are_converted_and_a_second_conversion_changes_nothing() -> N
     assert type(network[0]) is VirtualBatchNorm
     layer = network[0]
     assert convert_virtual_batch_norm(network)[0] is layer
+
+
+@pytest.mark.parametrize(("shape", "form"), [((3, 4, 5), torch.channels_last), ((2, 3, 4, 5), torch.channels_last_3d)])
+def test_channels_last_is_kept(shape: tuple[int, ...], form: torch.memory_format) -> None:
+    values, results = torch.randn(6, *shape, dtype=torch.float64), []
+    for one in (values, values.contiguous(memory_format=form)):
+        one = one.clone().requires_grad_()
+        layer = VirtualBatchNorm(3 if len(shape) == 3 else 2).double()
+        layer.begin_reference(4)
+        output = layer(one)
+        assert output.is_contiguous(memory_format=form) == one.is_contiguous(memory_format=form)
+        results.append((output, *torch.autograd.grad(output[4:].sin().sum(), one)))
+    torch.testing.assert_close(*results)
+
+
+def test_three_dimensional_batch_norm_is_converted() -> None:
+    network = convert_virtual_batch_norm(nn.Sequential(nn.Conv3d(1, 2, 3), nn.BatchNorm3d(2)))
+    wrapped = ReferenceBatch(network, torch.randn(3, 1, 3, 4, 5)).eval()
+    assert wrapped(torch.randn(2, 1, 3, 4, 5)).shape == (2, 2, 1, 2, 3)
+
+
+def test_mixed_statistics_are_those_of_all_examples_together() -> None:
+    reference, own = np.random.default_rng(0).normal(2, 3, (6, 4)), np.random.default_rng(1).normal(0, 1, (1, 4))
+    together = np.concatenate([reference, own]).reshape(7, 1, 4)  # one channel
+    moments = [torch.tensor([part.mean()]) for part in (reference, own)]
+    variances = [torch.tensor([part.var()]) for part in (reference, own)]
+    mean, variance = _mixed_statistics(moments[0], variances[0], 6, moments[1][None], variances[1][None])
+    assert mean.item() == pytest.approx(together.mean(), rel=1e-12)
+    assert variance.item() == pytest.approx(together.var(), rel=1e-12)
+
+
+class Compared(nn.Module):
+    """A discriminator with minibatch discrimination."""
+
+    def __init__(self, variant: str) -> None:
+        super().__init__()
+        compare = MinibatchDiscrimination(4, 3, 2, variant=variant)
+        self.layers = nn.Sequential(nn.Conv2d(1, 4, 3), MinibatchStandardDeviation(), nn.Conv2d(5, 4, 1), compare)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.layers(images).flatten(1)
+
+
+@pytest.mark.filterwarnings("ignore")  # of the exporter's own
+@pytest.mark.parametrize("name", ["virtual batch norm", "paper", "released"])
+def test_plain_onnx_export(name: str, tmp_path: Path) -> None:
+    """`torch.onnx.export` without our own exporter; onnxruntime gives the same numbers."""
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    virtual = name == "virtual batch norm"
+    network = (ReferenceBatch(generator(), torch.randn(5, 7)) if virtual else Compared(name)).eval()
+    inputs = torch.randn(4, 7) if virtual else torch.randn(4, 1, 5, 5)
+    torch.onnx.export(network, (inputs,), tmp_path / "x.onnx", dynamo=True, verbose=False)
+    session = runtime.InferenceSession(tmp_path / "x.onnx")
+    (found,) = session.run(None, {session.get_inputs()[0].name: inputs.numpy()})
+    with torch.no_grad():
+        np.testing.assert_allclose(found, network(inputs), rtol=1e-4, atol=1e-5)
+
+
+def test_a_compiled_generator_in_eval_mode_sees_new_weights(wrapped: ReferenceBatch) -> None:
+    torch._dynamo.reset()
+    latents = torch.randn(4, 7)
+    compiled = torch.compile(wrapped.eval(), fullgraph=True, backend="aot_eager", dynamic=False)
+    for _ in range(2):
+        torch.testing.assert_close(compiled(latents), wrapped(latents), rtol=1e-4, atol=1e-5)
+        change_a_weight(wrapped)

@@ -54,7 +54,7 @@ def test_what_is_set_already_is_not_advised() -> None:
     everything = " ".join(diagnostic.message for diagnostic in check(WORST, Setting()))
     for words in ("epsilon at 1e-4", "--precision float32", "--generator-steps 2", "checkpoints are kept"):
         assert words in everything
-    there = Setting(generator_steps=2, adam_epsilon=1e-4, float32=True)
+    there = Setting(generator_updates=2, adam_epsilon=1e-4, float32=True)
     everything = " ".join(diagnostic.message for diagnostic in check(WORST, there))
     assert "epsilon" not in everything
     assert "float32" not in everything

@@ -15,7 +15,8 @@ import torch
 from rich.console import Console
 
 from improved_gan import distributed
-from improved_gan.cli.training import TrainOptions, train_recipe
+from improved_gan.cli.shared import TrainingOptions
+from improved_gan.cli.training import train_recipe
 from improved_gan.networks import ConvolutionalDiscriminator, ConvolutionalGenerator
 from improved_gan.recipes import digits
 from improved_gan.runs import Run
@@ -89,7 +90,7 @@ def trained(folder: Path, epochs: int) -> tuple[str, dict[str, torch.Tensor]]:
 
     Experiment.start = start  # type: ignore[method-assign]
     try:
-        train_recipe(recipe, TrainOptions("digits", out=folder, device="cpu", threads=1), console)
+        train_recipe(recipe, TrainingOptions(out=folder, device="cpu", threads=1), console)
     finally:
         Experiment.start = original  # type: ignore[method-assign]
     return screen.getvalue(), without_time(states[0].tensors())

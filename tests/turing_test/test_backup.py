@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from improved_gan.turing_test import judging
-from improved_gan.turing_test.answers import Answer
 from improved_gan.turing_test.backup import back_up
 from improved_gan.turing_test.beginning import begin
 from improved_gan.turing_test.errors import TuringTestError
+from improved_gan.turing_test.judging import Answer
 from improved_gan.turing_test.writer import Writer
 from tests.turing_test.started import started
 
@@ -27,7 +27,7 @@ def test_a_copy_of_the_file_and_a_backup_hold_what_was_confirmed_while_the_serve
     with Writer(engine) as writer:
         token = writer.submit(lambda c: begin(c, study, None)).result()
         for k in range(20):
-            answer = Answer(k, True, None, 500.0, None)
+            answer = Answer(k, "generated", 500.0, None)
             writer.submit(lambda c, answer=answer: judging.answer(c, study, token, answer)).result()
         shutil.copy(tmp_path / "s.db", tmp_path / "copied.db")
         assert answers_in(tmp_path / "copied.db") == 20
@@ -47,7 +47,7 @@ def test_a_backup_amid_answers_holds_all_that_were_confirmed_before_it_began(tmp
             for k in range(400):
                 if stop.is_set():
                     return
-                answer = Answer(k, True, None, 500.0, None)
+                answer = Answer(k, "generated", 500.0, None)
                 writer.submit(lambda c, answer=answer: judging.answer(c, study, token, answer)).result()
                 confirmed[0] = k + 1
 

@@ -5,10 +5,10 @@ import pytest
 from sqlalchemy import func, select, update
 
 from improved_gan.turing_test import judging
-from improved_gan.turing_test.answers import Answer
 from improved_gan.turing_test.beginning import HELD_MINUTES, begin, places_taken
 from improved_gan.turing_test.database import writing
 from improved_gan.turing_test.errors import StudyClosedError
+from improved_gan.turing_test.judging import Answer
 from improved_gan.turing_test.tables import Judge, Picture, Trial
 from tests.turing_test.started import started
 
@@ -88,7 +88,7 @@ def test_places_without_an_answer_become_free_and_those_with_one_do_not(database
     with pytest.raises(StudyClosedError, match="all the judges"), writing(engine) as connection:
         begin(connection, study, None, "c" * 32)
     with writing(engine) as connection:
-        judging.answer(connection, study, tokens[0], Answer(0, True, None, 500.0, None))
+        judging.answer(connection, study, tokens[0], Answer(0, "generated", 500.0, None))
         connection.execute(update(Judge).values(started_at=long_ago))
         assert places_taken(connection, study) == 1
         begin(connection, study, None, "c" * 32)
@@ -96,7 +96,7 @@ def test_places_without_an_answer_become_free_and_those_with_one_do_not(database
         begin(connection, study, None, "d" * 32)
     with writing(engine) as connection:  # who comes back late still has the session
         assert begin(connection, study, None, "b" * 32) == tokens[1]
-        judging.answer(connection, study, tokens[1], Answer(0, True, None, 500.0, None))
+        judging.answer(connection, study, tokens[1], Answer(0, "generated", 500.0, None))
     engine.dispose()
 
 

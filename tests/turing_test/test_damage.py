@@ -11,12 +11,12 @@ import pytest
 from starlette.testclient import TestClient
 
 from improved_gan.turing_test import judging
-from improved_gan.turing_test.answers import Answer
 from improved_gan.turing_test.app import create_app
 from improved_gan.turing_test.backup import back_up
 from improved_gan.turing_test.beginning import begin
 from improved_gan.turing_test.database import open_database, reading, writing
 from improved_gan.turing_test.errors import TuringTestError
+from improved_gan.turing_test.judging import Answer
 from improved_gan.turing_test.records import export_study, read_study_votes
 from improved_gan.turing_test.report import make_report
 from improved_gan.turing_test.report_text import report_text
@@ -34,7 +34,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, folders) -> Path:
         for number in range(3):
             token = begin(connection, study, f"P{number}")
             for k in range(7):
-                judging.answer(connection, study, token, Answer(k, k % 2 == 0, None, 500.0, None))
+                judging.answer(connection, study, token, Answer(k, "real" if k % 2 else "generated", 500.0, None))
     engine.dispose()
     return path
 

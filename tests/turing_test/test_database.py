@@ -1,9 +1,10 @@
+import sqlite3
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import create_engine, inspect, text
 
-from improved_gan.turing_test.database import database_url, open_database, writing
+from improved_gan.turing_test.database import check_ours, database_url, open_database, writing
 from improved_gan.turing_test.errors import TuringTestError
 
 
@@ -18,7 +19,7 @@ def test_opening_twice_changes_nothing_and_both_kinds_work(database: str) -> Non
     open_database(database).dispose()
     engine = open_database(database)
     with writing(engine) as connection:
-        assert connection.execute(text("select version_num from alembic_version")).scalar() == "0001"
+        assert connection.execute(text("select version from schema_version")).scalar() == 1
     engine.dispose()
 
 
@@ -39,10 +40,92 @@ def test_an_address_with_a_port_of_letters_is_one_line_without_its_password() ->
     assert "secret" not in str(caught.value)
 
 
-def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
+def test_a_database_of_another_schema_is_refused(tmp_path: Path) -> None:
     engine = open_database(str(tmp_path / "x.db"))
     with writing(engine) as connection:
-        connection.execute(text("update alembic_version set version_num = '9999'"))
+        connection.execute(text("update schema_version set version = 9999"))
     engine.dispose()
-    with pytest.raises(TuringTestError, match="update improved-gan"):
+    with pytest.raises(TuringTestError, match=r"9999.*this version reads 1"):
         open_database(str(tmp_path / "x.db"))
+
+
+def foreign(path: Path, *statements: str, mode: str = "DELETE") -> dict[str, bytes]:
+    connection = sqlite3.connect(path)
+    connection.execute(f"PRAGMA journal_mode={mode}")
+    for statement in statements or ("create table bookmarks (x)", "insert into bookmarks values (7)"):
+        connection.execute(statement)
+    connection.commit()
+    connection.close()
+    return contents(path.parent)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("must_exist", [True, False])
+@pytest.mark.parametrize("mode", ["DELETE", "WAL"])
+def test_another_programs_file_is_refused_and_left_as_it_was_to_the_byte(tmp_path, mode: str, must_exist: bool) -> None:
+    for number, statements in enumerate(
+        ((), ("create table study (x)",), ("create table schema_version (x)", "create table a (x)"))
+    ):
+        path = tmp_path / f"{number}" / "a name?with#signs%20.sqlite"
+        path.parent.mkdir()
+        before = foreign(path, *statements, mode=mode)
+        with pytest.raises(TuringTestError, match="another program"):
+            open_database(str(path), must_exist=must_exist)
+        assert contents(path.parent) == before
+
+
+def test_another_programs_log_that_a_crash_left_is_not_moved(tmp_path) -> None:
+    path, copy = tmp_path / "a" / "x.db", tmp_path / "b"
+    path.parent.mkdir()
+    copy.mkdir()
+    foreign(path, mode="WAL")
+    connection = sqlite3.connect(path)
+    connection.execute("create table more (y)")
+    for one in path.parent.iterdir():
+        (copy / one.name).write_bytes(one.read_bytes())
+    connection.close()
+    before = contents(copy)
+    assert len(before["x.db-wal"]) > 0
+    with pytest.raises(TuringTestError, match="another program"):
+        open_database(str(copy / "x.db"))
+    after = contents(copy)
+    assert {name: after[name] for name in ("x.db", "x.db-wal")} == {name: before[name] for name in ("x.db", "x.db-wal")}
+
+
+def test_an_empty_database_is_filled_by_who_makes_a_study_and_refused_by_who_reads(tmp_path) -> None:
+    path = tmp_path / "empty.db"
+    path.write_bytes(b"")
+    with pytest.raises(TuringTestError, match="holds no study"):
+        open_database(str(path), must_exist=True)
+    assert contents(tmp_path) == {"empty.db": b""}
+    open_database(str(path)).dispose()
+    open_database(str(path), must_exist=True).dispose()
+
+
+def test_a_postgresql_database_of_another_program_is_left_alone(request: pytest.FixtureRequest) -> None:
+    address = request.getfixturevalue("postgres")
+    engine = create_engine(database_url(address))
+    with engine.begin() as connection:
+        connection.execute(text("drop schema public cascade"))
+        connection.execute(text("create schema public"))
+    with pytest.raises(TuringTestError, match="holds no study"):
+        open_database(address, must_exist=True)
+    with engine.begin() as connection:
+        connection.execute(text("create table bookmarks (x integer)"))
+    for must_exist in (True, False):
+        with pytest.raises(TuringTestError, match="another program"):
+            open_database(address, must_exist=must_exist)
+    assert inspect(engine).get_table_names() == ["bookmarks"]
+    with engine.begin() as connection:
+        connection.execute(text("drop table bookmarks"))
+    engine.dispose()
+
+
+def test_our_tables_beside_others_are_ours() -> None:
+    ours = ["schema_version", "study", "condition", "picture", "judge", "trial"]
+    check_ours([*ours, "bookmarks"], "db", must_hold=True)
+    with pytest.raises(TuringTestError, match="not judge"):
+        check_ours([name for name in ours if name != "judge"], "db", must_hold=False)

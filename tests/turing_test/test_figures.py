@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from improved_gan.turing_test import figures
-from improved_gan.turing_test.counting import chance_by_judge
+from improved_gan.turing_test.chance import chance_by_judge
 from improved_gan.turing_test.simulation import Population, simulate
 from improved_gan.turing_test.votes import votes_from_rows
 

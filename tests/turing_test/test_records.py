@@ -48,7 +48,7 @@ def test_truth_of_the_votes_is_that_of_the_folders(world) -> None:
     assert stored["judges"][0]["participant"] is stored["judges"][0]["completion_code"] is None
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": "improved-gan turing-test export 1"}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": "improved-gan turing-test export 2"}'])
 def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "x.json").write_text(text)
     engine = open_database(str(tmp_path / "x.db"))

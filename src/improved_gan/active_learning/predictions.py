@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 
 from improved_gan.active_learning.csv_index import RowTable, csv_row, fields_of, whole_rows
 from improved_gan.data.dataset import DataError
-from improved_gan.training.checkpoints import write_atomically
+from improved_gan.io import write_atomically
 
 __all__ = ["Finished", "Predictions"]
 

@@ -5,6 +5,7 @@ PyTorch takes a second to import, so each command imports what it needs when it 
 
 import errno
 import sys
+from importlib.util import find_spec
 
 import click
 
@@ -66,6 +67,14 @@ def main() -> None:
 
 def _expected(error: Exception) -> tuple[str | None, int]:
     """Message and exit code of an error with a remedy for the user; (None, 1) for a bug."""
+    from improved_gan.turing_test.errors import TuringTestError
+
+    if isinstance(error, TuringTestError):
+        return str(error), 2
+    if isinstance(error, ModuleNotFoundError) and error.name == "torch":
+        return "this command needs PyTorch, which is not installed: pip install improved-gan", 2
+    if find_spec("torch") is None:  # the other errors' modules cannot have been imported
+        return _of_system(error)
     from improved_gan.data import DataError
     from improved_gan.export.errors import ExportError
     from improved_gan.metrics import MetricError
@@ -77,16 +86,20 @@ def _expected(error: Exception) -> tuple[str | None, int]:
         ReportedByOtherRankError,
         RunError,
     )
-    from improved_gan.turing_test.errors import TuringTestError
 
     if isinstance(error, ReportedByOtherRankError):
         return "", error.exit_code
     if isinstance(error, InterruptedRunError):
         return str(error), 128 + error.signal_number
-    if isinstance(error, (DataError, ExportError, MetricError, RecipeError, RunError, TheoryError, TuringTestError)):
+    if isinstance(error, (DataError, ExportError, MetricError, RecipeError, RunError, TheoryError)):
         return str(error), 2
     if isinstance(error, (DivergedError, RankLostError)):
         return str(error), 1
+    return _of_system(error)
+
+
+def _of_system(error: Exception) -> tuple[str | None, int]:
+    """Message and exit code of a full disk or a folder that cannot be written; (None, 1) for another error."""
     if isinstance(error, OSError) and error.strerror:  # a full disk, a folder that cannot be written
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         remedy = "make room and run the same command again" if full else "give another path"

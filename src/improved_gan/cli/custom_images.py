@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from improved_gan.console import say, warn
 from improved_gan.data.download import cache_folder
 from improved_gan.data.folder import CustomImages, FolderOptions, load_folder
 from improved_gan.data.folder_snapshot import HEADER as _HEADER
@@ -15,9 +16,8 @@ from improved_gan.data.folder_snapshot import IMAGES_FILE, read_listing
 from improved_gan.data.folder_snapshot import REPORT_FILE as _REPORT_FILE
 from improved_gan.data.ordered_map import num_workers
 from improved_gan.data.value_range import parse_value_range
-from improved_gan.training.checkpoints import write_atomically
+from improved_gan.io import write_atomically
 from improved_gan.training.errors import RunError
-from improved_gan.training.reporting import say, warn
 
 __all__ = [
     "IMAGES_FILE",

@@ -20,9 +20,11 @@ from improved_gan.cli.evaluation_inputs import choose_network, open_evaluation_i
 from improved_gan.cli.feature_extraction import FeatureExtraction, invalid_images, progress_of_metrics, valid_names
 from improved_gan.cli.format_report import show, show_comparison
 from improved_gan.cli.trust import trust_or_ask
+from improved_gan.console import say
 from improved_gan.data.download import cache_folder
 from improved_gan.data.value_range import ValueRange
 from improved_gan.distributed import rank, world_size
+from improved_gan.io import write_atomically
 from improved_gan.metrics import FeatureStatistics, MetricError
 from improved_gan.metrics.array_files import FeatureFile, ImageArray, is_array_file, open_array_file
 from improved_gan.metrics.comparison import compare
@@ -34,9 +36,7 @@ from improved_gan.metrics.feature_cache import FeatureCache
 from improved_gan.metrics.features import Features, FeatureTable
 from improved_gan.metrics.network import ScoringNetwork
 from improved_gan.metrics.statistics_file import compare_networks, read_statistics, statistics_bytes
-from improved_gan.training.checkpoints import write_atomically
 from improved_gan.training.process_group import choose_device
-from improved_gan.training.reporting import say
 
 __all__ = ["run_evaluation"]
 

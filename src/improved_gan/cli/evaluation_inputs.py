@@ -9,6 +9,7 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
+from improved_gan.console import warn
 from improved_gan.data.dataset import DataError, to_float01
 from improved_gan.data.image_sources import open_images
 from improved_gan.data.images import decode_image
@@ -22,7 +23,6 @@ from improved_gan.metrics.network import ScoringNetwork, digest_of, inception_ne
 from improved_gan.runs import Networks, Run
 from improved_gan.runs.nearby_runs import did_you_mean
 from improved_gan.runs.own_code import Trust
-from improved_gan.training.reporting import warn
 from improved_gan.training.sampling import to_uint8
 
 __all__ = [

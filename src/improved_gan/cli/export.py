@@ -55,11 +55,11 @@ def export_run(options: ExportOptions, console: "Console") -> dict[str, Any]:
         RunError: no such run, or one that is not finished.
         ExportError: invalid options, a missing package, or a file whose outputs differ.
     """
+    from improved_gan.console import warn
     from improved_gan.export.errors import ExportError
     from improved_gan.export.serialize import FORMATS, captured
     from improved_gan.export.verify import largest_differences
     from improved_gan.runs import Run
-    from improved_gan.training.reporting import warn
 
     out = options.out
     if options.format not in FORMATS:
@@ -142,9 +142,9 @@ def _complete(
 
 def _finish(card: dict[str, Any], out: Path, console: "Console") -> None:
     """Write the card, and print a summary."""
+    from improved_gan.console import say
     from improved_gan.export.model_card import markdown
-    from improved_gan.training.checkpoints import write_atomically
-    from improved_gan.training.reporting import say
+    from improved_gan.io import write_atomically
 
     write_atomically(out.with_suffix(".card.json"), json.dumps(card, indent=1).encode())
     write_atomically(out.with_suffix(".card.md"), markdown(card).encode())

@@ -8,15 +8,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from improved_gan.console import columns_of_images, warn
 from improved_gan.data.dataset import DataError
-from improved_gan.data.progress_bar import columns_of_images
 from improved_gan.distributed import world_size
 from improved_gan.metrics.evaluation_images import EvaluationImages
 from improved_gan.metrics.extraction import FeatureSet, extract
 from improved_gan.metrics.feature_cache import FeatureCache
 from improved_gan.metrics.network import ScoringNetwork
 from improved_gan.training.errors import InterruptedRunError
-from improved_gan.training.reporting import warn
 from improved_gan.training.signals import StopRequest, catch_signals
 
 __all__ = ["FeatureExtraction", "invalid_images", "progress_of_metrics", "valid_names"]

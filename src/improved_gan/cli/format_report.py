@@ -5,8 +5,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from improved_gan.console import say, warn
 from improved_gan.metrics.evaluation_rows import evaluation_rows
-from improved_gan.training.reporting import say, warn
 
 __all__ = ["show", "show_comparison"]
 

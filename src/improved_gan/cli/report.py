@@ -39,13 +39,13 @@ def report(options: ReportOptions, console: "Console") -> None:
     """
     import torch
 
+    from improved_gan.console import say, warn
+    from improved_gan.io import write_atomically
     from improved_gan.reports.comparison import named_runs
     from improved_gan.reports.evaluate_run import gather
     from improved_gan.reports.page import ShownRun, render
-    from improved_gan.training.checkpoints import write_atomically
     from improved_gan.training.errors import RunError
     from improved_gan.training.process_group import choose_device
-    from improved_gan.training.reporting import say, warn
 
     if options.out.suffix.lower() not in (".html", ".htm"):
         raise RunError(f"the report is an HTML file: give --out a name that ends in .html, not {options.out.name!r}")

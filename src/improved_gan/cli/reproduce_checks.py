@@ -7,13 +7,13 @@ import torch
 from rich.console import Console
 
 from improved_gan.cli.evaluation_inputs import choose_network
+from improved_gan.console import say
 from improved_gan.data import DataError, LabelSplit
 from improved_gan.recipes.registry import find_recipe
 from improved_gan.reproduction.expected_results import expected_seconds, packaged_record, readable_duration
 from improved_gan.reproduction.job_status import read_status
 from improved_gan.reproduction.plan import Job, Plan
 from improved_gan.runs.nearby_runs import did_you_mean
-from improved_gan.training.reporting import say
 
 __all__ = ["check", "print_expected_time", "total_time"]
 

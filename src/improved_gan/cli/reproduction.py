@@ -10,7 +10,9 @@ import torch
 from rich.console import Console
 
 from improved_gan.cli.reproduce_checks import check, print_expected_time
+from improved_gan.console import say, warn
 from improved_gan.data import Dataset
+from improved_gan.io import write_atomically
 from improved_gan.recipes.recipe import RecipeError
 from improved_gan.recipes.registry import find_recipe
 from improved_gan.reproduction.cluster import ClusterPool
@@ -24,9 +26,7 @@ from improved_gan.reproduction.progress import Display
 from improved_gan.reproduction.results import Cell, collect
 from improved_gan.reproduction.scheduling import run_all
 from improved_gan.reproduction.table_formats import as_json, as_markdown, notes, print_table
-from improved_gan.training.checkpoints import write_atomically
 from improved_gan.training.process_group import choose_device
-from improved_gan.training.reporting import say, warn
 from improved_gan.training.signals import catch_signals
 
 __all__ = ["ReproduceOptions", "run_reproduction"]

@@ -52,11 +52,11 @@ def sample(options: SampleOptions, console: "Console") -> None:
 
     Example: `improved-gan sample runs/demo/gan-split-1 --num 1000 --out samples`.
     """
+    from improved_gan.console import say, warn
     from improved_gan.reports.evaluate_run import find_data
     from improved_gan.reports.galleries import draw_interpolation, draw_nearest, draw_training
     from improved_gan.runs import Run
     from improved_gan.training.process_group import choose_device
-    from improved_gan.training.reporting import say, warn
 
     run, out, seed = Run(options.run), options.out, options.seed
     trusted, told = trust_or_ask(console, trust=options.trust), partial(warn, console)
@@ -89,6 +89,8 @@ def _check(options: SampleOptions, trust: "Trust") -> None:
     from improved_gan.training.errors import RunError
 
     out, path = options.out, options.path
+    if not (run := Run(options.run)).has_generator:
+        raise RunError(f"{run.path} trains no GAN (recipe {run.settings['recipe']}): it has no samples")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunError(f"{out} is not empty: samples of several runs would be mixed; give another --out")
     if options.data is not None and not options.nearest_real:
@@ -104,7 +106,7 @@ def _check(options: SampleOptions, trust: "Trust") -> None:
 
 
 def _write_images(networks: "Networks", num: int, out: Path, seed: int, console: "Console") -> None:
-    from improved_gan.training.reporting import say
+    from improved_gan.console import say
     from improved_gan.training.sampling import grid, write_png
     from improved_gan.training.sampling import sample as draw_samples
 

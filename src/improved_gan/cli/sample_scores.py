@@ -11,6 +11,7 @@ from rich.console import Console
 from torch import Tensor
 
 from improved_gan.cli.evaluation_inputs import choose_network
+from improved_gan.console import say, warn
 from improved_gan.data.dataset import DataError
 from improved_gan.metrics import MetricError, inception_score
 from improved_gan.metrics.frechet_distance import FeatureStatistics, frechet_distance
@@ -19,7 +20,6 @@ from improved_gan.metrics.network import ScoringNetwork
 from improved_gan.networks import Generator
 from improved_gan.runs.build import Experiment
 from improved_gan.runs.own_code import Trust
-from improved_gan.training.reporting import say, warn
 from improved_gan.training.sampling import sample
 
 __all__ = ["SampleScores", "Score", "sample_scores", "some_of"]

@@ -1,5 +1,6 @@
 """`improved-gan train`: start a run, or continue it where it stopped."""
 
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,44 +8,15 @@ from typing import TYPE_CHECKING
 import click
 
 from improved_gan.cli.options import argument, option, options_of
-from improved_gan.cli.shared import MAX_SEED, data_option, device_option, threads_option, trust_option
+from improved_gan.cli.shared import TrainingOptions, data_option
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["TrainOptions", "TrainingOptions", "train"]
+__all__ = ["TrainOptions", "train"]
 
 
-@dataclass(frozen=True)
-class TrainingOptions:
-    """The options that `train` and `train-folder` share; None: the recipe's value."""
-
-    seed: int = option(1, help="Seed of initialization, batches and noise.", min=0, max=MAX_SEED)
-    split_seed: int | None = option(
-        None, help="Seed that selects the labeled images; default: --seed.", min=0, max=MAX_SEED
-    )
-    epochs: int | None = option(None, help="Epochs; default: the recipe's.")
-    out: Path | None = option(None, help="Run folder; default: runs/RECIPE-LABELS-seedSEED.")
-    device: str | None = device_option()
-    learning_rate: float | None = option(None, help="Of both networks at the start; default: the recipe's.")
-    precision: str | None = option(
-        None, help="float32, bfloat16 (forward passes only), or auto; default: the recipe's."
-    )
-    generator_steps: int | None = option(None, help="Generator updates per discriminator update.", min=1)
-    micro_batch: int | None = option(
-        None, help="Rows per micro-batch (less memory, same gradients); 0: no micro-batches.", min=0
-    )
-    compile: bool | None = option(None, help="Use torch.compile, if a compiler is available.")
-    channels_last: bool | None = option(None, help="Use the channels-last memory format for convolutions.")
-    threads: int | None = threads_option()
-    save_every: float = option(60.0, help="Seconds between checkpoints.", min=0)
-    eval_network: str | None = option(
-        None, help="Network that scores samples: inception, a run folder, or module:function."
-    )
-    eval_every: int = option(0, help="Epochs between scores; 0: only at the end.", min=0)
-    eval_samples: int | None = option(None, help="Number of samples that are scored; default: 10,000.", min=1)
-    trust: bool = trust_option()
-    dry_run: bool = option(False, "-n", help="Check the options, estimate the time, and stop.")
+_INDENT = "    "
 
 
 @dataclass(frozen=True)
@@ -75,17 +47,34 @@ def train(options: TrainOptions, console: "Console") -> None:
     Examples: `improved-gan train digits`, `improved-gan train mnist --labels 100 --data DIR --out runs/mnist`.
     """
     if options.recipe is None or options.list:
-        from improved_gan.cli.recipes import list_all
-
-        list_all(console)
+        _list_recipes(console)
         return
-    from improved_gan.cli import training
+    from improved_gan.cli.training import run_training
 
-    asked = training.TrainOptions(
+    run_training(
         options.recipe,
+        options.training,
+        console,
         labels=options.labels,
         data=options.data,
-        models=options.num_models,
-        **vars(options.training),
+        num_models=options.num_models,
     )
-    training.run_training(asked, console)
+
+
+def _list_recipes(console: "Console") -> None:
+    """Print a paragraph for each recipe: its summary, and the paper's result for each label budget."""
+    from improved_gan.console import say
+    from improved_gan.recipes import LABEL_CHOICES, RECIPES
+
+    say(console, "name, epochs and summary; below, for each number of labels, the paper's result")
+    for name, build in RECIPES.items():
+        recipes = [build(labels) for labels in LABEL_CHOICES.get(name, (None,))]
+        console.print()
+        console.print(f"[bold]{name}[/bold], {recipes[0].epochs} epochs", highlight=False)
+        budgets = ["all labels" if one.labels_as_given else f"{one.num_labels} labels" for one in recipes]
+        papers = [f"{budget}: {one.paper}" for budget, one in zip(budgets, recipes, strict=True)]
+        for text in (recipes[0].summary, *papers):
+            for line in textwrap.wrap(
+                text, console.width, initial_indent=_INDENT, subsequent_indent=_INDENT, break_on_hyphens=False
+            ):
+                say(console, line)

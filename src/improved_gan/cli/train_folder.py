@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from improved_gan.cli.options import option, options_of
-from improved_gan.cli.train import TrainingOptions
+from improved_gan.cli.shared import TrainingOptions
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,8 +43,8 @@ def train_folder(options: TrainFolderOptions, console: "Console") -> None:
     Examples: `improved-gan train-folder --images photos --dry-run`,
     `improved-gan train-folder --images photos --labels labels.csv --out runs/mine`.
     """
-    from improved_gan.cli import training
     from improved_gan.cli.custom_images import ImageOptions
+    from improved_gan.cli.training import train_on_images
 
     own = ImageOptions(
         images=options.images,
@@ -55,5 +55,4 @@ def train_folder(options: TrainFolderOptions, console: "Console") -> None:
         workers=options.num_workers,
         value_range=options.value_range,
     )
-    asked = training.TrainOptions("folder", labels=options.num_labels, own=own, **vars(options.training))
-    training.run_training(asked, console)
+    train_on_images(own, options.training, console, labels=options.num_labels)

@@ -12,16 +12,17 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from improved_gan.cli.shared import MAX_SEED
-from improved_gan.cli.train_cost import device_name, print_step_cost
+from improved_gan.cli.shared import MAX_SEED, TrainingOptions
 from improved_gan.cli.train_setup import (
-    TrainOptions,
     build_experiment,
     copy_recipe_file,
+    device_name,
     print_header,
+    print_step_cost,
     print_summary,
     restore,
 )
+from improved_gan.console import warn
 from improved_gan.distributed import world_size
 from improved_gan.recipes.recipe import PRECISIONS, Recipe, RecipeError
 from improved_gan.reproduction.plan import run_name, training_seed
@@ -29,7 +30,7 @@ from improved_gan.runs import Run, loop
 from improved_gan.runs.build import Experiment
 from improved_gan.training.errors import DivergedError
 from improved_gan.training.process_group import ProcessGroup
-from improved_gan.training.reporting import Reporter, warn
+from improved_gan.training.reporting import Reporter
 from improved_gan.training.signals import catch_signals
 from improved_gan.training.state import TrainingState
 from improved_gan.training.vmapped import VmappedTraining, vmap_incompatibility
@@ -44,8 +45,24 @@ class _Model:
     state: TrainingState
 
 
-def train_models(recipe: Recipe, options: TrainOptions, console: Console) -> Path:
-    """Train `options.models` models to the end, each from its newest checkpoint; those at the same step together.
+def train_models(
+    recipe: Recipe,
+    options: TrainingOptions,
+    console: Console,
+    *,
+    num_models: int,
+    data: Path | None = None,
+    code: Path | None = None,
+) -> Path:
+    """Train several models to the end, each from its newest checkpoint; those at the same step together.
+
+    Args:
+        recipe: with the changes of the command line.
+        options: of the runs; its seed is that of the first model.
+        console: where to print.
+        num_models: their number.
+        data: folder with the data.
+        code: the file that defines the recipe, if there is one.
 
     Returns:
         The folder of their run folders.
@@ -55,17 +72,19 @@ def train_models(recipe: Recipe, options: TrainOptions, console: Console) -> Pat
         DivergedError: some model diverged; raised after the others are done.
         DataError, RunError, InterruptedRunError: as for one model.
     """
-    _check_options(recipe, options)
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    _check_options(recipe, options, num_models)
     out = options.out or Path("runs") / f"{recipe.name}-{recipe.num_labels}"
     split = options.seed if options.split_seed is None else options.split_seed
-    seeds = [training_seed(options.seed, number) for number in range(1, options.models + 1)]
+    seeds = [training_seed(options.seed, number) for number in range(1, num_models + 1)]
     runs = [Run(out / run_name(split, seed)) for seed in seeds]
-    first = build_experiment(recipe, options, runs[0].path, ProcessGroup())
+    first = build_experiment(recipe, options, runs[0].path, ProcessGroup(), data=data)
     experiments = [replace(first, seed=seed) for seed in seeds]
-    print_header(first, out, console, models=options.models)
+    print_header(first, out, console, models=num_models)
     for experiment, run in zip(experiments, runs, strict=True):
         run.check(experiment.settings(), resumable_fields=experiment.resumable_fields())
-    step = _try_one_step(first, options)
+    step = _try_one_step(first, num_models, tried=num_models if options.dry_run else 2)
     if options.dry_run:
         print_step_cost(step, recipe.epochs * first.steps_per_epoch, first.device, console)
         console.print("dry run: nothing was trained or written")
@@ -76,13 +95,13 @@ def train_models(recipe: Recipe, options: TrainOptions, console: Console) -> Pat
         for model in models:
             locks.enter_context(model.run.locked())
             model.run.begin(model.experiment.settings(), resumable_fields=model.experiment.resumable_fields())
-        _train_groups(models, options, console)
+        _train_groups(models, options, console, code)
     return out
 
 
-def _check_options(recipe: Recipe, options: TrainOptions) -> None:
+def _check_options(recipe: Recipe, options: TrainingOptions, num_models: int) -> None:
     """Check what can be checked from the options alone."""
-    last = training_seed(options.seed, options.models)
+    last = training_seed(options.seed, num_models)
     scored = recipe.score_samples or options.eval_network is not None or options.eval_every or options.eval_samples
     reasons = {
         f"the last seed would be {last}, more than {MAX_SEED}": last > MAX_SEED,
@@ -91,41 +110,43 @@ def _check_options(recipe: Recipe, options: TrainOptions) -> None:
         "compiled networks": recipe.compile,
     }
     if reason := ", ".join(words for words, holds in reasons.items() if holds):
-        raise _refusal(options, reason)
+        raise _refusal(num_models, reason)
 
 
-def _try_one_step(first: Experiment, options: TrainOptions) -> Callable[[], object]:
-    """Run one step of all models, so that a vmap error is raised before anything is written.
+def _try_one_step(first: Experiment, num_models: int, *, tried: int) -> Callable[[], object]:
+    """Run one step of `tried` models, so that a vmap error is raised before anything is written.
 
     Returns:
         A function that runs such a step again.
     """
-    states = [first.start() for _ in range(options.models if options.dry_run else 2)]
+    states = [first.start() for _ in range(tried)]
     objective = first.objective(states[0])
     if reason := vmap_incompatibility(states, objective, micro_batch=first.recipe.micro_batch):
-        raise _refusal(options, reason)
+        raise _refusal(num_models, reason)
     batch = next(first.batches(states[0]).epoch(0))
     try:
         vmapped = VmappedTraining(states, objective, PRECISIONS[first.recipe.precision])
         vmapped.step([batch] * len(states))
     except RuntimeError as error:  # vmap's, or a GPU without memory
-        raise _refusal(options, str(error).strip().splitlines()[0]) from error
+        raise _refusal(num_models, str(error).strip().splitlines()[0]) from error
     return lambda: vmapped.step([batch] * len(states))
 
 
-def _refusal(options: TrainOptions, reason: str) -> RecipeError:
+def _refusal(num_models: int, reason: str) -> RecipeError:
     return RecipeError(
-        f"--num-models {options.models}: these models cannot be trained at once ({reason}): train them one by one, in "
+        f"--num-models {num_models}: these models cannot be trained at once ({reason}): train them one by one, in "
         "`reproduce` with --no-vmap"
     )
 
 
-def _train_groups(models: list[_Model], options: TrainOptions, console: Console) -> None:
+def _train_groups(models: list[_Model], options: TrainingOptions, console: Console, code: Path | None) -> None:
     """Train models at the same step together: a kill during checkpointing may leave some one step ahead."""
     groups: dict[int, list[tuple[_Model, list[Tensor]]]] = {}
     device = models[0].experiment.device
     for model in models:
         restore(model.state, model.run, console, ProcessGroup())
+        if code is not None:
+            copy_recipe_file(code, model.run, console)
         groups.setdefault(model.state.step, []).append((model, _random_state(device)))
     diverged: list[DivergedError] = []
     for step in sorted(groups):
@@ -147,13 +168,10 @@ def _random_state(device: torch.device) -> list[Tensor]:
     return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])]
 
 
-def _train(models: list[_Model], options: TrainOptions, console: Console) -> None:
+def _train(models: list[_Model], options: TrainingOptions, console: Console) -> None:
     """Train all models from the same step to the end."""
     batches = [model.experiment.batches(model.state) for model in models]
     total = models[0].experiment.recipe.epochs * batches[0].steps_per_epoch
-    if options.recipe.endswith(".py"):
-        for model in models:
-            copy_recipe_file(Path(options.recipe), model.run, console)
     how = "already complete"
     if any(model.state.step < total or model.state.num_accumulated for model in models):
         how = "done"

@@ -1,13 +1,19 @@
-"""Setup before the first step of a run and summary after the last; the same for one and for several models."""
+"""Setup before the first step of a run, its estimated duration, and the summary after the last step.
 
-from dataclasses import dataclass
+The same for one and for several models.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import torch
 from rich.console import Console
 
-from improved_gan.cli.custom_images import ImageOptions
+from improved_gan.cli.shared import TrainingOptions
+from improved_gan.console import say, warn
 from improved_gan.distributed import rank, world_size
 from improved_gan.kernels import cpp_extension
 from improved_gan.recipes.precision import resolve_precision
@@ -15,44 +21,31 @@ from improved_gan.recipes.recipe import Recipe
 from improved_gan.reproduction.expected_results import expected_results, packaged_record
 from improved_gan.runs import Run
 from improved_gan.runs.build import Experiment, check_batch_divisible
+from improved_gan.runs.loop import take_steps
 from improved_gan.training.errors import RunError
 from improved_gan.training.process_group import ProcessGroup, choose_device, local_device
-from improved_gan.training.reporting import say, summary, warn
+from improved_gan.training.reporting import cost, summary
 from improved_gan.training.state import TrainingState
+from improved_gan.training.time_estimate import StepTimer
 
-__all__ = ["TrainOptions", "build_experiment", "copy_recipe_file", "print_header", "print_summary", "restore"]
+__all__ = [
+    "build_experiment",
+    "copy_recipe_file",
+    "device_name",
+    "print_cost",
+    "print_header",
+    "print_step_cost",
+    "print_summary",
+    "restore",
+]
 
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """Options of the command line; None: the recipe's value."""
-
-    recipe: str
-    labels: int | None = None
-    seed: int = 1
-    split_seed: int | None = None
-    epochs: int | None = None
-    data: Path | None = None
-    out: Path | None = None
-    device: str | None = None
-    learning_rate: float | None = None
-    precision: str | None = None
-    generator_steps: int | None = None
-    micro_batch: int | None = None
-    compile: bool | None = None
-    channels_last: bool | None = None
-    threads: int | None = None
-    save_every: float = 60.0
-    eval_network: str | None = None
-    eval_every: int = 0
-    eval_samples: int | None = None
-    trust: bool = False
-    models: int = 1
-    dry_run: bool = False
-    own: ImageOptions | None = None
+_MOST_STEPS, _MOST_SECONDS = 1000, 60.0  # one second is measured, or a single step if that takes longer
+_STEPS_OF_RANKS = 20  # several processes must take the same number of steps
 
 
-def build_experiment(recipe: Recipe, options: TrainOptions, out: Path, processes: ProcessGroup) -> Experiment:
+def build_experiment(
+    recipe: Recipe, options: TrainingOptions, out: Path, processes: ProcessGroup, *, data: Path | None = None
+) -> Experiment:
     """Device, precision (a run that continues in `out` keeps its precision), data and label split."""
     check_batch_divisible(recipe)
     device = choose_device(local_device(options.device))
@@ -60,9 +53,7 @@ def build_experiment(recipe: Recipe, options: TrainOptions, out: Path, processes
     recipe = resolve_precision(recipe, torch.device(device), recorded=processes.broadcast_from_rank0(begun))
     split_seed = options.seed if options.split_seed is None else options.split_seed
     return processes.local_rank0_first(
-        lambda: Experiment.prepare(
-            recipe, seed=options.seed, split_seed=split_seed, data_folder=options.data, device=device
-        )
+        lambda: Experiment.prepare(recipe, seed=options.seed, split_seed=split_seed, data_folder=data, device=device)
     )
 
 
@@ -138,4 +129,63 @@ def print_summary(run: Run, console: Console, how: str) -> None:
     if rank() != 0:
         return
     say(console, f"{how}: {summary(run.log.last) if run.log.last else 'no report'}")
-    say(console, f"samples in {run.samples}, log in {run.log_file}")
+    samples = f"samples in {run.samples}, " if run.samples.is_dir() else ""  # none without a GAN
+    say(console, f"{samples}log in {run.log_file}")
+
+
+def device_name(device: torch.device) -> str:
+    """The device as text."""
+    return "this GPU" if device.type == "cuda" else "this processor"
+
+
+def print_cost(experiment: Experiment, console: Console, *, clock: Callable[[], float] = time.monotonic) -> None:
+    """Run some steps of the experiment, and print how long all of its steps would take.
+
+    Pseudo-labels are left out: computing them may take minutes, once or a few times per run.
+
+    Args:
+        experiment: what would be trained.
+        console: where to print.
+        clock: a monotonic clock in seconds.
+    """
+    pseudo_labeling = experiment.recipe.pseudo_labeling is not None
+    experiment = replace(experiment, recipe=replace(experiment.recipe, pseudo_labeling=None))
+    state = experiment.start()
+    batches = experiment.batches(state)
+    steps = take_steps(state, batches, experiment.objective(state), experiment.recipe)
+    total = experiment.recipe.epochs * batches.steps_per_epoch
+    note = "; computing pseudo-labels takes additional time" if pseudo_labeling else ""
+    print_step_cost(lambda: next(steps, None), total, experiment.device, console, note=note, clock=clock)
+
+
+def print_step_cost(
+    step: Callable[[], object],
+    total: int,
+    device: torch.device,
+    console: Console,
+    *,
+    note: str = "",
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Run some steps, and print how long `total` of them would take.
+
+    Args:
+        step: runs one step.
+        total: steps of the whole run.
+        device: device of the networks.
+        console: where to print.
+        note: appended to the line.
+        clock: a monotonic clock in seconds.
+    """
+    timer, began, single = StepTimer(total, clock=clock), clock(), world_size() == 1
+    for _ in range(min(total, _MOST_STEPS if single else _STEPS_OF_RANKS)):
+        step()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)  # CUDA calls are asynchronous
+        timer.step()
+        if single and (timer.seconds_per_step() is not None or clock() - began > _MOST_SECONDS):
+            break
+    each = timer.seconds_per_step()
+    if each is None:  # too few or too quick steps for the timer
+        each = (clock() - began) / max(1, timer.done)
+    say(console, f"{cost(each * total, each, device_name(device))}{note}")

@@ -8,37 +8,49 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from improved_gan.cli.custom_images import check_unchanged, load_images, print_report, write_listing
+from improved_gan.cli.custom_images import ImageOptions, check_unchanged, load_images, print_report, write_listing
 from improved_gan.cli.sample_scores import Score, sample_scores
-from improved_gan.cli.train_cost import device_name, print_cost
+from improved_gan.cli.shared import TrainingOptions
 from improved_gan.cli.train_models import train_models
 from improved_gan.cli.train_setup import (
-    TrainOptions,
     build_experiment,
     copy_recipe_file,
+    device_name,
+    print_cost,
     print_header,
     print_summary,
     restore,
 )
 from improved_gan.cli.trust import trust_or_ask
+from improved_gan.console import warn
 from improved_gan.data.folder import CustomImages
 from improved_gan.distributed import rank
 from improved_gan.recipes.folder import folder_recipe
-from improved_gan.recipes.recipe import OVERRIDABLE, Recipe, RecipeError
+from improved_gan.recipes.recipe import OVERRIDABLE, Recipe
 from improved_gan.recipes.registry import find_recipe
 from improved_gan.runs import Run
 from improved_gan.runs.build import Experiment
 from improved_gan.runs.loop import Recorder, train
 from improved_gan.training.process_group import ProcessGroup, init_process_group
-from improved_gan.training.reporting import Reporter, warn
+from improved_gan.training.reporting import Reporter
 from improved_gan.training.signals import catch_signals
 from improved_gan.training.state import TrainingState
 
-__all__ = ["TrainOptions", "run_training", "train_recipe"]
+__all__ = ["run_training", "train_on_images", "train_recipe"]
 
 
-def run_training(options: TrainOptions, console: Console) -> Path:
-    """Train from the start or from the newest checkpoint to the last epoch; under torchrun, in several processes.
+def run_training(
+    name: str,
+    options: TrainingOptions,
+    console: Console,
+    *,
+    labels: int | None = None,
+    data: Path | None = None,
+    num_models: int = 1,
+) -> Path:
+    """Train the recipe of that name or file from the start, or from the newest checkpoint, to the last epoch.
+
+    Under torchrun in several processes.
 
     Returns:
         The run folder; with several models the folder of their run folders.
@@ -49,33 +61,52 @@ def run_training(options: TrainOptions, console: Console) -> Path:
         RankLostError, ReportedByOtherRankError: see `training.process_group.init_process_group`.
     """
     with init_process_group() as processes:
-        console = console if rank() == 0 else Console(quiet=True)
-        if (images := options.own) is not None:
-            own = processes.local_rank0_first(lambda: load_images(images, labels=options.labels))
-            print_report(own, console)
-            recipe = _changed(folder_recipe(own.dataset, num_labels=options.labels), options)
-            return train_recipe(recipe, options, console, own=own, processes=processes)
-        return train_recipe(_recipe(options), options, console, processes=processes)
+        console = _console_of_rank0(console)
+        recipe = _changed(find_recipe(name, labels=labels), options)
+        code = Path(name) if name.endswith(".py") else None
+        if num_models > 1:
+            return train_models(recipe, options, console, num_models=num_models, data=data, code=code)
+        return train_recipe(recipe, options, console, data=data, code=code, processes=processes)
+
+
+def train_on_images(
+    images: ImageOptions, options: TrainingOptions, console: Console, *, labels: int | None = None
+) -> Path:
+    """The same for a folder of images; `labels` is the number of labels to use, 0 for none."""
+    with init_process_group() as processes:
+        console = _console_of_rank0(console)
+        own = processes.local_rank0_first(lambda: load_images(images, labels=labels))
+        print_report(own, console)
+        recipe = _changed(folder_recipe(own.dataset, num_labels=labels), options)
+        return train_recipe(recipe, options, console, own=own, processes=processes)
 
 
 def train_recipe(
     recipe: Recipe,
-    options: TrainOptions,
+    options: TrainingOptions,
     console: Console,
     *,
+    data: Path | None = None,
+    code: Path | None = None,
     own: CustomImages | None = None,
     processes: ProcessGroup | None = None,
 ) -> Path:
-    """The same for a given recipe; `options.recipe` is its name or file, `own` the custom images."""
+    """The same for a given recipe, without initializing a process group.
+
+    Args:
+        recipe: with the changes of the command line.
+        options: of the run.
+        console: where to print.
+        data: folder with the data.
+        code: the file that defines the recipe, if there is one.
+        own: the custom images of the recipe `folder`.
+        processes: the processes of the run; None for a single one.
+    """
     processes = processes or ProcessGroup()
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    if options.models > 1:
-        if own is not None:
-            raise RecipeError("--num-models: the recipe `folder` trains one model at a time")
-        return train_models(recipe, options, console)
     out = options.out or Path("runs") / f"{recipe.name}-{recipe.num_labels}-seed{options.seed}"
-    experiment = build_experiment(recipe, options, out, processes)
+    experiment = build_experiment(recipe, options, out, processes, data=data)
     print_header(experiment, out, console)
     run = Run(out)
     score: Score | None = None
@@ -103,16 +134,18 @@ def train_recipe(
             run.begin(experiment.settings(), resumable_fields=experiment.resumable_fields())
             if own is not None:
                 write_listing(out, own)
+        restore(state, run, console, processes)
+        if code is not None and rank() == 0:
+            copy_recipe_file(code, run, console)
         _train(experiment, state, run, options, console, processes, score)
     return out
 
 
-def _recipe(options: TrainOptions) -> Recipe:
-    """The recipe with the changes of the command line."""
-    return _changed(find_recipe(options.recipe, labels=options.labels), options)
+def _console_of_rank0(console: Console) -> Console:
+    return console if rank() == 0 else Console(quiet=True)
 
 
-def _changed(recipe: Recipe, options: TrainOptions) -> Recipe:
+def _changed(recipe: Recipe, options: TrainingOptions) -> Recipe:
     given = {name: value for name in OVERRIDABLE if (value := getattr(options, name)) is not None}
     return replace(recipe, **given)
 
@@ -121,17 +154,14 @@ def _train(
     experiment: Experiment,
     state: TrainingState,
     run: Run,
-    options: TrainOptions,
+    options: TrainingOptions,
     console: Console,
     processes: ProcessGroup,
     score: Score | None,
 ) -> None:
-    """Restore the newest checkpoint and train to the end."""
+    """Train from the state's step to the end."""
     batches = experiment.batches(state)
     total_steps = experiment.recipe.epochs * batches.steps_per_epoch
-    restore(state, run, console, processes)
-    if options.recipe.endswith(".py") and rank() == 0:
-        copy_recipe_file(Path(options.recipe), run, console)
     if state.step >= total_steps and not state.num_accumulated:  # else the last log entry is still missing
         print_summary(run, console, "already complete")
         return

@@ -18,8 +18,8 @@ def trust_or_ask(console: "Console", *, trust: bool) -> Callable[[Path, str], bo
 
     Each file is asked about once; a line names each file that is executed.
     """
+    from improved_gan.console import say
     from improved_gan.distributed import world_size
-    from improved_gan.training.reporting import say
 
     answers: dict[str, bool] = {}
 

@@ -6,12 +6,13 @@ A study's web part needs the `web` extra, so everything is imported when a comma
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from improved_gan.cli import turing_test_answers as answers
 from improved_gan.cli.options import CommandGroup, command, option, options_of
+from improved_gan.cli.turing_test_simulate import SimulateOptions, simulate
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,7 +30,7 @@ _MOST_LISTED = 10
 class StudyOptions:
     """The options of a study, which `serve` and `create` share."""
 
-    design: str = option("yes-no", help="yes-no, two-alternative, timed or rating.")
+    design: str = option("yes-no", help="yes-no, two-alternative, timed, rating, odd-one-out or preference.")
     feedback: str = option(
         "both", help="Show judges after each answer whether it was right: both (two arms), always or never."
     )
@@ -47,14 +48,26 @@ class StudyOptions:
     scores: tuple[str, ...] = option((), help="NAME=FILE: scores of a model's pictures, CSV or JSON.")
     top: tuple[str, ...] = option((), help="NAME=FRACTION: show only the fraction with the best scores, as 0.01.")
     title: str = option("Real or generated?", help="Heading of the judges' pages.")
+    between: bool = option(False, help="Show each judge one model only.")
+    schedule: str = option("balanced", help="Preference: pairs balanced, or adaptive (the most informative first).")
+    no_ties: bool = option(False, help="Preference: do not offer the answer 'no difference'.")
+    both_bad: bool = option(False, help="Preference: offer the answer 'both are bad'.")
+    question: tuple[str, ...] = option((), help="Preference: NAME=TEXT asked about each pair; may be repeated.")
+    prompts: Path | None = option(None, help="CSV with columns file and prompt: texts shown beside the pictures.")
+    language: str = option("en", help="Language of the judges' pages: en, de, or any with a complete --texts file.")
+    texts: Path | None = option(None, help="TOML file with texts that replace those of the judges' pages.")
+    before: Path | None = option(None, help="TOML file with questions before the first trial.")
     consent: Path | None = option(None, help="Text file of the consent form; default: a general text.")
+    comment: bool = option(False, help="Offer a box for a comment on the last page.")
     completion_code: str | None = option(
         None, help="One completion code for all judges (Prolific); default: one per judge."
     )
-    return_url: str | None = option(None, help="https address of the link on the last page.")
+    failed_code: str | None = option(None, help="Completion code of judges who failed more checks than allowed.")
+    allowed_failed_checks: int = option(1, help="Failed attention checks up to which --failed-code is not given.")
+    return_url: str | None = option(None, help="https address of the link on the last page; {code} is the code.")
     seed: int = answers.seed_option()
 
-    def folders(self, real: Path, generated: Iterable[str]) -> "StudyFolders":
+    def folders(self, real: Path | None, generated: Iterable[str]) -> "StudyFolders":
         """The pictures: a folder of real ones, and FOLDER or NAME=FOLDER of generated ones."""
         from improved_gan.turing_test.studies import StudyFolders
 
@@ -66,6 +79,7 @@ class StudyOptions:
             size=self.size,
             scores={name: Path(file) for name, file in answers.by_name(self.scores, "--scores").items()},
             top={name: answers.number(share, "--top") for name, share in answers.by_name(self.top, "--top").items()},
+            prompts=self.prompts,
         )
 
     def settings(self) -> "StudySettings":
@@ -74,13 +88,9 @@ class StudyOptions:
         Raises:
             TuringTestError: an invalid value, or an unreadable consent file.
         """
-        from improved_gan.turing_test.errors import TuringTestError
-        from improved_gan.turing_test.settings import CONSENT, StudySettings
+        from improved_gan.turing_test.questions import read_questions
+        from improved_gan.turing_test.settings import StudySettings
 
-        try:
-            text = CONSENT if self.consent is None else self.consent.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise TuringTestError(f"{self.consent} cannot be read as text: {error}") from error
         return StudySettings(
             design=self.design.replace("-", "_"),
             feedback=self.feedback,
@@ -92,10 +102,36 @@ class StudyOptions:
             exposure_ms=self.exposure,
             max_judges=self.judges,
             title=self.title,
-            consent=text,
             completion_code=self.completion_code,
+            failed_code=self.failed_code,
+            max_failed_checks=self.allowed_failed_checks,
+            between=self.between,
+            schedule=self.schedule,
+            ties=not self.no_ties,
+            both_bad=self.both_bad,
+            questions=answers.by_name(self.question, "--question"),
+            before=() if self.before is None else read_questions(self.before),
+            comment=self.comment,
+            language=self.language,
+            texts=self._texts(),
             return_url=self.return_url,
         )
+
+    def _texts(self) -> dict[str, Any]:
+        """The texts that replace the language's own; the consent file is one of them."""
+        from improved_gan.turing_test.errors import TuringTestError
+        from improved_gan.turing_test.texts import read_texts
+
+        texts = {} if self.texts is None else read_texts(self.texts)
+        if self.consent is None:
+            return texts
+        try:
+            text = self.consent.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise TuringTestError(f"{self.consent} cannot be read as text: {error}") from error
+        if not text:
+            raise TuringTestError(f"{self.consent} is empty: a study needs a text of consent")
+        return {**texts, "consent": text.replace("{", "{{").replace("}", "}}")}
 
 
 @dataclass(frozen=True)
@@ -109,6 +145,7 @@ class ServeOptions:
     db: str = answers.database_option()
     host: str = option("127.0.0.1", help="Address to listen on.")
     port: int = option(8000, help="Port to listen on.", min=1, max=65535)
+    root_path: str = option("", help="Path below which a proxy serves the study, as /study.")
     public: bool = option(False, help="Allow an address that other machines can reach.")
     requests_per_second: float = option(
         100.0, help="Limit for one network address; raise it for a classroom behind a single address.", min=1
@@ -120,8 +157,8 @@ class ServeOptions:
 class CreateOptions:
     """The options of `turing-test create`."""
 
-    real: Path = option(help="Folder of real pictures.")
     generated: tuple[str, ...] = option(help="Folder of generated pictures, or NAME=FOLDER; may be repeated.")
+    real: Path | None = option(None, help="Folder of real pictures; not needed in the design preference.")
     db: str = answers.database_option()
     study: StudyOptions = options_of(StudyOptions)
 
@@ -146,22 +183,21 @@ def serve(options: ServeOptions, console: "Console") -> None:
     settings = options.study.settings()
     if check_host(options.host, public=options.public):
         click.echo(f"note: {PUBLIC_WARNING}", err=True)
-    if (options.real is None) != (not options.generated):
+    if (options.real is None) != (not options.generated) and settings.design != "preference":
         raise TuringTestError(
             "a study needs --real FOLDER and --generated FOLDER; without both, the studies in --db are served"
         )
     host = f"[{options.host}]" if ":" in options.host else options.host
-    address = f"http://{host}:{options.port}"
-    engine = open_database(options.db, must_exist=options.real is None)
-    if options.real is None:
+    address = f"http://{host}:{options.port}{options.root_path}"
+    engine = open_database(options.db, must_exist=not options.generated)
+    if not options.generated:
         _list_studies(engine, options.db, address)
     else:
         folders = options.study.folders(options.real, options.generated)
         _create(engine, folders, settings, seed=options.study.seed, address=address)
     click.echo("serving; Ctrl-C stops, the same command continues the same study")
-    run_server(
-        create_app(engine, Limits(per_address=options.requests_per_second)), host=options.host, port=options.port
-    )
+    limits = Limits(per_address=options.requests_per_second)
+    run_server(create_app(engine, limits, root_path=options.root_path), host=options.host, port=options.port)
 
 
 def create(options: CreateOptions, console: "Console") -> None:
@@ -221,3 +257,4 @@ turing_test = CommandGroup(
 turing_test.add_command(command("serve", ServeOptions, serve))
 turing_test.add_command(command("create", CreateOptions, create))
 answers.add_commands(turing_test)
+turing_test.add_command(command("simulate", SimulateOptions, simulate))

@@ -1,10 +1,10 @@
-"""The commands of `improved-gan turing-test` on stored and simulated answers."""
+"""The commands of `improved-gan turing-test` on stored answers."""
 
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from improved_gan.turing_test.exclusions import Rules
+    from improved_gan.turing_test.preferences import Preferences
     from improved_gan.turing_test.votes import Votes
 
 __all__ = ["add_commands", "by_name", "database_option", "number", "open_study_database", "seed_option"]
@@ -86,6 +87,8 @@ class ReportOptions:
     db: str = database_option()
     study: str | None = study_option()
     votes: Path | None = option(None, help="Analyze this CSV table of votes instead of a database.")
+    preferences: Path | None = option(None, help="Analyze this CSV table of preferences instead of a database.")
+    column: tuple[str, ...] = option((), help="OURS=THEIRS: names of columns in a table of another tool.")
     max_failed_checks: int = option(1, help="Exclude judges who failed more attention checks; -1: no such rule.")
     min_median_ms: float = option(300.0, help="Exclude judges with a smaller median response time (ms).")
     min_answer_ms: float = option(100.0, help="Exclude single answers with a smaller response time (ms).")
@@ -109,62 +112,95 @@ def report(options: ReportOptions, console: "Console") -> None:
 
     Example: `improved-gan turing-test report --votes votes.csv`.
     """
+    from improved_gan.turing_test.preferences import Preferences
+    from improved_gan.turing_test.ranking import rank_models
     from improved_gan.turing_test.report import make_report
-    from improved_gan.turing_test.report_text import report_text
+    from improved_gan.turing_test.report_text import ranking_text, report_text
 
-    found = make_report(_votes(options), options.rules())
-    click.echo(report_text(found))
+    table, asked, adaptive = _answers(options)
+    stored: Any
+    if isinstance(table, Preferences):
+        rankings = [rank_models(table, name, options.rules(), adaptive=adaptive) for name in asked]
+        click.echo("\n\n".join(ranking_text(one) for one in rankings))
+        stored = [one.to_dict() for one in rankings]
+    else:
+        found = make_report(table, options.rules())
+        click.echo(report_text(found))
+        stored = found.to_dict()
     if options.out is not None:
-        options.out.write_text(json.dumps(found.to_dict(), indent=1) + "\n", encoding="utf-8")
+        options.out.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
         click.echo(f"written: {options.out}")
 
 
-def _votes(options: ReportOptions) -> "Votes":
-    """The table of a database's study, or of a file."""
-    if options.votes is not None:
-        from improved_gan.turing_test.votes import read_votes
+def _answers(options: ReportOptions) -> "tuple[Votes | Preferences, tuple[str, ...], bool]":
+    """The table of a database's study, or of a file; the questions about pairs; whether pairs were chosen adaptively.
 
-        return read_votes(options.votes)
+    Raises:
+        TuringTestError: two tables, or names of columns without a table.
+    """
+    from improved_gan.turing_test.errors import TuringTestError
+    from improved_gan.turing_test.preferences import read_preferences
+    from improved_gan.turing_test.votes import read_votes
+
+    columns = by_name(options.column, "--column")
+    if options.votes is not None and options.preferences is not None:
+        raise TuringTestError("--votes or --preferences: a report is of one table")
+    if options.preferences is not None:
+        table = read_preferences(options.preferences, columns)
+        return table, tuple(table.questions()) or ("preference",), False
+    if options.votes is not None:
+        return read_votes(options.votes, columns), (), False
+    if columns:
+        raise TuringTestError("--column names columns of a table: give --votes FILE or --preferences FILE")
     engine = open_study_database(options.db)
     from improved_gan.turing_test.database import reading
-    from improved_gan.turing_test.records import read_study_votes
+    from improved_gan.turing_test.records import read_preferences_of, read_study_votes
     from improved_gan.turing_test.studies import find_study
 
     with reading(engine) as connection:
-        return read_study_votes(connection, find_study(connection, options.study))
+        study = find_study(connection, options.study)
+        if study.settings.design == "preference":
+            found = read_preferences_of(connection, study)
+            return found, study.settings.asked, study.settings.schedule == "adaptive"
+        return read_study_votes(connection, study), (), False
 
 
 @dataclass(frozen=True)
 class ExportOptions:
     """The options of `turing-test export`."""
 
-    out: Path = option(help="Folder for votes.csv, study.json, data_dictionary.json.")
+    out: Path = option(help="Folder for the tables, study.json and data_dictionary.json.")
     db: str = database_option()
     study: str | None = study_option()
     pictures: bool = option(False, help="Include the pictures in study.json, so that it can be imported.")
-    participants: bool = option(False, help="Include participant numbers and completion codes, for payment.")
+    participants: bool = option(
+        False, help="Include participant numbers, codes, comments and answers before the trials."
+    )
 
 
 def export(options: ExportOptions, console: "Console") -> None:
-    """Export a study: a table of votes, all data as JSON, and a data dictionary.
+    """Export a study: tables of answers, participants and pictures, all data as JSON, and a data dictionary.
 
     Example: `improved-gan turing-test export --out data --pictures`.
     """
     engine, out = open_study_database(options.db), options.out
     from improved_gan.turing_test.database import reading
-    from improved_gan.turing_test.records import export_study, read_study_votes
+    from improved_gan.turing_test.export_tables import TABLE_NAMES, export_table
+    from improved_gan.turing_test.records import export_study
     from improved_gan.turing_test.studies import find_study
-    from improved_gan.turing_test.votes import votes_to_csv
 
     with reading(engine) as connection:
         study = find_study(connection, options.study)
         stored = export_study(connection, study, pictures=options.pictures, participants=options.participants)
-        table = read_study_votes(connection, study)
+        tables = {
+            name: export_table(connection, study, name, participants=options.participants) for name in TABLE_NAMES
+        }
     out.mkdir(parents=True, exist_ok=True)
-    (out / "votes.csv").write_text(votes_to_csv(table), encoding="utf-8")
-    (out / "study.json").write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
-    (out / "data_dictionary.json").write_text(json.dumps(stored["data_dictionary"], indent=1) + "\n", encoding="utf-8")
-    click.echo(f"{len(table)} answers of study {study.slug}: votes.csv, study.json and data_dictionary.json in {out}")
+    files = {name: text for name, text in tables.items() if text is not None}
+    files["study.json"] = json.dumps(stored, indent=1) + "\n"
+    for name, text in files.items():
+        (out / name).write_text(text, encoding="utf-8")
+    click.echo(f"{len(stored['votes'])} answers of study {study.slug}: {', '.join(files)} in {out}")
 
 
 @dataclass(frozen=True)
@@ -235,63 +271,6 @@ def backup(options: BackupOptions, console: "Console") -> None:
     click.echo(f"{options.out}: {answers} answers; serve or report it with --db {options.out}")
 
 
-@dataclass(frozen=True)
-class SimulateOptions:
-    """The options of `turing-test simulate`."""
-
-    judges: int = option(40, help="Number of judges.", min=1)
-    trials: int = option(50, help="Answers per judge.", min=1)
-    accuracy: tuple[str, ...] = option((), help="Mean accuracy, or NAME=ACCURACY; may be repeated for several models.")
-    feedback_gain: float = option(0.0, help="Increase of d' by feedback until the last trial.")
-    studies: int = option(
-        1, help="Number of simulated studies; above 1, print the coverage of the 95% intervals.", min=1
-    )
-    seed: int = seed_option()
-    out: Path | None = option(None, help="Write the simulated votes to this CSV file.")
-
-
-def simulate(options: SimulateOptions, console: "Console") -> None:
-    """Simulate judges of known accuracy: print the report, the true values, and the number of judges a study needs.
-
-    Example: `improved-gan turing-test simulate --accuracy cifar=0.787 --judges 40`.
-    """
-    from improved_gan.turing_test.report import make_report
-    from improved_gan.turing_test.report_text import report_text
-    from improved_gan.turing_test.simulation import Population, coverage
-    from improved_gan.turing_test.simulation import simulate as simulate_votes
-    from improved_gan.turing_test.votes import votes_to_csv
-
-    judges, trials, seed = options.judges, options.trials, options.seed
-    accuracies = by_name(options.accuracy or ("0.7",), "--accuracy", default="generated")
-    skills = {name: number(word, "--accuracy") for name, word in accuracies.items()}
-    people = Population(skills, feedback_gain=options.feedback_gain)
-    if options.studies > 1:
-        found = coverage(people, judges=judges, trials=trials, studies=options.studies, seed=seed)
-        for name, share in found.items():
-            click.echo(f"{name}: the 95% interval held the true value in {share:.1%} of {options.studies} studies")
-        return
-    votes = simulate_votes(people, judges=judges, trials=trials, seed=seed)
-    click.echo(report_text(make_report(votes)))
-    for name in skills:
-        click.echo(
-            f"true value of {name}: {people.true_accuracy(name, judges=judges, trials=trials):.1%} correct, "
-            f"d' {people.true_sensitivity(name, judges=judges, trials=trials):.2f}"
-        )
-    _print_judges_needed(trials)
-    if options.out is not None:
-        options.out.write_text(votes_to_csv(votes), encoding="utf-8")
-        click.echo(f"written: {options.out}")
-
-
-def _print_judges_needed(trials: int) -> None:
-    from improved_gan.turing_test.chance import judges_needed
-
-    for comparison, words in (("chance", "above chance"), ("within", "between two models, same judges"),
-                              ("between", "between two arms")):  # fmt: skip
-        needed = judges_needed(trials, comparison=comparison)  # type: ignore[arg-type]
-        click.echo(f"to detect 5 points {words} with {trials} trials each: {needed} judges (power 80%)")
-
-
 def add_commands(group: click.Group) -> None:
     """Add the commands of this module."""
     group.add_command(command("report", ReportOptions, report))
@@ -299,4 +278,3 @@ def add_commands(group: click.Group) -> None:
     group.add_command(command("import", ImportOptions, import_))
     group.add_command(command("token", TokenOptions, token))
     group.add_command(command("backup", BackupOptions, backup))
-    group.add_command(command("simulate", SimulateOptions, simulate))

@@ -22,12 +22,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from improved_gan.console import progress_bar
 from improved_gan.data.dataset import DataError
 from improved_gan.data.decoding import decode_rows
 from improved_gan.data.image_index import ImageIndex
-from improved_gan.data.progress_bar import progress_bar
 from improved_gan.data.value_range import ValueRange
 from improved_gan.data.waiting_lock import waiting_lock
+from improved_gan.io import write_atomically
 
 __all__ = ["SMALL", "Decoded", "decode_images"]
 
@@ -140,7 +141,8 @@ def _write(scan: ImageIndex, shape: tuple[int, int, int], file: Path, workers: i
                 state.save(out, part)
     if state.rows != len(scan):
         raise DataError(f"{scan.source.path} has fewer images than a moment ago: run the same command again")
-    _write_json(_note(file), {"num": state.kept, "shape": shape, "bad": state.bad})
+    note = {"num": state.kept, "shape": shape, "bad": state.bad}
+    write_atomically(_note(file), json.dumps(note).encode())
     part.replace(file)
     part.with_suffix(".part.json").unlink()
     return state.rows - first
@@ -158,7 +160,8 @@ class _State:
         """The content first, so that what the note promises is there."""
         out.flush()
         os.fsync(out.fileno())
-        _write_json(part.with_suffix(".part.json"), {"rows": self.rows, "kept": self.kept, "bad": self.bad})
+        note = {"rows": self.rows, "kept": self.kept, "bad": self.bad}
+        write_atomically(part.with_suffix(".part.json"), json.dumps(note).encode())
 
 
 def _stored_state(part: Path, row_bytes: int) -> _State:
@@ -182,16 +185,6 @@ def _is_whole(file: Path) -> bool:
 
 def _note(file: Path) -> Path:
     return file.with_suffix(".json")
-
-
-def _write_json(path: Path, content: object) -> None:
-    """Whole or not at all."""
-    new = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with new.open("w", encoding="utf-8") as file:
-        json.dump(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
 
 
 def _mapped(file: Path, shape: Sequence[int]) -> Tensor:

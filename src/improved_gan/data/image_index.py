@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from improved_gan.console import progress_bar
 from improved_gan.data.dataset import DataError
 from improved_gan.data.image_pages import further_pages, pages_notice
 from improved_gan.data.image_sources import ImageSource
 from improved_gan.data.images import Header, read_header
 from improved_gan.data.ordered_map import chunked, ordered_map
-from improved_gan.data.progress_bar import progress_bar
 
 __all__ = ["ImageIndex", "index_images"]
 

@@ -11,12 +11,12 @@ from itertools import compress
 import numpy as np
 from numpy.typing import NDArray
 
+from improved_gan.console import progress_bar
 from improved_gan.data.dataset import DataError
 from improved_gan.data.image_index import ImageIndex
 from improved_gan.data.image_sources import Read
 from improved_gan.data.images import read_values
 from improved_gan.data.ordered_map import chunked, ordered_map
-from improved_gan.data.progress_bar import progress_bar
 
 __all__ = ["ValueCounts", "percentiles_of", "stream_of"]
 

@@ -13,6 +13,7 @@ from joblib import Parallel, delayed, effective_n_jobs
 from rich.console import Console
 from torch import Tensor
 
+from improved_gan.console import say
 from improved_gan.data import Batches, LabelSplit, PseudoLabels
 from improved_gan.estimator.architecture import Architecture, select_architecture
 from improved_gan.estimator.arrays import sample_hashes
@@ -26,7 +27,6 @@ from improved_gan.label_spreading.pseudo_labeling import PseudoLabeling
 from improved_gan.recipes.precision import resolve_precision
 from improved_gan.recipes.recipe import AUTO, Recipe
 from improved_gan.training import SemiSupervised, SupervisedBaseline
-from improved_gan.training.reporting import say
 
 __all__ = ["FitPlan", "fit_members", "warn_at_chance"]
 

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from rich.console import Console
 from torch import Tensor, nn
 
+from improved_gan.console import say
 from improved_gan.data import Batches
 from improved_gan.distributed import single_process
 from improved_gan.estimator.architecture import Architecture
@@ -25,7 +26,7 @@ from improved_gan.runs.loop import step_all, take_steps
 from improved_gan.training.diagnostics import Setting, check
 from improved_gan.training.errors import DivergedError
 from improved_gan.training.objectives import weighted_cross_entropy
-from improved_gan.training.reporting import cost, say
+from improved_gan.training.reporting import cost
 from improved_gan.training.state import TrainingState
 from improved_gan.training.time_estimate import StepTimer, in_words
 from improved_gan.training.vmapped import VmappedTraining, vmap_incompatibility
@@ -190,6 +191,7 @@ class MemberTraining:
         return {"validation/error": score[0], "validation/loss": score[1]}
 
     def _tensors(self) -> dict[str, Tensor]:
+        assert self.state.generator is not None
         parts = {
             "generator": self.state.generator,
             "classifier": self.state.average.averaged(self.state.discriminator),

@@ -17,7 +17,7 @@ from improved_gan.estimator.ensemble_member import EnsembleMember
 from improved_gan.estimator.inputs import InputSpec
 from improved_gan.estimator.layout import Layout
 from improved_gan.estimator.scaling import ColumnScale, RangeScale
-from improved_gan.training.checkpoints import write_atomically
+from improved_gan.io import write_atomically
 from improved_gan.training.state import with_prefix
 
 __all__ = ["Stored", "read", "write"]

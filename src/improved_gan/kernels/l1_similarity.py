@@ -5,10 +5,15 @@
     dx_ibc = -sum_j g_ib c_ijb s_ijbc,   dy_jbc = sum_i g_ib c_ijb s_ijbc       its gradient for a weight g on o
 
 One tile of the differences exists at a time, sized for the processor's cache and recomputed for each derivative, so
-memory is O((N + M) B C) plus a tile. Where y is x, c_ij = c_ji: half of the tiles give both. With several CPU threads
-`cdist_similarity` does the same in fewer, larger operations. Large batches on a processor with a C++ compiler go to
-`compiled_similarity`. As custom operators a call is one node for torch.compile,
-and the gradient can be differentiated once more.
+memory is O((N + M) B C) plus a tile. Where y is x, c_ij = c_ji: half of the tiles give both. As custom operators a call
+is one node for torch.compile, and the gradient can be differentiated once more. A graph that is exported has plain
+operations instead, which ONNX knows.
+
+With several CPU threads torch.cdist does the same in a few large operations: each operation ends when its last thread
+does, and on a busy machine that wait, repeated many thousand times, costs more than the arithmetic. Memory is then
+O((N + M) B C) plus the distances of one piece.
+
+Large batches on a processor with a C++ compiler go to `compiled_similarity`.
 """
 
 import math
@@ -19,10 +24,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from improved_gan.kernels import cdist_similarity, compiled_similarity
+from improved_gan.kernels import compiled_similarity
 
 __all__ = ["l1_similarity"]
 
+_CDIST_PAIRS = 2**22  # distances in a piece: enough kernels at a time to keep every thread busy
 _ROWS, _COLUMNS = 64, 256  # of a block of pairs, at most: rows long enough for vector instructions
 _TILE_NUMBERS = {"cpu": 2**18, "cuda": 2**25}  # differences x_ibc - y_jbc in a tile; two tiles fit in a core's cache
 
@@ -44,8 +50,20 @@ def l1_similarity(rows: Tensor, columns: Tensor | None = None, *, skip: int | No
     tensor([[1.3679],
             [1.3679]])
     """
+    if torch.compiler.is_exporting():
+        return _plain_similarity(rows, rows if columns is None else columns, skip)
     result: Tensor = _similarity(rows, columns, -1 if skip is None else skip)
     return result
+
+
+def _plain_similarity(rows: Tensor, columns: Tensor, skip: int | None) -> Tensor:
+    """All pairs at once, in operations that every exporter knows."""
+    similarity = (rows[:, None] - columns[None]).abs().sum(3).neg().exp()  # (N, M, B)
+    if skip is not None:
+        own = torch.arange(len(rows), device=rows.device)[:, None] + skip
+        others = torch.arange(len(columns), device=rows.device) != own
+        similarity = similarity * others[:, :, None].to(similarity.dtype)
+    return similarity.sum(1)
 
 
 @torch.library.custom_op("improved_gan::l1_similarity", mutates_args=())
@@ -54,7 +72,7 @@ def _similarity(rows: Tensor, columns: Tensor | None, skip: int) -> Tensor:
         return compiled_similarity.similarity(rows, columns, skip)
     if _has_threads(rows):
         x, y = _kernels_first(rows, columns, examples_last=False)
-        return cdist_similarity.similarity(x, y, skip).t().contiguous()
+        return _cdist_similarity(x, y, skip).t().contiguous()
     x, y = _kernels_first(rows, columns)
     to_x, to_y = _pair(x.new_zeros(x.shape[0], x.shape[2]), x is y, y.shape[2])
     buffer = _buffer(x)
@@ -78,7 +96,7 @@ def _gradient(weight: Tensor, rows: Tensor, columns: Tensor | None, skip: int) -
         return to_x, _no_rows(rows) if to_columns is None else to_columns
     if _has_threads(rows):
         x, y = _kernels_first(rows, columns, examples_last=False)
-        gradients = cdist_similarity.gradient(weight.t().contiguous(), x, y, skip)
+        gradients = _cdist_gradient(weight.t().contiguous(), x, y, skip)
         to_x, to_y = (t.transpose(0, 1).clone(memory_format=torch.contiguous_format) for t in gradients)
         return to_x, _no_rows(rows) if x is y else to_y
     # From here on x (B, C, N), y (B, C, M), g (B, N); a tile of differences is (kernels, C, rows, columns).
@@ -226,6 +244,48 @@ def _backward_twice(ctx: Any, to_rows: Tensor, to_columns: Tensor) -> tuple[Tens
 
 def _empty_gradient(weight: Tensor, rows: Tensor, columns: Tensor | None, skip: int) -> tuple[Tensor, Tensor]:
     return torch.empty_like(rows), _no_rows(rows) if columns is None else torch.empty_like(columns)
+
+
+def _cdist_similarity(x: Tensor, y: Tensor, skip: int) -> Tensor:
+    """O (B, N) for x (B, N, C) and y (B, M, C); pairs (i, i + skip) are left out, -1 leaves out nothing."""
+    result = x.new_empty(x.shape[:2])
+    for kernels, rows in _cdist_pieces(x, y):
+        close = torch.cdist(x[kernels, rows], y[kernels], p=1).neg_().exp_()
+        torch.threshold_(close, torch.finfo(x.dtype).tiny, 0.0)  # subnormal numbers would slow the sums
+        result[kernels, rows] = _without_self(close, skip, rows).sum(2)
+    return result
+
+
+def _cdist_gradient(weight: Tensor, x: Tensor, y: Tensor, skip: int) -> tuple[Tensor, Tensor]:
+    """The gradients of x and of y for a weight (B, N) on o; all of it in the first where y is x."""
+    to_x, to_y = torch.empty_like(x), torch.zeros_like(y)
+    for kernels, rows in _cdist_pieces(x, y):
+        left, right = x[kernels, rows].contiguous(), y[kernels]
+        distance = torch.cdist(left, right, p=1)
+        # Where y is x, an example is the row of one pair and the column of another: both weights count.
+        factor = weight[kernels, rows, None] + (weight[kernels, None] if x is y else 0)
+        factor = _without_self((-distance).exp_().mul_(factor), skip, rows)
+        to_x[kernels, rows] = torch.ops.aten._cdist_backward(factor, left, right, 1.0, distance).neg_()
+        if x is not y:
+            transposed = [t.transpose(1, 2).contiguous() for t in (factor, distance)]
+            to_y[kernels] -= torch.ops.aten._cdist_backward(transposed[0], right, left, 1.0, transposed[1])
+    return to_x, to_y
+
+
+def _cdist_pieces(x: Tensor, y: Tensor) -> Iterator[tuple[slice, slice]]:
+    """Slices of kernels and rows that have at most `_CDIST_PAIRS` pairs with all columns."""
+    rows = max(1, min(x.shape[1], _CDIST_PAIRS // y.shape[1]))
+    kernels = max(1, _CDIST_PAIRS // (rows * y.shape[1]))
+    for k in range(0, x.shape[0], kernels):
+        for i in range(0, x.shape[1], rows):
+            yield slice(k, k + kernels), slice(i, i + rows)
+
+
+def _without_self(close: Tensor, skip: int, rows: slice) -> Tensor:
+    offset = rows.start + skip
+    if skip >= 0 and offset < close.shape[2]:
+        close.diagonal(offset, 1, 2).zero_()
+    return close
 
 
 _similarity.register_fake(lambda rows, columns, skip: rows.new_empty(rows.shape[:2]))

@@ -27,7 +27,7 @@ __all__ = ["VirtualAdversarialObjective"]
 class VirtualAdversarialObjective(Objective):
     """Cross entropy of labels and pseudo-labels; virtual adversarial loss, entropies and consistency of the others.
 
-    The generator is not updated, as in `SupervisedBaseline`.
+    The generator, if there is one, is not updated, as in `SupervisedBaseline`.
 
     Args:
         radius: length of the adversarial step, in units of the images.
@@ -39,6 +39,8 @@ class VirtualAdversarialObjective(Objective):
         consistency_weight: of the KL divergence between the predictions for an image and for its augmented view, in
             batches with `augment`; the views enter both entropies too (Sajjadi et al., 2016).
     """
+
+    needs_generator = False
 
     radius: float = 2.5
     adversarial_weight: float = 1.0

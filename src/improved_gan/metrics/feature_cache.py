@@ -8,7 +8,6 @@ Files are written whole or not at all, with a checksum; one that is damaged is m
 import hashlib
 import io
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from improved_gan.io import write_atomically
 from improved_gan.metrics.errors import MetricError
 from improved_gan.metrics.frechet_distance import FeatureStatistics
 
@@ -115,12 +115,7 @@ class FeatureCache:
 
     def _write(self, path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            temporary.write_bytes(content)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_atomically(path, content, durable=False)
 
 
 def _digest(features: Tensor, logits: Tensor, notes: str) -> str:

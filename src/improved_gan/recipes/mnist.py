@@ -81,7 +81,7 @@ def mnist_released(labels: int | None = None) -> Recipe:
 
 
 def mnist_graph(labels: int | None = None) -> Recipe:
-    """Pseudo-labels from a k-NN graph, in a few minutes; no GAN: the generator is not updated.
+    """Pseudo-labels from a k-NN graph, in a few minutes; no GAN, so no generator and no samples.
 
     Labels are spread over a k-NN graph under the image deformation distance (pixels may move by two). The discriminator
     is a classifier that learns these pseudo-labels (at most 6,000 per class) from augmented digits, with a consistency
@@ -97,6 +97,7 @@ def mnist_graph(labels: int | None = None) -> Recipe:
         mnist_released(labels),
         name="mnist-graph",
         summary="MNIST in a few minutes without a GAN: labels spread over a k-NN graph under IDM distance; no samples",
+        generator=None,
         discriminator=partial(LayoutConvDiscriminator, image_shape=(1, 28, 28), num_classes=10),
         # The entropy terms make the pseudo-labels worse.
         objective=VirtualAdversarialObjective(adversarial_weight=0.0, entropy_weight=0.0, marginal_entropy_weight=0.0),

@@ -41,7 +41,7 @@ class Recipe:
         summary: one line for the list of recipes.
         load_data: called with the folder that the user gave, or None.
         num_labels: the number of labels, balanced over the classes; 0 for none.
-        generator, discriminator: build the two networks.
+        generator, discriminator: build the two networks; no generator (None) where no GAN is trained.
         objective: the losses of both networks.
         epochs: passes over the unlabeled images.
         learning_rate: of both networks; the discriminator's is multiplied by `discriminator_lr_scale`.
@@ -82,7 +82,7 @@ class Recipe:
     summary: str
     load_data: Callable[[Path | None], Dataset]
     num_labels: int
-    generator: Callable[[], Generator]
+    generator: Callable[[], Generator] | None
     discriminator: Callable[[], Discriminator]
     objective: Objective
     epochs: int
@@ -115,6 +115,12 @@ class Recipe:
     channels_last: bool = False
 
     def __post_init__(self) -> None:
+        of_a_gan = (self.generator_ema_decay, self.historical_averaging_weight, self.score_samples)
+        if self.generator is None and (self.objective.needs_generator or any(of_a_gan)):
+            raise RecipeError(
+                "generator=None trains no GAN: give an objective that needs no generator, and no generator_ema_decay, "
+                "historical_averaging_weight or score_samples"
+            )
         if self.num_labels < 0:
             raise RecipeError(f"num_labels must be positive, or 0 for none; got {self.num_labels}")
         for name in (

@@ -79,13 +79,13 @@ def gather(
         networks = run.load(device=device, warn=warn, trust=trust)
     except (RunError, RecipeError) as error:
         return Evidence(None, None, None, None, None, dict.fromkeys(("classifier", "neighbors"), str(error)))
-    samples = sample(networks.generator, _MOST_COMPARED, seed=_SEED)
+    samples = sample(networks.generator, _MOST_COMPARED, seed=_SEED) if run.has_generator else None
     try:
         data = _without_held_out(find_data(run, data_folder, trust=trust))
     except (DataError, RunError, RecipeError) as error:
         missing = dict.fromkeys(("classifier", "neighbors"), f"the data was not found: {error}")
         return Evidence(networks.step, None, samples, None, None, missing)
-    missing = {}
+    missing = {} if run.has_generator else {"neighbors": "the run trains no GAN, so it has no samples"}
     classified = None
     if reason := _no_classes(run, data):
         missing["classifier"] = reason
@@ -94,9 +94,12 @@ def gather(
         classified = _classify(networks.discriminator, data.test, device)
         if classified is None:
             missing["classifier"] = "the discriminator has no class outputs"
-    say(f"{run.name}: comparing {len(samples)} samples with {len(data.train)} training images")
-    unseen = _some(data.test, _MOST_COMPARED).images if len(data.test) else None
-    return Evidence(networks.step, classified, samples, check_copies(samples, data.train.images, unseen), data, missing)
+    copies = None
+    if samples is not None:
+        say(f"{run.name}: comparing {len(samples)} samples with {len(data.train)} training images")
+        unseen = _some(data.test, _MOST_COMPARED).images if len(data.test) else None
+        copies = check_copies(samples, data.train.images, unseen)
+    return Evidence(networks.step, classified, samples, copies, data, missing)
 
 
 def find_data(run: Run, folder: Path | None, *, trust: Trust = False) -> Dataset:

@@ -6,11 +6,11 @@ from pathlib import Path
 from PIL import Image
 
 from improved_gan.data import Dataset
+from improved_gan.io import write_atomically
 from improved_gan.reports import latent_interpolation, training_animation
 from improved_gan.reports.image_encoding import as_array, as_png, shrunk, within
 from improved_gan.reports.nearest_real import draw, rows_by_class
 from improved_gan.runs import Networks, Run
-from improved_gan.training.checkpoints import write_atomically
 from improved_gan.training.errors import RunError
 from improved_gan.training.sampling import grid, sample
 

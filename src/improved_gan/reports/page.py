@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from improved_gan import __version__
-from improved_gan.reports.classification import wilson_interval
+from improved_gan.metrics.classification import wilson_interval
 from improved_gan.reports.comparison import Group, compare, groups
 from improved_gan.reports.curves import panels
 from improved_gan.reports.evaluate_run import Evidence

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from improved_gan.reports.classification import (
+from improved_gan.metrics.classification import (
     calibration,
     class_scores,
     confident_mistakes,

@@ -18,12 +18,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from improved_gan.console import say
 from improved_gan.data import Dataset, LabelSplit, load_digits
+from improved_gan.io import write_atomically
 from improved_gan.recipes import Recipe, digits
 from improved_gan.runs import Run
-from improved_gan.training.checkpoints import write_atomically
 from improved_gan.training.errors import InterruptedRunError, RunError
-from improved_gan.training.reporting import say
 from improved_gan.training.sampling import grid, sample, write_png
 from improved_gan.training.signals import catch_signals
 

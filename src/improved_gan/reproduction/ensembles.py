@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from improved_gan.data.dataset import Dataset, LabeledImages, to_float01
+from improved_gan.io import write_atomically
 from improved_gan.reproduction.job_status import read_note
 from improved_gan.reproduction.plan import Job
 from improved_gan.runs import Run
 from improved_gan.runs.own_code import Trust, is_file_of
-from improved_gan.training.checkpoints import write_atomically
 from improved_gan.training.errors import RunError
 
 __all__ = ["average_probabilities", "count_ensemble_errors", "known_ensemble"]

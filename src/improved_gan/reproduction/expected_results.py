@@ -11,13 +11,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from improved_gan.io import write_atomically
 from improved_gan.recipes import Recipe
 from improved_gan.recipes.registry import find_recipe
 from improved_gan.reproduction.job_status import JobStatus, read_note, read_status
 from improved_gan.reproduction.plan import Plan
 from improved_gan.runs import Run
 from improved_gan.runs.identity import differences
-from improved_gan.training.checkpoints import write_atomically
 from improved_gan.training.errors import RunError
 
 __all__ = [

@@ -240,7 +240,7 @@ def _jobs(row: Row, *, splits: int, models: int, out: Path, options: RunOptions)
 
 def _is_vmappable(job: Job, convolutions: bool) -> bool:
     recipe = find_recipe(job.recipe, labels=job.labels)
-    if recipe.compile or recipe.score_samples or job.options.eval_network:
+    if recipe.generator is None or recipe.compile or recipe.score_samples or job.options.eval_network:
         return False
     networks = (recipe.generator(), recipe.discriminator())
     if not convolutions and any(isinstance(one, _ConvNd) for network in networks for one in network.modules()):

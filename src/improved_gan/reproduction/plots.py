@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from improved_gan.io import write_atomically
 from improved_gan.reproduction.plan import Plan
 from improved_gan.reproduction.results import Cell
 from improved_gan.runs import Run
-from improved_gan.training.checkpoints import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

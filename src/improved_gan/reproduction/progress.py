@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from improved_gan.console import say, warn
 from improved_gan.reproduction.job_status import read_status
 from improved_gan.reproduction.plan import Job
 from improved_gan.reproduction.run_subprocess import Outcome
-from improved_gan.training.reporting import say, summary, warn
+from improved_gan.training.reporting import summary
 
 __all__ = ["Display"]
 

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from improved_gan.io import write_atomically
 from improved_gan.reproduction.job_status import read_status
 from improved_gan.reproduction.plan import Job
 from improved_gan.reproduction.provenance import record_start
 from improved_gan.runs import Run
-from improved_gan.training.checkpoints import write_atomically
 
 __all__ = ["Outcome", "failed", "machine", "num_cores", "run_job"]
 

@@ -226,17 +226,19 @@ def build(
         wrap_networks(generator, discriminator, recipe.micro_batch)
     except ValueError as error:
         raise RecipeError(str(error)) from error
-    _broadcast(generator, discriminator)
+    networks = [network for network in (generator, discriminator) if network is not None]
+    _broadcast(*networks)
     seed_rank(get_random_state())
     if recipe.compile:
-        compile_networks(generator, discriminator, warn=warn)
+        compile_networks(*networks, warn=warn)
     adam_of_discriminator = _adam(recipe, discriminator, device, recipe.discriminator_lr_scale)
-    optimizers = Optimizers(discriminator=adam_of_discriminator, generator=_adam(recipe, generator, device))
+    adam_of_generator = None if generator is None else _adam(recipe, generator, device)
+    optimizers = Optimizers(discriminator=adam_of_discriminator, generator=adam_of_generator)
     average = WeightEMA(discriminator, recipe.ema_decay, every=recipe.ema_every).to(device)
     state = TrainingState(generator, discriminator, optimizers, average)
-    if recipe.generator_ema_decay is not None:
+    if generator is not None and adam_of_generator is not None and recipe.generator_ema_decay is not None:
         state.generator_ema = WeightEMA(generator, recipe.generator_ema_decay)
-        after_each_step(optimizers.generator, state.generator_ema.update)
+        after_each_step(adam_of_generator, state.generator_ema.update)
     if recipe.historical_averaging_weight:
         state.parameter_averages = ParameterAverages(optimizers)
     return state
@@ -244,16 +246,18 @@ def build(
 
 def _networks(
     recipe: Recipe, some_images: Callable[[int], Tensor] | None, device: torch.device, positions: Tensor | None
-) -> tuple[Generator, Discriminator]:
-    """Both networks after the data-dependent initialization, on the device."""
+) -> tuple[Generator | None, Discriminator]:
+    """The networks after the data-dependent initialization, on the device."""
     with nullcontext() if source() is None else own_generator_by_default():
-        generator, discriminator = recipe.generator(), recipe.discriminator()
+        generator = None if recipe.generator is None else recipe.generator()
+        discriminator = recipe.discriminator()
     if positions is not None and isinstance(discriminator, TakesPixelLayout):  # a dense one needs none
         discriminator.set_pixel_layout_(positions)
     if recipe.init_batch_size and some_images is not None:
         discriminator.init_from_data_(some_images(recipe.init_batch_size))
-        generator.init_from_data_(recipe.init_batch_size)
-    for network in (generator, discriminator):
+        if generator is not None:
+            generator.init_from_data_(recipe.init_batch_size)
+    for network in filter(None, (generator, discriminator)):
         to_training_(network.to(device))  # parts that the recipe froze stay in eval mode
         if recipe.channels_last:
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

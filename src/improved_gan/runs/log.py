@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from improved_gan.training.checkpoints import write_atomically
+from improved_gan.io import write_atomically
 
 __all__ = ["DiagnosticSpan", "Log", "append_report", "last_report", "parse_report", "read_log", "rewind_log"]
 

@@ -14,7 +14,7 @@ The order of saving and reporting makes the log complete and free of duplicates 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 
@@ -267,7 +267,7 @@ class Recorder:
         line |= self._pixel_stds(gather_with_gradient(last_batch.unlabeled_images))
         if scored and self.score is not None:
             with single_process():
-                line |= self.score(self.state.sampling_generator())
+                line |= self.score(cast(Generator, self.state.sampling_generator()))
         found = diagnostics.check(line, step=self.state.step, setting=self._setting())
         line["diagnostics"] = [{"name": diagnostic.name, "message": diagnostic.message} for diagnostic in found]
         return line
@@ -282,6 +282,8 @@ class Recorder:
 
     def _pixel_stds(self, real: Tensor) -> dict[str, float]:
         """How much images differ: the standard deviation of each pixel over images, averaged over pixels."""
+        if self.state.generator is None:
+            return {}
         with single_process():
             generated = sample(self.state.generator, len(real), seed=_GRID_SEED).float() / 255
         return {
@@ -295,9 +297,9 @@ class Recorder:
         self.reporter.report(line)
 
     def _sample(self, epoch: int) -> None:
-        if rank() == 0:
+        if rank() == 0 and self.state.generator is not None:
             with single_process():
-                image = grid(sample(self.state.sampling_generator(), _NUM_GRID, seed=_GRID_SEED))
+                image = grid(sample(cast(Generator, self.state.sampling_generator()), _NUM_GRID, seed=_GRID_SEED))
             write_png(self.run.samples / f"epoch-{epoch:04d}.png", image)
             self.reporter.show_grid(image, self.state.step)
 
@@ -324,6 +326,6 @@ def _mean_pixel_std(images: Tensor) -> float:
 
 
 def _set_lr(state: TrainingState, lr: float) -> None:
-    for optimizer in (state.optimizers.discriminator, state.optimizers.generator):
+    for optimizer in filter(None, (state.optimizers.discriminator, state.optimizers.generator)):
         for group in optimizer.param_groups:
             group["lr"] = lr * group.get("lr_scale", 1.0)

@@ -15,6 +15,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from torch import Tensor
 
+from improved_gan.io import write_atomically
 from improved_gan.networks import Discriminator, Generator
 from improved_gan.recipes.folder import folder_again
 from improved_gan.recipes.recipe import AUTO, OVERRIDABLE, Recipe
@@ -22,12 +23,10 @@ from improved_gan.recipes.registry import built_in, from_code
 from improved_gan.runs import identity
 from improved_gan.runs.log import Log, append_report, last_report, read_log, rewind_log
 from improved_gan.runs.nearby_runs import check_vacant, no_run
+from improved_gan.runs.networks import trained_networks
 from improved_gan.runs.own_code import Trust, trusted_code
-from improved_gan.techniques import WeightEMA
-from improved_gan.training.checkpoints import load_newest, newest_checkpoint, save_checkpoint, write_atomically
+from improved_gan.training.checkpoints import load_newest, newest_checkpoint, save_checkpoint
 from improved_gan.training.errors import RunError
-from improved_gan.training.sampling import ema_generator
-from improved_gan.training.state import with_prefix
 
 __all__ = ["Networks", "Run"]
 
@@ -183,6 +182,11 @@ class Run:
         return int(self.settings["epochs"])
 
     @property
+    def has_generator(self) -> bool:
+        """Whether it trains a GAN, and so makes samples."""
+        return self.settings["values"].get("generator") is not None
+
+    @property
     def num_labels(self) -> int | None:
         """The label budget; None if the run has no labels."""
         return int(self.settings["label_split"]["num_labels"]) or None
@@ -316,11 +320,12 @@ class Run:
         if tensors is None:
             raise RunError(f"{self.path} has no checkpoint yet: train it first")
         try:
-            generator, discriminator = _trained_networks(recipe, tensors)
+            generator, discriminator = trained_networks(recipe, tensors)
             step = int(tensors["progress.step"])
         except (RuntimeError, KeyError, ValueError, TypeError) as error:
             raise RunError(f"the checkpoint in {self.path} does not fit the networks of its recipe: {error}") from error
-        return Networks(self, generator.to(device).eval(), discriminator.to(device).eval(), step)
+        generator = generator if generator is None else generator.to(device).eval()
+        return Networks(self, generator, discriminator.to(device).eval(), step)
 
 
 @dataclass(frozen=True)
@@ -328,20 +333,17 @@ class Networks:
     """A run's trained networks: D with averaged weights, G as it makes samples, both in evaluation mode."""
 
     run: Run
-    generator: Generator
+    maybe_generator: Generator | None
     discriminator: Discriminator
     step: int
 
+    @property
+    def generator(self) -> Generator:
+        """The generator.
 
-def _trained_networks(recipe: Recipe, tensors: dict[str, Tensor]) -> tuple[Generator, Discriminator]:
-    generator, discriminator = recipe.generator(), recipe.discriminator()
-    average = WeightEMA(discriminator, recipe.ema_decay, every=recipe.ema_every)
-    for prefix, module in {"generator": generator, "discriminator": discriminator, "average": average}.items():
-        module.load_state_dict(with_prefix(tensors, prefix))
-    if recipe.generator_ema_decay is not None:
-        generator_ema = WeightEMA(generator, recipe.generator_ema_decay)
-        generator_ema.load_state_dict(with_prefix(tensors, "generator_ema"))
-        generator = ema_generator(generator, generator_ema)
-    averaged = average.averaged(discriminator)
-    assert isinstance(averaged, Discriminator)
-    return generator, averaged
+        Raises:
+            RunError: the run trains no GAN.
+        """
+        if self.maybe_generator is None:
+            raise RunError(f"{self.run.path} trains no GAN (recipe {self.run.settings['recipe']}): it has no samples")
+        return self.maybe_generator

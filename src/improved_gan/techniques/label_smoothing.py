@@ -17,7 +17,7 @@ import math
 import torch.nn.functional as F
 from torch import Tensor
 
-from improved_gan.kernels.logits import one_logit_an_example
+from improved_gan.kernels.logits import Logits, one_logit_an_example, over_discriminators
 from improved_gan.kernels.precision import precise
 
 __all__ = [
@@ -29,20 +29,22 @@ __all__ = [
 
 
 def smoothed_discriminator_loss(
-    real_logits: Tensor, generated_logits: Tensor, *, positive_target: float = 0.9
+    real_logits: Logits, generated_logits: Logits, *, positive_target: float = 0.9, reduction: str = "mean"
 ) -> Tensor:
     """The discriminator's cross entropy with the target `positive_target` for real examples, 0 for generated ones.
 
     Args:
-        real_logits: (N,) logits of D for real examples; D(x) = sigmoid(logit).
-        generated_logits: (M,) logits of D for generated examples.
+        real_logits: (N,) logits of D for real examples, D(x) = sigmoid(logit); a list of such tensors for several D.
+        generated_logits: (M,) logits of D for generated examples; a list likewise.
         positive_target: alpha, 0 < alpha <= 1; 1 is the plain loss.
+        reduction: "mean" or "sum" over the discriminators of a list.
 
     Returns:
         () the loss, in nats.
 
     Raises:
-        ValueError: either batch is empty or not one-dimensional, or alpha is out of range.
+        ValueError: a batch that is empty or not one-dimensional, lists of different lengths, unknown reduction, or
+            alpha is out of range.
 
     Source: paper, section 3.4.
 
@@ -50,9 +52,13 @@ def smoothed_discriminator_loss(
     >>> smoothed_discriminator_loss(torch.zeros(4), torch.zeros(4))
     tensor(1.3863)
     """
-    real = one_logit_an_example(real_logits, "real_logits")
-    generated = one_logit_an_example(generated_logits, "generated_logits")
-    return _cross_entropy(real, _target(positive_target)) - F.logsigmoid(-generated).mean()
+    target = _target(positive_target)
+    return over_discriminators(
+        lambda real, generated: _cross_entropy(real, target) - F.logsigmoid(-generated).mean(),
+        reduction=reduction,
+        real_logits=real_logits,
+        generated_logits=generated_logits,
+    )
 
 
 def smoothed_unsupervised_loss(

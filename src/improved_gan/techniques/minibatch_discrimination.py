@@ -6,11 +6,15 @@
                 initialization: half the mean distance to the nearest other example is 1 (by s), o has mean 0 (by bias)
     two-sided   the released ImageNet network: the mean of c_b over the real half and over the generated half
 
+Feature maps with positions, (N, C, L) or (N, C, H, W), are compared by their pooled features, by default the mean
+over positions; o is then appended as B channels, constant over positions.
+
 The output is [f(x_i), o(x_i)]. Real and generated examples need separate calls, or `groups`: they are not compared with
 each other (except in the two-sided form). The batch is the global one over all ranks. o grows with the batch size, and
 D(x) depends on the other examples of the batch: such a D should not be deployed as a classifier.
 """
 
+from collections.abc import Callable
 from contextlib import nullcontext
 
 import torch
@@ -21,6 +25,11 @@ from improved_gan.kernels.l1_similarity import l1_similarity
 from improved_gan.kernels.precision import at_least_float32, precise
 
 __all__ = ["MinibatchDiscrimination", "minibatch_similarity", "real_and_generated_similarity"]
+
+
+def _mean_over_positions(features: Tensor) -> Tensor:
+    """(N, C, ...) -> (N, C), in float32 or better."""
+    return precise(features).flatten(2).mean(2)
 
 
 def minibatch_similarity(
@@ -116,11 +125,13 @@ class MinibatchDiscrimination(nn.Module):
         kernel_dim: C, the dimension in which each of them measures distance.
         variant: "paper" or "released", the formulas above. For "released" run `data_dependent_init_` on the network.
         across_ranks: whether the batch is that of all ranks.
+        pooling: for features with positions, from (N, C, ...) to the (N, A) that are compared; by default the mean over
+            positions, with A = C. `torch.nn.Flatten()` compares all positions, with A = C H W.
 
     Raises:
-        ValueError: an unknown variant or a size below 1.
+        ValueError: an unknown variant or a size below 1. When called: features that are not (N, A) after the pooling.
 
-    Shape: (N, A) -> (N, A + B).
+    Shape: (N, A) -> (N, A + B); (N, C, L) -> (N, C + B, L); (N, C, H, W) -> (N, C + B, H, W).
 
     Source: paper, section 3.2; released CIFAR-10 and SVHN experiments (B = 100, C = 5), ImageNet (B = 300, C = 50).
         The paper gives no initialization of T: here normal of standard deviation A**-0.5, so that M has the scale of
@@ -128,6 +139,8 @@ class MinibatchDiscrimination(nn.Module):
 
     >>> MinibatchDiscrimination(192, num_kernels=100, kernel_dim=5)(torch.randn(8, 192)).shape
     torch.Size([8, 292])
+    >>> MinibatchDiscrimination(192)(torch.randn(8, 192, 4, 4)).shape
+    torch.Size([8, 292, 4, 4])
     """
 
     def __init__(
@@ -138,31 +151,32 @@ class MinibatchDiscrimination(nn.Module):
         *,
         variant: str = "paper",
         across_ranks: bool = True,
+        pooling: Callable[[Tensor], Tensor] = _mean_over_positions,
     ) -> None:
         super().__init__()
         if variant not in ("paper", "released"):
             raise ValueError(f"variant must be 'paper' or 'released'; got {variant!r}")
         if min(in_features, num_kernels, kernel_dim) < 1:
             raise ValueError(f"sizes must be at least 1; got {in_features=}, {num_kernels=}, {kernel_dim=}")
-        self.variant, self.across_ranks = variant, across_ranks
+        self.variant, self.across_ranks, self.pooling = variant, across_ranks, pooling
         self.weight = nn.Parameter(torch.randn(in_features, num_kernels, kernel_dim) * in_features**-0.5)
         released = variant == "released"
         self.log_weight_scale = nn.Parameter(torch.zeros(num_kernels, kernel_dim)) if released else None
         self.bias = nn.Parameter(torch.full((num_kernels,), -1.0)) if released else None
 
     def forward(self, features: Tensor, groups: list[int] | None = None) -> Tensor:
-        """`features` (N, A) and their similarities, (N, A + B).
+        """`features` (N, A) or (N, C, ...) and their similarities, (N, A + B) or (N, C + B, ...).
 
         `groups` are sizes that sum to N: rows of different groups (real, generated) are not compared.
         """
         projections = self.project(features)
         similarities = [self._similarity(group) for group in torch.split(projections, groups or [len(features)])]
-        return torch.cat([features, torch.cat(similarities).to(features.dtype)], dim=1)
+        return _appended(features, torch.cat(similarities))
 
     def forward_real_and_generated(
         self, real_features: Tensor, generated_features: Tensor, *, over_pairs: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """The released ImageNet form: (N, A), (M, A) -> (N, A + 2B), (M, A + 2B).
+        """The released ImageNet form: (N, A), (M, A) -> (N, A + 2B), (M, A + 2B), or the same with positions.
 
         See `real_and_generated_similarity`.
         """
@@ -170,27 +184,32 @@ class MinibatchDiscrimination(nn.Module):
         means = real_and_generated_similarity(
             *(self.project(half) for half in halves), across_ranks=self.across_ranks, over_pairs=over_pairs
         )
-        real, generated = (torch.cat([h, m.to(h.dtype)], dim=1) for h, m in zip(halves, means, strict=True))
+        real, generated = (_appended(half, mean) for half, mean in zip(halves, means, strict=True))
         return real, generated
 
     def project(self, features: Tensor) -> Tensor:
-        """M_i = f(x_i) T: (N, A) -> (N, B, C), without autocast, which would round away distances of close rows."""
-        if features.dim() != 2 or features.shape[1] != self.weight.shape[0]:
+        """M_i = f(x_i) T: (N, A) -> (N, B, C), without autocast, which would round away distances of close rows.
+
+        Features with positions, (N, C, ...), are pooled first.
+        """
+        weight, given = self.weight, tuple(features.shape)
+        features = self.pooling(features) if features.dim() > 2 else features
+        if features.dim() != 2 or features.shape[1] != weight.shape[0]:
+            pooled = "" if len(given) < 3 else f", pooled from {given}"
             raise ValueError(
-                f"features must have shape (N, {self.weight.shape[0]}), as in_features says; "
-                f"got {tuple(features.shape)}. Flatten images first."
+                f"features must have shape (N, {weight.shape[0]}), as in_features says, or be pooled to it; "
+                f"got {tuple(features.shape)}{pooled}"
             )
-        weight = self.weight
         if self.log_weight_scale is not None:
             weight = weight * (self.log_weight_scale.exp() / weight.norm(dim=0))
-        precise = features.to(torch.promote_types(features.dtype, weight.dtype))
+        dtype = torch.promote_types(features.dtype, weight.dtype)
         device = features.device.type
         with torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext():
-            return (precise @ weight.flatten(1)).reshape(-1, *weight.shape[1:])
+            return (features.to(dtype) @ weight.flatten(1).to(dtype)).reshape(-1, *weight.shape[1:])
 
     @torch.no_grad()
     def init_from_batch_(self, features: Tensor) -> None:
-        """Set log scale and bias of the released variant from one batch (N, A), N >= 2 over all ranks.
+        """Set log scale and bias of the released variant from one batch (N, A) or (N, C, ...), N >= 2 over all ranks.
 
         `data_dependent_init_` calls it when it reaches this layer. No effect on the paper's variant.
 
@@ -222,6 +241,13 @@ class MinibatchDiscrimination(nn.Module):
         """The settings, for printing."""
         in_features, num_kernels, kernel_dim = self.weight.shape
         return f"{in_features}, num_kernels={num_kernels}, kernel_dim={kernel_dim}, variant={self.variant!r}"
+
+
+def _appended(features: Tensor, similarities: Tensor) -> Tensor:
+    """(N, C, ...) and (N, B) -> (N, C + B, ...), the similarities repeated at every position."""
+    shape = (*similarities.shape, *[1] * (features.dim() - 2))
+    repeated = similarities.to(features.dtype).view(shape).expand(-1, -1, *features.shape[2:])
+    return torch.cat([features, repeated], dim=1)
 
 
 def _mean_smallest_distance(points: Tensor) -> Tensor:

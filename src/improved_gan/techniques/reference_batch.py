@@ -8,15 +8,14 @@ For a conditional generator with several inputs the reference has as many: laten
 Use: `generator = ReferenceBatch(convert_virtual_batch_norm(generator), (reference_latents, reference_labels))`.
 """
 
-from collections.abc import Mapping, Sequence
-from functools import cache
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from improved_gan.distributed import broadcast_from_rank0
-from improved_gan.kernels.network_inputs import NetworkInputs, network_inputs
 
 __all__ = ["ReferenceBatch"]
 
@@ -28,6 +27,57 @@ class _FollowsReference(Protocol):
     def begin_reference(self, num_rows: int, *, keep: bool = False) -> None: ...
 
     def end_reference(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class _NetworkInputs:
+    """Tensors (N, ...) of the same N, in the order and under the names of the network's arguments."""
+
+    positional: tuple[Tensor, ...]
+    keywords: Mapping[str, Tensor]
+
+    def call(self, network: Callable[..., Any]) -> Any:
+        """The network's output for them."""
+        return network(*self.positional, **self.keywords)
+
+    def tensors(self) -> list[Tensor]:
+        """All of them, positional first."""
+        return [*self.positional, *self.keywords.values()]
+
+    def __len__(self) -> int:
+        """N."""
+        return len(self.tensors()[0])
+
+    def of_rows(self, choose: Callable[[Tensor], Tensor]) -> "_NetworkInputs":
+        """Apply one function to each input."""
+        return _NetworkInputs(
+            tuple(choose(one) for one in self.positional), {name: choose(one) for name, one in self.keywords.items()}
+        )
+
+    def then(self, others: "_NetworkInputs") -> "_NetworkInputs":
+        """These rows followed by those of other inputs with the same names and shapes."""
+        return _NetworkInputs(
+            tuple(torch.cat(pair) for pair in zip(self.positional, others.positional, strict=True)),
+            {name: torch.cat([one, others.keywords[name]]) for name, one in self.keywords.items()},
+        )
+
+    def block(self, first: int, num: int, fill: "_NetworkInputs") -> "_NetworkInputs":
+        """`num` rows from `first` on; rows missing at the end are taken from `fill`, cyclically."""
+        some = self.of_rows(lambda rows: rows[first : first + num])
+        missing = num - len(some)
+        if missing == 0:
+            return some
+        return some.then(fill.of_rows(lambda rows: rows[torch.arange(missing, device=rows.device) % len(rows)]))
+
+    def kind(self) -> list[tuple[str, torch.Size, torch.dtype]]:
+        """Name, shape of an example and dtype of each input, by position and then by name."""
+        named = [*((str(index), one) for index, one in enumerate(self.positional)), *sorted(self.keywords.items())]
+        return [(name, one.shape[1:], one.dtype) for name, one in named]
+
+    def describe(self, num: str | None = None) -> str:
+        """A description for error messages; `num` replaces the number of rows by a letter."""
+        named = [("", one) for one in self.positional] + [(f"{name}=", one) for name, one in self.keywords.items()]
+        return ", ".join(f"{name}{_shape(one, num)} of {one.dtype}" for name, one in named)
 
 
 class ReferenceBatch(nn.Module):
@@ -53,6 +103,10 @@ class ReferenceBatch(nn.Module):
 
     Shape: (N, ...), as many inputs with the same names as the reference's -> the network's output, (N, ...).
 
+    In a captured graph (`torch.compile`, `torch.export`, `torch.onnx.export`) the reference runs with every batch, in
+    eval mode too: a graph cannot see that the weights have changed. There the output for an image is independent of its
+    batch up to rounding. `improved_gan.export` writes constant statistics instead.
+
     Source: paper, section 3.5. A change that PyTorch does not count (through `parameter.data`) needs `refresh()`.
 
     >>> from improved_gan.techniques import VirtualBatchNorm
@@ -74,10 +128,9 @@ class ReferenceBatch(nn.Module):
         rows_at_once: int | None = 16,
     ) -> None:
         super().__init__()
-        _leave_the_check_out_of_compiled_graphs()
         if not any(isinstance(layer, _FollowsReference) for layer in network.modules()):
             raise ValueError("the network has no VirtualBatchNorm: apply convert_virtual_batch_norm(network) first")
-        inputs = network_inputs(reference, keywords)
+        inputs = _network_inputs(reference, keywords)
         if len(inputs) < 2:
             shapes = ", ".join(str(tuple(one.shape)) for one in inputs.tensors())
             raise ValueError(f"reference must be (n, ...) with n >= 2 examples; got {shapes}")
@@ -93,10 +146,10 @@ class ReferenceBatch(nn.Module):
 
     def forward(self, *inputs: Tensor, **keywords: Tensor) -> Tensor:
         """The network's output (N, ...) for its inputs (N, ...); the reference's own output is not returned."""
-        live, reference = network_inputs(inputs, keywords), self._reference()
+        live, reference = _network_inputs(inputs, keywords), self._reference()
         if live.kind() != reference.kind():
             raise ValueError(f"inputs must match the reference, {reference.describe('N')}; got {live.describe()}")
-        if self.training:
+        if self.training or torch.compiler.is_compiling():
             return self._run(reference.then(live), len(reference))[len(reference) :]
         self._refresh_if_stale()
         size = self.rows_at_once or max(1, len(live))
@@ -128,11 +181,11 @@ class ReferenceBatch(nn.Module):
         autocast = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
         return [*tensors, *versions, torch.get_autocast_dtype(device) if autocast else None]
 
-    def _reference(self) -> NetworkInputs:
+    def _reference(self) -> _NetworkInputs:
         keywords = {name: self.get_buffer(buffer) for name, buffer in self._names.items()}
-        return NetworkInputs(tuple(self.get_buffer(name) for name in self._positional), keywords)
+        return _NetworkInputs(tuple(self.get_buffer(name) for name in self._positional), keywords)
 
-    def _run(self, inputs: NetworkInputs, num_reference: int, *, keep: bool = False) -> Tensor:
+    def _run(self, inputs: _NetworkInputs, num_reference: int, *, keep: bool = False) -> Tensor:
         """A pass whose first rows are the reference; 0: with the cached statistics."""
         layers = [layer for layer in self.network.modules() if isinstance(layer, _FollowsReference)]
         for layer in layers:
@@ -147,6 +200,35 @@ class ReferenceBatch(nn.Module):
         return output
 
 
-@cache  # and not a decorator, which would import the compiler, two seconds, with this file
-def _leave_the_check_out_of_compiled_graphs() -> None:
-    ReferenceBatch._refresh_if_stale = torch.compiler.disable(ReferenceBatch._refresh_if_stale)  # type: ignore
+def _network_inputs(
+    positional: Tensor | Sequence[Tensor] | Mapping[str, Tensor], keywords: Mapping[str, Tensor] | None = None
+) -> _NetworkInputs:
+    """Inputs from one tensor, a sequence or a mapping; `keywords` are added to any of them.
+
+    Raises:
+        TypeError: an input is no tensor.
+        ValueError: there are no inputs, or their numbers of rows differ.
+    """
+    named: dict[str, Tensor] = {}
+    ordered: tuple[Tensor, ...] = ()
+    if isinstance(positional, Mapping):
+        named = dict(positional)
+    else:
+        ordered = (positional,) if isinstance(positional, Tensor) else tuple(positional)
+    inputs = _NetworkInputs(ordered, {**named, **(keywords or {})})
+    for one in inputs.tensors():
+        if not isinstance(one, Tensor):
+            raise TypeError(f"each input must be a tensor (N, ...), one row an example; got {type(one).__name__}")
+    if not inputs.tensors() or any(one.dim() == 0 for one in inputs.tensors()):
+        raise ValueError("there must be inputs (N, ...), one row an example; got none, or a scalar ()")
+    if len({len(one) for one in inputs.tensors()}) > 1:
+        shapes = ", ".join(str(tuple(one.shape)) for one in inputs.tensors())
+        raise ValueError(f"all inputs must have the same number of rows, one an example; got {shapes}")
+    return inputs
+
+
+def _shape(values: Tensor, num: str | None) -> str:
+    sizes = tuple(values.shape)
+    if num is None:
+        return str(sizes)
+    return f"({num},)" if len(sizes) == 1 else f"({num}, {str(sizes[1:])[1:]}"

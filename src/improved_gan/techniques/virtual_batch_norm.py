@@ -19,7 +19,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from improved_gan.kernels.example_statistics import mixed_statistics, own_statistics
 from improved_gan.kernels.precision import precise
 from improved_gan.kernels.recomputation import in_backward
 
@@ -28,7 +27,7 @@ __all__ = ["VirtualBatchNorm", "convert_virtual_batch_norm"]
 _NO_REFERENCE = (
     "VirtualBatchNorm has no reference batch: put the network into ReferenceBatch(...), and call that, not the network"
 )
-_CONVERTIBLE = (nn.BatchNorm1d, nn.BatchNorm2d)
+_CONVERTIBLE = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 class VirtualBatchNorm(nn.Module):
@@ -45,7 +44,7 @@ class VirtualBatchNorm(nn.Module):
         ValueError: no channels or a negative eps. When called: an input of another shape.
         RuntimeError: called with no reference.
 
-    Shape: (N, C), (N, C, L) or (N, C, H, W) -> the same.
+    Shape: (N, C), (N, C, L), (N, C, H, W) or (N, C, D, H, W) -> the same, in the input's memory format.
 
     Source: paper, section 3.5.
 
@@ -88,9 +87,9 @@ class VirtualBatchNorm(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         """`values` normalized, (N, C, ...) -> (N, C, ...); leading rows of the reference by their own statistics."""
         n, rows = self._leading_rows(values), precise(values)
-        mean, variance = own_statistics(rows)
+        mean, variance = _own_statistics(rows)
         if n == 0:
-            mean, variance = mixed_statistics(
+            mean, variance = _mixed_statistics(
                 self.reference_mean, self.reference_variance, self.kept_size, mean, variance
             )
             return self._normalized(rows, mean, variance).to(values.dtype)
@@ -99,7 +98,7 @@ class VirtualBatchNorm(nn.Module):
         of_variance = variance[:n].mean(0) + (mean[:n] - of_mean).square().mean(0)
         if self.keeps:
             self.reference_mean, self.reference_variance, self.kept_size = of_mean.detach(), of_variance.detach(), n
-        live = mixed_statistics(of_mean, of_variance, n, mean[n:], variance[n:])
+        live = _mixed_statistics(of_mean, of_variance, n, mean[n:], variance[n:])
         mean, variance = torch.cat([of_mean.expand(n, -1), live[0]]), torch.cat([of_variance.expand(n, -1), live[1]])
         return self._normalized(rows, mean, variance).to(values.dtype)
 
@@ -114,8 +113,8 @@ class VirtualBatchNorm(nn.Module):
 
     def _leading_rows(self, values: Tensor) -> int:
         """The number of rows that are the reference."""
-        if values.dim() not in (2, 3, 4) or values.shape[1] != self.num_features:
-            wanted = f"(N, C), (N, C, L) or (N, C, H, W) with C = {self.num_features}"
+        if not 2 <= values.dim() <= 5 or values.shape[1] != self.num_features:
+            wanted = f"(N, C), (N, C, L), (N, C, H, W) or (N, C, D, H, W) with C = {self.num_features}"
             raise ValueError(f"input must be {wanted}; got {tuple(values.shape)}")
         num = self.reference_rows
         if num is None:
@@ -149,8 +148,27 @@ class VirtualBatchNorm(nn.Module):
         return f"{self.num_features}, eps={self.eps}, affine={self.weight is not None}"
 
 
+def _own_statistics(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance (N, C) of each example (N, C, ...) over its spatial positions.
+
+    On CPUs several times as fast as torch.var_mean.
+    """
+    if values.dim() == 2:
+        return values, torch.zeros_like(values)
+    mean = values.flatten(2).mean(2)
+    return mean, (values.flatten(2) - mean.unsqueeze(2)).square().mean(2)
+
+
+def _mixed_statistics(
+    mean: Tensor, variance: Tensor, size: int, own_mean: Tensor, own_variance: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Mean and variance (N, C) of each example together with a reference (C,) of `size` examples."""
+    w, difference = 1 / (size + 1), own_mean - mean
+    return mean + w * difference, (1 - w) * variance + w * own_variance + w * (1 - w) * difference.square()
+
+
 def convert_virtual_batch_norm(network: nn.Module) -> nn.Module:
-    """Replace every BatchNorm1d and BatchNorm2d by VirtualBatchNorm, in the manner of `SyncBatchNorm`'s conversion.
+    """Replace every BatchNorm1d, 2d and 3d by VirtualBatchNorm, in the manner of `SyncBatchNorm`'s conversion.
 
     Args:
         network: any module; changed in place. Scales and shifts stay the same parameters; running statistics are
@@ -182,7 +200,7 @@ def _check_norms(network: nn.Module) -> None:
     norms = [one for one in layers if isinstance(one, _BatchNorm)]
     if others := sorted({type(one).__name__ for one in norms if not isinstance(one, _CONVERTIBLE)}):
         raise ValueError(
-            f"convert_virtual_batch_norm takes BatchNorm1d and BatchNorm2d; got {', '.join(others)}. {_remedy(others)}"
+            f"convert_virtual_batch_norm takes BatchNorm1d, 2d and 3d; got {', '.join(others)}. {_remedy(others)}"
         )
     if not norms and not any(isinstance(one, VirtualBatchNorm) for one in layers):
         similar = sorted({type(one).__name__ for one in layers if "Norm" in type(one).__name__})

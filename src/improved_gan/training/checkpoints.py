@@ -5,7 +5,6 @@ fingerprint of the run's settings. The newest two are kept, so that a damaged on
 """
 
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,9 +13,10 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from improved_gan.io import write_atomically
 from improved_gan.training.errors import RunError
 
-__all__ = ["load_checkpoint", "load_newest", "newest_checkpoint", "save_checkpoint", "write_atomically"]
+__all__ = ["load_checkpoint", "load_newest", "newest_checkpoint", "save_checkpoint"]
 
 _KEPT = 2
 
@@ -51,37 +51,6 @@ def newest_checkpoint(folder: Path) -> str | None:
     """The name of the newest checkpoint, damaged or not; None if there is none."""
     paths = _newest_first(folder)
     return paths[0].name if paths else None
-
-
-def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
-    """Write a file so that a crash at any moment leaves the old or the new content, never a part.
-
-    `durable` waits for the disk, so that this holds after a power cut too.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            if durable:
-                os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    if durable:
-        _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Flush the rename to disk, too; Windows has no such call."""
-    directory = getattr(os, "O_DIRECTORY", None)
-    if directory is None:
-        return
-    opened = os.open(folder, os.O_RDONLY | directory)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
 
 
 def load_newest(folder: Path, *, fingerprint: str, warn: Callable[[str], None]) -> dict[str, Tensor] | None:

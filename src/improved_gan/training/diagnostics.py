@@ -99,7 +99,7 @@ def _discriminator_saturates(report: Mapping[str, float], setting: Setting) -> D
 def _out_of_balance(report: Mapping[str, float], setting: Setting) -> Diagnostic | None:
     """With feature matching a balanced discriminator is never sure: in its first epochs D(real) is about 0.85.
 
-    MNIST with 20 labels at a learning rate of 0.003 ends like this, at 0.001 it does not (docs/balance.md).
+    MNIST with 20 labels often is at a learning rate of 0.003, and is not at 0.001 (docs/balance.md).
     """
     real = report.get("discriminator/real_probability", 0.5)
     generated = report.get("discriminator/generated_probability", 0.5)

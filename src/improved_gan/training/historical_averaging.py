@@ -37,6 +37,7 @@ class ParameterAverages(nn.Module):
     def __init__(self, optimizers: Optimizers) -> None:
         super().__init__()
         self.discriminator = _average_of(optimizers.discriminator)
+        assert optimizers.generator is not None, "a recipe without a GAN has no historical averaging"
         self.generator = _average_of(optimizers.generator)
 
 

@@ -26,12 +26,12 @@ _Output = TypeVar("_Output", Tensor, DiscriminatorOutput)
 
 
 def wrap_networks(
-    generator: Generator, discriminator: Discriminator, micro_batch: int
-) -> tuple[Generator, Discriminator]:
+    generator: Generator | None, discriminator: Discriminator, micro_batch: int
+) -> tuple[Generator | None, Discriminator]:
     """The networks for one step; unchanged if the batch is not divided.
 
     Args:
-        generator: maps latents to images.
+        generator: maps latents to images; None for none.
         discriminator: scores them.
         micro_batch: maximum number of rows in a forward pass; 0 for the whole batch.
 
@@ -44,7 +44,7 @@ def wrap_networks(
             f"norm), so it cannot be split into micro-batches of {micro_batch}: use micro_batch 0, a smaller batch, or "
             "a discriminator without them"
         )
-    if world_size() > 1 or (micro_batch and generator.is_batch_independent):
+    if generator is not None and (world_size() > 1 or (micro_batch and generator.is_batch_independent)):
         generator = MicrobatchedGenerator(generator, micro_batch if generator.is_batch_independent else 0)
     return generator, MicrobatchedDiscriminator(discriminator, micro_batch) if micro_batch else discriminator
 

@@ -86,7 +86,12 @@ class Terms:
 
 
 class Objective(ABC):
-    """The losses of both networks."""
+    """The losses of both networks.
+
+    `needs_generator` is False for an objective that trains no GAN; it then ignores the generator, which may be None.
+    """
+
+    needs_generator = True
 
     @abstractmethod
     def discriminator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
@@ -148,10 +153,12 @@ class SemiSupervised(Objective):
 
 @dataclass(frozen=True)
 class SupervisedBaseline(Objective):
-    """The discriminator as a classifier of the labeled images alone; the generator is not updated.
+    """The discriminator as a classifier of the labeled images alone; the generator, if there is one, is not updated.
 
     The baseline of `SemiSupervised`: the difference is the effect of unlabeled images and adversarial training.
     """
+
+    needs_generator = False
 
     def discriminator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
         """L_supervised of section 5."""

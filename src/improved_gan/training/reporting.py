@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor
 
+from improved_gan.console import say, warn
 from improved_gan.training.time_estimate import StepTimer, in_words
 
-__all__ = ["Reporter", "cost", "say", "summary", "warn"]
+__all__ = ["Reporter", "cost", "summary"]
 
 _MAX_SILENCE = 60.0  # seconds without a line, where there is no terminal
 _MIN_SECONDS_SHOWN = 5.0  # a shorter run gets no estimate of its duration
@@ -124,16 +124,6 @@ def _event_writer(folder: Path, first_step: int) -> Any:
     from torch.utils.tensorboard import SummaryWriter  # takes 1 s to import: only training needs it
 
     return SummaryWriter(str(folder), purge_step=first_step + 1)
-
-
-def say(console: Console, text: str) -> None:
-    """Print text verbatim: no markup, no line breaks."""
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
-def warn(console: Console, text: str) -> None:
-    """Print text verbatim after "warning:"."""
-    console.print("[yellow]warning:[/yellow]", escape(text), highlight=False, soft_wrap=True)
 
 
 def summary(line: Mapping[str, Any]) -> str:

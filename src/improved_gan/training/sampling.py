@@ -9,11 +9,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from improved_gan.io import write_atomically
 from improved_gan.kernels.precision import precise
 from improved_gan.modes import in_mode
 from improved_gan.networks.interface import Generator
 from improved_gan.techniques import WeightEMA
-from improved_gan.training.checkpoints import write_atomically
 
 __all__ = ["ema_generator", "grid", "sample", "to_uint8", "write_png"]
 

@@ -104,11 +104,13 @@ def stacked_ema(averages: Sequence[WeightEMA], network: StackedNetwork) -> Weigh
     first = averages[0]
     parameters = nn.ParameterList(network.trainable())  # the same tensors, no copies
     result = WeightEMA(parameters, first.decay, variant=first.variant, every=first.every).to(first.num_updates.device)
-    names = [name for name, _ in first.named_buffers() if name != "num_updates"]
+    shared = ["num_updates", *(["remaining"] if callable(first.decay) else [])]
+    names = [name for name, _ in first.named_buffers() if name not in shared]
     stacked = _stack([{name: average.get_buffer(name) for name in names} for average in averages])
     for name, values in stacked.items():
         result.get_buffer(name).data = values
-    result.num_updates.copy_(first.num_updates)
+    for name in shared:
+        result.get_buffer(name).copy_(first.get_buffer(name))
     return result
 
 

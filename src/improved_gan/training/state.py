@@ -29,7 +29,7 @@ class TrainingState:
     never interrupted (same machine, same number of threads).
     """
 
-    generator: Generator
+    generator: Generator | None  # None where no GAN is trained
     discriminator: Discriminator
     optimizers: Optimizers
     average: WeightEMA
@@ -61,9 +61,9 @@ class TrainingState:
         self.totals, self.num_accumulated = {}, 0
         return means
 
-    def sampling_generator(self) -> Generator:
-        """The generator for samples: with averaged weights if there are any, else the generator itself."""
-        if self.generator_ema is None:
+    def sampling_generator(self) -> Generator | None:
+        """The generator for samples: with averaged weights if there are any, else the generator itself, if any."""
+        if self.generator is None or self.generator_ema is None:
             return self.generator
         return ema_generator(self.generator, self.generator_ema)
 
@@ -125,7 +125,8 @@ class TrainingState:
         return next(self.discriminator.parameters()).device
 
     def _modules(self) -> dict[str, torch.nn.Module]:
-        modules = {"generator": self.generator, "discriminator": self.discriminator, "average": self.average}
+        modules: dict[str, torch.nn.Module] = {} if self.generator is None else {"generator": self.generator}
+        modules |= {"discriminator": self.discriminator, "average": self.average}
         optional = {
             "generator_ema": self.generator_ema,
             "parameter_averages": self.parameter_averages,
@@ -134,7 +135,8 @@ class TrainingState:
         return modules | {name: module for name, module in optional.items() if module is not None}
 
     def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        return {"generator": self.optimizers.generator, "discriminator": self.optimizers.discriminator}
+        both = {"generator": self.optimizers.generator, "discriminator": self.optimizers.discriminator}
+        return {name: optimizer for name, optimizer in both.items() if optimizer is not None}
 
 
 def with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -4,8 +4,10 @@ Over several ranks each has its rows of the batch; gradients are averaged once p
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -20,14 +22,14 @@ __all__ = ["Optimizers", "autocast", "train_step"]
 
 @dataclass(frozen=True)
 class Optimizers:
-    """One optimizer for each network."""
+    """One optimizer for each network; None for a generator that there is not."""
 
     discriminator: torch.optim.Optimizer
-    generator: torch.optim.Optimizer
+    generator: torch.optim.Optimizer | None
 
 
 def train_step(
-    generator: Generator,
+    generator: Generator | None,
     discriminator: Discriminator,
     objective: Objective,
     batch: TrainingBatch,
@@ -40,7 +42,7 @@ def train_step(
     """Update the discriminator once and the generator `generator_steps` times.
 
     Args:
-        generator: in training mode.
+        generator: in training mode; None if the objective trains no GAN (`Objective.needs_generator`).
         discriminator: in training mode.
         objective: returns each network's losses.
         batch: the images of this step; over several ranks this rank's rows of them.
@@ -53,40 +55,48 @@ def train_step(
         Every term and monitor by name (`discriminator/supervised`, ...), detached scalars: the generator's are means
         over its updates, and over several ranks all are those of the global batch.
     """
-    cast = partial(autocast, batch.unlabeled_images.device, precision)
+    autocast_ = partial(autocast, batch.unlabeled_images.device, precision)
     generator, discriminator = wrap_networks(generator, discriminator, micro_batch)
+
+    trained = cast(Generator, generator)  # an objective that needs none does not look at it
+    generator_updates = 0 if generator is None else generator_steps
 
     def generator_backward() -> Terms:
         with frozen(discriminator):
-            with cast():
-                terms = objective.generator_terms(generator, discriminator, batch)
+            with autocast_():
+                terms = objective.generator_terms(trained, discriminator, batch)
             _backward(optimizers.generator, terms)
         return terms
 
-    with generator.cache_weights():  # its parameters change at the end of the step only
-        with cast():
-            discriminator_terms = objective.discriminator_terms(generator, discriminator, batch)
+    with _cached(generator):  # its parameters change at the end of the step only
+        with autocast_():
+            discriminator_terms = objective.discriminator_terms(trained, discriminator, batch)
         _backward(optimizers.discriminator, discriminator_terms)
         discriminator.invalidate_weight_cache()  # before the update: an interruption must leave no outdated weights
         _update(optimizers.discriminator, discriminator_terms)
-        generator_terms = [generator_backward()]
-    _update(optimizers.generator, generator_terms[0])
-    for _ in range(generator_steps - 1):
-        with generator.cache_weights():
+        generator_terms = [generator_backward()] if generator_updates else []
+    for terms in generator_terms:
+        _update(optimizers.generator, terms)
+    for _ in range(generator_updates - 1):
+        with _cached(generator):
             generator_terms.append(generator_backward())
         _update(optimizers.generator, generator_terms[-1])
     return _over_ranks({**_named("discriminator", [discriminator_terms]), **_named("generator", generator_terms)})
 
 
-def _backward(optimizer: torch.optim.Optimizer, terms: Terms) -> None:
-    if terms.losses:
+def _cached(generator: Generator | None) -> AbstractContextManager[None]:
+    return nullcontext() if generator is None else generator.cache_weights()
+
+
+def _backward(optimizer: torch.optim.Optimizer | None, terms: Terms) -> None:
+    if terms.losses and optimizer is not None:
         optimizer.zero_grad()
         torch.stack(list(terms.losses.values())).sum().backward()  # type: ignore[no-untyped-call]
 
 
-def _update(optimizer: torch.optim.Optimizer, terms: Terms) -> None:
+def _update(optimizer: torch.optim.Optimizer | None, terms: Terms) -> None:
     """One optimizer step with the gradient of the global batch; none without losses."""
-    if terms.losses:
+    if terms.losses and optimizer is not None:
         average_gradients(parameter for group in optimizer.param_groups for parameter in group["params"])
         optimizer.step()
 
@@ -98,6 +108,8 @@ def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
 
 def _named(network: str, updates: Sequence[Terms]) -> dict[str, Tensor]:
     """Losses and monitors, each the mean over the network's updates of this step."""
+    if not updates:
+        return {}
     values = [{**terms.losses, **terms.monitors} for terms in updates]
     if len(values) == 1:
         return {f"{network}/{name}": value.detach() for name, value in values[0].items()}

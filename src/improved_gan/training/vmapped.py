@@ -53,6 +53,8 @@ def not_vmappable_reasons(
 def vmap_incompatibility(states: Sequence[TrainingState], objective: Objective, *, micro_batch: int = 0) -> str:
     """In a few words, why these models cannot be trained in one vmapped step; empty if they can."""
     first = states[0]
+    if first.generator is None:
+        return "they train no GAN"
     reason = not_vmappable_reasons(
         (first.generator, first.discriminator),
         objective,
@@ -95,9 +97,9 @@ class VmappedTraining:
         self._device = next(first.discriminator.parameters()).device
         self._terms = {kind: _TermsModule(first, objective, kind) for kind in ("discriminator", "generator")}
         self._discriminator = StackedNetwork("discriminator", [state.discriminator for state in states])
-        self._generator = StackedNetwork("generator", [state.generator for state in states])
+        self._generator = StackedNetwork("generator", [state.generator for state in states if state.generator])
         self._discriminator.stack_optimizers([state.optimizers.discriminator for state in states])
-        self._generator.stack_optimizers([state.optimizers.generator for state in states])
+        self._generator.stack_optimizers([one for state in states if (one := state.optimizers.generator)])
         self._average = stacked_ema([state.average for state in states], self._discriminator)
         self._totals: TensorDict = {}
         self._num_steps, self._seconds = 0, 0.0
@@ -135,11 +137,9 @@ class VmappedTraining:
             for name, totals in self._totals.items():
                 state.totals[name] = state.totals.get(name, 0.0) + totals[index]
             state.average.num_updates += self._num_steps
-            for network, optimizer in (
-                (self._discriminator, state.optimizers.discriminator),
-                (self._generator, state.optimizers.generator),
-            ):
-                network.unstack(optimizer)
+            self._discriminator.unstack(state.optimizers.discriminator)
+            if state.optimizers.generator is not None:
+                self._generator.unstack(state.optimizers.generator)
         self._totals, self._num_steps, self._seconds = {}, 0, 0.0
 
     def _update(self, updated: "StackedNetwork", other: "StackedNetwork", batch: TensorDict) -> TensorDict:
@@ -184,6 +184,7 @@ class _TermsModule(nn.Module):
 
     def __init__(self, state: TrainingState, objective: Objective, kind: str) -> None:
         super().__init__()
+        assert state.generator is not None
         self.generator, self.discriminator = vmappable(state.generator), vmappable(state.discriminator)
         self.terms = objective.generator_terms if kind == "generator" else objective.discriminator_terms
 
@@ -198,12 +199,13 @@ def _compares_rows(network: nn.Module) -> bool:
 
 def _steps(state: TrainingState) -> tuple[int, ...]:
     """The step counts of the run, of its average, and of each network's Adam, which must agree."""
-    optimizers = (state.optimizers.discriminator, state.optimizers.generator)
+    optimizers = [one for one in (state.optimizers.discriminator, state.optimizers.generator) if one is not None]
     adam = [int(max((one["step"] for one in optimizer.state.values()), default=0)) for optimizer in optimizers]
     return (state.step, int(state.average.num_updates), *adam)
 
 
 def _shapes(state: TrainingState) -> tuple[Any, ...]:
+    assert state.generator is not None
     both = (*state.generator.state_dict().items(), *state.discriminator.state_dict().items())
     return tuple((name, tuple(value.shape)) for name, value in both)
 

@@ -5,9 +5,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from improved_gan.turing_test.database import sqlite_path
+from improved_gan.turing_test.database import check_sqlite_file, sqlite_path
 from improved_gan.turing_test.errors import TuringTestError
-from improved_gan.turing_test.ownership import check_sqlite_file
 
 __all__ = ["back_up"]
 

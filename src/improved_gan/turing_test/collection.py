@@ -15,15 +15,94 @@ from improved_gan.turing_test.pictures import (
     false_picture,
     find_files,
     pad,
+    picture_size,
     read_picture,
     to_square,
 )
-from improved_gan.turing_test.plan import CHECK
-from improved_gan.turing_test.shown_size import MAX_SIDE, MIN_SIDE, ShownSize, by, choose_size, given_size
-from improved_gan.turing_test.top_share import read_scores, top_files
-from improved_gan.turing_test.votes import REAL
+from improved_gan.turing_test.top_share import prompt_of, read_prompts, read_scores, top_files
+from improved_gan.turing_test.votes import CHECK, REAL
 
-__all__ = ["Collected", "PreparedPicture", "collect"]
+__all__ = [
+    "MAX_SIDE",
+    "MIN_SIDE",
+    "Collected",
+    "PreparedPicture",
+    "ShownSize",
+    "by",
+    "choose_size",
+    "collect",
+    "given_size",
+]
+
+MIN_SIDE, MAX_SIDE = 4, 1024
+CHOSEN_SIDE = 512  # at most, where nobody gave a size: about what the judge's page has room for
+
+
+@dataclass(frozen=True)
+class ShownSize:
+    """How large pictures are shown; `side` is that of the square they are cut to, None where they stay as they are."""
+
+    width: int
+    height: int
+    side: int | None
+    enlarge: bool = True
+    told: str = ""
+
+
+def given_size(size: int) -> ShownSize:
+    """The square that the researcher asked for; smaller pictures are enlarged."""
+    return ShownSize(size, size, size)
+
+
+def choose_size(drawn: dict[str, list[Path]], most: int) -> ShownSize:
+    """As they are, where all have one size; else the largest square that enlarges none of them.
+
+    A few small ones do not decide for all: of each condition the smallest twentieth is left out instead.
+
+    Args:
+        drawn: of each condition the files in the order in which they are read.
+        most: pictures taken of each condition at most.
+
+    Raises:
+        TuringTestError: the pictures are too small to be shown.
+    """
+    found = {name: _sizes(files, most) for name, files in drawn.items()}
+    sizes = {one for some in found.values() for one in some}
+    if not sizes:
+        return ShownSize(MIN_SIDE, MIN_SIDE, MIN_SIDE)  # nothing can be read: told of each file by `_read_some`
+    smallest, largest = min(sizes, key=min), max(sizes, key=max)
+    if len(sizes) == 1 and min(smallest) >= MIN_SIDE and max(largest) <= MAX_SIDE:
+        return ShownSize(*smallest, side=None)
+    sides = {name: sorted(min(one) for one in some) for name, some in found.items() if some}
+    side = min(CHOSEN_SIDE, *(some[len(some) // 20] for some in sides.values()))
+    if side < MIN_SIDE:
+        raise TuringTestError(
+            f"a picture has {'x'.join(map(str, smallest))} pixels: use --size with {MIN_SIDE} or more"
+        )
+    small = sum(one < side for some in sides.values() for one in some)
+    told = (
+        f"pictures have {len(sizes)} sizes ({by(smallest)} to {by(largest)} pixels), and size gives the answer away: "
+        f"of each the middle square is shown, scaled to {side}x{side} pixels (--size chooses another)"
+        + (f"; {small} smaller ones are left out" if small else "")
+    )
+    return ShownSize(side, side, side, enlarge=False, told=told)
+
+
+def _sizes(files: list[Path], most: int) -> list[tuple[int, int]]:
+    """The sizes of the pictures that will be read, by their headers."""
+    found: list[tuple[int, int]] = []
+    for file in files:
+        if len(found) == most:
+            break
+        size = picture_size(file)
+        if size is not None:
+            found.append(size)
+    return found
+
+
+def by(size: tuple[int, int]) -> str:
+    """As it is told: 640x480."""
+    return f"{size[0]}x{size[1]}"
 
 
 @dataclass(frozen=True)
@@ -32,6 +111,7 @@ class PreparedPicture:
 
     file: str
     png: bytes
+    prompt: str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +137,7 @@ class Collected:
 
 
 def collect(
-    real: Path,
+    real: Path | None,
     generated: dict[str, Path],
     *,
     most: int,
@@ -66,6 +146,7 @@ def collect(
     top: dict[str, float],
     checks: int,
     seed: int,
+    prompts: Path | None = None,
 ) -> Collected:
     """Gather all pictures; arguments as in `studies.StudyFolders`.
 
@@ -73,12 +154,13 @@ def collect(
         TuringTestError: names or folders that do not fit, no picture in one, or one that is both real and generated.
     """
     _check_names(generated, scores, top)
-    warnings = list(_check_folders(real, generated))
+    folders = ({} if real is None else {REAL: real}) | generated
+    warnings = [] if real is None else list(_check_folders(real, generated))
     if most < 1 or (size is not None and not MIN_SIDE <= size <= MAX_SIDE):
         raise TuringTestError(f"needs a picture of each kind, and a size of {MIN_SIDE} to {MAX_SIDE} pixels")
     refused: list[Refused] = []
     drawn: dict[str, list[Path]] = {}
-    for name, folder in {REAL: real, **generated}.items():
+    for name, folder in folders.items():
         files, bad = find_files(folder)
         refused += [Refused(f"{folder}/{one.file}", one.reason) for one in bad]
         if name in top and files:
@@ -87,7 +169,7 @@ def collect(
         drawn[name] = [files[index] for index in order]
     shown = given_size(size) if size else choose_size(drawn, most)
     found: dict[str, list[_Chosen]] = {}
-    for name, folder in {REAL: real, **generated}.items():
+    for name, folder in folders.items():
         pictures, bad = _read_some(drawn[name], most, shown)
         refused += bad
         if not pictures:
@@ -97,21 +179,40 @@ def collect(
     warnings += [shown.told] if shown.told else []
     warnings += _check_copies(found)
     width, height = shown.width, shown.height
-    folders = {REAL: real, **generated}
-    encoded = {
-        name: [(Path(one.file).relative_to(folders[name]).as_posix(), one.png) for one in pictures]
-        for name, pictures in found.items()
-    }
-    if checks:
-        encoded[CHECK] = [(f"check {k}", encode(false_picture(width, height, seed=seed + k))) for k in range(checks)]
-    length = 12 + max(len(png) for pictures in encoded.values() for _, png in pictures)
+    conditions = _prepared(found, folders, prompts, _false_pictures(width, height, checks, seed))
     return Collected(
-        {name: [PreparedPicture(file, pad(png, length)) for file, png in some] for name, some in encoded.items()},
+        conditions,
         refused,
-        [*warnings, *_differences(found, (width, height))],
+        [*warnings, *(_differences(found, (width, height)) if REAL in found else [])],
         width,
         height,
     )
+
+
+def _false_pictures(width: int, height: int, number: int, seed: int) -> list[bytes]:
+    """Blatantly false pictures for attention checks, as PNG."""
+    return [encode(false_picture(width, height, seed=seed + k)) for k in range(number)]
+
+
+def _prepared(
+    found: dict[str, list[_Chosen]], folders: dict[str, Path], prompts: Path | None, checks: list[bytes]
+) -> dict[str, list[PreparedPicture]]:
+    """The pictures as judges get them, all with the same number of bytes, and the text beside each."""
+    beside = read_prompts(prompts) if prompts is not None else {}
+    encoded = {
+        name: [
+            (Path(one.file).relative_to(folders[name]).as_posix(), one.png,
+             prompt_of(Path(one.file), beside) if beside else None) for one in pictures
+        ]
+        for name, pictures in found.items()
+    }  # fmt: skip
+    if checks:
+        encoded[CHECK] = [(f"check {k}", png, None) for k, png in enumerate(checks)]
+    length = 12 + max(len(png) for pictures in encoded.values() for _, png, _ in pictures)
+    return {
+        name: [PreparedPicture(file, pad(png, length), prompt) for file, png, prompt in some]
+        for name, some in encoded.items()
+    }
 
 
 def _check_names(generated: dict[str, Path], scores: dict[str, Path], top: dict[str, float]) -> None:
@@ -157,7 +258,7 @@ def _check_copies(found: dict[str, list[_Chosen]]) -> Iterable[str]:
                 f"{len(copies)} pictures of {name} are copies of others, as {copies[0][0]} of {copies[0][1]}: judges "
                 "may recognize them"
             )
-        both = [(file, first[REAL][png]) for png, file in own.items() if name != REAL and png in first[REAL]]
+        both = [(file, first[REAL][png]) for png, file in own.items() if name != REAL and png in first.get(REAL, {})]
         if both:
             raise TuringTestError(
                 f"{len(both)} pictures are real and of {name} at once, as {both[0][1]} and {both[0][0]}, so no answer "

@@ -1,23 +1,87 @@
-"""Open a database, SQLite in one file or PostgreSQL, and bring it to the present form (Alembic)."""
+"""Open a database, SQLite in one file or PostgreSQL: ours, or an empty one, in which the tables are made.
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+The table `schema_version` holds one number. A database of another number is refused: there is nothing to migrate, since
+no version has been released. Another program's database is refused too, without touching it.
+"""
+
+import sqlite3
+from collections.abc import Collection, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, create_engine, event, inspect
+from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError, StatementError
 
-from improved_gan.turing_test.errors import TuringTestError, needs_extra
-from improved_gan.turing_test.ownership import check_ours, check_sqlite_file
+from improved_gan.turing_test.errors import TuringTestError, needs_extra, short
+from improved_gan.turing_test.tables import SCHEMA_VERSION, Base, SchemaVersion
 
-__all__ = ["database_url", "migration_config", "open_database", "reading", "sqlite_path", "writing"]
+__all__ = [
+    "check_ours",
+    "check_sqlite_file",
+    "database_url",
+    "open_database",
+    "open_unchanged",
+    "reading",
+    "sqlite_path",
+    "writing",
+]
+
+
+def open_unchanged(path: Path) -> sqlite3.Connection:
+    """An SQLite file opened so that nothing is written: no journal, no files beside it that are not there already.
+
+    Raises:
+        sqlite3.Error: it cannot be opened.
+    """
+    # without a write-ahead log the file is all there is, and `immutable` keeps SQLite from making one
+    has_log = path.with_name(path.name + "-wal").exists()
+    words = "mode=ro" if has_log else "mode=ro&immutable=1"
+    return sqlite3.connect(f"file:{quote(str(path.absolute()))}?{words}", uri=True, timeout=10)
+
+
+def check_sqlite_file(path: Path, *, must_hold: bool) -> None:
+    """Refuse a file that another program made; see `check_ours`.
+
+    Raises:
+        TuringTestError: it is not ours, or no database at all.
+    """
+    try:
+        with closing(open_unchanged(path)) as connection:
+            found = connection.execute("SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite!_%' ESCAPE '!'")
+            names = [str(name) for (name,) in found]
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # the message of a damaged schema quotes its bytes
+        raise TuringTestError(f"the database {path} cannot be used: {error}") from error
+    check_ours(names, str(path), must_hold=must_hold)
+
+
+def check_ours(names: Collection[str], database: str, *, must_hold: bool) -> None:
+    """Refuse a database by the names of its tables; it is not changed.
+
+    Args:
+        names: of tables.
+        database: its name, for the message.
+        must_hold: refuse an empty one, too.
+
+    Raises:
+        TuringTestError: it holds tables, but not ours; or none at all.
+
+    Example:
+        >>> check_ours(["schema_version", "study", "condition", "picture", "judge", "trial"], "s.db", must_hold=True)
+    """
+    missing = set(Base.metadata.tables) - set(names)
+    if not names:
+        if must_hold:
+            raise TuringTestError(f"the database {database} holds no study: make one first")
+    elif missing:
+        there, lacking = ", ".join(sorted(names)[:3]), ", ".join(sorted(missing))
+        raise TuringTestError(
+            f"the database {database} was made by another program (it holds {there}, and not {lacking}): it is left as "
+            "it was; name another with --db"
+        )
+
 
 # what code that trusts its columns raises at a value of another type, a missing row, a number without bounds
 _OF_WRONG_VALUES = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError, RecursionError)
@@ -44,14 +108,6 @@ def database_url(text: str) -> str:
     raise TuringTestError(f"--db takes a path, sqlite:///PATH or postgresql://..., not {text.split('://')[0]}://...")
 
 
-def migration_config(connection: Connection) -> Config:
-    """Alembic's settings for an open connection."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.attributes["connection"] = connection
-    return config
-
-
 def open_database(text: str, *, must_exist: bool = False) -> Engine:
     """An engine for the database, with the tables of this version in it.
 
@@ -70,7 +126,7 @@ def open_database(text: str, *, must_exist: bool = False) -> Engine:
         engine = _engine(url)
         try:
             with writing(engine) as connection:
-                _migrate(connection, url, must_exist=must_exist)
+                _make_tables(connection, url, must_exist=must_exist)
         except BaseException:
             engine.dispose()
             raise
@@ -174,18 +230,16 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql(f"BEGIN {kind}")
 
 
-def _migrate(connection: Connection, url: URL, *, must_exist: bool) -> None:
-    config = migration_config(connection)
-    if connection.dialect.name == "postgresql":  # two servers that start at once migrate one after the other
+def _make_tables(connection: Connection, url: URL, *, must_exist: bool) -> None:
+    if connection.dialect.name == "postgresql":  # two servers that start at once make the tables one after the other
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(160603498)")
         check_ours(inspect(connection).get_table_names(), url.render_as_string(), must_hold=must_exist)
-    here = MigrationContext.configure(connection).get_current_revision()
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if here is not None and here not in known:
+    if not inspect(connection).has_table(SchemaVersion.__tablename__):
+        Base.metadata.create_all(connection)
+        connection.execute(insert(SchemaVersion).values(version=SCHEMA_VERSION))
+    found = connection.scalars(select(SchemaVersion.version)).all()
+    if list(found) != [SCHEMA_VERSION]:
         raise TuringTestError(
-            f"the database has the form {here}, which this version does not know: update improved-gan"
+            f"the database has the schema {short(found)}, and this version reads {SCHEMA_VERSION}: use the version of "
+            "improved-gan that made it, or name another database with --db"
         )
-    try:
-        command.upgrade(config, "head")
-    except CommandError as error:
-        raise TuringTestError(f"the database could not be brought to this version's form: {error}") from error

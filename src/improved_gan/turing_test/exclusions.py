@@ -4,12 +4,16 @@ Set the rules before looking at the results; they are part of the report.
 """
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from improved_gan.turing_test.errors import TuringTestError
+from improved_gan.turing_test.preferences import Preferences
 from improved_gan.turing_test.votes import Votes
+
+Answers = TypeVar("Answers", Votes, Preferences)
 
 __all__ = ["Exclusion", "Rules", "apply_rules"]
 
@@ -48,7 +52,7 @@ class Exclusion:
     votes: int
 
 
-def apply_rules(votes: Votes, rules: Rules) -> tuple[Votes, list[Exclusion]]:
+def apply_rules(votes: Answers, rules: Rules) -> tuple[Answers, list[Exclusion]]:
     """The main votes that count, and what each rule removed, in order.
 
     Practice trials never count; attention checks serve the first rule only.
@@ -78,14 +82,14 @@ def apply_rules(votes: Votes, rules: Rules) -> tuple[Votes, list[Exclusion]]:
     return kept, removed
 
 
-def _without(votes: Votes, out: NDArray[np.bool_], rule: str, removed: list[Exclusion]) -> Votes:
+def _without(votes: Answers, out: NDArray[np.bool_], rule: str, removed: list[Exclusion]) -> Answers:
     kept = votes.where(~out)
     lost = len(np.unique(votes.judge)) - len(np.unique(kept.judge))
     removed.append(Exclusion(rule, lost, len(votes) - len(kept)))
     return kept
 
 
-def _median_ms(votes: Votes) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _median_ms(votes: Votes | Preferences) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Each judge's median response time; without times (NaN) a judge is not slow nor fast."""
     judges = np.unique(votes.judge)
     times = [votes.response_ms[(votes.judge == judge) & ~np.isnan(votes.response_ms)] for judge in judges]

@@ -13,7 +13,14 @@ from scipy.stats import t
 
 from improved_gan.turing_test.chance import above_chance
 from improved_gan.turing_test.intervals import Estimate, cluster_bootstrap, wilson
-from improved_gan.turing_test.signal_detection import accuracy_of_rates, bias, rate, roc_area, sensitivity
+from improved_gan.turing_test.signal_detection import (
+    accuracy_of_rates,
+    bias,
+    rate,
+    roc_area,
+    sensitivity,
+    sensitivity_of_three,
+)
 from improved_gan.turing_test.staircase import threshold_ms
 from improved_gan.turing_test.votes import REAL, Votes
 
@@ -103,6 +110,8 @@ def p_above_chance(votes: Votes, *, chance: float = 0.5) -> float:
         chance: the accuracy that is reached without looking (`counting.chance_by_judge`).
     """
     counts = _counts(votes)
+    if len(counts) >= 2 and (votes.design == "odd_one_out").all():
+        return _p_of_shares(counts[:, 0], counts[:, 1])
     if len(counts) < 2 or min(counts.sum(0)[[1, 3]]) == 0:
         return float("nan")
     hits, signals, false_alarms, noises = counts.sum(0)
@@ -119,6 +128,16 @@ def p_above_chance(votes: Votes, *, chance: float = 0.5) -> float:
     return float(t.sf((share - chance) / standard_error, len(counts) - 1))
 
 
+def _p_of_shares(right: Floats, total: Floats) -> float:
+    """Odd-one-out: the share of right answers against 1/3, judges as clusters."""
+    share = right.sum() / total.sum()
+    influence = (right - share * total) / total.sum()
+    standard_error = np.sqrt(len(total) / (len(total) - 1) * (influence**2).sum())
+    if standard_error < 1e-9:
+        return above_chance(int(right.sum()), int(total.sum()), chance=1 / 3)
+    return float(t.sf((share - 1 / 3) / standard_error, len(total) - 1))
+
+
 def _covariance_sums(votes: Votes) -> Floats:
     """(J,) for each judge the sum of (s - p) (r - r') over the trials, r' the mean response of all other judges."""
     judges, judge = np.unique(votes.judge, return_inverse=True)
@@ -132,7 +151,7 @@ def _covariance_sums(votes: Votes) -> Floats:
 def model_figures(votes: Votes, model: str) -> ModelFigures:
     """All figures of one generator."""
     votes = votes.of_model(model)
-    pairs, counts = bool((votes.design == "two_alternative").all()), _counts(votes)
+    counts = _counts(votes)
     hits, signals, false_alarms, noises = counts.sum(0).astype(int).tolist()
     rated, agree = votes.where(~np.isnan(votes.rating)), _judges_agree(counts)
     return ModelFigures(
@@ -149,12 +168,18 @@ def model_figures(votes: Votes, model: str) -> ModelFigures:
         false_alarm_rate=_with_fallback(
             cluster_bootstrap(counts, lambda s: rate(s[..., 2], s[..., 3])), [(false_alarms, noises)]
         ),
-        sensitivity=_or_none(
-            cluster_bootstrap(counts, _of_counts(lambda *four: sensitivity(*four, pairs=pairs))), agree
-        ),
+        sensitivity=_or_none(cluster_bootstrap(counts, _of_counts(_sensitivity_of(votes))), agree),
         bias=_or_none(cluster_bootstrap(counts, _of_counts(bias)), agree),
         roc_area=_roc_area(rated) if len(rated) else None,
     )
+
+
+def _sensitivity_of(votes: Votes) -> Callable[..., Floats]:
+    """D' from hits, signals, false alarms and noises, by the design."""
+    if len(votes) and (votes.design == "odd_one_out").all():
+        return lambda hits, signals, *_: np.asarray(sensitivity_of_three(hits, signals))
+    pairs = bool((votes.design == "two_alternative").all())
+    return lambda *four: np.asarray(sensitivity(*four, pairs=pairs))
 
 
 def _roc_area(votes: Votes) -> Estimate:

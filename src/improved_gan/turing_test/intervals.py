@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest, norm, t
 
-__all__ = ["Estimate", "cluster_bootstrap", "wilson"]
+__all__ = ["Estimate", "cluster_bootstrap", "percentile_interval", "resampled", "wilson"]
 
 Floats = NDArray[np.float64]
 RESAMPLES = 2000
@@ -89,10 +89,27 @@ def cluster_bootstrap(
     known = num_judges if known_from is None else known_from
     if known < 2 or np.isnan(value):
         return Estimate(value, float("nan"), float("nan"))
-    drawn = statistic(_weights(num_judges, resamples, seed) @ counts)
+    drawn = statistic(resampled(counts, resamples=resamples, seed=seed))
+    return percentile_interval(value, drawn, known, level=level)
+
+
+def resampled(counts: NDArray[np.int64] | Floats, *, resamples: int = RESAMPLES, seed: int = 0) -> Floats:
+    """(resamples, S): the pooled sums of judges drawn with replacement, from (J, S) sums of each judge."""
+    return np.asarray(_weights(len(counts), resamples, seed) @ counts)
+
+
+def percentile_interval(value: float, drawn: Floats, num_judges: int, *, level: float = 0.95) -> Estimate:
+    """The expanded percentile interval (see above) from a statistic's values on resamples, NaN left out.
+
+    Args:
+        value: the statistic itself.
+        drawn: (resamples,), its values on resamples.
+        num_judges: judges that show the spread; fewer than two give no interval.
+        level: of the interval.
+    """
     drawn = drawn[~np.isnan(drawn)]
-    if len(drawn) == 0:
+    if num_judges < 2 or len(drawn) == 0:
         return Estimate(value, float("nan"), float("nan"))
-    tail = norm.cdf(np.sqrt(known / (known - 1)) * t.ppf((1 - level) / 2, known - 1))
+    tail = norm.cdf(np.sqrt(num_judges / (num_judges - 1)) * t.ppf((1 - level) / 2, num_judges - 1))
     low, high = np.quantile(drawn, [tail, 1 - tail])
     return Estimate(value, float(low), float(high))

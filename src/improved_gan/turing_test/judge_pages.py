@@ -3,27 +3,81 @@
 import asyncio
 import json
 import time
+import unicodedata
+from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import select
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from improved_gan.turing_test import beginning, judging
-from improved_gan.turing_test.answers import read_answer
 from improved_gan.turing_test.errors import OtherSessionError, StudyClosedError, TuringTestError
-from improved_gan.turing_test.forms import read_form
-from improved_gan.turing_test.participants import check_participant, participant_of
-from improved_gan.turing_test.security import may_write, visitor_of
-from improved_gan.turing_test.site import Site, set_cookie
+from improved_gan.turing_test.judging import read_answer
+from improved_gan.turing_test.questions import color_plate, plate_number, read_answers
+from improved_gan.turing_test.security import may_write, read_form, visitor_of
+from improved_gan.turing_test.site import Site, root_of, set_cookie
 from improved_gan.turing_test.studies import OpenStudy
-from improved_gan.turing_test.tables import Study
+from improved_gan.turing_test.tables import PARTICIPANT_LENGTH, Study
 
-__all__ = ["ROUTES"]
+__all__ = ["ROUTES", "check_participant", "participant_of"]
 
+# how recruiters hand over the number: Prolific (PROLIFIC_PID), Mechanical Turk (workerId), anybody else
+_NAMES = ("prolificpid", "workerid", "participant", "participantid")
+_UNFILLED = ("{{", "}}", "${", "[%")  # what recruiters replace by the number
+
+
+def participant_of(request: Request) -> str | None:
+    """The number in the address, Unicode composed (NFC) and without space around it; None where the address has none.
+
+    Upper or lower case and `_` in the parameter's name make no difference.
+
+    Raises:
+        TuringTestError: the address has two different numbers.
+    """
+    given = {
+        unicodedata.normalize("NFC", value).strip()
+        for name, value in request.query_params.multi_items()
+        if name.lower().replace("_", "").replace("-", "") in _NAMES
+    }
+    if len(given) > 1:
+        raise TuringTestError("it has two different participant numbers")
+    return next(iter(given), None)
+
+
+def check_participant(number: str) -> str:
+    """The number, if it can be kept.
+
+    Raises:
+        TuringTestError: it is empty, too long, not printable, not UTF-8, or a placeholder that nobody filled in.
+
+    Example:
+        >>> check_participant("p.001 (M\u00fcller)")
+        'p.001 (M\u00fcller)'
+    """
+    if not number:
+        raise TuringTestError("its participant number is empty")
+    if len(number) > PARTICIPANT_LENGTH:
+        raise TuringTestError(
+            f"its participant number has {len(number)} characters, and at most {PARTICIPANT_LENGTH} are kept"
+        )
+    if not number.isprintable() or "\ufffd" in number:
+        raise TuringTestError("its participant number has characters that are no printable text")
+    if any(one in number for one in _UNFILLED):
+        raise TuringTestError(f"its participant number is a placeholder that was not filled in: {number}")
+    return number
+
+
+COMMENT_LENGTH = 3000
 DELIVERY_SECONDS = 0.02  # each picture takes this long, whether it was in memory or not
-_CLOSED = ("This study is closed", "It takes no more answers. Thank you for your interest.")
+_SCRIPT_TEXTS = frozenset((
+    "position", "practice_over", "practice_over_text", "break_heading", "break_text", "not_saved", "saving", "correct",
+    "wrong",
+))  # fmt: skip
+_CLOSED = ("closed", "closed_text")  # names of texts
 _PICTURE_HEADERS = {"Cache-Control": "private, max-age=3600, immutable"}
 
 
@@ -36,9 +90,8 @@ async def _open(request: Request) -> tuple[Site, OpenStudy | None, Any]:
     return site, study, judge
 
 
-def _wrong_link(site: Site, request: Request, reason: TuringTestError) -> Response:
-    text = f"The link that you were given cannot be used: {reason}. Please tell whoever gave it to you."
-    return site.message(request, 400, "This link is wrong", text)
+def _wrong_link(site: Site, request: Request, study: OpenStudy, reason: TuringTestError) -> Response:
+    return site.say(request, 400, study, "wrong_link", "wrong_link_text", reason=reason)
 
 
 def _nothing(site: Site, request: Request) -> Response:
@@ -56,17 +109,19 @@ async def consent(request: Request) -> Response:
         if participant is not None:
             check_participant(participant)
     except TuringTestError as error:
-        return _wrong_link(site, request, error)
+        return _wrong_link(site, request, study, error)
     if judge is not None and participant is None:
-        return RedirectResponse(f"/s/{study.slug}/judge", 303)
+        return RedirectResponse(f"{root_of(request)}/s/{study.slug}/judge", 303)
     is_closed = await site.read(lambda c: c.scalar(select(Study.is_closed).where(Study.id == study.id)))
     most = study.settings.max_judges
     full = most is not None and await site.read(lambda c: beginning.places_taken(c, study)) >= most
     if is_closed or (full and judge is None and participant is None):
-        return site.message(request, 410, *_CLOSED)
+        return site.say(request, 410, study, *_CLOSED)
     no_number = bool(request.query_params) and participant is None and not preview
-    number = participant or ""
-    return site.page(request, "consent.html", study, participant=number, preview=preview, no_number=no_number)
+    if request.cookies.get(f"excluded-{study.slug}") and judge is None:
+        return site.say(request, 200, study, "excluded", "excluded_text")
+    about: Any = {"participant": participant or "", "preview": preview, "no_number": no_number, "form": {}, "error": ""}
+    return site.page(request, "consent.html", study, **about)
 
 
 async def begin(request: Request) -> Response:
@@ -77,21 +132,31 @@ async def begin(request: Request) -> Response:
         return _nothing(site, request)
     form = await read_form(request)
     if not may_write(request, study, form.get("csrf", "")):
-        text = "Your browser did not send what shows that the form is ours. Please allow cookies and try again."
-        return site.message(request, 403, "Please go back and try again", text)
+        return site.say(request, 403, study, "back", "cookies")
     if not site.begins.allows(request.client.host if request.client else ""):
-        return site.message(request, 429, "Many people are starting just now", "Please try again in a minute.")
+        return site.say(request, 429, study, "many", "many_text")
     given = form.get("participant", "")
     visitor = visitor_of(request)
     try:
         participant = check_participant(given) if given else None
     except TuringTestError as error:
-        return _wrong_link(site, request, error)
+        return _wrong_link(site, request, study, error)
     try:
-        token = await site.write(lambda connection: beginning.begin(connection, study, participant, visitor))
+        plates = {one.name: plate_number(study.secret, visitor, one.name) for one in study.settings.before}
+        answers, excluded = read_answers(study.settings.before, form, plates=plates)
+    except TuringTestError as error:
+        about: Any = {"participant": participant or "", "preview": False, "no_number": False, "form": form}
+        return site.page(request, "consent.html", study, 400, error=str(error), **about)
+    if excluded or request.cookies.get(f"excluded-{study.slug}"):
+        response = site.say(request, 200, study, "excluded", "excluded_text")
+        set_cookie(request, response, f"excluded-{study.slug}", "1")
+        return response
+    try:
+        job = partial(beginning.begin, study=study, participant=participant, visitor=visitor, answers=answers or None)
+        token = await site.write(job)
     except StudyClosedError:
-        return site.message(request, 410, *_CLOSED)
-    response = RedirectResponse(f"/s/{study.slug}/judge", 303)
+        return site.say(request, 410, study, *_CLOSED)
+    response = RedirectResponse(f"{root_of(request)}/s/{study.slug}/judge", 303)
     set_cookie(request, response, f"judge-{study.slug}", token)
     return response
 
@@ -102,12 +167,14 @@ async def judge_page(request: Request) -> Response:
     if study is None:
         return _nothing(site, request)
     if judge is None:
-        return RedirectResponse(f"/s/{study.slug}", 303)
+        return RedirectResponse(f"{root_of(request)}/s/{study.slug}", 303)
     if judge.position >= study.settings.length:
-        return RedirectResponse(f"/s/{study.slug}/thanks", 303)
+        return RedirectResponse(f"{root_of(request)}/s/{study.slug}/thanks", 303)
     if judge.is_closed:
-        return site.message(request, 410, *_CLOSED)
-    return site.page(request, "judge.html", study)
+        return site.say(request, 410, study, *_CLOSED)
+    words = study.settings.wording.words
+    texts = {name: words[name] for name in words if name in _SCRIPT_TEXTS or name.startswith("truth_")}
+    return site.page(request, "judge.html", study, texts=texts)
 
 
 async def state(request: Request) -> Response:
@@ -164,8 +231,37 @@ async def thanks(request: Request) -> Response:
     if study is None:
         return _nothing(site, request)
     if judge is None or judge.position < study.settings.length:
-        return RedirectResponse(f"/s/{study.slug}/judge", 303)
-    return site.page(request, "thanks.html", study, code=judge.completion_code)
+        return RedirectResponse(f"{root_of(request)}/s/{study.slug}/judge", 303)
+    code = await site.read(lambda connection: judging.completion_code(connection, study, judge))
+    told = "comment" in request.query_params
+    return_url = (study.settings.return_url or "").replace("{code}", quote(code))
+    return site.page(request, "thanks.html", study, code=code, commented=told, return_url=return_url)
+
+
+async def comment(request: Request) -> Response:
+    """Store the text of the last page's box."""
+    site, study, judge = await _open(request)
+    if study is None or judge is None or not study.settings.comment or judge.position < study.settings.length:
+        return _nothing(site, request)
+    form = await read_form(request)
+    if not may_write(request, study, form.get("csrf", "")):
+        return site.say(request, 403, study, "back", "cookies")
+    words = form.get("comment", "").replace("\0", "")[:COMMENT_LENGTH].strip()
+    await site.write(lambda connection: judging.store_comment(connection, judge.id, words))
+    return RedirectResponse(f"{root_of(request)}/s/{study.slug}/thanks?comment", 303)
+
+
+async def plate(request: Request) -> Response:
+    """The colored plate of one of the questions, with this browser's number in it."""
+    site: Site = request.app.state.site
+    study = await site.study(request.path_params["slug"])
+    names = [one.name for one in study.settings.before if one.kind == "plate"] if study else []
+    name = request.path_params["name"]
+    if study is None or name not in names:
+        return Response(status_code=404)
+    number = plate_number(study.secret, visitor_of(request), name)
+    png = await run_in_threadpool(color_plate, number, seed=study.seed)
+    return Response(png, media_type="image/png")
 
 
 ROUTES = [
@@ -176,4 +272,6 @@ ROUTES = [
     Route("/s/{slug}/answer", answer, methods=["POST"]),
     Route("/s/{slug}/picture/{token}.png", picture),
     Route("/s/{slug}/thanks", thanks),
+    Route("/s/{slug}/comment", comment, methods=["POST"]),
+    Route("/s/{slug}/plate/{name}.png", plate),
 ]

@@ -4,20 +4,75 @@ An answer is stored by an UPDATE that holds only while the trial has none and is
 stored once whatever a browser repeats. Told of a trial before the answer: its pictures by random token, nothing else.
 """
 
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, Row, bindparam, func, select, update
 
-from improved_gan.turing_test.answers import Answer
 from improved_gan.turing_test.errors import OtherSessionError, StudyClosedError, TuringTestError
+from improved_gan.turing_test.settings import PREFERENCE, StudySettings
 from improved_gan.turing_test.staircase import Staircase
 from improved_gan.turing_test.studies import OpenStudy
 from improved_gan.turing_test.tables import Judge, Study, Trial
 from improved_gan.turing_test.tokens import hash_token, matches, sign
-from improved_gan.turing_test.votes import REAL
+from improved_gan.turing_test.votes import CHECK, REAL
 
-__all__ = ["answer", "find_judge", "picture_of_token", "state"]
+__all__ = [
+    "MAX_MS", "Answer", "answer", "completion_code", "failed_checks", "find_judge", "picture_of_token", "read_answer",
+    "state", "store_comment",
+]  # fmt: skip
+
+MAX_MS = 3_600_000.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A checked answer: `choice` in the page's words, times in milliseconds, `session` as `state` told it."""
+
+    number: int
+    choice: str
+    response_ms: float
+    shown_ms: float | None
+    session: str | None = None
+
+
+def read_answer(study: OpenStudy, given: Mapping[str, Any]) -> Answer:
+    """Check what a browser sent.
+
+    number, choice (one of `StudySettings.choices`), response_ms, shown_ms, and the session of `state`, if any.
+
+    Raises:
+        TuringTestError: something else.
+    """
+    number, choice, shown = given.get("number"), given.get("choice"), given.get("shown_ms")
+    if type(number) is not int or not 0 <= number < study.settings.length:
+        raise TuringTestError("number must be that of a trial")
+    session = given.get("session")
+    if session is not None and not isinstance(session, str):
+        raise TuringTestError("session must be what /state told")
+    choices = study.settings.choices
+    if type(choice) is int:
+        choice = str(choice)
+    if choice not in choices:
+        raise TuringTestError(f"choice must be one of {', '.join(choices)}")
+    return Answer(
+        number,
+        choice,
+        _milliseconds(given.get("response_ms")),
+        None if shown is None else _milliseconds(shown),
+        session,
+    )
+
+
+def _milliseconds(value: Any) -> float:
+    """The time, an hour at most: who left the page open over night has answered all the same."""
+    if type(value) not in (int, float) or not 0 <= value < math.inf:
+        raise TuringTestError("times must be milliseconds, 0 or more")
+    return float(min(value, MAX_MS))
+
 
 # The statements of an answer, built once: hundreds a second are asked for.
 _FIND = (
@@ -29,9 +84,15 @@ _STORE = (
     update(Trial)
     .where(Trial.judge_id == bindparam("judge"), Trial.number == bindparam("place"), Trial.answered_at.is_(None))
     .values({name: bindparam(f"new_{name}") for name in
-             ("response", "rating", "response_ms", "shown_ms", "exposure_ms", "answered_at")})
-    .returning(Trial.kind, Trial.signal)
+             ("choice", "response", "rating", "response_ms", "shown_ms", "exposure_ms", "answered_at")})
+    .returning(Trial.kind, Trial.signal, Trial.target)
 )  # fmt: skip
+_SHOWN = select(Trial.target, Trial.model).where(
+    Trial.judge_id == bindparam("judge"), Trial.number == bindparam("place")
+)
+_BESIDE = select(Trial.question, Trial.prompt).where(
+    Trial.judge_id == bindparam("judge"), Trial.number == bindparam("place")
+)
 _ADVANCE = (
     update(Judge)
     .where(Judge.id == bindparam("judge"))
@@ -57,7 +118,7 @@ def _state(
         "session": _session(study, judge.id),
         "position": position,
         "total": settings.length,
-        "practice": position < settings.practice,
+        "practice": position < settings.practice * len(settings.asked),
         "code": None,
         "pictures": [],
         "next": [],
@@ -65,7 +126,10 @@ def _state(
     }
     if position >= settings.length:
         return told | {"code": judge.completion_code}
-    counted = position - settings.practice
+    if study.has_prompts or settings.questions:
+        beside = connection.execute(_BESIDE, {"judge": judge.id, "place": position}).one()
+        told |= {"question": settings.questions.get(beside.question, ""), "prompt": beside.prompt}
+    counted = position - settings.practice * len(settings.asked)
     told["begins"] = counted == 0 and settings.practice > 0
     told["pause"] = settings.break_every > 0 and counted > 0 and counted % settings.break_every == 0
     told["pictures"] = _tokens(study, judge.id, position)
@@ -75,7 +139,7 @@ def _state(
 
 
 def _tokens(study: OpenStudy, judge_id: int, number: int) -> list[str]:
-    return [sign(study.secret, "picture", judge_id, number, side) for side in range(1 + study.settings.in_pairs)]
+    return [sign(study.secret, "picture", judge_id, number, side) for side in range(study.settings.num_pictures)]
 
 
 def _session(study: OpenStudy, judge_id: int) -> str:
@@ -112,8 +176,13 @@ def answer(connection: Connection, study: OpenStudy, token: str, given: Answer) 
     if given.number < judge.position:
         return state(connection, study, judge) | _feedback_again(connection, study, judge, given.number)
     now = datetime.now(UTC)
+    shown: Any = None  # what right and wrong depend on, where the choice alone does not say
+    if study.settings.design in ("odd_one_out", PREFERENCE):
+        shown = connection.execute(_SHOWN, {"judge": judge.id, "place": given.number}).one()
+    response, rating = _response(study.settings, given.choice, shown)
     values = {
-        "judge": judge.id, "place": given.number, "new_response": given.response, "new_rating": given.rating,
+        "judge": judge.id, "place": given.number, "new_choice": given.choice, "new_response": response,
+        "new_rating": rating,
         "new_response_ms": given.response_ms, "new_shown_ms": given.shown_ms,
         "new_exposure_ms": _exposure(study, judge.staircase), "new_answered_at": now,
     }  # fmt: skip
@@ -122,31 +191,43 @@ def answer(connection: Connection, study: OpenStudy, token: str, given: Answer) 
         again = find_judge(connection, study, token)
         assert again is not None
         return state(connection, study, again) | _feedback_again(connection, study, again, given.number)
-    correct, staircase = stored.signal == given.response, judge.staircase
+    correct, staircase = stored.signal == response, judge.staircase
     if staircase is not None and stored.kind == "main":
         staircase = Staircase.from_dict(staircase).after(correct).to_dict()
     position = judge.position + 1
     finished = now if position == study.settings.length else None
     moved = {"judge": judge.id, "new_position": position, "new_staircase": staircase, "new_finished_at": finished}
     connection.execute(_ADVANCE, moved)
-    return _state(connection, study, judge, position, staircase) | _feedback(study, judge, stored.signal, correct)
+    return _state(connection, study, judge, position, staircase) | _feedback(study, judge, stored, correct)
 
 
-def _feedback(study: OpenStudy, judge: Row[Any], signal: bool, correct: bool) -> dict[str, Any]:
+def _response(settings: StudySettings, choice: str, shown: Any) -> tuple[bool, int | None]:
+    """Response and rating in the language of `votes`; a check of the design preference is passed by the other side."""
+    if settings.design == "rating":
+        return int(choice) <= 3, int(choice)
+    if shown is None:
+        return choice in ("right", "generated"), None
+    if settings.design == "odd_one_out":
+        return int(choice) == shown.target, None
+    return choice == ("right" if shown.model == CHECK else "left"), None
+
+
+def _feedback(study: OpenStudy, judge: Row[Any], shown: Any, correct: bool) -> dict[str, Any]:
     """What the judge is told of an answer that is stored; nothing in the other arm."""
     if judge.arm != "feedback":
         return {}
     truths = ("left", "right") if study.settings.in_pairs else (REAL, "generated")
-    return {"feedback": {"correct": correct, "truth": truths[signal]}}
+    truth = truths[shown.signal] if shown.target is None else str(shown.target)
+    return {"feedback": {"correct": correct, "truth": truth}}
 
 
 def _feedback_again(connection: Connection, study: OpenStudy, judge: Row[Any], number: int) -> dict[str, Any]:
     """The same for an answer sent again, because the reply was lost on the way: of the last one only."""
     if number != judge.position - 1:
         return {}
-    which = select(Trial.signal, Trial.response).where(Trial.judge_id == judge.id, Trial.number == number)
+    which = select(Trial.signal, Trial.target, Trial.response).where(Trial.judge_id == judge.id, Trial.number == number)
     stored = connection.execute(which).one()
-    return _feedback(study, judge, stored.signal, stored.signal == stored.response)
+    return _feedback(study, judge, stored, stored.signal == stored.response)
 
 
 def picture_of_token(connection: Connection, study: OpenStudy, judge: Row[Any], token: str) -> int | None:
@@ -154,6 +235,27 @@ def picture_of_token(connection: Connection, study: OpenStudy, judge: Row[Any], 
     for number in (judge.position, judge.position + 1):
         for side, expected in enumerate(_tokens(study, judge.id, number)):
             if token == expected:
-                column = Trial.second_id if side else Trial.first_id
+                column = (Trial.first_id, Trial.second_id, Trial.third_id)[side]
                 return connection.scalar(select(column).where(Trial.judge_id == judge.id, Trial.number == number))
     return None
+
+
+def failed_checks(connection: Connection, judge_id: int) -> int:
+    """How many attention checks a judge failed."""
+    query = select(func.count()).where(
+        Trial.judge_id == judge_id, Trial.kind == "check", Trial.response != Trial.signal
+    )
+    return connection.scalar(query) or 0
+
+
+def completion_code(connection: Connection, study: OpenStudy, judge: Row[Any]) -> str:
+    """The code of the last page: another one, if the study has it, for who failed too many attention checks."""
+    settings = study.settings
+    if settings.failed_code is not None and failed_checks(connection, judge.id) > settings.max_failed_checks:
+        return settings.failed_code
+    return str(judge.completion_code)
+
+
+def store_comment(connection: Connection, judge_id: int, comment: str) -> None:
+    """Keep what a judge wrote on the last page; a later text replaces an earlier one."""
+    connection.execute(update(Judge).where(Judge.id == judge_id).values(comment=comment))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from improved_gan.turing_test.counting import GUESSING
+from improved_gan.turing_test.chance import GUESSING
 from improved_gan.turing_test.errors import needs_extra
 from improved_gan.turing_test.intervals import Estimate
 from improved_gan.turing_test.report import Report
@@ -59,6 +59,11 @@ def _bars(found: Estimate) -> tuple[list[float], list[float]]:
     return [np.nan_to_num(below)], [np.nan_to_num(above)]
 
 
+def _guessing(report: Report) -> float:
+    """What guessing gives: a third with three pictures, else one half."""
+    return min([GUESSING, *report.chance.values()])
+
+
 def _accuracy(axes: "Axes", report: Report) -> None:
     rows = [(one.model, one.accuracy, _COLORS[0]) for one in report.models]
     rows += [(_ARMS.get(arm, arm), found, _COLORS[1]) for arm, found in report.arms.items()]
@@ -66,13 +71,13 @@ def _accuracy(axes: "Axes", report: Report) -> None:
         axes.errorbar([100 * found.value], [place], xerr=100 * np.array(_bars(found)), fmt="o", color=color, capsize=3)
         axes.annotate(f"{found.value:.1%}", (100 * found.value, place), (0, 7), textcoords="offset points",
                       ha="center", fontsize=8.5, color=color)  # fmt: skip
-    axes.axvline(50, color=_GRAY, linewidth=1, linestyle="--")
+    axes.axvline(100 * _guessing(report), color=_GRAY, linewidth=1, linestyle="--")
     for place, arm in enumerate(report.arms, len(report.models)):
         if report.chance[arm] > GUESSING:  # counting what feedback told
             axes.plot([100 * report.chance[arm]], [place], marker="|", markersize=16, color=_GRAY)
     axes.set_yticks(range(len(rows)), [name for name, _, _ in rows])
     axes.set_ylim(len(rows) - 0.4, -0.7)
-    axes.set_xlim(min(40, *(100 * found.value - 10 for _, found, _ in rows)), 102)
+    axes.set_xlim(min(100 * _guessing(report) - 10, *(100 * found.value - 10 for _, found, _ in rows)), 102)
     axes.set_xlabel("correct (%), 95% interval over judges; dashed: guessing")
 
 
@@ -82,7 +87,7 @@ def _learning(axes: "Axes", report: Report) -> None:
         bars = 100 * np.hstack([np.array(_bars(one)) for one in blocks])
         values = [100 * one.value for one in blocks]
         axes.errorbar(places, values, yerr=bars, fmt="o-", color=color, capsize=3, label=_ARMS.get(arm, arm))
-    axes.axhline(50, color=_GRAY, linewidth=1, linestyle="--")
+    axes.axhline(100 * _guessing(report), color=_GRAY, linewidth=1, linestyle="--")
     axes.set_xticks(range(1, 6), ["first fifth", "second", "third", "fourth", "last fifth"])
     axes.set_ylabel("correct (%)")
     axes.legend(frameon=False, fontsize=9)
@@ -106,7 +111,7 @@ def _exposures(axes: "Axes", report: Report) -> None:
     found = list(report.exposures.values())
     bars = 100 * np.hstack([np.array(_bars(one)) for one in found])
     axes.errorbar(times, [100 * one.value for one in found], yerr=bars, fmt="o-", color=_COLORS[0], capsize=3)
-    axes.axhline(50, color=_GRAY, linewidth=1, linestyle="--")
+    axes.axhline(100 * _guessing(report), color=_GRAY, linewidth=1, linestyle="--")
     axes.set_xscale("log")
     axes.set_xticks([100, 200, 500, 1000, 2000, 5000], ["0.1", "0.2", "0.5", "1", "2", "5"], minor=False)
     axes.minorticks_off()

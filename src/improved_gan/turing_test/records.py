@@ -15,15 +15,16 @@ from sqlalchemy.exc import SQLAlchemyError, StatementError
 from sqlalchemy.orm import aliased
 
 from improved_gan.turing_test.errors import TuringTestError, short
-from improved_gan.turing_test.settings import StudySettings
+from improved_gan.turing_test.preferences import PREFERENCE_DICTIONARY, Preferences, preferences_from_rows
+from improved_gan.turing_test.settings import PREFERENCE, StudySettings
 from improved_gan.turing_test.studies import OpenStudy
 from improved_gan.turing_test.tables import PARTICIPANT_LENGTH, Condition, Judge, Picture, Study, Trial
 from improved_gan.turing_test.tokens import hash_token, new_token
 from improved_gan.turing_test.votes import DATA_DICTIONARY, Votes, votes_from_rows
 
-__all__ = ["export_study", "import_study", "read_study_votes"]
+__all__ = ["export_study", "import_study", "read_preferences_of", "read_study_votes"]
 
-_FORMAT = "improved-gan turing-test export 1"
+_FORMAT = "improved-gan turing-test export 2"
 
 
 def read_study_votes(connection: Connection, study: OpenStudy) -> Votes:
@@ -32,26 +33,42 @@ def read_study_votes(connection: Connection, study: OpenStudy) -> Votes:
 
 
 def _vote_rows(connection: Connection, study: OpenStudy) -> list[dict[str, Any]]:
-    first, second = aliased(Picture), aliased(Picture)
+    first, second, third = aliased(Picture), aliased(Picture), aliased(Picture)
     query = (
-        select(Trial, Judge.number.label("judge"), Judge.arm, first.number.label("one"), second.number.label("two"))
+        select(
+            Trial,
+            Judge.number.label("judge"),
+            Judge.arm,
+            first.number.label("one"),
+            second.number.label("two"),
+            third.number.label("three"),
+        )
         .join(Judge, Judge.id == Trial.judge_id)
         .join(first, first.id == Trial.first_id)
         .outerjoin(second, second.id == Trial.second_id)
+        .outerjoin(third, third.id == Trial.third_id)
         .where(Judge.study_id == study.id, Trial.answered_at.is_not(None))
         .order_by(Judge.number, Trial.number)
     )
     rows, probability = [], study.settings.signal_probability
     for row in connection.execute(query).mappings():
+        if study.settings.design == PREFERENCE:
+            rows.append(_preference(row))
+            continue
         pair, right = row["two"] is not None, row["signal"]  # the real one is on the right
+        odd = row["target"] is not None
+        judged = (row["one"], row["two"], row["three"])[row["target"] - 1] if odd else None
         rows.append(
             {
                 "judge": row["judge"],
                 "arm": row["arm"],
                 "design": study.settings.design,
                 "trial": row["number"],
-                "picture": row["two"] if pair and not right else row["one"],
-                "partner": (row["two"] if right else row["one"]) if pair else -1,
+                "picture": judged if odd else row["two"] if pair and not right else row["one"],
+                "partner": (row["two"] if right else row["one"]) if pair and not odd else -1,
+                "chosen": int(row["choice"]) if odd else -1,
+                "target": row["target"],
+                "prompt": row["prompt"],
                 "answered_at": _utc(row["answered_at"]),
                 "prevalence": None if row["kind"] == "check" else probability,
                 **{name: row[name] for name in ("kind", "model", "signal", "response", "rating")},
@@ -59,6 +76,19 @@ def _vote_rows(connection: Connection, study: OpenStudy) -> list[dict[str, Any]]
             }
         )
     return rows
+
+
+def _preference(row: Any) -> dict[str, Any]:
+    return {
+        **{name: row[name] for name in ("judge", "kind", "question", "prompt", "response_ms")},
+        "trial": row["number"], "left": row["model"], "right": row["other_model"], "left_picture": row["one"],
+        "right_picture": row["two"], "outcome": row["choice"], "answered_at": _utc(row["answered_at"]),
+    }  # fmt: skip
+
+
+def read_preferences_of(connection: Connection, study: OpenStudy) -> Preferences:
+    """Every stored answer of a preference study."""
+    return preferences_from_rows(_vote_rows(connection, study))
 
 
 def _utc(time: datetime | None) -> str | None:
@@ -77,17 +107,24 @@ def export_study(connection: Connection, study: OpenStudy, *, pictures: bool, pa
     """
     rows = connection.execute(select(Condition.id, Condition.name).where(Condition.study_id == study.id))
     conditions = {row.id: row.name for row in rows}
-    columns = [Picture.id, Picture.condition_id, Picture.number, Picture.file, *([Picture.png] if pictures else [])]
+    columns = [
+        Picture.id,
+        Picture.condition_id,
+        Picture.number,
+        Picture.file,
+        Picture.prompt,
+        *([Picture.png] if pictures else []),
+    ]
     shown = connection.execute(select(*columns).where(Picture.study_id == study.id).order_by(Picture.number)).all()
     number = {row.id: row.number for row in shown}
     judges = connection.execute(select(Judge).where(Judge.study_id == study.id).order_by(Judge.number)).mappings()
     return {
         "format": _FORMAT,
-        "data_dictionary": DATA_DICTIONARY,
+        "data_dictionary": PREFERENCE_DICTIONARY if study.settings.design == PREFERENCE else DATA_DICTIONARY,
         "study": {"slug": study.slug, "settings": study.settings.to_dict(), "seed": study.seed,
                   "models": list(study.models), "width": study.width, "height": study.height},
         "pictures": [
-            {"number": row.number, "condition": conditions[row.condition_id], "file": row.file}
+            {"number": row.number, "condition": conditions[row.condition_id], "file": row.file, "prompt": row.prompt}
             | ({"png": base64.b64encode(row.png).decode()} if pictures else {})
             for row in shown
         ],
@@ -98,16 +135,18 @@ def export_study(connection: Connection, study: OpenStudy, *, pictures: bool, pa
 
 def _judge(connection: Connection, row: Any, number: dict[int, int], participants: bool) -> dict[str, Any]:
     trials = connection.execute(select(Trial).where(Trial.judge_id == row["id"]).order_by(Trial.number)).mappings()
-    kept = ("number", "arm", "position", "staircase", "completion_code")
-    private = ("participant", "completion_code")
+    kept = ("number", "arm", "model", "position", "staircase", "completion_code", "answers", "comment")
+    private = ("participant", "completion_code", "answers", "comment")
     return {
         **{name: row[name] if participants or name not in private else None for name in (*kept, "participant")},
         "started_at": _utc(row["started_at"]),
         "finished_at": _utc(row["finished_at"]),
         "trials": [
             {
-                **{name: trial[name] for name in ("number", "kind", "model", "signal", "response", "rating")},
+                **{name: trial[name] for name in ("number", "kind", "model", "other_model", "question", "prompt")},
+                **{name: trial[name] for name in ("target", "signal", "choice", "response", "rating")},
                 **{name: trial[name] for name in ("response_ms", "exposure_ms", "shown_ms")},
+                "third": number.get(trial["third_id"]) if trial["third_id"] else None,
                 "first": number[trial["first_id"]],
                 "second": number.get(trial["second_id"]) if trial["second_id"] else None,
                 "answered_at": _utc(trial["answered_at"]),
@@ -166,7 +205,7 @@ def _import(connection: Connection, stored: dict[str, Any]) -> tuple[str, str]:
         if not isinstance(one["file"], str):
             raise TuringTestError(f"a picture's file must be a text, not {short(repr(one['file']))}")
         picture = insert(Picture).values(
-            study_id=study_id, condition_id=conditions[one["condition"]], file=one["file"],
+            study_id=study_id, condition_id=conditions[one["condition"]], file=one["file"], prompt=one["prompt"],
             number=_whole(one["number"], "number"), num_planned=0, png=base64.b64decode(one["png"], validate=True),
         )  # fmt: skip
         ids[one["number"]] = connection.execute(picture.returning(Picture.id)).scalar_one()
@@ -191,16 +230,20 @@ def _import_judge(connection: Connection, study_id: int, judge: dict[str, Any], 
         raise TuringTestError(
             f"a participant's number must be a text of 1 to {PARTICIPANT_LENGTH} characters, or nothing"
         )
-    same = {name: judge[name] for name in ("number", "arm", "position", "staircase", "participant")}
+    same = {
+        name: judge[name]
+        for name in ("number", "arm", "model", "position", "staircase", "participant", "answers", "comment")
+    }
     made = insert(Judge).values(study_id=study_id, token_hash=hash_token(new_token()), **same, **times,
                                 completion_code=judge["completion_code"] or "")  # fmt: skip
     judge_id = connection.execute(made.returning(Judge.id)).scalar_one()
     rows = [
         {
-            **{name: value for name, value in trial.items() if name not in ("first", "second")},
+            **{name: value for name, value in trial.items() if name not in ("first", "second", "third")},
             "judge_id": judge_id,
             "first_id": ids[trial["first"]],
             "second_id": None if trial["second"] is None else ids[trial["second"]],
+            "third_id": None if trial["third"] is None else ids[trial["third"]],
             "answered_at": trial["answered_at"] and datetime.fromisoformat(trial["answered_at"]),
         }
         for trial in judge["trials"]

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from improved_gan.turing_test.agreement import krippendorff_alpha
-from improved_gan.turing_test.counting import GUESSING, chance_by_judge
+from improved_gan.turing_test.agreement import PictureFigures, krippendorff_alpha, picture_figures
+from improved_gan.turing_test.chance import GUESSING, chance_by_judge
 from improved_gan.turing_test.exclusions import Exclusion, Rules, apply_rules
 from improved_gan.turing_test.figures import (
     ModelFigures,
@@ -25,10 +25,9 @@ from improved_gan.turing_test.figures import (
     thresholds,
 )
 from improved_gan.turing_test.intervals import Estimate
-from improved_gan.turing_test.picture_figures import PictureFigures, picture_figures
-from improved_gan.turing_test.votes import Votes
+from improved_gan.turing_test.votes import REAL, Votes
 
-__all__ = ["Report", "make_report"]
+__all__ = ["Report", "make_report", "plain"]
 
 
 @dataclass(frozen=True)
@@ -62,14 +61,15 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON holds it; a figure that is not defined is None."""
-        return dict(_plain(asdict(self)))
+        return dict(plain(asdict(self)))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value as JSON holds it: names as text, tuples as lists, None for what is not defined."""
     if isinstance(value, dict):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {str(key): plain(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
+        return [plain(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -111,12 +111,14 @@ def make_report(votes: Votes, rules: Rules | None = None) -> Report:
         exposures=by_exposure(kept),
         thresholds=thresholds(kept),
         pictures=picture_figures(kept),
-        notes=list(_notes(chance)),
+        notes=list(_notes(chance, between=_is_between(kept))),
     )
 
 
-def _notes(chance: dict[str, float]) -> Iterable[str]:
+def _notes(chance: dict[str, float], *, between: bool) -> Iterable[str]:
     """What a reader must know of how the votes were collected."""
+    if between:
+        yield "each judge saw one model: differences between models are differences between groups of judges"
     for arm, level in chance.items():
         if level > GUESSING:
             yield (
@@ -125,11 +127,17 @@ def _notes(chance: dict[str, float]) -> Iterable[str]:
             )
 
 
+def _is_between(votes: Votes) -> bool:
+    """Whether there are several models, and every judge saw one of them only."""
+    seen = {(int(judge), str(name)) for judge, name in zip(votes.judge, votes.model, strict=True) if name != REAL}
+    return len(votes.models()) > 1 and len(seen) == len({judge for judge, _ in seen})
+
+
 def _agreement(votes: Votes) -> float:
     """Krippendorff's alpha of what judges said about a picture; in pairs, whether the generated one was found.
 
     Votes whose picture is not known are left out: they would pass for votes about one and the same picture.
     """
     votes = votes.where(votes.picture >= 0)
-    pairs = votes.design == "two_alternative"
+    pairs = np.isin(votes.design, ("two_alternative", "odd_one_out"))
     return krippendorff_alpha(votes.picture, np.where(pairs, votes.correct, votes.response))

@@ -3,9 +3,10 @@
 import math
 
 from improved_gan.turing_test.intervals import Estimate
+from improved_gan.turing_test.ranking import Ranking
 from improved_gan.turing_test.report import Report
 
-__all__ = ["report_text"]
+__all__ = ["ranking_text", "report_text"]
 
 _ARMS = {"feedback": "with feedback", "no_feedback": "without feedback"}
 
@@ -61,4 +62,43 @@ def report_text(report: Report) -> str:
         lines.append(f"response time, {name}: median {middle:.0f} ms, middle half {low:.0f} to {high:.0f}")
     if not math.isnan(report.agreement):
         lines.append(f"agreement about the same picture: alpha = {report.agreement:.2f} (Krippendorff)")
+    return "\n".join(lines)
+
+
+def ranking_text(ranking: Ranking) -> str:
+    """Several lines: what was left out, scores with groups, wins in pairs, transitivity.
+
+    Example:
+        >>> from improved_gan.turing_test.preference_simulation import simulate_preferences
+        >>> from improved_gan.turing_test.ranking import rank_models
+        >>> ranking = rank_models(simulate_preferences({"a": 1, "b": 0}, judges=9, trials=20))
+        >>> print(ranking_text(ranking).splitlines()[0])
+        question preference: 180 answers of 9 judges; left out by the rules:
+    """
+    lines = [
+        f"question {ranking.question}: {ranking.answers_before} answers of {ranking.judges_before} judges; left out by "
+        "the rules:"
+    ]
+    lines += [f"  {one.rule}: {one.judges} judges, {one.votes} answers" for one in ranking.exclusions]
+    if not ranking.models:
+        return "\n".join([*lines, "no answers are left"])
+    lines.append(f"{ranking.answers} answers of {ranking.judges} judges count")
+    lines += [f"note: {one}" for one in ranking.notes]
+    lines.append("scores (log odds), 95% intervals over judges; models that share a letter cannot be told apart:")
+    width = max(len(one.model) for one in ranking.models)
+    for one in ranking.models:
+        ranks = f"rank {one.rank_low}" + (f" to {one.rank_high}" if one.rank_high > one.rank_low else "")
+        lines.append(
+            f"  {one.model:{width}} {one.group:3} {_plain(one.score)}, Elo {one.elo.value:.0f}; {ranks}; "
+            f"{one.wins} won, {one.losses} lost, {one.ties} ties, {one.both_bad} both bad"
+        )
+    lines.append("preferred, ties as half:")
+    for win in ranking.wins:
+        scores = f"; by the scores {win.fitted:.1%}"
+        lines.append(f"  {win.model} over {win.other}: {_percent(win.share)} of {win.comparisons}{scores}")
+    sides = f"left side preferred {_percent(ranking.left_share)}"
+    lines.append(f"ties {ranking.ties:.1%}, both bad {ranking.both_bad:.1%}; {sides}")
+    if not math.isnan(ranking.p_transitive):
+        lines.append(f"one score a model describes all pairs: p = {ranking.p_transitive:.2g}")
+    lines += [f"not transitive: {a} over {b} over {c} over {a}" for a, b, c in ranking.cycles]
     return "\n".join(lines)

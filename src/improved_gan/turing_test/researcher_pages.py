@@ -15,16 +15,18 @@ from starlette.routing import Route
 
 from improved_gan.turing_test.errors import TuringTestError
 from improved_gan.turing_test.exclusions import Rules
-from improved_gan.turing_test.forms import read_form
+from improved_gan.turing_test.export_tables import TABLE_NAMES, export_table
 from improved_gan.turing_test.plots import PLOTS, draw
-from improved_gan.turing_test.records import export_study, read_study_votes
+from improved_gan.turing_test.preferences import Preferences
+from improved_gan.turing_test.ranking import Ranking, rank_models
+from improved_gan.turing_test.records import export_study, read_preferences_of, read_study_votes
 from improved_gan.turing_test.report import Report, make_report
-from improved_gan.turing_test.security import may_write, visitor_of
-from improved_gan.turing_test.site import Site, set_cookie
+from improved_gan.turing_test.security import may_write, read_form, visitor_of
+from improved_gan.turing_test.settings import PREFERENCE
+from improved_gan.turing_test.site import Site, root_of, set_cookie
 from improved_gan.turing_test.studies import OpenStudy, set_closed
 from improved_gan.turing_test.tables import Judge, Picture, Study, Trial
 from improved_gan.turing_test.tokens import hash_token, matches, sign
-from improved_gan.turing_test.votes import DATA_DICTIONARY, votes_to_csv
 
 __all__ = ["ROUTES", "in_utc"]
 
@@ -58,7 +60,7 @@ async def login(request: Request) -> Response:
         return site.page(request, "login.html", study, 403, error="Please allow cookies and try again.")
     if not matches(hash_token(form.get("token", "")), study.researcher_hash):
         return site.page(request, "login.html", study, 403, error="That is not this study's token.")
-    response = RedirectResponse(f"/s/{study.slug}/results", 303)
+    response = RedirectResponse(f"{root_of(request)}/s/{study.slug}/results", 303)
     token = sign(study.secret, "researcher", study.researcher_hash, visitor_of(request))
     set_cookie(request, response, f"researcher-{study.slug}", token, days=7)
     return response
@@ -96,6 +98,24 @@ async def _report(site: Site, study: OpenStudy, rules: Rules) -> Report:
     return report
 
 
+async def _rankings(site: Site, study: OpenStudy, rules: Rules) -> list[Ranking]:
+    """The ranking by each question, kept as a report is."""
+
+    def rank(table: Preferences) -> list[Ranking]:
+        adaptive = study.settings.schedule == "adaptive"
+        return [rank_models(table, name, rules, adaptive=adaptive) for name in study.settings.asked]
+
+    async with site.report_lock:
+        at, found = site.rankings.get((study.id, rules), (-_FRESH_SECONDS, None))
+        if found is None or time.monotonic() - at > _FRESH_SECONDS:
+            table = await site.read(lambda connection: read_preferences_of(connection, study))
+            found = await run_in_threadpool(rank, table)
+            if len(site.rankings) > 32:
+                site.rankings.clear()
+            site.rankings[study.id, rules] = (time.monotonic(), found)
+    return found
+
+
 def in_utc(time: datetime | None) -> str:
     """A stored time in words; PostgreSQL gives it in the session's zone, SQLite in UTC without saying so."""
     if time is None:
@@ -129,6 +149,11 @@ async def results(request: Request) -> Response:
     if not allowed:
         return site.page(request, "login.html", study, error="")
     rules = rules_of(request)
+    if study.settings.design == PREFERENCE:
+        rankings, live = await asyncio.gather(_rankings(site, study, rules), _live(site, study))
+        return site.page(
+            request, "ranking.html", study, rankings=rankings, live=live, rules=rules, query=request.url.query
+        )
     report, live = await asyncio.gather(_report(site, study, rules), _live(site, study))
     generated = [one for one in report.pictures if one.model != "real"]
     real = [one for one in report.pictures if one.model == "real"]
@@ -184,23 +209,30 @@ async def picture(request: Request) -> Response:
 
 
 async def export(request: Request) -> Response:
-    """The data: votes.csv, study.json (complete, with pictures), report.json, data_dictionary.json."""
+    """The data: the tables of `export_tables`, study.json (complete, with pictures), report.json."""
     site, study, allowed = await _allowed(request)
     if study is None or not allowed:
         return Response(status_code=403)
     name = request.path_params["name"]
-    if name == "votes.csv":
-        votes = await site.read(lambda connection: read_study_votes(connection, study))
-        text, kind = await run_in_threadpool(votes_to_csv, votes), "text/csv"
+    kind = "text/csv" if name.endswith(".csv") else "application/json"
+    if name in TABLE_NAMES:
+        found = await site.read(lambda c: export_table(c, study, name, participants=True))
+    elif name == "study.json":
+        data = await site.read(lambda c: export_study(c, study, pictures=True, participants=True))
+        found = await run_in_threadpool(json.dumps, data)
+    elif name == "report.json":
+        rules = rules_of(request)
+        report: Any = (
+            [one.to_dict() for one in await _rankings(site, study, rules)]
+            if study.settings.design == PREFERENCE
+            else (await _report(site, study, rules)).to_dict()
+        )
+        found = json.dumps(report)
     else:
-        data: Any = DATA_DICTIONARY
-        if name == "study.json":
-            data = await site.read(lambda c: export_study(c, study, pictures=True, participants=True))
-        elif name == "report.json":
-            data = (await _report(site, study, rules_of(request))).to_dict()
-        elif name != "data_dictionary.json":
-            return Response(status_code=404)
-        text, kind = await run_in_threadpool(json.dumps, data), "application/json"
+        found = None
+    if found is None:
+        return Response(status_code=404)
+    text = found
     return Response(
         text, media_type=kind, headers={"Content-Disposition": f'attachment; filename="{study.slug}-{name}"'}
     )
@@ -213,7 +245,7 @@ async def switch(request: Request) -> Response:
     if study is None or not allowed or not may_write(request, study, form.get("csrf", "")):
         return Response(status_code=403)
     await site.write(lambda connection: set_closed(connection, study.id, closed=form.get("to") == "closed"))
-    return RedirectResponse(f"/s/{study.slug}/results", 303)
+    return RedirectResponse(f"{root_of(request)}/s/{study.slug}/results", 303)
 
 
 ROUTES = [

@@ -1,13 +1,40 @@
 """What every answer carries and every request must pass: headers, a strict content policy, no other site's requests."""
 
+from email.message import Message as EmailMessage
+from urllib.parse import parse_qsl
+
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from improved_gan.turing_test.studies import OpenStudy
 from improved_gan.turing_test.tokens import matches, new_token, sign
 
-__all__ = ["HEADERS", "SecurityHeaders", "csrf_token", "is_cross_site", "may_write", "visitor_of"]
+__all__ = ["HEADERS", "SecurityHeaders", "csrf_token", "is_cross_site", "may_write", "read_form", "visitor_of"]
+
+_FORM = "application/x-www-form-urlencoded"
+_MOST_FIELDS = 40
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """The fields of a form by name, the last of each; empty where there is no form.
+
+    Raises:
+        HTTPException: 400, another encoding than our pages use (several parts, a charset that is not UTF-8, bytes that
+            are not), or too many fields.
+    """
+    told = EmailMessage()
+    told["Content-Type"] = request.headers.get("content-type", "") or _FORM
+    if told.get_content_type() != _FORM or str(told.get_param("charset") or "utf-8").lower() not in ("utf-8", "utf8"):
+        raise HTTPException(400, "forms are sent as application/x-www-form-urlencoded in UTF-8")
+    try:
+        body = (await request.body()).decode("ascii")
+        fields = parse_qsl(body, keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
+    except ValueError as error:  # what is not UTF-8 is one, too
+        raise HTTPException(400, "this is no form of ours") from error
+    return dict(fields)
+
 
 HEADERS = {
     "Content-Security-Policy": (

@@ -7,13 +7,14 @@ A rate of 0 or 1 has no z, so rates are taken as (k + 1/2) / (n + 1) (Hautus, 19
 bootstrap passes thousands of resamples at once.
 """
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 
-__all__ = ["accuracy_of_rates", "bias", "rate", "roc_area", "sensitivity"]
+__all__ = ["accuracy_of_rates", "bias", "rate", "roc_area", "sensitivity", "sensitivity_of_three"]
 
 Floats = NDArray[np.float64]
 
@@ -45,6 +46,29 @@ def sensitivity(
     """
     difference = _z(hits, signals) - _z(false_alarms, noises)
     return difference / np.sqrt(2) if pairs else difference
+
+
+@lru_cache(maxsize=1)
+def _three_alternatives() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """D' and the share of right answers that it gives with three alternatives: E[Phi(x)^2], x ~ N(d', 1)."""
+    grid = np.linspace(-4, 10, 1401)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(80)
+    shares = (ndtr(grid[:, None] + nodes) ** 2 @ weights) / weights.sum()
+    return grid, shares
+
+
+def sensitivity_of_three(right: ArrayLike, total: ArrayLike) -> Any:
+    """D' of a judge who picks the most generated-looking of three pictures, one of which is generated.
+
+    The share of right answers is the integral of phi(x - d') Phi(x)^2 (Macmillan & Creelman, 2005, chapter 9).
+
+    Example:
+        >>> round(float(sensitivity_of_three(1000, 3000)), 2), round(float(sensitivity_of_three(634, 1000)), 1)
+        (0.0, 1.0)
+    """
+    right, total = np.asarray(right, dtype=np.float64), np.asarray(total, dtype=np.float64)
+    grid, shares = _three_alternatives()
+    return np.where(total > 0, np.interp((right + 0.5) / (total + 1), shares, grid), np.nan)
 
 
 def bias(hits: ArrayLike, signals: ArrayLike, false_alarms: ArrayLike, noises: ArrayLike) -> Any:

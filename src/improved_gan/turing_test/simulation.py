@@ -17,6 +17,7 @@ from scipy.special import ndtr, ndtri
 
 from improved_gan.turing_test.errors import TuringTestError
 from improved_gan.turing_test.figures import model_figures
+from improved_gan.turing_test.signal_detection import sensitivity_of_three
 from improved_gan.turing_test.votes import REAL, Votes
 
 __all__ = ["Population", "coverage", "simulate"]
@@ -84,21 +85,43 @@ class Population:
 
         return rate(model, 1), rate(REAL, -1)
 
-    def true_accuracy(self, model: str, *, judges: int = 2, trials: int = 50) -> float:
-        """(H + 1 - F) / 2 over all judges, the bias included."""
+    def true_accuracy(self, model: str, *, judges: int = 2, trials: int = 50, design: str = "yes_no") -> float:
+        """(H + 1 - F) / 2 over all judges, the bias included; odd_one_out: the share that finds the generated one.
+
+        With three pictures that is E[Phi(x)^2], x normal around the models' distance with variance 1 + s_d^2.
+        """
+        _check_design(design)
+        if design == "odd_one_out":
+            centers, share = self.centers(), (judges + 1) // 2 / judges
+            learned = self.feedback_gain * np.linspace(0, 1, trials)
+            nodes, weights = np.polynomial.hermite_e.hermegauss(80)
+            noise = np.sqrt(1 + self.skill_spread**2) * nodes
+            apart = centers[model] - centers[REAL] + np.stack([learned, 0 * learned])[..., None] + noise
+            found = (ndtr(apart) ** 2 @ weights / weights.sum()).mean(-1)
+            return float(share * found[0] + (1 - share) * found[1])
         hit, false_alarm = self.true_rates(model, judges=judges, trials=trials)
         return (hit + 1 - false_alarm) / 2
 
-    def true_sensitivity(self, model: str, *, judges: int = 2, trials: int = 50) -> float:
-        """The d' of pooled rates, z(H) - z(F), which the report estimates."""
+    def true_sensitivity(self, model: str, *, judges: int = 2, trials: int = 50, design: str = "yes_no") -> float:
+        """The d' of pooled rates, z(H) - z(F), which the report estimates; odd_one_out: that of the pooled share."""
+        if design == "odd_one_out":
+            share = self.true_accuracy(model, judges=judges, trials=trials, design=design)
+            return float(sensitivity_of_three(share * 1e9, 1e9))
         hit, false_alarm = self.true_rates(model, judges=judges, trials=trials)
         return float(ndtri(hit) - ndtri(false_alarm))
 
 
 def simulate(
-    population: Population, *, judges: int, trials: int, seed: int = 0, prevalence: float = 0.5, pictures: int = 200
+    population: Population,
+    *,
+    judges: int,
+    trials: int,
+    seed: int = 0,
+    prevalence: float = 0.5,
+    pictures: int = 200,
+    design: str = "yes_no",
 ) -> Votes:
-    """A yes/no study of `judges` x `trials` main votes; every second judge is in the feedback arm.
+    """A study of `judges` x `trials` main votes; every second judge is in the feedback arm.
 
     Args:
         population: whom the judges are drawn from.
@@ -107,6 +130,7 @@ def simulate(
         seed: decides everything.
         prevalence: probability that a trial shows a generated picture; the models take turns.
         pictures: in each condition.
+        design: yes_no, or odd_one_out: each judge picks the one of three pictures that looks most generated.
 
     Raises:
         TuringTestError: no judge, no trial, or a prevalence outside 0 to 1.
@@ -116,6 +140,7 @@ def simulate(
         >>> len(votes), bool(abs(votes.correct.mean() - 0.787) < 0.03)
         (10000, True)
     """
+    _check_design(design)
     if judges < 1 or trials < 1 or pictures < 1 or not 0 <= prevalence <= 1:
         raise TuringTestError("a simulation needs a judge, a trial, a picture, and a prevalence in 0 to 1")
     generator = np.random.default_rng(seed)
@@ -128,28 +153,56 @@ def simulate(
     learned = population.feedback_gain * feedback * np.linspace(0, 1, trials)[None]
     evidence = centers[model] + np.where(model > 0, 0.5, -0.5) * (skill + learned)
     evidence = evidence + generator.normal(size=model.shape)
+    said, is_odd = evidence > criterion, design == "odd_one_out"
+    if is_odd:  # the generated one against the larger of two real ones, d'_j and what was learned apart
+        model = 1 + (np.arange(trials)[None] + np.arange(judges)[:, None]) % (len(names) - 1)
+        apart = centers[model] - centers[0] + skill + learned
+        said = apart + generator.normal(size=model.shape) > generator.normal(size=(2, *model.shape)).max(0)
     picture = generator.integers(pictures, size=model.shape) + pictures * model
     times = population.median_ms * np.exp(generator.normal(0, 0.35, model.shape))
+    prevalence = float("nan") if is_odd else prevalence
+    return _table(names[model], picture, said, times, design=design, prevalence=prevalence)
+
+
+def _table(
+    model: NDArray[np.str_],
+    picture: NDArray[np.int64],
+    said: NDArray[np.bool_],
+    times: NDArray[np.float64],
+    *,
+    design: str,
+    prevalence: float,
+) -> Votes:
+    """Votes from arrays (judges, trials)."""
+    judges, trials = model.shape
     num = judges * trials
     empty = np.full(num, np.nan)
     return Votes(
         judge=np.repeat(np.arange(judges), trials),
-        arm=np.repeat(np.where(feedback[:, 0], "feedback", "no_feedback"), trials),
-        design=np.full(num, "yes_no"),
+        arm=np.repeat(np.where(np.arange(judges) % 2 == 0, "feedback", "no_feedback"), trials),
+        design=np.full(num, design),
         kind=np.full(num, "main"),
         trial=np.tile(np.arange(trials), judges),
-        model=names[model].ravel(),
+        model=model.ravel(),
         picture=picture.ravel(),
         partner=np.full(num, -1),
-        signal=(model > 0).ravel(),
-        response=(evidence > criterion).ravel(),
+        signal=(model != REAL).ravel(),
+        response=said.ravel(),
         rating=empty.copy(),
         response_ms=times.ravel(),
         exposure_ms=empty.copy(),
         shown_ms=empty,
         answered_at=np.full(num, ""),
         prevalence=np.full(num, prevalence),
+        target=np.full(num, -1),
+        chosen=np.full(num, -1),
+        prompt=np.full(num, ""),
     )
+
+
+def _check_design(design: str) -> None:
+    if design not in ("yes_no", "odd_one_out"):
+        raise TuringTestError(f"yes_no and odd_one_out are simulated here, not {design!r}")
 
 
 def _plan(num_models: int, trials: int, prevalence: float, generator: np.random.Generator) -> NDArray[np.int64]:
@@ -160,7 +213,7 @@ def _plan(num_models: int, trials: int, prevalence: float, generator: np.random.
 
 
 def coverage(
-    population: Population, *, judges: int, trials: int, studies: int = 500, seed: int = 0
+    population: Population, *, judges: int, trials: int, studies: int = 500, seed: int = 0, design: str = "yes_no"
 ) -> dict[str, float]:
     """How often the report's 95% intervals hold the truth, over many studies: accuracy and d' of the first model.
 
@@ -170,10 +223,11 @@ def coverage(
     """
     model = next(iter(population.accuracy))
     held = {"accuracy": 0, "sensitivity": 0}
-    accuracy = population.true_accuracy(model, judges=judges, trials=trials)
-    sensitivity = population.true_sensitivity(model, judges=judges, trials=trials)
+    accuracy = population.true_accuracy(model, judges=judges, trials=trials, design=design)
+    sensitivity = population.true_sensitivity(model, judges=judges, trials=trials, design=design)
     for study in range(studies):
-        figures = model_figures(simulate(population, judges=judges, trials=trials, seed=seed + study), model)
+        votes = simulate(population, judges=judges, trials=trials, seed=seed + study, design=design)
+        figures = model_figures(votes, model)
         held["accuracy"] += figures.accuracy.contains(accuracy)
         held["sensitivity"] += figures.sensitivity.contains(sensitivity)
     return {name: count / studies for name, count in held.items()}

@@ -15,13 +15,15 @@ from starlette.templating import Jinja2Templates
 
 from improved_gan.turing_test.errors import TuringTestError
 from improved_gan.turing_test.limits import Limits, RateLimiter
+from improved_gan.turing_test.ranking import Ranking
 from improved_gan.turing_test.report import Report
 from improved_gan.turing_test.security import csrf_token, visitor_of
 from improved_gan.turing_test.studies import OpenStudy, find_study
 from improved_gan.turing_test.tables import Picture
+from improved_gan.turing_test.texts import Texts
 from improved_gan.turing_test.writer import Writer
 
-__all__ = ["Site", "set_cookie"]
+__all__ = ["Site", "root_of", "set_cookie"]
 
 Result = TypeVar("Result")
 _HERE = Path(__file__).parent
@@ -40,6 +42,7 @@ class Site:
         self.judges = RateLimiter(rate=limits.per_judge, burst=3 * limits.per_judge)
         self.logins = RateLimiter(rate=limits.logins, burst=5)
         self.reports: dict[Any, tuple[float, Report]] = {}
+        self.rankings: dict[Any, tuple[float, list[Ranking]]] = {}
         self.report_lock = asyncio.Lock()
         self._studies: dict[str, OpenStudy] = {}
         self._pictures: OrderedDict[int, bytes] = OrderedDict()
@@ -96,21 +99,39 @@ class Site:
         self, request: Request, name: str, study: OpenStudy | None = None, status_code: int = 200, **words: Any
     ) -> Response:
         """An HTML page; one of a study carries the token that lets its forms write."""
-        context: dict[str, Any] = {"study": study, "title": "Real or generated?", **words}
+        root = root_of(request)
+        texts = Texts.of("en", {}) if study is None else study.settings.wording
+        context: dict[str, Any] = {"study": study, "title": "Real or generated?", "root": root, "t": texts, **words}
         visitor = visitor_of(request)
         if study is not None:
-            context |= {"title": study.settings.title, "base": f"/s/{study.slug}", "csrf": csrf_token(study, visitor)}
+            base = f"{root}/s/{study.slug}"
+            context |= {"title": study.settings.title, "base": base, "csrf": csrf_token(study, visitor)}
         response = self.templates.TemplateResponse(request, name, context, status_code=status_code)
         if study is not None and request.cookies.get("visitor") != visitor:
             set_cookie(request, response, "visitor", visitor)
         return response
 
-    def message(self, request: Request, status_code: int, heading: str, text: str) -> Response:
-        """A page that only says something."""
-        return self.page(request, "message.html", None, status_code, heading=heading, text=text)
+    def message(
+        self, request: Request, status_code: int, heading: str, text: str, study: OpenStudy | None = None
+    ) -> Response:
+        """A page that only says something, in the language of the study."""
+        return self.page(request, "message.html", study, status_code, heading=heading, text=text)
+
+    def say(
+        self, request: Request, status_code: int, study: OpenStudy, name: str, text: str, **values: Any
+    ) -> Response:
+        """A message of two of the study's texts: the heading and the text, by name."""
+        words = study.settings.wording
+        return self.message(request, status_code, words(name), words(text, **values), study)
+
+
+def root_of(request: Request) -> str:
+    """The path below which a proxy serves the study, empty or as "/study"."""
+    return str(request.scope.get("root_path", "")).rstrip("/")
 
 
 def set_cookie(request: Request, response: Response, name: str, value: str, *, days: int = 30) -> None:
     """A cookie that scripts cannot read and other sites cannot send along."""
     secure = request.url.scheme == "https"
-    response.set_cookie(name, value, max_age=days * 86400, httponly=True, samesite="lax", secure=secure)
+    response.set_cookie(name, value, max_age=days * 86400, httponly=True, samesite="lax", secure=secure,
+                        path=root_of(request) or "/")  # fmt: skip

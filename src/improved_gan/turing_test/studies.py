@@ -4,9 +4,11 @@ import hashlib
 import json
 import math
 import secrets
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,10 @@ from sqlalchemy import Connection, CursorResult, Engine, func, insert, select, u
 from improved_gan.turing_test.collection import Collected, collect
 from improved_gan.turing_test.database import writing
 from improved_gan.turing_test.errors import TuringTestError
-from improved_gan.turing_test.plan import CHECK
-from improved_gan.turing_test.settings import StudySettings
+from improved_gan.turing_test.settings import PREFERENCE, StudySettings
 from improved_gan.turing_test.tables import Condition, Judge, Picture, Study, Trial
 from improved_gan.turing_test.tokens import hash_token, new_token
-from improved_gan.turing_test.votes import REAL
+from improved_gan.turing_test.votes import CHECK, REAL
 
 __all__ = [
     "OpenStudy",
@@ -38,26 +39,29 @@ class StudyFolders:
     """Where the pictures come from.
 
     Args:
-        real: folder of real pictures.
+        real: folder of real pictures; preference: None, or real pictures as one of the models.
         generated: folder of each generator's pictures, by its name.
         most: pictures taken of each folder at most, drawn at random.
         size: pixels of the side that all pictures are cut and scaled to; None: as they are where they have one size,
             else the largest square that enlarges none (a few small ones are left out instead).
         scores: for each of `top` a file of scores (`top_share.read_scores`).
         top: share of the best-scoring pictures that a generator is represented by.
+        prompts: CSV table with `file` and `prompt`; the prompt is shown beside the picture, and pictures that are shown
+            together have the same one.
     """
 
-    real: Path
+    real: Path | None
     generated: dict[str, Path]
     most: int = 500
     size: int | None = None
     scores: dict[str, Path] = field(default_factory=dict)
     top: dict[str, float] = field(default_factory=dict)
+    prompts: Path | None = None
 
 
 @dataclass(frozen=True)
 class OpenStudy:
-    """What the server needs of a study and never changes."""
+    """What the server needs of a study and never changes. `models`: those that are judged or compared."""
 
     id: int
     slug: str
@@ -68,6 +72,7 @@ class OpenStudy:
     models: tuple[str, ...]
     width: int
     height: int
+    has_prompts: bool = False
 
 
 def create_study(
@@ -82,10 +87,13 @@ def create_study(
     Raises:
         TuringTestError: folders, pictures or settings do not fit; nothing is stored.
     """
+    _check_models(folders, settings)
     collected = collect(
         folders.real, folders.generated, most=folders.most, size=folders.size, scores=folders.scores, top=folders.top,
-        checks=settings.checks, seed=seed,
+        checks=settings.checks, seed=seed, prompts=folders.prompts,
     )  # fmt: skip
+    if folders.prompts is not None:
+        _check_prompts(collected, settings)
     collected.warnings.extend(_shortages(collected, settings))
     fingerprint = _fingerprint(collected, settings, seed)
     with writing(engine) as connection:
@@ -113,10 +121,40 @@ def create_study(
         return find_study(connection, slug), token, collected
 
 
+def _check_models(folders: StudyFolders, settings: StudySettings) -> None:
+    if settings.design == PREFERENCE:
+        if len(folders.generated) + (folders.real is not None) < 2:
+            raise TuringTestError("a preference study needs two models: --generated A=FOLDER --generated B=FOLDER")
+    elif folders.real is None:
+        raise TuringTestError(f"the design {settings.design} needs --real FOLDER")
+    if settings.between and len(folders.generated) < 2:
+        raise TuringTestError("--between needs two models or more, of which each judge sees one")
+
+
+def _check_prompts(collected: Collected, settings: StudySettings) -> None:
+    """Pictures that are shown together need a prompt that each of them has."""
+    prompts = {
+        name: Counter(one.prompt for one in pictures)
+        for name, pictures in collected.conditions.items()
+        if name != CHECK
+    }
+    models = [name for name in prompts if name != REAL]
+    together = {
+        PREFERENCE: list(combinations(prompts, 2)),
+        "two_alternative": [(REAL, name) for name in models],
+        "odd_one_out": [(REAL, REAL, name) for name in models],
+    }
+    pairs: Iterable[tuple[str, ...]] = together.get(settings.design, [])  # type: ignore[assignment]
+    for names in pairs:
+        needed = Counter(names)
+        if not any(all(prompts[name][one] >= count for name, count in needed.items()) for one in prompts[names[0]]):
+            raise TuringTestError(f"no prompt has pictures of {', '.join(names)}, which are shown side by side")
+
+
 def _shortages(collected: Collected, settings: StudySettings) -> Iterable[str]:
     """Conditions that a session needs more pictures of than there are, so that a judge sees some again."""
     models = [name for name in collected.conditions if name not in (REAL, CHECK)]
-    for name in (REAL, *models):
+    for name in () if settings.design == PREFERENCE else (REAL, *models):
         needed = _most_shown(settings, name, len(models))
         needed += settings.checks if settings.in_pairs and name == REAL else 0
         there = len(collected.conditions[name])
@@ -130,8 +168,11 @@ def _shortages(collected: Collected, settings: StudySettings) -> Iterable[str]:
 def _most_shown(settings: StudySettings, name: str, num_models: int) -> int:
     """How many pictures of a condition a session shows at most, but for one session in a hundred."""
     parts, models = (settings.practice, settings.trials), 1 if name == REAL else num_models
-    if settings.in_pairs:
-        return sum(math.ceil(count / models) for count in parts)
+    if settings.between:
+        models = 1
+    if settings.in_pairs or settings.design == "odd_one_out":
+        pictures = 2 if settings.design == "odd_one_out" and name == REAL else 1
+        return sum(math.ceil(count * pictures / models) for count in parts)
     share = 1 - settings.prevalence if name == REAL else settings.prevalence
     if settings.kinds == "fixed":
         return sum(math.ceil(count * share / models - 1e-9) for count in parts)
@@ -149,7 +190,9 @@ def _store_pictures(connection: Connection, study_id: int, collected: Collected)
     for name, pictures in collected.conditions.items():
         result = connection.execute(insert(Condition).values(study_id=study_id, name=name))
         condition_id = _new_id(result)
-        rows += [{"condition_id": condition_id, "file": one.file, "png": one.png} for one in pictures]
+        rows += [
+            {"condition_id": condition_id, "file": one.file, "prompt": one.prompt, "png": one.png} for one in pictures
+        ]
     secrets.SystemRandom().shuffle(rows)
     for number, row in enumerate(rows):
         row.update(study_id=study_id, number=number, num_planned=0)
@@ -161,7 +204,7 @@ def _fingerprint(collected: Collected, settings: StudySettings, seed: int) -> st
     for name, pictures in sorted(collected.conditions.items()):
         digest.update(name.encode())
         for one in sorted(pictures, key=lambda one: one.file):
-            digest.update(hashlib.sha256(one.png).digest())
+            digest.update(hashlib.sha256(one.png).digest() + (one.prompt or "").encode())
     return digest.hexdigest()
 
 
@@ -185,16 +228,20 @@ def find_study(connection: Connection, slug: str | None = None) -> OpenStudy:
     if not isinstance(row.secret, bytes | bytearray | memoryview):
         raise TuringTestError(f"the secret of study {row.slug} is not what was stored: the database is damaged")
     names = connection.scalars(select(Condition.name).where(Condition.study_id == row.id)).all()
+    settings = StudySettings.from_dict(row.settings)
+    no_models = {CHECK} if settings.design == PREFERENCE else {CHECK, REAL}
+    prompts = select(Picture.id).where(Picture.study_id == row.id, Picture.prompt.is_not(None)).limit(1)
     return OpenStudy(
         id=row.id,
         slug=row.slug,
         secret=bytes(row.secret),
         researcher_hash=row.researcher_hash,
         seed=row.seed,
-        settings=StudySettings.from_dict(row.settings),
-        models=tuple(sorted(set(names) - {"real", CHECK})),
+        settings=settings,
+        models=tuple(sorted(set(names) - no_models)),
         width=row.width,
         height=row.height,
+        has_prompts=connection.scalar(prompts) is not None,
     )
 
 

@@ -1,4 +1,4 @@
-"""The tables of a study, as SQLAlchemy maps them; `migrations/` makes them."""
+"""The tables of a study, as SQLAlchemy maps and makes them."""
 
 from datetime import datetime
 from typing import Any
@@ -6,14 +6,32 @@ from typing import Any
 from sqlalchemy import JSON, DateTime, ForeignKey, LargeBinary, String, Text, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-__all__ = ["PARTICIPANT_LENGTH", "Base", "Condition", "Judge", "Picture", "Study", "Trial"]
+__all__ = [
+    "PARTICIPANT_LENGTH",
+    "SCHEMA_VERSION",
+    "Base",
+    "Condition",
+    "Judge",
+    "Picture",
+    "SchemaVersion",
+    "Study",
+    "Trial",
+]
 
 
+SCHEMA_VERSION = 1  # raise it with each change of the tables
 PARTICIPANT_LENGTH = 100  # characters of a recruiter's number of a participant
 
 
 class Base(DeclarativeBase):
     """All tables."""
+
+
+class SchemaVersion(Base):
+    """One row: SCHEMA_VERSION of the program that made the tables."""
+
+    __tablename__ = "schema_version"
+    version: Mapped[int] = mapped_column(primary_key=True)
 
 
 class Study(Base):
@@ -55,6 +73,7 @@ class Picture(Base):
     number: Mapped[int]
     file: Mapped[str] = mapped_column(Text)
     num_planned: Mapped[int] = mapped_column(default=0)
+    prompt: Mapped[str | None] = mapped_column(Text)
     png: Mapped[bytes] = mapped_column(LargeBinary)
 
 
@@ -69,9 +88,12 @@ class Judge(Base):
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
     participant: Mapped[str | None] = mapped_column(String(PARTICIPANT_LENGTH))
     arm: Mapped[str] = mapped_column(String(20))
+    model: Mapped[str | None] = mapped_column(String(100))  # --between: the only one that this judge sees
     position: Mapped[int] = mapped_column(default=0)
     staircase: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     completion_code: Mapped[str] = mapped_column(String(64))
+    answers: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # to the questions before the trials
+    comment: Mapped[str | None] = mapped_column(Text)
     started_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     finished_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
@@ -85,11 +107,17 @@ class Trial(Base):
     judge_id: Mapped[int] = mapped_column(ForeignKey("judge.id"))
     number: Mapped[int]
     kind: Mapped[str] = mapped_column(String(10))
-    model: Mapped[str] = mapped_column(String(100))
+    model: Mapped[str] = mapped_column(String(100))  # preference: of the left picture
+    other_model: Mapped[str | None] = mapped_column(String(100))  # preference: of the right one
+    question: Mapped[str | None] = mapped_column(String(100))
+    prompt: Mapped[str | None] = mapped_column(Text)
     first_id: Mapped[int] = mapped_column(ForeignKey("picture.id"))
     second_id: Mapped[int | None] = mapped_column(ForeignKey("picture.id"))
+    third_id: Mapped[int | None] = mapped_column(ForeignKey("picture.id"))
+    target: Mapped[int | None]  # odd-one-out: where the generated picture stands, 1 to 3
     signal: Mapped[bool]
     response: Mapped[bool | None]
+    choice: Mapped[str | None] = mapped_column(String(12))  # what was chosen, in the page's words
     rating: Mapped[int | None]
     response_ms: Mapped[float | None]
     exposure_ms: Mapped[int | None]

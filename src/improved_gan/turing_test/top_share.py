@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import rel_entr
 
+from improved_gan.turing_test.csv_tables import read_rows, stored_text
 from improved_gan.turing_test.errors import TuringTestError, short
 
-__all__ = ["image_scores", "read_scores", "top_files"]
+__all__ = ["image_scores", "prompt_of", "read_prompts", "read_scores", "top_files"]
 
 
 def image_scores(probabilities: ArrayLike) -> NDArray[np.float64]:
@@ -115,3 +116,44 @@ def top_files(files: list[Path], scores: dict[str, float], share: float) -> list
         raise TuringTestError(f"{len(missing)} of {len(files)} files have no score of their own, as {missing[0]}")
     found.sort(key=lambda one: (-one[0], one[1]))
     return [file for _, _, file in found[: max(1, round(share * len(found)))]]
+
+
+def read_prompts(path: Path) -> dict[str, str]:
+    """Prompts by file, from CSV with the columns `file` and `prompt`.
+
+    A name alone (no folder) may stand for the files of that name in all folders.
+
+    Raises:
+        TuringTestError: no such table, or one file with two prompts.
+    """
+    found: dict[str, str] = {}
+    for row in read_rows(path, {}, {}):
+        file, prompt = stored_text(row.get("file") or ""), stored_text((row.get("prompt") or "").strip())
+        if not file or not prompt or "\0" in file + prompt:
+            raise TuringTestError(f"{path} needs the columns file and prompt, both filled in each row")
+        if found.setdefault(file, prompt) != prompt:
+            raise TuringTestError(f"{path} gives {file} two prompts")
+    if not found:
+        raise TuringTestError(f"{path} holds no prompt")
+    return found
+
+
+def prompt_of(file: Path, prompts: dict[str, str]) -> str:
+    """The prompt of a file: by its path, by the end of its path, or by its name.
+
+    Raises:
+        TuringTestError: the table has none.
+
+    Example:
+        >>> prompt_of(Path("samples/a/7.png"), {"7.png": "a cat"})
+        'a cat'
+    """
+    parts = file.parts
+    for start in range(len(parts)):
+        end = "/".join(parts[start:])
+        if end in prompts:
+            return prompts[end]
+    exact = prompts.get(str(file.resolve()))
+    if exact is None:
+        raise TuringTestError(f"the table of prompts has none for {file}")
+    return exact

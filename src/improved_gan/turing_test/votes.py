@@ -3,13 +3,12 @@
 A vote is a decision between a *signal* and its absence, so that one language serves all designs:
   yes/no, timed, rating   signal: the picture is generated;  response: the judge said so
   two-alternative         signal: the real picture is on the right;  response: the judge chose the right
+  odd-one-out             signal: always 1;  response: the judge chose the generated picture of the three
 so a vote is correct where response == signal.
 
 Use: `votes = read_votes("votes.csv")`, then `report.make_report(votes)`.
 """
 
-import csv
-import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -18,30 +17,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from improved_gan.turing_test.csv_tables import judge_numbers, read_rows, stored_text, table_to_csv
 from improved_gan.turing_test.errors import TuringTestError, short
 
-__all__ = ["DATA_DICTIONARY", "DESIGNS", "REAL", "Votes", "read_votes", "votes_from_rows", "votes_to_csv"]
+__all__ = ["CHECK", "DATA_DICTIONARY", "DESIGNS", "REAL", "Votes", "read_votes", "votes_from_rows", "votes_to_csv"]
 
-DESIGNS = ("yes_no", "two_alternative", "timed", "rating")
+DESIGNS = ("yes_no", "two_alternative", "timed", "rating", "odd_one_out")  # those with a right answer
+CHECK = "check"  # the `model` of a blatantly false picture
 REAL = "real"  # the `model` of a vote on a real picture
 
 DATA_DICTIONARY = {
     "judge": "anonymous number of the judge within the study",
     "arm": "what the judge was assigned to: feedback or no_feedback",
-    "design": "yes_no, two_alternative, timed or rating",
+    "design": "yes_no, two_alternative, timed, rating or odd_one_out",
     "kind": "main (counts), practice, or check (a blatantly false picture)",
     "trial": "position within the judge's session, from 0, practice and checks included",
     "model": "name of the generator; real for a real picture; in two_alternative the generator of the pair",
     "picture": "number of the judged picture in the study; in two_alternative the generated one of the pair",
     "partner": "two_alternative: number of the real picture of the pair; else empty",
-    "signal": "1: the picture is generated (two_alternative: the real one was on the right); else 0",
-    "response": "1: the judge said generated (two_alternative: chose the right one as real); else 0",
+    "signal": "1: the picture is generated (two_alternative: the real one is on the right; odd_one_out: always), or 0",
+    "response": "1: the judge said generated (two_alternative: chose the right one; odd_one_out: found it), or 0",
     "rating": "rating: 1 (certainly generated) to 6 (certainly real); else empty",
     "response_ms": "milliseconds from the picture on the screen to the answer, by the judge's own clock",
     "exposure_ms": "timed: milliseconds that the picture was to be shown; else empty",
     "shown_ms": "timed: milliseconds that it was shown, as measured in the browser; else empty",
     "answered_at": "when the answer was stored, UTC, ISO 8601; empty in simulated data",
     "prevalence": "probability of signal 1 that this trial was drawn with, whatever came before; empty: not drawn so",
+    "target": "odd_one_out: where the generated picture stood, 1 to 3; else empty",
+    "chosen": "odd_one_out: where the picture stood that the judge chose, 1 to 3; else empty",
+    "prompt": "the text that was shown beside the picture; empty: none",
 }
 
 
@@ -65,6 +69,9 @@ class Votes:
     shown_ms: NDArray[np.float64]
     answered_at: NDArray[np.str_]
     prevalence: NDArray[np.float64]
+    target: NDArray[np.int64]
+    chosen: NDArray[np.int64]
+    prompt: NDArray[np.str_]
 
     def __len__(self) -> int:
         """Number of votes."""
@@ -96,18 +103,20 @@ class Votes:
 _DEFAULTS: dict[str, Any] = {
     "arm": "no_feedback", "design": "yes_no", "kind": "main", "trial": 0, "model": "generated", "picture": -1,
     "partner": -1, "rating": np.nan, "response_ms": np.nan, "exposure_ms": np.nan, "shown_ms": np.nan,
-    "answered_at": "", "prevalence": np.nan,
+    "answered_at": "", "prevalence": np.nan, "target": -1, "chosen": -1, "prompt": "",
 }  # fmt: skip
 _TYPES: dict[str, Any] = {
     "judge": np.int64, "trial": np.int64, "picture": np.int64, "partner": np.int64, "signal": np.bool_,
     "response": np.bool_, "rating": np.float64, "response_ms": np.float64, "exposure_ms": np.float64,
     "shown_ms": np.float64, "arm": np.str_, "design": np.str_, "kind": np.str_, "model": np.str_,
-    "answered_at": np.str_, "prevalence": np.float64,
+    "answered_at": np.str_, "prevalence": np.float64, "target": np.int64, "chosen": np.int64, "prompt": np.str_,
 }  # fmt: skip
 
 
 def votes_from_rows(rows: Iterable[Mapping[str, Any]]) -> Votes:
     """Build the table from one mapping a vote; only `judge`, `signal` and `response` must be there.
+
+    Judges that are not whole numbers are numbered in the order in which they appear.
 
     Raises:
         TuringTestError: a column is missing or a value has the wrong form.
@@ -123,6 +132,8 @@ def votes_from_rows(rows: Iterable[Mapping[str, Any]]) -> Votes:
     for name, kind in _TYPES.items():
         try:
             values = [_value(row[name] if name not in _DEFAULTS else row.get(name), name) for row in rows]
+            if name == "judge":
+                values = judge_numbers(values)
             columns[name] = np.array(values, dtype=kind)
         except KeyError as error:
             raise TuringTestError(f"the table of votes lacks the column {name!r}: it needs {list(_TYPES)}") from error
@@ -154,42 +165,26 @@ def _value(value: Any, name: str) -> Any:
         if str(value) not in ("0", "1", "True", "False"):
             raise ValueError(f"must be 0 or 1, not {value!r}")
         return str(value) in ("1", "True")
+    if name == "judge":
+        return value
     if _TYPES[name] is np.int64:
         return int(value)
-    return float(value) if _TYPES[name] is np.float64 else str(value)
+    return float(value) if _TYPES[name] is np.float64 else stored_text(str(value))
 
 
 def votes_to_csv(votes: Votes) -> str:
-    """The table as CSV with the columns of DATA_DICTIONARY; `read_votes` reads it back unchanged."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(DATA_DICTIONARY)
-    columns = [[_cell(value) for value in getattr(votes, name).tolist()] for name in DATA_DICTIONARY]
-    writer.writerows(zip(*columns, strict=True))
-    return text.getvalue()
+    """The table as CSV with the columns of DATA_DICTIONARY, safe in a spreadsheet; `read_votes` reads it back."""
+    return table_to_csv({name: getattr(votes, name).tolist() for name in DATA_DICTIONARY})
 
 
-def _cell(value: Any) -> Any:
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, float):
-        return "" if np.isnan(value) else f"{value:.10g}"
-    return "" if value == -1 else value
-
-
-def read_votes(path: str | Path) -> Votes:
+def read_votes(path: str | Path, columns: Mapping[str, str] | None = None) -> Votes:
     """Read a CSV file with at least the columns judge, signal, response.
+
+    Args:
+        path: of the file.
+        columns: for tables of other tools: our name of a column and theirs.
 
     Raises:
         TuringTestError: no such file, or not such a table.
     """
-    try:
-        with Path(path).open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            rows = list(reader)
-        for number, row in enumerate(rows, 1):
-            if None in row:
-                raise TuringTestError(f"{path}: vote {number} has more cells than the first line has names")
-        return votes_from_rows(rows)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise TuringTestError(f"{path} cannot be read as a table of votes (CSV): {short(error)}") from error
+    return votes_from_rows(read_rows(path, columns or {}, DATA_DICTIONARY))

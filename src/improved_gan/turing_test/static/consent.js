@@ -3,6 +3,7 @@
 
 const form = document.querySelector("form");
 let sent = false;
+form.elements.screen.value = `${innerWidth}x${innerHeight}`; // stored only where a study asks for a screen of some size
 form.addEventListener("submit", (event) => {
   if (sent) event.preventDefault();
   sent = true;

@@ -12,6 +12,8 @@ const mask = document.querySelector("#pictures canvas");
 const buttons = [...document.querySelectorAll("[data-choice]")];
 const status = document.getElementById("status");
 const card = document.getElementById("card");
+const texts = JSON.parse(study.dataset.texts);
+const say_it = (name, values) => texts[name].replace(/\{(\w+)\}/g, (_, key) => values[key]);
 const kept = (session) => `answer ${base} ${session}`; // each judge of a shared browser has a session
 const MOST_MS = 3600000; // a time that is longer counts as an hour
 const GESTURE_MS = 400; // a second click, tap or key so soon is the same gesture's, not a second decision
@@ -40,9 +42,11 @@ const url = (token) => `${base}/picture/${token}.png`;
 // Small pictures grow by whole factors, so that every pixel stays a square.
 function fit() {
   const columns = images.length;
-  const room = study.clientWidth - 40 - 60 * (columns - 1);
-  const most = Math.min(room / columns, columns > 1 ? 440 : 520, (innerHeight - (design === "rating" && innerWidth < 640 ? 400 : 300)));
-  let factor = Math.max(most, 96) / Math.max(width, height);
+  const narrow = columns === 3 && study.clientWidth < 560; // three pictures stand below each other on a phone
+  const room = study.clientWidth - 40 - (narrow ? 0 : Math.min(60, study.clientWidth / 12) * (columns - 1));
+  const below = design === "rating" && innerWidth < 640 ? 400 : 300;
+  const most = Math.min(narrow ? room : room / columns, columns > 1 ? 440 : 520, narrow ? (innerHeight - 160) / 3 : innerHeight - below);
+  let factor = Math.max(most, Math.min(96, room / columns)) / Math.max(width, height);
   if (factor >= 2) factor = Math.floor(factor);
   for (const element of [...images, mask]) {
     if (element === null) continue;
@@ -105,7 +109,7 @@ async function send(answer) {
   if ([404, 409, 410].includes(reply.status)) return told(reply); // kept for when this judge comes back
   const reloaded = performance.getEntriesByType("navigation")[0]?.type === "reload";
   if (reply.status === 403 && !reloaded) return told(reply);
-  say("Your answer could not be saved. Please reload this page, or answer again.", "wrong");
+  say(texts.not_saved, "wrong");
   return told(await ask("/state"));
 }
 
@@ -146,16 +150,19 @@ async function present(state) {
   const mine = ++turn;
   trial = state;
   if (state.code !== null) return location.replace(`${base}/thanks`);
-  document.getElementById("count").textContent = `${state.position + 1} of ${state.total}`;
+  document.getElementById("count").textContent = say_it("position", { position: state.position + 1, total: state.total });
   document.getElementById("progress").value = state.position;
   document.getElementById("practice").hidden = !state.practice;
   for (const element of [...images, ...buttons, mask]) element?.classList.remove("shown", "chosen", "was-right", "was-wrong");
   for (const button of buttons) button.disabled = true;
   if (acknowledged !== state.position && (state.begins || state.pause)) {
-    await (state.begins ? showCard("Practice is over", "From now on your answers count.")
-      : showCard("Time for a break", `${state.position} of ${state.total} are done. Go on when you are ready.`));
+    await (state.begins ? showCard(texts.practice_over, texts.practice_over_text)
+      : showCard(texts.break_heading, say_it("break_text", state)));
     acknowledged = state.position;
   }
+  if (state.question) document.getElementById("question").textContent = state.question;
+  const prompt = document.getElementById("prompt");
+  if (prompt !== null) prompt.textContent = state.prompt || "\u00a0";
   images.forEach((image, side) => { image.src = url(state.pictures[side]); });
   await ready(images, mine);
   if (mine !== turn) return undefined;
@@ -225,8 +232,8 @@ function noise() {
 }
 
 async function tell({ correct, truth }) {
-  const words = images.length > 1 ? `the ${truth} one is real` : `this one is ${truth}`;
-  say(correct ? `✓ Correct: ${words}.` : `✗ Wrong: ${words}.`, correct ? "right" : "wrong");
+  const words = say_it(correct ? "correct" : "wrong", { truth: texts[`truth_${truth}`] });
+  say(`${correct ? "✓" : "✗"} ${words}`, correct ? "right" : "wrong");
   await sleep(1100);
 }
 
@@ -237,7 +244,7 @@ async function vote(choice) {
   const answer = {
     session: trial.session,
     number: trial.position,
-    choice: design === "rating" ? Number(choice) : choice,
+    choice,
     response_ms: Math.min(Math.max(Math.round(performance.now() - shownAt), 0), MOST_MS),
     shown_ms: shownMs === null ? null : Math.min(shownMs, MOST_MS),
   };
@@ -245,7 +252,7 @@ async function vote(choice) {
   const button = buttons.find((one) => one.dataset.choice === choice);
   button.classList.add("chosen");
   for (const one of buttons) one.disabled = true;
-  const slow = setTimeout(() => say("Saving …"), 600);
+  const slow = setTimeout(() => say(texts.saving), 600);
   const state = await send(answer);
   clearTimeout(slow);
   if (state.feedback) {
@@ -261,6 +268,8 @@ async function vote(choice) {
 const keys = {
   yes_no: { ArrowLeft: "real", ArrowRight: "generated", r: "real", g: "generated" },
   two_alternative: { ArrowLeft: "left", ArrowRight: "right", l: "left", r: "right" },
+  odd_one_out: { 1: "1", 2: "2", 3: "3" },
+  preference: { ArrowLeft: "left", ArrowRight: "right", ArrowDown: "tie", ArrowUp: "both_bad" },
   rating: Object.fromEntries([1, 2, 3, 4, 5, 6].map((level) => [level, String(level)])),
 };
 keys.timed = keys.yes_no;
@@ -278,7 +287,8 @@ addEventListener("keydown", (event) => {
   if (again && (event.key === "Enter" || event.key === " ")) event.preventDefault();
   if (again) return;
   const choice = keys[design][event.key.length === 1 ? event.key.toLowerCase() : event.key];
-  if (choice === undefined || event.ctrlKey || event.metaKey || event.altKey || !card.hidden) return;
+  const offered = buttons.some((one) => one.dataset.choice === choice); // a tie is not offered in every study
+  if (!offered || event.ctrlKey || event.metaKey || event.altKey || !card.hidden) return;
   event.preventDefault();
   vote(choice);
 });

@@ -1,0 +1,102 @@
+"""CSV tables: cells that no spreadsheet takes for a formula, and other tools' tables by their own columns."""
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from improved_gan.turing_test.errors import TuringTestError, short
+
+__all__ = ["judge_numbers", "read_rows", "safe_cell", "stored_text", "table_to_csv"]
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
+
+
+def safe_cell(value: Any) -> Any:
+    """A value as a cell: 0 or 1 for a truth value, empty for a missing number (NaN, -1, None), text never a formula.
+
+    Spreadsheets run text that begins with =, +, - or @; a single quote before it keeps it text. `stored_text` takes
+    the quote off again.
+
+    Example:
+        >>> safe_cell("=1+1"), safe_cell(True), safe_cell(float("nan")), safe_cell(0.25)
+        ("'=1+1", 1, '', '0.25')
+    """
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.10g}"
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(_FORMULA) else value
+    return "" if value == -1 or value is None else value
+
+
+def stored_text(cell: str) -> str:
+    """The text that `safe_cell` made a cell of.
+
+    Example:
+        >>> stored_text("'=1+1"), stored_text("it's")
+        ('=1+1', "it's")
+    """
+    return cell[1:] if cell.startswith("'") and cell[1:2] in _FORMULA and cell[1:] else cell
+
+
+def table_to_csv(columns: Mapping[str, Sequence[Any]]) -> str:
+    """Columns of equal length as CSV, every cell safe in a spreadsheet.
+
+    Example:
+        >>> print(table_to_csv({"judge": [0, 1], "model": ["a", "-b"]}), end="")
+        judge,model
+        0,a
+        1,'-b
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*([safe_cell(value) for value in column] for column in columns.values()), strict=True))
+    return text.getvalue()
+
+
+def judge_numbers(given: list[Any]) -> list[int]:
+    """The judges as whole numbers: as they are, or, where one is none, numbered as they appear.
+
+    Example:
+        >>> judge_numbers(["7", "3"]), judge_numbers(["ann", "7", "ann"])
+        ([7, 3], [0, 1, 0])
+    """
+    texts = [str(one).strip() for one in given]
+    if all(one.removeprefix("-").isdecimal() for one in texts):
+        return [int(one) for one in texts]
+    numbers = {text: number for number, text in enumerate(dict.fromkeys(texts))}
+    return [numbers[text] for text in texts]
+
+
+def read_rows(path: str | Path, columns: Mapping[str, str], known: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The rows of a CSV file, its columns renamed.
+
+    Raises:
+        TuringTestError: no such file, no CSV, a name that is not `known`, or a column that the file has not.
+    """
+    try:
+        with Path(path).open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            rows = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise TuringTestError(f"{path} cannot be read as a table (CSV): {short(error)}") from error
+    names = list(reader.fieldnames or [])
+    for ours, theirs in columns.items():
+        if ours not in known:
+            raise TuringTestError(f"--column {ours}={theirs}: a table has the columns {', '.join(known)}")
+        if theirs not in names:
+            raise TuringTestError(f"{path} has no column {theirs!r}: it has {short(', '.join(names))}")
+    for number, row in enumerate(rows, 1):
+        if None in row:
+            raise TuringTestError(f"{path}: row {number} has more cells than the first line has names")
+    taken = set(columns.values())
+    return [
+        {name: value for name, value in row.items() if name not in taken and name not in columns}
+        | {ours: row[theirs] for ours, theirs in columns.items()}
+        for row in rows
+    ]

@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+
+from improved_gan.turing_test.errors import TuringTestError
+from improved_gan.turing_test.exclusions import Rules
+from improved_gan.turing_test.preference_simulation import simulate_preferences
+from improved_gan.turing_test.preferences import preferences_from_rows
+from improved_gan.turing_test.ranking import preference_counts, rank_models
+
+NO_RULES = Rules(None, 0, 0, 0)
+
+
+def rows(*answers: tuple[str, str, str], judges: int = 1, **more: object) -> list[dict]:
+    return [{"judge": j, "left": a, "right": b, "outcome": o, **more} for j in range(judges) for a, b, o in answers]
+
+
+def test_counts_do_not_depend_on_the_side() -> None:
+    table = preferences_from_rows(rows(("a", "b", "left"), ("b", "a", "right"), ("b", "a", "left"), ("a", "b", "tie")))
+    assert preference_counts(table)[2].tolist() == [[[2, 1, 1]]]
+
+
+def test_tallies_wins_and_both_bad() -> None:
+    answers = [("a", "b", "left")] * 3 + [("b", "a", "left"), ("a", "b", "tie"), ("a", "b", "both_bad")]
+    found = rank_models(preferences_from_rows(rows(*answers, judges=4)), rules=NO_RULES)
+    best = found.models[0]
+    assert (best.model, best.comparisons, best.wins, best.losses, best.ties, best.both_bad) == ("a", 24, 12, 4, 4, 4)
+    assert found.wins[0].share.value == pytest.approx((12 + 4) / 24)
+    assert (found.ties, found.both_bad) == (pytest.approx(1 / 6), pytest.approx(1 / 6))
+    assert found.left_share.value == 1
+
+
+def test_models_alike_share_a_letter_and_a_worse_one_does_not() -> None:
+    table = simulate_preferences({"a": 0.8, "b": 0.8, "c": -1.5}, judges=40, trials=30, seed=3)
+    found = rank_models(table)
+    assert {one.model: one.group for one in found.models} == {"a": "a", "b": "a", "c": "b"}
+    assert {one.model: (one.rank_low, one.rank_high) for one in found.models} == {"a": (1, 2), "b": (1, 2), "c": (3, 3)}
+    assert found.p_transitive > 0.01
+    assert found.cycles == []
+
+
+def test_a_cycle_is_found_and_one_score_a_model_rejected() -> None:
+    cycle = [("a", "b", "left"), ("b", "c", "left"), ("c", "a", "left")] * 3
+    noise = [("a", "b", "right"), ("b", "c", "right"), ("c", "a", "right")]
+    table = preferences_from_rows([row for j in range(12) for row in rows(*cycle, *noise[: j % 4], judges=1, judge=j)])
+    found = rank_models(table, rules=NO_RULES)
+    assert [set(one) for one in found.cycles] == [{"a", "b", "c"}]
+    assert found.p_transitive < 0.001
+
+
+def test_rules_and_notes() -> None:
+    failed = rows(("check", "a", "left"), ("check", "b", "left"), kind="check", judge=7)
+    answers = rows(("a", "b", "left"), ("a", "b", "right"), judges=3)
+    table = preferences_from_rows([*answers, *rows(("a", "b", "left"), judge=7), *failed])
+    found = rank_models(table, adaptive=True)
+    assert (found.judges_before, found.judges, found.answers) == (4, 3, 6)
+    assert found.exclusions[0].judges == 1
+    assert "chosen by earlier answers" in found.notes[0]
+    apart = rank_models(preferences_from_rows(rows(("a", "b", "left"), ("c", "d", "left"), judges=3)), rules=NO_RULES)
+    assert "no chain of comparisons links a with c, d" in apart.notes[0]
+
+
+def test_several_questions_are_ranked_one_by_one_and_none_is_no_error() -> None:
+    table = preferences_from_rows(
+        rows(("a", "b", "left"), judges=3, question="realism") + rows(("a", "b", "right"), judges=3, question="match")
+    )
+    assert rank_models(table, "match", NO_RULES).models[0].model == "b"
+    with pytest.raises(TuringTestError, match="2 questions"):
+        rank_models(table)
+    empty = rank_models(preferences_from_rows([]))
+    assert (empty.models, empty.answers) == ([], 0)
+    assert np.isnan(empty.ties)
+    assert rank_models(table, "match", NO_RULES).to_dict()["models"][0]["model"] == "b"
+
+
+def test_one_judge_has_no_interval() -> None:
+    found = rank_models(preferences_from_rows(rows(("a", "b", "left"), ("a", "b", "right"))), rules=NO_RULES)
+    assert np.isnan(found.models[0].score.low)
+    assert found.models[0].group == "a"

@@ -1,0 +1,84 @@
+"""The visual Turing test where PyTorch is absent: its package, its command, its own distribution."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+BLOCKED = """
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {absent}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Absent())
+for name in {absent}: sys.modules.pop(name, None)
+import importlib.util
+look = importlib.util.find_spec
+from improved_gan.cli import command_line
+command_line.find_spec = lambda name: None if name in {absent} else look(name)
+sys.argv = ["improved-gan", *sys.argv[1:]]
+command_line.main()
+"""
+ABSENT = ("torch", "torchvision", "sklearn", "tensorboard", "safetensors", "filelock", "distributed")
+
+
+def run(*words: object) -> subprocess.CompletedProcess[str]:
+    program = BLOCKED.format(absent=ABSENT)
+    return subprocess.run(
+        [sys.executable, "-c", program, *map(str, words)], capture_output=True, text=True, timeout=100, check=False
+    )
+
+
+def test_a_study_is_made_reported_and_exported(folders, tmp_path) -> None:
+    db = tmp_path / "s.db"
+    made = run("turing-test", "create", "--real", folders.real, "--generated", folders.generated["a"], "--db", db)
+    assert made.returncode == 0, made.stderr
+    for words in (("export", "--out", tmp_path / "out"), ("report",)):
+        found = run("turing-test", *words, "--db", db)
+        assert found.returncode == 0, found.stderr
+
+
+def test_what_needs_torch_says_so_and_errors_stay_one_line(tmp_path) -> None:
+    for words, said in ((("train", "mnist"), "needs PyTorch"), (("turing-test", "report", "--db", tmp_path / "x.db"),
+                                                                "there is no database")):  # fmt: skip
+        found = run(*words)
+        assert (found.returncode, len(found.stderr.splitlines())) == (2, 1), found.stderr
+        assert said in found.stderr
+
+
+def test_its_own_distribution_needs_no_more_than_the_extra_and_has_its_versions() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    own = tomllib.loads((ROOT / "turing-test" / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    known = {*project["dependencies"], *extras["web"], *extras["plots"]}
+    assert set(own["dependencies"]) <= known
+    assert set(extras["web"]) - {"improved-gan[plots]"} <= set(own["dependencies"])
+    assert own["optional-dependencies"]["postgresql"] == extras["postgresql"]
+    assert own["scripts"] == project["scripts"]
+
+
+def test_the_services_of_compose() -> None:
+    services = yaml.safe_load((ROOT / "turing-test" / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    assert set(services) == {"study", "database", "proxy"}
+    assert "ports" not in services["study"]
+    assert (
+        ROOT / "turing-test" / services["study"]["build"]["context"] / services["study"]["build"]["dockerfile"]
+    ).exists()
+
+
+@pytest.mark.parametrize("name", ["turing-test/Dockerfile", "turing-test/compose.yaml"])
+def test_commands_in_them_have_options_that_exist(name: str) -> None:
+    from click.testing import CliRunner
+
+    from improved_gan.cli.turing_test import turing_test
+
+    text = (ROOT / name).read_text(encoding="utf-8")
+    known = CliRunner().invoke(turing_test, ["serve", "--help"]).output
+    for option in ("--host", "--public", "--db"):
+        assert f'"{option}"' in text
+        assert option in known
