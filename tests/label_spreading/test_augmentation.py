@@ -90,7 +90,7 @@ def test_a_resumed_run_is_bit_exact() -> None:
     )
 
     def states(state: TrainingState) -> Iterator[dict[str, torch.Tensor]]:
-        for _ in take_steps(state, one.batches(state), one.recipe.objective, one.schedule()):
+        for _ in take_steps(state, one.batches(state), one.recipe.objective, one.recipe):
             yield {key: value.clone() for key, value in state.tensors().items()}
 
     whole = list(itertools.islice(states(one.start()), 16))
@@ -111,7 +111,7 @@ def test_augmentation_improves_the_supervised_baseline_on_augmented_images() -> 
         recipe = replace(recipe, discriminator=lambda: DenseDiscriminator((1, 8, 8), 10, hidden=(128, 64)))
         one = Experiment.prepare(recipe, seed=1, split_seed=1, data_folder=None, device="cpu")
         state = one.start()
-        for _ in take_steps(state, one.batches(state), one.recipe.objective, one.schedule()):
+        for _ in take_steps(state, one.batches(state), one.recipe.objective, one.recipe):
             pass
         predicted = state.average.averaged(state.discriminator).eval()(views).logits.argmax(1)
         wrong[name] = int((predicted != data.test.labels).sum())

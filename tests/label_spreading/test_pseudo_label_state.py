@@ -137,7 +137,7 @@ def test_a_resumed_run_of_several_rounds_is_bit_exact() -> None:
     experiment = Experiment.prepare(recipe, seed=1, split_seed=1, data_folder=None, device="cpu")
 
     def states(state: TrainingState) -> Iterator[dict[str, torch.Tensor]]:
-        steps = take_steps(state, experiment.batches(state), recipe.objective, experiment.schedule())
+        steps = take_steps(state, experiment.batches(state), recipe.objective, experiment.recipe)
         yield from ({name: value.clone() for name, value in state.tensors().items()} for _ in steps)
 
     whole = list(states(experiment.start()))
@@ -182,7 +182,7 @@ def test_pseudo_labels_with_a_displacement_are_saved_with_one_round_too(monkeypa
     recipe = replace(digits(), epochs=2, pseudo_labeling=PseudoLabeling(10, max_displacement=1))
     experiment = Experiment.prepare(recipe, seed=1, split_seed=1, data_folder=None, device="cpu")
     state = experiment.start()
-    next(iter(take_steps(state, experiment.batches(state), recipe.objective, experiment.schedule())))
+    next(iter(take_steps(state, experiment.batches(state), recipe.objective, experiment.recipe)))
     saved = state.tensors()
     assert (saved["pseudo_labels.classes"] >= 0).any()
     assert "pseudo_labels.first_probabilities" not in saved

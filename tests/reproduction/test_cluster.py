@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from improved_gan.reproduction import cluster
-from improved_gan.reproduction.cluster import ClusterPool
+from improved_gan.reproduction.cluster import DaskExecutor
 from improved_gan.reproduction.job_status import read_status
 from improved_gan.runs import Run
 from improved_gan.training.errors import RunError
@@ -67,11 +67,11 @@ def test_workers_that_cannot_do_it_are_told(workers, tmp_path: Path, monkeypatch
     with pytest.raises(
         RunError, match=r"a worker cannot run improved-gan \(.*No module named 'tests'.*install it there"
     ):
-        ClusterPool(str(workers[0]), out=tmp_path, threads=None, device=None)
+        DaskExecutor(str(workers[0]), out=tmp_path, threads=None, device=None)
     monkeypatch.undo()
     monkeypatch.setattr(Path, "touch", lambda path: None)  # as if written to a disk of our own
     with pytest.raises(RunError, match=r"cannot access .*: give an --out that all machines share"):
-        ClusterPool(str(workers[0]), out=tmp_path, threads=None, device=None)
+        DaskExecutor(str(workers[0]), out=tmp_path, threads=None, device=None)
 
 
 @pytest.mark.slow
@@ -81,7 +81,7 @@ def test_a_stop_saves_and_a_killed_workers_run_goes_on_elsewhere(workers, tmp_pa
     one = job(tmp_path / "out", epochs=30)
     one.group.mkdir(parents=True)
 
-    pool = ClusterPool(str(address), out=tmp_path / "out", threads=None, device="cpu")
+    pool = DaskExecutor(str(address), out=tmp_path / "out", threads=None, device="cpu")
     pool._client.wait_for_workers(2, timeout=120)
     assert pool.num_slots == 2
     pool.submit(one)
@@ -91,7 +91,7 @@ def test_a_stop_saves_and_a_killed_workers_run_goes_on_elsewhere(workers, tmp_pa
     assert not Run(one.folder).is_locked()
     assert list((one.folder / "checkpoints").iterdir())
 
-    pool = ClusterPool(str(address), out=tmp_path / "out", threads=None, device="cpu")
+    pool = DaskExecutor(str(address), out=tmp_path / "out", threads=None, device="cpu")
     pool.submit(one)
     stopped_at = read_status(one).epoch
     until(lambda: read_status(one).epoch > stopped_at)
@@ -116,7 +116,7 @@ def test_a_run_that_dask_gives_up_is_kept_as_failed_and_a_lost_scheduler_is_one_
     address, processes = workers
     one, other = (job(tmp_path / "out", split=split, epochs=1000) for split in (1, 2))
     one.group.mkdir(parents=True)
-    pool = ClusterPool(str(address), out=tmp_path / "out", threads=None, device="cpu")
+    pool = DaskExecutor(str(address), out=tmp_path / "out", threads=None, device="cpu")
     monkeypatch.setattr(cluster, "_run_on_worker", divmod)
     pool.submit(one)
     outcomes = []
@@ -144,7 +144,7 @@ def _only_here(path: str) -> tuple[str, bool]:
 def test_no_scheduler_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "_TIMEOUT", 0.5)
     with pytest.raises(RunError, match=r"no dask scheduler found at tcp://127\.0\.0\.1:9 .*`dask scheduler`"):
-        ClusterPool("tcp://127.0.0.1:9", out=tmp_path, threads=None, device=None)
+        DaskExecutor("tcp://127.0.0.1:9", out=tmp_path, threads=None, device=None)
 
 
 def test_a_missing_extra_names_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +153,7 @@ def test_a_missing_extra_names_the_command(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(importlib, "import_module", without)
     with pytest.raises(RunError, match=r"pip install 'improved-gan\[dask\]'"):
-        ClusterPool("tcp://127.0.0.1:9", out=tmp_path, threads=None, device=None)
+        DaskExecutor("tcp://127.0.0.1:9", out=tmp_path, threads=None, device=None)
 
 
 def test_questions_reach_the_scheduler_at_most_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:

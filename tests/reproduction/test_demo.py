@@ -32,7 +32,7 @@ def test_the_table_has_every_method_with_counts(short_demo: tuple[Path, str]) ->
 
 def test_the_comparison_uses_the_runs_own_split_and_no_other_labels(short_demo: tuple[Path, str]) -> None:
     out, _ = short_demo
-    stored = json.loads((out / "gan-split-1" / "recipe.json").read_text())["settings"]["label_split"]
+    stored = json.loads((out / "gan" / "split-1-seed-1" / "recipe.json").read_text())["settings"]["label_split"]
     data = load_digits()
     split = LabelSplit.draw(data.train.labels, 50, seed=1)
     assert split.as_dict() == stored

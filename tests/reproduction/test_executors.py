@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from improved_gan.reproduction import executors, run_subprocess
-from improved_gan.reproduction.executors import LocalPool
+from improved_gan.reproduction.executors import LocalExecutor
 from improved_gan.reproduction.job_status import read_status
 from improved_gan.reproduction.plan import Job
 from improved_gan.reproduction.run_subprocess import Outcome
@@ -26,7 +26,7 @@ from tests.reproduction.jobs import STAND_IN, job
 def test_slots_and_threads(cores: int, gpus: int, asked: dict, slots: int, threads: int, monkeypatch) -> None:
     monkeypatch.setattr(executors, "num_cores", lambda: cores)
     monkeypatch.setattr(executors, "_num_gpus", lambda: gpus)
-    pool = LocalPool(**{"jobs": None, "threads": None, "device": None, "num_runs": 40, **asked})
+    pool = LocalExecutor(**{"jobs": None, "threads": None, "device": None, "num_runs": 40, **asked})
     assert (pool.num_slots, pool.threads) == (slots, threads)
     pool.stop()
 
@@ -35,7 +35,7 @@ def test_runs_share_the_gpus_in_turn_and_a_stop_ends_all(tmp_path: Path, monkeyp
     (tmp_path / "stand_in.py").write_text(STAND_IN)
     monkeypatch.setattr(run_subprocess, "PROGRAM", (str(tmp_path / "stand_in.py"),))
     monkeypatch.setattr(executors, "_num_gpus", lambda: 2)
-    pool = LocalPool(jobs=None, threads=1, device=None, num_runs=9)
+    pool = LocalExecutor(jobs=None, threads=1, device=None, num_runs=9)
     jobs = [job(tmp_path, split=split, epochs=1000) for split in (1, 2, 3)]
     for one in jobs:
         pool.submit(one)
@@ -56,7 +56,7 @@ def test_a_run_that_cannot_even_be_started_has_failed_and_the_others_go_on(tmp_p
         return Outcome(one, "done")
 
     monkeypatch.setattr(executors, "run_job", start)
-    pool = LocalPool(jobs=2, threads=1, device="cpu", num_runs=2)
+    pool = LocalExecutor(jobs=2, threads=1, device="cpu", num_runs=2)
     jobs = [job(tmp_path, split=split) for split in (1, 2)]
     for one in jobs:
         pool.submit(one)

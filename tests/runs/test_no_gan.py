@@ -11,7 +11,8 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from improved_gan.cli.sample import SampleOptions, sample
-from improved_gan.cli.training import TrainOptions, train_recipe
+from improved_gan.cli.shared import TrainingOptions
+from improved_gan.cli.training import train_recipe
 from improved_gan.networks import DenseDiscriminator
 from improved_gan.recipes import RECIPES, Recipe, RecipeError, digits
 from improved_gan.reports.evaluate_run import gather
@@ -32,7 +33,7 @@ def recipe(labels: int | None = None) -> Recipe:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("no-gan") / "run"
-    train_recipe(recipe(), TrainOptions("no-gan", out=folder, threads=1, device="cpu"), Console(file=io.StringIO()))
+    train_recipe(recipe(), TrainingOptions(out=folder, threads=1, device="cpu"), Console(file=io.StringIO()))
     return Run(folder)
 
 

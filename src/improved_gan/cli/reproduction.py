@@ -15,16 +15,15 @@ from improved_gan.data import Dataset
 from improved_gan.io import write_atomically
 from improved_gan.recipes.recipe import RecipeError
 from improved_gan.recipes.registry import find_recipe
-from improved_gan.reproduction.cluster import ClusterPool
+from improved_gan.reproduction.cluster import DaskExecutor
 from improved_gan.reproduction.ensembles import count_ensemble_errors, known_ensemble
-from improved_gan.reproduction.executors import LocalPool, Pool
+from improved_gan.reproduction.executors import Executor, LocalExecutor, run_all
 from improved_gan.reproduction.expected_results import write_record
 from improved_gan.reproduction.job_status import read_status
 from improved_gan.reproduction.plan import Job, Plan, RunOptions, make_plan
 from improved_gan.reproduction.plots import draw_curves, draw_table
 from improved_gan.reproduction.progress import Display
 from improved_gan.reproduction.results import Cell, collect
-from improved_gan.reproduction.scheduling import run_all
 from improved_gan.reproduction.table_formats import as_json, as_markdown, notes, print_table
 from improved_gan.training.process_group import choose_device
 from improved_gan.training.signals import catch_signals
@@ -78,14 +77,14 @@ def run_reproduction(options: ReproduceOptions, console: Console) -> list[Cell]:
     jobs = plan.grouped_jobs(convolutions=bool(options.vmap)) if _use_vmap(options) else plan.all_jobs()
     missing = [job for job in jobs if read_status(job).state != "done"]
     say(console, f"{plan.table.title}: {len(missing)} of {len(jobs)} runs to do{_of(jobs)}; run folders in {out}")
-    pool = None
+    executor = None
     if missing and not options.dry_run:
         check(plan, missing, console)
-        pool = _pool(len(jobs), options, console)
-        print_expected_time(missing, pool.num_slots, console)
+        executor = _executor(len(jobs), options, console)
+        print_expected_time(missing, executor.num_slots, console)
     try:
-        if pool is not None:
-            _compute(jobs, missing, pool, console, partial(_write_so_far, plan, out, console))
+        if executor is not None:
+            _compute(jobs, missing, executor, console, partial(_write_so_far, plan, out, console))
     finally:  # also after an error: some runs may be finished
         cells = _report(plan, options, console)
     if options.record is not None and not options.dry_run:
@@ -118,22 +117,24 @@ def _out(options: ReproduceOptions) -> Path:
     return options.out or Path("runs") / f"reproduce-{name}"
 
 
-def _compute(jobs: list[Job], missing: list[Job], pool: Pool, console: Console, write: Callable[[], object]) -> None:
+def _compute(
+    jobs: list[Job], missing: list[Job], executor: Executor, console: Console, write: Callable[[], object]
+) -> None:
     with catch_signals() as stop, Display(jobs, console, after_each=write) as display:
-        run_all(missing, pool, watcher=display, stop=stop)
+        run_all(missing, executor, watcher=display, stop=stop)
 
 
-def _pool(num_runs: int, options: ReproduceOptions, console: Console) -> Pool:
+def _executor(num_runs: int, options: ReproduceOptions, console: Console) -> Executor:
     device, threads = options.runs.device, options.threads
     if options.scheduler is not None:
-        cluster = ClusterPool(options.scheduler, out=_out(options).absolute(), threads=threads, device=device)
+        cluster = DaskExecutor(options.scheduler, out=_out(options).absolute(), threads=threads, device=device)
         say(console, f"{cluster.num_slots} runs at a time on the cluster at {options.scheduler}")
         return cluster
     if device is not None:
         choose_device(device)  # an error here is one line, later it would be one line per run
-    pool = LocalPool(jobs=options.jobs, threads=threads, device=device, num_runs=num_runs)
-    say(console, f"{pool.num_slots} runs at a time, {pool.threads} threads each")
-    return pool
+    executor = LocalExecutor(jobs=options.jobs, threads=threads, device=device, num_runs=num_runs)
+    say(console, f"{executor.num_slots} runs at a time, {executor.threads} threads each")
+    return executor
 
 
 def _report(plan: Plan, options: ReproduceOptions, console: Console) -> list[Cell]:

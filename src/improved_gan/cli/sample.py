@@ -50,7 +50,7 @@ class SampleOptions:
 def sample(options: SampleOptions, console: "Console") -> None:
     """Generate samples with a trained generator: single PNG files and a grid, or one of the galleries.
 
-    Example: `improved-gan sample runs/demo/gan-split-1 --num 1000 --out samples`.
+    Example: `improved-gan sample runs/demo/gan/split-1-seed-1 --num 1000 --out samples`.
     """
     from improved_gan.console import say, warn
     from improved_gan.reports.evaluate_run import find_data

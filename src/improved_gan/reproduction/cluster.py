@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from improved_gan import __version__
-from improved_gan.reproduction.executors import Pool
+from improved_gan.reproduction.executors import Executor
 from improved_gan.reproduction.plan import Job
 from improved_gan.reproduction.run_subprocess import Outcome, failed, run_job
 from improved_gan.training.errors import RunError
 
-__all__ = ["ClusterPool"]
+__all__ = ["DaskExecutor"]
 
 _STOP_TIMEOUT = 120.0  # seconds that all runs have to save
 _TIMEOUT, _WORKER_TIMEOUT = 10, 60  # seconds to wait for the scheduler, and for the first worker
@@ -30,7 +30,7 @@ _CANCELLED = (asyncio.CancelledError, concurrent.futures.CancelledError)  # the 
 _LOCK_TIMEOUT = 60.0  # seconds that a killed worker's process may take to save and unlock the folder
 
 
-class ClusterPool(Pool):
+class DaskExecutor(Executor):
     """The workers of a dask cluster; each thread of a worker is a slot for one run.
 
     Args:

@@ -5,8 +5,6 @@ labeled images only, and two semi-supervised classifiers of scikit-learn get the
 """
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,15 +13,19 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from improved_gan.console import say
 from improved_gan.data import Dataset, LabelSplit, load_digits
 from improved_gan.io import write_atomically
 from improved_gan.recipes import Recipe, digits
+from improved_gan.recipes.registry import find_recipe
+from improved_gan.reproduction.executors import LocalExecutor, run_all
+from improved_gan.reproduction.job_status import read_status
+from improved_gan.reproduction.plan import Job, RunOptions
+from improved_gan.reproduction.progress import Display
 from improved_gan.runs import Run
-from improved_gan.training.errors import InterruptedRunError, RunError
+from improved_gan.training.errors import RunError
 from improved_gan.training.sampling import grid, sample, write_png
 from improved_gan.training.signals import catch_signals
 
@@ -63,12 +65,13 @@ def run_demo(out: Path, *, splits: int, epochs: int | None, console: Console) ->
         f"{len(data.train)} training images, {recipe.num_labels} of them with labels, {len(data.test)} test images, "
         f"{splits} label splits; about two minutes on two cores",
     )
-    results = _train_all(out, recipe.epochs, splits, console)
+    jobs = _jobs(out, recipe, splits)
+    results = _train_all(jobs, console)
     for name, method in {"LabelSpreading": _label_spreading, "SelfTraining": _self_training}.items():
         results[name] = _fit(method, data, recipe, splits)
     _write_results(out, results, len(data.test))
     console.print(_table(results, len(data.test)))
-    images = [_draw_samples(out), _draw_curves(out, splits)]
+    images = [_draw_samples(jobs, out), _draw_curves(jobs, out)]
     for image in filter(None, images):
         say(console, f"written: {image}")
     if None in images:
@@ -77,80 +80,40 @@ def run_demo(out: Path, *, splits: int, epochs: int | None, console: Console) ->
     return results
 
 
-def _train_all(out: Path, epochs: int, splits: int, console: Console) -> dict[str, Result]:
+def _train_all(jobs: dict[str, list[Job]], console: Console) -> dict[str, Result]:
     """Both trainings on every split, two processes at a time (at this size faster than two threads).
 
     Raises:
-        RunError: a training failed.
+        RunError: a run folder holds another run, or a training failed.
         InterruptedRunError: stopped by Ctrl-C or SIGTERM, after the trainings have saved.
     """
-    waiting = [(name, seed) for name in TRAINED for seed in range(1, splits + 1)]
-    running: dict[tuple[str, int], subprocess.Popen[str]] = {}
-    lines: dict[tuple[str, int], dict[str, Any]] = {}
-    with catch_signals() as stop, _progress(console) as progress:
-        bar = progress.add_task("training", total=len(waiting))
-        try:
-            while waiting or running:
-                while waiting and len(running) < 2:
-                    job = waiting.pop(0)
-                    running[job] = _start_training(*job, epochs=epochs, folder=out / _folder(*job))
-                time.sleep(0.1)
-                if stop:
-                    raise InterruptedRunError(
-                        "the demo was stopped: run the same command to continue", stop.signal_number or 0
-                    )
-                for job in [job for job, process in running.items() if process.poll() is not None]:
-                    lines[job] = _finish(running.pop(job), out / _folder(*job))
-                    progress.advance(bar)
-                    say(console, f"{job[0]}, split {job[1]}: {lines[job]['test/num_errors']} wrong")
-        finally:
-            for process in running.values():
-                process.terminate()  # it saves a checkpoint and continues from it next time
-            for process in running.values():
-                process.communicate()
-    return {name: _result([lines[name, seed] for seed in range(1, splits + 1)]) for name in TRAINED}
+    every = [job for some in jobs.values() for job in some]
+    for job in every:
+        recipe = replace(find_recipe(job.recipe, labels=job.labels), epochs=job.epochs)
+        Run(job.folder).check_planned(recipe, seed=job.seed, split_seed=job.split)
+    executor = LocalExecutor(jobs=2, threads=1, device="cpu", num_runs=len(every))
+    with catch_signals() as stop, Display(every, console) as display:
+        outcomes = run_all(every, executor, watcher=display, stop=stop)
+    for outcome in outcomes:
+        if outcome.how == "failed":
+            raise RunError(f"the training in {outcome.job.folder} failed: {outcome.message}")
+    return {name: _result([read_status(job).report for job in some]) for name, some in jobs.items()}
 
 
-def _start_training(name: str, seed: int, *, epochs: int, folder: Path) -> "subprocess.Popen[str]":
-    """A process in its own session, so that Ctrl-C reaches only the parent process."""
-    command = [
-        sys.executable,
-        "-m",
-        "improved_gan",
-        "train",
-        TRAINED[name],
-        "--seed",
-        str(seed),
-        "--epochs",
-        str(epochs),
-    ]
-    command += ["--out", str(folder), "--threads", "1", "--device", "cpu"]
-    return subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+def _jobs(out: Path, recipe: Recipe, splits: int) -> dict[str, list[Job]]:
+    options = RunOptions(epochs=recipe.epochs, device="cpu")
+    return {
+        name: [
+            Job(trained, recipe.num_labels, split, 1, out.absolute() / name.lower(), recipe.epochs, options)
+            for split in range(1, splits + 1)
+        ]
+        for name, trained in TRAINED.items()
+    }
 
 
-def _finish(process: "subprocess.Popen[str]", folder: Path) -> dict[str, Any]:
-    """The last line of a finished training's log."""
-    _, errors = process.communicate()
-    if process.returncode:
-        raise RunError(
-            f"the training in {folder} failed: {errors.strip().splitlines()[-1] if errors else 'no reason given'}"
-        )
-    return Run(folder).log.lines[-1]
-
-
-def _progress(console: Console) -> Progress:
-    columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
-
-
-def _result(last_lines: list[dict[str, Any]]) -> Result:
-    return Result([int(line["test/num_errors"]) for line in last_lines], sum(line["seconds"] for line in last_lines))
-
-
-def _folder(name: str, seed: int) -> str:
-    return f"{name.lower().replace(' ', '-')}-split-{seed}"
+def _result(last_reports: list[dict[str, Any]]) -> Result:
+    wrong = [int(report["test/num_errors"]) for report in last_reports]
+    return Result(wrong, sum(report["seconds"] for report in last_reports))
 
 
 def _fit(method: Callable[[Dataset, LabelSplit], int], data: Dataset, recipe: Recipe, splits: int) -> Result:
@@ -213,15 +176,15 @@ def _table(results: dict[str, Result], num_test: int) -> Table:
     return table
 
 
-def _draw_samples(out: Path) -> Path:
+def _draw_samples(jobs: dict[str, list[Job]], out: Path) -> Path:
     """One hundred digits from the first split's generator."""
-    networks = Run(out / _folder("GAN", 1)).load(warn=lambda _: None)
+    networks = Run(jobs["GAN"][0].folder).load(warn=lambda _: None)
     path = out / "samples.png"
     write_png(path, grid(sample(networks.generator, 100, seed=0), pixel_size=6))
     return path
 
 
-def _draw_curves(out: Path, splits: int) -> Path | None:
+def _draw_curves(jobs: dict[str, list[Job]], out: Path) -> Path | None:
     """Test error over epochs of both trainings; None if matplotlib is missing."""
     try:
         from matplotlib.figure import Figure
@@ -230,12 +193,12 @@ def _draw_curves(out: Path, splits: int) -> Path | None:
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     axes = figure.add_subplot()
     for name, label, color in (("GAN", "GAN", "C0"), ("supervised", "same network, supervised", "C1")):
-        for seed in range(1, splits + 1):
-            log = Run(out / _folder(name, seed)).log.lines
+        for job in jobs[name]:
+            log = Run(job.folder).log.lines
             errors = [100 * line["test/error"] for line in log]
-            label = label if seed == 1 else "_another split"
+            label = label if job.split == 1 else "_another split"
             axes.plot([line["epoch"] for line in log], errors, color=color, label=label, linewidth=1.5)
-    axes.set(xlabel="epoch", ylabel="test error, %", title=f"8x8 digits, 50 labels, {splits} label splits")
+    axes.set(xlabel="epoch", ylabel="test error, %", title=f"8x8 digits, 50 labels, {len(jobs[name])} label splits")
     axes.set_ylim(0, 25)
     axes.grid(alpha=0.3)
     axes.legend()

@@ -1,17 +1,29 @@
-"""Run jobs as processes of this machine; `cluster.py` does the same on a dask cluster."""
+"""How many runs are computed: the interface of executors, processes of this machine, and the loop over all runs.
+
+`cluster.py` has the executor on a dask cluster. The tables and the demo both go through `run_all`.
+"""
 
 import queue
+import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
+from typing import Protocol
 
+from improved_gan.reproduction.job_status import read_status
 from improved_gan.reproduction.plan import Job
 from improved_gan.reproduction.run_subprocess import Outcome, failed, num_cores, run_job
+from improved_gan.training.errors import InterruptedRunError
+from improved_gan.training.signals import StopRequest
 
-__all__ = ["LocalPool", "Pool"]
+__all__ = ["Executor", "LocalExecutor", "Watcher", "run_all"]
 
 
-class Pool(ABC):
+_POLL, _BUSY_PAUSE = 0.2, 5.0  # seconds
+
+
+class Executor(ABC):
     """Takes runs and returns their outcomes."""
 
     @property
@@ -32,7 +44,7 @@ class Pool(ABC):
         """Make every run save and end, and wait for them."""
 
 
-class LocalPool(Pool):
+class LocalExecutor(Executor):
     """A process for each run.
 
     Args:
@@ -83,6 +95,70 @@ class LocalPool(Pool):
             return run_job(job, threads=self.threads, device=device, stop=self._stop.is_set)
         finally:
             self._slots.put(device)
+
+
+class Watcher(Protocol):
+    """Receives the progress of the runs; implemented by `progress.Display`."""
+
+    def watch(self, running: Iterable[Job]) -> None:
+        """Called a few times a second with the runs that were submitted."""
+
+    def ended(self, outcome: Outcome) -> None:
+        """A run ended."""
+
+
+def run_all(
+    jobs: Iterable[Job],
+    executor: Executor,
+    *,
+    watcher: Watcher,
+    stop: StopRequest,
+    clock: Callable[[], float] = time.monotonic,
+) -> list[Outcome]:
+    """Compute every run that is not done, also those that failed earlier; a failure does not stop the other runs.
+
+    Args:
+        jobs: the runs, in the order in which they start.
+        executor: computes the runs; it is stopped at the end.
+        watcher: receives the progress.
+        stop: checked in each iteration.
+        clock: seconds.
+
+    Returns:
+        How each of the runs that were not done yet ended.
+
+    Raises:
+        InterruptedRunError: stopped on request, after every run has saved.
+    """
+    waiting = [job for job in jobs if read_status(job).state != "done"]
+    given: dict[Job, None] = {}
+    busy_until: dict[Job, float] = {}
+    outcomes = []
+    try:
+        while waiting or given:
+            for job in [job for job in waiting if busy_until.get(job, 0) <= clock()]:
+                if len(given) >= executor.num_slots:
+                    break
+                waiting.remove(job)
+                given[job] = None
+                executor.submit(job)
+            watcher.watch(given)
+            for outcome in executor.finished():
+                del given[outcome.job]
+                if outcome.how == "busy":  # another process trains it: try again later
+                    busy_until[outcome.job] = clock() + _BUSY_PAUSE
+                    waiting.append(outcome.job)
+                    continue
+                outcomes.append(outcome)
+                watcher.ended(outcome)
+            if stop:
+                raise InterruptedRunError(
+                    "stopped, every run has saved: the same command continues", stop.signal_number or 0
+                )
+            time.sleep(_POLL)
+    finally:
+        executor.stop()
+    return outcomes
 
 
 def _outcome(future: "Future[Outcome]", job: Job) -> Outcome:

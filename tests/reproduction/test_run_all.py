@@ -3,17 +3,16 @@ from pathlib import Path
 
 import pytest
 
-from improved_gan.reproduction import scheduling
-from improved_gan.reproduction.executors import Pool
+from improved_gan.reproduction import executors
+from improved_gan.reproduction.executors import Executor, run_all
 from improved_gan.reproduction.plan import Job
 from improved_gan.reproduction.run_subprocess import Outcome
-from improved_gan.reproduction.scheduling import run_all
 from improved_gan.training.errors import InterruptedRunError
 from improved_gan.training.signals import StopRequest
 from tests.reproduction.jobs import fill, job
 
 
-class FakePool(Pool):
+class FakePool(Executor):
     """Ends each run at the next look, as `answers` says; "done" without one."""
 
     num_slots = 2
@@ -47,7 +46,7 @@ class Watcher:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scheduling, "_POLL", 0)
+    monkeypatch.setattr(executors, "_POLL", 0)
 
 
 def test_what_is_missing_is_run_in_order_no_more_at_once_than_there_are_slots(tmp_path: Path) -> None:
