@@ -234,7 +234,7 @@ def rows(folder: Path) -> list[dict[str, Any]]:
     """One row a setup: means over seeds and the range of FD."""
     runs = [json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))]
     result = []
-    plain = {run["seed"]: run["step_median"] for run in runs if run["name"] == "plain"}
+    plain = {run["seed"]: run["step_seconds"] for run in runs if run["name"] == "plain"}
     for name in SETUPS:
         mine = [run for run in runs if run["name"] == name]
         # Diverged: numbers that are not finite, or nearly all samples in a few clusters.
@@ -275,6 +275,8 @@ def report(folder: Path, plot: Path) -> None:
     axes.axvline(reference, color="gray", linewidth=1, label="plain, mean")
     axes.set_yticks(range(len(order)), [row["name"] for row in order])
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:.0f}")
+    axes.xaxis.set_minor_formatter("{x:.0f}")
     axes.set_xlabel("Fréchet distance to test images (one mark a seed; lower is better)")
     axes.legend()
     figure.savefig(plot, dpi=110)

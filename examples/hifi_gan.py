@@ -2,7 +2,7 @@
 
     python examples/hifi_gan.py               # with feature matching; --plain without
 
-The generator renders the pitch curve of a sine sweep, one number for each 16 samples, as sound. Each discriminator sees
+The generator renders a sine sweep from its pitch and phase at each 16th sample. Each discriminator sees
 the sound folded by a period (Kong et al., 2020); feature matching compares the feature maps of all their layers between
 each sound and its rendering. It prints the mean distance of log-magnitude spectra, in decibels.
 """
@@ -24,10 +24,12 @@ Maps = list[list[Tensor]]  # discriminator x layer
 
 
 def sweeps(num: int) -> tuple[Tensor, Tensor]:
-    """Pitch (num, 1, FRAMES) in radians a sample, and its sound (num, 1, FRAMES HOP)."""
+    """Pitch in radians a sample, sine and cosine of the phase, (num, 3, FRAMES); and the sound (num, 1, FRAMES HOP)."""
     ends = 0.1 + 0.9 * torch.rand(num, 2, 1)
     pitch = ends[:, :1] + (ends[:, 1:] - ends[:, :1]) * torch.linspace(0, 1, FRAMES)
-    return pitch, F.interpolate(pitch, scale_factor=HOP, mode="linear").cumsum(2).sin()
+    phase = F.interpolate(pitch, scale_factor=HOP, mode="linear").cumsum(2)
+    at_frames = phase[:, :, HOP // 2 :: HOP]
+    return torch.cat([pitch, at_frames.sin(), at_frames.cos()], 1), phase.sin()
 
 
 class PeriodDiscriminators(nn.Module):
@@ -50,7 +52,7 @@ class PeriodDiscriminators(nn.Module):
 
 
 def make_generator() -> nn.Sequential:
-    start = nn.Conv1d(1, 32, 5, padding=2), nn.LeakyReLU(0.1), nn.ConvTranspose1d(32, 32, 8, 4, 2), nn.LeakyReLU(0.1)
+    start = nn.Conv1d(3, 32, 5, padding=2), nn.LeakyReLU(0.1), nn.ConvTranspose1d(32, 32, 8, 4, 2), nn.LeakyReLU(0.1)
     return nn.Sequential(*start, nn.ConvTranspose1d(32, 16, 8, 4, 2), nn.LeakyReLU(0.1), nn.Conv1d(16, 1, 7, padding=3))
 
 
@@ -69,8 +71,8 @@ def main(arguments: list[str] | None = None) -> float:
     discriminators, generator = networks
     optimizers = [torch.optim.AdamW(network.parameters(), 1e-3, (0.8, 0.99)) for network in networks]
     for _ in range(options.steps):
-        pitch, real = sweeps(8)
-        generated = generator(pitch)
+        frames, real = sweeps(8)
+        generated = generator(frames)
         loss = least_squares_discriminator_loss(discriminators(real)[0], discriminators(generated.detach())[0])
         descend(optimizers[0], loss)
         logits, maps = discriminators(generated)
@@ -80,9 +82,9 @@ def main(arguments: list[str] | None = None) -> float:
                 discriminators(real)[1], maps, variant="pairwise-l1", reduction="sum"
             )
         descend(optimizers[1], loss)
-    pitch, real = sweeps(64)
+    frames, real = sweeps(64)
     with torch.no_grad():
-        distance = (decibels(generator(pitch)) - decibels(real)).abs().mean().item()
+        distance = (decibels(generator(frames)) - decibels(real)).abs().mean().item()
     print(f"distance of log spectra: {distance:.2f} dB")
     return distance
 

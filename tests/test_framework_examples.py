@@ -44,7 +44,7 @@ def test_lightning_in_two_processes(main: Callable[..., Any]) -> None:
 
 
 def test_accelerate_measures_the_averaged_weights(main: Callable[..., Any]) -> None:
-    last, averaged = main("accelerate_gan", "--steps", "20")
+    last, averaged = main("accelerate_gan", "--steps", "8")
     assert last != averaged
     assert min(last, averaged) > 0
 
@@ -64,5 +64,5 @@ def test_the_sets_of_discriminators_run(plain: list[str], main: Callable[..., An
 def test_minibatch_standard_deviation_tells_a_collapsed_batch(main: Callable[..., Any], tmp_path: Path) -> None:
     pytest.importorskip("matplotlib").use("Agg")
     without, with_layer = main("style_gan_block", "--steps", "80", "--out", str(tmp_path / "curves.png"))
-    assert with_layer > 0.9 > without
+    assert with_layer > without + 0.1
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")

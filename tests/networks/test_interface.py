@@ -1,7 +1,12 @@
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import torch
 from torch import Tensor, nn
 
 from improved_gan.networks import Discriminator, DiscriminatorOutput, forward_batches
+from improved_gan.networks.interface import weights_computed_once
+from improved_gan.techniques import weight_norm
 
 
 class Linear(Discriminator):
@@ -32,3 +37,70 @@ def test_a_batch_dependent_discriminator_gets_each_batch_alone() -> None:
     results = forward_batches(discriminator, [torch.randn(2, 1, 2, 2), torch.randn(4, 1, 2, 2)])
     assert discriminator.passes == 2
     assert [len(output.logits) for output in results] == [2, 4]
+
+
+def network() -> nn.Sequential:
+    return nn.Sequential(nn.Sequential(weight_norm(nn.Linear(3, 4))), nn.ReLU(), weight_norm(nn.Linear(4, 2)))
+
+
+def test_weights_are_computed_once_inside_and_each_time_outside() -> None:
+    layers = network()
+    first = layers[0][0]
+    with weights_computed_once(layers):
+        kept = first.weight
+        assert first.weight is kept
+        assert layers[2].weight is layers[2].weight
+        with weights_computed_once(layers):
+            assert first.weight is kept
+        assert first.weight is kept
+    assert first.weight is not first.weight
+    with torch.no_grad():
+        first.parametrizations.weight.original0.mul_(2)
+    torch.testing.assert_close(first.weight, 2 * kept)
+    with weights_computed_once(layers):
+        torch.testing.assert_close(first.weight, 2 * kept)
+
+
+def test_gradients_of_several_passes_are_those_without_it() -> None:
+    layers, inputs = network(), torch.randn(5, 3)
+
+    def gradients() -> list[Tensor]:
+        return list(torch.autograd.grad((layers(inputs) + layers(2 * inputs)).sum(), list(layers.parameters())))
+
+    expected = gradients()
+    with weights_computed_once(layers):
+        kept = gradients()
+    for one, other in zip(kept, expected, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_an_error_inside_leaves_nothing_behind() -> None:
+    layers = network()
+    try:
+        with weights_computed_once(layers):
+            layers(torch.zeros(1, 7))
+    except RuntimeError:
+        pass
+    assert layers[2].weight is not layers[2].weight
+
+
+def test_each_thread_has_its_own_cache() -> None:
+    ours, theirs, inside, done = network(), network(), Barrier(2), Barrier(2)
+
+    def stay() -> None:
+        with weights_computed_once(theirs):
+            inside.wait()
+            done.wait()
+
+    with ThreadPoolExecutor(1) as pool:
+        staying = pool.submit(stay)
+        inside.wait()
+        try:
+            with weights_computed_once(ours):
+                before = ours[2].weight.detach().clone()
+            with torch.no_grad():
+                ours[2].parametrizations.weight.original0.mul_(3)
+            torch.testing.assert_close(ours[2].weight, 3 * before)
+        finally:
+            done.wait()
+        staying.result()

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
-from improved_gan.networks.weight_cache import weights_computed_once
 from improved_gan.techniques import data_dependent_init_
 
-__all__ = ["Discriminator", "DiscriminatorOutput", "Generator", "forward_batches", "frozen"]
+__all__ = ["Discriminator", "DiscriminatorOutput", "Generator", "forward_batches", "frozen", "weights_computed_once"]
 
 
 class DiscriminatorOutput(NamedTuple):
@@ -140,3 +140,48 @@ def forward_batches(discriminator: Discriminator, batches: Sequence[Tensor]) -> 
     sizes = [len(batch) for batch in batches]
     logits, features = discriminator(torch.cat(list(batches)))
     return [DiscriminatorOutput(*parts) for parts in zip(logits.split(sizes), features.split(sizes), strict=True)]
+
+
+@contextmanager
+def weights_computed_once(network: nn.Module) -> Iterator[None]:
+    """While entered no parameter of the network may change: each parametrized tensor is computed at its first use.
+
+    Nested uses share the outermost cache. Like `torch.nn.utils.parametrize.cached`, but per network: that cache is
+    global and is emptied when the last thread leaves it, so training in another thread would go on with outdated
+    weights.
+
+    >>> layer = nn.utils.parametrizations.weight_norm(nn.Linear(2, 2))
+    >>> with weights_computed_once(layer):
+    ...     layer.weight is layer.weight
+    True
+    >>> layer.weight is layer.weight
+    False
+    """
+    ours = [one for one in _parametrized(network) if "forward" not in vars(one)]
+    for one in ours:
+        one.forward = _once(one.forward)
+    try:
+        yield
+    finally:
+        for one in ours:
+            del one.forward
+
+
+def _once(compute: Callable[[], Tensor]) -> Callable[[], Tensor]:
+    kept: list[Tensor] = []
+
+    def value() -> Tensor:
+        if not kept:
+            kept.append(compute())
+        return kept[0]
+
+    return value
+
+
+def _parametrized(network: nn.Module) -> Iterator[nn.Module]:
+    """The ones that `network.modules()` would find, in a fraction of its time."""
+    for child in network.children():
+        if isinstance(child, parametrize.ParametrizationList):
+            yield child
+        else:
+            yield from _parametrized(child)
