@@ -42,7 +42,7 @@ def ours(weights: Path, precision: str) -> Program:
     def score(folder: Path) -> float:
         with tempfile.TemporaryDirectory() as cache:
             options = EvaluateOptions(
-                folder, weights=weights, precision=precision, num_splits=1, cache=Path(cache), device="cpu"
+                (folder,), weights=weights, precision=precision, num_splits=1, cache=Path(cache), device="cpu"
             )
             card = run_evaluation(options, Console(file=io.StringIO()))
         if card["network"]["precision"] != precision:

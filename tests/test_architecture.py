@@ -26,7 +26,7 @@ ARROWS = {
     "modes": set(),
     "networks": {"techniques", "kernels", "distributed"},
     "theory": {"techniques"},
-    "metrics": {"distributed", "modes"},
+    "metrics": {"data", "distributed", "modes"},
     "label_spreading": {"techniques", "networks", "training", "data", "kernels", "distributed", "modes"},
     "active_learning": {"runs", "training", "data", "techniques", "metrics"},
     "export": {"techniques", "networks"},

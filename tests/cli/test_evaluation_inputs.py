@@ -8,20 +8,17 @@ import torch
 from rich.console import Console
 
 from improved_gan.cli.evaluation_inputs import (
-    EvaluationImages,
-    check_precision,
     choose_network,
     open_evaluation_images,
-    range_warnings,
     value_range_of,
     with_value_range,
 )
 from improved_gan.data import DataError
 from improved_gan.data.value_range import ValueRange
 from improved_gan.metrics import MetricError
-from improved_gan.metrics.inception import Outputs
+from improved_gan.metrics.evaluation_images import range_warnings
 from improved_gan.runs import Run
-from tests.pictures import color_logits, folder_of, quick_network
+from tests.pictures import folder_of, quick_network
 from tests.runs.made import settings_of
 from tests.tiffs import tiff
 
@@ -57,8 +54,8 @@ def test_samples_of_a_run_in_color_for_inception(trained_run: Path) -> None:
     small = open_evaluation_images(
         trained_run, replace(quick_network(), size=(9, 9)), num=2, seed=0, device="cpu", console=CONSOLE
     )
-    with pytest.raises(ValueError, match=r"takes \(9, 9\), these samples are \(8, 8\)"):
-        small.decode(read())
+    pixels, conversions = small.decode(read())
+    assert (pixels.shape, conversions) == ((3, 9, 9), ("scaled to 9 x 9 (bicubic)",))
 
 
 def test_what_is_no_classifier(tmp_path: Path) -> None:
@@ -78,28 +75,6 @@ def test_what_is_left_out_of_a_folder_is_said(tmp_path: Path) -> None:
     open_evaluation_images(tmp_path / "a", quick_network(), num=None, seed=0, device="cpu", console=console)
     assert f"warning: {tmp_path / 'a'}: left out: 1 file not read as images (1 .heic)" in screen.getvalue()
     assert "no image is in 1 folder: empty" in screen.getvalue()
-
-
-def test_a_part_of_the_pictures(tmp_path: Path) -> None:
-    folder = folder_of(tmp_path / "a", 6)
-    part = open_evaluation_images(folder, quick_network(), num=None, seed=0, device="cpu", console=CONSOLE).only({4, 1})
-    assert [name for name, _ in part] == list(part.names) == ["001.png", "004.png"]
-    assert [name for name, _ in part] == ["001.png", "004.png"]  # again
-
-
-@pytest.mark.parametrize(("noise", "taken"), [(1e-6, "bfloat16"), (3.0, "float32")])
-def test_bfloat16_is_taken_only_where_the_score_stays(tmp_path: Path, noise: float, taken: str) -> None:
-    def run(images: torch.Tensor) -> Outputs:
-        features, logits = color_logits(images)
-        return Outputs(features, logits + noise * torch.randn_like(logits))
-
-    folder = folder_of(tmp_path / "a", 40)
-    (folder / "000.png").write_bytes(b"bad")
-    rounded = replace(quick_network(), precision="bfloat16", run=run)
-    images: EvaluationImages = open_evaluation_images(folder, rounded, num=None, seed=0, device="cpu", console=CONSOLE)
-    network, warnings = check_precision(rounded, quick_network, images)
-    assert network.precision == taken
-    assert [("of the first 39 images" in text) for text in warnings] == ([True] if taken == "float32" else [])
 
 
 def test_a_value_range_reaches_pictures_features_and_warnings(tmp_path: Path) -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from improved_gan.cli.evaluation_inputs import EvaluationImages, open_evaluation_images
+from improved_gan.cli.evaluation_inputs import open_evaluation_images
 from improved_gan.cli.feature_extraction import FeatureExtraction, invalid_images, valid_names
 from improved_gan.data import DataError
+from improved_gan.metrics.evaluation_images import EvaluationImages
 from improved_gan.metrics.feature_cache import FeatureCache
 from improved_gan.training.errors import InterruptedRunError
 from tests.pictures import folder_of, quick_network

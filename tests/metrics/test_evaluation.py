@@ -7,12 +7,16 @@ import torch
 from improved_gan.metrics import (
     FeatureStatistics,
     MetricError,
+    cmmd,
+    density_coverage,
+    extrapolated_frechet_distance,
     feature_frechet_distance,
     inception_score,
     kernel_inception_distance,
     precision_recall,
+    vendi_score,
 )
-from improved_gan.metrics.evaluation import count, evaluate, random_order, statistics_of
+from improved_gan.metrics.evaluation import METRICS, choose_metrics, evaluate
 from improved_gan.metrics.extraction import FeatureSet
 from improved_gan.metrics.feature_cache import ChunkFeatures, FeatureCache
 
@@ -35,8 +39,15 @@ def stored(folder: Path, features: torch.Tensor, logits: torch.Tensor) -> Featur
 def test_every_number_is_that_of_the_plain_functions(tmp_path: Path) -> None:
     generated = stored(tmp_path, FEATURES, LOGITS)
     real = stored(tmp_path, REAL, 20 * torch.eye(4)[torch.arange(90) % 4])
-    names = ["is", "fid", "kid", "precision-recall", "nearest", "birthday"]
-    found, warnings = evaluate(names, generated, real, splits=7)
+    done: dict[str, float] = {}
+
+    def advance(name: str, fraction: float) -> None:
+        done[name] = done.get(name, 0) + fraction
+
+    found, warnings = evaluate(list(METRICS), generated, real, splits=7, advance=advance)
+    assert list(found) == list(METRICS)
+    measured = ("is", "fid-infinity", "kid", "cmmd", "precision-recall", "density-coverage", "nearest")
+    assert [done[name] for name in measured] == [pytest.approx(1, abs=0.01)] * 7
     order = np.random.RandomState(2020).permutation(70)  # torch-fidelity's shuffle
     score = inception_score(LOGITS[order].double().softmax(1), 7)
     assert (found["is"]["mean"], found["is"]["std"]) == (
@@ -46,6 +57,14 @@ def test_every_number_is_that_of_the_plain_functions(tmp_path: Path) -> None:
     assert found["fid"]["value"] == pytest.approx(feature_frechet_distance(FEATURES, REAL), rel=1e-9)
     assert found["kid"]["mean"] == pytest.approx(kernel_inception_distance(FEATURES, REAL, subset_size=70).mean)
     assert found["precision-recall"]["recall"] == precision_recall(FEATURES, REAL).recall
+    assert found["cmmd"]["value"] == pytest.approx(cmmd(FEATURES, REAL))
+    assert (found["density-coverage"]["density"], found["density-coverage"]["coverage"]) == density_coverage(
+        FEATURES, REAL
+    )
+    assert found["vendi"]["value"] == pytest.approx(vendi_score(FEATURES))
+    assert found["vendi"]["reference"] == pytest.approx(vendi_score(REAL))
+    line = extrapolated_frechet_distance(FEATURES, FeatureStatistics.of(REAL))
+    assert found["fid-infinity"]["value"] == pytest.approx(line.value, rel=1e-9)
     assert 0 < found["nearest"]["near_copy"] < 1
     assert found["birthday"]["distinct"] <= 70
     assert any("only 70 images" in text for text in warnings)
@@ -88,19 +107,31 @@ def test_the_birthday_threshold_is_drawn_from_all_real_images(tmp_path: Path) ->
     assert any("60 real images for 70 samples" in text for text in warnings)
 
 
-def test_statistics_are_found_again_by_content(tmp_path: Path) -> None:
+def test_statistics_of_the_reference_are_enough_for_the_distances(tmp_path: Path) -> None:
     generated = stored(tmp_path, FEATURES, LOGITS)
-    first = statistics_of(generated)
-    assert generated.cache.load_statistics(generated.digest) is not None
-    assert statistics_of(generated).covariance.allclose(first.covariance)
-    found, _ = evaluate(["fid"], generated, FeatureStatistics.of(REAL))
+    found, _ = evaluate(["fid", "fid-infinity"], generated, FeatureStatistics.of(REAL))
     assert found["fid"]["reference_images"] == 90
-    assert count(generated) == 70
+    assert found["fid-infinity"]["value"] < found["fid"]["value"]
 
 
-def test_the_places_are_the_inverse_of_the_shuffle() -> None:
-    order = np.random.RandomState(2020).permutation(50)
-    assert random_order(50)[order].tolist() == list(range(50))
+def test_a_line_that_starts_below_the_number_of_features_is_told(tmp_path: Path) -> None:
+    wide = torch.randn(8, 5, generator=torch.Generator().manual_seed(3))
+    _, warnings = evaluate(["fid-infinity"], stored(tmp_path, wide, LOGITS[:8]), FeatureStatistics.of(REAL))
+    assert any("starts at 4 images, fewer than the 5 features" in text for text in warnings)
+
+
+@pytest.mark.parametrize(
+    ("names", "has", "chosen"),
+    [
+        (None, "nothing", ("is",)),
+        (None, "statistics", ("is", "fid")),
+        (None, "images", ("is", "fid", "kid")),
+        ("all", "images", tuple(METRICS)),
+        ("vendi,is", "nothing", ("vendi", "is")),
+    ],
+)
+def test_the_metrics_are_those_that_the_reference_allows(names: str | None, has: str, chosen: tuple[str, ...]) -> None:
+    assert choose_metrics(names, reference=has != "nothing", images=has == "images") == chosen
 
 
 def test_nothing_good_is_told(tmp_path: Path) -> None:

@@ -3,7 +3,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from improved_gan.metrics import FeatureStatistics, MetricError, feature_frechet_distance, frechet_distance
+from improved_gan.metrics import (
+    FeatureStatistics,
+    MetricError,
+    extrapolated_frechet_distance,
+    feature_frechet_distance,
+    frechet_distance,
+)
 from tests.oracles import metrics as oracle
 
 
@@ -139,3 +145,51 @@ def test_what_rounding_in_float32_leaves_is_a_covariance() -> None:
 def test_a_number_of_images_that_cannot_be(count: int) -> None:
     with pytest.raises(MetricError, match="number of images must lie in"):
         FeatureStatistics.from_moments(count, torch.zeros(3), torch.eye(3))
+
+
+def test_the_distance_of_infinitely_many_images_is_nearer_to_that_of_the_distributions() -> None:
+    """Gaussians with deviations 1 and 1.2 in each of 20 features, apart by 0.1: 20 (0.1^2 + 0.2^2) = 1."""
+    source, found, plain = torch.Generator().manual_seed(0), [], []
+    real = FeatureStatistics.from_moments(10**6, torch.zeros(20), torch.eye(20))
+    for _ in range(10):
+        generated = 1.2 * torch.randn(600, 20, generator=source, dtype=torch.float64) + 0.1
+        plain.append(to_statistics(generated, real))
+        found.append(extrapolated_frechet_distance(generated, real, points=8, smallest=200).value)
+    assert np.mean(plain) > 1.2
+    assert abs(np.mean(found) - 1) < 3 * np.std(found) / 10**0.5 < 0.1
+
+
+def to_statistics(generated: torch.Tensor, real: FeatureStatistics) -> float:
+    return frechet_distance(FeatureStatistics.of(generated), real)
+
+
+def test_the_line_goes_through_the_distances_of_subsets() -> None:
+    generated = torch.randn(100, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    real, parts = FeatureStatistics.of(generated + 1), []
+    found = extrapolated_frechet_distance(generated, real, points=2, smallest=50, advance=parts.append)
+    assert found.sizes == (50, 100)
+    assert found.distances[1] == pytest.approx(frechet_distance(FeatureStatistics.of(generated), real), rel=1e-9)
+    rows = np.random.RandomState(2020).permutation(100)[:50]
+    assert found.distances[0] == pytest.approx(frechet_distance(FeatureStatistics.of(generated[rows]), real), rel=1e-9)
+    # Two points: the line is value + c / N exactly.
+    assert found.value == pytest.approx(2 * found.distances[1] - found.distances[0], rel=1e-9)
+    assert found.value + found.bias == pytest.approx(found.distances[1], rel=1e-9)
+    assert sum(parts) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("smallest", [1, 100])
+def test_a_line_needs_two_sizes(smallest: int) -> None:
+    generated = torch.zeros(100, 5)
+    with pytest.raises(MetricError, match="2 <= smallest < 100 images"):
+        extrapolated_frechet_distance(generated, FeatureStatistics.of(generated), smallest=smallest)
+
+
+def test_weights_are_repetitions() -> None:
+    x, times = features(10), torch.tensor([0, 1, 2, 3, 0, 1, 1, 4, 0, 2])
+    weighted = FeatureStatistics(12)
+    weighted.update(x[:6], times[:6])
+    weighted.update(x[6:], times[6:])
+    repeated = FeatureStatistics.of(x.repeat_interleave(times, 0))
+    assert weighted.count == repeated.count == 14
+    torch.testing.assert_close(weighted.mean, repeated.mean)
+    torch.testing.assert_close(weighted.covariance, repeated.covariance)

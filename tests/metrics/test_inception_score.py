@@ -132,3 +132,17 @@ def test_ranks_merge(two_ranks: TwoRanks) -> None:
     p = probabilities()
     results = two_ranks(_on_a_rank, p)
     assert results[0] == results[1] == pytest.approx(inception_score(p).mean, rel=1e-12)
+
+
+def test_a_position_twice_is_an_error_and_not_a_score() -> None:
+    p = torch.eye(2, dtype=torch.float64).repeat(3, 1)
+    score = InceptionScore(2, 6, splits=2)
+    with pytest.raises(MetricError, match="the same position was given twice"):
+        score.update(p[:2], torch.tensor([1, 1]))
+    for positions in ([0, 1], [1, 3], [4, 5]):  # 1 twice and 2 not at all, in one split
+        score.update(p[:2], torch.tensor(positions))
+    with pytest.raises(MetricError, match="some of the 6 positions were given twice, and others not at all"):
+        score.compute()
+    score.reset()
+    score.update(p)
+    assert score.compute().pooled == pytest.approx(2)

@@ -6,12 +6,14 @@ import torch
 from torch import Tensor, nn
 
 from improved_gan.metrics import (
+    density_coverage,
     feature_frechet_distance,
     inception_score,
     kernel_inception_distance,
     precision_recall,
+    rbf_kernel,
 )
-from improved_gan.metrics.evaluation import random_order
+from improved_gan.metrics.features import random_order
 from tests.oracles.peers import cure_torchvision, peers_missing
 
 pytestmark = [
@@ -77,10 +79,32 @@ def test_kernel_distance_of_both() -> None:
     assert whole.mean == pytest.approx(float(metric.compute()[0]), rel=1e-4)
 
 
-def test_precision_and_recall_of_torch_fidelity() -> None:
-    from torch_fidelity.metric_prc import calculate_precision_recall_full
+def test_kernel_distance_of_torch_fidelity_with_the_gaussian_kernel() -> None:
+    from torch_fidelity.metric_kid import kid_features_to_metric
 
-    assert precision_recall(FEATURES, REAL) == pytest.approx(calculate_precision_recall_full(FEATURES, REAL), abs=1e-6)
+    settings = {"kid_subset_size": 100, "kid_kernel": "rbf", "kid_kernel_rbf_sigma": 5.0, "verbose": False}
+    theirs = kid_features_to_metric(FEATURES.double(), REAL.double(), **settings)
+    ours = kernel_inception_distance(FEATURES, REAL, subset_size=100, kernel=rbf_kernel(5.0))
+    assert ours.mean == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-9)
+
+
+def test_precision_and_recall_of_torch_fidelity() -> None:
+    """Its first features are the generated ones; before 0.4.0 the two results were exchanged."""
+    from torch_fidelity.metric_prc import prc_features_to_metric
+
+    narrow = 0.3 * FEATURES
+    for generated, real in ((FEATURES, REAL), (narrow, REAL), (REAL, narrow)):
+        theirs = prc_features_to_metric(generated, real, verbose=False)
+        ours = precision_recall(generated, real)
+        assert ours == pytest.approx((theirs["precision"], theirs["recall"]), abs=1e-6)
+    assert precision_recall(narrow, REAL).precision > precision_recall(narrow, REAL).recall + 0.5
+
+
+def test_density_and_coverage_of_their_authors() -> None:
+    prdc = pytest.importorskip("prdc")
+    theirs = prdc.compute_prdc(REAL.double().numpy(), FEATURES.double().numpy(), nearest_k=5)
+    assert density_coverage(FEATURES, REAL) == pytest.approx((theirs["density"], theirs["coverage"]), rel=1e-9)
+    assert precision_recall(FEATURES, REAL, k=5) == pytest.approx((theirs["precision"], theirs["recall"]), rel=1e-9)
 
 
 def test_torchmetrics_score_differs_in_splits_deviation_and_order() -> None:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from improved_gan.metrics import MetricError, precision_recall
+from improved_gan.metrics import MetricError, density_coverage, precision_recall
 from tests.oracles import metrics as oracle
 
 
@@ -30,3 +30,49 @@ def test_extremes() -> None:
 def test_bad_input() -> None:
     with pytest.raises(MetricError, match="3 nearest neighbors"):
         precision_recall(draw(3, 0), draw(10, 1))
+    with pytest.raises(MetricError, match="5 nearest neighbors need at least 5 other images; got 4"):
+        density_coverage(draw(30, 0), draw(5, 1))
+    with pytest.raises(MetricError, match="one A"):
+        density_coverage(draw(30, 0)[:, :2], draw(10, 1))
+
+
+@pytest.mark.parametrize("rows", [7, 100])
+@pytest.mark.parametrize("k", [1, 5])
+def test_density_and_coverage_are_their_definitions(k: int, rows: int) -> None:
+    generated, real = draw(30, 0, 0.7), draw(40, 1)
+    expected = oracle.density_coverage(generated.numpy(), real.numpy(), k)
+    assert density_coverage(generated, real, k=k, rows=rows) == pytest.approx(expected, rel=1e-12)
+
+
+def test_density_and_coverage_of_one_source_have_the_expected_means() -> None:
+    """1 and 1 - prod_{i=1..k} (M - i) / (N + M - i), whatever the source."""
+    n, m, k = 40, 60, 3
+    found = torch.tensor([density_coverage(draw(n, 2 * i), draw(m, 2 * i + 1), k=k) for i in range(300)])
+    missed = 1.0
+    for i in range(1, k + 1):
+        missed *= (m - i) / (n + m - i)
+    errors = found.std(0) / 300**0.5
+    assert abs(float(found[:, 0].mean()) - 1) < 4 * errors[0]
+    assert abs(float(found[:, 1].mean()) - (1 - missed)) < 4 * errors[1]
+
+
+def test_an_outlier_among_the_samples_raises_recall_but_not_coverage() -> None:
+    real, generated = draw(100, 0), draw(100, 1, 0.01)
+    with_outlier = torch.cat([generated, torch.full((4, 3), 30.0) * torch.eye(4, 3)])
+    assert precision_recall(with_outlier, real).recall > precision_recall(generated, real).recall + 0.5
+    assert density_coverage(with_outlier, real).coverage == density_coverage(generated, real).coverage
+
+
+def test_order_scale_and_copies_of_samples() -> None:
+    generated, real = draw(30, 0, 0.7), draw(40, 1)
+    expected = density_coverage(generated, real)
+    assert density_coverage(generated.flip(0), real.flip(0)) == expected
+    assert density_coverage(4 * generated, 4 * real) == expected
+    assert density_coverage(generated.repeat(2, 1), real) == expected
+
+
+def test_the_work_is_reported_and_sums_to_1() -> None:
+    for metric in (precision_recall, density_coverage):
+        parts: list[float] = []
+        metric(draw(30, 0), draw(40, 1), rows=10, advance=parts.append)
+        assert sum(parts) == pytest.approx(1)

@@ -19,12 +19,16 @@ __all__ = ["EvaluateOptions", "evaluate"]
 class EvaluateOptions:
     """The options of `evaluate`."""
 
-    source: Path = argument(
-        metavar="FOLDER|RUN", help="Images: a folder or a zip or tar archive; or a run, whose samples are evaluated."
+    sources: tuple[Path, ...] = argument(
+        metavar="FOLDER|FILE|RUN...",
+        help="Images: a folder, a zip or tar archive, or an array (.npy, .npz); features or statistics (.npy, .npz); "
+        "or a run, whose samples are evaluated. Several are compared.",
     )
-    reference: Path | None = option(None, help="Real images: a folder, an archive, or a statistics file (.npz).")
+    reference: Path | None = option(None, help="Real images: a folder, an archive, or a file of arrays (.npy, .npz).")
     metrics: str | None = option(
-        None, help="Comma-separated list of is, fid, kid, precision-recall, nearest, birthday; or all."
+        None,
+        help="Comma-separated list of is, fid, fid-infinity, kid, cmmd, precision-recall, density-coverage, vendi, "
+        "nearest, birthday; or all.",
     )
     num_splits: int = option(10, help="Splits of the Inception score.", min=1)
     num: int | None = option(None, help="Number of images, drawn at random; for a run: number of samples.", min=1)
@@ -35,6 +39,8 @@ class EvaluateOptions:
     precision: str = option("float32", help="Precision of Inception: float32, or bfloat16 (checked on the images).")
     skip_invalid: bool = option(False, help="Skip images that cannot be used.")
     json: Path | None = option(None, help="Write the report to this JSON file.")
+    replicates: int = option(100, help="Bootstrap replicates of a comparison; 0: no intervals.", min=0)
+    plot: Path | None = option(None, help="Write a plot of a comparison to this file (.png, .svg, .pdf).")
     save_statistics: Path | None = option(None, help="Write mean and covariance to this .npz, for --reference.")
     value_range: str | None = value_range_option()
     cache: Path | None = option(None, help="Folder for cached features; default: in the cache.")
@@ -43,15 +49,22 @@ class EvaluateOptions:
     threads: int | None = threads_option()
 
     def __post_init__(self) -> None:
+        if len(self.sources) == 1 and self.plot is not None:
+            raise click.BadParameter("a plot compares several sources: give two or more", param_hint="--plot")
+        if len(self.sources) > 1 and self.save_statistics is not None:
+            raise click.BadParameter("statistics are those of one source: give one", param_hint="--save-statistics")
         if self.precision not in ("float32", "bfloat16"):
             raise click.BadParameter(f"take float32 or bfloat16, not {self.precision!r}", param_hint="--precision")
 
 
 def evaluate(options: EvaluateOptions, console: "Console") -> None:
-    """Evaluate images: Inception score, FID, KID, precision and recall, copies of training images, distinct samples.
+    """Evaluate images: Inception score, FID, KID, CMMD, precision and recall, density, coverage, Vendi score, copies.
 
     The report names the network, its hash, and the preprocessing. Features are cached by image content, so a repeated
     command continues where it stopped. Works under torchrun.
+
+    Several sources are compared: intervals of each metric and of the differences, from a bootstrap that resamples
+    the reference alike for all.
 
     Example: `improved-gan evaluate samples/images --reference photos --json report.json`.
     """

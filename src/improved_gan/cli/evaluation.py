@@ -1,9 +1,10 @@
-"""What `improved-gan evaluate` does: images, network, cache and numbers joined; `options` is its EvaluateOptions."""
+"""What `evaluate` does: opens each source, computes the metrics, compares several sources, and writes the report."""
 
 import json
 import os
 import platform
 import time
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,33 +16,139 @@ import torch.distributed as dist
 from rich.console import Console
 
 from improved_gan import __version__
-from improved_gan.cli.evaluation_inputs import (
-    EvaluationImages,
-    check_precision,
-    choose_network,
-    open_evaluation_images,
-    range_warnings,
-    value_range_of,
-    with_value_range,
-)
-from improved_gan.cli.feature_extraction import FeatureExtraction, invalid_images, valid_names
-from improved_gan.cli.format_report import show
+from improved_gan.cli.evaluation_inputs import choose_network, open_evaluation_images, value_range_of, with_value_range
+from improved_gan.cli.feature_extraction import FeatureExtraction, invalid_images, progress_of_metrics, valid_names
+from improved_gan.cli.format_report import show, show_comparison
 from improved_gan.cli.trust import trust_or_ask
 from improved_gan.console import say
 from improved_gan.data.download import cache_folder
+from improved_gan.data.value_range import ValueRange
 from improved_gan.distributed import rank, world_size
 from improved_gan.io import write_atomically
 from improved_gan.metrics import FeatureStatistics, MetricError
-from improved_gan.metrics.evaluation import NEED_IMAGES, NEED_REFERENCE, count, evaluate, random_order, statistics_of
+from improved_gan.metrics.array_files import FeatureFile, ImageArray, is_array_file, open_array_file
+from improved_gan.metrics.comparison import compare
+from improved_gan.metrics.comparison_plot import comparison_figure
+from improved_gan.metrics.evaluation import choose_metrics, evaluate
+from improved_gan.metrics.evaluation_images import EvaluationImages, array_images, check_precision, range_warnings
 from improved_gan.metrics.extraction import FeatureSet
 from improved_gan.metrics.feature_cache import FeatureCache
+from improved_gan.metrics.features import Features, FeatureTable
 from improved_gan.metrics.network import ScoringNetwork
-from improved_gan.metrics.statistics_file import read_statistics, statistics_bytes
+from improved_gan.metrics.statistics_file import compare_networks, read_statistics, statistics_bytes
 from improved_gan.training.process_group import choose_device
 
-__all__ = ["METRICS", "run_evaluation"]
+__all__ = ["run_evaluation"]
 
-METRICS = ("is", "fid", "kid", "precision-recall", "nearest", "birthday")
+_UNKNOWN_NETWORK = {"name": "unknown", "sha256": "", "resize": "unknown", "precision": "unknown precision"}
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One source or the reference, opened.
+
+    Attributes:
+        path: as the user gave it.
+        content: features in the cache or a file, or statistics.
+        images: where the features are those of images.
+        warnings: about the file.
+    """
+
+    path: Path
+    content: Features | FeatureStatistics
+    images: EvaluationImages | None = None
+    warnings: list[str] = field(default_factory=list)
+
+    def about(self) -> dict[str, Any]:
+        """For the report."""
+        if isinstance(self.content, FeatureStatistics):
+            return {"name": str(self.path), "statistics": True, "images": self.content.count}
+        about = {"name": str(self.path), "images": self.content.num_images, "skipped": [], "conversions": {}}
+        if self.images is not None and isinstance(self.content, FeatureSet):
+            about["name"] = self.images.label
+            about["skipped"] = [name for name, _ in invalid_images(self.images, self.content)]
+            about["conversions"] = _conversions(self.content)
+        return about | {"content_and_network_sha256": self.content.digest}
+
+    def row_names(self) -> list[str] | None:
+        """The name of each row of features; None where they have none."""
+        if self.images is None or not isinstance(self.content, FeatureSet):
+            return None
+        return valid_names(self.images, self.content)
+
+
+class _Opener:
+    """Opens sources with one network, which is loaded when the first images need it.
+
+    Args:
+        options: `EvaluateOptions`.
+        console: of this rank.
+        opened: the array files among the sources and the reference; None for files of statistics.
+    """
+
+    def __init__(self, options: Any, console: Console, opened: dict[Path, ImageArray | FeatureFile | None]) -> None:
+        self.options, self.console, self.opened = options, console, opened
+        self.device = choose_device(options.device)
+        self.trust = trust_or_ask(console, trust=options.trust)
+        paths = [options.classifier and Path(options.classifier), *options.sources, options.reference]
+        self.values: ValueRange | None = value_range_of(options.value_range, *(path for path in paths if path))
+        self.network: ScoringNetwork | None = None
+        self.warnings: list[str] = []
+        self.about_network: dict[str, str] = {}
+        self._extraction: FeatureExtraction | None = None
+
+    def needs_network(self, path: Path) -> bool:
+        """Whether a source has images (or is a run) rather than features or statistics."""
+        return not (path in self.opened and not isinstance(self.opened[path], ImageArray))
+
+    def side(self, path: Path, num: int | None) -> _Side:
+        """A source, with the features of its images.
+
+        Raises:
+            DataError, MetricError, RunError: input that cannot be used; one line with the remedy.
+        """
+        if self.needs_network(path):
+            images = self._images(path, num)
+            assert self._extraction is not None
+            features = self._extraction.run(images)
+            return _Side(path, features, images, range_warnings(images, self.values))
+        found = self.opened[path]
+        if isinstance(found, FeatureFile):
+            warnings = compare_networks(path, found.network, self.about_network, "features")
+            self.about_network = self.about_network or found.network
+            return _Side(path, found if num is None else found.drawn(num), None, warnings)
+        statistics, warnings = read_statistics(path, self.about_network)
+        return _Side(path, statistics, None, warnings)
+
+    def load_network(self, path: Path) -> None:
+        """Choose the network, with its precision checked on the images of `path`."""
+        options = self.options
+        self.network = self._choose(options.precision)
+        images = self._images(path, options.num)
+        exact = partial(self._choose, "float32")
+        self.network, self.warnings = check_precision(self.network, exact, images, asked=options.precision)
+        self.about_network = self.network.as_dict()
+        cache = FeatureCache(options.cache or cache_folder() / "features")
+        self._extraction = FeatureExtraction(self.network, cache, self.console, options.skip_invalid)
+
+    def _images(self, path: Path, num: int | None) -> EvaluationImages:
+        assert self.network is not None
+        found = self.opened.get(path)
+        if isinstance(found, ImageArray):
+            return array_images(path, found.images, self.network).drawn(num)
+        images = open_evaluation_images(
+            path, self.network, num=num, seed=self.options.seed, device=self.device, console=self.console,
+            trust=self.trust, values=self.values,
+        )  # fmt: skip
+        return images.drawn(num)
+
+    def _choose(self, precision: str) -> ScoringNetwork:
+        options = self.options
+        chosen = choose_network(
+            options.classifier, weights=options.weights, precision=precision, device=self.device, console=self.console,
+            trust=self.trust,
+        )  # fmt: skip
+        return with_value_range(chosen, self.values)
 
 
 def run_evaluation(options: Any, console: Console) -> dict[str, Any]:
@@ -52,144 +159,107 @@ def run_evaluation(options: Any, console: Console) -> dict[str, Any]:
         InterruptedRunError: stopped; the same command continues.
     """
     started = time.perf_counter()
-    names = _metrics(options)
+    paths = [*options.sources, *([options.reference] if options.reference else [])]
+    opened = {path: open_array_file(path) for path in paths if is_array_file(path)}
+    names = choose_metrics(
+        options.metrics,
+        reference=options.reference is not None,
+        images=options.reference is not None and opened.get(options.reference, "images") is not None,
+        sources=all(opened.get(path, "images") is not None for path in options.sources),
+        logits=all(getattr(opened.get(path), "logits", "logits") is not None for path in options.sources),
+    )
     _join_ranks()
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    device = choose_device(options.device)
-    quiet = console if rank() == 0 else Console(quiet=True)
-    trust = trust_or_ask(quiet, trust=options.trust)
-    runs = [one for one in (options.classifier and Path(options.classifier), options.source, options.reference) if one]
-    values = value_range_of(options.value_range, *runs)
-
-    def choose(precision: str) -> ScoringNetwork:
-        chosen = choose_network(
-            options.classifier, weights=options.weights, precision=precision, device=device, console=quiet, trust=trust
-        )
-        return with_value_range(chosen, values)
-
-    network = choose(precision=options.precision)
-    open_ = partial(open_evaluation_images, seed=options.seed, device=device, console=quiet, trust=trust, values=values)
-    images = _subset(open_(options.source, network, num=options.num), options.num)
-    if "is" in names and len(images) < options.num_splits:
-        raise MetricError(f"{options.num_splits} splits need at least {options.num_splits} images; got {len(images)}")
-    exact = partial(choose, precision="float32")
-    network, warnings = check_precision(network, exact, images, asked=options.precision)
-    cache = FeatureCache(options.cache or cache_folder() / "features")
-    extraction = FeatureExtraction(network, cache, quiet, options.skip_invalid)
-    reference, real, more = _reference(options, names, network, partial(open_, num=None), extraction)
-    features = extraction.run(images)
-    range_texts = [text for one in (images, reference) if one is not None for text in range_warnings(one, values)]
-    found, doubts = evaluate(names, features, real, splits=options.num_splits, shuffle=not options.no_shuffle)
-    _name_pairs(found, images, features, reference, real)
-    report = {
-        "source": _about(images, features),
-        "reference": _about_reference(options, reference, real),
-        "network": network.as_dict(),
-        "metrics": found,
-        "warnings": [*warnings, *more, *doubts, *range_texts],
-        "versions": _versions(device),
-        "seconds": round(time.perf_counter() - started, 2),
-    }
+    opener = _Opener(options, console if rank() == 0 else Console(quiet=True), opened)
+    with_images = [path for path in paths if opener.needs_network(path)]
+    if with_images:
+        opener.load_network(with_images[0])
+    reference = None if options.reference is None else opener.side(options.reference, None)
+    sources = [opener.side(path, options.num) for path in options.sources]
+    _check_splits(names, sources, options.num_splits)
+    report = _report(names, sources, reference, opener)
+    report["seconds"] = round(time.perf_counter() - started, 2)
     if rank() == 0:
-        _write(report, features, network, options, quiet)
+        _write(report, sources, opener)
     return report
 
 
-def _metrics(options: Any) -> tuple[str, ...]:
-    """The metrics given by the user, else those that the reference allows.
-
-    Raises:
-        MetricError: an unknown name, or a metric that needs a reference that is not given.
-    """
-    if options.metrics is None:
-        statistics = options.reference is not None and options.reference.suffix == ".npz"
-        return ("is",) if options.reference is None else ("is", "fid") if statistics else ("is", "fid", "kid")
-    names = METRICS if options.metrics == "all" else tuple(options.metrics.split(","))
-    for name in names:
-        if name not in METRICS:
-            raise MetricError(
-                f"there is no metric {name!r}: choose from {', '.join(METRICS)}, separated by commas, or all"
-            )
-        if name in NEED_REFERENCE and options.reference is None:
-            raise MetricError(f"{name} compares with real images: name them with --reference FOLDER")
-        if name in NEED_IMAGES and options.reference is not None and options.reference.suffix == ".npz":
-            raise MetricError(f"{name} needs the reference's images, statistics are not enough: --reference FOLDER")
-    return names
-
-
-def _subset(images: EvaluationImages, num: int | None) -> EvaluationImages:
-    """`num` of the images, in a fixed random order: the first ones by name may be of one class."""
-    if num is None or num == len(images):
-        return images
-    if num > len(images):
-        raise MetricError(f"--num {num} is more than the {len(images)} images in {images.label}")
-    return images.only(set((random_order(len(images)) < num).nonzero().flatten().tolist()))
+def _report(names: tuple[str, ...], sources: list[_Side], reference: _Side | None, opener: _Opener) -> dict[str, Any]:
+    options = opener.options
+    real = None if reference is None else reference.content
+    settings: dict[str, Any] = {"splits": options.num_splits, "shuffle": not options.no_shuffle}
+    models: list[dict[str, Any]] = []
+    with progress_of_metrics(opener.console) as advance:
+        for source in sources:
+            found, doubts = evaluate(names, source.content, real, advance=advance, **settings)
+            _name_pairs(found, source, reference)
+            models.append({"source": source.about(), "metrics": found, "warnings": [*source.warnings, *doubts]})
+        report: dict[str, Any] = {
+            "reference": None if reference is None else reference.about(),
+            "network": _UNKNOWN_NETWORK | opener.about_network,
+            "warnings": [*opener.warnings, *(reference.warnings if reference else [])],
+            "versions": _versions(opener.device),
+        }
+        if len(models) == 1:
+            return report | models[0] | {"warnings": [*report["warnings"], *models[0]["warnings"]]}
+        comparison = compare(
+            {str(source.path): source.content for source in sources}, [one["metrics"] for one in models], real,
+            replicates=options.replicates, advance=advance, **settings,
+        )  # fmt: skip
+    return report | {"models": models, "comparison": comparison}
 
 
-def _reference(
-    options: Any, names: tuple[str, ...], network: ScoringNetwork, open_: Any, extraction: FeatureExtraction
-) -> tuple[EvaluationImages | None, FeatureSet | FeatureStatistics | None, list[str]]:
-    if options.reference is None:
-        return None, None, []
-    if options.reference.suffix == ".npz":
-        statistics, warnings = read_statistics(options.reference, network)
-        return None, statistics, warnings
-    images: EvaluationImages = open_(options.reference, network)
-    return images, extraction.run(images), []
+def _check_splits(names: tuple[str, ...], sources: list[_Side], splits: int) -> None:
+    for source in sources if "is" in names else []:
+        num = source.content.count if isinstance(source.content, FeatureStatistics) else source.content.num_images
+        if num is not None and num < splits:
+            raise MetricError(f"{splits} splits need at least {splits} images; got {num}")
 
 
-def _name_pairs(
-    found: dict[str, Any],
-    images: EvaluationImages,
-    features: FeatureSet,
-    reference: EvaluationImages | None,
-    real: object,
-) -> None:
+def _name_pairs(found: dict[str, Any], source: _Side, reference: _Side | None) -> None:
     """Replace row numbers by file names in the lists of nearest pairs."""
-    if not {"nearest", "birthday"} & set(found):
-        return
-    ours = valid_names(images, features)
-    if "nearest" in found and reference is not None and isinstance(real, FeatureSet):
-        theirs = valid_names(reference, real)
-        found["nearest"]["nearest"] = [[ours[i], theirs[j], d] for i, j, d in found["nearest"]["nearest"]]
+    ours = source.row_names() if {"nearest", "birthday"} & set(found) else None
+    theirs = reference.row_names() if reference is not None and "nearest" in found else None
+    if "nearest" in found:
+        found["nearest"]["nearest"] = [
+            [ours[i] if ours else f"row {i}", theirs[j] if theirs else f"row {j}", d]
+            for i, j, d in found["nearest"]["nearest"]
+        ]
     if "birthday" in found:
-        found["birthday"]["nearest"] = [[ours[i], ours[j]] for i, j in found["birthday"]["nearest"]]
+        found["birthday"]["nearest"] = [
+            [ours[k] if ours else f"row {k}" for k in pair] for pair in found["birthday"]["nearest"]
+        ]
 
 
-def _about(images: EvaluationImages, features: FeatureSet) -> dict[str, Any]:
+def _conversions(features: FeatureSet) -> dict[str, int]:
     conversions: dict[str, int] = {}
     for chunk in features:
         for name, times in chunk.conversions.items():
             conversions[name] = conversions.get(name, 0) + times
-    return {
-        "name": images.label,
-        "images": count(features),
-        "skipped": [name for name, _ in invalid_images(images, features)],
-        "conversions": conversions,
-        "content_and_network_sha256": features.digest,
-    }
+    return conversions
 
 
-def _about_reference(
-    options: Any, images: EvaluationImages | None, real: FeatureSet | FeatureStatistics | None
-) -> dict[str, Any] | None:
-    if isinstance(real, FeatureSet) and images is not None:
-        return _about(images, real)
-    return None if real is None else {"name": str(options.reference), "statistics": True}
-
-
-def _write(
-    report: dict[str, Any], features: FeatureSet, network: ScoringNetwork, options: Any, console: Console
-) -> None:
-    show(report, console)
+def _write(report: dict[str, Any], sources: list[_Side], opener: _Opener) -> None:
+    options, console = opener.options, opener.console
+    if "comparison" in report:
+        show_comparison(report, console)
+    else:
+        show(report, console)
     if options.json is not None:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(options.json, json.dumps(report, indent=1).encode())
         say(console, f"written: {options.json}")
+    if options.plot is not None:
+        options.plot.parent.mkdir(parents=True, exist_ok=True)
+        comparison_figure(report["comparison"]).savefig(options.plot)
+        say(console, f"plot: {options.plot}")
     if options.save_statistics is not None:
+        statistics = sources[0].content
+        if not isinstance(statistics, FeatureStatistics):
+            statistics = FeatureTable(statistics).statistics()
         options.save_statistics.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(options.save_statistics, statistics_bytes(statistics_of(features), network))
+        write_atomically(options.save_statistics, statistics_bytes(statistics, opener.about_network))
         say(console, f"statistics for --reference: {options.save_statistics}")
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["poisson_weights"]
+__all__ = ["poisson_weights", "position_hash"]
 
 _CUMULATIVE = np.cumsum([math.exp(-1) / math.factorial(k) for k in range(20)])
 
@@ -40,6 +40,19 @@ def poisson_weights(positions: Tensor, replicates: int, *, seed: int = 0) -> Ten
         bits = _mix(_mix(numbers + start) + columns)
     uniform = (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
     return torch.from_numpy(np.searchsorted(_CUMULATIVE, uniform, side="right").astype(np.float64))
+
+
+def position_hash(positions: Tensor) -> Tensor:
+    """(N,) non-negative int64 numbers, one a position, whose sum tells (nearly surely) which positions occurred.
+
+    The hashes have 40 bits, so that a sum of up to 2^23 of them is exact.
+
+    >>> bool(position_hash(torch.tensor([1, 1])).sum() == position_hash(torch.tensor([0, 2])).sum())
+    False
+    """
+    with np.errstate(over="ignore"):
+        bits = _mix(positions.cpu().numpy().astype(np.uint64))
+    return torch.from_numpy((bits >> np.uint64(24)).astype(np.int64))
 
 
 def _mix(x: np.ndarray) -> np.ndarray:

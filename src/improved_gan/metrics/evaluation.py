@@ -1,206 +1,250 @@
-"""Every metric from the features on disk, in memory that does not grow with the number of images.
+"""The metrics of `evaluate` from the features of images, in memory that does not grow with the number of images.
 
-The score and the Fréchet distance read the features once, chunk by chunk. KID, precision and recall, nearest
-images and the birthday paradox test work on a matrix that lies in a file and is read in pieces.
+`METRICS` declares each metric once: what it needs and how it is computed; the lines that a report prints of it are in
+`evaluation_rows`. The score and the Fréchet distance read the features once, batch by batch. The others work on a
+matrix (N, A) that lies in a file and is read in blocks.
 """
 
-import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from improved_gan.metrics.birthday_paradox import duplicate_threshold, support_size
 from improved_gan.metrics.errors import MetricError
-from improved_gan.metrics.extraction import FeatureSet
-from improved_gan.metrics.frechet_distance import FeatureStatistics, frechet_distance
+from improved_gan.metrics.features import Features, FeatureTable, StatisticsTable, drawn_rows, random_order
+from improved_gan.metrics.frechet_distance import FeatureStatistics, extrapolated_frechet_distance, frechet_distance
 from improved_gan.metrics.inception_score import InceptionScore
-from improved_gan.metrics.kernel_inception_distance import kernel_inception_distance
+from improved_gan.metrics.kernel_distance import cmmd, kernel_inception_distance
 from improved_gan.metrics.memorization import memorization
-from improved_gan.metrics.precision_recall import precision_recall
+from improved_gan.metrics.precision_recall import density_coverage, precision_recall
 from improved_gan.metrics.score_report import has_low_confidence
+from improved_gan.metrics.vendi_score import vendi_score
 
-__all__ = ["NEED_IMAGES", "NEED_REFERENCE", "count", "evaluate", "random_order", "statistics_of"]
+__all__ = ["METRICS", "Metric", "choose_metrics", "evaluate"]
 
-NEED_REFERENCE = ("fid", "kid", "precision-recall", "nearest")
-NEED_IMAGES = ("kid", "precision-recall", "nearest")  # statistics of the reference are not enough
-SHUFFLE_SEED = 2020  # torch-fidelity's: with it the splits are the same, too
 _KID_SUBSET = 1000
+_SEED = 2020  # of KID's subsets and the shuffle: those of torch-fidelity
+
+Advance = Callable[[float], object]
 
 
-def count(features: FeatureSet) -> int:
-    """The number of images that could be decoded."""
-    return sum(len(chunk.good) for chunk in features)
+@dataclass(frozen=True)
+class Inputs:
+    """What a metric is computed from.
+
+    Attributes:
+        samples: the images to evaluate; of a file of statistics, these only.
+        real: the reference's images; None where there are none.
+        statistics: of the reference; None where there is none.
+        splits, shuffle: of the Inception score.
+    """
+
+    samples: FeatureTable | StatisticsTable
+    real: FeatureTable | None
+    statistics: Callable[[], FeatureStatistics] | None
+    splits: int
+    shuffle: bool
 
 
-def random_order(num: int) -> Tensor:
-    """(N,) the position of each image after a shuffle, the same as torch-fidelity's."""
-    order = np.random.RandomState(SHUFFLE_SEED).permutation(num)
-    positions = np.empty(num, dtype=np.int64)
-    positions[order] = np.arange(num)
-    return torch.from_numpy(positions)
+@dataclass(frozen=True)
+class Metric:
+    """One metric of `evaluate`.
+
+    Attributes:
+        compute: its numbers, ready for JSON; a list under "warnings" is taken out and printed.
+        needs: "nothing", "reference" (statistics are enough) or "images" of the reference.
+    """
+
+    compute: Callable[[Inputs, Advance], dict[str, Any]]
+    needs: str = "nothing"
+
+
+def choose_metrics(
+    names: str | None, *, reference: bool, images: bool, sources: bool = True, logits: bool = True
+) -> tuple[str, ...]:
+    """The metrics of a comma-separated list; None for those that the reference allows, "all" for every one.
+
+    Args:
+        names: as the user wrote them.
+        reference: whether there is a reference.
+        images: whether the reference has images (or their features), not statistics only.
+        sources: whether all that is evaluated has.
+        logits: whether all that is evaluated has class scores, and not features only.
+
+    Raises:
+        MetricError: an unknown name, or a metric that needs a reference that is not given.
+
+    >>> choose_metrics(None, reference=True, images=False), choose_metrics("vendi", reference=False, images=False)
+    (('is', 'fid'), ('vendi',))
+    """
+    if names is None:
+        if not sources:
+            return choose_metrics("fid", reference=reference, images=images)
+        score = ("is",) if logits else () if reference else ("vendi",)
+        return score if not reference else (*score, "fid", "kid") if images else (*score, "fid")
+    chosen = tuple(METRICS) if names == "all" else tuple(names.split(","))
+    for name in chosen:
+        if name not in METRICS:
+            raise MetricError(
+                f"there is no metric {name!r}: choose from {', '.join(METRICS)}, separated by commas, or all"
+            )
+        if METRICS[name].needs != "nothing" and not reference:
+            raise MetricError(f"{name} compares with real images: name them with --reference FOLDER")
+        if METRICS[name].needs == "images" and not images:
+            raise MetricError(f"{name} needs the reference's images, statistics are not enough: --reference FOLDER")
+    return chosen
 
 
 def evaluate(
     names: Sequence[str],
-    generated: FeatureSet,
-    reference: FeatureSet | FeatureStatistics | None,
+    generated: Features | FeatureStatistics,
+    reference: Features | FeatureStatistics | None,
     *,
     splits: int = 10,
     shuffle: bool = True,
+    advance: Callable[[str, float], object] = lambda name, fraction: None,
 ) -> tuple[dict[str, Any], list[str]]:
     """The metrics by name, ready for JSON, and warnings.
 
     Args:
-        names: of "is", "fid", "kid", "precision-recall", "nearest", "birthday".
-        generated: images to evaluate.
-        reference: real images, or their statistics (fid only).
+        names: of `METRICS`.
+        generated: images to evaluate, or their statistics (fid only).
+        reference: real images, or their statistics (fid, fid-infinity only).
         splits: of the Inception score.
         shuffle: put the images in a fixed random order before they are cut into splits.
+        advance: called with a metric's name and the fraction of its work done since the last call.
 
     Raises:
         MetricError: a metric that needs what is not given, or too few images.
     """
     found: dict[str, Any] = {}
     warnings: list[str] = []
-    if "is" in names:
-        found["is"] = _score(generated, splits, shuffle)
-        warnings += found["is"].pop("warnings")
-    if "fid" in names:
-        assert reference is not None
-        real = reference if isinstance(reference, FeatureStatistics) else statistics_of(reference)
-        fake = statistics_of(generated)
-        found["fid"] = {"value": frechet_distance(fake, real), "images": fake.count, "reference_images": real.count}
-        if any(one.count is not None and one.count < len(fake.mean) for one in (fake, real)):
-            warnings.append(f"fid: fewer images than its {len(fake.mean)} features; it is biased upwards, most so here")
-    pairs = [name for name in names if name in ("kid", "precision-recall", "nearest", "birthday")]
-    if pairs:
-        samples = _matrix(generated)
-        real_rows = _matrix(reference) if isinstance(reference, FeatureSet) else None
-        found |= {name: _from_rows(name, samples, real_rows) for name in pairs}
-        if "birthday" in pairs and real_rows is not None and len(real_rows) < len(samples):
-            warnings.append(
-                f"birthday: {len(real_rows)} real images for {len(samples)} samples: the nearest two of fewer images "
-                "lie farther apart, so too many samples count as duplicates; give as many real images"
-            )
-    if isinstance(reference, FeatureSet):
-        warnings += _confidence_warning(reference)
+    inputs = _inputs(generated, reference, splits, shuffle)
+    for name in names:
+        if METRICS[name].needs == "images" and inputs.real is None:
+            raise MetricError(f"{name} needs the images of a reference: --reference with a folder or an archive")
+        found[name] = METRICS[name].compute(inputs, partial(advance, name))
+        warnings += found[name].pop("warnings", [])
+    if inputs.real is not None:
+        warnings += _confidence_warning(inputs.real.features)
     return found, warnings
 
 
-def statistics_of(features: FeatureSet) -> FeatureStatistics:
-    """Mean and covariance, kept in the cache under the digest of the content."""
-    known = features.cache.load_statistics(features.digest)
-    if known is not None:
-        return known
-    statistics: FeatureStatistics | None = None
-    for chunk in features:
-        if chunk.good:
-            statistics = statistics or FeatureStatistics(chunk.features.shape[1])
-            statistics.update(chunk.features)
-    if statistics is None:
-        raise MetricError("no image could be decoded: there is nothing to compute statistics of")
-    features.cache.save_statistics(features.digest, statistics)
-    return statistics
+def _inputs(
+    generated: Features | FeatureStatistics,
+    reference: Features | FeatureStatistics | None,
+    splits: int,
+    shuffle: bool,
+) -> Inputs:
+    samples: FeatureTable | StatisticsTable
+    samples = StatisticsTable(generated) if isinstance(generated, FeatureStatistics) else FeatureTable(generated)
+    if isinstance(reference, FeatureStatistics):
+        return Inputs(samples, None, lambda: reference, splits, shuffle)
+    real = None if reference is None else FeatureTable(reference)
+    return Inputs(samples, real, None if real is None else real.statistics, splits, shuffle)
 
 
-def _score(features: FeatureSet, splits: int, shuffle: bool) -> dict[str, Any]:
-    num = count(features)
-    positions = random_order(num) if shuffle else torch.arange(num)
+def _score(inputs: Inputs, advance: Advance) -> dict[str, Any]:
+    num = inputs.samples.features.num_images
+    positions = random_order(num) if inputs.shuffle else torch.arange(num)
     score: InceptionScore | None = None
     start = 0
-    for chunk in features:
-        if not chunk.good:
-            continue
-        score = score or InceptionScore(chunk.logits.shape[1], num, splits=splits)
-        here = positions[start : start + len(chunk.good)]
-        score.update(chunk.logits.double().softmax(1), here)
-        start += len(chunk.good)
+    for batch in inputs.samples.features.batches():
+        if not batch.logits.shape[1]:
+            raise MetricError("is needs logits, and this file has features only: leave it out of --metrics")
+        score = score or InceptionScore(batch.logits.shape[1], num, splits=inputs.splits)
+        score.update(batch.logits.double().softmax(1), positions[start : start + len(batch.logits)])
+        start += len(batch.logits)
+        advance(len(batch.logits) / num)
     if score is None:
         raise MetricError("no image could be decoded: there is nothing to score")
-    return asdict(score.compute()) | {"order": f"shuffled, seed {SHUFFLE_SEED}" if shuffle else "by name"}
+    return asdict(score.compute()) | {"order": f"shuffled, seed {_SEED}" if inputs.shuffle else "by name"}
 
 
-def _confidence_warning(reference: FeatureSet) -> list[str]:
-    """A warning where the network has a low confidence on real images, as on images unlike its training data."""
-    largest = [float(chunk.logits.double().softmax(1).max(1).values.sum()) for chunk in reference if chunk.good]
-    confidence = sum(largest) / max(1, count(reference))
-    num_classes = max((chunk.logits.shape[1] for chunk in reference if chunk.good), default=1)
-    if not has_low_confidence(confidence, num_classes):
-        return []
-    return [
-        f"the network has a low confidence on the real images, too (mean largest probability {confidence:.2f}): they "
-        "are unlike its training data, and its Inception score means little"
-    ]
+def _frechet(inputs: Inputs, advance: Advance) -> dict[str, Any]:
+    assert inputs.statistics is not None
+    real, fake = inputs.statistics(), inputs.samples.statistics()
+    found: dict[str, Any] = {
+        "value": frechet_distance(fake, real), "images": fake.count, "reference_images": real.count
+    }  # fmt: skip
+    if any(one.count is not None and one.count < len(fake.mean) for one in (fake, real)):
+        text = f"fid: fewer images than its {len(fake.mean)} features; it is biased upwards, most so here"
+        found["warnings"] = [text]
+    return found
 
 
-def _matrix(features: FeatureSet) -> Tensor:
-    """(N, A) float32 in an unnamed file of the size that it takes, mapped into memory."""
-    rows = [chunk.features.shape for chunk in features if chunk.good]
-    total = sum(shape[0] for shape in rows)
-    if not total:
-        raise MetricError("no image could be decoded")
-    matrix = _mapped(total, rows[0][1])
-    start = 0
-    for chunk in features:
-        if chunk.good:
-            matrix[start : start + len(chunk.good)] = chunk.features
-            start += len(chunk.good)
-    return matrix
+def _extrapolated_frechet(inputs: Inputs, advance: Advance) -> dict[str, Any]:
+    assert inputs.statistics is not None
+    samples = inputs.samples.matrix
+    found = extrapolated_frechet_distance(samples, inputs.statistics(), advance=advance)
+    content: dict[str, Any] = found._asdict() | {"images": len(samples), "seed": _SEED}
+    if found.sizes[0] < samples.shape[1]:
+        content["warnings"] = [
+            f"fid-infinity: the line starts at {found.sizes[0]} images, fewer than the {samples.shape[1]} features: "
+            "the bias is no line in 1/N there; give more images"
+        ]
+    return content
 
 
-def _mapped(num: int, width: int) -> Tensor:
-    with tempfile.TemporaryFile() as file:
-        file.truncate(num * width * 4)
-        return torch.from_numpy(np.memmap(file, dtype=np.float32, mode="r+", shape=(num, width)))
+def _kernel(inputs: Inputs, advance: Advance) -> dict[str, Any]:
+    samples, real = _pair(inputs)
+    size = min(_KID_SUBSET, len(samples), len(real))
+    subsets = 1 if size == len(samples) == len(real) else 100  # all subsets are the whole then
+    found = kernel_inception_distance(samples, real, subsets=subsets, subset_size=size, seed=_SEED, advance=advance)
+    kernel = "(x . y / A + 1)^3"
+    return {**found._asdict(), "subsets": subsets, "subset_size": size, "seed": _SEED, "kernel": kernel}
 
 
-def _drawn(rows: Tensor, num: int) -> Tensor:
-    """At most `num` rows, drawn at random: the first ones of a folder may be one class."""
-    if num >= len(rows):
-        return rows
-    chosen = (random_order(len(rows)) < num).nonzero().flatten()
-    drawn = _mapped(num, rows.shape[1])
-    for start in range(0, num, _KID_SUBSET):
-        drawn[start : start + _KID_SUBSET] = rows[chosen[start : start + _KID_SUBSET]]
-    return drawn
+def _cmmd(inputs: Inputs, advance: Advance) -> dict[str, Any]:
+    samples, real = _pair(inputs)
+    about = {"kernel": "exp(-|x - y|^2 / 200), |x| = |y| = 1", "scale": 1000, "estimate": "V-statistic"}
+    return {
+        "value": cmmd(samples, real, advance=advance),
+        "images": len(samples),
+        "reference_images": len(real),
+        **about,
+    }
 
 
-def _from_rows(name: str, samples: Tensor, real: Tensor | None) -> dict[str, Any]:
-    if name == "birthday":
-        return _birthday(samples, real)
-    if real is None:
-        raise MetricError(f"{name} needs the images of a reference: --reference with a folder or an archive")
-    if name == "kid":
-        size = min(_KID_SUBSET, len(samples), len(real))
-        subsets = 1 if size == len(samples) == len(real) else 100  # all subsets are the whole then
-        distance = kernel_inception_distance(samples, real, subsets=subsets, subset_size=size)
-        return {
-            **distance._asdict(),
-            "subsets": subsets,
-            "subset_size": size,
-            "seed": 2020,
-            "kernel": "(x . y / A + 1)^3",
-        }
-    if name == "precision-recall":
-        return {**precision_recall(samples, real)._asdict(), "neighbors": 3}
-    near = memorization(samples, real)
+def _precision_recall(inputs: Inputs, advance: Advance) -> dict[str, Any]:
+    return {**precision_recall(*_pair(inputs), advance=advance)._asdict(), "neighbors": 3}
+
+
+def _density_coverage(inputs: Inputs, advance: Advance) -> dict[str, Any]:
+    return {**density_coverage(*_pair(inputs), advance=advance)._asdict(), "neighbors": 5}
+
+
+def _vendi(inputs: Inputs, advance: Advance) -> dict[str, Any]:
+    reference = None if inputs.real is None else vendi_score(inputs.real.matrix)
+    return {"value": vendi_score(inputs.samples.matrix), "reference": reference, "similarity": "cosine", "order": 1}
+
+
+def _nearest(inputs: Inputs, advance: Advance) -> dict[str, Any]:
+    near = memorization(*_pair(inputs), advance=advance)
     nearest = near.distances[:, 0].argsort()[:10]
-    pairs = [[int(i), int(near.indices[i, 0]), float(near.distances[i, 0])] for i in nearest]
     return {
         "near_copy": near.near_copy,
         "expected": near.expected,
         "copies": near.copies,
         "median_distance": float(near.distances[:, 0].median()),
-        "nearest": pairs,
+        "nearest": [[int(i), int(near.indices[i, 0]), float(near.distances[i, 0])] for i in nearest],
     }
 
 
-def _birthday(samples: Tensor, real: Tensor | None) -> dict[str, Any]:
-    threshold = None if real is None else duplicate_threshold(_drawn(real, len(samples)))
+def _birthday(inputs: Inputs, advance: Advance) -> dict[str, Any]:
+    samples, warnings, threshold = inputs.samples.matrix, [], None
+    if inputs.real is not None:
+        real = inputs.real.matrix
+        threshold = duplicate_threshold(drawn_rows(real, len(samples)))
+        if len(real) < len(samples):
+            warnings.append(
+                f"birthday: {len(real)} real images for {len(samples)} samples: the nearest two of fewer images "
+                "lie farther apart, so too many samples count as duplicates; give as many real images"
+            )
     found = support_size(samples, threshold=threshold)
     return {
         "pairs": found.num_pairs,
@@ -209,7 +253,42 @@ def _birthday(samples: Tensor, real: Tensor | None) -> dict[str, Any]:
         "interval": [_number(one) for one in found.interval],
         "threshold": found.threshold,
         "nearest": found.pairs[:10].tolist(),
+        "warnings": warnings,
     }
+
+
+METRICS = {
+    "is": Metric(_score),
+    "fid": Metric(_frechet, "reference"),
+    "fid-infinity": Metric(_extrapolated_frechet, "reference"),
+    "kid": Metric(_kernel, "images"),
+    "cmmd": Metric(_cmmd, "images"),
+    "precision-recall": Metric(_precision_recall, "images"),
+    "density-coverage": Metric(_density_coverage, "images"),
+    "vendi": Metric(_vendi),
+    "nearest": Metric(_nearest, "images"),
+    "birthday": Metric(_birthday),
+}
+
+
+def _pair(inputs: Inputs) -> tuple[torch.Tensor, torch.Tensor]:
+    assert inputs.real is not None
+    return inputs.samples.matrix, inputs.real.matrix
+
+
+def _confidence_warning(reference: Features) -> list[str]:
+    """A warning where the network has a low confidence on real images, as on images unlike its training data."""
+    total, num_classes = 0.0, 0
+    for batch in reference.batches():
+        num_classes = batch.logits.shape[1]
+        total += float(batch.logits.double().softmax(1).amax(1).sum()) if num_classes else 0.0
+    confidence = total / max(1, reference.num_images)
+    if not has_low_confidence(confidence, max(1, num_classes)):
+        return []
+    return [
+        f"the network has a low confidence on the real images, too (mean largest probability {confidence:.2f}): they "
+        "are unlike its training data, and its Inception score means little"
+    ]
 
 
 def _number(value: float) -> float | None:

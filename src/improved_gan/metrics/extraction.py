@@ -18,6 +18,8 @@ from torch import Tensor
 from improved_gan.distributed import gather_with_gradient, rank, world_size
 from improved_gan.metrics.errors import MetricError
 from improved_gan.metrics.feature_cache import CHUNK, ChunkFeatures, FeatureCache
+from improved_gan.metrics.frechet_distance import FeatureStatistics
+from improved_gan.metrics.inception import Outputs
 from improved_gan.metrics.network import ScoringNetwork
 
 __all__ = ["Decode", "FeatureSet", "extract"]
@@ -46,6 +48,26 @@ class FeatureSet:
     def digest(self) -> str:
         """SHA-256 of the images' content and the network."""
         return hashlib.sha256("".join(self.keys).encode()).hexdigest()
+
+    @property
+    def num_images(self) -> int:
+        """The number of images that could be decoded."""
+        return sum(len(chunk.good) for chunk in self)
+
+    def batches(self) -> Iterator[Outputs]:
+        """Features and logits of the images that could be decoded."""
+        return (Outputs(chunk.features, chunk.logits) for chunk in self if chunk.good)
+
+    def matrix(self) -> None:
+        """None: the features lie in many files."""
+
+    def load_statistics(self) -> FeatureStatistics | None:
+        """Mean and covariance from the cache."""
+        return self.cache.load_statistics(self.digest)
+
+    def save_statistics(self, statistics: FeatureStatistics) -> None:
+        """Put mean and covariance into the cache, under the digest of the content."""
+        self.cache.save_statistics(self.digest, statistics)
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from improved_gan.distributed import gather_with_gradient
-from improved_gan.metrics.bootstrap import poisson_weights
+from improved_gan.metrics.bootstrap import poisson_weights, position_hash
 from improved_gan.metrics.errors import MetricError
-from improved_gan.metrics.score_report import ScoreReport, report
+from improved_gan.metrics.score_report import ScoreReport, information, report
 
 __all__ = ["InceptionScore", "Score", "inception_score"]
 
@@ -98,6 +98,7 @@ class InceptionScore:
         self.squares = torch.zeros(num_classes, dtype=torch.float64)
         self.argmax_class = torch.zeros(num_classes, dtype=torch.float64)
         self.confidence = torch.zeros((), dtype=torch.float64)
+        self.positions = torch.zeros((), dtype=torch.int64)  # a sum of hashes: which positions were given
 
     def update(self, probabilities: Tensor, positions: Tensor | None = None) -> None:
         """Add a batch.
@@ -108,7 +109,7 @@ class InceptionScore:
                 batch.
 
         Raises:
-            MetricError: wrong shape, not finite, not probabilities, or a position outside 0..N-1.
+            MetricError: wrong shape, not finite, not probabilities, or a position outside 0..N-1 or twice.
         """
         probabilities = _checked(probabilities).cpu()
         if probabilities.shape[1] != self.num_classes:
@@ -120,6 +121,8 @@ class InceptionScore:
             raise MetricError(f"positions must be ({len(probabilities)},), one an image; got {tuple(positions.shape)}")
         if len(positions) and not (int(positions.min()) >= 0 and int(positions.max()) < self.num_images):
             raise MetricError(f"positions must lie in 0..{self.num_images - 1}; got {int(positions.max())}")
+        if len(torch.unique(positions)) < len(positions):
+            raise MetricError("the same position was given twice: each image has one of its own")
         self._next = int(positions[-1]) + 1 if len(positions) else self._next
         row = torch.cat(
             [
@@ -138,6 +141,13 @@ class InceptionScore:
         self.squares += probabilities.square().sum(0)
         self.argmax_class += torch.bincount(probabilities.argmax(1), minlength=self.num_classes)
         self.confidence += probabilities.max(1).values.sum() if len(probabilities) else 0
+        self.positions += position_hash(positions).sum()
+
+    def reset(self) -> None:
+        """Forget all images."""
+        for value in self.state_dict().values():
+            value.zero_()
+        self._next = 0
 
     def merge(self, other: "InceptionScore") -> None:
         """Add the sums of another instance over the same N images (another rank, another file).
@@ -162,6 +172,7 @@ class InceptionScore:
             "squares": self.squares,
             "argmax_class": self.argmax_class,
             "confidence": self.confidence,
+            "positions": self.positions,
         }
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
@@ -191,7 +202,13 @@ class InceptionScore:
                 f"each of the {self.num_images} images must be given once; the splits got "
                 f"{[int(one) for one in seen]} of {[int(one) for one in expected]}"
             )
+        if int(self.positions) != int(position_hash(torch.arange(self.num_images)).sum()):
+            raise MetricError(f"some of the {self.num_images} positions were given twice, and others not at all")
         return report(self.sums, self.squares, self.argmax_class, self.confidence)
+
+    def replicate_means(self) -> Tensor:
+        """(B,) the mean score over the splits in each bootstrap replicate."""
+        return information(self.sums[:, 1:]).exp().mean(0)
 
     def _settings(self) -> dict[str, int]:
         return {

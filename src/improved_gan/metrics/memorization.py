@@ -8,6 +8,7 @@ as if it were unseen.
 Source: Alaa, van Breugel, Saveliev and van der Schaar (2022), "How faithful is your synthetic data?", authenticity.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -31,13 +32,16 @@ class Memorization(NamedTuple):
     copies: int  # samples at (nearly) no distance from a training image
 
 
-def memorization(samples: Tensor, training: Tensor, *, k: int = 1) -> Memorization:
+def memorization(
+    samples: Tensor, training: Tensor, *, k: int = 1, advance: Callable[[float], object] = lambda fraction: None
+) -> Memorization:
     """The k nearest training images of each sample, and the fraction of samples that are near-copies.
 
     Args:
         samples: (N, A) features.
         training: (M, A) features, at least 3 different ones.
         k: how many to return; the fractions use the first.
+        advance: called with the fraction of the work done since the last call.
 
     Raises:
         MetricError: too few images, features that do not fit or are not finite.
@@ -47,8 +51,10 @@ def memorization(samples: Tensor, training: Tensor, *, k: int = 1) -> Memorizati
     (0.5, 0.3333333333333333, 1)
     """
     check_features(samples, training)
-    found = nearest(samples, training, k)
+    to_samples = len(samples) / (len(samples) + len(training))
+    found = nearest(samples, training, k, advance=lambda fraction: advance(fraction * to_samples))
     others, first = distinct_neighbors(training, 2)
+    advance(1 - to_samples)
     own, limit = others.distances[:, 0], copy_distance(training)
     near = found.distances[:, 0]
     near_copy = (near < own[first[found.indices[:, 0]]]) | (near <= limit)

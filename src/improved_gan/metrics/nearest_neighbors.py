@@ -1,5 +1,6 @@
 """Distances to the nearest rows, in pieces: for precision and recall, memorization and the birthday paradox test."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -27,6 +28,7 @@ def nearest(
     exclude_self: bool = False,
     leave_out: Tensor | None = None,
     rows: int = _ROWS,
+    advance: Callable[[float], object] = lambda fraction: None,
 ) -> Neighbors:
     """The k nearest points of each query, by Euclidean distance in float64.
 
@@ -37,6 +39,7 @@ def nearest(
         exclude_self: queries are the points, and none is its own neighbor.
         leave_out: (M,) bool, points that are not taken as neighbors.
         rows: of a piece: memory is rows x rows distances.
+        advance: called with the fraction of the work done since the last call.
 
     Raises:
         MetricError: shapes that do not fit, numbers that are not finite, or fewer points than k.
@@ -49,9 +52,10 @@ def nearest(
     available = len(points) - int(left_out.sum()) - exclude_self
     if available < k:
         raise MetricError(f"{k} nearest neighbors need at least {k} other images; got {available}")
-    parts = [
-        _nearest_of(part, start, points, k, exclude_self, left_out, rows) for start, part in _pieces(queries, rows)
-    ]
+    parts = []
+    for start, part in _pieces(queries, rows):
+        parts.append(_nearest_of(part, start, points, k, exclude_self, left_out, rows))
+        advance(len(part) / len(queries))
     return Neighbors(torch.cat([part.distances for part in parts]), torch.cat([part.indices for part in parts]))
 
 

@@ -5,6 +5,7 @@ Keys `mu` and `sigma`, as other FID programs use them, and beside them `count`, 
 """
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +16,17 @@ from torch import Tensor
 
 from improved_gan.metrics.errors import MetricError
 from improved_gan.metrics.frechet_distance import FeatureStatistics
-from improved_gan.metrics.network import ScoringNetwork
 
-__all__ = ["read_statistics", "statistics_bytes"]
+__all__ = ["compare_networks", "read_statistics", "statistics_bytes"]
+
+# key of `ScoringNetwork.as_dict()` -> key of the file
+_KEYS = {"name": "network", "sha256": "sha256", "resize": "resize", "precision": "precision"}
 
 
-def statistics_bytes(statistics: FeatureStatistics, network: ScoringNetwork) -> bytes:
-    """The content of the file."""
+def statistics_bytes(statistics: FeatureStatistics, network: Mapping[str, str]) -> bytes:
+    """The content of the file; `network` is `ScoringNetwork.as_dict()`, or empty where it is not known."""
     buffer = io.BytesIO()
-    about = {
-        "network": network.name,
-        "sha256": network.digest,
-        "resize": network.resize,
-        "precision": network.precision,
-    }
-    arrays: dict[str, Any] = {name: np.array(text) for name, text in about.items()}
+    arrays: dict[str, Any] = {_KEYS[name]: np.array(text) for name, text in network.items() if text}
     arrays |= {"mu": statistics.mean.numpy(), "sigma": statistics.covariance.numpy()}
     if statistics.count is not None:
         arrays["count"] = np.array(statistics.count)
@@ -37,19 +34,52 @@ def statistics_bytes(statistics: FeatureStatistics, network: ScoringNetwork) -> 
     return buffer.getvalue()
 
 
-def read_statistics(path: Path, network: ScoringNetwork) -> tuple[FeatureStatistics, list[str]]:
-    """Statistics for comparison with features of this network, and warnings.
+def read_statistics(path: Path, network: Mapping[str, str]) -> tuple[FeatureStatistics, list[str]]:
+    """Statistics for comparison with features of this network (empty where it is not known), and warnings.
 
     Raises:
         MetricError: no such file, or one that cannot be read, of another network or resize, with a count that is
             no number of images, or with NaN.
     """
     content = _content(path)
-    warnings = _compare(path, content, network)
+    named = {name: _text(content[key]) for name, key in _KEYS.items() if key in content}
+    warnings = compare_networks(path, named, network, "statistics")
     count = _count(path, content["count"]) if "count" in content else None
     if count is None:
         warnings.append(f"{path} does not say how many images it was made of")
     return FeatureStatistics.from_moments(count, *(_moment(path, content, name) for name in ("mu", "sigma"))), warnings
+
+
+def compare_networks(path: Path, found: Mapping[str, str], network: Mapping[str, str], what: str) -> list[str]:
+    """Warnings where a file does not say the network, or another precision.
+
+    Args:
+        path: of the file.
+        found: what it says of the network, with the keys of `ScoringNetwork.as_dict()`.
+        network: what it is compared with; empty where nothing is known of it.
+        what: the file holds.
+
+    Raises:
+        MetricError: the file is of another network or resize.
+    """
+    if not {"name", "sha256"} & set(found):
+        return [f"{path} names no network: its numbers compare only if it was made with the same one"]
+    if not network:
+        return []
+    if (found.get("name"), found.get("sha256")) != (network.get("name"), network.get("sha256")):
+        raise MetricError(
+            f"{path} was made with {found.get('name')} (sha256 {found.get('sha256', '?')[:12]}), the images are "
+            f"scored with {network.get('name')} ({network.get('sha256', '?')[:12]}): make the {what} again with the "
+            "same network"
+        )
+    if found.get("resize", network.get("resize")) != network.get("resize"):
+        raise MetricError(
+            f"{path} was made with another resize ({found['resize']}; here: {network.get('resize')}): make the {what} "
+            "again"
+        )
+    if found.get("precision", network.get("precision")) != network.get("precision"):
+        return [f"{path} was made in {found['precision']}, the images are scored in {network.get('precision')}"]
+    return []
 
 
 def _content(path: Path) -> dict[str, Any]:
@@ -75,25 +105,6 @@ def _count(path: Path, count: Any) -> int:
     if count.shape != () or count.dtype.kind not in "iu" or count < 2:
         raise MetricError(f"count of {path} must be one whole number of at least 2; got {_text(count)}")
     return int(count)
-
-
-def _compare(path: Path, content: dict[str, Any], network: ScoringNetwork) -> list[str]:
-    """Warnings where the file does not say the network, or another precision; an error where it is another one."""
-    found = {name: _text(content[name]) for name in ("network", "sha256", "resize", "precision") if name in content}
-    if not {"network", "sha256"} & set(found):
-        return [f"{path} names no network: its numbers compare only if it was made with the same one"]
-    if (found.get("network"), found.get("sha256")) != (network.name, network.digest):
-        raise MetricError(
-            f"{path} was made with {found.get('network')} (sha256 {found.get('sha256', '?')[:12]}), the images are "
-            f"scored with {network.name} ({network.digest[:12]}): make the statistics again with the same network"
-        )
-    if found.get("resize", network.resize) != network.resize:
-        raise MetricError(
-            f"{path} was made with another resize ({found['resize']}; here: {network.resize}): make them again"
-        )
-    if found.get("precision", network.precision) != network.precision:
-        return [f"{path} was made in {found['precision']}, the images are scored in {network.precision}"]
-    return []
 
 
 def _text(value: Any) -> str:

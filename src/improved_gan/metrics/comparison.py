@@ -1,0 +1,220 @@
+"""Several models by one reference: metrics with bootstrap intervals, and intervals of the differences between models.
+
+In each of B bootstrap replicates image i of every model has the same weight (a Poisson(1) number that depends on i and
+the replicate only), and so has each real image. The models are thus compared on the same draw of real images, and
+where image i of two models comes from the same latent, on the same latents: what they share cancels in the difference.
+
+Replicates of the metrics: the Inception score and the Fréchet distance from weighted sums; KID and CMMD from weighted
+sums of the kernel (for KID over pairs of different images only); precision, recall, density and coverage from the
+weighted images with the balls as they are, which leaves out the variation of the balls. An interval of 95% is the value
+plus the percentiles of the replicates around their own mean, as repeated images shift all replicates alike. The other
+metrics have values and no intervals.
+
+Source: Efron and Tibshirani (1993), "An introduction to the bootstrap".
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from improved_gan.metrics.bootstrap import poisson_weights
+from improved_gan.metrics.errors import MetricError
+from improved_gan.metrics.features import Features, FeatureTable, random_order
+from improved_gan.metrics.frechet_distance import FeatureStatistics, frechet_distance
+from improved_gan.metrics.inception_score import InceptionScore
+from improved_gan.metrics.kernel_distance import (
+    Kernel,
+    directions_kernel,
+    polynomial_kernel,
+    rbf_kernel,
+    weighted_discrepancies,
+)
+from improved_gan.metrics.precision_recall import balls
+
+__all__ = ["compare"]
+
+_QUANTILES = torch.tensor([0.025, 0.975], dtype=torch.float64)
+_BLOCK = 2048
+
+# Metric of `evaluate` -> the numbers of it that are compared: key in its result -> name in the comparison.
+_NUMBERS = {
+    "is": {"mean": "Inception score"},
+    "fid": {"value": "FID"},
+    "fid-infinity": {"value": "FID infinity"},
+    "kid": {"mean": "KID"},
+    "cmmd": {"value": "CMMD"},
+    "precision-recall": {"precision": "precision", "recall": "recall"},
+    "density-coverage": {"density": "density", "coverage": "coverage"},
+    "vendi": {"value": "Vendi score"},
+    "nearest": {"near_copy": "near-copies"},
+    "birthday": {"support": "support size"},
+}
+
+
+def compare(
+    models: Mapping[str, Features | FeatureStatistics],
+    metrics: Sequence[Mapping[str, Mapping[str, Any]]],
+    reference: Features | FeatureStatistics | None,
+    *,
+    replicates: int = 100,
+    seed: int = 0,
+    splits: int = 10,
+    shuffle: bool = True,
+    advance: Callable[[str, float], object] = lambda name, fraction: None,
+) -> dict[str, Any]:
+    """Intervals of the metrics and of their differences, ready for JSON.
+
+    Args:
+        models: name -> features.
+        metrics: of each model, the result of `evaluate`.
+        reference: real images, or their statistics (which are then not resampled).
+        replicates: B; 0 for values without intervals.
+        seed: of the weights.
+        splits: of the Inception score.
+        shuffle: as for `evaluate`.
+        advance: called with a metric's name and the fraction of the bootstrap's work done since the last call.
+
+    Returns:
+        `models` (names), `replicates`, `seed`, and `numbers`: name -> `values` (one a model), `intervals`, and
+        `differences`, a list of `first`, `second` (indices of models), `value` (first - second) and `interval`.
+
+    Raises:
+        MetricError: fewer than two models.
+    """
+    if len(models) < 2:
+        raise MetricError(f"a comparison needs at least two models; got {len(models)}")
+    draws = [
+        None
+        if not replicates or isinstance(one, FeatureStatistics)
+        else _Bootstrap(FeatureTable(one), reference, replicates, seed, splits, shuffle)
+        for one in models.values()
+    ]
+    numbers: dict[str, Any] = {}
+    for name in metrics[0]:
+        drawn: list[dict[str, Tensor]] = []
+        for draw in draws:
+            drawn.append({} if draw is None else draw.of(name))
+            advance(f"{name}: bootstrap", 1 / len(draws))
+        for key, title in _NUMBERS[name].items():
+            numbers[title] = _number([one[name][key] for one in metrics], [one.get(key) for one in drawn])
+    return {"models": list(models), "replicates": replicates, "seed": seed, "numbers": numbers}
+
+
+def _number(values: list[float | None], drawn: list[Tensor | None]) -> dict[str, Any]:
+    """Values, intervals and differences of one number."""
+    differences = []
+    for i, j in combinations(range(len(values)), 2):
+        a, b, of_a, of_b = values[i], values[j], drawn[i], drawn[j]
+        difference = None if a is None or b is None else a - b
+        interval = None if of_a is None or of_b is None else _interval(difference, of_a - of_b)
+        differences.append({"first": i, "second": j, "value": difference, "interval": interval})
+    intervals = [None if one is None else _interval(value, one) for value, one in zip(values, drawn, strict=True)]
+    return {"values": values, "intervals": intervals, "differences": differences}
+
+
+def _interval(value: float | None, replicates: Tensor) -> list[float] | None:
+    if value is None or len(replicates) < 2:
+        return None
+    low, high = torch.quantile(replicates - replicates.mean(), _QUANTILES)
+    return [value + float(low), value + float(high)]
+
+
+class _Bootstrap:
+    """The replicates of one model's metrics."""
+
+    def __init__(
+        self,
+        model: FeatureTable,
+        reference: Features | FeatureStatistics | None,
+        replicates: int,
+        seed: int,
+        splits: int,
+        shuffle: bool,
+    ) -> None:
+        self.model, self.replicates, self.seed, self.splits, self.shuffle = model, replicates, seed, splits, shuffle
+        self.statistics = reference if isinstance(reference, FeatureStatistics) else None
+        images = None if reference is None or isinstance(reference, FeatureStatistics) else reference
+        self.real = None if images is None else FeatureTable(images)
+        self.weights = poisson_weights(torch.arange(model.features.num_images), replicates, seed=seed)
+        num_real = 0 if self.real is None else self.real.features.num_images
+        self.real_weights = poisson_weights(torch.arange(num_real), replicates, seed=seed + 1)
+
+    def of(self, name: str) -> dict[str, Tensor]:
+        """Key of the metric's number -> (B,); empty where the metric has no intervals."""
+        makers = {
+            "is": self._score,
+            "fid": self._frechet,
+            "kid": self._kernel,
+            "cmmd": self._cmmd,
+            "precision-recall": self._precision_recall,
+            "density-coverage": self._density_coverage,
+        }
+        return makers[name]() if name in makers else {}
+
+    def _score(self) -> dict[str, Tensor]:
+        features = self.model.features
+        order = random_order(features.num_images) if self.shuffle else torch.arange(features.num_images)
+        score, start = None, 0
+        for batch in features.batches():
+            score = score or InceptionScore(
+                batch.logits.shape[1], len(order), splits=self.splits, replicates=self.replicates, seed=self.seed
+            )
+            score.update(batch.logits.double().softmax(1), order[start : start + len(batch.logits)])
+            start += len(batch.logits)
+        assert score is not None
+        return {"mean": score.replicate_means()}
+
+    def _frechet(self) -> dict[str, Tensor]:
+        values = []
+        for index in range(self.replicates):
+            fake = _weighted_statistics(self.model, self.weights[:, index])
+            real = self.statistics
+            if self.real is not None:
+                real = _weighted_statistics(self.real, self.real_weights[:, index])
+            assert real is not None
+            values.append(frechet_distance(fake, real))
+        return {"value": torch.tensor(values, dtype=torch.float64)}
+
+    def _kernel(self) -> dict[str, Tensor]:
+        return {"mean": self._discrepancies(polynomial_kernel, unbiased=True)}
+
+    def _cmmd(self) -> dict[str, Tensor]:
+        return {"value": 1000 * self._discrepancies(directions_kernel(rbf_kernel(10.0)), unbiased=False)}
+
+    def _discrepancies(self, kernel: Kernel, *, unbiased: bool) -> Tensor:
+        assert self.real is not None
+        return weighted_discrepancies(
+            self.model.matrix, self.real.matrix, self.weights, self.real_weights, kernel=kernel, unbiased=unbiased
+        )
+
+    def _precision_recall(self) -> dict[str, Tensor]:
+        assert self.real is not None
+        inside, _ = balls(self.model.matrix, self.real.matrix, 3)
+        covered, _ = balls(self.real.matrix, self.model.matrix, 3)
+        return {
+            "precision": _weighted_means(inside > 0, self.weights),
+            "recall": _weighted_means(covered > 0, self.real_weights),
+        }
+
+    def _density_coverage(self) -> dict[str, Tensor]:
+        assert self.real is not None
+        counts, holds = balls(self.model.matrix, self.real.matrix, 5)
+        return {
+            "density": _weighted_means(counts, self.weights) / 5,
+            "coverage": _weighted_means(holds, self.real_weights),
+        }
+
+
+def _weighted_statistics(table: FeatureTable, weights: Tensor) -> FeatureStatistics:
+    statistics = FeatureStatistics(table.matrix.shape[1])
+    for rows, part in zip(torch.split(table.matrix, _BLOCK), torch.split(weights, _BLOCK), strict=True):
+        statistics.update(rows, part)
+    return statistics
+
+
+def _weighted_means(values: Tensor, weights: Tensor) -> Tensor:
+    """(N,), (N, B) -> (B,)."""
+    return values.double() @ weights / weights.sum(0)

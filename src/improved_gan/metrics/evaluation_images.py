@@ -1,0 +1,148 @@
+"""Images to evaluate, one by one from files or arrays, and what is checked on the first of them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from improved_gan.data.range_watch import RangeWatch, uses_little
+from improved_gan.data.value_range import ValueRange
+from improved_gan.metrics.errors import MetricError
+from improved_gan.metrics.extraction import Decode, Read
+from improved_gan.metrics.features import random_order
+from improved_gan.metrics.inception_score import inception_score
+from improved_gan.metrics.network import ScoringNetwork
+
+__all__ = ["EvaluationImages", "array_decoder", "array_images", "check_precision", "range_warnings"]
+
+_BATCH = 32
+_CHECKED = 64  # images on which bfloat16 is compared with float32
+_TOLERANCE = 1e-3  # relative change of the score
+
+
+class EvaluationImages:
+    """Images to score: their names and order, and how their bytes become pixels.
+
+    Args:
+        label: the path that the user gave.
+        names: names of all images.
+        stream: (name, read) in that order.
+        decode: bytes -> pixels and conversions.
+        files: whether these are image files rather than samples of a run or rows of an array.
+    """
+
+    def __init__(
+        self,
+        label: str,
+        names: tuple[str, ...],
+        stream: Callable[[], Iterator[tuple[str, Read]]],
+        decode: Decode,
+        *,
+        files: bool = False,
+    ) -> None:
+        self.label, self.names, self.decode, self.files = label, names, decode, files
+        self._stream, self._all = stream, names
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def only(self, chosen: set[int]) -> "EvaluationImages":
+        """The images at these indices, in the same order."""
+        names = tuple(self.names[i] for i in sorted(chosen))
+        part = EvaluationImages(self.label, names, self._stream, self.decode, files=self.files)
+        part._stream = lambda: (item for index, item in enumerate(self._stream()) if index in chosen)
+        return part
+
+    def drawn(self, num: int | None) -> "EvaluationImages":
+        """`num` of the images in a fixed random order, as the first ones by name may be of one class; None for all.
+
+        Raises:
+            MetricError: there are fewer.
+        """
+        if num is None or num == len(self):
+            return self
+        if num > len(self):
+            raise MetricError(f"--num {num} is more than the {len(self)} images in {self.label}")
+        return self.only(set((random_order(len(self)) < num).nonzero().flatten().tolist()))
+
+    def __iter__(self) -> Iterator[tuple[str, Read]]:
+        return self._stream()
+
+
+def array_images(path: Path, images: Tensor, network: ScoringNetwork) -> EvaluationImages:
+    """The images (N, C, H, W) uint8 of an array file, which is read row by row."""
+    names = tuple(f"row {index}" for index in range(len(images)))
+
+    def stream() -> Iterator[tuple[str, Read]]:
+        for name, image in zip(names, images, strict=True):
+            yield name, lambda image=image: image.contiguous().numpy().tobytes()  # type: ignore[misc]
+
+    decode = array_decoder(tuple(images.shape[1:]), network)
+    return EvaluationImages(str(path), names, stream, decode)
+
+
+def array_decoder(shape: tuple[int, ...], network: ScoringNetwork) -> Decode:
+    """From the bytes of one image (C, H, W) uint8 to what the network takes: color from grayscale, its size (bicubic).
+
+    The decoder raises ValueError for a color image where the network takes grayscale.
+    """
+
+    def decode(content: bytes) -> tuple[Tensor, tuple[str, ...]]:
+        image, done = torch.frombuffer(bytearray(content), dtype=torch.uint8).view(shape), []
+        if shape[0] == 1 and network.channels == 3:
+            image = image.expand(3, *shape[1:]).contiguous()
+        elif shape[0] != network.channels:
+            raise ValueError(f"{network.name} takes images with {network.channels} channels, these have {shape[0]}")
+        if network.size is not None and network.size != tuple(shape[1:]):
+            height, width = network.size
+            pixels = image.permute(1, 2, 0).numpy()
+            scaled = Image.fromarray(pixels.squeeze()).resize((width, height), Image.Resampling.BICUBIC)
+            image = torch.from_numpy(np.array(scaled).reshape(height, width, -1)).permute(2, 0, 1).contiguous()
+            done.append(f"scaled to {width} x {height} (bicubic)")
+        return image, tuple(done)
+
+    return decode
+
+
+def check_precision(
+    network: ScoringNetwork, exact: Callable[[], ScoringNetwork], images: EvaluationImages, *, asked: str = "float32"
+) -> tuple[ScoringNetwork, list[str]]:
+    """The network, or its float32 form if bfloat16 changes the score of the first images by more than 1e-3."""
+    if network.precision == "float32":
+        ignored = f"--precision {asked} applies to Inception only, not to {network.name}"
+        return network, [ignored] if asked != "float32" else []
+    prepared = []
+    for _, read in islice(images, _CHECKED):
+        with suppress(ValueError, OSError):  # invalid images are reported later
+            prepared.append(network.prepare(images.decode(read())[0]))
+    reference = exact()
+    scores = []
+    for one in (network, reference):
+        logits = [one.run(torch.stack(prepared[i : i + _BATCH])).logits for i in range(0, len(prepared), _BATCH)]
+        scores.append(inception_score(torch.cat(logits).double().softmax(1), 1).mean if logits else 1.0)
+    change = abs(scores[0] / scores[1] - 1)
+    if change > _TOLERANCE:
+        text = f"{network.precision} changes the score of the first {len(prepared)} images by {change:.1e}, more than "
+        return reference, [f"{text}{_TOLERANCE:.0e}: float32 is used instead"]
+    return network, []
+
+
+def range_warnings(images: EvaluationImages, values: ValueRange | None) -> list[str]:
+    """Warnings if the first image files use a small part of the range between black and white."""
+    if not images.files:
+        return []
+    watch = RangeWatch(values)
+    for name, read in islice(images, _CHECKED):
+        with suppress(ValueError, OSError):  # invalid images are reported later
+            content = read()
+            pixels = images.decode(content)[0]
+            watch.add(pixels)
+            if uses_little(pixels):
+                watch.measure([(name, content)])
+    warning = watch.warning()
+    return [] if warning is None else [f"{images.label}: {warning}"]

@@ -1,0 +1,134 @@
+"""Features of images as the metrics read them: in batches, as statistics, or as one matrix that lies in a file."""
+
+import tempfile
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from improved_gan.metrics.errors import MetricError
+from improved_gan.metrics.frechet_distance import FeatureStatistics
+from improved_gan.metrics.inception import Outputs
+
+__all__ = ["FeatureTable", "Features", "StatisticsTable", "drawn_rows", "random_order"]
+
+_SHUFFLE_SEED = 2020  # torch-fidelity's: with it the splits of the score are the same, too
+_BLOCK = 2048
+
+
+class Features(Protocol):
+    """Features (and logits, where the network has them) of images, on disk, in the order of the images."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what they are computed from."""
+
+    @property
+    def num_images(self) -> int:
+        """The number of images that have features."""
+
+    def batches(self) -> Iterator[Outputs]:
+        """Features (M, A) and logits (M, K) in batches, none empty; K = 0 where there are no logits."""
+
+    def matrix(self) -> Tensor | None:
+        """(N, A), where they lie in one file already."""
+
+    def load_statistics(self) -> FeatureStatistics | None:
+        """Statistics that were computed before."""
+
+    def save_statistics(self, statistics: FeatureStatistics) -> None:
+        """Keep them for the next time."""
+
+
+class FeatureTable:
+    """Features with what several metrics ask for, computed once: the matrix and the statistics."""
+
+    def __init__(self, features: Features) -> None:
+        self.features = features
+
+    @cached_property
+    def matrix(self) -> Tensor:
+        """(N, A) float32, mapped from a file: unnamed, of the size that it takes, or the user's.
+
+        Raises:
+            MetricError: no image has features.
+        """
+        known = self.features.matrix()
+        if known is not None:
+            return known
+        matrix: Tensor | None = None
+        start = 0
+        for batch in self.features.batches():
+            if matrix is None:
+                matrix = _mapped(self.features.num_images, batch.features.shape[1])
+            matrix[start : start + len(batch.features)] = batch.features
+            start += len(batch.features)
+        if matrix is None:
+            raise MetricError("no image could be decoded")
+        return matrix
+
+    def statistics(self) -> FeatureStatistics:
+        """Mean and covariance, kept for the next time.
+
+        Raises:
+            MetricError: no image has features.
+        """
+        statistics = self.features.load_statistics()
+        if statistics is not None:
+            return statistics
+        for batch in self.features.batches():
+            statistics = statistics or FeatureStatistics(batch.features.shape[1])
+            statistics.update(batch.features)
+        if statistics is None:
+            raise MetricError("no image could be decoded: there is nothing to compute statistics of")
+        self.features.save_statistics(statistics)
+        return statistics
+
+
+class StatisticsTable:
+    """The statistics of a file in place of features: enough for the Fréchet distance, and for nothing else."""
+
+    def __init__(self, given: FeatureStatistics) -> None:
+        self._given = given
+
+    def statistics(self) -> FeatureStatistics:
+        """As the file has them."""
+        return self._given
+
+    @property
+    def features(self) -> Features:
+        """There are none: MetricError."""
+        raise MetricError("statistics (mu and sigma) are enough for fid only: give images or features")
+
+    @property
+    def matrix(self) -> Tensor:
+        """There is none: MetricError."""
+        raise MetricError("statistics (mu and sigma) are enough for fid only: give images or features")
+
+
+def random_order(num: int) -> Tensor:
+    """(N,) the position of each image after a shuffle, the same as torch-fidelity's."""
+    order = np.random.RandomState(_SHUFFLE_SEED).permutation(num)
+    positions = np.empty(num, dtype=np.int64)
+    positions[order] = np.arange(num)
+    return torch.from_numpy(positions)
+
+
+def drawn_rows(rows: Tensor, num: int) -> Tensor:
+    """At most `num` rows of (N, A), drawn at random: the first ones of a folder may be one class."""
+    if num >= len(rows):
+        return rows
+    chosen = (random_order(len(rows)) < num).nonzero().flatten()
+    drawn = _mapped(num, rows.shape[1])
+    for start in range(0, num, _BLOCK):
+        drawn[start : start + _BLOCK] = rows[chosen[start : start + _BLOCK]]
+    return drawn
+
+
+def _mapped(num: int, width: int) -> Tensor:
+    with tempfile.TemporaryFile() as file:
+        file.truncate(num * width * 4)
+        return torch.from_numpy(np.memmap(file, dtype=np.float32, mode="r+", shape=(num, width)))

@@ -1,0 +1,152 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from improved_gan.metrics import MetricError
+from improved_gan.metrics.array_files import FeatureFile, ImageArray, is_array_file, open_array_file
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (9, 4, 5, 3), dtype=np.uint8)
+FEATURES = np.random.default_rng(1).normal(size=(50, 6)).astype(np.float32)
+
+
+def images_of(path: Path) -> torch.Tensor:
+    found = open_array_file(path)
+    assert isinstance(found, ImageArray)
+    return found.images
+
+
+def features_of(path: Path) -> FeatureFile:
+    found = open_array_file(path)
+    assert isinstance(found, FeatureFile)
+    return found
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_images_as_guided_diffusion_writes_them(save: Any, tmp_path: Path) -> None:
+    save(tmp_path / "a.npz", IMAGES)
+    expected = torch.from_numpy(IMAGES).permute(0, 3, 1, 2)
+    assert images_of(tmp_path / "a.npz").equal(expected)
+    save(tmp_path / "b.npz", np.arange(9), IMAGES)  # with labels, in another order
+    with pytest.raises(MetricError, match="must hold images"):
+        open_array_file(tmp_path / "b.npz")
+    save(tmp_path / "c.npz", IMAGES, np.arange(9))
+    assert images_of(tmp_path / "c.npz").equal(expected)
+    save(tmp_path / "d.npz", samples=IMAGES)
+    assert images_of(tmp_path / "d.npz").equal(expected)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_arrays_of_images_with_channels_last_first_and_none(order: Any, tmp_path: Path) -> None:
+    expected = torch.from_numpy(IMAGES).permute(0, 3, 1, 2)
+    np.save(tmp_path / "last.npy", np.array(IMAGES, order=order))
+    np.save(tmp_path / "first.npy", np.array(expected.numpy(), order=order))
+    np.save(tmp_path / "gray.npy", np.array(IMAGES[..., 0], order=order))
+    assert images_of(tmp_path / "last.npy").equal(expected)
+    assert images_of(tmp_path / "first.npy").equal(expected)
+    assert images_of(tmp_path / "gray.npy").equal(expected[:, :1])
+
+
+def test_a_file_is_mapped_and_not_read(tmp_path: Path) -> None:
+    """A write to the file is seen through the tensor."""
+    np.savez(tmp_path / "a.npz", IMAGES)
+    images = images_of(tmp_path / "a.npz")
+    content = bytearray((tmp_path / "a.npz").read_bytes())
+    start = content.index(IMAGES.tobytes())
+    with (tmp_path / "a.npz").open("r+b") as file:
+        file.seek(start)
+        file.write(b"\x07")
+    assert images[0, 0, 0, 0] == 7
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_features_with_logits_and_their_network(save: Any, tmp_path: Path) -> None:
+    save(tmp_path / "f.npz", features=FEATURES, logits=FEATURES[:, :3], network="net", sha256="ab")
+    found = features_of(tmp_path / "f.npz")
+    assert found.network == {"name": "net", "sha256": "ab"}
+    assert found.num_images == 50
+    batches = list(found.batches())
+    assert torch.cat([one.features for one in batches]).equal(torch.from_numpy(FEATURES))
+    assert torch.cat([one.logits for one in batches]).equal(torch.from_numpy(FEATURES[:, :3]))
+    assert found.matrix().equal(torch.from_numpy(FEATURES))
+    drawn = found.drawn(20)
+    assert (drawn.num_images, len(drawn.features.unique(dim=0))) == (20, 20)
+    assert drawn.logits is not None
+    assert drawn.logits.equal(drawn.features[:, :3])
+
+
+def test_plain_features_have_no_logits_and_a_digest_of_their_content(tmp_path: Path) -> None:
+    np.save(tmp_path / "f.npy", FEATURES)
+    np.save(tmp_path / "g.npy", FEATURES + 1)
+    np.savez(tmp_path / "h.npz", features=FEATURES)
+    found = features_of(tmp_path / "f.npy")
+    assert [one.logits.shape for one in found.batches()] == [(50, 0)]
+    assert found.digest == features_of(tmp_path / "h.npz").digest != features_of(tmp_path / "g.npy").digest
+
+
+def test_statistics_are_left_to_their_own_reader(tmp_path: Path) -> None:
+    np.savez(tmp_path / "s.npz", mu=np.zeros(2), sigma=np.eye(2))
+    assert open_array_file(tmp_path / "s.npz") is None
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_truncated_and_damaged_files_are_one_line(save: Any, tmp_path: Path) -> None:
+    save(tmp_path / "a.npz", IMAGES)
+    content = (tmp_path / "a.npz").read_bytes()
+    for damaged in (content[: len(content) // 2], b"", content[:200] + b"\x55" * 20 + content[220:]):
+        (tmp_path / "b.npz").write_bytes(damaged)
+        with pytest.raises(MetricError, match=r"b\.npz cannot be read \(truncated or damaged\?\): .+"):
+            open_array_file(tmp_path / "b.npz")
+    np.save(tmp_path / "a.npy", IMAGES)
+    (tmp_path / "b.npy").write_bytes((tmp_path / "a.npy").read_bytes()[:-1])
+    with pytest.raises(MetricError, match=r"b\.npy cannot be read \(truncated or damaged\?\)"):
+        open_array_file(tmp_path / "b.npy")
+
+
+def test_pickled_objects_are_refused_and_not_run(tmp_path: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return Path.touch, (tmp_path / "run",)
+
+    np.save(tmp_path / "a.npy", np.array([Trap()], dtype=object), allow_pickle=True)
+    np.savez(tmp_path / "a.npz", arr_0=np.array([Trap()], dtype=object))
+    (tmp_path / "run").unlink(missing_ok=True)
+    for name in ("a.npy", "a.npz"):
+        with pytest.raises(MetricError, match="holds pickled objects, which may run code"):
+            open_array_file(tmp_path / name)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (IMAGES / 255, r"must hold images \(N, H, W, C\) uint8 or features"),
+        (IMAGES[:0], "must hold images"),
+        (np.zeros((2, 4, 5, 4), np.uint8), "images have 1 or 3 channels"),
+        (np.zeros((2, 3), np.int64), "must hold images"),
+        (np.where(np.arange(300).reshape(50, 6) % 77 == 5, np.nan, 1), r"4 of 50 rows .* \(rows 0, 13, 26, 39\)"),
+        (np.zeros((0, 6)), "one row an image"),
+        (FEATURES.astype(">f4"), "native byte order"),
+    ],
+)
+def test_arrays_that_are_nothing(array: np.ndarray, message: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", array)
+    with pytest.raises(MetricError, match=message):
+        open_array_file(tmp_path / "a.npy")
+
+
+def test_other_bad_files(tmp_path: Path) -> None:
+    with pytest.raises(MetricError, match="there is no"):
+        open_array_file(tmp_path / "none.npz")
+    np.savez(tmp_path / "a.npz", one=IMAGES, two=IMAGES)
+    with pytest.raises(MetricError, match="holds one, two: it needs `arr_0`"):
+        open_array_file(tmp_path / "a.npz")
+    np.savez(tmp_path / "b.npz", features=FEATURES, logits=FEATURES[:9])
+    with pytest.raises(MetricError, match="50 rows of features and 9 of logits"):
+        open_array_file(tmp_path / "b.npz")
+    np.savez(tmp_path / "c.npz", features=FEATURES)
+    with pytest.raises(MetricError, match="--num 51 is more than the 50 rows"):
+        features_of(tmp_path / "c.npz").drawn(51)
+    assert not is_array_file(Path("a.tar"))

@@ -1,0 +1,82 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from improved_gan.metrics import FeatureStatistics, MetricError
+from improved_gan.metrics.array_files import FeatureFile
+from improved_gan.metrics.comparison import compare
+from improved_gan.metrics.evaluation import evaluate
+
+NAMES = ("is", "fid", "kid", "cmmd", "precision-recall", "density-coverage", "vendi")
+TITLES = ["Inception score", "FID", "KID", "CMMD", "precision", "recall", "density", "coverage", "Vendi score"]
+
+
+def features(seed: int, shift: float = 0.0, num: int = 300) -> FeatureFile:
+    source = torch.Generator().manual_seed(seed)
+    rows = torch.randn(num, 4, generator=source) + shift
+    return FeatureFile(Path("x"), rows, 2 * rows[:, :3], {})
+
+
+def compared(models: dict[str, FeatureFile], reference: Any, names: Any = NAMES, **options: Any) -> dict[str, Any]:
+    metrics = [evaluate(names, one, reference)[0] for one in models.values()]
+    return compare(models, metrics, reference, **options)
+
+
+def test_every_number_has_values_and_the_bootstrapped_ones_intervals() -> None:
+    found = compared({"a": features(0), "b": features(1, 1.0), "c": features(2)}, features(3), replicates=30)
+    assert list(found["numbers"]) == TITLES
+    for title, number in found["numbers"].items():
+        pairs = [(one["first"], one["second"]) for one in number["differences"]]
+        assert pairs == [(0, 1), (0, 2), (1, 2)]
+        for value, interval in zip(number["values"], number["intervals"], strict=True):
+            assert (interval is None) == (title == "Vendi score")
+            assert interval is None or interval[0] < value < interval[1]
+        for one in number["differences"]:
+            assert one["value"] == number["values"][one["first"]] - number["values"][one["second"]]
+
+
+def test_a_worse_model_is_told_from_an_equal_one() -> None:
+    found = compared({"a": features(0), "worse": features(1, 1.0), "equal": features(2)}, features(3), replicates=60)
+    for title in ("FID", "KID", "CMMD", "precision", "coverage"):
+        to_worse, to_equal = (one["interval"] for one in found["numbers"][title]["differences"][:2])
+        assert not to_worse[0] <= 0 <= to_worse[1]
+        assert to_equal[0] <= 0.02
+        assert to_equal[1] >= -0.02
+
+
+def test_a_model_against_itself_differs_by_nothing() -> None:
+    """The weights depend on the position only: what two models share cancels."""
+    found = compared({"a": features(0), "b": features(0)}, features(3), replicates=10)
+    for title in TITLES[:-1]:
+        assert found["numbers"][title]["differences"][0]["interval"] == [0, 0]
+
+
+@pytest.mark.parametrize(("name", "title"), [("fid", "FID"), ("kid", "KID")])
+def test_intervals_have_the_width_of_fresh_draws(name: str, title: str) -> None:
+    """Draws of new samples and new real images vary as the bootstrap says."""
+    found = compared({"a": features(0, 0.3), "b": features(1)}, features(2), (name,), replicates=200)
+    low, high = found["numbers"][title]["intervals"][0]
+    draws = [
+        next(iter(evaluate([name], features(10 + 2 * i, 0.3), features(11 + 2 * i))[0][name].values()))
+        for i in range(60)
+    ]
+    assert (high - low) / 3.92 == pytest.approx(np.std(draws), rel=0.4)
+
+
+def test_statistics_of_the_reference_are_not_resampled() -> None:
+    reference = FeatureStatistics.of(features(3).features)
+    found = compared({"a": features(0), "b": features(1)}, reference, ("fid",), replicates=20)
+    assert found["numbers"]["FID"]["intervals"][0] is not None
+    whole = compared({"a": features(0), "b": features(1)}, features(3), ("fid",), replicates=20)
+    width = [high - low for low, high in (one["numbers"]["FID"]["intervals"][0] for one in (found, whole))]
+    assert width[0] < width[1]
+
+
+def test_no_replicates_and_no_pair() -> None:
+    found = compared({"a": features(0), "b": features(1)}, features(3), ("fid",), replicates=0)
+    assert found["numbers"]["FID"]["intervals"] == [None, None]
+    with pytest.raises(MetricError, match="at least two models; got 1"):
+        compare({"a": features(0)}, [{}], None)

@@ -1,0 +1,86 @@
+from functools import partial
+
+import pytest
+import torch
+
+from improved_gan.metrics import (
+    FeatureMetric,
+    FrechetDistance,
+    MetricError,
+    density_coverage,
+    feature_frechet_distance,
+    kernel_inception_distance,
+)
+from tests.ranks import TwoRanks
+
+SAMPLES = torch.randn(61, 5, generator=torch.Generator().manual_seed(0))
+REAL = torch.randn(80, 5, generator=torch.Generator().manual_seed(1)) + 0.5
+KID = partial(kernel_inception_distance, subsets=2, subset_size=20)
+
+
+def filled(metric: FrechetDistance | FeatureMetric, part: slice = slice(None)) -> None:
+    for real, rows in ((True, REAL[part]), (False, SAMPLES[part])):
+        for batch in rows.split(13):
+            metric.update(batch, real=real)
+
+
+def test_batches_give_the_distance_of_all_features() -> None:
+    distance = FrechetDistance(5)
+    filled(distance)
+    assert distance.compute() == pytest.approx(feature_frechet_distance(SAMPLES, REAL), rel=1e-9)
+    distance.reset(real=False)
+    distance.update(REAL, real=False)
+    assert distance.compute() == pytest.approx(0, abs=1e-9)
+    distance.reset()
+    with pytest.raises(MetricError, match="at least 2 images"):
+        distance.compute()
+
+
+def test_batches_give_the_function_of_all_features() -> None:
+    metric = FeatureMetric(KID)
+    filled(metric)
+    assert metric.compute() == KID(SAMPLES, REAL)
+    metric.reset(real=False)
+    with pytest.raises(MetricError, match="needs real images and samples"):
+        metric.compute()
+
+
+@pytest.mark.parametrize("make", [lambda: FrechetDistance(5), lambda: FeatureMetric(density_coverage)])
+def test_parts_merge_and_states_load(make) -> None:
+    whole, first, second = make(), make(), make()
+    filled(whole)
+    filled(first, slice(0, 30))
+    filled(second, slice(30, None))
+    loaded = make()
+    loaded.load_state_dict(first.state_dict())
+    loaded.merge(second)
+    assert loaded.compute() == pytest.approx(whole.compute(), rel=1e-9)
+    loaded.load_state_dict(whole.state_dict())
+    assert loaded.compute() == pytest.approx(whole.compute(), rel=1e-9)
+
+
+def _on_a_rank() -> tuple[float, object]:
+    distance, metric = FrechetDistance(5), FeatureMetric(density_coverage)
+    part = slice(0, 25) if torch.distributed.get_rank() == 0 else slice(25, None)  # unequal parts
+    filled(distance, part)
+    filled(metric, part)
+    distance.merge_ranks()
+    metric.merge_ranks()
+    return distance.compute(), metric.compute()
+
+
+def test_two_ranks_merge(two_ranks: TwoRanks) -> None:
+    for distance, density in two_ranks(_on_a_rank):
+        assert distance == pytest.approx(feature_frechet_distance(SAMPLES, REAL), rel=1e-9)
+        assert density == pytest.approx(density_coverage(SAMPLES, REAL), rel=1e-9)
+
+
+def test_bad_batches() -> None:
+    for metric in (FrechetDistance(5), FeatureMetric(KID)):
+        metric.update(REAL, real=True)
+        with pytest.raises(MetricError, match=r"5 features|with one A"):
+            metric.update(SAMPLES[:, :3], real=False)
+        with pytest.raises(MetricError, match="NaN"):
+            metric.update(SAMPLES * torch.nan, real=False)
+    with pytest.raises(MetricError, match=r"real.mean must be \(4,\); got \(5,\)"):
+        FrechetDistance(4).load_state_dict(FrechetDistance(5).state_dict())
