@@ -55,7 +55,7 @@ def test_example_runs_as_its_docstring_says(tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_example_is_short(path: Path) -> None:
     lines = [line for line in path.read_text().splitlines() if line.strip()]
-    assert len(lines) <= {"dcgan": 70}.get(path.stem, 40)
+    assert len(lines) <= {"dcgan": 72}.get(path.stem, 40)
 
 
 @pytest.mark.parametrize("kind", ["RGB", "RGBA", "turned", "large"])
