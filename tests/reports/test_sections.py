@@ -6,7 +6,7 @@ import torch
 from improved_gan.data import Dataset, LabeledImages
 from improved_gan.reports.evaluate_run import ClassifiedImages, Evidence, gather
 from improved_gan.reports.image_encoding import data_uri
-from improved_gan.reports.sections import classifier_findings, neighbor_findings
+from improved_gan.reports.page import classifier_findings, neighbor_findings
 from improved_gan.runs import Run
 
 

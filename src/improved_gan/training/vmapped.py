@@ -18,7 +18,7 @@ from torch.func import functional_call, vmap
 
 from improved_gan.distributed import world_size
 from improved_gan.kernels.vmap_fallback import use_reference_ops
-from improved_gan.techniques import MinibatchDiscrimination, ReferenceBatch
+from improved_gan.techniques import MinibatchDiscrimination, MinibatchStandardDeviation, ReferenceBatch
 from improved_gan.training.objectives import Objective, SemiSupervised, SupervisedBaseline, TrainingBatch
 from improved_gan.training.stacked_networks import StackedNetwork, TensorDict, stacked_ema, vmappable
 from improved_gan.training.state import TrainingState
@@ -194,7 +194,8 @@ class _TermsModule(nn.Module):
 
 
 def _compares_rows(network: nn.Module) -> bool:
-    return any(isinstance(module, MinibatchDiscrimination | ReferenceBatch) for module in network.modules())
+    compares = MinibatchDiscrimination, MinibatchStandardDeviation, ReferenceBatch
+    return any(isinstance(module, compares) for module in network.modules())
 
 
 def _steps(state: TrainingState) -> tuple[int, ...]:
