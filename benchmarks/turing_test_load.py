@@ -4,7 +4,9 @@
 
 An open loop: answers are due at fixed times, and each client sends the next one when it is due and the last one is
 confirmed, so a late reply makes later latencies longer, not fewer. Latency counts from the time an answer was due.
---kill: SIGKILL half way, restart, then compare every confirmed answer with the database.
+--pictures: each client also fetches the picture of the next trial, as the page does, before its next answer.
+--kill N: SIGKILL N times at equal distances, restart, then compare every confirmed answer with the database.
+The server's resident memory is read after a tenth of the time and at the end.
 """
 
 import argparse
@@ -72,8 +74,33 @@ class JudgeClient:
             f"POST /s/{study.slug}/answer HTTP/1.1\r\nHost: 127.0.0.1:{PORT}\r\nContent-Type: application/json\r\n"
             f"X-CSRF-Token: {csrf_token(study, VISITOR)}\r\nCookie: visitor={VISITOR}; judge-{study.slug}={token}\r\n"
         )
+        self.study, self.token, self.next = study, token, ""
         self.number, self.confirmed, self.start, self.retries = 0, [], start, 0  # type: ignore[var-annotated]
         self.streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def ask(self, request: bytes) -> tuple[bytes, bytes]:
+        """Head and body of the reply, on the connection that is open."""
+        if self.streams is None:
+            self.streams = await asyncio.open_connection("127.0.0.1", PORT)
+        reader, writer = self.streams
+        writer.write(request)
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+        return head, await reader.readexactly(length)
+
+    async def picture(self) -> float:
+        """Fetch the next trial's picture; the seconds it took."""
+        begun, path = time.perf_counter(), f"/s/{self.study.slug}/picture/{self.next}.png"
+        cookie = f"visitor={VISITOR}; judge-{self.study.slug}={self.token}"
+        while True:
+            try:
+                head, body = await self.ask(f"GET {path} HTTP/1.1\r\nHost: x\r\nCookie: {cookie}\r\n\r\n".encode())
+                assert head.startswith(b"HTTP/1.1 200"), head
+                assert body.startswith(b"\x89PNG")
+                return time.perf_counter() - begun
+            except (OSError, asyncio.IncompleteReadError):
+                self.streams = None
+                await asyncio.sleep(0.1)
 
     async def answer(self) -> None:
         """Send the next answer, repeatedly until the server confirms it."""
@@ -82,16 +109,11 @@ class JudgeClient:
         request = f"{self.head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
         while True:
             try:
-                if self.streams is None:
-                    self.streams = await asyncio.open_connection("127.0.0.1", PORT)
-                reader, writer = self.streams
-                writer.write(request)
-                head = await reader.readuntil(b"\r\n\r\n")
-                length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
-                reply = json.loads(await reader.readexactly(length))
+                head, body_ = await self.ask(request)
+                reply = json.loads(body_)
                 assert head.startswith(b"HTTP/1.1 200"), (head, reply)
                 self.confirmed.append(choice)
-                self.number = reply["position"]
+                self.number, self.next = reply["position"], reply["next"][0]
                 return
             except (OSError, asyncio.IncompleteReadError):
                 self.streams = None
@@ -99,9 +121,12 @@ class JudgeClient:
                 await asyncio.sleep(0.1)
 
 
-async def load(clients: list[JudgeClient], rate: float, seconds: float) -> list[float]:
-    """Answers due at a fixed rate, shared by the judges; seconds from due to confirmed."""
+async def load(
+    clients: list[JudgeClient], rate: float, seconds: float, *, pictures: bool = False
+) -> tuple[list[float], list[float]]:
+    """Answers due at a fixed rate, shared by the judges; seconds from due to confirmed, and of each picture."""
     latencies: list[float] = []
+    fetched: list[float] = []
     first = time.perf_counter() + 0.2
 
     async def judge(index: int, client: JudgeClient) -> None:
@@ -110,9 +135,11 @@ async def load(clients: list[JudgeClient], rate: float, seconds: float) -> list[
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
             await client.answer()
             latencies.append(time.perf_counter() - due)
+            if pictures:
+                fetched.append(await client.picture())
 
     await asyncio.gather(*(judge(index, client) for index, client in enumerate(clients)))
-    return latencies
+    return latencies, fetched
 
 
 async def run(options: argparse.Namespace, database: str, study: OpenStudy, tokens: list[str]) -> dict[str, Any]:
@@ -121,14 +148,18 @@ async def run(options: argparse.Namespace, database: str, study: OpenStudy, toke
     clients = [JudgeClient(study, token, start) for start, token in enumerate(tokens)]
     await load(clients, 50, 1.0)  # warm
     begun = time.perf_counter()
-    task = asyncio.create_task(load(clients, options.rate, options.seconds))
-    if options.kill:
-        await asyncio.sleep(options.seconds / 2)
+    task = asyncio.create_task(load(clients, options.rate, options.seconds, pictures=options.pictures))
+    for _ in range(options.kill):
+        await asyncio.sleep(options.seconds / (options.kill + 1))
         server.send_signal(signal.SIGKILL)
         server.wait()
         server = start_server(database)
-    latencies = await task
+        await wait_for_server()
+    await asyncio.sleep(options.seconds / 10)
+    memory = [resident(server)]
+    latencies, fetched = await task
     elapsed = time.perf_counter() - begun - 0.2
+    memory.append(resident(server))
     server.send_signal(signal.SIGTERM)
     server.wait(20)
     engine = open_database(database)
@@ -145,10 +176,17 @@ async def run(options: argparse.Namespace, database: str, study: OpenStudy, toke
     return {
         "database": database.split("://")[0] if "://" in database else "sqlite",
         "judges": len(clients), "asked_per_second": options.rate, "answers_per_second": len(latencies) / elapsed,
+        "picture_p99_ms": 1000 * np.quantile(fetched, 0.99) if fetched else float("nan"),
+        "memory_mib": [round(one / 2**20, 1) for one in memory],
         "p50_ms": p50, "p95_ms": p95, "p99_ms": p99, "max_ms": 1000 * max(latencies), "killed": options.kill,
         "retries": sum(client.retries for client in clients), "confirmed": sum(len(c.confirmed) for c in clients),
         "stored": len(votes), "lost": lost, "doubled": doubled, "wrong": wrong,
     }  # fmt: skip
+
+
+def resident(server: subprocess.Popen[bytes]) -> int:
+    """Bytes of memory that the process has (Linux)."""
+    return int(Path(f"/proc/{server.pid}/statm").read_text(encoding="utf-8").split()[1]) * 4096
 
 
 async def wait_for_server() -> None:
@@ -168,7 +206,8 @@ def main() -> None:
     parser.add_argument("--judges", type=int, default=64)
     parser.add_argument("--rate", type=float, default=300)
     parser.add_argument("--db", help="default: a new SQLite file")
-    parser.add_argument("--kill", action="store_true")
+    parser.add_argument("--kill", type=int, default=0)
+    parser.add_argument("--pictures", action="store_true")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     if options.rate * options.seconds / options.judges > TRIALS - 10 or options.seconds > 120:

@@ -28,7 +28,7 @@ extensions = [
     "mathml",
     "repository_links",
 ]
-exclude_patterns = ["_build", "runs", "paper"]
+exclude_patterns = ["_build", "runs", "paper", "notebooks"]
 nitpicky = True
 
 myst_enable_extensions = ["dollarmath"]
@@ -47,10 +47,10 @@ default_role = "code"
 intersphinx_mapping = write_inventories(DOCS / "_build" / "inventories")
 
 sphinx_gallery_conf = {
+    "write_computation_times": False,
     "examples_dirs": ["../examples", "paper"],
     "gallery_dirs": ["gallery/techniques", "gallery/paper"],
     "filename_pattern": r"/(dcgan|section)\w*\.py",
-    "ignore_pattern": r"run_onnx\.py",
     "reset_argv": "gallery.arguments",
     "image_scrapers": ("matplotlib", "gallery.before_and_after"),
     "reset_modules": (),

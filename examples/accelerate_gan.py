@@ -1,4 +1,10 @@
-"""An average of the generator's weights in Hugging Face Accelerate (pip install accelerate).
+"""
+Averaged weights in Accelerate
+==============================
+
+An average of the generator's weights in Hugging Face Accelerate (pip install accelerate).
+
+::
 
     python examples/accelerate_gan.py          # or: accelerate launch examples/accelerate_gan.py
 

@@ -1,4 +1,10 @@
-"""A vocoder in small: HiFi-GAN-like discriminators of sound with feature matching of pairs, on synthesized sweeps.
+"""
+Feature matching in a small vocoder
+===================================
+
+A vocoder in small: HiFi-GAN-like discriminators of sound with feature matching of pairs, on synthesized sweeps.
+
+::
 
     python examples/hifi_gan.py               # with feature matching; --plain without
 

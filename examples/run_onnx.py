@@ -1,7 +1,13 @@
-"""Classify images with an exported network: onnxruntime, NumPy and Pillow, without improved-gan.
+"""
+An exported classifier without PyTorch
+======================================
 
-improved-gan export runs/digits --out digits.onnx
-python examples/run_onnx.py digits.onnx samples/images/*.png
+Classify images with an exported network: onnxruntime, NumPy and Pillow, without improved-gan.
+
+::
+
+    improved-gan export runs/digits --out digits.onnx
+    python examples/run_onnx.py digits.onnx samples/images/*.png
 """
 
 import argparse

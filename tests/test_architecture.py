@@ -29,7 +29,7 @@ ARROWS = {
     "metrics": {"data", "distributed", "modes"},
     "label_spreading": {"techniques", "networks", "training", "data", "kernels", "distributed", "modes"},
     "active_learning": {"runs", "training", "data", "techniques", "metrics"},
-    "export": {"techniques", "networks"},
+    "export": {"estimator", "runs", "recipes", "training", "techniques", "networks"},
     "training": {"techniques", "networks.interface", "distributed", "kernels", "modes"},
     "recipes": {"label_spreading", "training", "networks", "data", "techniques", "distributed", "modes"},
     "runs": {

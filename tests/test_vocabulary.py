@@ -47,7 +47,12 @@ PRIVATE = {
     r"realness": (),
     r"score cards?": (),
     r"too near": (),
-    r"pictures?": ("src/improved_gan/turing_test/", "docs/turing_test.md", "src/improved_gan/cli/turing_test"),
+    r"pictures?": (
+        "src/improved_gan/turing_test/",
+        "docs/turing_test.md",
+        "src/improved_gan/cli/turing_test",
+        "benchmarks/turing_test_load",
+    ),
     r"(?<!standard )deviations?": (),
     r"by heart": (),
     r"judgements?": (),

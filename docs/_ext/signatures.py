@@ -3,6 +3,7 @@
 import ast
 import inspect
 import re
+import sys
 import textwrap
 from collections.abc import Callable
 from typing import Any
@@ -87,7 +88,7 @@ def bars_as_text(_: Sphinx, what: str, name: str, value: Any, options: Any, line
 
 def resolve_short_name(
     app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nodes.TextElement
-) -> nodes.reference | None:
+) -> nodes.Element | None:
     """Link a name as the source writes it to the one public object, or the other project's, that it means."""
     if node.get("refdomain") != "py":
         return None
@@ -106,7 +107,13 @@ def resolve_short_name(
 
             node["reftarget"] = full if target == prefix else full + target[len(prefix) :]
             return resolve_reference_any_inventory(env, True, node, content)
-    return None
+    return content if _is_internal(short) else None
+
+
+def _is_internal(name: str) -> bool:
+    """Whether a module of ours defines this name for itself: an alias of types, or a class that is not public."""
+    modules = [module for full, module in sys.modules.items() if full.startswith("improved_gan")]
+    return any(name in vars(module) for module in modules)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

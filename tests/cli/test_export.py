@@ -61,7 +61,7 @@ def test_what_does_not_fit_is_told_before_anything_is_written(trained_run: Path,
         go(tmp_path / "nowhere", tmp_path / "x.onnx")
     with pytest.raises(ExportError, match=r"ends in \.pt2: give --out x\.pt2"):
         go(trained_run, tmp_path / "x.onnx", format="torch")
-    with pytest.raises(ExportError, match="--format must be one of onnx, torch; got 'tf'"):
+    with pytest.raises(ExportError, match="--format must be one of onnx, torch, hub; got 'tf'"):
         go(trained_run, tmp_path / "x.onnx", format="tf")
     assert not list(tmp_path.iterdir())
 

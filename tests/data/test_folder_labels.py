@@ -71,7 +71,7 @@ def test_no_labels_at_all(tmp_path: Path) -> None:
         (
             ["cat/a.png", "cat/b.png", "unlabeled/c.png"],
             None,
-            "only one class, cat .*two classes, or to train .*--labels 0",
+            "only one class, cat .*two classes, or to train .*--num-labels 0",
         ),
         (["a.png", "b.png"], "a.png,cat\nb.png,cat\n", "only one class, cat"),
         (

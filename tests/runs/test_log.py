@@ -94,6 +94,12 @@ def test_values_of_another_type_are_no_report(changes: dict[str, object]) -> Non
     assert parse_report(json.dumps({**LINE, **changes}).encode()) is None
 
 
+def test_half_a_character_in_a_message_is_damage() -> None:
+    text = json.dumps({**LINE, "diagnostics": [{"name": "a", "message": "here"}]}).encode()
+    for half, kept in ((b"\\ud800", False), (b"\xed\xa0\x80", False), (b"\\ud83d\\ude00", True)):
+        assert (parse_report(text.replace(b"here", half)) is not None) == kept
+
+
 @pytest.mark.parametrize("text", [b"", b"null", b"[]", b"{", b"\xff", b"[" * 100_000, b'{"epoch": 1}', b"9" * 5000])
 def test_an_unreadable_line_is_no_report(text: bytes) -> None:
     assert parse_report(text) is None

@@ -37,7 +37,7 @@ class Served:
         settings = StudySettings(
             **{"trials": 6, "practice": 1, "checks": 1, "break_every": 4, "feedback": "never", **words}
         )
-        self.study, _, _ = create_study(self.engine, folders, settings)
+        self.study, self.token, _ = create_study(self.engine, folders, settings)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]

@@ -54,7 +54,7 @@ def test_the_page_its_plots_and_its_data(world, design: str) -> None:
         json.loads(here.client.get(here.base + "/results/export/study.json").text)["study"]["slug"] == here.study.slug
     )
     assert here.client.get(here.base + "/results/export/report.json" + query).json()["votes"] == 48
-    assert "judge" in here.client.get(here.base + "/results/export/data_dictionary.json").json()
+    assert "judge" in here.client.get(here.base + "/results/export/data_dictionary.json").json()["votes.csv"]
     assert here.client.get(here.base + "/results/picture/0.png").status_code == 200
     assert here.client.get(here.base + "/results/picture/99999.png").status_code == 404
     assert here.client.get(here.base + "/results/export/passwd").status_code == 404

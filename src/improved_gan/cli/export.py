@@ -26,9 +26,9 @@ class ExportOptions:
     """The options of `export`."""
 
     run: Path = run_argument()
-    out: Path = option(help="The file to write, *.onnx or *.pt2; the model card is written beside it.")
+    out: Path = option(help="The file to write, *.onnx or *.pt2, with a model card beside it; with hub a folder.")
     head: str = option("classifier", help="Part to export: classifier, features or generator.")
-    format: str = option("onnx", help="onnx or torch (torch.export).")
+    format: str = option("onnx", help="onnx, torch (torch.export), or hub (a folder for the Hugging Face Hub).")
     layout: str = option("nhwc", help="Axes of images: nhwc (N, H, W, C), as in Pillow and NumPy, or nchw.")
     trust: bool = trust_option()
     allow_incomplete: bool = option(False, help="Export a run that is not finished.")
@@ -42,7 +42,28 @@ def export(options: ExportOptions, console: "Console") -> None:
 
     Example: `improved-gan export runs/mnist --head classifier --format onnx --out mnist.onnx`.
     """
-    export_run(options, console)
+    if options.format == "hub":
+        _export_folder(options, console)
+    else:
+        export_run(options, console)
+
+
+def _export_folder(options: ExportOptions, console: "Console") -> None:
+    """Write the folder OUT in the layout of the Hugging Face Hub."""
+    from improved_gan.console import say, warn
+    from improved_gan.export.errors import ExportError
+    from improved_gan.export.hub import save
+    from improved_gan.runs import Run
+
+    parts = {"classifier": "networks", "generator": "generator"}
+    if options.head not in parts:
+        raise ExportError(f"--format hub takes --head classifier (all networks) or generator; got {options.head!r}")
+    if options.layout != "nhwc":
+        raise ExportError("--layout is of onnx and torch: the networks of --format hub take (N, C, H, W)")
+    networks = Run(options.run).load(warn=partial(warn, console), trust=trust_or_ask(console, trust=options.trust))
+    _finished_log(options.run, networks, allow_incomplete=options.allow_incomplete)
+    save(networks, options.out, part=parts[options.head])
+    say(console, f"{options.out}: model.safetensors, config.json and README.md; please fill in the license")
 
 
 def export_run(options: ExportOptions, console: "Console") -> dict[str, Any]:
@@ -63,7 +84,7 @@ def export_run(options: ExportOptions, console: "Console") -> dict[str, Any]:
 
     out = options.out
     if options.format not in FORMATS:
-        raise ExportError(f"--format must be one of {', '.join(FORMATS)}; got {options.format!r}")
+        raise ExportError(f"--format must be one of {', '.join((*FORMATS, 'hub'))}; got {options.format!r}")
     suffix, write, run_file = FORMATS[options.format]
     if out.suffix != suffix:
         raise ExportError(

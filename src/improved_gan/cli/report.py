@@ -70,7 +70,7 @@ def report(options: ReportOptions, console: "Console") -> None:
                 say(console, f"{run.name}: some parts are missing: {reason}")
         shown.append(ShownRun(run, evidence))
     title = options.title or (shown[0].run.name if len(shown) == 1 else f"{len(shown)} runs side by side")
-    page = render(shown, title=title, now=datetime.now(UTC)).encode()
+    page = render(shown, title=title, now=datetime.now(UTC)).encode(errors="replace")  # a damaged log
     options.out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(options.out, page, durable=False)
     say(console, f"{options.out}: {len(page) / 1e6:.1f} MB, one self-contained file; open it in a browser")

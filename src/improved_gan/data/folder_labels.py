@@ -22,7 +22,7 @@ from improved_gan.data.wording import listed
 
 __all__ = ["Labeling", "read_labeling"]
 
-_WITHOUT = "to train without labels: --labels 0"
+_WITHOUT = "to train without labels: --num-labels 0"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch
 from improved_gan import __version__
 from improved_gan.export.export_module import ExportSpec
 
-__all__ = ["card_of", "markdown", "versions"]
+__all__ = ["card_of", "evaluation_of", "labels_of", "markdown", "one_line", "versions"]
 
 AUTHORS = "Salimans, Goodfellow, Zaremba, Cheung, Radford, Chen"
 PAPER = f"{AUTHORS}: Improved Techniques for Training GANs, 2016, arXiv:1606.03498"
@@ -75,7 +75,7 @@ def card_of(
             "data": "custom image folder" if settings["recipe"] == "folder" else settings["values"].get("load_data"),
             "data_sha256": settings.get("data_sha256"),
             "training_images": _num_training(settings["label_split"]),
-            "labels": _labels(settings["label_split"], classes),
+            "labels": labels_of(settings["label_split"], classes),
             "objective": settings["values"].get("objective"),
             "epochs": last.get("epoch"),
             "epochs_planned": settings["epochs"],
@@ -83,7 +83,7 @@ def card_of(
             "seed": settings["seed"],
             "diagnostics": [diagnostic["message"] for diagnostic in last.get("diagnostics", [])],
         },
-        "evaluation": {**_evaluation(last), "paper": settings.get("description", {}).get("paper")},
+        "evaluation": {**evaluation_of(last), "paper": settings.get("description", {}).get("paper")},
         "method": {"paper": PAPER, "code": f"improved-gan {settings['improved_gan']}"},
         "weights_sha256": weights_sha256,
         "versions": dict(packages),
@@ -104,7 +104,7 @@ def values_of(settings: Mapping[str, Any]) -> dict[str, Any] | None:
     }
 
 
-def _evaluation(last: Mapping[str, Any]) -> dict[str, Any]:
+def evaluation_of(last: Mapping[str, Any]) -> dict[str, Any]:
     """Error rate and number of errors of the last report, on test images or, for custom images, validation images."""
     part = next((one for one in ("test", "validation") if f"{one}/error" in last), None)
     return {
@@ -124,7 +124,8 @@ def _tensor_facts(one: Any) -> dict[str, Any]:
     return {"name": one.name, "dtype": one.dtype, "shape": list(one.shape), "meaning": one.meaning}
 
 
-def _labels(split: Mapping[str, Any], classes: Sequence[str]) -> dict[str, Any]:
+def labels_of(split: Mapping[str, Any], classes: Sequence[str]) -> dict[str, Any]:
+    """Number of labels, number of each class, seed and SHA-256 of the split."""
     counts = Counter(int(label) for label in split.get("labels", []))
     return {
         "number": split.get("num_labels"),
@@ -149,15 +150,16 @@ def markdown(card: Mapping[str, Any]) -> str:
     reading = (
         made if card["what"] == "generator" else f"Division by 255 is included.{levels} Resizing is {card['resize']}."
     )
-    classes = ", ".join(f"`{_line(name)}`" for name in card["classes"]) or "none"
+    classes = ", ".join(f"`{one_line(name)}`" for name in card["classes"]) or "none"
     order = ", in the order of the probabilities" if card["what"] == "classifier" else " of the training"
     agreement = f"{max(card['largest_difference'].values()):.1e} ({card['checked_in']})"
     content = f", SHA-256 of their content `{training['data_sha256']}`" if training["data_sha256"] else ""
-    diagnostics = "".join(f"\n- **Warning in the last report:** {_line(one)}" for one in training["diagnostics"])
+    diagnostics = "".join(f"\n- **Warning in the last report:** {one_line(one)}" for one in training["diagnostics"])
     length = f"{training['epochs']} of {training['epochs_planned']} epochs"
-    return f"""# {_line(card["file"])}
+    return f"""# {one_line(card["file"])}
 
-The {card["what"]} of a semi-supervised GAN, recipe `{_line(training["recipe"])}`, exported from a run of improved-gan.
+The {card["what"]} of a semi-supervised GAN, recipe `{one_line(training["recipe"])}`, \
+exported from a run of improved-gan.
 
 | | name | type | shape | meaning |
 |---|---|---|---|---|
@@ -171,14 +173,14 @@ Classes{order}: {classes}.
 
 ## Training
 
-- Data: `{_line(training["data"])}`, {training["training_images"]} training images{content}.
+- Data: `{one_line(training["data"])}`, {training["training_images"]} training images{content}.
 - Labels: {labels["number"]}; split seed {labels["split_seed"]}, SHA-256 `{labels["split_sha256"]}`.
 - {length}, step {training["step"]}, seed {training["seed"]}.{diagnostics}
 - Method: {PAPER}. Code: {card["method"]["code"]}.
 
 ## Evaluation
 
-- Error of the run's classifier: {measured}; the paper: {_line(evaluation["paper"])}.
+- Error of the run's classifier: {measured}; the paper: {one_line(evaluation["paper"])}.
 - Not measured: images from other sources (other cameras, other people). Probabilities are not calibrated.
 - Largest difference between the outputs of the file and of the trained network: {agreement}.
 
@@ -198,6 +200,6 @@ def _row(kind: str, facts: Mapping[str, Any]) -> str:
     return f"| {kind} | `{facts['name']}` | {facts['dtype']} | {shape} | {facts['meaning']} |"
 
 
-def _line(value: Any) -> str:
+def one_line(value: Any) -> str:
     """A name in one line, so that it cannot start a heading, a table row or a tag."""
     return " ".join(str(value).replace("`", "'").replace("<", "&lt;").replace("|", "\\|").split())

@@ -12,6 +12,8 @@ operations instead, which ONNX knows.
 With several CPU threads torch.cdist does the same in a few large operations: each operation ends when its last thread
 does, and on a busy machine that wait, repeated many thousand times, costs more than the arithmetic. Memory is then
 O((N + M) B C) plus the distances of one piece.
+
+Large batches on a processor with a C++ compiler go to `compiled_similarity`.
 """
 
 import math
@@ -21,6 +23,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from improved_gan.kernels import compiled_similarity
 
 __all__ = ["l1_similarity"]
 
@@ -64,6 +68,8 @@ def _plain_similarity(rows: Tensor, columns: Tensor, skip: int | None) -> Tensor
 
 @torch.library.custom_op("improved_gan::l1_similarity", mutates_args=())
 def _similarity(rows: Tensor, columns: Tensor | None, skip: int) -> Tensor:
+    if compiled_similarity.takes(rows, columns, skip):
+        return compiled_similarity.similarity(rows, columns, skip)
     if _has_threads(rows):
         x, y = _kernels_first(rows, columns, examples_last=False)
         return _cdist_similarity(x, y, skip).t().contiguous()
@@ -85,6 +91,9 @@ def _similarity(rows: Tensor, columns: Tensor | None, skip: int) -> Tensor:
 @torch.library.custom_op("improved_gan::l1_similarity_gradient", mutates_args=())
 def _gradient(weight: Tensor, rows: Tensor, columns: Tensor | None, skip: int) -> tuple[Tensor, Tensor]:
     """For dL/do = `weight` (N, B): the gradients of rows and of columns (empty where columns are rows)."""
+    if compiled_similarity.takes(rows, columns, skip):
+        to_x, to_columns = compiled_similarity.gradient(weight, rows, columns, skip)
+        return to_x, _no_rows(rows) if to_columns is None else to_columns
     if _has_threads(rows):
         x, y = _kernels_first(rows, columns, examples_last=False)
         gradients = _cdist_gradient(weight.t().contiguous(), x, y, skip)

@@ -16,12 +16,14 @@ else depends on them; they are no part of the fingerprint, which binds checkpoin
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from improved_gan.recipes.recipe import OVERRIDABLE, Recipe
 from improved_gan.training.errors import RunError
 
-__all__ = ["content", "differences", "listed", "missing_settings", "read"]
+__all__ = ["content", "differences", "listed", "missing_settings", "read", "with_recorded_settings"]
 
 SCHEMA = 1  # of recipe.json; another number is refused
 _DESCRIPTION = "description"
@@ -94,6 +96,30 @@ def listed(different: Mapping[str, Any]) -> str:
 def missing_settings(settings: Mapping[str, Any]) -> list[str]:
     """Names of the settings that a run of a recipe needs and that are missing or of the wrong type."""
     return [name for name, fits in _REQUIRED.items() if not fits(settings.get(name))]
+
+
+def with_recorded_settings(recipe: Recipe, settings: Mapping[str, Any], *, file: Path) -> Recipe:
+    """The recipe of a run with what its command line changed.
+
+    Args:
+        recipe: by the run's name of it.
+        settings: of the run.
+        file: recipe.json, for errors.
+
+    Raises:
+        RunError: values of another type, or the recipe of that name has other settings than the run.
+    """
+    values = settings["values"] | {"epochs": settings["epochs"]}
+    changes = {name: values[name] for name in OVERRIDABLE if name in values}
+    try:
+        recipe = replace(recipe, **changes)
+    except TypeError as error:  # a value of another kind
+        raise RunError(f"{file} does not describe a run ({error}): restore it") from error
+    if changed := differences(values, recipe.as_dict(), partly=True):
+        raise RunError(
+            f"{file.parent} was made with other values of {', '.join(changed)} than recipe {recipe.name} has now"
+        )
+    return recipe
 
 
 def _fingerprint(settings: Mapping[str, Any], resumable_fields: Iterable[str]) -> str:

@@ -132,6 +132,7 @@ def parse_report(text: bytes) -> Report | None:
     """
     try:
         line = json.loads(text)
+        json.dumps(line, ensure_ascii=False).encode()  # fails on half a character, which no page or file could hold
     except (ValueError, RecursionError):  # also for bytes that are no UTF-8
         return None
     if not isinstance(line, dict) or not {"epoch", "step"} <= line.keys():

@@ -18,7 +18,7 @@ from torch import Tensor
 from improved_gan.io import write_atomically
 from improved_gan.networks import Discriminator, Generator
 from improved_gan.recipes.folder import folder_again
-from improved_gan.recipes.recipe import AUTO, OVERRIDABLE, Recipe
+from improved_gan.recipes.recipe import AUTO, Recipe
 from improved_gan.recipes.registry import built_in, from_code
 from improved_gan.runs import identity
 from improved_gan.runs.log import Log, append_report, last_report, read_log, rewind_log
@@ -306,16 +306,7 @@ class Run:
         Raises:
             RunError: no run folder, no checkpoint, one that does not fit, or code that is not trusted.
         """
-        values = self.settings["values"] | {"epochs": self.epochs}
-        changes = {name: values[name] for name in OVERRIDABLE if name in values}
-        try:
-            recipe = replace(self.recipe(trust=trust), **changes)
-        except TypeError as error:  # a value of another kind
-            raise RunError(f"{self.recipe_file} does not describe a run ({error}): restore it") from error
-        if changed := identity.differences(values, recipe.as_dict(), partly=True):
-            raise RunError(
-                f"{self.path} was made with other values of {', '.join(changed)} than recipe {recipe.name} has now"
-            )
+        recipe = identity.with_recorded_settings(self.recipe(trust=trust), self.settings, file=self.recipe_file)
         tensors = self.load_checkpoint(warn=warn)
         if tensors is None:
             raise RunError(f"{self.path} has no checkpoint yet: train it first")

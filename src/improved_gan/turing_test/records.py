@@ -56,8 +56,8 @@ def _vote_rows(connection: Connection, study: OpenStudy) -> list[dict[str, Any]]
             rows.append(_preference(row))
             continue
         pair, right = row["two"] is not None, row["signal"]  # the real one is on the right
-        odd = row["target"] is not None
-        judged = (row["one"], row["two"], row["three"])[row["target"] - 1] if odd else None
+        odd = study.settings.design == "odd_one_out"
+        judged = {1: row["one"], 2: row["two"], 3: row["three"]}.get(row["target"])
         rows.append(
             {
                 "judge": row["judge"],
@@ -66,7 +66,7 @@ def _vote_rows(connection: Connection, study: OpenStudy) -> list[dict[str, Any]]
                 "trial": row["number"],
                 "picture": judged if odd else row["two"] if pair and not right else row["one"],
                 "partner": (row["two"] if right else row["one"]) if pair and not odd else -1,
-                "chosen": int(row["choice"]) if odd else -1,
+                "chosen": row["choice"] if odd else -1,
                 "target": row["target"],
                 "prompt": row["prompt"],
                 "answered_at": _utc(row["answered_at"]),
