@@ -20,7 +20,7 @@ class Block(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C', H', W')."""
-        result: Tensor = super().forward(x)
+        result: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
         return result + x if result.shape == x.shape else result
 
 
@@ -35,7 +35,8 @@ class Lite0(nn.Module):
         self.stem = _convolution(state, "_conv_stem", "_bn0", stride=2)
         self.blocks = nn.Sequential(*(_block(state, number) for number in range(16)))
         self.head = _convolution(state, "_conv_head", "_bn1")
-        self.classifier = nn.Linear(*reversed(state["_fc.weight"].shape))
+        num_classes, num_features = state["_fc.weight"].shape
+        self.classifier = nn.Linear(num_features, num_classes)
         self.classifier.load_state_dict({name: state[f"_fc.{name}"] for name in ("weight", "bias")})
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
