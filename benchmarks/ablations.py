@@ -21,8 +21,8 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from improved_gan.commands.sample_scores import SampleScores
-from improved_gan.commands.train import TrainOptions, train_recipe
+from improved_gan.cli.sample_scores import SampleScores
+from improved_gan.cli.training import TrainOptions, train_recipe
 from improved_gan.data import Dataset, LabeledImages, load_mnist
 from improved_gan.metrics.inception import Outputs
 from improved_gan.metrics.network import ScoringNetwork, digest_of

@@ -30,7 +30,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from random_inception import random_weights
 
-from improved_gan.commands.evaluate import EvaluateOptions, run_evaluation
+from improved_gan.cli.evaluate import EvaluateOptions
+from improved_gan.cli.evaluation import run_evaluation
 from improved_gan.metrics import FeatureStatistics, frechet_distance
 
 Program = Callable[[Path], float]
@@ -41,7 +42,7 @@ def ours(weights: Path, precision: str) -> Program:
     def score(folder: Path) -> float:
         with tempfile.TemporaryDirectory() as cache:
             options = EvaluateOptions(
-                folder, weights=weights, precision=precision, splits=1, cache=Path(cache), device="cpu"
+                folder, weights=weights, precision=precision, num_splits=1, cache=Path(cache), device="cpu"
             )
             card = run_evaluation(options, Console(file=io.StringIO()))
         if card["network"]["precision"] != precision:

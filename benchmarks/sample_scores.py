@@ -15,8 +15,8 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from improved_gan.commands.evaluation_inputs import choose_network
-from improved_gan.commands.sample_scores import SampleScores
+from improved_gan.cli.evaluation_inputs import choose_network
+from improved_gan.cli.sample_scores import SampleScores
 from improved_gan.data import load_mnist
 from improved_gan.networks import Generator
 from improved_gan.recipes.load_run import load_trained

@@ -1,6 +1,7 @@
 """What every test starts from: few threads, a fixed seed, no user settings; a small trained run, and two ranks."""
 
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,14 +13,28 @@ from tests.ranks import TwoRanks
 
 settings.register_profile("house", deadline=None)  # the first call of an operator, or a busy machine, is no failure
 settings.load_profile("house")
+os.environ |= {"NO_COLOR": "1", "COLUMNS": "120"}
+
+SHARED = ("two_ranks", "trained_run", "small_runs", "browser")  # fixtures that a process makes only once
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests come first, then those of one costly fixture together.
+
+    Of several processes (`pytest -n`) none then sits over a long test at the end, and few make the same fixture.
+    """
+
+    def place(item: pytest.Item) -> tuple[bool, int]:
+        names = getattr(item, "fixturenames", ())
+        return item.get_closest_marker("slow") is None, next((SHARED.index(n) for n in SHARED if n in names), 99)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(autouse=True)
-def _seeded(monkeypatch: pytest.MonkeyPatch) -> None:
+def _seeded() -> None:
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.setenv("COLUMNS", "120")
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +42,7 @@ def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of the digits, 20 epochs long."""
     from rich.console import Console
 
-    from improved_gan.commands.train import TrainOptions, run_training
+    from improved_gan.cli.training import TrainOptions, run_training
 
     out = tmp_path_factory.mktemp("trained") / "run"
     return run_training(
@@ -62,7 +77,7 @@ def small_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Small networks on the digits, four epochs each: two seeds, and one without labels (read, do not write)."""
     from rich.console import Console
 
-    from improved_gan.commands.train import TrainOptions, run_training
+    from improved_gan.cli.training import TrainOptions, run_training
 
     folder, runs = tmp_path_factory.mktemp("small"), {}
     for name, objective, seed in (

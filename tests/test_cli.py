@@ -7,11 +7,16 @@ from pathlib import Path
 import pytest
 
 from improved_gan import __version__
+from tests.command_line import cli
 
 
-def cli(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "improved_gan", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def test_the_module_is_the_command() -> None:
+    command = [sys.executable, "-m", "improved_gan"]
+    done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"improved-gan {__version__}\n"
+    done = subprocess.run([*command, "train", "digit"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == cli("train", "digit").stderr
 
 
 def test_version_and_help() -> None:
@@ -29,7 +34,7 @@ def test_help_does_not_wait_for_torch() -> None:
 
 
 def test_training_does_not_wait_for_the_compiler() -> None:
-    program = "import sys; import improved_gan.commands.train; sys.exit('torch._dynamo' in sys.modules)"
+    program = "import sys; import improved_gan.cli.training; sys.exit('torch._dynamo' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
@@ -40,9 +45,6 @@ def test_training_does_not_wait_for_the_compiler() -> None:
         (("train", "digits", "--labels", "25"), "25 labels cannot be shared evenly by 10 classes"),
         (("train", "mnist", "--data", "/nowhere"), "/nowhere lacks train-images-idx3-ubyte"),
         (("sample", "/nowhere", "--out", "x"), "/nowhere is no run folder"),
-        (("train", "folder", "photos"), "photos after the recipe folder: say --images photos"),
-        (("train", "folder", "l.csv", "--seed", "2"), "l.csv after the recipe folder: say --labels l.csv"),
-        (("train", "digits", "mnist"), "mnist after the recipe digits: train takes one recipe at a time"),
         (("train", "/tmp"), "/tmp is a folder, not a recipe: to train on the images in it, train folder --images /tmp"),
         (("train", "fodler", "--images", "photos"), "no recipe is called 'fodler': did you mean folder?"),
         (("sample", "/no\nwhere", "--out", "x"), "/no where is no run folder"),

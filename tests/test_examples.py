@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from improved_gan.commands.classify import ClassifyOptions, run_classification
-from improved_gan.commands.export import run_export
-from improved_gan.commands.sample import run_sampling
+from improved_gan.cli.classification import ClassifyOptions, run_classification
+from improved_gan.cli.export import ExportOptions, export
+from improved_gan.cli.sample import SampleOptions, sample
 from improved_gan.data.images import center_crop_resize
 from improved_gan.data.value_range import ValueRange
 
@@ -91,11 +91,10 @@ def test_an_exported_classifier_runs_without_our_package_or_torch(trained_run: P
     """`examples/run_onnx.py` in a process that can import neither gives the output of `classify`."""
     pytest.importorskip("onnxruntime")
     console = Console(file=io.StringIO())
-    run_sampling(trained_run, num=5, out=tmp_path / "samples", seed=0, device="cpu", console=console)
+    sample(SampleOptions(trained_run, tmp_path / "samples", num=5, device="cpu"), console)
     images = sorted((tmp_path / "samples" / "images").iterdir())
     run_classification(ClassifyOptions(trained_run, images, out=tmp_path / "p.csv", device="cpu"), console)
-    words = {"what": "classifier", "format_": "onnx", "layout": "nhwc", "unfinished": False}
-    run_export(trained_run, out=tmp_path / "x.onnx", console=console, **words)  # type: ignore[arg-type]
+    export(ExportOptions(trained_run, tmp_path / "x.onnx"), console)
     script = "import runpy, sys; sys.modules.update(torch=None, improved_gan=None); del sys.argv[0]; "
     command = [sys.executable, "-c", f"{script}runpy.run_path(sys.argv[0], run_name='__main__')"]
     example = ROOT / "examples" / "run_onnx.py"

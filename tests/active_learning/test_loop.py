@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from improved_gan.commands.classify import ClassifyOptions, run_classification
-from improved_gan.commands.train import TrainOptions, run_training
-from improved_gan.commands.train_folder import ImageOptions
+from improved_gan.cli.classification import ClassifyOptions, run_classification
+from improved_gan.cli.train_folder import ImageOptions
+from improved_gan.cli.training import TrainOptions, run_training
 from improved_gan.data import load_digits
 
 pytestmark = pytest.mark.slow

@@ -11,7 +11,7 @@ from improved_gan.estimator.layout import find_layout
 
 @pytest.mark.parametrize(
     ("shape", "columns", "recipe"),
-    [((9, 8, 8), False, "digits"), ((9, 28, 28), False, "mnist"), ((9, 5), True, "digits")],
+    [((9, 8, 8), False, "digits"), ((9, 28, 28), False, "mnist-released"), ((9, 5), True, "digits")],
 )
 def test_the_networks_fit_the_data(shape: tuple[int, ...], columns: bool, recipe: str) -> None:
     choice = select_architecture(find_layout(shape), 4, columns=columns)
@@ -23,7 +23,7 @@ def test_the_networks_fit_the_data(shape: tuple[int, ...], columns: bool, recipe
     assert f"settings of recipe {recipe}" in choice.describe()
     built = choice.to_recipe(20, epochs=3)
     assert (built.num_labels, built.epochs) == (20, 3)
-    assert choice.epochs(10) == {"digits": 150, "mnist": 600}[recipe]
+    assert choice.epochs(10) == {"digits": 150, "mnist-released": 600}[recipe]
 
 
 def test_it_survives_json() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from improved_gan.cli import app
 from improved_gan.data import DataError, LabeledImages, LabelSplit, load_digits

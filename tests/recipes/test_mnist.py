@@ -1,14 +1,28 @@
+from collections.abc import Callable
+
 import pytest
 import torch
 
 from improved_gan.label_spreading import LayoutConvDiscriminator, grid_positions
-from improved_gan.recipes import Recipe, mnist, mnist_graph, mnist_graph_two_rounds, mnist_short
+from improved_gan.recipes import Recipe, mnist, mnist_graph, mnist_graph_two_rounds, mnist_released, mnist_short
+from improved_gan.training.schedule import Schedule
 
 
-def test_the_settings_of_the_released_experiment() -> None:
-    recipe = mnist()
-    assert (recipe.num_labels, recipe.epochs, recipe.batch_size, recipe.init_batch_size) == (100, 300, 100, 500)
-    assert (recipe.learning_rate, recipe.lr_decay_fraction, recipe.adam_betas) == (0.003, 0, (0.5, 0.999))
+@pytest.mark.parametrize(
+    ("recipe", "lr"),
+    [(mnist(), lambda epoch: 0.001 * min(3 - epoch / 100, 1)), (mnist_released(), lambda _: 0.003)],
+    ids=["paper", "released"],
+)
+def test_learning_rates_are_those_of_the_authors_scripts(recipe: Recipe, lr: Callable[[int], float]) -> None:
+    schedule = Schedule(recipe.epochs, recipe.learning_rate, recipe.lr_decay_fraction)
+    assert [schedule.lr(epoch) for epoch in range(300)] == pytest.approx([lr(epoch) for epoch in range(300)])
+    assert recipe.epochs == 300
+
+
+@pytest.mark.parametrize("recipe", [mnist(), mnist_released()], ids=lambda recipe: recipe.name)
+def test_settings_that_both_of_the_authors_scripts_have(recipe: Recipe) -> None:
+    assert (recipe.num_labels, recipe.batch_size, recipe.init_batch_size) == (100, 100, 500)
+    assert recipe.adam_betas == (0.5, 0.999)
     assert recipe.ema_decay == 0.9999
     assert recipe.include_labeled
     assert recipe.precision == "auto"
@@ -30,7 +44,7 @@ def test_other_numbers_of_labels_are_not_in_the_paper() -> None:
 
 def test_with_very_few_labels_the_generator_has_two_updates() -> None:
     assert [mnist_short(labels).generator_steps for labels in (20, 50, None)] == [2, 1, 1]
-    assert mnist(20).generator_steps == 1  # as released
+    assert mnist(20).generator_steps == mnist_released(20).generator_steps == 1
 
 
 @pytest.mark.parametrize(

@@ -20,13 +20,23 @@ def test_a_group_is_drawn_as_mean_and_range_beside_its_runs() -> None:
         record({"epoch": 1, "seconds": 60.0, "test/error": 0.1}),
         record({"epoch": 1, "seconds": 120.0, "test/error": 0.3}),
     ]
-    panel = by_title(panels(runs, [Group("both", (0, 1))]))["Test error, averaged weights"]
+    panel = by_title(panels(runs, [Group("both", (0, 1))]))["Test error"]
     single, other, both = panel.lines
     assert (single.owner, single.mean, single.low) == ("run-0", [10.0], [10.0])
     assert (other.owner, other.mean) == ("run-1", [30.0])
     assert (both.owner, both.epochs, both.mean, both.low, both.high) == ("group-0", [1], [20.0], [10.0], [30.0])
     assert both.minutes == [1.5]
     assert panel.unit == "%"
+
+
+def test_errors_of_averaged_and_of_current_weights_share_a_panel() -> None:
+    reports = {"epoch": 1, "seconds": 1.0, "test/error": 0.1, "test/error_without_average": 0.2}
+    found = by_title(panels([record({**reports, "test/num_errors_without_average": 2})], []))
+    assert [(line.name, line.mean) for line in found["Test error"].lines] == [
+        ("averaged weights", [10.0]),
+        ("current weights", [20.0]),
+    ]
+    assert list(found) == ["Test error", "Seconds per epoch, training steps only"]
 
 
 def test_a_group_of_one_draws_no_second_line() -> None:
@@ -70,7 +80,7 @@ def test_the_axis_starts_logarithmic_where_values_span_much_and_are_positive(
 
 def test_no_test_error_where_no_classes_were_learnt(small_runs: dict[str, Path]) -> None:
     found = by_title(panels(read_runs([small_runs["pictures"]]), []))
-    assert "Test error, averaged weights" not in found
+    assert "Test error" not in found
     assert [line.name for line in found["Adversarial losses"].lines] == ["discriminator", "generator"]
 
 
@@ -87,5 +97,5 @@ def test_a_validation_error_is_called_that() -> None:
         "discriminator/supervised": 1.0,
     }
     found = by_title(panels([record(reports)], [Group("alone", (0,))]))
-    assert found["Validation error, averaged weights"].lines[0].mean == [25.0]
+    assert found["Validation error"].lines[0].mean == [25.0]
     assert not [title for title in found if title.startswith(("Test", "Validation: "))]

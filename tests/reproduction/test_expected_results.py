@@ -44,6 +44,16 @@ def test_a_record_holds_time_and_error_with_their_spread(tmp_path: Path) -> None
     assert budget["points"][-1]["seconds"] == 300
 
 
+def test_a_record_holds_the_error_of_weights_without_average_if_all_logs_have_it(tmp_path: Path) -> None:
+    whole = recorded(tmp_path)
+    for job, current in zip(whole.all_jobs()[:2], (0.1, 0.3), strict=True):
+        log = job.folder / "log.jsonl"
+        lines = [json.loads(line) | {"test/error_without_average": current} for line in log.read_text().splitlines()]
+        log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    point = make_record(whole)["budgets"]["50"]["points"][0]
+    assert point["error_without_average"] == {"mean": 0.2, "low": 0.1, "high": 0.3}
+
+
 def test_models_that_shared_their_steps_do_not_tell_how_long_one_takes(tmp_path: Path) -> None:
     whole = recorded(tmp_path)
     log = whole.all_jobs()[1].folder / "log.jsonl"

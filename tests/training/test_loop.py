@@ -123,6 +123,20 @@ def test_a_resumed_run_is_bit_for_bit_the_same(
         assert (tmp_path / "run" / "samples" / name).read_bytes() == (uninterrupted[0] / "samples" / name).read_bytes()
 
 
+def test_the_last_report_has_the_errors_of_averaged_and_of_current_weights(
+    uninterrupted: tuple[Path, dict[str, torch.Tensor]],
+) -> None:
+    folder, tensors = uninterrupted
+    experiment = Experiment.prepare(digits(), seed=1, split_seed=1, data_folder=None, device="cpu")
+    state = experiment.start()
+    state.load({**tensors, "progress.seconds": torch.zeros(())})
+    current = experiment.evaluate(state.discriminator)["test/num_errors"]
+    averaged = experiment.evaluate(state.average.averaged(state.discriminator))["test/num_errors"]
+    last = RunFolder(folder).read_log()[-1]
+    assert (last["test/num_errors"], last["test/num_errors_without_average"]) == (averaged, current)
+    assert averaged != current  # else the test could not tell them apart
+
+
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
     passes = []
 

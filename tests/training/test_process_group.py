@@ -17,7 +17,7 @@ import torch
 from rich.console import Console
 
 from improved_gan import distributed
-from improved_gan.commands.train import TrainOptions, train_recipe
+from improved_gan.cli.training import TrainOptions, train_recipe
 from improved_gan.networks import ConvolutionalDiscriminator, ConvolutionalGenerator
 from improved_gan.recipes import digits
 from improved_gan.recipes.experiment import Experiment

@@ -8,8 +8,8 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
-from improved_gan.commands import train_models
-from improved_gan.commands.train import TrainOptions, run_training
+from improved_gan.cli import train_models
+from improved_gan.cli.training import TrainOptions, run_training
 from improved_gan.training.checkpoints import load_newest, save_checkpoint
 from improved_gan.training.errors import DivergedError, InterruptedRunError
 from improved_gan.training.loop import Run

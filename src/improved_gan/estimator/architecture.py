@@ -25,7 +25,7 @@ _PAIRS: dict[str, tuple[Callable[..., Generator], Callable[..., Discriminator]]]
     "convolutional": (ConvolutionalGenerator, ConvolutionalDiscriminator),
 }
 # Training steps where `epochs` is None; an epoch is as many steps as the unlabeled examples fill batches.
-_STEPS = {"digits": 1500, "mnist": 6000, "cifar10": 6000}
+_STEPS = {"digits": 1500, "mnist-released": 6000, "cifar10": 6000}
 _SMALLEST, _LARGEST = 12, 128  # sides of images that the convolutional pair is made for
 _WIDTHS = (16, 32, 64, 128)  # of the discriminator's stages; small images take the last two
 
@@ -111,7 +111,9 @@ def select_architecture(
         return _convolutional(layout, num_classes)
     if channels * height * width > _SMALL:
         hidden: list[int] = [1000, 500, 250, 250, 250]
-        return Architecture("dense", "mnist", layout.shape, num_classes, {"latent_size": 100}, {"hidden": hidden})
+        return Architecture(
+            "dense", "mnist-released", layout.shape, num_classes, {"latent_size": 100}, {"hidden": hidden}
+        )
     noises = {"input_noise": 0.1, "hidden_noise": 0.3} if columns else {"input_noise": 0.2, "hidden_noise": 0.3}
     return Architecture(
         "dense",

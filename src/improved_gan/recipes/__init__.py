@@ -7,7 +7,7 @@ from improved_gan.recipes.cifar10 import cifar10, cifar10_generation, cifar10_su
 from improved_gan.recipes.digits import digits, digits_supervised
 from improved_gan.recipes.folder import folder
 from improved_gan.recipes.imagenet import imagenet_128
-from improved_gan.recipes.mnist import mnist, mnist_graph, mnist_graph_two_rounds, mnist_short
+from improved_gan.recipes.mnist import mnist, mnist_graph, mnist_graph_two_rounds, mnist_released, mnist_short
 from improved_gan.recipes.mnist_generation import mnist_classifier, mnist_generation
 from improved_gan.recipes.recipe import Recipe, RecipeError
 from improved_gan.recipes.svhn import svhn, svhn_generation
@@ -29,6 +29,7 @@ __all__ = [
     "mnist_generation",
     "mnist_graph",
     "mnist_graph_two_rounds",
+    "mnist_released",
     "mnist_short",
     "svhn",
     "svhn_generation",
@@ -39,6 +40,7 @@ RECIPES: dict[str, Callable[[int | None], Recipe]] = {
     "digits": digits,
     "digits-supervised": digits_supervised,
     "mnist": mnist,
+    "mnist-released": mnist_released,
     "mnist-graph": mnist_graph,
     "mnist-graph-two-rounds": mnist_graph_two_rounds,
     "mnist-short": mnist_short,
@@ -57,6 +59,7 @@ _MNIST = (20, 50, 100, 200)
 # Numbers of labels shown in the list of recipes (None: the default); any other multiple of the classes works too.
 LABEL_CHOICES: dict[str, tuple[int | None, ...]] = dict.fromkeys(RECIPES, (None,)) | {
     "mnist": _MNIST,
+    "mnist-released": _MNIST,
     "mnist-graph": _MNIST,
     "mnist-graph-two-rounds": _MNIST,
     "mnist-short": _MNIST,

@@ -25,8 +25,10 @@ class _Kind(NamedTuple):
 
 
 _KINDS = (
-    _Kind("Test error, averaged weights", "%", 100.0, {"test/error": ""}),
-    _Kind("Validation error, averaged weights", "%", 100.0, {"validation/error": ""}),
+    _Kind("Test error", "%", 100.0,
+          {"test/error": "averaged weights", "test/error_without_average": "current weights"}),
+    _Kind("Validation error", "%", 100.0,
+          {"validation/error": "averaged weights", "validation/error_without_average": "current weights"}),
     _Kind("Error on labeled training images", "%", 100.0, {"discriminator/labeled_error": ""}),
     _Kind("Discriminator: loss on labeled images", "nats", 1.0, {"discriminator/supervised": ""}),
     _Kind("Discriminator: unsupervised loss, weighted", "nats", 1.0, {"discriminator/unsupervised": ""}),
@@ -42,7 +44,9 @@ _LAST_KINDS = (
     _Kind("Learning rate", "", 1.0, {"learning_rate": ""}),
     _Kind("Seconds per epoch, training steps only", "s", 1.0, {_RATE: ""}),
 )
-_NOT_DRAWN = {"test/num_errors", "validation/num_errors"}  # the error rate shows it
+_NOT_DRAWN = {  # the error rate shows it
+    f"{kind}/num_errors{which}" for kind in ("test", "validation") for which in ("", "_without_average")
+}
 _CLASSIFIER = ("test/", "validation/")
 
 

@@ -113,6 +113,7 @@ def _overview(index: int, one: ShownRun) -> dict[str, Any]:
         "state": "finished" if run.finished else ("not finished" if run.reports else "no report yet"),
         "error": error,
         "wrong": wrong,
+        "wrong_without_average": run.last.get(f"{run.test_kind}/num_errors_without_average"),
         "images": images,
         "interval": wilson_interval(wrong, images) if images and wrong is not None else None,
         "kind": run.test_kind,

@@ -113,8 +113,8 @@ def make_record(plan: Plan) -> dict[str, Any]:
 
     Returns:
         `recipe` and, by label budget, `epochs`, `steps`, `runs`, `seconds_per_step`, what they ran on, the recipe's
-        `values`, and `points`: `share` (fraction of the length), epoch, mean seconds, test error (mean, low, high); a
-        fraction without a log entry near it is left out.
+        `values`, and `points`: `share` (fraction of the length), epoch, mean seconds, test error (mean, low, high), and
+        that of the weights without average if it is in the logs; a fraction without a log entry near it is left out.
 
     Raises:
         RunError: no run is finished, or the rows are of several recipes.
@@ -154,14 +154,21 @@ def _point(logs: Sequence[Sequence[dict[str, Any]]], fraction: float, epochs: in
     reports = [min(log, key=lambda report: abs(report["epoch"] - fraction * epochs)) for log in logs]
     if any(abs(report["epoch"] - fraction * epochs) > _NEAR * epochs for report in reports):
         return {}
-    errors = [report["test/error"] for report in reports]
     seconds = [report["seconds"] for report in reports]
     return {
         "share": fraction,
         "epoch": reports[0]["epoch"],
         "seconds": round(math.fsum(seconds) / len(seconds), 1),
-        "error": {"mean": round(math.fsum(errors) / len(errors), 6), "low": min(errors), "high": max(errors)},
+        "error": _mean_and_range([report["test/error"] for report in reports]),
+    } | {
+        name: _mean_and_range([report[f"test/{name}"] for report in reports])
+        for name in ("error_without_average",)
+        if all(f"test/{name}" in report for report in reports)
     }
+
+
+def _mean_and_range(errors: Sequence[float]) -> dict[str, float]:
+    return {"mean": round(math.fsum(errors) / len(errors), 6), "low": min(errors), "high": max(errors)}
 
 
 def _made_on(done: Sequence[Run]) -> dict[str, Any]:

@@ -210,7 +210,7 @@ class Run:
         line |= {"models": self.models} if self.models > 1 else {}
         line |= {"seconds": round(self.state.seconds, 3), "learning_rate": self.schedule.lr(epoch - 1)}
         line |= self.state.pop_means()
-        line |= self.evaluate(self.state.average.averaged(self.state.discriminator))
+        line |= self._errors()
         line |= self._pixel_stds(gather_with_gradient(last_batch.unlabeled_images))
         if scored and self.score is not None:
             with single_process():
@@ -218,6 +218,14 @@ class Run:
         found = diagnostics.check(line, step=self.state.step, setting=self._setting())
         line["diagnostics"] = [{"name": diagnostic.name, "message": diagnostic.message} for diagnostic in found]
         return line
+
+    def _errors(self) -> dict[str, float]:
+        """Of the averaged weights and of the current ones; one of both if the average is the current weights."""
+        found = self.evaluate(self.state.average.averaged(self.state.discriminator))
+        if self.state.average.decay == 0:
+            return found
+        current = self.evaluate(self.state.discriminator)
+        return found | {f"{name}_without_average": value for name, value in current.items()}
 
     def _pixel_stds(self, real: Tensor) -> dict[str, float]:
         """How much images differ: the standard deviation of each pixel over images, averaged over pixels."""

@@ -142,11 +142,16 @@ def summary(line: Mapping[str, Any]) -> str:
     >>> report = {"epoch": 3, "epochs": 10, "test/error": 0.0123, "test/num_errors": 123}
     >>> summary({**report, "discriminator/supervised": 0.01})
     'epoch 3/10  test error 1.23% (123 wrong)  D supervised 0.0100'
+    >>> summary({**report, "test/num_errors_without_average": 130})
+    'epoch 3/10  test error 1.23% (123 wrong; 130 without average)'
     """
     parts = [f"epoch {line['epoch']}/{line.get('epochs', '?')}"]
     for kind in ("test", "validation"):
         if f"{kind}/error" in line:
-            parts.append(f"{kind} error {line[f'{kind}/error']:.2%} ({line.get(f'{kind}/num_errors', '?')} wrong)")
+            current = line.get(f"{kind}/num_errors_without_average")
+            counts = f"{line.get(f'{kind}/num_errors', '?')} wrong"
+            counts += "" if current is None else f"; {current} without average"
+            parts.append(f"{kind} error {line[f'{kind}/error']:.2%} ({counts})")
     return "  ".join(part for part in (*parts, _losses(line)) if part)
 
 

@@ -1,0 +1,92 @@
+"""The `improved-gan` command: its commands and exit codes.
+
+PyTorch takes a second to import, so each command imports what it needs when it runs, so that `--help` is fast.
+"""
+
+import errno
+import sys
+
+import click
+
+from improved_gan import __version__
+from improved_gan.cli.classify import ClassifyOptions, classify
+from improved_gan.cli.demo import DemoOptions, demo
+from improved_gan.cli.evaluate import EvaluateOptions, evaluate
+from improved_gan.cli.export import ExportOptions, export
+from improved_gan.cli.options import CommandGroup, command
+from improved_gan.cli.report import ReportOptions, report
+from improved_gan.cli.reproduce import ReproduceOptions, reproduce
+from improved_gan.cli.sample import SampleOptions, sample
+from improved_gan.cli.theory import TheoryError, TheoryOptions, theory
+from improved_gan.cli.train import TrainOptions, train
+from improved_gan.cli.turing_test import turing_test
+
+__all__ = ["app", "main"]
+
+
+app = CommandGroup(
+    "improved-gan",
+    help="Improved Techniques for Training GANs (Salimans et al., 2016): classifiers from few labels, and samples.",
+    no_args_is_help=True,
+)
+click.version_option(__version__, message="improved-gan %(version)s", help="Print the version and stop.")(app)
+
+app.add_command(command("train", TrainOptions, train))
+app.add_command(command("demo", DemoOptions, demo))
+app.add_command(command("reproduce", ReproduceOptions, reproduce))
+app.add_command(command("sample", SampleOptions, sample))
+app.add_command(command("classify", ClassifyOptions, classify))
+app.add_command(command("export", ExportOptions, export))
+app.add_command(command("evaluate", EvaluateOptions, evaluate))
+app.add_command(command("report", ReportOptions, report))
+app.add_command(command("theory", TheoryOptions, theory))
+app.add_command(turing_test)
+
+
+def main() -> None:
+    """Run the command line; an expected error is one line on stderr and exit code 2 (1 for a failed run)."""
+    try:
+        sys.exit(app.main(standalone_mode=False))
+    except click.ClickException as error:  # wrong usage
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort as error:
+        sys.exit(130 if isinstance(error.__cause__, KeyboardInterrupt) else 1)
+    except Exception as error:  # the errors' own modules import torch, so they are imported only here
+        message, code = _expected(error)
+        if message is None:
+            raise
+        one_line = " ".join(line.strip() for line in message.splitlines())  # a file's name may hold anything
+        if one_line:
+            click.echo(f"improved-gan: {one_line}", err=True)
+        sys.exit(code)
+
+
+def _expected(error: Exception) -> tuple[str | None, int]:
+    """Message and exit code of an error with a remedy for the user; (None, 1) for a bug."""
+    from improved_gan.data import DataError
+    from improved_gan.export.errors import ExportError
+    from improved_gan.metrics import MetricError
+    from improved_gan.recipes import RecipeError
+    from improved_gan.training.errors import (
+        DivergedError,
+        InterruptedRunError,
+        RankLostError,
+        ReportedByOtherRankError,
+        RunError,
+    )
+    from improved_gan.turing_test.errors import TuringTestError
+
+    if isinstance(error, ReportedByOtherRankError):
+        return "", error.exit_code
+    if isinstance(error, InterruptedRunError):
+        return str(error), 128 + error.signal_number
+    if isinstance(error, (DataError, ExportError, MetricError, RecipeError, RunError, TheoryError, TuringTestError)):
+        return str(error), 2
+    if isinstance(error, (DivergedError, RankLostError)):
+        return str(error), 1
+    if isinstance(error, OSError) and error.strerror:  # a full disk, a folder that cannot be written
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        remedy = "make room and run the same command again" if full else "give another path"
+        return f"{error.strerror}: {error.filename or 'while writing'}: {remedy}", 1 if full else 2
+    return None, 1

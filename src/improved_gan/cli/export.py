@@ -1,0 +1,156 @@
+"""`improved-gan export`: a run's classifier, features or generator as one file, ONNX or torch.export."""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from improved_gan.cli.options import option
+from improved_gan.cli.shared import run_argument, trust_option
+from improved_gan.cli.trust import trust_or_ask
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from improved_gan.export.export_module import ExportSpec
+    from improved_gan.recipes.load_run import Trained
+
+__all__ = ["ExportOptions", "export", "export_run"]
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """The options of `export`."""
+
+    run: Path = run_argument()
+    out: Path = option(help="The file to write, *.onnx or *.pt2; the model card is written beside it.")
+    head: str = option("classifier", help="Part to export: classifier, features or generator.")
+    format: str = option("onnx", help="onnx or torch (torch.export).")
+    layout: str = option("nhwc", help="Axes of images: nhwc (N, H, W, C), as in Pillow and NumPy, or nchw.")
+    trust: bool = trust_option()
+    allow_incomplete: bool = option(False, help="Export a run that is not finished.")
+
+
+def export(options: ExportOptions, console: "Console") -> None:
+    """Export a trained network to a file that runs without this package, with a model card; the output is verified.
+
+    The file includes the conversion from uint8, but no resizing. Weight normalization, batch normalization and the
+    reference batch are folded.
+
+    Example: `improved-gan export runs/mnist --head classifier --format onnx --out mnist.onnx`.
+    """
+    export_run(options, console)
+
+
+def export_run(options: ExportOptions, console: "Console") -> dict[str, Any]:
+    """Write OUT, verified against the run's network, and its model card as .card.json and .card.md.
+
+    Returns:
+        The model card.
+
+    Raises:
+        RunError: no such run, or one that is not finished.
+        ExportError: invalid options, a missing package, or a file whose outputs differ.
+    """
+    from improved_gan.export.errors import ExportError
+    from improved_gan.export.serialize import FORMATS, captured
+    from improved_gan.export.verify import largest_differences
+    from improved_gan.recipes.load_run import load_trained
+    from improved_gan.training.reporting import warn
+
+    out = options.out
+    if options.format not in FORMATS:
+        raise ExportError(f"--format must be one of {', '.join(FORMATS)}; got {options.format!r}")
+    suffix, write, run_file = FORMATS[options.format]
+    if out.suffix != suffix:
+        raise ExportError(
+            f"a file of format {options.format} ends in {suffix}: give --out {out.with_suffix(suffix).name}"
+        )
+    trust = trust_or_ask(console, trust=options.trust)
+    trained = load_trained(options.run, warn=partial(warn, console), trust=trust)
+    log = _finished_log(options.run, trained, allow_incomplete=options.allow_incomplete)
+    spec, card = _specify(options, trained, log)
+    program, card["batch_norms_folded"] = captured(spec)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = out.with_name(f".{os.getpid()}.{out.name}")  # the suffix tells the format
+    try:
+        write(program, spec, card, temporary)
+        _complete(card, spec, temporary, out, differences=largest_differences(spec, run_file(temporary)))
+        card["checked_in"] = "onnxruntime" if options.format == "onnx" else "torch.export, loaded again"
+        with temporary.open("r+b") as file:  # Windows flushes only files open for writing
+            os.fsync(file.fileno())
+        temporary.replace(out)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _finish(card, out, console)
+    return card
+
+
+def _specify(
+    options: ExportOptions, trained: "Trained", log: list[dict[str, Any]]
+) -> tuple["ExportSpec", dict[str, Any]]:
+    """What is exported, and its model card without the facts about the file."""
+    from improved_gan.export.export_module import make_export_module
+    from improved_gan.export.model_card import card_of, versions
+    from improved_gan.metrics.network import digest_of
+
+    spec = make_export_module(
+        options.head,
+        trained.generator,
+        trained.discriminator,
+        image_shape=trained.image_shape,
+        class_names=trained.class_names,
+        layout=options.layout,
+    )
+    network = trained.generator if options.head == "generator" else trained.discriminator
+    packages = versions(*(("onnx", "onnxscript", "onnxruntime") if options.format == "onnx" else ()))
+    return spec, card_of(
+        spec,
+        trained.settings,
+        log,
+        step=trained.step,
+        weights_sha256=digest_of(network.state_dict()),
+        layout=options.layout,
+        packages=packages,
+    )
+
+
+def _finished_log(run: Path, trained: "Trained", *, allow_incomplete: bool) -> list[dict[str, Any]]:
+    from improved_gan.training.errors import RunError
+    from improved_gan.training.run_folder import RunFolder
+
+    log = [line for line in RunFolder(run).read_log() if line["step"] <= trained.step]
+    epochs = trained.settings["epochs"]
+    if not allow_incomplete and not (log and log[-1]["epoch"] >= epochs):
+        stands = f"step {trained.step}" + (f", after epoch {log[-1]['epoch']}" if log else "")
+        raise RunError(
+            f"{run} is not finished ({stands} of {epochs} epochs): run its train command again, or export it "
+            "with --allow-incomplete"
+        )
+    return log
+
+
+def _complete(
+    card: dict[str, Any], spec: "ExportSpec", file: Path, out: Path, *, differences: dict[str, float]
+) -> None:
+    card["file"], card["bytes"] = out.name, file.stat().st_size
+    card["sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
+    card["largest_difference"] = differences
+
+
+def _finish(card: dict[str, Any], out: Path, console: "Console") -> None:
+    """Write the card, and print a summary."""
+    from improved_gan.export.model_card import markdown
+    from improved_gan.training.checkpoints import write_atomically
+    from improved_gan.training.reporting import say
+
+    write_atomically(out.with_suffix(".card.json"), json.dumps(card, indent=1).encode())
+    write_atomically(out.with_suffix(".card.md"), markdown(card).encode())
+    names = ", ".join(one["name"] for one in card["outputs"])
+    say(console, f"{card['what']} in {out}: {card['input']['name']} {tuple(card['input']['shape'])} -> {names}")
+    largest = max(card["largest_difference"].values())
+    say(console, f"{card['bytes']:,} bytes, agrees with the run to {largest:.1e} in {card['checked_in']}")
+    say(console, f"model card: {out.with_suffix('.card.md')} and .card.json; please fill in the license")

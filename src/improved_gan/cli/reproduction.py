@@ -1,0 +1,189 @@
+"""`improved-gan reproduce`: a table of the paper, run by run, with our results next to the paper's."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from improved_gan.cli.reproduce_checks import check, print_expected_time
+from improved_gan.data import Dataset
+from improved_gan.recipes.load_run import choose_device
+from improved_gan.recipes.recipe import RecipeError
+from improved_gan.recipes.registry import find_recipe
+from improved_gan.reproduction.cluster import ClusterPool
+from improved_gan.reproduction.ensembles import count_ensemble_errors, known_ensemble
+from improved_gan.reproduction.executors import LocalPool, Pool
+from improved_gan.reproduction.expected_results import write_record
+from improved_gan.reproduction.plan import Job, Plan, RunOptions, make_plan
+from improved_gan.reproduction.plots import draw_curves, draw_table
+from improved_gan.reproduction.progress import Display
+from improved_gan.reproduction.results import Cell, collect
+from improved_gan.reproduction.runs import read_status
+from improved_gan.reproduction.scheduling import run_all
+from improved_gan.reproduction.table_formats import as_json, as_markdown, notes, print_table
+from improved_gan.training.checkpoints import write_atomically
+from improved_gan.training.reporting import say, warn
+from improved_gan.training.signals import catch_signals
+
+__all__ = ["ReproduceOptions", "run_reproduction"]
+
+
+@dataclass(frozen=True)
+class ReproduceOptions:
+    """Options of the command line; None: the default of the table, recipe or machine."""
+
+    table: str | None
+    recipe: str | None = None
+    labels: list[int] = field(default_factory=list)
+    splits: int = 10
+    models: int | None = None
+    ensemble: int | None = None
+    out: Path | None = None
+    jobs: int | None = None
+    threads: int | None = None
+    scheduler: str | None = None
+    record: Path | None = None
+    dry_run: bool = False
+    vmap: bool | None = None
+    runs: RunOptions = field(default_factory=RunOptions)
+
+
+def run_reproduction(options: ReproduceOptions, console: Console) -> list[Cell]:
+    """Compute the missing runs, then print and write the table.
+
+    Returns:
+        The cells of the table.
+
+    Raises:
+        RecipeError, RunError, DataError: invalid options, runs or data; nothing was started.
+        InterruptedRunError: stopped on request, after every run has saved; the table holds the results so far.
+    """
+    runs, out = options.runs, _out(options)
+    plan = make_plan(
+        options.table,
+        recipe=options.recipe,
+        labels=options.labels,
+        splits=options.splits,
+        models=options.models or options.ensemble or 1,
+        ensemble=options.ensemble or 10,
+        out=out.absolute(),
+        options=replace(runs, data=runs.data and runs.data.absolute(), eval_network=_absolute(runs.eval_network)),
+    )
+    if options.ensemble is not None and not plan.table.measure.lower_is_better:
+        raise RecipeError(f"table {plan.table.name} has no ensembles: leave out --ensemble")
+    jobs = plan.grouped_jobs(convolutions=bool(options.vmap)) if _use_vmap(options) else plan.all_jobs()
+    missing = [job for job in jobs if read_status(job).state != "done"]
+    say(console, f"{plan.table.title}: {len(missing)} of {len(jobs)} runs to do{_of(jobs)}; run folders in {out}")
+    pool = None
+    if missing and not options.dry_run:
+        check(plan, missing, console)
+        pool = _pool(len(jobs), options, console)
+        print_expected_time(missing, pool.num_slots, console)
+    try:
+        if pool is not None:
+            _compute(jobs, missing, pool, console, partial(_write_so_far, plan, out, console))
+    finally:  # also after an error: some runs may be finished
+        cells = _report(plan, options, console)
+    if options.record is not None and not options.dry_run:
+        budgets = write_record(plan, options.record)
+        say(console, f"expected results written to {options.record}: {', '.join(budgets)} labels")
+    return cells
+
+
+def _use_vmap(options: ReproduceOptions) -> bool:
+    """Whether models are trained with vmap; by default on a GPU, where several small models run in parallel."""
+    if options.vmap is not None:
+        return options.vmap
+    on_gpu = torch.cuda.is_available() and options.scheduler is None
+    return options.runs.device.startswith("cuda") if options.runs.device else on_gpu
+
+
+def _of(jobs: list[Job]) -> str:
+    most = max((job.models for job in jobs), default=1)
+    return f", {most} models in each" if most > 1 else ""
+
+
+def _absolute(network: str | None) -> str | None:
+    """The absolute path of a run folder that scores samples, so that every process finds it."""
+    is_folder = network is not None and (Path(network) / "recipe.json").is_file()
+    return str(Path(network).absolute()) if network is not None and is_folder else network
+
+
+def _out(options: ReproduceOptions) -> Path:
+    name = Path(options.recipe).stem if options.recipe else options.table
+    return options.out or Path("runs") / f"reproduce-{name}"
+
+
+def _compute(jobs: list[Job], missing: list[Job], pool: Pool, console: Console, write: Callable[[], object]) -> None:
+    with catch_signals() as stop, Display(jobs, console, after_each=write) as display:
+        run_all(missing, pool, watcher=display, stop=stop)
+
+
+def _pool(num_runs: int, options: ReproduceOptions, console: Console) -> Pool:
+    device, threads = options.runs.device, options.threads
+    if options.scheduler is not None:
+        cluster = ClusterPool(options.scheduler, out=_out(options).absolute(), threads=threads, device=device)
+        say(console, f"{cluster.num_slots} runs at a time on the cluster at {options.scheduler}")
+        return cluster
+    if device is not None:
+        choose_device(device)  # an error here is one line, later it would be one line per run
+    pool = LocalPool(jobs=options.jobs, threads=threads, device=device, num_runs=num_runs)
+    say(console, f"{pool.num_slots} runs at a time, {pool.threads} threads each")
+    return pool
+
+
+def _report(plan: Plan, options: ReproduceOptions, console: Console) -> list[Cell]:
+    """Print the table, and write it if any run has begun."""
+    cells = collect(plan, known_ensemble if options.dry_run else _ensemble_of(options, console))
+    print_table(plan, cells, console)
+    for note in notes(plan, cells):
+        say(console, note)
+    if options.dry_run or not any(read_status(job).report for job in plan.all_jobs()):
+        return cells
+    out = _out(options)
+    plots = _draw(plan, cells, out, console)
+    written = _write(plan, cells, out, plots)
+    say(console, f"written: {', '.join(map(str, (*written, *plots)))}")
+    return cells
+
+
+def _write(plan: Plan, cells: list[Cell], out: Path, plots: list[Path]) -> tuple[Path, Path]:
+    """Write the table's files; also after each run, so that they exist however the command ends."""
+    page, content = out / "table.md", out / "table.json"
+    write_atomically(content, (json.dumps(as_json(plan, cells), indent=1) + "\n").encode())
+    write_atomically(page, as_markdown(plan, cells, plots=[path.name for path in plots]).encode())
+    return page, content
+
+
+def _write_so_far(plan: Plan, out: Path, console: Console) -> None:
+    """Write the table without new ensembles and plots, which are slow; an error here stops no run."""
+    try:
+        plots = [path for path in (out / "table.png", out / "curves.png") if path.exists()]
+        _write(plan, collect(plan, known_ensemble), out, plots)
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        warn(console, f"the table could not be written after this run; the runs continue: {error}")
+
+
+def _draw(plan: Plan, cells: list[Cell], out: Path, console: Console) -> list[Path]:
+    try:
+        return [draw_table(plan, cells, out / "table.png"), draw_curves(plan, out / "curves.png")]
+    except ModuleNotFoundError as error:
+        warn(console, f"no plots: {error}")
+        return []
+
+
+def _ensemble_of(options: ReproduceOptions, console: Console) -> Callable[[list[Job]], tuple[int, int]]:
+    device = choose_device(options.runs.device)
+
+    @cache
+    def load(recipe: str) -> Dataset:
+        return find_recipe(recipe).load_data(options.runs.data)
+
+    def ensemble_of(jobs: list[Job]) -> tuple[int, int]:
+        return count_ensemble_errors(jobs, partial(load, jobs[0].recipe), device=device, warn=partial(warn, console))
+
+    return ensemble_of

@@ -1,0 +1,302 @@
+"""The commands of `improved-gan turing-test` on stored and simulated answers."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from improved_gan.cli.options import argument, command, option
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from sqlalchemy import Engine
+
+    from improved_gan.turing_test.exclusions import Rules
+    from improved_gan.turing_test.votes import Votes
+
+__all__ = ["add_commands", "by_name", "database_option", "number", "open_study_database", "seed_option"]
+
+
+def database_option() -> str:
+    """The database of the studies."""
+    return option("turing-test.db", help="A file (SQLite), or postgresql://USER:PASSWORD@HOST/NAME.")
+
+
+def study_option() -> str | None:
+    """The study in that database."""
+    return option(None, help="Name of the study; required if the database holds several.")
+
+
+def seed_option() -> int:
+    """The seed of a study or simulation."""
+    return option(0, help="Seed that selects the pictures; trials do not depend on it.", min=0, max=2**31 - 1)
+
+
+def open_study_database(db: str, *, must_exist: bool = True) -> "Engine":
+    """The database of --db; a missing extra gives a one-line error."""
+    from improved_gan.turing_test.errors import needs_extra
+
+    try:
+        from improved_gan.turing_test.database import open_database
+    except ModuleNotFoundError as error:
+        raise needs_extra(error) from error
+    return open_database(db, must_exist=must_exist)
+
+
+def by_name(words: Iterable[str], option: str, default: str | None = None) -> dict[str, str]:
+    """NAME=VALUE words; without a name the default one, where there is one.
+
+    Raises:
+        TuringTestError: a word of another form, or a name given twice.
+    """
+    from improved_gan.turing_test.errors import TuringTestError
+
+    found: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals and default is not None:
+            name, value = default, word
+        if not value or name in found:
+            raise TuringTestError(f"{option} takes NAME=VALUE, each name once, not {word!r}")
+        found[name] = value
+    return found
+
+
+def number(word: str, option: str) -> float:
+    """The number in a NAME=NUMBER word.
+
+    Raises:
+        TuringTestError: it is none.
+    """
+    from improved_gan.turing_test.errors import TuringTestError
+
+    try:
+        return float(word)
+    except ValueError:
+        raise TuringTestError(f"{option} takes a number, not {word!r}") from None
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """The options of `turing-test report`."""
+
+    db: str = database_option()
+    study: str | None = study_option()
+    votes: Path | None = option(None, help="Analyze this CSV table of votes instead of a database.")
+    max_failed_checks: int = option(1, help="Exclude judges who failed more attention checks; -1: no such rule.")
+    min_median_ms: float = option(300.0, help="Exclude judges with a smaller median response time (ms).")
+    min_answer_ms: float = option(100.0, help="Exclude single answers with a smaller response time (ms).")
+    min_trials: int = option(1, help="Exclude judges with fewer answers.")
+    out: Path | None = option(None, help="Write the whole report to this JSON file too.")
+
+    def rules(self) -> "Rules":
+        """The rules of exclusion."""
+        from improved_gan.turing_test.exclusions import Rules
+
+        return Rules(
+            max_failed_checks=None if self.max_failed_checks < 0 else self.max_failed_checks,
+            min_median_ms=self.min_median_ms,
+            min_answer_ms=self.min_answer_ms,
+            min_trials=self.min_trials,
+        )
+
+
+def report(options: ReportOptions, console: "Console") -> None:
+    """Print the results: accuracy with intervals, d', arms, learning, and the exclusions with their reasons.
+
+    Example: `improved-gan turing-test report --votes votes.csv`.
+    """
+    from improved_gan.turing_test.report import make_report
+    from improved_gan.turing_test.report_text import report_text
+
+    found = make_report(_votes(options), options.rules())
+    click.echo(report_text(found))
+    if options.out is not None:
+        options.out.write_text(json.dumps(found.to_dict(), indent=1) + "\n", encoding="utf-8")
+        click.echo(f"written: {options.out}")
+
+
+def _votes(options: ReportOptions) -> "Votes":
+    """The table of a database's study, or of a file."""
+    if options.votes is not None:
+        from improved_gan.turing_test.votes import read_votes
+
+        return read_votes(options.votes)
+    engine = open_study_database(options.db)
+    from improved_gan.turing_test.database import reading
+    from improved_gan.turing_test.records import read_study_votes
+    from improved_gan.turing_test.studies import find_study
+
+    with reading(engine) as connection:
+        return read_study_votes(connection, find_study(connection, options.study))
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """The options of `turing-test export`."""
+
+    out: Path = option(help="Folder for votes.csv, study.json, data_dictionary.json.")
+    db: str = database_option()
+    study: str | None = study_option()
+    pictures: bool = option(False, help="Include the pictures in study.json, so that it can be imported.")
+    participants: bool = option(False, help="Include participant numbers and completion codes, for payment.")
+
+
+def export(options: ExportOptions, console: "Console") -> None:
+    """Export a study: a table of votes, all data as JSON, and a data dictionary.
+
+    Example: `improved-gan turing-test export --out data --pictures`.
+    """
+    engine, out = open_study_database(options.db), options.out
+    from improved_gan.turing_test.database import reading
+    from improved_gan.turing_test.records import export_study, read_study_votes
+    from improved_gan.turing_test.studies import find_study
+    from improved_gan.turing_test.votes import votes_to_csv
+
+    with reading(engine) as connection:
+        study = find_study(connection, options.study)
+        stored = export_study(connection, study, pictures=options.pictures, participants=options.participants)
+        table = read_study_votes(connection, study)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "votes.csv").write_text(votes_to_csv(table), encoding="utf-8")
+    (out / "study.json").write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
+    (out / "data_dictionary.json").write_text(json.dumps(stored["data_dictionary"], indent=1) + "\n", encoding="utf-8")
+    click.echo(f"{len(table)} answers of study {study.slug}: votes.csv, study.json and data_dictionary.json in {out}")
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """The options of `turing-test import`."""
+
+    file: Path = argument(metavar="FILE", help="A study.json written by `export --pictures`.")
+    db: str = database_option()
+
+
+def import_(options: ImportOptions, console: "Console") -> None:
+    """Import an exported study into a database as a closed study, to show its results or analyze it again.
+
+    Example: `improved-gan turing-test import data/study.json --db again.db`.
+    """
+    engine, db = open_study_database(options.db, must_exist=False), options.db
+    from improved_gan.turing_test.database import writing
+    from improved_gan.turing_test.records import import_study
+
+    with writing(engine) as connection:
+        slug, new_token = import_study(connection, options.file)
+    click.echo(f"study {slug} in {db}, closed; its results: improved-gan turing-test report --db {db} --study {slug}")
+    click.echo(f"token:       {new_token}  (shown this once: keep it)")
+
+
+@dataclass(frozen=True)
+class TokenOptions:
+    """The options of `turing-test token`."""
+
+    db: str = database_option()
+    study: str | None = study_option()
+
+
+def token(options: TokenOptions, console: "Console") -> None:
+    """Print a new researcher's token; the old token becomes invalid.
+
+    Example: `improved-gan turing-test token --db study.db`.
+    """
+    engine = open_study_database(options.db)
+    from improved_gan.turing_test.database import reading
+    from improved_gan.turing_test.studies import find_study, new_researcher_token
+
+    with reading(engine) as connection:
+        study = find_study(connection, options.study)
+    click.echo(f"token:       {new_researcher_token(engine, study)}  (study {study.slug}; shown this once: keep it)")
+
+
+@dataclass(frozen=True)
+class BackupOptions:
+    """The options of `turing-test backup`."""
+
+    out: Path = option(help="File to write; it must not exist.")
+    db: str = database_option()
+
+
+def backup(options: BackupOptions, console: "Console") -> None:
+    """Copy a study's database file, also while it is served; the copy is checked.
+
+    Example: `improved-gan turing-test backup --out copy.db`.
+    """
+    from improved_gan.turing_test.errors import needs_extra
+
+    try:
+        from improved_gan.turing_test.backup import back_up
+    except ModuleNotFoundError as error:
+        raise needs_extra(error) from error
+    answers = back_up(options.db, options.out)
+    click.echo(f"{options.out}: {answers} answers; serve or report it with --db {options.out}")
+
+
+@dataclass(frozen=True)
+class SimulateOptions:
+    """The options of `turing-test simulate`."""
+
+    judges: int = option(40, help="Number of judges.", min=1)
+    trials: int = option(50, help="Answers per judge.", min=1)
+    accuracy: tuple[str, ...] = option((), help="Mean accuracy, or NAME=ACCURACY; may be repeated for several models.")
+    feedback_gain: float = option(0.0, help="Increase of d' by feedback until the last trial.")
+    studies: int = option(
+        1, help="Number of simulated studies; above 1, print the coverage of the 95% intervals.", min=1
+    )
+    seed: int = seed_option()
+    out: Path | None = option(None, help="Write the simulated votes to this CSV file.")
+
+
+def simulate(options: SimulateOptions, console: "Console") -> None:
+    """Simulate judges of known accuracy: print the report, the true values, and the number of judges a study needs.
+
+    Example: `improved-gan turing-test simulate --accuracy cifar=0.787 --judges 40`.
+    """
+    from improved_gan.turing_test.report import make_report
+    from improved_gan.turing_test.report_text import report_text
+    from improved_gan.turing_test.simulation import Population, coverage
+    from improved_gan.turing_test.simulation import simulate as simulate_votes
+    from improved_gan.turing_test.votes import votes_to_csv
+
+    judges, trials, seed = options.judges, options.trials, options.seed
+    accuracies = by_name(options.accuracy or ("0.7",), "--accuracy", default="generated")
+    skills = {name: number(word, "--accuracy") for name, word in accuracies.items()}
+    people = Population(skills, feedback_gain=options.feedback_gain)
+    if options.studies > 1:
+        found = coverage(people, judges=judges, trials=trials, studies=options.studies, seed=seed)
+        for name, share in found.items():
+            click.echo(f"{name}: the 95% interval held the true value in {share:.1%} of {options.studies} studies")
+        return
+    votes = simulate_votes(people, judges=judges, trials=trials, seed=seed)
+    click.echo(report_text(make_report(votes)))
+    for name in skills:
+        click.echo(
+            f"true value of {name}: {people.true_accuracy(name, judges=judges, trials=trials):.1%} correct, "
+            f"d' {people.true_sensitivity(name, judges=judges, trials=trials):.2f}"
+        )
+    _print_judges_needed(trials)
+    if options.out is not None:
+        options.out.write_text(votes_to_csv(votes), encoding="utf-8")
+        click.echo(f"written: {options.out}")
+
+
+def _print_judges_needed(trials: int) -> None:
+    from improved_gan.turing_test.chance import judges_needed
+
+    for comparison, words in (("chance", "above chance"), ("within", "between two models, same judges"),
+                              ("between", "between two arms")):  # fmt: skip
+        needed = judges_needed(trials, comparison=comparison)  # type: ignore[arg-type]
+        click.echo(f"to detect 5 points {words} with {trials} trials each: {needed} judges (power 80%)")
+
+
+def add_commands(group: click.Group) -> None:
+    """Add the commands of this module."""
+    group.add_command(command("report", ReportOptions, report))
+    group.add_command(command("export", ExportOptions, export))
+    group.add_command(command("import", ImportOptions, import_))
+    group.add_command(command("token", TokenOptions, token))
+    group.add_command(command("backup", BackupOptions, backup))
+    group.add_command(command("simulate", SimulateOptions, simulate))

@@ -1,0 +1,67 @@
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from improved_gan import __version__
+from improved_gan.cli import app, command_line
+from improved_gan.data import DataError
+from improved_gan.training.errors import DivergedError, InterruptedRunError, ReportedByOtherRankError
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (DataError("no\nimages"), 2, "improved-gan: no images\n"),
+        (DivergedError("loss is nan"), 1, "improved-gan: loss is nan\n"),
+        (InterruptedRunError("stopped", 15), 143, "improved-gan: stopped\n"),
+        (ReportedByOtherRankError(3), 3, ""),
+        (
+            OSError(28, "No space left on device", "x"),
+            1,
+            "improved-gan: No space left on device: x: make room ",
+        ),
+        (KeyboardInterrupt(), 130, "\n"),
+    ],
+)
+def test_an_expected_error_is_one_line_and_its_exit_code(
+    error: BaseException, code: int, text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(app, "invoke", fail)
+    monkeypatch.setattr(sys, "argv", ["improved-gan", "demo"])
+    with pytest.raises(SystemExit) as ended:
+        command_line.main()
+    assert ended.value.code == code
+    assert capsys.readouterr().err.startswith(text)
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(app, "invoke", fail)
+    monkeypatch.setattr(sys, "argv", ["improved-gan", "demo"])
+    with pytest.raises(ZeroDivisionError):
+        command_line.main()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["train", "folder", "--num-labels", "0"],
+        ["train", "folder", "--num-workers", "0"],
+        ["train", "folder", "--size", "large"],
+        ["train", "digits", "--generator-steps", "0"],
+        ["train", "digits", "--micro-batch", "-1"],
+        ["report"],
+    ],
+)
+def test_values_out_of_range_are_usage_errors(wrong: list[str]) -> None:
+    assert CliRunner().invoke(app, wrong).exit_code == 2
+
+
+def test_the_version() -> None:
+    assert CliRunner().invoke(app, ["--version"]).output == f"improved-gan {__version__}\n"

@@ -1,0 +1,104 @@
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from improved_gan.cli.options import CommandGroup, argument, command, option, options_of
+
+
+@dataclass(frozen=True)
+class Shared:
+    num_labels: int | None = option(None, help="Number of labels.", min=1)
+    rate: float = option(0.5, "--learning-rate", help="Learning rate.", max=1)
+
+
+@dataclass(frozen=True)
+class Options:
+    folder: Path = argument(metavar="DIR", help="A folder.")
+    out: str = option(help="Where to write.")
+    files: tuple[Path, ...] = argument((), help="Files.")
+    dry_run: bool = option(False, "-n", help="Do nothing.")
+    compile: bool | None = option(None, help="Compile.")
+    names: tuple[str, ...] = option((), help="Names.")
+    seeds: tuple[int, ...] = option((), help="Seeds.", several_numbers=True)
+    shared: Shared = options_of(Shared)
+
+    def __post_init__(self) -> None:
+        if self.out == "nowhere":
+            raise click.BadParameter("it must be somewhere", param_hint="--out")
+
+
+def go(*words: str, code: int | None = None) -> tuple[Result, list[Options]]:
+    seen: list[Options] = []
+
+    def run(options: Options, console: Any) -> int | None:
+        """Do it.
+
+        Example: `do x`.
+        """
+        seen.append(options)
+        return code
+
+    return CliRunner().invoke(command("do", Options, run), words), seen
+
+
+def test_the_fields_are_the_options_with_their_types_and_defaults() -> None:
+    result, seen = go("x", "--out", "y")
+    assert (result.exit_code, result.output) == (0, "")
+    assert seen == [Options(Path("x"), "y", (), False, None, (), (), Shared(None, 0.5))]
+    words = "x --out y f g -n --no-compile --names a --names b --num-labels 3 --learning-rate 0.25"
+    expected = Options(Path("x"), "y", (Path("f"), Path("g")), True, False, ("a", "b"), (), Shared(3, 0.25))
+    assert go(*words.split())[1] == [expected]
+
+
+@pytest.mark.parametrize("words", ["--seeds 1 2 30", "--seeds=1 2 30", "--seeds 1 --seeds 2 30"])
+def test_an_option_takes_several_numbers(words: str) -> None:
+    assert go("x", "--out", "y", *words.split())[1][0].seeds == (1, 2, 30)
+
+
+def test_a_word_after_a_single_number_is_an_argument() -> None:
+    assert go("x", "--out", "y", "--num-labels", "3", "4")[1][0].files == (Path("4"),)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("x", "Missing option '--out'"),
+        ("--out y", "Missing argument 'DIR'"),
+        ("x --out y --num-labels 0", "0 is not in the range x>=1"),
+        ("x --out y --learning-rate 1.5", "1.5 is not in the range x<=1"),
+        ("x --out y --num-labels z", "'z' is not a valid integer"),
+        ("x --out nowhere", "Invalid value for --out: it must be somewhere"),
+        ("x --out y --num_labels 3", "No such option"),
+    ],
+)
+def test_wrong_usage_says_what_and_where(words: str, message: str) -> None:
+    result, seen = go(*words.split())
+    assert (result.exit_code, seen) == (2, [])
+    assert message in result.output
+    assert result.output.startswith("Usage: do [OPTIONS] DIR [FILES]...")
+
+
+def test_the_result_is_the_exit_code() -> None:
+    assert go("x", "--out", "y", code=1)[0].exit_code == 1
+    assert go("x", "--out", "y", code=0)[0].exit_code == 0
+
+
+def test_the_help_text_is_that_of_the_function_and_of_the_fields() -> None:
+    text = go("--help")[0].output
+    for part in ("Do it.", "Example: `do x`.", "A folder.", "-n, --dry-run", "--compile / --no-compile",
+                 "--num-labels <int range>", "[x>=1]", "[default: 0.5; x<=1]", "--names <list[str]>"):  # fmt: skip
+        assert part in text
+    assert "[required]" in next(line for line in text.splitlines() if "--out" in line)
+
+
+def test_a_group_lists_commands_as_they_were_added() -> None:
+    group = CommandGroup("all")
+    for name in ("second", "first"):
+        group.add_command(command(name, Shared, lambda options, console: None, help="Do it."))
+    screen = io.StringIO(CliRunner().invoke(group, ["--help"]).output)
+    assert [line.split()[0] for line in screen if line.strip().endswith("Do it.")] == ["second", "first"]

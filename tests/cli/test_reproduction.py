@@ -1,0 +1,192 @@
+import io
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from improved_gan.cli import reproduction as reproduce
+from improved_gan.cli.reproduction import ReproduceOptions, run_reproduction
+from improved_gan.data import DataError
+from improved_gan.data.download import offline
+from improved_gan.recipes import RECIPES, RecipeError
+from improved_gan.reproduction import cluster, executors, run_subprocess
+from improved_gan.reproduction.plan import Plan, RunOptions
+from improved_gan.training.errors import RunError
+from tests.reproduction.jobs import STAND_IN
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "stand_in.py").write_text(STAND_IN)
+    monkeypatch.setattr(run_subprocess, "PROGRAM", (str(tmp_path / "stand_in.py"),))
+    monkeypatch.setattr(executors, "_num_gpus", lambda: 0)
+
+
+def go(out: Path, screen: io.StringIO | None = None, **changes: object) -> str:
+    screen = screen or io.StringIO()
+    asked = {"table": None, "recipe": "digits", "splits": 3, "runs": RunOptions(epochs=1), "jobs": 3, "threads": 1}
+    run_reproduction(ReproduceOptions(**{**asked, "out": out, **changes}), Console(file=screen, width=120))
+    return screen.getvalue()
+
+
+def test_from_nothing_to_the_table_and_not_twice(stand_in: None, tmp_path: Path) -> None:
+    text = go(tmp_path / "out")
+    assert "3 of 3 runs to do" in text
+    assert "3 runs at a time, 1 threads each" in text
+    content = json.loads((tmp_path / "out" / "table.json").read_text())
+    assert content["cells"][0]["values"] == {"1": 100, "2": 101, "3": 102}
+    assert content["cells"][0]["minutes"] == dict.fromkeys(("split-1-seed-1", "split-2-seed-2", "split-3-seed-3"), 1.0)
+    for name in ("table.md", "table.png", "curves.png"):
+        assert (tmp_path / "out" / name).is_file()
+    again = go(tmp_path / "out")
+    assert "0 of 3 runs to do" in again
+    assert "begins" not in again
+    assert "101 ± 1" in again
+    more = go(tmp_path / "out", splits=4)
+    assert "1 of 4 runs to do" in more
+    assert more.count("begins") == 1
+
+
+def test_a_command_that_dies_leaves_the_table_of_the_runs_that_had_ended(stand_in, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(reproduce, "_report", lambda *_: pytest.fail("as if the power had gone"))
+    monkeypatch.setattr(reproduce, "known_ensemble", lambda jobs: None)
+    with pytest.raises(pytest.fail.Exception):
+        go(tmp_path, models=2, ensemble=2, splits=1, jobs=2)
+    one, ensemble = json.loads((tmp_path / "table.json").read_text())["cells"]
+    assert len(one["single_values"]) == 2
+    assert ensemble["note"] == "computed when the command ends"
+    assert "| 50 labels | 1 | - | 100 | 1/1 | - | 1.0 |" in (tmp_path / "table.md").read_text()
+
+
+def test_a_table_that_cannot_be_written_in_between_stops_no_run(stand_in, tmp_path: Path, monkeypatch) -> None:
+    write, failures = reproduce._write, [OSError("no space left on device")]
+
+    def write_later(*words):
+        if failures:
+            raise failures.pop()
+        return write(*words)
+
+    monkeypatch.setattr(reproduce, "_write", write_later)
+    text = go(tmp_path, splits=3, jobs=1)
+    assert "could not be written after this run; the runs continue: no space left on device" in text
+    assert list(json.loads((tmp_path / "table.json").read_text())["cells"][0]["values"]) == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "models", "ensemble"),
+    [({}, 1, 10), ({"models": 4}, 4, 10), ({"ensemble": 3}, 3, 3), ({"models": 4, "ensemble": 3}, 4, 3)],
+)
+def test_an_ensemble_that_is_asked_for_has_its_models(asked, models: int, ensemble: int, tmp_path, monkeypatch) -> None:
+    seen: list[Plan] = []
+    monkeypatch.setattr(reproduce, "_report", lambda plan, *_: seen.append(plan))
+    go(tmp_path, dry_run=True, **asked)
+    assert (seen[0].models, seen[0].ensemble) == (models, ensemble)
+
+
+def test_a_table_of_scores_has_no_ensembles(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="table ablations has no ensembles: leave out --ensemble"):
+        go(tmp_path, table="ablations", recipe=None, ensemble=2, dry_run=True)
+
+
+def test_a_failed_run_is_shown_and_does_not_stop_the_others(stand_in: None, tmp_path: Path) -> None:
+    text = go(tmp_path, splits=13, jobs=13)
+    assert "warning: digits-50/split-13-seed-13 failed, the other runs continue: D is not finite" in text
+    assert "12/13, 1 failed" in text
+    assert "50 labels, split-13-seed-13 failed: D is not finite at step 7" in text
+
+
+def test_a_dry_run_starts_and_writes_nothing(stand_in: None, tmp_path: Path) -> None:
+    assert "0/3" in go(tmp_path / "out", dry_run=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_a_recipe_the_papers_table_is_shown_and_nothing_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(RECIPES, "cifar10")
+    text = go(tmp_path / "out", table="cifar10", recipe=None)
+    assert "18.63 ± 2.32" in text
+    assert "no recipe yet: cifar10" in text
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        (
+            {"table": "mnist", "recipe": None, "runs": RunOptions(data=Path("/nowhere"))},
+            DataError,
+            "lacks train-images",
+        ),
+        ({"runs": RunOptions(epochs=1, device="abacus")}, RunError, "try --device cpu"),
+        ({"table": "ablations", "recipe": None, "splits": 1}, DataError, "scored by Inception, whose weights were not"),
+        (
+            {"runs": RunOptions(eval_network="nothing")},
+            DataError,
+            "--eval-network nothing is none of: inception, a run",
+        ),
+        ({"labels": [50, 55]}, DataError, "55 labels cannot be shared evenly by 10 classes"),
+        ({"scheduler": "tcp://127.0.0.1:9"}, RunError, "no dask scheduler found"),
+    ],
+)
+def test_what_is_wrong_for_all_runs_is_told_once_before_any(
+    stand_in: None, tmp_path: Path, monkeypatch, changes: dict, error: type[Exception], message: str
+) -> None:
+    monkeypatch.setattr(cluster, "_TIMEOUT", 0.5)
+    for cache in ("IMPROVED_GAN_CACHE", "TORCH_HOME"):
+        monkeypatch.setenv(cache, str(tmp_path / "cache"))
+    screen = io.StringIO()
+    with offline(), pytest.raises(error, match=message):
+        go(tmp_path / "out", screen, **changes)
+    assert not (tmp_path / "out").exists()
+    assert len(screen.getvalue().splitlines()) == 1  # how many runs there are to do; no empty table
+
+
+@pytest.mark.slow
+def test_stopped_by_a_signal_and_gone_on_with_by_the_same_command(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = [
+        "reproduce",
+        "--recipe",
+        "digits",
+        "--num-splits",
+        "1",
+        "--num-seeds",
+        "2",
+        "--ensemble",
+        "2",
+        "--epochs",
+        "20",
+    ]
+    command = [sys.executable, "-m", "improved_gan", *words, "--jobs", "2", "--device", "cpu", "--out", str(out)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not list(out.glob("*/*/log.jsonl")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    text, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert errors == "improved-gan: stopped, every run has saved: the same command continues\n"
+    assert "0/1" in text
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    one, ensemble = json.loads((out / "table.json").read_text())["cells"]
+    assert len(one["single_values"]) == 2
+    assert len(ensemble["values"]) == 1
+
+
+@pytest.mark.slow
+def test_all_models_of_a_split_in_one_process_and_none_twice(tmp_path: Path) -> None:
+    asked = {"splits": 1, "models": 2, "ensemble": 2, "vmap": True, "jobs": 1}
+    text = go(tmp_path, runs=RunOptions(epochs=1, device="cpu"), **asked)
+    assert "1 of 1 runs to do, 2 models in each" in text
+    cells = json.loads((tmp_path / "table.json").read_text())["cells"]
+    assert [cell["models"] for cell in cells] == [1, 2]
+    assert all(list(cell["values"]) == ["1"] for cell in cells)
+    assert "0 of 1 runs to do" in go(tmp_path, runs=RunOptions(epochs=1, device="cpu"), **asked)
+    assert "0 of 2 runs to do;" in go(tmp_path, runs=RunOptions(epochs=1, device="cpu"), **{**asked, "vmap": None})
