@@ -70,8 +70,7 @@ def labeled_rows(y: Any) -> tuple[np.ndarray, np.ndarray]:
     """
     if y is None:
         raise ValueError(
-            "SemiSupervisedGANClassifier requires y to be passed, but the target y is None: give classes, "
-            "-1 where none is known"
+            "requires y to be passed, but the target y is None: give classes, -1 where none is known"
         )
     labels = column_or_1d(_as_given(y), warn=True)
     if labels.dtype.kind in "OUSmM":
