@@ -6,7 +6,7 @@ from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.preprocessing import StandardScaler
 
 from improved_gan.estimator.arrays import statistics
-from improved_gan.estimator.scaling import ColumnScale, RangeScale, Scale, select_scaler
+from improved_gan.estimator.scaling import ColumnScale, EmbeddingScale, RangeScale, Scale, select_scaler, unit_rows
 
 
 def chosen(array: np.ndarray, **options) -> Scale:

@@ -47,8 +47,8 @@ class LabelSpreadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         n_neighbors: k of the graph; N - 1 where there are no more rows.
         alpha: how far labels spread, 0 < alpha < 1.
         n_components: principal components (of sparse X: singular vectors) whose distances make the graph.
-        scaling: "embedding" (rows of norm 1), "columns" (each by mean and standard deviation), "none", or "auto": columns
-            for dense rows that do not look like embeddings, else embedding.
+        scaling: "embedding" (rows of norm 1), "columns" (each by mean and standard deviation), "none", or "auto":
+            columns for dense rows that do not look like embeddings, else embedding.
         final: what classifies new rows: "linear", a logistic regression on the most confident rows, or "neighbors".
         confident_fraction: of all rows, from the most confident of each class, that the linear model learns from,
             beside those with a label.
@@ -184,7 +184,9 @@ class LabelSpreadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
             self.graph_ = "exact" if len(points) <= _EXACT else "faiss" if _faiss(required=False) else "approximate"
         if self.graph_ == "exact":
             return nearest_neighbors(points, num)
-        return _faiss_neighbors(points, num) if self.graph_ == "faiss" else approximate_neighbors(points, num, seed=seed)
+        return (
+            _faiss_neighbors(points, num) if self.graph_ == "faiss" else approximate_neighbors(points, num, seed=seed)
+        )
 
     def _fit_final(self, scaled: Any, probabilities: Tensor, known: KnownLabels, weights: np.ndarray) -> None:
         if self.final == "neighbors":

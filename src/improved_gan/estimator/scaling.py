@@ -15,7 +15,15 @@ import numpy as np
 
 from improved_gan.estimator.arrays import Statistics, chunks
 
-__all__ = ["ColumnScale", "EmbeddingScale", "RangeScale", "Scale", "looks_like_embedding", "select_scaler", "unit_rows"]
+__all__ = [
+    "ColumnScale",
+    "EmbeddingScale",
+    "RangeScale",
+    "Scale",
+    "looks_like_embedding",
+    "select_scaler",
+    "unit_rows",
+]
 
 _GAIN = 1.5
 _MANY = 256  # dense columns from which a table is taken for embeddings
@@ -230,7 +238,9 @@ def _like_pixels(dtype: np.dtype, seen: Statistics) -> bool:
     return bool(reaching >= 0.5 and (high <= 1 or seen.whole_numbers))
 
 
-def _column_scale(parts: list[np.ndarray], change: Callable[[np.ndarray], np.ndarray] = lambda rows: rows) -> ColumnScale:
+def _column_scale(
+    parts: list[np.ndarray], change: Callable[[np.ndarray], np.ndarray] = lambda rows: rows
+) -> ColumnScale:
     """Mean and standard deviation of each column, in two float64 passes; for a constant column the latter is 1."""
     num = sum(len(part) for part in parts)
     with np.errstate(over="ignore", invalid="ignore"):
