@@ -76,7 +76,7 @@ def test_the_user_may_say_which() -> None:
         ({"value_range": (1, 0)}, "low < high"),
         ({"value_range": (0, 1)}, "X goes from 0 to 16"),
         ({"wanted": "columns"}, "images have one range"),
-        ({"wanted": "rows"}, "'auto', 'range' or 'columns'"),
+        ({"wanted": "rows"}, "'columns' or 'embedding'"),
     ],
 )
 def test_settings_that_do_not_fit(options: dict, message: str) -> None:

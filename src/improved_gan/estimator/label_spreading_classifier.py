@@ -17,7 +17,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.decomposition import TruncatedSVD
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler, normalize
-from sklearn.utils import check_random_state
+from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
@@ -117,8 +117,7 @@ class LabelSpreadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         _check(self)
         X = validate_data(self, X, accept_sparse="csr", dtype=[np.float32, np.float64, np.float16])  # noqa: N806
         known = read_labels(y, classes=self.classes)
-        if len(y) != X.shape[0]:
-            raise ValueError(f"X and y have inconsistent numbers of samples: {X.shape[0]} and {len(y)}")
+        check_consistent_length(X, y)
         known, weights = label_weights(known, _Rows(X.shape[0]), self.class_weight, sample_weight)
         weights = np.ones(len(known.rows)) if weights is None else weights
         if unlabeled is not None:

@@ -18,7 +18,7 @@ _ROUNDS = 8
 
 
 @torch.no_grad()
-def approximate_neighbors(points: Tensor, num: int, *, num_probes: int = 16, seed: int = 0) -> tuple[Tensor, Tensor]:
+def approximate_neighbors(points: Tensor, num: int, *, num_probes: int = 32, seed: int = 0) -> tuple[Tensor, Tensor]:
     """The nearest other points of each point, by squared Euclidean distance; a few may be missed.
 
     Args:
