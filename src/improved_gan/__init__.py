@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from improved_gan.estimator import SemiSupervisedGANClassifier
+    from improved_gan.estimator import LabelSpreadingClassifier, SemiSupervisedGANClassifier
 
 __version__ = "0.1.0"
-__all__ = ["SemiSupervisedGANClassifier", "__version__"]
+__all__ = ["LabelSpreadingClassifier", "SemiSupervisedGANClassifier", "__version__"]
 
 _PACKAGES = (  # the public sub-packages
     "active_learning",
@@ -28,11 +28,11 @@ _PACKAGES = (  # the public sub-packages
 
 
 def __getattr__(name: str) -> Any:
-    """Import the estimator and the sub-packages, and with them torch and scikit-learn, on first use."""
+    """Import the estimators and the sub-packages, and with them torch and scikit-learn, on first use."""
     from importlib import import_module
 
-    if name == "SemiSupervisedGANClassifier":
-        return import_module("improved_gan.estimator").SemiSupervisedGANClassifier
+    if name in ("LabelSpreadingClassifier", "SemiSupervisedGANClassifier"):
+        return getattr(import_module("improved_gan.estimator"), name)
     if name in _PACKAGES:
         return import_module(f"improved_gan.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

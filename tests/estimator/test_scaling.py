@@ -6,7 +6,7 @@ from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.preprocessing import StandardScaler
 
 from improved_gan.estimator.arrays import statistics
-from improved_gan.estimator.scaling import ColumnScale, RangeScale, Scale, select_scaler
+from improved_gan.estimator.scaling import ColumnScale, EmbeddingScale, RangeScale, Scale, select_scaler, unit_rows
 
 
 def chosen(array: np.ndarray, **options) -> Scale:
@@ -76,7 +76,7 @@ def test_the_user_may_say_which() -> None:
         ({"value_range": (1, 0)}, "low < high"),
         ({"value_range": (0, 1)}, "X goes from 0 to 16"),
         ({"wanted": "columns"}, "images have one range"),
-        ({"wanted": "rows"}, "'auto', 'range' or 'columns'"),
+        ({"wanted": "rows"}, "'columns' or 'embedding'"),
     ],
 )
 def test_settings_that_do_not_fit(options: dict, message: str) -> None:
@@ -127,3 +127,18 @@ def test_a_range_that_nothing_can_hold_is_refused_in_fit() -> None:
     for array in (images(-1, 1) * 1.7e308, images(0, 1) * 1e-310):
         with pytest.raises(ValueError, match="multiply or divide X first"):
             chosen(array)
+
+
+def test_embeddings_are_recognized_and_get_unit_rows() -> None:
+    random = np.random.RandomState(0)
+    features = random.gamma(1.0, size=(50, 300)).astype(np.float32)  # dense, no pixels
+    unit = unit_rows(features[:, :32])
+    for rows in (features, unit, unit.astype(np.float16)):
+        scale = select_scaler([rows], statistics([rows]), is_image=False)
+        assert isinstance(scale, EmbeddingScale)
+        np.testing.assert_allclose(scale.apply(rows), scale.apply(3 * rows.astype(np.float64)), atol=2e-3)
+        np.testing.assert_allclose(np.linalg.norm(scale.undo(scale.apply(rows)), axis=1), 1, atol=1e-3)
+    few = features[:, :200]
+    assert isinstance(select_scaler([few], statistics([few]), is_image=False), ColumnScale)
+    with pytest.raises(ValueError, match="scaling='embedding' is for rows of features"):
+        select_scaler([unit], statistics([unit]), is_image=True, wanted="embedding")

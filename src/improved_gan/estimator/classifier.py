@@ -99,7 +99,7 @@ class SemiSupervisedGANClassifier(SemiSupervisedMixin, BaseEstimator):  # type: 
         network: "auto", "dense" or "convolutional".
         layout: "auto", or "NCHW" or "NHWC" where four axes could be read both ways.
         scaling: "auto"; "range" maps all numbers from one range to [0, 1], "columns" each column by its mean and
-            standard deviation (rows of features only).
+            standard deviation, "embedding" the same after rows have got norm 1 (both for rows of features only).
         value_range: (low, high), black and white of X; None detects it.
         classes: all classes; one without a label is then an error. None takes those in y.
         epochs: passes over the unlabeled examples; None takes about 1,500 steps, or 6,000 beyond 256 numbers each.

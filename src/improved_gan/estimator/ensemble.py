@@ -20,7 +20,7 @@ from improved_gan.estimator.arrays import sample_hashes
 from improved_gan.estimator.fitting import Cost, EnsembleTrainer, FitResult, Validation
 from improved_gan.estimator.inputs import Examples, InputSpec
 from improved_gan.estimator.labels import KnownLabels, hold_out
-from improved_gan.estimator.scaling import ColumnScale
+from improved_gan.estimator.scaling import RangeScale
 from improved_gan.estimator.settings import Settings
 from improved_gan.estimator.weights import to_mean_one
 from improved_gan.label_spreading.pseudo_labeling import PseudoLabeling
@@ -78,7 +78,7 @@ class FitPlan:
         Raises:
             ValueError: an unknown network, or too few labels to hold some out.
         """
-        columns = isinstance(spec.scale, ColumnScale)
+        columns = not isinstance(spec.scale, RangeScale)
         choice = select_architecture(spec.layout, len(known.classes), network=settings.network, columns=columns)
         keys = sample_hashes(parts[0], known.rows) if settings.warm_start else []
         fraction = settings.validation_fraction

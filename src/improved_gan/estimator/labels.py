@@ -69,10 +69,7 @@ def labeled_rows(y: Any) -> tuple[np.ndarray, np.ndarray]:
         ValueError: no labels at all, NaN or None among them, text that hides its -1, or text and numbers mixed.
     """
     if y is None:
-        raise ValueError(
-            "SemiSupervisedGANClassifier requires y to be passed, but the target y is None: give classes, "
-            "-1 where none is known"
-        )
+        raise ValueError("requires y to be passed, but the target y is None: give classes, -1 where none is known")
     labels = column_or_1d(_as_given(y), warn=True)
     if labels.dtype.kind in "OUSmM":
         _refuse_text(labels, y)

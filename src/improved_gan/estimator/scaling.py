@@ -1,21 +1,33 @@
 """From the user's numbers to [0, 1], the networks' range, and back: learned in fit, inverted in sample.
 
-    range     u = (x - low) / (high - low), one range for all numbers: pixels
-    columns   u = 1 / (1 + exp(-g (x - mean) / std)), g = 1.5, each column for itself: tables
+    range      u = (x - low) / (high - low), one range for all numbers: pixels
+    columns    u = 1 / (1 + exp(-g (x - mean) / std)), g = 1.5, each column for itself: tables
+    embedding  the same of x / |x|: features of a pretrained network, of which the direction counts
 
 The second is nearly linear within two standard deviations, and outliers do not decide the range; the generator's output
 sigmoid is its inverse, so that generated tables are not bounded.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from improved_gan.estimator.arrays import Statistics, chunks
 
-__all__ = ["ColumnScale", "RangeScale", "Scale", "select_scaler"]
+__all__ = [
+    "ColumnScale",
+    "EmbeddingScale",
+    "RangeScale",
+    "Scale",
+    "looks_like_embedding",
+    "select_scaler",
+    "unit_rows",
+]
 
 _GAIN = 1.5
+_MANY = 256  # dense columns from which a table is taken for embeddings
+_CHECKED_ROWS = 1000  # whose norms and zeros are looked at
 _TOLERANCE = 0.05  # of the range, that pixels may stand out of it, as after resizing
 
 
@@ -86,7 +98,57 @@ class ColumnScale:
         return "each column by its mean and standard deviation"
 
 
-Scale = RangeScale | ColumnScale
+@dataclass(frozen=True, eq=False)
+class EmbeddingScale:
+    """Rows of norm 1, then each column by mean and standard deviation (A,); the norm of a row is not kept."""
+
+    columns: ColumnScale
+
+    def apply(self, examples: np.ndarray, name: str = "X") -> np.ndarray:
+        """(N, A) -> float32 in [0, 1]."""
+        return self.columns.apply(unit_rows(examples), name)
+
+    def undo(self, scaled: np.ndarray) -> np.ndarray:
+        """(N, A) of norm about 1."""
+        return self.columns.undo(scaled)
+
+    def describe(self) -> str:
+        """In words."""
+        return "embeddings: rows of norm 1, each column by its mean and standard deviation"
+
+
+Scale = RangeScale | ColumnScale | EmbeddingScale
+
+
+def unit_rows(examples: np.ndarray) -> np.ndarray:
+    """(N, A) -> (N, A) floating point, rows of Euclidean norm 1; rows of zeros stay.
+
+    >>> unit_rows(np.array([[3.0, 4.0], [0.0, 0.0]]))
+    array([[0.6, 0.8],
+           [0. , 0. ]])
+    """
+    wide = examples.dtype in (np.float64, np.int64, np.uint64)
+    values = np.asarray(examples, dtype=np.float64 if wide else np.float32)
+    largest = np.abs(values).max(1, keepdims=True, initial=0)
+    values = values / np.where(largest > 0, largest, 1)  # squares neither overflow nor vanish
+    norms = np.sqrt(np.einsum("na,na->n", values, values))[:, None]
+    return np.asarray(values / np.where(norms > 0, norms, 1))
+
+
+def looks_like_embedding(part: np.ndarray, *, pixels: bool = False) -> bool:
+    """Whether rows (N, A) of floating-point numbers have norm 1, or are no pixels and mostly not zero in 256 columns.
+
+    >>> looks_like_embedding(unit_rows(np.random.RandomState(0).randn(5, 32)))
+    True
+    """
+    rows = part[:_CHECKED_ROWS]
+    if rows.dtype.kind != "f" or rows.ndim != 2 or rows.shape[1] < 16:
+        return False
+    rows = rows.astype(np.float64)
+    with np.errstate(over="ignore"):
+        if np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-2):  # float16 keeps three digits
+            return True
+    return not pixels and rows.shape[1] >= _MANY and bool((rows != 0).mean() > 0.5)
 
 
 def select_scaler(
@@ -101,13 +163,14 @@ def select_scaler(
 
     Images: uint8 is 0 to 255; other numbers 0 to 1, -1 to 1 or 0 to 255 where they fit and fill that range, else from
     the smallest to the largest. Rows of features: pixels (bytes, numbers in 0 to 1, or whole numbers from 0 of which
-    most columns reach half of the largest) get one range, other tables a scale for each column.
+    most columns reach half of the largest) get one range, other tables a scale for each column; rows of norm 1, and
+    tables of many dense columns, are scaled as embeddings.
 
     Args:
         parts: arrays (N_i, ...) of finite numbers.
         seen: their statistics.
         is_image: whether they have rows and columns.
-        wanted: "auto", "range" or "columns".
+        wanted: "auto", "range", "columns" or "embedding".
         value_range: (low, high), what is black and white.
 
     Raises:
@@ -115,16 +178,19 @@ def select_scaler(
     """
     if (seen.low == seen.high).all():
         raise ValueError("all examples of X are the same: there is nothing to tell apart; give examples that differ")
-    if wanted not in ("auto", "range", "columns"):
-        raise ValueError(f"scaling must be 'auto', 'range' or 'columns'; got {wanted!r}")
-    if wanted == "columns" and (is_image or value_range is not None):
-        raise ValueError("scaling='columns' is for rows of features without a value_range; images have one range")
+    if wanted not in ("auto", "range", "columns", "embedding"):
+        raise ValueError(f"scaling must be 'auto', 'range', 'columns' or 'embedding'; got {wanted!r}")
+    if wanted in ("columns", "embedding") and (is_image or value_range is not None):
+        raise ValueError(f"scaling={wanted!r} is for rows of features without a value_range; images have one range")
     dtype = parts[0].dtype
     if value_range is not None:
         return _given_range(value_range, seen)
-    if wanted == "columns" or (wanted == "auto" and not is_image and not _like_pixels(dtype, seen)):
-        return _column_scale(parts)
     pixels = is_image or _like_pixels(dtype, seen)
+    found = not is_image and all(looks_like_embedding(part, pixels=pixels) for part in parts)
+    if wanted == "embedding" or (wanted == "auto" and found):
+        return EmbeddingScale(_column_scale(parts, unit_rows))
+    if wanted == "columns" or (wanted == "auto" and not pixels):
+        return _column_scale(parts)
     low, high = _known_range(dtype if pixels else np.dtype(float), float(seen.low.min()), float(seen.high.max()))
     return _range(low, high, checked=is_image or (pixels and dtype == np.uint8))
 
@@ -171,12 +237,14 @@ def _like_pixels(dtype: np.dtype, seen: Statistics) -> bool:
     return bool(reaching >= 0.5 and (high <= 1 or seen.whole_numbers))
 
 
-def _column_scale(parts: list[np.ndarray]) -> ColumnScale:
+def _column_scale(
+    parts: list[np.ndarray], change: Callable[[np.ndarray], np.ndarray] = lambda rows: rows
+) -> ColumnScale:
     """Mean and standard deviation of each column, in two float64 passes; for a constant column the latter is 1."""
     num = sum(len(part) for part in parts)
     with np.errstate(over="ignore", invalid="ignore"):
-        mean = sum(rows.sum(0, dtype=np.float64) for part in parts for rows in chunks(part)) / num
-        variance = sum(((rows - mean) ** 2).sum(0) for part in parts for rows in chunks(part)) / num
+        mean = sum(change(rows).sum(0, dtype=np.float64) for part in parts for rows in chunks(part)) / num
+        variance = sum(((change(rows) - mean) ** 2).sum(0) for part in parts for rows in chunks(part)) / num
     if not np.isfinite(variance).all():
         raise ValueError("X holds numbers too large to scale (their squares are infinite): divide them first")
     std = np.sqrt(variance)

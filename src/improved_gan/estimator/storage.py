@@ -16,7 +16,7 @@ from improved_gan.estimator.architecture import Architecture
 from improved_gan.estimator.ensemble_member import EnsembleMember
 from improved_gan.estimator.inputs import InputSpec
 from improved_gan.estimator.layout import Layout
-from improved_gan.estimator.scaling import ColumnScale, RangeScale
+from improved_gan.estimator.scaling import ColumnScale, EmbeddingScale, RangeScale, Scale
 from improved_gan.io import write_atomically
 from improved_gan.training.state import with_prefix
 
@@ -49,9 +49,10 @@ def write(folder: Path, model: Any) -> None:
     for index, member in enumerate(model.members_):
         tensors |= {f"{index}.{name}": value for name, value in member.tensors.items()}
         tensors |= {f"{index}.state.{name}": value for name, value in (member.state or {}).items()}
-    if isinstance(spec.scale, ColumnScale):
-        scale: dict[str, Any] = {"kind": "columns"}
-        tensors |= {"scale.mean": torch.tensor(spec.scale.mean), "scale.std": torch.tensor(spec.scale.std)}
+    if isinstance(spec.scale, (ColumnScale, EmbeddingScale)):
+        columns = spec.scale.columns if isinstance(spec.scale, EmbeddingScale) else spec.scale
+        scale: dict[str, Any] = {"kind": "columns" if columns is spec.scale else "embedding"}
+        tensors |= {"scale.mean": torch.tensor(columns.mean), "scale.std": torch.tensor(columns.std)}
     else:
         scale = {"kind": "range", "low": spec.scale.low, "high": spec.scale.high, "checked": spec.scale.checked}
     tensors["flat_rows"] = torch.tensor(spec.flat_rows)
@@ -135,8 +136,9 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 def _rebuilt(config: dict[str, Any], tensors: dict[str, Tensor]) -> Stored:
     entry = config["input"]
-    if entry["scale"]["kind"] == "columns":
-        scale: RangeScale | ColumnScale = ColumnScale(tensors["scale.mean"].numpy(), tensors["scale.std"].numpy())
+    if entry["scale"]["kind"] in ("columns", "embedding"):
+        columns = ColumnScale(tensors["scale.mean"].numpy(), tensors["scale.std"].numpy())
+        scale: Scale = columns if entry["scale"]["kind"] == "columns" else EmbeddingScale(columns)
     else:
         scale = RangeScale(*(entry["scale"][name] for name in ("low", "high", "checked")))
     layout = Layout(entry["axes"], tuple(entry["shape"]))

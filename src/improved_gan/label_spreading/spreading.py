@@ -17,7 +17,7 @@ from torch import Tensor
 
 from improved_gan.label_spreading.knn import nearest_neighbors, parts_of, principal_components
 
-__all__ = ["label_spreading", "most_confident_per_class"]
+__all__ = ["label_spreading", "most_confident_per_class", "spread"]
 
 _STEPS, _TOLERANCE = 60, 1e-6
 
@@ -62,11 +62,36 @@ def label_spreading(
     if neighbors is None:
         _check_inputs(inputs, num_neighbors)
         neighbors = nearest_neighbors(principal_components(inputs, num_components), num_neighbors)
-    graph = _graph(*_checked(*neighbors, labels))
     known = labels >= 0
     start = torch.zeros(len(labels), int(labels.max()) + 1, dtype=torch.float64, device=inputs.device)
     start[known, labels[known]] = 1
-    reached = _solve(graph, start, alpha).clamp_min_(0)
+    return spread(*neighbors, start, alpha=alpha)
+
+
+@torch.no_grad()
+def spread(neighbors: Tensor, distances: Tensor, start: Tensor, *, alpha: float = 0.99) -> Tensor:
+    """Class probabilities of all examples from a k-NN graph and the mass that each label puts on its example.
+
+    Args:
+        neighbors: (N, k) int64 indices, nearest first.
+        distances: (N, k) squared distances.
+        start: (N, K) float64, at least 0: Y, the weights of the labels; 0 where there is none.
+        alpha: how far labels spread, 0 < alpha < 1.
+
+    Returns:
+        (N, K) float64, rows sum to 1; uniform for examples that are connected to no labeled one.
+
+    Raises:
+        ValueError: shapes that disagree, indices out of range, or distances that are not finite.
+
+    Source: Zhou et al., 2004, equation 4; Zhu et al., 2003, section 4.
+
+    >>> neighbors = torch.tensor([[1], [0], [3], [2]])
+    >>> start = torch.tensor([[1.0, 0.0], [0.0, 0.0], [0.0, 2.0], [0.0, 0.0]], dtype=torch.float64)
+    >>> spread(neighbors, torch.ones(4, 1), start).argmax(1)
+    tensor([0, 0, 1, 1])
+    """
+    reached = _solve(_graph(*_checked(neighbors, distances, start)), start, alpha).clamp_min_(0)
     masses = reached / reached.sum(0)
     total = masses.sum(1, keepdim=True)
     return torch.where(total > 0, masses / total, torch.full_like(masses, 1 / masses.shape[1]))

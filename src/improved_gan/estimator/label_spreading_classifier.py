@@ -1,0 +1,282 @@
+"""`LabelSpreadingClassifier`: few labels, many unlabeled rows of features, no GAN, in seconds.
+
+Labels are spread over a k-NN graph of all rows (`label_spreading.spread`), every class gets the same mass, and a linear
+model, or the k nearest rows, learns what was found, so that new rows can be classified.
+
+Source: Zhou et al., 2004, "Learning with local and global consistency", equation 4; equal masses as in Zhu, Ghahramani
+and Lafferty, 2003, section 4.
+"""
+
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+import torch
+from scipy import sparse
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.decomposition import TruncatedSVD
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler, normalize
+from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor
+
+from improved_gan.estimator.labels import KnownLabels, read_labels
+from improved_gan.estimator.scaling import looks_like_embedding, unit_rows
+from improved_gan.estimator.weights import label_weights
+from improved_gan.label_spreading.approximate_neighbors import approximate_neighbors
+from improved_gan.label_spreading.knn import nearest_neighbors, principal_components
+from improved_gan.label_spreading.spreading import most_confident_per_class, spread
+
+__all__ = ["LabelSpreadingClassifier"]
+
+_EXACT = 50_000  # rows up to which "auto" compares all pairs
+_LINEAR_ROWS = 50_000  # rows that the linear model learns from
+_CHUNK = 1000
+_CHOICES = {
+    "scaling": ("auto", "embedding", "columns", "none"),
+    "final": ("linear", "neighbors"),
+    "graph": ("auto", "exact", "approximate", "faiss"),
+}
+
+
+class LabelSpreadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # it has no types
+    """A classifier from few labels and many unlabeled rows, best for embeddings of a pretrained network.
+
+    Args:
+        n_neighbors: k of the graph; N - 1 where there are no more rows.
+        alpha: how far labels spread, 0 < alpha < 1.
+        n_components: principal components (of sparse X: singular vectors) whose distances make the graph.
+        scaling: "embedding" (rows of norm 1), "columns" (each by mean and standard deviation), "none", or "auto":
+            columns for dense rows that do not look like embeddings, else embedding.
+        final: what classifies new rows: "linear", a logistic regression on the most confident rows, or "neighbors".
+        confident_fraction: of all rows, from the most confident of each class, that the linear model learns from,
+            beside those with a label.
+        C: inverse of the linear model's regularization.
+        graph: "exact" compares all pairs of rows; "approximate" those of neighboring cells; "faiss" the same with the
+            library `faiss`; "auto": exact up to 50,000 rows, beyond them faiss where it is installed, else approximate.
+        classes: all classes; one without a label is then an error. None takes those in y.
+        class_weight: of the labels: None, "balanced", or a dict by class. It changes the linear model only: all classes
+            have the same mass in the graph.
+        random_state: of singular vectors and cells.
+
+    Attributes:
+        classes_: (K,) the classes.
+        transduction_: (N,) the classes found for the rows of fit.
+        label_distributions_: (N, K) their probabilities.
+        input_: how X was scaled, in words.
+        graph_: how neighbors were found.
+
+    >>> from sklearn.datasets import make_blobs
+    >>> X, truth = make_blobs(300, centers=3, random_state=1)
+    >>> y = np.full(300, -1)
+    >>> y[:12] = truth[:12]
+    >>> LabelSpreadingClassifier().fit(X, y).score(X, truth) > 0.95
+    True
+    """
+
+    def __init__(
+        self,
+        *,
+        n_neighbors: int = 10,
+        alpha: float = 0.99,
+        n_components: int = 64,
+        scaling: str = "auto",
+        final: str = "linear",
+        confident_fraction: float = 0.7,
+        C: float = 10.0,  # noqa: N803  scikit-learn's name
+        graph: str = "auto",
+        classes: Any = None,
+        class_weight: Any = None,
+        random_state: Any = None,
+    ) -> None:
+        self.n_neighbors = n_neighbors
+        self.alpha = alpha
+        self.n_components = n_components
+        self.scaling = scaling
+        self.final = final
+        self.confident_fraction = confident_fraction
+        self.C = C
+        self.graph = graph
+        self.classes = classes
+        self.class_weight = class_weight
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any, *, unlabeled: Any = None, sample_weight: Any = None) -> Self:  # noqa: N803
+        """Spread the labels, then fit the final classifier.
+
+        Args:
+            X: (N, A) rows, dense or sparse.
+            y: (N,) their classes, -1 where unknown; text with unknown labels as an array of objects.
+            unlabeled: (M, A) more rows, without labels.
+            sample_weight: (N,) how much each label counts; 0: unknown.
+
+        Raises:
+            ValueError: data or parameters that cannot work; the message says what would.
+        """
+        _check(self)
+        X = validate_data(self, X, accept_sparse="csr", dtype=[np.float32, np.float64, np.float16])  # noqa: N806
+        known = read_labels(y, classes=self.classes)
+        check_consistent_length(X, y)
+        known, weights = label_weights(known, np.empty((X.shape[0], 1)), self.class_weight, sample_weight)
+        weights = np.ones(len(known.rows)) if weights is None else weights
+        if unlabeled is not None:
+            X = _stacked(X, validate_data(self, unlabeled, accept_sparse="csr", dtype=X.dtype, reset=False))  # noqa: N806
+        self._find_scaling(X)
+        scaled = self._scaled(X)
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        points = _points(scaled, self.n_components, seed)
+        probabilities = self._spread(points, known, weights, seed)
+        self.classes_ = known.classes
+        self.label_distributions_ = probabilities.numpy()
+        self.transduction_ = known.classes[self.label_distributions_.argmax(1)]
+        self._fit_final(scaled, probabilities, known, weights)
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:  # noqa: N803
+        """(N, K) probabilities of the classes."""
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse="csr", dtype=[np.float32, np.float64, np.float16], reset=False)  # noqa: N806
+        parts = (self._scaled(X[start : start + _CHUNK]) for start in range(0, X.shape[0], _CHUNK))
+        if self.final == "linear":
+            return np.concatenate([self._linear.predict_proba(part) for part in parts])
+        return np.concatenate([self._by_neighbors(part) for part in parts])
+
+    def predict(self, X: Any) -> np.ndarray:  # noqa: N803
+        """(N,) the most probable class of each row."""
+        best = self.predict_proba(X).argmax(1)
+        return np.asarray(self.classes_[best])
+
+    def _find_scaling(self, X: Any) -> None:  # noqa: N803
+        """Choose the scaling, and learn means and deviations for "columns"."""
+        kind = self.scaling
+        if kind == "auto":
+            kind = "embedding" if sparse.issparse(X) or looks_like_embedding(X) else "columns"
+        self._scaling = kind
+        if kind == "columns":
+            self._scaler = StandardScaler(with_mean=not sparse.issparse(X)).fit(X)
+        words = {"embedding": "rows of norm 1", "columns": "each column by mean and deviation", "none": "as given"}
+        self.input_ = f"rows of {X.shape[1]} features, {X.dtype}, {words[kind]}"
+
+    def _scaled(self, X: Any) -> Any:  # noqa: N803
+        if self._scaling == "columns":
+            return self._scaler.transform(X)
+        if self._scaling == "none":
+            return X
+        return normalize(X) if sparse.issparse(X) else unit_rows(X)
+
+    def _spread(self, points: Tensor, known: KnownLabels, weights: np.ndarray, seed: int) -> Tensor:
+        """(N, K) class probabilities; equal rows are one node of the graph, with the weight of all their labels."""
+        distinct, inverse = _distinct(points)
+        if len(distinct) < 2:
+            raise ValueError("all rows of X are the same: there is nothing to tell apart; give rows that differ")
+        start = torch.zeros(len(distinct), len(known.classes), dtype=torch.float64)
+        nodes = inverse[torch.from_numpy(known.rows)]
+        start.index_put_((nodes, torch.from_numpy(known.codes)), torch.from_numpy(weights), accumulate=True)
+        neighbors, distances = self._neighbors(distinct, seed)
+        return spread(neighbors, distances, start, alpha=float(self.alpha))[inverse]
+
+    def _neighbors(self, points: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+        num = min(int(self.n_neighbors), len(points) - 1)
+        self.graph_ = self.graph
+        if self.graph == "auto":
+            self.graph_ = "exact" if len(points) <= _EXACT else "faiss" if _faiss(required=False) else "approximate"
+        if self.graph_ == "exact":
+            return nearest_neighbors(points, num)
+        return (
+            _faiss_neighbors(points, num) if self.graph_ == "faiss" else approximate_neighbors(points, num, seed=seed)
+        )
+
+    def _fit_final(self, scaled: Any, probabilities: Tensor, known: KnownLabels, weights: np.ndarray) -> None:
+        if self.final == "neighbors":
+            self._fit_points = torch.from_numpy(_dense(scaled))
+            return
+        fraction = min(self.confident_fraction, _LINEAR_ROWS / len(probabilities))
+        confident = most_confident_per_class(probabilities, fraction).numpy()
+        confident = np.setdiff1d(confident, known.rows)
+        rows = np.concatenate([known.rows, confident])
+        codes = np.concatenate([known.codes, probabilities.argmax(1).numpy()[confident]])
+        certainty = probabilities.amax(1).numpy()[confident]
+        model = LogisticRegression(C=self.C, max_iter=500, tol=1e-3)
+        self._linear = model.fit(scaled[rows], codes, sample_weight=np.concatenate([weights, certainty]))
+
+    def _by_neighbors(self, part: Any) -> np.ndarray:
+        """The mean of the distributions of the nearest rows of fit, weighted as in the graph."""
+        squares = torch.cdist(torch.from_numpy(_dense(part)), self._fit_points).square()
+        near, rows = squares.topk(min(self.n_neighbors, squares.shape[1]), largest=False)
+        weights = torch.exp(-4 * near.double() / near[:, -1:].double().clamp_min(1e-12))
+        mean = (weights[:, :, None] * torch.from_numpy(self.label_distributions_)[rows]).sum(1)
+        return np.asarray(mean / mean.sum(1, keepdim=True))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def _check(model: LabelSpreadingClassifier) -> None:
+    for name, allowed in _CHOICES.items():
+        if getattr(model, name) not in allowed:
+            raise ValueError(f"{name} must be one of {', '.join(allowed)}; got {getattr(model, name)!r}")
+    for name in ("n_neighbors", "n_components"):
+        value = getattr(model, name)
+        if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+            raise ValueError(f"{name} must be a whole number of at least 1; got {value!r}")
+    for name, high in (("alpha", 1.0), ("confident_fraction", 1.0), ("C", float("inf"))):
+        value = getattr(model, name)
+        closed = name == "confident_fraction"
+        if not isinstance(value, Real) or not (0 < float(value) < high or (closed and value == high)):
+            raise ValueError(f"{name} must lie in 0 < {name} {'<=' if closed else '<'} {high:g}; got {value!r}")
+
+
+def _stacked(first: Any, second: Any) -> Any:
+    return sparse.vstack([first, second], "csr") if sparse.issparse(first) else np.concatenate([first, second])
+
+
+def _dense(rows: Any) -> np.ndarray:
+    return np.ascontiguousarray(rows.toarray() if sparse.issparse(rows) else rows, dtype=np.float32)
+
+
+def _points(scaled: Any, num: int, seed: int) -> Tensor:
+    """(N, A) -> (N, num) float32 coordinates whose distances make the graph."""
+    if sparse.issparse(scaled) and scaled.shape[1] > num:
+        found = TruncatedSVD(num, random_state=seed).fit_transform(scaled)
+        return torch.from_numpy(np.ascontiguousarray(found, dtype=np.float32))
+    values = torch.from_numpy(scaled.toarray() if sparse.issparse(scaled) else scaled)
+    return principal_components(values, num).contiguous()
+
+
+def _distinct(points: Tensor) -> tuple[Tensor, Tensor]:
+    """The distinct rows, and (N,) which of them each row is."""
+    values = np.ascontiguousarray(points.numpy() + np.float32(0))  # no -0.0
+    keys = values.view(np.dtype((np.void, values.dtype.itemsize * values.shape[1]))).ravel()
+    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    return points[torch.from_numpy(first)], torch.from_numpy(inverse.astype(np.int64))
+
+
+def _faiss(*, required: bool = True) -> Any:
+    """The library, or None."""
+    try:
+        import faiss
+    except ImportError as error:
+        if required:
+            raise ValueError("graph='faiss' needs that library: pip install 'improved-gan[faiss]'") from error
+        return None
+    return faiss
+
+
+def _faiss_neighbors(points: Tensor, num: int) -> tuple[Tensor, Tensor]:
+    faiss, values = _faiss(), points.numpy()
+    cells = max(1, round(len(points) ** 0.5))
+    index = faiss.IndexIVFFlat(faiss.IndexFlatL2(values.shape[1]), values.shape[1], cells)
+    index.train(values)
+    index.add(values)
+    index.nprobe = 16
+    distances, found = index.search(values, num + 1)
+    own = found == np.arange(len(values))[:, None]
+    own[~own.any(1), -1] = True  # the point itself may be missing among equal ones
+    shape = (len(values), num)
+    indices, squares = found[~own].reshape(shape), distances[~own].reshape(shape)
+    missing = indices < 0  # fewer found: the nearest again
+    indices, squares = np.where(missing, indices[:, :1], indices), np.where(missing, squares[:, :1], squares)
+    return torch.from_numpy(indices), torch.from_numpy(squares)

@@ -1,0 +1,146 @@
+"""Few labels on features: scikit-learn's contract, exact small graphs, and what bad input says."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import sklearn
+import torch
+from scipy import sparse
+from sklearn.datasets import load_digits, make_blobs
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from improved_gan import LabelSpreadingClassifier
+from improved_gan.estimator.label_spreading_classifier import _distinct, _faiss_neighbors
+from improved_gan.label_spreading.knn import nearest_neighbors
+
+
+@parametrize_with_checks(
+    [LabelSpreadingClassifier(), LabelSpreadingClassifier(final="neighbors")],
+    expected_failed_checks=lambda model: {
+        "check_classifiers_classes": "uses -1 as a class, which means `unlabeled` here; scikit-learn exempts its own "
+        "semi-supervised classifiers from this part by their names",
+        "check_sample_weight_equivalence_on_dense_data": "a row of weight 0 stays in the graph, without a label",
+        "check_sample_weight_equivalence_on_sparse_data": "a row of weight 0 stays in the graph, without a label",
+        **({"check_class_weight_classifiers": "weighs the linear model"} if model.final == "neighbors" else {}),
+    },
+)
+def test_scikit_learn_check(estimator, check) -> None:
+    check(estimator)
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """800 digits of which 40 have labels."""
+    images, truth = load_digits(return_X_y=True)
+    images, truth = images[:800], truth[:800]
+    y = np.full(len(truth), -1)
+    for one in range(10):
+        y[np.flatnonzero(truth == one)[:4]] = one
+    return images.astype(np.float32), y, truth
+
+
+@pytest.mark.parametrize("final", ["linear", "neighbors"])
+def test_unlabeled_rows_help(digits, final: str) -> None:
+    images, y, truth = digits
+    model = LabelSpreadingClassifier(scaling="none", final=final).fit(images[:600], y[:600])
+    alone = LogisticRegression(max_iter=500).fit(images[y >= 0], y[y >= 0])
+    assert model.score(images[600:], truth[600:]) > alone.score(images[600:], truth[600:]) + 0.03
+    np.testing.assert_allclose(model.predict_proba(images[600:650]).sum(1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(model.transduction_, model.label_distributions_.argmax(1))
+
+
+def test_sparse_rows_give_what_dense_rows_give(digits) -> None:
+    images, y, _ = digits
+    dense = LabelSpreadingClassifier(scaling="embedding", n_components=64).fit(images, y)
+    thin = LabelSpreadingClassifier(scaling="embedding", n_components=64).fit(sparse.csr_matrix(images), y)
+    assert (dense.predict(images) == thin.predict(sparse.csr_array(images))).mean() > 0.99
+
+
+def test_more_unlabeled_rows_come_separately(digits) -> None:
+    images, y, _ = digits
+    few = y >= 0
+    apart = LabelSpreadingClassifier().fit(images[few], y[few], unlabeled=images[~few])
+    together = LabelSpreadingClassifier().fit(np.concatenate([images[few], images[~few]]), np.r_[y[few], y[~few]])
+    np.testing.assert_array_equal(apart.predict(images), together.predict(images))
+
+
+def test_classes_are_text() -> None:
+    rows, truth = make_blobs(90, centers=3, random_state=0)
+    names = np.array(["red", "green", "blue"], dtype=object)[truth]
+    y = np.where(np.arange(90) < 12, names, -1)
+    assert set(LabelSpreadingClassifier().fit(rows, y).predict(rows)) == {"red", "green", "blue"}
+
+
+def test_a_label_of_weight_zero_is_unknown_and_a_heavier_one_decides() -> None:
+    line = np.array([[0.0], [0.5], [1.0], [1.0], [1.5], [2.0]])
+    y = np.array([0, -1, 0, 1, -1, 1])  # two equal rows with two labels
+
+    def middle(*weights: float) -> int:
+        model = LabelSpreadingClassifier(n_neighbors=2, scaling="none")
+        model.fit(line, y, sample_weight=[1, 1, weights[0], weights[1], 1, 1])
+        return int(model.transduction_[2])
+
+    assert (middle(9, 1), middle(1, 9)) == (0, 1)
+    assert (middle(1, 0), middle(0, 1)) == (0, 1)
+
+
+def test_equal_rows_are_one_node() -> None:
+    points = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, -0.0]])
+    distinct, inverse = _distinct(points)
+    assert len(distinct) == 2
+    torch.testing.assert_close(distinct[inverse], points)
+    rows, truth = make_blobs(40, centers=2, random_state=3)
+    rows, truth = np.repeat(rows, 15, axis=0), np.repeat(truth, 15)  # more copies than neighbors
+    y = np.full(len(rows), -1)
+    y[[np.flatnonzero(truth == 0)[0], np.flatnonzero(truth == 1)[0]]] = 0, 1
+    assert (LabelSpreadingClassifier().fit(rows, y).transduction_ == truth).mean() > 0.95
+
+
+def test_metadata_is_routed() -> None:
+    rows, truth = make_blobs(60, centers=2, cluster_std=3.0, random_state=0)
+    weights = np.ones(60)
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = LabelSpreadingClassifier().set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+        assert len(cross_val_score(model, rows, truth, params={"sample_weight": weights}, cv=3)) == 3
+
+
+def test_fits_side_by_side_give_what_they_give_alone(digits) -> None:
+    images, y, _ = digits
+
+    def fit(seed: int) -> np.ndarray:
+        model = LabelSpreadingClassifier(graph="approximate", random_state=seed)
+        return model.fit(images[:300], y[:300]).label_distributions_
+
+    alone = [fit(seed) for seed in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        for one, other in zip(alone, pool.map(fit, range(2)), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_faiss_finds_the_same_neighbors(digits) -> None:
+    pytest.importorskip("faiss")
+    points = torch.from_numpy(digits[0][:500])
+    found, exact = _faiss_neighbors(points, 5)[0], nearest_neighbors(points, 5)[0]
+    assert np.mean([len(set(a) & set(b)) / 5 for a, b in zip(found.tolist(), exact.tolist(), strict=True)]) > 0.95
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"alpha": 1.0}, "alpha must lie in 0 < alpha < 1; got 1.0"),
+        ({"n_neighbors": 0}, "n_neighbors must be a whole number of at least 1; got 0"),
+        ({"final": "tree"}, "final must be one of linear, neighbors; got 'tree'"),
+        ({"confident_fraction": 1.5}, "0 < confident_fraction <= 1; got 1.5"),
+    ],
+)
+def test_parameters_out_of_range(change, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        LabelSpreadingClassifier(**change).fit([[0.0], [1.0]], [0, 1])
+
+
+def test_rows_that_are_all_the_same() -> None:
+    with pytest.raises(ValueError, match="all rows of X are the same"):
+        LabelSpreadingClassifier().fit(np.ones((6, 3)), [0, 1, -1, -1, -1, -1])
