@@ -114,3 +114,14 @@ def test_workflow_follows_its_schema(path: Path) -> None:
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows", str(path)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
+
+
+def test_the_core_imports_each_of_its_dependencies_and_the_docs_list_them() -> None:
+    """What nothing imports need not be installed."""
+    text = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
+    listed = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    modules = {"pillow": "PIL", "scikit-learn": "sklearn", "tensorboard": r"torch\.utils\.tensorboard"}
+    for requirement in PROJECT["dependencies"]:
+        name = re.split(r"[<>=~!\[; ]", requirement)[0]
+        assert re.search(rf"^ *(from|import) {modules.get(name, name)}\b", text, re.MULTILINE), name
+        assert f"`{name}`" in listed.partition("## Dependencies")[2].partition("\n## ")[0], name

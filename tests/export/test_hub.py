@@ -1,5 +1,6 @@
 """Folders for the Hub, and a stand-in for the Hub: a folder on disk with the interface of huggingface_hub."""
 
+import inspect
 import json
 import pickle
 import shutil
@@ -27,21 +28,28 @@ def networks(trained_run: Path) -> Networks:
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Repositories are folders; the signatures are those of huggingface_hub (checked below)."""
+    """Repositories are folders; each call must fit the signature of huggingface_hub."""
     root = tmp_path / "hub"
+    api, download = huggingface_hub.HfApi, huggingface_hub.snapshot_download
 
     class Api:
         def __init__(self, token: str | None = None) -> None:
             assert token == "secret"
+            inspect.signature(api).bind(token=token)
 
         def create_repo(self, repo_id: str, *, private: bool, exist_ok: bool) -> None:
+            inspect.signature(api.create_repo).bind(self, repo_id, private=private, exist_ok=exist_ok)
             (root / repo_id).mkdir(parents=True, exist_ok=exist_ok)
 
         def upload_folder(self, *, repo_id: str, folder_path: str, commit_message: str) -> SimpleNamespace:
+            words = {"repo_id": repo_id, "folder_path": folder_path, "commit_message": commit_message}
+            inspect.signature(api.upload_folder).bind(self, **words)
             shutil.copytree(folder_path, root / repo_id, dirs_exist_ok=True)
             return SimpleNamespace(commit_url=f"hub/{repo_id}/commit/1")
 
     def snapshot_download(repo_id: str, *, revision: str | None, token: str | None, allow_patterns: list[str]) -> str:
+        words = {"revision": revision, "token": token, "allow_patterns": allow_patterns}
+        inspect.signature(download).bind(repo_id, **words)
         if not (root / repo_id).is_dir():
             raise huggingface_hub.errors.LocalEntryNotFoundError("no such\nrepository")
         local = tmp_path / "downloaded" / repo_id
