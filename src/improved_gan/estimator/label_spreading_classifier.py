@@ -148,14 +148,15 @@ class LabelSpreadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         return np.asarray(self.classes_[best])
 
     def _find_scaling(self, X: Any) -> None:  # noqa: N803
-        """Choose the scaling, and learn means and deviations for "columns"."""
+        """Choose the scaling, and learn means and standard deviations for "columns"."""
         kind = self.scaling
         if kind == "auto":
             kind = "embedding" if sparse.issparse(X) or looks_like_embedding(X) else "columns"
         self._scaling = kind
         if kind == "columns":
             self._scaler = StandardScaler(with_mean=not sparse.issparse(X)).fit(X)
-        words = {"embedding": "rows of norm 1", "columns": "each column by mean and deviation", "none": "as given"}
+        columns = "each column by mean and standard deviation"
+        words = {"embedding": "rows of norm 1", "columns": columns, "none": "as given"}
         self.input_ = f"rows of {X.shape[1]} features, {X.dtype}, {words[kind]}"
 
     def _scaled(self, X: Any) -> Any:  # noqa: N803
