@@ -2,9 +2,7 @@
 Averaged weights in Accelerate
 ==============================
 
-An average of the generator's weights in Hugging Face Accelerate (pip install accelerate).
-
-::
+An average of the generator's weights in Hugging Face Accelerate (pip install accelerate)::
 
     python examples/accelerate_gan.py          # or: accelerate launch examples/accelerate_gan.py
 

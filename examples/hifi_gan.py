@@ -2,9 +2,7 @@
 Feature matching in a small vocoder
 ===================================
 
-A vocoder in small: HiFi-GAN-like discriminators of sound with feature matching of pairs, on synthesized sweeps.
-
-::
+A vocoder in small: HiFi-GAN-like discriminators of sound with feature matching of pairs, on synthesized sweeps::
 
     python examples/hifi_gan.py               # with feature matching; --plain without
 

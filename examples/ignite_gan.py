@@ -2,9 +2,7 @@
 The R1 penalty in Ignite
 ========================
 
-The R1 penalty in PyTorch-Ignite (pip install pytorch-ignite).
-
-::
+The R1 penalty in PyTorch-Ignite (pip install pytorch-ignite)::
 
     python examples/ignite_gan.py              # gamma=1; --gamma 0 is the plain DCGAN
 

@@ -2,9 +2,7 @@
 Feature matching in Lightning
 =============================
 
-Feature matching in PyTorch Lightning, with manual optimization and DDP on two processes (pip install lightning).
-
-::
+Feature matching in PyTorch Lightning, with manual optimization and DDP on two processes (pip install lightning)::
 
     python examples/lightning_gan.py --devices 2              # gloo on CPUs; --plain for the adversarial loss
 

@@ -2,9 +2,7 @@
 A VAE with a patch discriminator
 ================================
 
-A tiny VAE on 8 x 8 digits with a patch discriminator: hinge losses and feature matching of pairs, as in VQGAN.
-
-::
+A tiny VAE on 8 x 8 digits with a patch discriminator: hinge losses and feature matching of pairs, as in VQGAN::
 
     python examples/patch_gan_vae.py          # --plain: without the discriminator
 

@@ -2,9 +2,7 @@
 An exported classifier without PyTorch
 ======================================
 
-Classify images with an exported network: onnxruntime, NumPy and Pillow, without improved-gan.
-
-::
+Classify images with an exported network: onnxruntime, NumPy and Pillow, without improved-gan::
 
     improved-gan export runs/digits --out digits.onnx
     python examples/run_onnx.py digits.onnx samples/images/*.png

@@ -2,9 +2,7 @@
 Minibatch standard deviation in a StyleGAN-like discriminator
 =============================================================
 
-The last blocks of a StyleGAN-like discriminator and minibatch standard deviation (Karras et al., 2018).
-
-::
+The last blocks of a StyleGAN-like discriminator and minibatch standard deviation (Karras et al., 2018)::
 
     python examples/style_gan_block.py
 

@@ -34,11 +34,11 @@ def short() -> Recipe:
 
 def errors_after(recipe: Recipe, *, split: int, seed: int) -> int:
     experiment = Experiment.prepare(recipe, seed=seed, split_seed=split, data_folder=None, device="cpu")
-    state, schedule = experiment.start(), experiment.schedule()
+    state = experiment.start()
     batches = experiment.batches(state)
     for epoch in range(recipe.epochs):
         for optimizer in (state.optimizers.discriminator, state.optimizers.generator):
-            optimizer.param_groups[0]["lr"] = schedule.lr(epoch)
+            optimizer.param_groups[0]["lr"] = recipe.lr(epoch)
         for batch in batches.epoch(epoch):
             state.add(train_step(state.generator, state.discriminator, recipe.objective, batch, state.optimizers))
             state.average.update()

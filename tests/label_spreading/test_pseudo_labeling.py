@@ -7,7 +7,6 @@ import torch
 from improved_gan.data import LabeledImages, LabelSplit, PseudoLabels, load_digits
 from improved_gan.label_spreading import grid_positions
 from improved_gan.label_spreading.pseudo_labeling import PseudoLabeling
-from improved_gan.recipes.recipe import to_jsonable
 
 
 def test_pseudo_labels_are_mostly_right_and_as_many_as_set() -> None:
@@ -55,13 +54,6 @@ def test_every_round_starts_with_its_pseudo_labels(epochs: int, num_rounds: int,
     assert None not in [
         replace(pseudo_labeling, active_fraction=1.0).round_at(epoch, epochs) for epoch in range(epochs)
     ]
-
-
-def test_later_fields_are_described_only_if_changed() -> None:
-    assert "num_rounds" not in to_jsonable(PseudoLabeling())
-    assert to_jsonable(PseudoLabeling(num_rounds=3))["num_rounds"] == 3
-    assert "graph_layers" not in to_jsonable(PseudoLabeling(graph_layers=[1, 2]))  # type: ignore[arg-type]
-    assert to_jsonable(PseudoLabeling(graph_layers=(0,)))["graph_layers"] == [0]
 
 
 @pytest.mark.parametrize(

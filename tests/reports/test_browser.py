@@ -99,8 +99,8 @@ def test_hovering_shows_the_values_of_the_log(page, small_runs: dict[str, Path])
     chart.scroll_into_view_if_needed()
     box = chart.locator("svg[role=slider]").bounding_box()
     page.mouse.move(box["x"] + box["width"] - 10, box["y"] + 60)
-    error = 100 * named_runs([small_runs["first"]])[0].last["test/error"]
-    assert f"first: {error:.4g}%" in chart.locator(".tip").inner_text()
+    error = 100 * named_runs([small_runs["first"]])[0].log.last["test/error"]
+    assert f"first, averaged weights: {error:.4g}%" in chart.locator(".tip").inner_text()
     page.mouse.move(5, 5)
     assert chart.locator(".tip").is_hidden()
 
@@ -108,14 +108,12 @@ def test_hovering_shows_the_values_of_the_log(page, small_runs: dict[str, Path])
 def test_axes_views_runs_and_tables_can_be_chosen(page) -> None:
     chart = page.locator(".chart").first
     lines = chart.locator("path.line")
-    assert (lines.count(), chart.locator("path.band").count()) == (
-        1,
-        1,
-    )  # two seeds as one group; no classes in the third
+    # two seeds as one group, each with averaged and with current weights; no classes in the third
+    assert (lines.count(), chart.locator("path.band").count()) == (2, 2)
     page.check("input[name=view][value=runs]")
-    assert (lines.count(), chart.locator("path.band").count()) == (2, 0)
+    assert (lines.count(), chart.locator("path.band").count()) == (4, 0)
     page.locator("#legend input").first.uncheck()
-    assert lines.count() == 1
+    assert lines.count() == 2
     button = chart.locator("button")
     before, pressed = lines.first.get_attribute("d"), button.get_attribute("aria-pressed")
     button.click()
