@@ -51,7 +51,7 @@ figure, axes = plt.subplots(figsize=(8, 3.2), layout="constrained")
 axes.barh(list(scores), list(scores.values()))
 axes.axvline(1, color="black", linewidth=1)
 axes.invert_yaxis()
-axes.set(xlabel="score, from 1 to 10 classes", title="a classifier of digits as judge")
+axes.set(xlabel="score, from 1 to 10 classes", title="a classifier of digits as judge", xlim=(0, 7.5))
 for row, value in enumerate(scores.values()):
     axes.text(value, row, f" {value:.2f}", va="center")
 

@@ -56,6 +56,7 @@ for name, values in errors.items():
     axes.plot(budgets, values, "o-", label=name)
 axes.set(xscale="log", xlabel="labels", ylabel="error, %", title="8 x 8 digits, one label split", ylim=(0, None))
 axes.set_xticks(budgets, [str(one) for one in budgets])
+axes.minorticks_off()
 axes.legend()
 
 # %%

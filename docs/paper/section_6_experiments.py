@@ -45,6 +45,7 @@ for number, (recipe, budgets) in enumerate(measured.items()):
     axes.errorbar(x, mean, spread, fmt="o", capsize=3, label=recipe)
 axes.set(xscale="log", yscale="log", xlabel="labels", ylabel="errors of 10,000", title="MNIST")
 axes.set_xticks(list(paper), [str(one) for one in paper])
+axes.xaxis.set_minor_formatter("")
 axes.legend()
 
 # %%
