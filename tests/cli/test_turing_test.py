@@ -4,10 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
-from PIL import Image
 
 from improved_gan.cli.turing_test import StudyOptions, turing_test
 from improved_gan.turing_test.errors import TuringTestError
@@ -23,12 +21,7 @@ def run(*words: object) -> str:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    for name in ("real", "gan"):
-        (tmp_path / name).mkdir()
-        for k in range(25):
-            pixels = np.random.default_rng((k, len(name))).integers(0, 256, (8, 8, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(tmp_path / name / f"{k}.png")
+def pictures(tmp_path: Path, real_and_gan: Path) -> Path:
     (tmp_path / "gan" / "bad.png").write_bytes(b"x")
     return tmp_path
 

@@ -2,10 +2,8 @@ import shutil
 import sqlite3
 from pathlib import Path
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
-from PIL import Image
 
 from improved_gan.cli import app
 from improved_gan.turing_test.errors import TuringTestError
@@ -14,12 +12,7 @@ RUNNER = CliRunner()
 
 
 @pytest.fixture
-def db(tmp_path: Path) -> Path:
-    for name in ("real", "gan"):
-        (tmp_path / name).mkdir()
-        for k in range(25):
-            pixels = np.random.default_rng((k, len(name))).integers(0, 256, (8, 8, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(tmp_path / name / f"{k}.png")
+def db(tmp_path: Path, real_and_gan: Path) -> Path:
     run(0, "create", "--real", tmp_path / "real", "--generated", tmp_path / "gan", "--db", tmp_path / "s.db")
     return tmp_path / "s.db"
 
