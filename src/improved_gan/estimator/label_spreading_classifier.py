@@ -1,10 +1,16 @@
 """`LabelSpreadingClassifier`: few labels, many unlabeled rows of features, no GAN, in seconds.
 
 Labels are spread over a k-NN graph of all rows (`label_spreading.spread`), every class gets the same mass, and a linear
-model, or the k nearest rows, learns what was found, so that new rows can be classified.
+model, or the k nearest rows, learns what was found, so that new rows can be classified. Beside the labels, each row has
+the prediction of a linear model of the labels as a weak label of its own, and the graph smooths these:
+
+    F = (I - alpha S)^(-1) (Y + w P)      Y the labels, P the linear model's probabilities where there is none
+
+With few labels the graph does most, with many the linear model, so one w serves from ten labels to thousands.
 
 Source: Zhou et al., 2004, "Learning with local and global consistency", equation 4; equal masses as in Zhu, Ghahramani
-and Lafferty, 2003, section 4.
+and Lafferty, 2003, section 4; predictions smoothed by the graph as in Huang et al., 2020, "Combining label propagation
+and simple models out-performs graph neural networks", and, as weak labels, in Zhu et al., 2003, section 5.
 """
 
 from numbers import Integral, Real
@@ -46,18 +52,19 @@ class LabelSpreadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
     Args:
         n_neighbors: k of the graph; N - 1 where there are no more rows.
         alpha: how far labels spread, 0 < alpha < 1.
+        linear_weight: w, of the linear model's predictions, where a label has 1; 0: labels only (take alpha=0.99 then).
         n_components: principal components (of sparse X: singular vectors) whose distances make the graph.
         scaling: "embedding" (rows of norm 1), "columns" (each by mean and standard deviation), "none", or "auto":
             columns for dense rows that do not look like embeddings, else embedding.
         final: what classifies new rows: "linear", a logistic regression on the most confident rows, or "neighbors".
-        confident_fraction: of all rows, from the most confident of each class, that the linear model learns from,
-            beside those with a label.
-        C: inverse of the linear model's regularization.
+        confident_fraction: of all rows, from the most confident of each class, that the final linear model learns from,
+            beside those with a label, each with its probability as weight.
+        C: inverse of both linear models' regularization.
         graph: "exact" compares all pairs of rows; "approximate" those of neighboring cells; "faiss" the same with the
             library `faiss`; "auto": exact up to 50,000 rows, beyond them faiss where it is installed, else approximate.
         classes: all classes; one without a label is then an error. None takes those in y.
-        class_weight: of the labels: None, "balanced", or a dict by class. It changes the linear model only: all classes
-            have the same mass in the graph.
+        class_weight: of the labels: None, "balanced", or a dict by class. It changes the linear models only: all
+            classes have the same mass in the graph.
         random_state: of singular vectors and cells.
 
     Attributes:
@@ -79,11 +86,12 @@ class LabelSpreadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         self,
         *,
         n_neighbors: int = 10,
-        alpha: float = 0.99,
-        n_components: int = 64,
+        alpha: float = 0.9,
+        linear_weight: float = 0.3,
+        n_components: int = 128,
         scaling: str = "auto",
         final: str = "linear",
-        confident_fraction: float = 0.7,
+        confident_fraction: float = 1.0,
         C: float = 10.0,  # noqa: N803  scikit-learn's name
         graph: str = "auto",
         classes: Any = None,
@@ -92,6 +100,7 @@ class LabelSpreadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
     ) -> None:
         self.n_neighbors = n_neighbors
         self.alpha = alpha
+        self.linear_weight = linear_weight
         self.n_components = n_components
         self.scaling = scaling
         self.final = final
@@ -126,7 +135,8 @@ class LabelSpreadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         scaled = self._scaled(X)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         points = _points(scaled, self.n_components, seed)
-        probabilities = self._spread(points, known, weights, seed)
+        start = self._start(scaled, known, weights)
+        probabilities = self._spread(points, start, seed)
         self.classes_ = known.classes
         self.label_distributions_ = probabilities.numpy()
         self.transduction_ = known.classes[self.label_distributions_.argmax(1)]
@@ -166,14 +176,26 @@ class LabelSpreadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
             return X
         return normalize(X) if sparse.issparse(X) else unit_rows(X)
 
-    def _spread(self, points: Tensor, known: KnownLabels, weights: np.ndarray, seed: int) -> Tensor:
-        """(N, K) class probabilities; equal rows are one node of the graph, with the weight of all their labels."""
+    def _start(self, scaled: Any, known: KnownLabels, weights: np.ndarray) -> Tensor:
+        """(N, K) what each row starts with: the weight of its label, or the linear model's prediction."""
+        start = np.zeros((scaled.shape[0], len(known.classes)))
+        if self.linear_weight:
+            model = self._linear_model().fit(scaled[known.rows], known.codes, sample_weight=weights)
+            for first in range(0, len(start), _CHUNK):
+                start[first : first + _CHUNK] = self.linear_weight * model.predict_proba(scaled[first : first + _CHUNK])
+        start[known.rows] = 0
+        start[known.rows, known.codes] = weights
+        return torch.from_numpy(start)
+
+    def _linear_model(self) -> LogisticRegression:
+        return LogisticRegression(C=self.C, max_iter=500, tol=1e-3)
+
+    def _spread(self, points: Tensor, start: Tensor, seed: int) -> Tensor:
+        """(N, K) class probabilities; equal rows are one node of the graph, with the sum of what they start with."""
         distinct, inverse = _distinct(points)
         if len(distinct) < 2:
             raise ValueError("all rows of X are the same: there is nothing to tell apart; give rows that differ")
-        start = torch.zeros(len(distinct), len(known.classes), dtype=torch.float64)
-        nodes = inverse[torch.from_numpy(known.rows)]
-        start.index_put_((nodes, torch.from_numpy(known.codes)), torch.from_numpy(weights), accumulate=True)
+        start = torch.zeros(len(distinct), start.shape[1], dtype=torch.float64).index_add_(0, inverse, start)
         neighbors, distances = self._neighbors(distinct, seed)
         return spread(neighbors, distances, start, alpha=float(self.alpha))[inverse]
 
@@ -198,8 +220,9 @@ class LabelSpreadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         rows = np.concatenate([known.rows, confident])
         codes = np.concatenate([known.codes, probabilities.argmax(1).numpy()[confident]])
         certainty = probabilities.amax(1).numpy()[confident]
-        model = LogisticRegression(C=self.C, max_iter=500, tol=1e-3)
-        self._linear = model.fit(scaled[rows], codes, sample_weight=np.concatenate([weights, certainty]))
+        self._linear = self._linear_model().fit(
+            scaled[rows], codes, sample_weight=np.concatenate([weights, certainty])
+        )
 
     def _by_neighbors(self, part: Any) -> np.ndarray:
         """The mean of the distributions of the nearest rows of fit, weighted as in the graph."""
@@ -223,6 +246,9 @@ def _check(model: LabelSpreadingClassifier) -> None:
         value = getattr(model, name)
         if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
             raise ValueError(f"{name} must be a whole number of at least 1; got {value!r}")
+    weight = model.linear_weight
+    if not isinstance(weight, Real) or not 0 <= float(weight) < float("inf"):
+        raise ValueError(f"linear_weight must be a number of at least 0; got {weight!r}")
     for name, high in (("alpha", 1.0), ("confident_fraction", 1.0), ("C", float("inf"))):
         value = getattr(model, name)
         closed = name == "confident_fraction"

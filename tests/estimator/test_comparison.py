@@ -1,0 +1,101 @@
+"""The comparison of methods: what it counts, what it says, and that chance alone is rarely called a difference."""
+
+from functools import partial
+from itertools import product
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits, make_blobs
+
+from improved_gan.estimator.comparison import METHODS, Comparison, _p_value, compare_methods, prepared
+
+
+class Fixed:
+    """A model that answers by a rule."""
+
+    def __init__(self, rule) -> None:
+        self.predict = rule
+
+
+def test_every_label_is_predicted_without_itself_and_all_rows_are_there() -> None:
+    rows = np.random.RandomState(0).randn(40, 4)
+    y = np.where(np.arange(40) < 12, np.arange(40) % 3, -1)
+    seen = []
+
+    def method(points, known, seed):
+        seen.append((len(points), int((known >= 0).sum()), seed))
+        return Fixed(lambda held: np.zeros(len(held), dtype=int))
+
+    found = compare_methods(rows, y, methods={"first class": method}, num_repeats=2, seed=5)
+    assert seen == [(40, 9, 5)] * 4 + [(40, 9, 6)] * 4  # four labels of each class: four folds
+    np.testing.assert_allclose(found.wrong[0], np.arange(12) % 3 != 0)
+    assert (found.num_folds, found.num_unlabeled) == (4, 28)
+
+
+def test_the_same_in_two_processes_as_in_one() -> None:
+    rows, y = make_blobs(60, centers=3, cluster_std=4.0, random_state=0)
+    few = {name: METHODS[name] for name in ("linear probe", "k-NN", "label spreading")}
+    one, two = (compare_methods(rows, y, methods=few, num_repeats=1, jobs=jobs) for jobs in (1, 2))
+    np.testing.assert_array_equal(one.wrong, two.wrong)
+    assert 0 < one.errors.max() < 0.5
+
+
+def test_p_values_against_all_sign_flips() -> None:
+    differences = np.array([1.0, 1.0, 1 / 3, -1 / 3, 2 / 3, 0.0, 1.0])
+    told = differences[differences != 0]
+    means = [abs(np.dot(told, signs)) for signs in product((-1, 1), repeat=len(told))]
+    exact = np.mean([mean >= abs(told.sum()) - 1e-9 for mean in means])
+    assert _p_value(differences) == pytest.approx(exact)
+    assert _p_value(np.zeros(10)) == 1.0
+
+
+def test_equal_methods_are_rarely_told_apart() -> None:
+    random = np.random.RandomState(0)
+    wrong = [(random.rand(2, 60, 3) < 0.3).mean(2) for _ in range(100)]
+    values = [_p_value(first - second) for first, second in wrong]
+    assert 0 < np.mean(np.array(values) < 0.05) < 0.12
+
+
+def made(errors, seconds) -> Comparison:
+    """60 labels; each method is wrong on its first ones."""
+    wrong = np.array([np.arange(60) < num for num in errors], dtype=float)
+    names = ("a", "b", "c")[: len(errors)]
+    return Comparison(names, wrong, np.array(seconds, dtype=float), 5, 3, 0)
+
+
+def test_the_best_is_recommended_if_it_can_be_told() -> None:
+    assert made([30, 5, 28], [1, 9, 1]).verdict().startswith("Recommended: b.")
+    unsure = made([8, 5, 40], [1, 9, 1])
+    assert unsure.verdict().startswith("60 labels do not suffice to tell b (the lowest error) from a.")
+    assert "until then take a" in unsure.verdict()
+    assert unsure.p_values()[2] < 0.001 < unsure.p_values()[0]
+    low, high = unsure.interval(1)
+    assert low < 5 / 60 < high
+
+
+def test_rows_are_scaled_as_embeddings_or_column_by_column() -> None:
+    random = np.random.RandomState(0)
+    table = random.randn(30, 4) * [1, 100, 1, 1]
+    np.testing.assert_allclose(prepared(table).std(0).mean(), 0.5, atol=0.05)
+    rows = random.rand(30, 300).astype(np.float16)
+    assert prepared(rows).shape == (30, 256) and np.isfinite(prepared(rows)).all()
+    assert np.linalg.norm(prepared(rows), axis=1).max() < 1
+
+
+@pytest.mark.parametrize("spread", [False, True])
+def test_the_gan_learns(spread: bool, monkeypatch) -> None:
+    monkeypatch.setattr("improved_gan.estimator.comparison._STEPS", 150)
+    images, truth = load_digits(n_class=3, return_X_y=True)
+    y = np.where(np.arange(300) < 60, truth[:300], -1)
+    name = "GAN from spread labels" if spread else "GAN"
+    model = METHODS[name](prepared(images[:300]), y, 0)
+    assert (model.predict(prepared(images[:300])) == truth[:300]).mean() > 0.8
+    assert isinstance(METHODS["GAN from spread labels"], partial)
+
+
+def test_labels_that_cannot_be_divided() -> None:
+    rows = np.random.RandomState(0).randn(8, 3)
+    with pytest.raises(ValueError, match="needs two labels of each class, but 1 has one"):
+        compare_methods(rows, [0, 0, 1, -1, -1, -1, -1, -1])
+    with pytest.raises(ValueError, match="two classes or more; got 1"):
+        compare_methods(rows, [0, 0, 0, -1, -1, -1, -1, -1])
