@@ -53,7 +53,7 @@ right.set(xlabel="step", ylabel="distance", title="distance to the equilibrium (
 left.legend()
 
 # %%
-# **The released code** trains the generator with an adversarial loss only with minibatch discrimination, in the zero-sum
+# **The released code** has an adversarial loss for the generator only with minibatch discrimination, in the zero-sum
 # form :math:`-\mathrm{softplus}(L)`, see :func:`improved_gan.techniques.minimax_generator_loss`; elsewhere the
 # generator's loss is feature matching (:doc:`section 3.1 <section_3_1_feature_matching>`).
 #
