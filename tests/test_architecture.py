@@ -46,6 +46,7 @@ ARROWS = {
     "reproduction": {"runs", "recipes", "training", "data"},
     "reports": {"runs", "reproduction", "recipes", "training", "networks", "data", "techniques", "metrics", "modes"},
     "estimator": {
+        "metrics",
         "label_spreading",
         "runs",
         "recipes",
@@ -58,6 +59,7 @@ ARROWS = {
         "modes",
     },
     "cli": {
+        "estimator",
         "reports",
         "runs",
         "distributed",

@@ -27,7 +27,11 @@ def test_a_table_and_a_verdict(embedded: Path) -> None:
     done = cli("compare", embedded, "--labels", embedded.parent / "labels.csv", *chosen, "--num-unlabeled", "30")
     assert done.returncode == 0, done.stderr
     assert "24 labels of 3 classes, 30 images without a label" in done.stdout
-    assert [line.split("  ")[0] for line in done.stdout.splitlines()[2:5]] == ["linear probe", "k-NN", "label spreading"]
+    assert [line.split("  ")[0] for line in done.stdout.splitlines()[2:5]] == [
+        "linear probe",
+        "k-NN",
+        "label spreading",
+    ]
     assert "do not suffice to tell" in done.stdout  # all are right everywhere
 
 
@@ -54,4 +58,5 @@ def test_bad_input_gives_one_line(embedded: Path, tmp_path: Path) -> None:
         assert (done.returncode, message in done.stderr.replace("\n", " ")) == (2, True), done.stderr
     labels.write_text("file,label\nimage-1.jpg,a\nimage-2.jpg,b\nimage-3.jpg,b\n")
     done = cli("compare", embedded, "--labels", labels)
-    assert done.returncode == 2 and "needs two labels of each class, but a has one" in done.stderr
+    assert done.returncode == 2
+    assert "needs two labels of each class, but a has one" in done.stderr

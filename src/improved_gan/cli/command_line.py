@@ -11,6 +11,7 @@ import click
 
 from improved_gan import __version__
 from improved_gan.cli.classify import ClassifyOptions, classify
+from improved_gan.cli.compare import CompareOptions, compare
 from improved_gan.cli.demo import DemoOptions, demo
 from improved_gan.cli.evaluate import EvaluateOptions, evaluate
 from improved_gan.cli.export import ExportOptions, export
@@ -35,6 +36,7 @@ click.version_option(__version__, message="improved-gan %(version)s", help="Prin
 
 app.add_command(command("train", TrainOptions, train))
 app.add_command(command("train-folder", TrainFolderOptions, train_folder))
+app.add_command(command("compare", CompareOptions, compare))
 app.add_command(command("demo", DemoOptions, demo))
 app.add_command(command("reproduce", ReproduceOptions, reproduce))
 app.add_command(command("sample", SampleOptions, sample))

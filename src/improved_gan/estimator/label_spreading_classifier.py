@@ -220,9 +220,7 @@ class LabelSpreadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         rows = np.concatenate([known.rows, confident])
         codes = np.concatenate([known.codes, probabilities.argmax(1).numpy()[confident]])
         certainty = probabilities.amax(1).numpy()[confident]
-        self._linear = self._linear_model().fit(
-            scaled[rows], codes, sample_weight=np.concatenate([weights, certainty])
-        )
+        self._linear = self._linear_model().fit(scaled[rows], codes, sample_weight=np.concatenate([weights, certainty]))
 
     def _by_neighbors(self, part: Any) -> np.ndarray:
         """The mean of the distributions of the nearest rows of fit, weighted as in the graph."""

@@ -128,11 +128,12 @@ def unit_rows(examples: np.ndarray) -> np.ndarray:
            [0. , 0. ]])
     """
     wide = examples.dtype in (np.float64, np.int64, np.uint64)
-    values = np.asarray(examples, dtype=np.float64 if wide else np.float32)
-    largest = np.abs(values).max(1, keepdims=True, initial=0)
-    values = values / np.where(largest > 0, largest, 1)  # squares neither overflow nor vanish
+    values = np.array(examples, dtype=np.float64 if wide else np.float32)  # the only copy: rows may fill the memory
+    largest = np.maximum(values.max(1, keepdims=True, initial=0), -values.min(1, keepdims=True, initial=0))
+    values /= np.where(largest > 0, largest, 1)  # squares neither overflow nor vanish
     norms = np.sqrt(np.einsum("na,na->n", values, values))[:, None]
-    return np.asarray(values / np.where(norms > 0, norms, 1))
+    values /= np.where(norms > 0, norms, 1)
+    return values
 
 
 def looks_like_embedding(part: np.ndarray, *, pixels: bool = False) -> bool:
