@@ -106,7 +106,7 @@ def _run(files: list[int], words: list[str], variables: dict[str, str], folder: 
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
-    sys.stdin = open(0, closefd=False)  # noqa: PTH123, SIM115
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115
     for one in (signal.SIGTERM, signal.SIGINT):
         signal.signal(one, signal.SIG_DFL if one is signal.SIGTERM else signal.default_int_handler)
     module, *arguments = words
