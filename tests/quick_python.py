@@ -1,4 +1,4 @@
-"""What starts `python -m improved_gan ...` gets a process that has imported torch already.
+"""What starts `python -m MODULE` or `python FILE.py` gets a process that has imported torch already.
 
 Our commands start processes of their own, and each would import torch for 3 to 5 seconds of computing. `quick_python`
 is a program in place of the interpreter: it sends its arguments, its variables and its open files to a thread of the
@@ -21,11 +21,11 @@ from tests.command_line import fork_server
 
 _STUB = """#!{python}
 import json, os, signal, socket, sys
-if sys.argv[1:2] != ["-m"]:
+if not (sys.argv[1:2] == ["-m"] or "".join(sys.argv[1:2]).endswith(".py")):
     os.execv({python!r}, [{python!r}, *sys.argv[1:]])
 with socket.socket(socket.AF_UNIX) as line:
     line.connect({address!r})
-    content = json.dumps([sys.argv[2:], dict(os.environ), os.getcwd()]).encode()
+    content = json.dumps([sys.argv[1:], dict(os.environ), os.getcwd()]).encode()
     socket.send_fds(line, [len(content).to_bytes(4, "big")], [0, 1, 2])
     line.sendall(content)
     with line.makefile() as answers:
@@ -109,6 +109,9 @@ def _run(files: list[int], words: list[str], variables: dict[str, str], folder: 
     sys.stdin = open(0, closefd=False)  # noqa: SIM115
     for one in (signal.SIGTERM, signal.SIGINT):
         signal.signal(one, signal.SIG_DFL if one is signal.SIGTERM else signal.default_int_handler)
-    module, *arguments = words
-    sys.argv = [module, *arguments]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    sys.argv = words[1:] if words[0] == "-m" else words
+    if words[0] == "-m":
+        runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.path.insert(0, str(Path(words[0]).parent))
+        runpy.run_path(words[0], run_name="__main__")
