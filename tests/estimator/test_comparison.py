@@ -85,13 +85,15 @@ def test_rows_are_scaled_as_embeddings_or_column_by_column() -> None:
     assert np.linalg.norm(prepared(rows), axis=1).max() < 1
 
 
-def test_the_gan_learns_also_from_spread_labels(monkeypatch) -> None:
+def test_the_gan_learns_from_spread_labels(monkeypatch) -> None:
     monkeypatch.setattr("improved_gan.estimator.comparison._STEPS", 60)
     rows, truth = make_blobs(200, n_features=130, centers=3, cluster_std=3.0, random_state=0)
     y = np.where(np.arange(200) < 12, truth, -1)
-    for name in ("GAN", "GAN from spread labels"):
-        model = METHODS[name](prepared(rows), y, 0)
-        assert (model.predict(prepared(rows)) == truth).mean() > 0.7, name
+
+    def accuracy(name: str) -> float:
+        return (METHODS[name](prepared(rows), y, 0).predict(prepared(rows)) == truth).mean()
+
+    assert accuracy("GAN from spread labels") > 0.9 > accuracy("GAN")  # 60 steps are too few for twelve labels
 
 
 def test_labels_that_cannot_be_divided() -> None:

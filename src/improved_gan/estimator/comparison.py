@@ -17,9 +17,9 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 from joblib import Parallel, delayed
 from scipy.stats import permutation_test
+from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
@@ -31,7 +31,6 @@ from improved_gan.estimator.classifier import SemiSupervisedGANClassifier
 from improved_gan.estimator.label_spreading_classifier import LabelSpreadingClassifier
 from improved_gan.estimator.labels import labeled_rows
 from improved_gan.estimator.scaling import looks_like_embedding, unit_rows
-from improved_gan.label_spreading.knn import principal_components
 from improved_gan.metrics.classification import wilson_interval
 
 __all__ = ["METHODS", "Comparison", "Method", "compare_methods", "prepared"]
@@ -92,19 +91,24 @@ METHODS: dict[str, Method] = {
 def prepared(features: np.ndarray) -> np.ndarray:
     """(N, A) features or pixels -> (N, min(A, 256)) float32: scaled, centered, principal components.
 
-    Embeddings get rows of norm 1; other tables columns of standard deviation 1, divided by the root of A, so that rows
-    have norms of about 1 too.
+    Embeddings get rows of norm 1 about their mean; other tables columns of standard deviation 1, divided by the root of
+    A, so that rows have norms of about 1 too.
 
     >>> prepared(np.eye(3)).shape
     (3, 3)
     """
     if looks_like_embedding(features):
         rows = unit_rows(features)
+        rows -= rows.mean(0)  # features after a ReLU all point one way
+        rows = unit_rows(rows)
     else:
         values = np.asarray(features, dtype=np.float32)
         std = values.std(0)
         rows = (values - values.mean(0)) / np.where(std > 0, std, 1) / np.sqrt(values.shape[1])
-    return principal_components(torch.from_numpy(np.ascontiguousarray(rows)), _COMPONENTS).numpy()
+    num, columns = rows.shape
+    few = columns <= num and columns <= 2048  # whose covariance is faster than the rows
+    model = PCA(min(_COMPONENTS, num, columns), svd_solver="covariance_eigh" if few else "auto", random_state=0)
+    return np.asarray(model.fit_transform(np.asarray(rows, dtype=np.float32)))
 
 
 @dataclass(frozen=True)
