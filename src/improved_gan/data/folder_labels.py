@@ -4,9 +4,10 @@ An image's own label (of the labels file, or of a label file next to it) counts 
 has none, its class folder does. Folders are classes if there is no other label, if one of them has the name of a label,
 or if there is a folder `unlabeled`; else they are a user's own order (`2024/`, `2025/`) and are ignored.
 
-Label files have the name of their image, as in WebDataset shards: 0001.jpg, 0001.cls (.json, .txt). `.cls` holds the class, `.json` has it under "label", "cls", "class" or "class_name", `.txt` holds its name, unless the
-texts are captions (longer than 100 characters, or nearly as many different ones as images). The file of `a.1.jpg` is
-`a.1.cls`; where no image is called so, WebDataset's rule counts: what has the same name up to its first point.
+Label files have the name of their image, as in WebDataset shards: 0001.jpg, 0001.cls (.json, .txt). `.cls` holds the
+class, `.json` has it under "label", "cls", "class" or "class_name", `.txt` holds its name, unless the texts are
+captions (longer than 100 characters, or nearly as many different ones as images). The file of `a.1.jpg` is `a.1.cls`;
+where no image is called so, WebDataset's rule counts: what has the same name up to its first point.
 """
 
 import json
