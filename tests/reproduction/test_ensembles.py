@@ -9,7 +9,7 @@ from improved_gan.data import load_digits
 from improved_gan.data.dataset import to_float01
 from improved_gan.reproduction.ensembles import average_probabilities, count_ensemble_errors
 from improved_gan.runs import Run
-from improved_gan.training.checkpoints import newest_checkpoint
+from improved_gan.training.state import newest_checkpoint
 from tests.reproduction.jobs import job
 
 
