@@ -16,15 +16,13 @@ from improved_gan.io import write_atomically
 from improved_gan.recipes.recipe import RecipeError
 from improved_gan.recipes.registry import find_recipe
 from improved_gan.reproduction.cluster import DaskExecutor
-from improved_gan.reproduction.ensembles import count_ensemble_errors, known_ensemble
 from improved_gan.reproduction.executors import Executor, LocalExecutor, run_all
 from improved_gan.reproduction.expected_results import write_record
 from improved_gan.reproduction.job_status import read_status
 from improved_gan.reproduction.plan import Job, Plan, RunOptions, make_plan
-from improved_gan.reproduction.plots import draw_curves, draw_table
 from improved_gan.reproduction.progress import Display
-from improved_gan.reproduction.results import Cell, collect
-from improved_gan.reproduction.table_formats import as_json, as_markdown, notes, print_table
+from improved_gan.reproduction.results import Cell, collect, count_ensemble_errors, known_ensemble
+from improved_gan.reproduction.table_formats import as_json, as_markdown, draw_curves, draw_table, notes, print_table
 from improved_gan.training.process_group import choose_device
 from improved_gan.training.signals import catch_signals
 

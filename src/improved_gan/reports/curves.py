@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from improved_gan.reports.comparison import Group
-from improved_gan.reproduction.plots import curve
+from improved_gan.reproduction.table_formats import curve
 from improved_gan.runs import Run
 
 __all__ = ["Line", "Panel", "panels"]
