@@ -10,7 +10,7 @@ On a CPU drawing the noise would take a fifth of an MNIST step; `kernels.noise_p
 
 from torch import Tensor, nn
 
-from improved_gan.kernels.noise_pool import add_normal
+from improved_gan.kernels.noise import add_normal
 
 __all__ = ["GaussianNoise"]
 
