@@ -5,7 +5,7 @@
 
 Use: one before each layer of D; it regularizes D when labels are few.
 
-On a CPU drawing the noise would take a fifth of an MNIST step; `kernels.noise_pool` makes it almost free.
+On a CPU drawing the noise would take a fifth of an MNIST step; `kernels.noise` makes it almost free.
 """
 
 from torch import Tensor, nn
