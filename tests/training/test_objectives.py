@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from improved_gan.label_spreading.virtual_adversarial_objective import VirtualAdversarialObjective
+from improved_gan.label_spreading.virtual_adversarial import VirtualAdversarialObjective
 from improved_gan.networks import Discriminator, DiscriminatorOutput, Generator, ImageNetDiscriminator
 from improved_gan.techniques import (
     MinibatchDiscrimination,

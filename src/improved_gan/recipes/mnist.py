@@ -19,7 +19,7 @@ from improved_gan.data import Dataset, load_mnist
 from improved_gan.label_spreading.augmentation import Augmentation
 from improved_gan.label_spreading.layout_conv import LayoutConvDiscriminator
 from improved_gan.label_spreading.pseudo_labeling import PseudoLabeling
-from improved_gan.label_spreading.virtual_adversarial_objective import VirtualAdversarialObjective
+from improved_gan.label_spreading.virtual_adversarial import VirtualAdversarialObjective
 from improved_gan.networks import ConvolutionalDiscriminator, ConvolutionalGenerator, DenseDiscriminator, DenseGenerator
 from improved_gan.recipes.cifar10 import PAPER_DISCRIMINATOR, PAPER_GENERATOR, RELEASED_KERNELS, cifar10_generation
 from improved_gan.recipes.recipe import AUTO, Recipe
