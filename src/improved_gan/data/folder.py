@@ -26,8 +26,8 @@ from improved_gan.data.folder_report import FolderReport, Part
 from improved_gan.data.image_index import ImageIndex, index_images
 from improved_gan.data.image_sizes import choose_size
 from improved_gan.data.image_sources import open_images
+from improved_gan.data.label_split import duplicate_ids, split_validation
 from improved_gan.data.range_watch import MEASURED, RangeWatch
-from improved_gan.data.validation import duplicate_ids, split_validation
 from improved_gan.data.value_range import ValueRange, WantedRange
 from improved_gan.data.value_statistics import percentiles_of, stream_of
 

@@ -19,8 +19,15 @@ from torch import Tensor
 
 from improved_gan.data.dataset import DataError
 from improved_gan.data.image_endings import IMAGE_SUFFIXES
-from improved_gan.data.pixel_values import Stored, file_values, is_deep, natural_range, stored_as, to_eight_bits
-from improved_gan.data.value_range import ValueRange
+from improved_gan.data.value_range import (
+    Stored,
+    ValueRange,
+    file_values,
+    is_deep,
+    natural_range,
+    stored_as,
+    to_eight_bits,
+)
 
 __all__ = [
     "IMAGE_SUFFIXES",
