@@ -182,7 +182,9 @@ MOST_VALIDATION = 10_000  # images that are evaluated at most
 def split_validation(
     labels: NDArray[np.int64], parts: NDArray[np.str_], hashes: NDArray[np.uint8], *, fraction: float
 ) -> tuple[NDArray[np.int64], str, list[str]]:
-    """Rows to validate on: the `validation` part, else the `test` part, else a fraction of each class; `MOST_VALIDATION` at most.
+    """Rows to validate on: the `validation` part, else the `test` part, else a fraction of each class.
+
+    At most MOST_VALIDATION: they are kept in memory, by every process.
 
     Args:
         labels: (N,) classes, -1 for none.
@@ -196,14 +198,12 @@ def split_validation(
     keys = [one.tobytes() for one in hashes]
     train = np.flatnonzero(parts == "train")
     trained = {keys[row] for row in train}
-    for kind in ("validation", "test"):  # at most MOST_VALIDATION: they are kept in memory, by every process
+    for kind in ("validation", "test"):
         rows = np.flatnonzero((parts == kind) & (labels >= 0))
         if len(rows):
             fresh = np.asarray([row for row in rows if keys[row] not in trained], dtype=np.int64)
-            chosen = (
-                np.sort(sorted(fresh.tolist(), key=lambda row: keys[row])[:MOST_VALIDATION])
-                if len(fresh) > MOST_VALIDATION
-                else fresh
+            chosen = np.array(
+                sorted(sorted(fresh.tolist(), key=lambda row: keys[row])[:MOST_VALIDATION]), dtype=np.int64
             )
             return chosen, kind, _notices_of_given(kind, len(rows), len(fresh), len(chosen))
     rows = _held_out(labels, train, keys, fraction)

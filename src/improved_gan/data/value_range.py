@@ -2,7 +2,8 @@
 
 Of 8, 12 and 16 bits without a sign, black and white are known: 0 and the largest number. Of other kinds they are not,
 so such an image needs a `ValueRange`, as values or as percentiles. Pillow reads color with more than 8 bits a channel
-only by its upper 8 bits. A camera of twelve bits writes 0 to 4095 into files of sixteen; floating-point images have any range. With a range
+only by its upper 8 bits. A camera of twelve bits writes 0 to 4095 into files of sixteen; floating-point images have any
+range. With a range
 
     gray level = round(255 (v - low) / (high - low)),   0 below `low`, 255 above `high`.
 """
