@@ -24,7 +24,7 @@ from improved_gan.runs import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Drawing
 
 
 __all__ = [
@@ -290,12 +290,12 @@ def curve(logs: Sequence[Sequence[Mapping[str, Any]]], name: str, factor: float 
     return list(kept), means, [min(values) for values in kept.values()], [max(values) for values in kept.values()]
 
 
-def _new_figure(width: float, height: float) -> Figure:
+def _new_figure(width: float, height: float) -> Drawing:
     try:
-        from matplotlib.figure import Figure
+        from matplotlib.figure import Figure as Drawing
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError("they need matplotlib: pip install 'improved-gan[plots]'") from error
-    return Figure(figsize=(width, height), dpi=110, layout="constrained", facecolor="white")
+    return Drawing(figsize=(width, height), dpi=110, layout="constrained", facecolor="white")
 
 
 def _label(axes: Axes, title: str, x: str, y: str) -> None:
@@ -319,7 +319,7 @@ def _logarithmic(axes: Axes) -> None:
     axes.yaxis.set_minor_locator(NullLocator())
 
 
-def _write(figure: Figure, path: Path) -> Path:
+def _write(figure: Drawing, path: Path) -> Path:
     import io
 
     buffer = io.BytesIO()
