@@ -141,6 +141,7 @@ def cifar10_small_supervised(labels: int | None = None) -> Recipe:
         cifar10_small(labels),
         name="cifar10-small-supervised",
         summary="supervised baseline: the discriminator of `cifar10-small` without unlabeled images and without a GAN",
+        generator=None,
         objective=SupervisedBaseline(),
     )
 
@@ -154,6 +155,7 @@ def cifar10_supervised(labels: int | None = None) -> Recipe:
         cifar10(labels),
         name="cifar10-supervised",
         summary="supervised baseline: the discriminator of `cifar10` without unlabeled images and without a GAN",
+        generator=None,
         objective=SupervisedBaseline(),
         paper="not in the paper",
     )

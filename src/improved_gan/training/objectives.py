@@ -165,7 +165,7 @@ class SemiSupervised(Objective):
 
 @dataclass(frozen=True)
 class SupervisedBaseline(Objective):
-    """The discriminator as a classifier of the labeled images alone; the generator, if there is one, is not updated.
+    """The discriminator as a classifier of the labeled images alone; it needs no generator.
 
     The baseline of `SemiSupervised`: the difference is the effect of unlabeled images and adversarial training.
     """
