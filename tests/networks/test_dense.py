@@ -252,7 +252,7 @@ def losses_of_steps(kept: bool, micro_batch: int) -> Iterator[dict[str, float]]:
                 batch,
                 optimizers,
                 precision=torch.bfloat16,
-                generator_steps=2,
+                generator_updates=2,
                 micro_batch=micro_batch,
             )
             yield {name: value.item() for name, value in terms.items()}

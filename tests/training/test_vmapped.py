@@ -176,7 +176,7 @@ class Source:
             yield batch(100 * self.model + 10 * epoch + step, **self.settings)
 
 
-def train_alone(one: TrainingState, source: Source, objective: Objective, *, generator_steps: int = 1) -> None:
+def train_alone(one: TrainingState, source: Source, objective: Objective, *, generator_updates: int = 1) -> None:
     """The reference: the step of one model, whose parts have tests of their own."""
     for epoch in range(one.step // source.steps_per_epoch, RECIPE.epochs):
         for optimizer in (one.optimizers.discriminator, one.optimizers.generator):
@@ -185,7 +185,13 @@ def train_alone(one: TrainingState, source: Source, objective: Objective, *, gen
         for images in source.epoch(epoch, first_step=one.step % source.steps_per_epoch):
             one.add(
                 train_step(
-                    one.generator, one.discriminator, objective, images, one.optimizers, generator_steps=generator_steps
+                    one.generator, one.discriminator, objective, images, one.optimizers,
+                    generator_updates=generator_updates,
+                    one.discriminator,
+                    objective,
+                    images,
+                    one.optimizers,
+                    generator_updates=generator_updates,
                 )
             )
             one.average.update()
@@ -213,15 +219,15 @@ def check_same(a: TrainingState, b: TrainingState) -> None:
 
 
 @pytest.mark.parametrize("pseudo_labels", [False, True])
-@pytest.mark.parametrize("generator_steps", [1, 2])
+@pytest.mark.parametrize("generator_updates", [1, 2])
 @pytest.mark.parametrize("pair", [dense, convolutional])
-def test_every_model_learns_what_it_learns_alone(pair: Pair, generator_steps: int, pseudo_labels: bool) -> None:
+def test_every_model_learns_what_it_learns_alone(pair: Pair, generator_updates: int, pseudo_labels: bool) -> None:
     objective = SemiSupervised()
     sources = [Source(model, pseudo_labels=pseudo_labels) for model in range(NUM)]
     states, alone = ([state(pair, seed) for seed in range(NUM)] for _ in range(2))
     for one, source in zip(alone, sources, strict=True):
-        train_alone(one, source, objective, generator_steps=generator_steps)
-    train_vmapped(states, sources, objective, generator_steps=generator_steps)
+        train_alone(one, source, objective, generator_updates=generator_updates)
+    train_vmapped(states, sources, objective, generator_updates=generator_updates)
     for one, other in zip(states, alone, strict=True):
         check_same(one, other)
         assert one.pop_means() == pytest.approx(other.pop_means(), rel=1e-6)
