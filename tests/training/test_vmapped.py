@@ -185,8 +185,7 @@ def train_alone(one: TrainingState, source: Source, objective: Objective, *, gen
         for images in source.epoch(epoch, first_step=one.step % source.steps_per_epoch):
             one.add(
                 train_step(
-                    one.generator, one.discriminator, objective, images, one.optimizers,
-                    generator_updates=generator_updates,
+                    one.generator,
                     one.discriminator,
                     objective,
                     images,

@@ -158,13 +158,13 @@ class Recipe:
     def how(self, num_processes: int) -> str:
         """How a step is computed where it is not the usual way, for the first lines of a run.
 
-        >>> from improved_gan.recipes import digits
-        >>> replace(digits(), generator_steps=2).how(num_processes=1)
-        ', 2 generator steps each'
+        >>> from improved_gan.recipes import cifar10_generation
+        >>> cifar10_generation().how(num_processes=1)
+        ', 3 generator steps each, channels last'
         """
+        several = f", {num_processes} processes with {self.batch_size // num_processes} rows of each batch"
         parts = {
-            f", {num_processes} processes with {self.batch_size // num_processes} rows of each batch": num_processes
-            > 1,
+            several: num_processes > 1,
             f", {self.generator_steps} generator steps each": self.generator_steps > 1,
             f", {self.micro_batch} rows at a time": self.micro_batch > 0,
             ", channels last": self.channels_last,
