@@ -6,12 +6,15 @@ An open loop: answers are due at fixed times, and each client sends the next one
 confirmed, so a late reply makes later latencies longer, not fewer. Latency counts from the time an answer was due.
 --pictures: each client also fetches the picture of the next trial, as the page does, before its next answer.
 --kill N: SIGKILL N times at equal distances, restart, then compare every confirmed answer with the database.
-The server's resident memory is read after a tenth of the time and at the end.
+The server's resident memory is read after a tenth of the time and at the end, its processor time at the end: seconds
+of processor for one answer do not depend on what else the machine does.
+--postgresql: start a PostgreSQL server for this (Debian's package; as user postgres where this program runs as root).
 """
 
 import argparse
 import asyncio
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -156,10 +159,12 @@ async def run(options: argparse.Namespace, database: str, study: OpenStudy, toke
         server = start_server(database)
         await wait_for_server()
     await asyncio.sleep(options.seconds / 10)
-    memory = [resident(server)]
+    memory, before = [resident(server)], processor_seconds(server)
+    answered = sum(len(client.confirmed) for client in clients)
     latencies, fetched = await task
     elapsed = time.perf_counter() - begun - 0.2
     memory.append(resident(server))
+    processor = processor_seconds(server) - before
     server.send_signal(signal.SIGTERM)
     server.wait(20)
     engine = open_database(database)
@@ -177,6 +182,7 @@ async def run(options: argparse.Namespace, database: str, study: OpenStudy, toke
         "database": database.split("://")[0] if "://" in database else "sqlite",
         "judges": len(clients), "asked_per_second": options.rate, "answers_per_second": len(latencies) / elapsed,
         "picture_p99_ms": 1000 * np.quantile(fetched, 0.99) if fetched else float("nan"),
+        "processor_ms_per_answer": 1000 * processor / (sum(len(client.confirmed) for client in clients) - answered),
         "memory_mib": [round(one / 2**20, 1) for one in memory],
         "p50_ms": p50, "p95_ms": p95, "p99_ms": p99, "max_ms": 1000 * max(latencies), "killed": options.kill,
         "retries": sum(client.retries for client in clients), "confirmed": sum(len(c.confirmed) for c in clients),
@@ -189,8 +195,14 @@ def resident(server: subprocess.Popen[bytes]) -> int:
     return int(Path(f"/proc/{server.pid}/statm").read_text(encoding="utf-8").split()[1]) * 4096
 
 
+def processor_seconds(server: subprocess.Popen[bytes]) -> float:
+    """Seconds that all threads of the process have run, in user mode and in the kernel (Linux)."""
+    fields = Path(f"/proc/{server.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 async def wait_for_server() -> None:
-    for _ in range(300):
+    for _ in range(1200):
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", PORT)
             writer.close()
