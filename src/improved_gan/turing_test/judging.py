@@ -244,7 +244,9 @@ def pictures_of(connection: Connection, study: OpenStudy, token: str) -> dict[st
         The id of each picture by its token.
     """
     rows = connection.execute(_PICTURES, {"token": hash_token(token), "study": study.id})
-    return {told: row[2 + side] for row in rows for side, told in enumerate(_tokens(study, row.id, row.number))}
+    return {
+        told: int(row[2 + side] or 0) for row in rows for side, told in enumerate(_tokens(study, row.id, row.number))
+    }
 
 
 def failed_checks(connection: Connection, judge_id: int) -> int:
