@@ -119,8 +119,9 @@ class InceptionScore:
         positions = positions.cpu()
         if positions.shape != probabilities.shape[:1]:
             raise MetricError(f"positions must be ({len(probabilities)},), one an image; got {tuple(positions.shape)}")
-        if len(positions) and not (int(positions.min()) >= 0 and int(positions.max()) < self.num_images):
-            raise MetricError(f"positions must lie in 0..{self.num_images - 1}; got {int(positions.min())}..{int(positions.max())}")
+        low, high = (int(positions.min()), int(positions.max())) if len(positions) else (0, 0)
+        if not 0 <= low <= high < self.num_images:
+            raise MetricError(f"positions must lie in 0..{self.num_images - 1}; got {low}..{high}")
         if len(torch.unique(positions)) < len(positions):
             raise MetricError("the same position was given twice: each image has one of its own")
         self._next = int(positions[-1]) + 1 if len(positions) else self._next
