@@ -30,8 +30,8 @@ class MeasuredGan(Gan):
 
     def __init__(self) -> None:
         super().__init__(plain=True)
-        adapted = {name: as_torchmetric(metric) for name, metric in metrics().items()}
-        self.metrics = MetricCollection(adapted, compute_groups=False)
+        self.metrics = MetricCollection({}, compute_groups=False)
+        self.metrics.add_metrics({name: as_torchmetric(metric) for name, metric in metrics().items()})
 
     def validation_step(self, batch: list[Tensor], _: int) -> None:
         for features, real in zip(shares(self.generator), (True, False), strict=True):

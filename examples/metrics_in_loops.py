@@ -24,7 +24,7 @@ import dcgan
 from improved_gan.distributed import rank, world_size
 from improved_gan.metrics import FeatureMetric, FrechetDistance, cmmd, density_coverage
 
-TRAINING, TEST = dcgan.digits()[0].split([1297, 500])
+TRAINING, TEST = torch.split(dcgan.digits()[0], [1297, 500])
 
 
 def metrics() -> dict[str, Any]:
@@ -76,7 +76,7 @@ def main(arguments: list[str] | None = None) -> list[dict[str, Any]]:
     torch.manual_seed(0)
     generator, step = make_training()
     torch.manual_seed(rank())  # other latents on each process
-    found, batches = [measure(generator)], list(TRAINING[rank() : 1280 : world_size()].split(dcgan.BATCH))
+    found, batches = [measure(generator)], torch.split(TRAINING[rank() : 1280 : world_size()], dcgan.BATCH)
     if options.loop == "ignite":
         from ignite.engine import Engine, Events
 
