@@ -146,6 +146,9 @@ def test_other_bad_files(tmp_path: Path) -> None:
     np.savez(tmp_path / "b.npz", features=FEATURES, logits=FEATURES[:9])
     with pytest.raises(MetricError, match="50 rows of features and 9 of logits"):
         open_array_file(tmp_path / "b.npz")
+    np.savez(tmp_path / "p.npz", features=FEATURES, logits=np.full((50, 4), 0.25))
+    with pytest.raises(MetricError, match=r"rows of logits in .*p\.npz sum to 1: they are probabilities"):
+        open_array_file(tmp_path / "p.npz")
     np.savez(tmp_path / "c.npz", features=FEATURES)
     with pytest.raises(MetricError, match="--num 51 is more than the 50 rows"):
         features_of(tmp_path / "c.npz").drawn(51)

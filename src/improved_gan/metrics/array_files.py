@@ -28,6 +28,7 @@ from improved_gan.metrics.errors import MetricError
 from improved_gan.metrics.features import drawn_rows
 from improved_gan.metrics.frechet_distance import FeatureStatistics
 from improved_gan.metrics.inception import Outputs
+from improved_gan.metrics.network import check_logits
 
 __all__ = ["FeatureFile", "ImageArray", "is_array_file", "open_array_file"]
 
@@ -152,6 +153,8 @@ def _features(path: Path, array: np.ndarray, names: list[str]) -> FeatureFile:
     logits = _checked(path, "logits", _mapped(path, "logits")) if "logits" in names else None
     if logits is not None and len(logits) != len(features):
         raise MetricError(f"{path} holds {len(features)} rows of features and {len(logits)} of logits")
+    if logits is not None:
+        check_logits(logits[:_BLOCK], f"logits in {path}")
     network = {name: str(_small(path, key)) for name, key in _NETWORK.items() if key in names}
     return FeatureFile(path, features, logits, network)
 

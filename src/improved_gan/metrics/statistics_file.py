@@ -34,8 +34,8 @@ def statistics_bytes(statistics: FeatureStatistics, network: Mapping[str, str]) 
     return buffer.getvalue()
 
 
-def read_statistics(path: Path, network: Mapping[str, str]) -> tuple[FeatureStatistics, list[str]]:
-    """Statistics for comparison with features of this network (empty where it is not known), and warnings.
+def read_statistics(path: Path, network: Mapping[str, str]) -> tuple[FeatureStatistics, list[str], dict[str, str]]:
+    """Statistics for comparison with features of this network (empty where it is not known), warnings, their network.
 
     Raises:
         MetricError: no such file, or one that cannot be read, of another network or resize, with a count that is
@@ -47,7 +47,8 @@ def read_statistics(path: Path, network: Mapping[str, str]) -> tuple[FeatureStat
     count = _count(path, content["count"]) if "count" in content else None
     if count is None:
         warnings.append(f"{path} does not say how many images it was made of")
-    return FeatureStatistics.from_moments(count, *(_moment(path, content, name) for name in ("mu", "sigma"))), warnings
+    moments = (_moment(path, content, name) for name in ("mu", "sigma"))
+    return FeatureStatistics.from_moments(count, *moments), warnings, named
 
 
 def compare_networks(path: Path, found: Mapping[str, str], network: Mapping[str, str], what: str) -> list[str]:
