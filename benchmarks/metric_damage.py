@@ -133,8 +133,8 @@ def run(options: argparse.Namespace) -> None:
     data, num = load_cifar10(options.data), options.num
     compute = Outputs(options.out, options.side)
     order = [np.random.RandomState(0).permutation(len(part)) for part in (data.train, data.test)]
-    reference = [as_picture(data.train.images[row]) for row in order[0][:num]]
-    tested = [as_picture(data.test.images[row]) for row in order[1][: 2 * num]]
+    reference = [as_pillow(data.train.images[row]) for row in order[0][:num]]
+    tested = [as_pillow(data.test.images[row]) for row in order[1][: 2 * num]]
     real, real_logits = compute("reference", reference)
     features, logits = every = compute("test", tested)
     means, scale = undamaged(every, real, num, options.sets)
@@ -158,7 +158,7 @@ def run(options: argparse.Namespace) -> None:
     (options.out / "metric-damage.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def as_picture(image: Tensor) -> Image.Image:
+def as_pillow(image: Tensor) -> Image.Image:
     return Image.fromarray(image.permute(1, 2, 0).numpy())
 
 
@@ -176,7 +176,7 @@ def report(content: dict[str, Any], plot: Path) -> None:
     figure = Figure(figsize=(10, 1.2 + 0.45 * len(damages)), layout="constrained")
     panel = figure.subplots()
     shown = np.sign(worse) * np.log10(1 + np.abs(worse))
-    picture = panel.imshow(shown, cmap="RdBu_r", vmin=-3, vmax=3, aspect="auto")
+    drawn = panel.imshow(shown, cmap="RdBu_r", vmin=-3, vmax=3, aspect="auto")
     panel.set_xticks(range(len(metrics)), metrics, fontsize=9)
     panel.set_yticks(range(len(damages)), damages, fontsize=9)
     for (row_index, column), value in np.ndenumerate(worse):
@@ -185,7 +185,7 @@ def report(content: dict[str, Any], plot: Path) -> None:
         panel.text(column, row_index, text, ha="center", va="center", fontsize=9, color=color)
     title = "change for the worse (red) or the better (blue), in standard deviations between undamaged sets"
     panel.set_title(title, fontsize=9)
-    bar = figure.colorbar(picture, ax=panel, ticks=[-3, -2, -1, 0, 1, 2, 3])
+    bar = figure.colorbar(drawn, ax=panel, ticks=[-3, -2, -1, 0, 1, 2, 3])
     bar.ax.set_yticklabels(["-1000", "-100", "-10", "0", "10", "100", "1000"], fontsize=8)
     figure.savefig(plot, dpi=110)
 
