@@ -39,7 +39,8 @@ from improved_gan.metrics import (
 )
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
-HIGHER = ("score", "precision", "recall", "density", "coverage", "Vendi")  # is better than lower, for real images
+HIGHER = ("score", "precision", "recall", "coverage")  # is better than lower
+AS_REAL = ("density", "Vendi", "near-copies")  # is best: any change is for the worse
 Damage = Callable[[Image.Image], Image.Image]
 Table = dict[str, dict[str, float]]
 
@@ -194,8 +195,8 @@ def worsening(table: Table, scale: dict[str, float]) -> np.ndarray:
     """(damages, metrics): the change in standard deviations, positive where a user would read it as worse."""
     rows = [row for name, row in table.items() if name != "undamaged"]
     signs, fine = [-1 if metric in HIGHER else 1 for metric in scale], table["undamaged"]
-    changes = [[(row[metric] - fine[metric]) / scale[metric] for metric in scale] for row in rows]
-    return np.array(changes) * signs
+    changes = signs * np.array([[(row[metric] - fine[metric]) / scale[metric] for metric in scale] for row in rows])
+    return np.where([metric in AS_REAL for metric in scale], abs(changes), changes)
 
 
 def main() -> None:
