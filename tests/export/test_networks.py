@@ -9,12 +9,10 @@ import torch
 
 from improved_gan.export.errors import ExportError
 from improved_gan.export.export_module import ExportSpec, make_export_module
-from improved_gan.export.serialize import captured, run_onnx, run_torch, write_onnx, write_torch
-from improved_gan.export.verify import largest_differences
+from improved_gan.export.serialize import captured, largest_differences, run_onnx, run_torch, write_onnx, write_torch
 from improved_gan.networks import ConvolutionalDiscriminator, ConvolutionalGenerator, Discriminator, Generator
-from improved_gan.networks.convolutional_generator import ReferenceGenerator
-from improved_gan.networks.imagenet import ImageNetDiscriminator
-from improved_gan.networks.imagenet_generator import ImageNetGenerator
+from improved_gan.networks.convolutional import ReferenceGenerator
+from improved_gan.networks.imagenet import ImageNetDiscriminator, ImageNetGenerator
 from improved_gan.techniques import MinibatchDiscrimination
 
 METADATA_FILE = {"versions": {"improved-gan": "0"}}
@@ -44,12 +42,10 @@ def imagenet(what: str, **options: object) -> ExportSpec:
 
 
 CASES = {
-    "convolutional classifier": (partial(convolutional, "classifier"), 0),
     "convolutional features beside a minibatch layer": (partial(convolutional, "features", minibatch=MINIBATCH), 0),
     "convolutional generator": (partial(convolutional, "generator"), 2),
     "reference generator": (partial(convolutional, "generator", partial(ReferenceGenerator, GENERATOR)), 0),
     "imagenet classifier": (partial(imagenet, "classifier"), 8),
-    "imagenet features": (partial(imagenet, "features", minibatch=MINIBATCH), 8),
     "imagenet generator": (partial(imagenet, "generator"), 0),
 }
 

@@ -26,7 +26,15 @@ from improved_gan.data.value_range import ValueRange
 from improved_gan.distributed import rank, world_size
 from improved_gan.io import write_atomically
 from improved_gan.metrics import FeatureStatistics, MetricError
-from improved_gan.metrics.array_files import FeatureFile, ImageArray, is_array_file, open_array_file
+from improved_gan.metrics.array_files import (
+    FeatureFile,
+    ImageArray,
+    compare_networks,
+    is_array_file,
+    open_array_file,
+    read_statistics,
+    statistics_bytes,
+)
 from improved_gan.metrics.comparison import compare
 from improved_gan.metrics.comparison_plot import comparison_figure
 from improved_gan.metrics.evaluation import choose_metrics, evaluate
@@ -35,7 +43,6 @@ from improved_gan.metrics.extraction import FeatureSet
 from improved_gan.metrics.feature_cache import FeatureCache
 from improved_gan.metrics.features import Features, FeatureTable
 from improved_gan.metrics.network import ScoringNetwork
-from improved_gan.metrics.statistics_file import compare_networks, read_statistics, statistics_bytes
 from improved_gan.training.process_group import choose_device
 
 __all__ = ["run_evaluation"]
@@ -117,7 +124,8 @@ class _Opener:
             warnings = compare_networks(path, found.network, self.about_network, "features")
             self.about_network = self.about_network or found.network
             return _Side(path, found if num is None else found.drawn(num), None, warnings)
-        statistics, warnings = read_statistics(path, self.about_network)
+        statistics, warnings, named = read_statistics(path, self.about_network)
+        self.about_network = self.about_network or named
         return _Side(path, statistics, None, warnings)
 
     def load_network(self, path: Path) -> None:

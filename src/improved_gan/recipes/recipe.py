@@ -12,11 +12,11 @@ from typing import Any
 
 import torch
 
-from improved_gan.data import Dataset
+from improved_gan.data.dataset import Dataset
 from improved_gan.label_spreading.augmentation import Augmentation
 from improved_gan.label_spreading.pseudo_labeling import PseudoLabeling
-from improved_gan.networks import Discriminator, Generator
-from improved_gan.training import Objective
+from improved_gan.networks.interface import Discriminator, Generator
+from improved_gan.training.objectives import Objective
 
 __all__ = ["AUTO", "NOT_IDENTITY", "OVERRIDABLE", "PRECISIONS", "Recipe", "RecipeError", "to_jsonable"]
 
@@ -154,6 +154,22 @@ class Recipe:
     def lr(self, epoch: int) -> float:
         """The learning rate of an epoch, counted from 0: constant, then linearly to 0, in steps of an epoch."""
         return self.learning_rate * min(1.0, (self.epochs - epoch) / max(1.0, self.lr_decay_fraction * self.epochs))
+
+    def how(self, num_processes: int) -> str:
+        """How a step is computed where it is not the usual way, for the first lines of a run.
+
+        >>> from improved_gan.recipes import cifar10_generation
+        >>> cifar10_generation().how(num_processes=1)
+        ', 3 generator steps each, channels last'
+        """
+        several = f", {num_processes} processes with {self.batch_size // num_processes} rows of each batch"
+        parts = {
+            several: num_processes > 1,
+            f", {self.generator_steps} generator steps each": self.generator_steps > 1,
+            f", {self.micro_batch} rows at a time": self.micro_batch > 0,
+            ", channels last": self.channels_last,
+        }
+        return "".join(text for text, holds in parts.items() if holds)
 
     @property
     def description(self) -> dict[str, str]:

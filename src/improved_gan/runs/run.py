@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from improved_gan.io import write_atomically
-from improved_gan.networks import Discriminator, Generator
+from improved_gan.networks.interface import Discriminator, Generator
 from improved_gan.recipes.folder import folder_again
 from improved_gan.recipes.recipe import AUTO, Recipe
 from improved_gan.recipes.registry import built_in, from_code
@@ -25,8 +25,8 @@ from improved_gan.runs.log import Log, append_report, last_report, read_log, rew
 from improved_gan.runs.nearby_runs import check_vacant, no_run
 from improved_gan.runs.networks import trained_networks
 from improved_gan.runs.own_code import Trust, trusted_code
-from improved_gan.training.checkpoints import load_newest, newest_checkpoint, save_checkpoint
 from improved_gan.training.errors import RunError
+from improved_gan.training.state import load_newest, newest_checkpoint, save_checkpoint
 
 __all__ = ["Networks", "Run"]
 
