@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from rich.console import Console
 
-    from improved_gan.estimator.comparison import Comparison
+    from improved_gan.estimator.comparison import Comparison, Method
 
 __all__ = ["CompareOptions", "compare"]
 
@@ -76,7 +76,7 @@ def compare(options: CompareOptions, console: "Console") -> None:
         say(console, line)
 
 
-def _chosen(names: tuple[str, ...]) -> dict[str, object]:
+def _chosen(names: tuple[str, ...]) -> "dict[str, Method]":
     from improved_gan.estimator.comparison import METHODS
 
     if unknown := set(names) - METHODS.keys():
@@ -93,6 +93,7 @@ def _read(options: CompareOptions, console: "Console") -> tuple["np.ndarray", "n
     from improved_gan.data.labels_file import read_labels
 
     if options.source.suffix.lower() == ".npz":
+        assert options.labels is not None, "checked with the options"
         embeddings = read_embeddings(options.source)
         folder = Path(embeddings.about.get("source", "") or options.source.parent)
         labels = read_labels(options.labels, embeddings.names, folder)

@@ -10,6 +10,7 @@ sigmoid is its inverse, so that generated tables are not bounded.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -128,12 +129,14 @@ def unit_rows(examples: np.ndarray) -> np.ndarray:
            [0. , 0. ]])
     """
     wide = examples.dtype in (np.float64, np.int64, np.uint64)
-    values = np.array(examples, dtype=np.float64 if wide else np.float32)  # the only copy: rows may fill the memory
+    values: Any = np.array(
+        examples, dtype=np.float64 if wide else np.float32
+    )  # the only copy: rows may fill the memory
     largest = np.maximum(values.max(1, keepdims=True, initial=0), -values.min(1, keepdims=True, initial=0))
     values /= np.where(largest > 0, largest, 1)  # squares neither overflow nor vanish
     norms = np.sqrt(np.einsum("na,na->n", values, values))[:, None]
     values /= np.where(norms > 0, norms, 1)
-    return values
+    return np.asarray(values)
 
 
 def looks_like_embedding(part: np.ndarray, *, pixels: bool = False) -> bool:
