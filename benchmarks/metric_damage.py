@@ -196,7 +196,8 @@ def worsening(table: Table, scale: dict[str, float]) -> np.ndarray:
     rows = [row for name, row in table.items() if name != "undamaged"]
     signs, fine = np.array([-1 if metric in HIGHER else 1 for metric in scale]), table["undamaged"]
     changes = signs * np.array([[(row[metric] - fine[metric]) / scale[metric] for metric in scale] for row in rows])
-    return np.where([metric in AS_REAL for metric in scale], np.abs(changes), changes)
+    result: np.ndarray = np.where([metric in AS_REAL for metric in scale], np.abs(changes), changes)
+    return result
 
 
 def main() -> None:
