@@ -193,7 +193,7 @@ class LabelSpreadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         """(N, K) class probabilities; equal rows are one node of the graph, with the sum of what they start with."""
         distinct, inverse = _distinct(points)
         if len(distinct) < 2:
-            raise ValueError("all rows of X are the same: there is nothing to tell apart; give rows that differ")
+            raise ValueError("all rows of X are the same: nothing can be learned from them; give rows that differ")
         start = torch.zeros(len(distinct), start.shape[1], dtype=torch.float64).index_add_(0, inverse, start)
         neighbors, distances = self._neighbors(distinct, seed)
         return spread(neighbors, distances, start, alpha=float(self.alpha))[inverse]
