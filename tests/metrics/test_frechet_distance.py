@@ -132,7 +132,7 @@ def test_what_rounding_in_float32_leaves_is_a_covariance() -> None:
     features = torch.randn(20, 64, generator=torch.Generator().manual_seed(1))
     exact = FeatureStatistics.of(features)
     centered = features - features.mean(0)
-    rounded = (centered.T @ (centerd / 19)).float()
+    rounded = (centered.T @ (centered / 19)).float()
     assert torch.linalg.eigvalsh(rounded.double())[0] < 0
     found = FeatureStatistics.from_moments(20, features.mean(0), rounded)
     assert found.covariance.equal(found.covariance.T)
