@@ -1,4 +1,4 @@
-"""Which method suits these features and these labels? Repeated, stratified cross-validation on the labels alone.
+"""Which method suits these features and these labels? Repeated, stratified cross-validation on the labels given.
 
 In each fold a method gets the other folds' labels, and all rows without labels, and predicts the fold. The error of a
 label is its mean over the repeats, so the labels, not the fits, are the sample: intervals are Wilson's for L labels,
