@@ -31,13 +31,13 @@ def test_every_option_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[ReproduceOptions] = []
     monkeypatch.setattr(command, "run_reproduction", lambda options, console: seen.append(options) or [])
     words = "--recipe digits --num-seeds 3 --ensemble 3 --epochs 4 --data d --out o --jobs 2 --threads 1 --device cpu"
-    words += " --precision bfloat16 --save-every 5 --eval-network inception --scheduler tcp://h:1 -n"
+    words += " --precision bfloat16 --save-every 5 --eval-network inception-2015 --scheduler tcp://h:1 -n"
     assert CliRunner().invoke(app, ["reproduce", *words.split()]).exit_code == 0
     one = seen[0]
     assert (one.recipe, one.models, one.ensemble, one.out, one.jobs, one.threads) == ("digits", 3, 3, Path("o"), 2, 1)
     assert (one.scheduler, one.dry_run) == ("tcp://h:1", True)
     runs = one.runs
-    assert runs == RunOptions(4, "bfloat16", Path("d"), "cpu", 5.0, "inception")
+    assert runs == RunOptions(4, "bfloat16", Path("d"), "cpu", 5.0, "inception-2015")
 
 
 @pytest.mark.parametrize(
