@@ -11,7 +11,6 @@ from improved_gan.recipes import RECIPES
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
-WRAPPED = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
 COMMANDS = app.commands
 
 
@@ -91,8 +90,8 @@ def broken_links(page: Path, text: str) -> list[str]:
 
 
 def long_lines(text: str) -> list[int]:
-    """Numbers of the lines of more than 120 characters, tables and fenced code excepted."""
-    return [n for n, line in enumerate(prose(text), 1) if len(line) > 120 and not line.startswith("|")]
+    """Numbers of the lines of more than 120 characters but for rows of tables, which Markdown cannot wrap."""
+    return [n for n, line in enumerate(text.splitlines(), 1) if len(line) > 120 and not line.startswith("|")]
 
 
 def headless_tables(text: str) -> list[int]:
@@ -116,12 +115,12 @@ def test_tables_are_whole() -> None:
 
 
 def test_lines_are_wrapped() -> None:
-    assert {page: found for page in WRAPPED if (found := long_lines(page.read_text()))} == {}
+    assert {page: found for page in PAGES if (found := long_lines(page.read_text()))} == {}
 
 
-def test_long_lines_are_found_outside_tables_and_code() -> None:
+def test_long_lines_are_found_outside_tables() -> None:
     long = "x" * 121
-    assert long_lines(f"{long[1:]}\n{long}\n| {long} |\n```\n{long}\n```\n- {long}") == [2, 7]
+    assert long_lines(f"{long[1:]}\n{long}\n| {long} |\n```\n{long}\n```\n- {long}") == [2, 5, 7]
 
 
 @pytest.mark.parametrize(

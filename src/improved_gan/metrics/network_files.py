@@ -1,8 +1,8 @@
 """A network in one file, of any library: ONNX (by onnxruntime), or a program of `torch.export` (.pt2).
 
-It takes images (N, C, H, W) or (N, H, W, C): uint8, or floating point with the mean and standard deviation
-of a configuration beside the file (`read_preprocessing`). It gives features (N, A), logits (N, K) or both: by the names of the outputs, or
-in this order. A single output whose name is not that of features stands for both.
+It takes images (N, C, H, W) or (N, H, W, C): uint8, or floating point with the mean and standard deviation of a
+configuration beside the file (`read_preprocessing`). It gives features (N, A), logits (N, K) or both: by the names of
+the outputs, or in this order. A single output whose name is not that of features stands for both.
 """
 
 import hashlib

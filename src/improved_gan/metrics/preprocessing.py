@@ -1,4 +1,4 @@
-"""How a pretrained network's images are prepared: resize, crop, mean and standard deviation of its own configuration."""
+"""How the images of a pretrained network are prepared: resize, crop, mean and std of its own configuration."""
 
 import json
 import math
