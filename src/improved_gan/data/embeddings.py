@@ -11,7 +11,7 @@ A .npz file (`evaluate` reads it, too):
 """
 
 import hashlib
-import io
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,6 @@ import numpy as np
 from numpy.lib.npyio import NpzFile
 
 from improved_gan.data.dataset import DataError
-from improved_gan.io import write_atomically
 
 __all__ = ["Embeddings", "read_embeddings", "write_embeddings"]
 
@@ -123,7 +122,12 @@ def write_embeddings(path: Path, embeddings: Embeddings) -> None:
         arrays["image_sha256"] = np.frombuffer(digests, dtype=np.uint8).reshape(-1, 32)
     if embeddings.logits is not None:
         arrays["logits"] = embeddings.logits
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, buffer.getvalue())
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")  # not in memory once more
+    try:
+        with temporary.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

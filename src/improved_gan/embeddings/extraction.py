@@ -34,8 +34,18 @@ class FeatureExtraction:
             DataError: invalid images without `skip_invalid`, or no valid image.
             InterruptedRunError: stopped by Ctrl-C or SIGTERM.
         """
+        features = self.fill_cache(images)
+        self._report_invalid(images, features)
+        return features
+
+    def fill_cache(self, images: EvaluationImages, *, share: tuple[int, int] | None = None) -> FeatureSet:
+        """The features of a share of the images (`metrics.extraction.extract`), of all by default; none is reported.
+
+        Raises:
+            InterruptedRunError: stopped by Ctrl-C or SIGTERM.
+        """
         with catch_signals() as stop, self._bar() as progress:
-            per_rank = -(-len(images) // world_size())
+            per_rank = -(-len(images) // (world_size() if share is None else share[1]))
             task = progress.add_task(Path(images.label).name or images.label, total=per_rank, rate="")
             started, made = time.perf_counter(), 0
 
@@ -52,10 +62,10 @@ class FeatureExtraction:
                 cache=self.cache,
                 advance=advance,
                 interrupted=lambda: bool(stop),
+                share=share,
             )
         if features is None:
             raise self._stopped(stop)
-        self._report_invalid(images, features)
         return features
 
     def _report_invalid(self, images: EvaluationImages, features: FeatureSet) -> None:
