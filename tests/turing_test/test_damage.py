@@ -12,14 +12,13 @@ from starlette.testclient import TestClient
 
 from improved_gan.turing_test import judging
 from improved_gan.turing_test.app import create_app
-from improved_gan.turing_test.backup import back_up
 from improved_gan.turing_test.beginning import begin
-from improved_gan.turing_test.database import open_database, reading, writing
+from improved_gan.turing_test.database import back_up, open_database, reading, writing
 from improved_gan.turing_test.errors import TuringTestError
 from improved_gan.turing_test.judging import Answer
 from improved_gan.turing_test.records import export_study, read_study_votes
 from improved_gan.turing_test.report import make_report
-from improved_gan.turing_test.report_text import report_text
+from improved_gan.turing_test.report_formats import report_text
 from improved_gan.turing_test.studies import find_study, list_studies
 from tests.turing_test.started import started
 

@@ -3,9 +3,9 @@ import pytest
 
 from improved_gan.turing_test.errors import TuringTestError
 from improved_gan.turing_test.exclusions import Rules
-from improved_gan.turing_test.preference_simulation import simulate_preferences
 from improved_gan.turing_test.preferences import preferences_from_rows
 from improved_gan.turing_test.ranking import preference_counts, rank_models
+from improved_gan.turing_test.simulation import simulate_preferences
 
 NO_RULES = Rules(None, 0, 0, 0)
 

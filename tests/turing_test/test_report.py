@@ -5,7 +5,7 @@ import pytest
 
 from improved_gan.turing_test.exclusions import Rules
 from improved_gan.turing_test.report import make_report
-from improved_gan.turing_test.report_text import report_text
+from improved_gan.turing_test.report_formats import report_text
 from improved_gan.turing_test.simulation import Population, simulate
 from improved_gan.turing_test.votes import votes_from_rows
 

@@ -115,7 +115,7 @@ def report(options: ReportOptions, console: "Console") -> None:
     from improved_gan.turing_test.preferences import Preferences
     from improved_gan.turing_test.ranking import rank_models
     from improved_gan.turing_test.report import make_report
-    from improved_gan.turing_test.report_text import ranking_text, report_text
+    from improved_gan.turing_test.report_formats import ranking_text, report_text
 
     table, asked, adaptive = _answers(options)
     stored: Any
@@ -264,7 +264,7 @@ def backup(options: BackupOptions, console: "Console") -> None:
     from improved_gan.turing_test.errors import needs_extra
 
     try:
-        from improved_gan.turing_test.backup import back_up
+        from improved_gan.turing_test.database import back_up
     except ModuleNotFoundError as error:
         raise needs_extra(error) from error
     answers = back_up(options.db, options.out)

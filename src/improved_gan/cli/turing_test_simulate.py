@@ -39,7 +39,7 @@ def simulate(options: SimulateOptions, console: "Console") -> None:
     Example: `improved-gan turing-test simulate --accuracy cifar=0.787 --judges 40`.
     """
     from improved_gan.turing_test.report import make_report
-    from improved_gan.turing_test.report_text import report_text
+    from improved_gan.turing_test.report_formats import report_text
     from improved_gan.turing_test.simulation import Population, coverage
     from improved_gan.turing_test.simulation import simulate as simulate_votes
     from improved_gan.turing_test.votes import votes_to_csv
@@ -85,10 +85,10 @@ def _print_judges_needed(trials: int) -> None:
 
 def _simulate_preferences(options: SimulateOptions) -> None:
     """The same for a study of pairs."""
-    from improved_gan.turing_test.preference_simulation import preference_coverage, simulate_preferences, true_scores
     from improved_gan.turing_test.preferences import preferences_to_csv
     from improved_gan.turing_test.ranking import rank_models
-    from improved_gan.turing_test.report_text import ranking_text
+    from improved_gan.turing_test.report_formats import ranking_text
+    from improved_gan.turing_test.simulation import preference_coverage, simulate_preferences, true_scores
 
     given = by_name(options.score or ("a=0.5", "b=0", "c=-0.5"), "--score")
     scores = {name: number(word, "--score") for name, word in given.items()}

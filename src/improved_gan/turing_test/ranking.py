@@ -117,7 +117,7 @@ def rank_models(table: Preferences, question: str | None = None, rules: Rules | 
         TuringTestError: several questions and none named, or fewer than two models compared.
 
     Example:
-        >>> from improved_gan.turing_test.preference_simulation import simulate_preferences
+        >>> from improved_gan.turing_test.simulation import simulate_preferences
         >>> table = simulate_preferences({"a": 1.0, "b": 0.0, "c": -1.0}, judges=30, trials=30)
         >>> [(one.model, one.group) for one in rank_models(table).models]
         [('a', 'a'), ('b', 'b'), ('c', 'c')]

@@ -16,11 +16,11 @@ from starlette.routing import Route
 from improved_gan.turing_test.errors import TuringTestError
 from improved_gan.turing_test.exclusions import Rules
 from improved_gan.turing_test.export_tables import TABLE_NAMES, export_table
-from improved_gan.turing_test.plots import PLOTS, draw
 from improved_gan.turing_test.preferences import Preferences
 from improved_gan.turing_test.ranking import Ranking, rank_models
 from improved_gan.turing_test.records import export_study, read_preferences_of, read_study_votes
 from improved_gan.turing_test.report import Report, make_report
+from improved_gan.turing_test.report_formats import PLOTS, draw
 from improved_gan.turing_test.security import may_write, read_form, visitor_of
 from improved_gan.turing_test.settings import PREFERENCE
 from improved_gan.turing_test.site import Site, root_of, set_cookie
