@@ -2,18 +2,19 @@ r"""
 The note on divergences of minibatches
 ======================================
 
-Ferenc Huszár's note on the paper (2016) asks what a GAN minimizes when its discriminator sees whole minibatches of
-:math:`N` independent examples, that is :math:`P^N` against :math:`Q^N`.
+Ferenc Huszár's note on the paper (2016) asks what a GAN minimizes when its discriminator classifies whole minibatches
+of :math:`N` independent examples, that is, compares :math:`P^N` with :math:`Q^N`.
 
-**Claim.** Nothing changes for the Kullback-Leibler divergence. The Jensen-Shannon divergence saturates, first where
-:math:`Q` is farthest from :math:`P`; so, relative to one another, a :math:`Q` of low entropy is penalized more.
+**Claim.** The Kullback-Leibler divergence is multiplied by N, so its minimum does not change. The Jensen-Shannon
+divergence saturates, first where :math:`Q` is farthest from :math:`P`, so that a :math:`Q` of low entropy is penalized
+relatively more.
 
 **Formula.**
 
 .. math:: KL[P^N \| Q^N] = N \, KL[P \| Q], \qquad JS[P^N \| Q^N] \le \min(1, N \, JS[P \| Q]) \text{ bits}
 
-**In this library.** :func:`improved_gan.theory.bernoulli_minibatch_divergence`, exact, through the distribution of the
-number of ones.
+**In this library.** :func:`improved_gan.theory.bernoulli_minibatch_divergence` computes both exactly, from the
+distribution of the number of ones.
 """
 
 import itertools
@@ -35,7 +36,7 @@ assert np.isclose(ours, by_hand)
 print(f"{ours:.6f} bits (this library), {by_hand:.6f} (the sum over all minibatches)")
 
 # %%
-# The note's figure: P is a coin with probability 0.2, Q one with probability q.
+# The note's figure: P is a Bernoulli distribution with probability 0.2, Q one with probability q.
 q = np.linspace(0, 1, 201)
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 for n in (1, 2, 3, 8):

@@ -2,17 +2,17 @@ r"""
 Sections 2 and 3: a game of two players
 =======================================
 
-**Claim.** A GAN is a game of two players, each with a cost of its own; training it means to find a Nash equilibrium,
-a point at which neither player can lower its own cost. Gradient descent looks for a low value of a function, and on a
-game it may never arrive: if one player minimizes :math:`xy` over :math:`x` and the other :math:`-xy` over :math:`y`,
-descent goes around the equilibrium :math:`x = y = 0` on a circle (section 3).
+**Claim.** A GAN is a game of two players, each of which has its own cost. To train it is to find a Nash equilibrium, a
+point at which neither player can lower its own cost. Gradient descent minimizes one function, and on a game it may not
+converge: if one player minimizes :math:`xy` over :math:`x` and the other :math:`-xy` over :math:`y`, gradient descent
+follows a circle around the equilibrium :math:`x = y = 0` (section 3).
 
 **Formula.** The discriminator and the generator minimize
 
 .. math:: J^{(D)} = -E_x \log D(x) - E_z \log(1 - D(G(z))), \qquad J^{(G)} = -E_z \log D(G(z)).
 
 **In this library.** :func:`improved_gan.techniques.adversarial_discriminator_loss` and
-:func:`improved_gan.techniques.non_saturating_generator_loss` take logits, so that no logarithm of 0 arises.
+:func:`improved_gan.techniques.non_saturating_generator_loss` take logits, so that the logarithm of 0 is never computed.
 """
 
 import math
@@ -29,7 +29,7 @@ print(f"generator     {non_saturating_generator_loss(logits):.4f} = log 2 = {mat
 
 # %%
 # The paper's smallest example. Each step of simultaneous gradient descent multiplies the distance to the equilibrium by
-# :math:`\sqrt{1 + \eta^2} > 1`: the orbit even grows. Descent in turns stays on a closed curve. Neither arrives.
+# :math:`\sqrt{1 + \eta^2} > 1`: the orbit grows. Alternating descent stays on a closed curve. Neither converges.
 step_size, steps = 0.1, 300
 simultaneous, alternating = (np.empty((steps + 1, 2)) for _ in range(2))
 simultaneous[0] = alternating[0] = 1.0, 1.0
@@ -53,8 +53,8 @@ right.set(xlabel="step", ylabel="distance", title="distance to the equilibrium (
 left.legend()
 
 # %%
-# **The released code** trains the generator on the classic loss only with minibatch discrimination, in the zero-sum
+# **The released code** has an adversarial loss for the generator only with minibatch discrimination, in the zero-sum
 # form :math:`-\mathrm{softplus}(L)`, see :func:`improved_gan.techniques.minimax_generator_loss`; elsewhere the
-# generator matches features (:doc:`section 3.1 <section_3_1_feature_matching>`).
+# generator's loss is feature matching (:doc:`section 3.1 <section_3_1_feature_matching>`).
 #
 # **What we measured.** The figure above; the paper has no number here.

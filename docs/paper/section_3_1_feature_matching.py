@@ -2,16 +2,16 @@ r"""
 Section 3.1: feature matching
 =============================
 
-**Claim.** A generator that maximizes the output of the current discriminator may overtrain on it. Feature matching
-gives the generator another objective: to generate data with the statistics of real data, measured in the features of
-the discriminator, an intermediate layer :math:`f`.
+**Claim.** A generator that maximizes the output of the current discriminator may overtrain on it. With feature matching
+the generator has another objective: its samples should have the same mean as real data in an intermediate layer
+:math:`f` of the discriminator.
 
 **Formula.**
 
 .. math:: L_G = \| E_x f(x) - E_z f(G(z)) \|_2^2
 
 **In this library.** :func:`improved_gan.techniques.feature_matching_loss`, of a batch of real and a batch of generated
-examples. The lines below compute the formula once more, in NumPy.
+examples. The lines below also compute the formula in NumPy.
 """
 
 import matplotlib.pyplot as plt
@@ -30,8 +30,8 @@ print(f"{loss:.4f} (this library), {by_hand:.4f} (the formula)")
 
 # %%
 # Two DCGANs on 8 x 8 digits that differ in the generator's loss only. The curves show how far apart the mean features
-# of real and of generated digits are, in the discriminator that is trained beside the generator. With feature matching
-# the generator minimizes this distance; with the adversarial loss nothing holds it down.
+# of real and of generated digits are, in the discriminator that is trained with the generator. With feature matching
+# the generator minimizes this distance; the adversarial loss does not limit it.
 images = dcgan.digits()[0][:1297]
 
 
@@ -58,9 +58,9 @@ axes.legend()
 
 # %%
 # **The released code** takes the mean over the features instead of the sum, squared for MNIST
-# (``variant="released-mnist"``) and absolute for CIFAR-10 and SVHN (``variant="released-cifar10"``), on the layer two
-# below the logits for MNIST and on the globally pooled layer for CIFAR-10; the real batch is not the one that the
-# discriminator has just seen.
+# (``variant="released-mnist"``) and absolute for CIFAR-10 and SVHN (``variant="released-cifar10"``), at the layer two
+# below the logits for MNIST and at the globally pooled layer for CIFAR-10. The real batch is not the one on which the
+# discriminator has just been updated.
 #
 # **What we measured.** Feature matching trains the classifiers of table 1;
-# :doc:`the results </results>` have our figures beside the paper's.
+# :doc:`the results </results>` compare our figures with the paper's.

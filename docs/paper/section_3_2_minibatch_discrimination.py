@@ -2,18 +2,19 @@ r"""
 Section 3.2: minibatch discrimination
 =====================================
 
-**Claim.** A discriminator that sees one example at a time gives the generator no reason to make its examples differ:
-when all of them are alike, all their gradients are alike. If the discriminator also sees how close an example is to the
-others of its minibatch, a collapsed generator is easy to recognize.
+**Claim.** If the discriminator processes each example independently, no gradient makes the generator's examples differ:
+when all of them are alike, all their gradients are alike. If the discriminator also has features that measure how close
+an example is to the others of its minibatch, it can detect a collapsed generator.
 
 **Formula.** With :math:`M_i = f(x_i) T`, a learned tensor :math:`T` of A x B x C, and rows :math:`M_{i,b}`,
 
 .. math:: c_b(x_i, x_j) = \exp(-\| M_{i,b} - M_{j,b} \|_1), \qquad o(x_i)_b = \sum_{j=1}^{n} c_b(x_i, x_j).
 
-The next layer of the discriminator sees :math:`f(x_i)` and :math:`o(x_i)`.
+The input of the next layer is the concatenation of :math:`f(x_i)` and :math:`o(x_i)`.
 
 **In this library.** :class:`improved_gan.techniques.MinibatchDiscrimination`, and
-:func:`improved_gan.techniques.minibatch_similarity` for the pairs alone, in memory O(N B C) instead of O(N² B C).
+:func:`improved_gan.techniques.minibatch_similarity` computes the similarities alone,
+in O(N B C) memory instead of O(N² B C).
 """
 
 import matplotlib.pyplot as plt
@@ -42,15 +43,15 @@ for row, run, name in ((axes[0], without, "without"), (axes[1], with_it, "with")
         one.scatter(*run.points[seed].T, s=1)
         one.set_title(f"seed {seed}: {run.modes_covered[-1, seed]} of 8")
     row[0].set_ylabel(f"{name} minibatch\ndiscrimination")
-# One seed with minibatch discrimination spreads its examples over a ring that is too small: varied, and not yet real.
+# With one seed of minibatch discrimination the examples lie on a ring that is too small: diverse, but not real.
 print("modes covered without:", without.modes_covered[-1], " with:", with_it.modes_covered[-1])
 
 # %%
-# **The released code** leaves out the pair of an example with itself, normalizes the columns of T and learns their
-# scale, and starts T from data (``variant="released"``). The authors' ImageNet code takes means over the real and over
-# the generated half of the batch, as two feature vectors
+# **The released code** leaves out the pair of an example with itself, normalizes the columns of T, learns their
+# scale, and initializes T from data (``variant="released"``). The authors' ImageNet code takes means over the real and
+# over the generated half of the batch, as two feature vectors
 # (:func:`improved_gan.techniques.real_and_generated_similarity`).
 #
 # **What we measured.** The modes in the figure, on the machine that built this page. In the paper, table 3, the
 # Inception score of CIFAR-10 samples falls from 8.09 to 3.87 without labels and minibatch features;
-# :doc:`the results </results>` say what of table 3 we have run, and at which size.
+# :doc:`the results </results>` list which parts of table 3 we have run, and at which size.

@@ -2,18 +2,18 @@ r"""
 Section 3.3: historical averaging
 =================================
 
-**Claim.** If each player's cost has a term for the distance of its parameters from their average over the past,
-gradient descent finds the equilibrium of a low-dimensional game around which it otherwise orbits.
+**Claim.** If each player's cost has a penalty on the distance of its parameters from their historical average, gradient
+descent converges to the equilibrium of a low-dimensional game that it otherwise orbits.
 
 **Formula.** The term, with :math:`\theta[i]` the parameters at step :math:`i`, is
 
 .. math:: \| \theta - \frac{1}{t} \sum_{i=1}^{t} \theta[i] \|^2.
 
 The paper's game has the value :math:`(f(x) - 1)(y - 1)`, with :math:`f(x) = x` for :math:`x < 0` and :math:`x^2`
-otherwise; one player moves :math:`x`, the other :math:`y`. Its equilibrium is (1, 1).
+otherwise; one player controls :math:`x`, the other :math:`y`. Its equilibrium is (1, 1).
 
-**In this library.** :class:`improved_gan.techniques.HistoricalAverage` holds the running mean of a network's parameters
-and gives the term; its memory does not grow with t.
+**In this library.** :class:`improved_gan.techniques.HistoricalAverage` keeps the running mean of a network's
+parameters and returns the penalty; its memory does not grow with t.
 """
 
 import matplotlib.pyplot as plt
@@ -52,5 +52,5 @@ left.legend()
 #
 # **The released code** has no historical averaging. The paper uses it in one column of table 3, in place of labels.
 #
-# **What we measured.** The figure above. ``improved-gan theory game`` draws more of it: from which starting points the
-# game converges, for a range of weights.
+# **What we measured.** The figure above. ``improved-gan theory game`` also plots from which starting points descent
+# converges, for a range of weights.

@@ -3,10 +3,10 @@ Section 3.4: one-sided label smoothing
 ======================================
 
 **Claim.** Soft targets, :math:`\alpha` for real and :math:`\beta` for generated examples, make a discriminator less
-extreme. Only the targets of real examples should be smoothed, :math:`\beta = 0`: otherwise generated examples far from
-the data get no gradient toward the data.
+confident. Only the targets of real examples should be smoothed, :math:`\beta = 0`: otherwise generated examples far
+from the data get no gradient toward it.
 
-**Formula.** The best discriminator is
+**Formula.** The optimal discriminator is
 
 .. math:: D(x) = \frac{\alpha p_{data}(x) + \beta p_{model}(x)}{p_{data}(x) + p_{model}(x)}.
 
@@ -29,7 +29,7 @@ assert torch.isclose(loss, by_hand)
 print(f"{loss:.4f} (this library), {by_hand:.4f} (cross entropy with target 0.9)")
 
 # %%
-# Data around 2, generated examples around -2. Left: the best discriminator. Right: the direction in which the
+# Data around 2, generated examples around -2. Left: the optimal discriminator. Right: the direction in which the
 # generator's loss :math:`-\log D` moves an example at x. With :math:`\beta = 0.1` an example at -2 is not moved at all.
 data, model = Mixture((1.0,), (2.0,), (0.5,)), Mixture((1.0,), (-2.0,), (0.5,))
 x = np.linspace(-4, 4, 400)
@@ -46,5 +46,5 @@ left.legend(title="targets of real, generated")
 # **The released code** smooths in the ImageNet script only: target 0.75 for real examples, half of it for the
 # generator, and a loss that is 0 at its optimum (:func:`improved_gan.techniques.divergence_discriminator_loss`).
 #
-# **What we measured.** The figure above, exact. In the paper, table 3, the Inception score falls from 8.09 to 6.83
-# without labels' smoothing; at that size we have not run it.
+# **What we measured.** The figure above, which is exact. In the paper's table 3 the Inception score falls from 8.09 to
+# 6.83 without label smoothing; at that size we have not run it.

@@ -3,15 +3,15 @@ Section 3.5: virtual batch normalization
 ========================================
 
 **Claim.** With batch normalization, the output for one example depends on the other examples of its minibatch. Virtual
-batch normalization takes the statistics of a reference batch, chosen once, and of the example itself.
+batch normalization uses the statistics of a reference batch, which is chosen once, and of the example itself.
 
 **Formula.** With n reference examples and their mean :math:`\mu` and mean square :math:`s`,
 
 .. math:: \mu_x = \frac{n \mu + x}{n + 1}, \qquad s_x = \frac{n s + x^2}{n + 1}, \qquad
           y = \gamma \frac{x - \mu_x}{\sqrt{s_x - \mu_x^2 + \epsilon}} + \beta.
 
-**In this library.** :class:`improved_gan.techniques.VirtualBatchNorm`, and
-:func:`improved_gan.techniques.convert_virtual_batch_norm` for a network that has batch normalization.
+**In this library.** :class:`improved_gan.techniques.VirtualBatchNorm` is the layer, and
+:func:`improved_gan.techniques.convert_virtual_batch_norm` converts a network that has batch normalization.
 """
 
 import copy
@@ -46,6 +46,6 @@ axes.legend()
 # **The released code** normalizes in the ImageNet generator only; its CIFAR-10 and SVHN generators have plain batch
 # normalization.
 #
-# **What we measured.** The figure above, and the cost: two forward passes,
-# see :doc:`the guide </techniques/virtual_batch_norm>`. In the paper, table 3, plain batch normalization in the
+# **What we measured.** The figure above, and the cost of the second forward pass
+# (:doc:`the guide </techniques/virtual_batch_norm>`). In the paper's table 3, plain batch normalization in the
 # generator lowers the Inception score from 8.09 to 7.54; at that size we have not run it.

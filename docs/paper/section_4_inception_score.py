@@ -2,14 +2,15 @@ r"""
 Section 4: assessment of image quality
 ======================================
 
-**Claim.** Images are good if a classifier is sure what each of them shows, and if all of them together show many
-classes. The Inception score measures both with one number, on at least 50,000 images; it agrees with people's judgment.
+**Claim.** Images are good if a classifier assigns each of them to one class with high probability, and if the images
+together contain many classes. The Inception score measures both with one number, on at least 50,000 images, and
+correlates with human judgment.
 
 **Formula.**
 
 .. math:: \exp(E_x KL(p(y|x) \| p(y)))
 
-It lies between 1 and the number of classes. It is the exponential of the mutual information of image and class.
+The score lies between 1 and the number of classes: it is the exponential of the mutual information of image and class.
 
 **In this library.** :func:`improved_gan.metrics.inception_score` of an array of probabilities,
 :class:`improved_gan.metrics.InceptionScore` for a stream of images, ``improved-gan evaluate`` for a folder.
@@ -34,8 +35,8 @@ assert np.isclose(ours, by_hand)
 print(f"{ours:.4f} (this library), {by_hand:.4f} (the formula)")
 
 # %%
-# Digits in place of photographs, and a logistic regression in place of the Inception network: real digits, digits with
-# noise, only four of the classes, one image over and over, and pure noise.
+# The example uses digits in place of photographs and a logistic regression in place of the Inception network. The five
+# sets are real digits, digits with noise, four of the ten classes, copies of one image, and pure noise.
 random = np.random.default_rng(0)
 sets = {
     "real": held_out,
@@ -56,13 +57,12 @@ for row, value in enumerate(scores.values()):
     axes.text(value, row, f" {value:.2f}", va="center")
 
 # %%
-# The score of noise shows a weakness: where the classifier has not been trained, it is sure of nonsense. The score also
-# depends on the number of images and splits, so a number without them means little.
+# The score of noise shows a weakness: far from its training data the classifier is overconfident. The score also
+# depends on the number of images and splits, so report both with it.
 #
 # **The released code** computes the softmax over 1008 outputs of the 2015 network without the bias of the logits, and
 # averages over ten splits; :doc:`the page on metrics </metrics/README>` has the details, and
 # :doc:`where other libraries differ </metrics/parity>`.
 #
-# **People as judges.** The paper's annotators recognized 52.4% of MNIST votes and 78.7% of CIFAR-10 votes correctly;
-# with feedback about their mistakes they became much better. :doc:`A study of your own </turing_test>` takes one
-# command.
+# **Human evaluation.** In the paper 52.4% of the annotators' votes on MNIST and 78.7% on CIFAR-10 were correct; with
+# feedback about their mistakes annotators became much better. :doc:`One command </turing_test>` starts such a study.

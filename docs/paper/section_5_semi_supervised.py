@@ -2,9 +2,9 @@ r"""
 Section 5: semi-supervised learning
 ===================================
 
-**Claim.** A classifier with K classes becomes a discriminator if "generated" is its class K+1. Then all images train
-it: labeled ones as usual, unlabeled ones because they must belong to one of the first K classes, generated ones
-because they must not.
+**Claim.** A classifier with K classes becomes a discriminator if "generated" is added as class K+1. All images then
+contribute to its training: labeled images as usual, unlabeled images because they belong to one of the first K classes,
+and generated images because they do not.
 
 **Formula.** With the logit of class K+1 fixed at 0 and :math:`Z(x) = \sum_{k=1}^{K} \exp l_k(x)`,
 
@@ -60,8 +60,8 @@ axes.minorticks_off()
 axes.legend()
 
 # %%
-# **The released code** weighs the supervised part with 1 and each unsupervised term with 0.5, and trains the generator
+# **The released code** weights the supervised loss by 1 and each unsupervised term by 0.5, and trains the generator
 # by feature matching.
 #
-# **What we measured.** One split of one small data set above; MNIST, with the paper's numbers, is in
+# **What we measured.** One split of a small data set, above; MNIST, beside the paper's numbers, is in
 # :doc:`section 6 <section_6_experiments>`.

@@ -6,9 +6,9 @@ Section 6: experiments
 CIFAR-10 with 4,000 labels it has 18.63% errors (table 2), on SVHN with 1,000 labels 8.11%; the Inception score of its
 CIFAR-10 samples is 8.09 (table 3); on ImageNet it generates recognizable parts of animals.
 
-**In this library.** Each experiment is a recipe, ``improved-gan train --list`` names them; ``improved-gan reproduce``
-runs a table, all label splits and the ensembles. The runs that we have finished are part of the package as JSON, and
-this page draws what they say.
+**In this library.** Each experiment is a recipe (``improved-gan train --list``), and ``improved-gan reproduce`` runs a
+whole table with all label splits and the ensembles. The package contains records of the finished runs as JSON,
+from which this page is drawn.
 """
 
 import json
@@ -32,8 +32,8 @@ for file in records:
 
 # %%
 # Table 1 beside our runs; the bars reach from the best to the worst split. Recipes whose name has "graph" train no GAN:
-# they spread the labels over a graph of similar images (:doc:`the guide </techniques/label_spreading>`), and stand here
-# because a reader should know what else these labels can do.
+# they spread the labels over a graph of similar images (:doc:`the guide </techniques/label_spreading>`). The figure has
+# them to show what other methods reach with the same labels.
 figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
 axes.errorbar(
     list(paper), [one[0] for one in paper.values()], [one[1] for one in paper.values()], fmt="ks", label="paper"
@@ -50,7 +50,7 @@ axes.legend()
 
 # %%
 # **The released code** is not the code of the paper's date: the authors changed learning rates and averaging in the
-# week after the paper appeared. :doc:`The map of the paper </paper_map>` has the versions and their dates.
+# week after the paper appeared. :doc:`The history of their scripts </history>` has the versions and their dates.
 #
 # **What we measured.** The table above. CIFAR-10, SVHN and ImageNet have not been trained at the paper's length;
-# :doc:`the results </results>` have what was run, at which size, and :doc:`what did not help </tried>`.
+# :doc:`the results </results>` list what was run and at which size, and :doc:`another page </tried>` what did not help.
