@@ -177,8 +177,8 @@ def _read_chunk(
         except (ValueError, OSError) as error:
             bad[index_in_chunk] = str(error).strip()
             continue
-        for one in converted:
-            conversions[one] = conversions.get(one, 0) + 1
+        for conversion in converted:
+            conversions[conversion] = conversions.get(conversion, 0) + 1
     of_good = tuple(hashes[position].hexdigest() for position in good)
     return _Chunk(index, key, names, known, prepared, tuple(good), bad, conversions, of_good)
 
