@@ -76,6 +76,8 @@ def with_value_range(network: ScoringNetwork, values: ValueRange | None) -> Scor
 def _samples(path: Path, networks: Networks, network: ScoringNetwork, *, num: int, seed: int) -> EvaluationImages:
     """Samples drawn batch by batch; the latents are drawn in order from one seed."""
     shape = networks.run.image_shape
+    if networks.run.embedding is not None:
+        raise DataError(f"{path} generates embeddings, not images: there is nothing to evaluate")
     names = tuple(f"sample {index}" for index in range(num))
 
     def stream() -> Iterator[tuple[str, Read]]:

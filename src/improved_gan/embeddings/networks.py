@@ -68,6 +68,8 @@ def choose_network(
 
 
 def _run_network(networks: Networks, device: str) -> ScoringNetwork:
+    if networks.run.embedding is not None:
+        raise DataError(f"{networks.run.path} takes embeddings: name its network {networks.run.embedding['spec']} here")
     channels, height, width = networks.run.image_shape
 
     @torch.no_grad()
