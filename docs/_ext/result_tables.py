@@ -11,12 +11,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from improved_gan.reproduction.expected_results import readable_duration
 from improved_gan.reproduction.statistics import figure, welch
 from improved_gan.reproduction.tables import TABLES, Figure
 
 ROOT = Path(__file__).parent.parent.parent
 RUNS = ROOT / "docs" / "runs"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md")
+PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md", ROOT / "docs" / "learning.md")
+PACKAGED = ROOT / "src" / "improved_gan" / "reproduction" / "records"
 PAPER = {row.labels: row.one for row in TABLES["mnist"].rows if row.one}
 
 Record = dict[str, Any]
@@ -235,6 +237,21 @@ def readme(records: Sequence[Record]) -> list[str]:
     )
 
 
+def packaged() -> list[str]:
+    """The records in the package, that `train` prints at its start: error and time at the end of training."""
+    rows = []
+    for file in sorted(PACKAGED.glob("*.json")):
+        record = json.loads(file.read_text(encoding="utf-8"))
+        for labels, one in record["budgets"].items():
+            end = one["points"][-1]
+            error, runs = end["error"], one["runs"]
+            low_high = f" ({100 * error['low']:.2f} to {100 * error['high']:.2f}%)" if runs > 1 else ""
+            made_on = f"{one['machine'].replace('(R)', '')}, {one['precision']}"
+            words = [f"`{record['recipe']}`", labels, runs, f"{100 * error['mean']:.2f}%{low_high}"]
+            rows.append([*words, readable_duration(end["seconds"]), made_on])
+    return table(["recipe", "labels", "runs", "error: mean (range)", "one run, one thread", "on"], rows)
+
+
 def tables() -> dict[str, list[str]]:
     """Every table by its name."""
     records, others = mnist_records(), other_records()
@@ -250,6 +267,7 @@ def tables() -> dict[str, list[str]]:
         "mnist-graph": curves(find("mnist-graph", 100), range(1, 9)),
         "mnist-graph-two-rounds": curves(find("mnist-graph-two-rounds", 100), (1, 2, 3, 4, 5, 6, 7, 8, 10, 12)),
         "budgets": budgets(),
+        "packaged": packaged(),
         "demo": demo(others["demo"]),
         **{name: few_labels(others[name]) for name in others if name.startswith("few-labels")},
         "ensemble": ensemble(others["ensemble"]),
