@@ -71,34 +71,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setattr(embeddings, "DenseDiscriminator", partial(DenseDiscriminator, hidden=(32, 16)))
         patch.setattr(embeddings, "DenseGenerator", partial(DenseGenerator, hidden=(32,)))
         words = "train-folder --images photos --network own_net:net --out run --epochs 30 --threads 1"
-        text = done(*words.split(), "--device", "cpu")
-        (folder / "text").write_text(text)
-        yield folder
-
-
-def test_the_run_learns_and_keeps_its_embeddings(place: Path) -> None:
-    assert "24 features of own_net:net in place of pixels" in (place / "text").read_text()
-    run = Run(place / "run")
-    assert (run.image_shape, run.class_names) == ((1, 1, 24), ["blue", "red"])
-    assert run.log.last["validation/error"] == 0
-    kept = read_embeddings(place / "run" / "embeddings.npz")
-    assert len(kept) == 24
-    again = run.recipe().load_data(None)
-    assert again.train.images.shape[1:] == (1, 1, 24)
-    assert again.pictures is not None
-    assert again.pictures[0].shape[1:] == (3, 32, 32)
-    assert not run.sample_grids
-
-
-def test_new_images_are_classified_and_shown_for_labels(place: Path) -> None:
-    colored(place / "new" / "a.png", (190, 70, 50), 1000)
-    colored(place / "new" / "b.png", (70, 50, 190), 1001)
-    refused = command("classify", "run", "new", "--device", "cpu")
-    assert isinstance(refused.exception, RunError)
-    assert "loading it executes" in str(refused.exception)
-    text = done(
-        *["classify", "run", "new", "--out", "p.csv", "--annotate", "2", "--diversity", "--trust"], "--device", "cpu"
-    )
+        words = "classify run new --out p.csv --annotate 2 --diversity --trust"
+    text = done(*words.split(), "--device", "cpu")
     rows = {row["file"]: row["label"] for row in csv.DictReader((place / "p.csv").read_text().splitlines())}
     assert rows == {"new/a.png": "red", "new/b.png": "blue"}
     assert "--network own_net:net --out run-2" in text

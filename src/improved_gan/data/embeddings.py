@@ -164,7 +164,8 @@ class EmbeddingScaling(nn.Module):
 
     def to_bytes(self, features: Tensor) -> Tensor:
         """(N, A) -> (N, 1, 1, A) uint8, as a data set holds it."""
-        return self(features).mul(255).round().to(torch.uint8)
+        scaled: Tensor = self(features)
+        return scaled.mul(255).round().to(torch.uint8)
 
 
 def as_embeddings(

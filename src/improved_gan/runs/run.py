@@ -328,10 +328,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Networks:
-    """A run's trained networks: D with averaged weights, G as it makes samples, both in evaluation mode.
-
-    `inputs` makes D's input of decoded images, for a run on embeddings with `embeddings.backbone`.
-    """
+    """The trained networks in evaluation mode: D with averaged weights, G as it makes samples; what makes D's input."""
 
     run: Run
     maybe_generator: Generator | None
