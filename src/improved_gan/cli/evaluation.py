@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from improved_gan import __version__
+from improved_gan.cli.evaluate import EvaluateOptions
 from improved_gan.cli.evaluation_inputs import open_evaluation_images, value_range_of, with_value_range
 from improved_gan.cli.format_report import show, show_comparison
 from improved_gan.cli.trust import trust_or_ask
@@ -92,12 +93,14 @@ class _Opener:
     """Opens sources with one network, which is loaded when the first images need it.
 
     Args:
-        options: `EvaluateOptions`.
+        options: of the command.
         console: of this rank.
         opened: the array files among the sources and the reference; None for files of statistics.
     """
 
-    def __init__(self, options: Any, console: Console, opened: dict[Path, ImageArray | FeatureFile | None]) -> None:
+    def __init__(
+        self, options: EvaluateOptions, console: Console, opened: dict[Path, ImageArray | FeatureFile | None]
+    ) -> None:
         self.options, self.console, self.opened = options, console, opened
         self.device = choose_device(options.device)
         self.trust = trust_or_ask(console, trust=options.trust)
@@ -162,7 +165,7 @@ class _Opener:
         return with_value_range(chosen, self.values)
 
 
-def run_evaluation(options: Any, console: Console) -> dict[str, Any]:
+def run_evaluation(options: EvaluateOptions, console: Console) -> dict[str, Any]:
     """Compute the metrics, print and write the report; under torchrun the processes share the images, rank 0 prints.
 
     Raises:
