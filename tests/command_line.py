@@ -23,8 +23,9 @@ from unittest import mock
 
 from improved_gan.cli import main
 
-_PRELOAD = ["torch", "torch.distributed.run", "scipy.stats", "sklearn", "PIL.Image", "rich.console", "tensorboard",
-            "improved_gan.recipes", "improved_gan.training", "improved_gan.metrics"]  # fmt: skip
+_PRELOAD = ["torch", "torch.distributed.run", "scipy.stats", "sklearn", "PIL.Image", "rich.console",
+            "torch._dynamo", "torch.utils.tensorboard",  # each takes seconds, and every training needs both
+            "improved_gan.recipes", "improved_gan.metrics", "improved_gan.cli.training"]  # fmt: skip
 
 
 def cli(*words: str | Path) -> subprocess.CompletedProcess[str]:
@@ -54,10 +55,10 @@ def fork_server() -> ForkServerContext:
 class Started:
     """A process with the interface of `subprocess.Popen`, as far as the tests need it."""
 
-    def __init__(self, module: str, words: tuple[str, ...], environment: dict[str, str]) -> None:
+    def __init__(self, module: str, words: tuple[str, ...], environment: dict[str, str], python: str | Path) -> None:
         self._folder = Path(tempfile.mkdtemp())
         atexit.register(shutil.rmtree, self._folder)
-        arguments = (module, words, {**os.environ, **environment}, os.getcwd(), str(self._folder))  # noqa: PTH109
+        arguments = (module, words, {**os.environ, **environment}, str(python), os.getcwd(), str(self._folder))  # noqa: PTH109
         self._process = fork_server().Process(target=_serve, args=arguments)
         self._process.start()
         atexit.register(self._process.kill)
@@ -90,12 +91,20 @@ class Started:
         return (self._folder / "1").read_text(), (self._folder / "2").read_text()
 
 
-def start(*words: str | Path, module: str = "improved_gan", environment: dict[str, str] | None = None) -> Started:
-    """`python -m MODULE WORDS` in a process of its own."""
-    return Started(module, tuple(map(str, words)), environment or {})
+def start(
+    *words: str | Path,
+    module: str = "improved_gan",
+    environment: dict[str, str] | None = None,
+    python: str | Path = sys.executable,
+) -> Started:
+    """`python -m MODULE WORDS` in a process of its own, which starts further ones of `python`."""
+    return Started(module, tuple(map(str, words)), environment or {}, python)
 
 
-def _serve(module: str, words: tuple[str, ...], environment: dict[str, str], folder: str, output: str) -> None:
+def _serve(
+    module: str, words: tuple[str, ...], environment: dict[str, str], python: str, folder: str, output: str
+) -> None:
+    sys.executable = python
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)

@@ -3,13 +3,16 @@
 import importlib
 import io
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from hypothesis import settings
 
+from tests.quick_python import QuickPython
 from tests.ranks import TwoRanks
 
 settings.register_profile("house", deadline=None)  # the first call of an operator, or a busy machine, is no failure
@@ -38,17 +41,30 @@ def _seeded() -> None:
     torch.set_num_threads(1)
 
 
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder for all processes of one call of pytest: `make` fills it in the first that asks."""
+    root = factory.getbasetemp()
+    folder = (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / name
+    with FileLock(folder.with_suffix(".lock")):
+        if not (made := folder.with_suffix(".made")).exists():
+            make(folder)
+            made.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of the digits, 20 epochs long."""
+    """A run of the digits, 20 epochs long (read, do not write)."""
     from rich.console import Console
 
     from improved_gan.cli.shared import TrainingOptions
     from improved_gan.cli.training import run_training
 
-    out = tmp_path_factory.mktemp("trained") / "run"
-    options = TrainingOptions(epochs=20, out=out, threads=1, device="cpu")
-    return run_training("digits", options, Console(file=io.StringIO()))
+    def make(folder: Path) -> None:
+        options = TrainingOptions(epochs=20, out=folder / "run", threads=1, device="cpu")
+        run_training("digits", options, Console(file=io.StringIO()))
+
+    return once(tmp_path_factory, "trained", make) / "run"
 
 
 _SMALL_RECIPE = """
@@ -81,17 +97,18 @@ def small_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     from improved_gan.cli.shared import TrainingOptions
     from improved_gan.cli.training import run_training
 
-    folder, runs = tmp_path_factory.mktemp("small"), {}
-    for name, objective, seed in (
-        ("first", "SemiSupervised", 1),
-        ("second", "SemiSupervised", 2),
-        ("pictures", "Adversarial", 1),
-    ):
-        file = folder / f"{objective}.py"
-        file.write_text(_SMALL_RECIPE.format(objective=objective, name=f"small-{objective}"))
-        options = TrainingOptions(seed=seed, epochs=4, out=folder / name, threads=1, device="cpu")
-        runs[name] = run_training(str(file), options, Console(file=io.StringIO()))
-    return runs
+    runs = {"first": ("SemiSupervised", 1), "second": ("SemiSupervised", 2), "pictures": ("Adversarial", 1)}
+
+    def make(folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        for name, (objective, seed) in runs.items():
+            file = folder / f"{objective}.py"
+            file.write_text(_SMALL_RECIPE.format(objective=objective, name=f"small-{objective}"))
+            options = TrainingOptions(seed=seed, epochs=4, out=folder / name, threads=1, device="cpu")
+            run_training(str(file), options, Console(file=io.StringIO()))
+
+    folder = once(tmp_path_factory, "small", make)
+    return {name: folder / name for name in runs}
 
 
 @pytest.fixture
@@ -99,6 +116,20 @@ def narrow_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     """The recipe `folder` with networks of a few channels, which train at once."""
     module = importlib.import_module("improved_gan.recipes.folder")  # the package has a function of this name
     monkeypatch.setattr(module, "_WIDTHS", {size: (4,) * len(wide) for size, wide in module._WIDTHS.items()})
+
+
+@pytest.fixture(scope="session")
+def quick_python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A program in place of the Python interpreter that need not import torch: see tests/quick_python.py."""
+    python = QuickPython(tmp_path_factory.mktemp("quick"))
+    yield python.path
+    python.close()
+
+
+@pytest.fixture
+def quick_trainings(quick_python: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The trainings that our commands start in processes of their own begin at once."""
+    monkeypatch.setattr(sys, "executable", str(quick_python))
 
 
 @pytest.fixture(scope="session")

@@ -14,9 +14,9 @@ def test_the_module_is_the_command() -> None:
     command = [sys.executable, "-m", "improved_gan"]
     done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"improved-gan {__version__}\n"
-    done = subprocess.run([*command, "train", "digit"], capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, "train"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr == cli("train", "digit").stderr
+    assert done.stderr.splitlines()[2:] == cli("train").stderr.splitlines()[2:] != []  # usage names the program
 
 
 def test_version_and_help() -> None:

@@ -31,8 +31,8 @@ def lines(out: Path) -> list[dict[str, float]]:
 
 
 @pytest.mark.slow
-def test_it_resumes_between_calls_and_counts_steps(tmp_path: Path) -> None:
-    first = call(tmp_path, seconds=250)
+def test_it_resumes_between_calls_and_counts_steps(tmp_path: Path, quick_python: Path) -> None:
+    first = call(tmp_path, seconds=250, python=quick_python)
     while first.poll() is None and not any(tmp_path.glob("runs/*/checkpoints/*")):
         time.sleep(0.02)
     first.send_signal(signal.SIGTERM)  # as when the time is over, but at a point that does not hang on the machine
@@ -42,7 +42,7 @@ def test_it_resumes_between_calls_and_counts_steps(tmp_path: Path) -> None:
     (line,) = lines(tmp_path)
     assert 0 < line["step"] < 240
     assert line["steps_a_second"] > 0
-    text, _ = call(tmp_path, seconds=250).communicate(timeout=250)
+    text, _ = call(tmp_path, seconds=250, python=quick_python).communicate(timeout=250)
     assert f"from step {line['step']}" in text
     assert f"continuing at step {line['step']}" in text
     assert [one["exit"] for one in lines(tmp_path)] == [143, 0]

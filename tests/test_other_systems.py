@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 
-IMPORT_AND_TRAIN = """
+IN_ONE_PROCESS = """
 import importlib, pkgutil, sys
 from tests.without_posix import take_away
 take_away()
@@ -16,37 +16,25 @@ for module in pkgutil.walk_packages(improved_gan.__path__, "improved_gan."):
         importlib.import_module(module.name)
 assert "fcntl" not in sys.modules
 from improved_gan.cli import main
-words = "train digits --epochs 1 --threads 1 --device cpu --out"
-sys.argv = ["improved-gan", *words.split(), sys.argv[1]]
+folder = sys.argv[1]
 for start in range(2):
+    words = "train digits --epochs 1 --threads 1 --device cpu --out"
+    sys.argv = ["improved-gan", *words.split(), f"{folder}/run"]
     try:
         main()
     except SystemExit as end:
         assert not end.code, end.code
-"""
-
-RUN_TESTS = """
-import sys
-from tests.without_posix import take_away
-take_away()
 import pytest
 names = ["runs/test_run.py", "active_learning/test_predictions.py", "data/test_dataset_paths.py"]
-sys.exit(pytest.main(["-q", "-x", "-p", "no:cacheprovider", "--basetemp", sys.argv[1], *(f"tests/{n}" for n in names)]))
+already = "ignore::pytest.PytestAssertRewriteWarning"  # of plugins that our modules have imported
+words = ["-q", "-x", "-p", "no:cacheprovider", "-W", already, "--basetemp", f"{folder}/tests"]
+sys.exit(pytest.main([*words, *(f"tests/{name}" for name in names)]))
 """
 
 
-def run(program: str, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", program, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+def test_every_module_is_imported_the_command_line_trains_and_resumes_and_quick_tests_pass(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", IN_ONE_PROCESS, str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    return done.stdout
-
-
-def test_every_module_is_imported_and_the_command_line_trains_and_resumes(tmp_path: Path) -> None:
-    run(IMPORT_AND_TRAIN, str(tmp_path / "run"))
     assert len((tmp_path / "run" / "log.jsonl").read_text().splitlines()) == 1
-
-
-def test_the_quick_tests_of_files_and_locks_pass(tmp_path: Path) -> None:
-    assert " passed" in run(RUN_TESTS, str(tmp_path / "tests"))
+    assert " passed" in done.stdout

@@ -1,6 +1,7 @@
 import io
 import json
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -147,11 +148,12 @@ def test_what_is_wrong_for_all_runs_is_told_once_before_any(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quick_trainings")
 def test_stopped_by_a_signal_and_gone_on_with_by_the_same_command(tmp_path: Path) -> None:
     out = tmp_path / "out"
     words = ["reproduce", "--recipe", "digits", "--num-splits", "1", "--num-seeds", "2", "--ensemble", "2"]
     words += ["--epochs", "20", "--jobs", "2", "--device", "cpu", "--out", str(out)]
-    process = start(*words)
+    process = start(*words, python=sys.executable)
     deadline = time.monotonic() + 120
     while not list(out.glob("*/*/log.jsonl")) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -168,6 +170,7 @@ def test_stopped_by_a_signal_and_gone_on_with_by_the_same_command(tmp_path: Path
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quick_trainings")
 def test_all_models_of_a_split_in_one_process_and_none_twice(tmp_path: Path) -> None:
     asked = {"splits": 1, "models": 2, "ensemble": 2, "vmap": True, "jobs": 1}
     text = go(tmp_path, runs=RunOptions(epochs=1, device="cpu"), **asked)

@@ -28,13 +28,16 @@ def until(condition: Callable[[], object], seconds: float = 120) -> None:
 
 
 @pytest.fixture(scope="module")
-def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, list["subprocess.Popen[bytes]"]]]:
+def workers(
+    tmp_path_factory: pytest.TempPathFactory, quick_python: Path
+) -> Iterator[tuple[Path, list["subprocess.Popen[bytes]"]]]:
     """The scheduler's file; the scheduler, and two workers of one thread each.
 
     One test kills a worker and the last one the scheduler; those before them need both workers.
     """
     folder = tmp_path_factory.mktemp("cluster")
     address = folder / "scheduler.json"
+    (folder / "quick.py").write_text(f"import sys\nsys.executable = {str(quick_python)!r}")  # starts the trainings
 
     def start(*words: str) -> "subprocess.Popen[bytes]":
         command = [sys.executable, "-m", "dask", *words, "--scheduler-file", str(address), "--no-dashboard"]
@@ -43,7 +46,9 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, li
     processes = [start("scheduler", "--host", "127.0.0.1", "--port", "0")]
     until(address.exists)
     for _ in range(2):
-        processes.append(start("worker", "--host", "127.0.0.1", "--nthreads", "1", "--no-nanny"))
+        processes.append(
+            start("worker", "--host", "127.0.0.1", "--nthreads", "1", "--no-nanny", "--preload", "quick.py")
+        )
     yield address, processes
     for process in processes:
         process.kill()

@@ -1,5 +1,6 @@
 import io
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,11 @@ pytestmark = pytest.mark.slow  # one demonstration of 80 epochs, and its second 
 
 
 @pytest.fixture(scope="module")
-def short_demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def short_demo(tmp_path_factory: pytest.TempPathFactory, quick_python: Path) -> tuple[Path, str]:
     out, screen = tmp_path_factory.mktemp("demo") / "demo", io.StringIO()
-    run_demo(out, splits=1, epochs=80, console=Console(file=screen, width=160))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "executable", str(quick_python))
+        run_demo(out, splits=1, epochs=80, console=Console(file=screen, width=160))
     return out, screen.getvalue()
 
 

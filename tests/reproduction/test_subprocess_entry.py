@@ -22,12 +22,13 @@ def test_it_asks_once_when_the_pipe_ends_and_not_before() -> None:
 
 
 @pytest.mark.slow
-def test_training_saves_and_ends_when_its_starter_is_killed(tmp_path: Path) -> None:
+def test_training_saves_and_ends_when_its_starter_is_killed(tmp_path: Path, quick_python: Path) -> None:
     run = tmp_path / "run"
     words = ["train", "digits", "--epochs", "100000", "--device", "cpu", "--threads", "1", "--out", str(run)]
     starter = (
         "import subprocess, sys, time\n"
-        f"child = subprocess.Popen([sys.executable, '-m', 'improved_gan.reproduction.subprocess_entry', *{words!r}],"
+        f"words = ['-m', 'improved_gan.reproduction.subprocess_entry', *{words!r}]\n"
+        f"child = subprocess.Popen([{str(quick_python)!r}, *words],"
         " stdin=subprocess.PIPE, stdout=subprocess.PIPE)\n"
         "while not child.stdout.readline().startswith(b'epoch'): pass\n"
         "print(child.pid, flush=True); time.sleep(600)\n"
