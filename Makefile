@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types docs install clean
+.PHONY: demo test lint types docs wheel-check install clean
 
 demo: install
 	$(BIN)/improved-gan demo --out runs/demo
@@ -23,6 +23,11 @@ types: install
 # The site, without internet: docs/_build/html/index.html. It runs the examples, which takes three minutes on two cores.
 docs: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	$(BIN)/python docs/check_site.py
+
+# The wheel in a fresh environment outside the checkout: demo, classify, report, kernels, theory, turing-test.
+wheel-check: install
+	.ci/wheel-check
 
 install: $(VENV)/installed
 

@@ -3,7 +3,7 @@
     python benchmarks/ablations.py --data DIR --out runs/ablations --side 14 --steps 600
 
 With `--side 14` images are halved first (means of 2x2 pixels), which makes a step several times as fast. Each column is
-derived from one recipe with all techniques, as for CIFAR-10 (`recipes.ablations.ablated`), and each run has a run
+derived from one recipe with all techniques, as for CIFAR-10 (`recipes.cifar10.ablated`), and each run has a run
 folder: the same command resumes. Samples and real test images are scored with a classifier, by its softmax (Inception
 score) and features (Fréchet distance to real test images). It is trained first, with the labels of the training images.
 The loop over seeds is the outer one, so that a partial table compares all columns on the same seeds.
@@ -28,7 +28,7 @@ from improved_gan.data import Dataset, LabeledImages, load_mnist
 from improved_gan.metrics.inception import Outputs
 from improved_gan.metrics.network import ScoringNetwork, digest_of
 from improved_gan.networks import ConvolutionalDiscriminator, ConvolutionalGenerator, Generator, ReferenceGenerator
-from improved_gan.recipes.ablations import COLUMNS, ablated
+from improved_gan.recipes.cifar10 import COLUMNS, ablated
 from improved_gan.recipes.recipe import Recipe
 from improved_gan.runs import Run
 from improved_gan.techniques import MinibatchDiscrimination, smoothed_discriminator_loss

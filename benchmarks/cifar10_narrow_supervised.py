@@ -6,7 +6,7 @@ improved-gan train benchmarks/cifar10_narrow_supervised.py --labels 4000 --data 
 from dataclasses import replace
 from functools import partial
 
-from improved_gan.networks import ConvolutionalDiscriminator, ConvolutionalGenerator
+from improved_gan.networks import ConvolutionalDiscriminator
 from improved_gan.recipes import Recipe, cifar10_supervised
 
 IMAGE = (3, 32, 32)
@@ -17,7 +17,6 @@ def recipe(labels: int | None = None) -> Recipe:
     return replace(
         cifar10_supervised(labels),
         name="cifar10-narrow-supervised",
-        generator=partial(ConvolutionalGenerator, image_shape=IMAGE, widths=(64, 32, 16)),
         discriminator=partial(ConvolutionalDiscriminator, image_shape=IMAGE, num_classes=10, widths=(16, 32)),
         epochs=12,
         learning_rate=0.001,

@@ -12,7 +12,7 @@ import os
 import time
 from pathlib import Path
 
-from improved_gan.data.decoding import decode_rows
+from improved_gan.data.decoded_cache import decode_rows
 from improved_gan.data.image_index import ImageIndex, index_images
 from improved_gan.data.image_sources import ImageSource, open_images
 

@@ -1,22 +1,30 @@
 """The number of answers per second that one server process stores, over loopback, also after it was killed.
 
-    python benchmarks/turing_test_load.py --seconds 15 --judges 64 --rate 300 --out turing_test_load.json
+    python benchmarks/turing_test_load.py --pictures --database both --seconds 30 --out turing_test_load.json
 
 An open loop: answers are due at fixed times, and each client sends the next one when it is due and the last one is
 confirmed, so a late reply makes later latencies longer, not fewer. Latency counts from the time an answer was due.
 --pictures: each client also fetches the picture of the next trial, as the page does, before its next answer.
 --kill N: SIGKILL N times at equal distances, restart, then compare every confirmed answer with the database.
-The server's resident memory is read after a tenth of the time and at the end.
+The server's resident memory is read after a tenth of the time and at the end, its processor time at the end: seconds
+of processor for one answer do not depend on what else the machine does.
+--database postgresql or both: a PostgreSQL server is started for it (Debian's package, as user postgres where this
+program runs as root).
 """
 
 import argparse
 import asyncio
+import contextlib
 import json
+import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -156,10 +164,12 @@ async def run(options: argparse.Namespace, database: str, study: OpenStudy, toke
         server = start_server(database)
         await wait_for_server()
     await asyncio.sleep(options.seconds / 10)
-    memory = [resident(server)]
+    memory, before = [resident(server)], processor_seconds(server)
+    answered = sum(len(client.confirmed) for client in clients)
     latencies, fetched = await task
     elapsed = time.perf_counter() - begun - 0.2
     memory.append(resident(server))
+    processor = processor_seconds(server) - before
     server.send_signal(signal.SIGTERM)
     server.wait(20)
     engine = open_database(database)
@@ -174,9 +184,10 @@ async def run(options: argparse.Namespace, database: str, study: OpenStudy, toke
         wrong += sum(stored != (sent == "generated") for stored, sent in pairs)
     p50, p95, p99 = 1000 * np.quantile(latencies, [0.5, 0.95, 0.99])
     return {
-        "database": database.split("://")[0] if "://" in database else "sqlite",
+        "database": "postgresql" if "://" in database else "sqlite",
         "judges": len(clients), "asked_per_second": options.rate, "answers_per_second": len(latencies) / elapsed,
         "picture_p99_ms": 1000 * np.quantile(fetched, 0.99) if fetched else float("nan"),
+        "processor_ms_per_answer": 1000 * processor / (sum(len(client.confirmed) for client in clients) - answered),
         "memory_mib": [round(one / 2**20, 1) for one in memory],
         "p50_ms": p50, "p95_ms": p95, "p99_ms": p99, "max_ms": 1000 * max(latencies), "killed": options.kill,
         "retries": sum(client.retries for client in clients), "confirmed": sum(len(c.confirmed) for c in clients),
@@ -189,8 +200,14 @@ def resident(server: subprocess.Popen[bytes]) -> int:
     return int(Path(f"/proc/{server.pid}/statm").read_text(encoding="utf-8").split()[1]) * 4096
 
 
+def processor_seconds(server: subprocess.Popen[bytes]) -> float:
+    """Seconds that all threads of the process have run, in user mode and in the kernel (Linux)."""
+    fields = Path(f"/proc/{server.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 async def wait_for_server() -> None:
-    for _ in range(300):
+    for _ in range(1200):
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", PORT)
             writer.close()
@@ -205,21 +222,57 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=15)
     parser.add_argument("--judges", type=int, default=64)
     parser.add_argument("--rate", type=float, default=300)
-    parser.add_argument("--db", help="default: a new SQLite file")
+    parser.add_argument("--database", choices=["sqlite", "postgresql", "both"], default="sqlite")
     parser.add_argument("--kill", type=int, default=0)
     parser.add_argument("--pictures", action="store_true")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     if options.rate * options.seconds / options.judges > TRIALS - 10 or options.seconds > 120:
         parser.error("bounded: at most 120 seconds and 1,990 answers a judge")
-    with tempfile.TemporaryDirectory() as folder:
-        database = options.db or str(Path(folder) / "load.db")
-        study, tokens = make_study(Path(folder), database, options.judges)
-        found = asyncio.run(run(options, database, study, tokens))
-    for name, value in found.items():
-        print(f"{name:20} {value:.1f}" if isinstance(value, float) else f"{name:20} {value}")
+    kinds = ["sqlite", "postgresql"] if options.database == "both" else [options.database]
+    found = [measure(options, kind) for kind in kinds]
+    for one in found:
+        for name, value in one.items():
+            print(f"{name:24} {value:.1f}" if isinstance(value, float) else f"{name:24} {value}")
     if options.out:
         options.out.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def measure(options: argparse.Namespace, kind: str) -> dict[str, Any]:
+    """One run with a new database of this kind."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as servers:
+        database = str(Path(folder) / "load.db") if kind == "sqlite" else servers.enter_context(postgresql())
+        study, tokens = make_study(Path(folder), database, options.judges)
+        return asyncio.run(run(options, database, study, tokens))
+
+
+@contextlib.contextmanager
+def postgresql() -> Iterator[str]:
+    """The address of a PostgreSQL server with its own settings (fsync on), stopped and removed at the end."""
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    if not programs:
+        raise SystemExit("PostgreSQL is not installed: apt-get install postgresql")
+    owner: dict[str, Any] = {}
+    folder = Path(tempfile.mkdtemp(prefix="turing-test-load-"))
+    if os.getuid() == 0:  # PostgreSQL refuses to run as root
+        owner = {"user": "postgres", "group": "postgres", "extra_groups": []}
+        shutil.chown(folder, "postgres", "postgres")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+
+    def call(*words: str | Path) -> None:
+        subprocess.run(words, check=True, stdout=subprocess.DEVNULL, cwd="/", **owner)
+
+    data = folder / "data"
+    call(programs[-1] / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8")
+    control = (programs[-1] / "pg_ctl", "-D", data, "-w", "-l", folder / "log")
+    try:
+        call(*control, "-o", f"-p {port} -k {folder} -c listen_addresses=127.0.0.1", "start")
+        yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+    finally:
+        call(*control, "-m", "immediate", "stop")
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
     "myst_parser",
+    "accessibility",
     "mathml",
     "repository_links",
 ]
@@ -57,6 +58,7 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
     "nested_sections": False,
     "remove_config_comments": True,
+    "default_thumb_file": str(DOCS / "images" / "demo-samples.png"),
     "show_memory": False,
     "parallel": 2,
     "abort_on_example_error": True,

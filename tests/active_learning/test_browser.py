@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from improved_gan.active_learning.annotation_page import AnnotationImage, annotation_page, image_data_uri
+from improved_gan.active_learning.annotate import AnnotationImage, annotation_page, image_data_uri
 from improved_gan.active_learning.query import Prediction
 from improved_gan.data.labels_file import read_labels as read_labels_of
 

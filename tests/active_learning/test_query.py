@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 
-from improved_gan.active_learning.csv_index import csv_row
+from improved_gan.active_learning.predictions import csv_row
 from improved_gan.active_learning.query import least_certain
 
 

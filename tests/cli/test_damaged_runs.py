@@ -194,7 +194,7 @@ def test_a_file_for_a_folder_and_a_folder_for_a_file(reader: Callable[[Path], No
 
 
 def test_a_checkpoint_of_the_right_sum_that_lacks_tensors(whole: Path, tmp_path: Path) -> None:
-    from improved_gan.training.checkpoints import load_checkpoint, save_checkpoint
+    from improved_gan.training.state import load_checkpoint, save_checkpoint
 
     run = Run(Path(shutil.copytree(whole, tmp_path / "run")))
     fingerprint = run.fingerprint

@@ -49,7 +49,7 @@ def test_a_file_that_does_not_agree_is_not_kept(
     def refuse(*_: object) -> None:
         raise ExportError("does not agree")
 
-    monkeypatch.setattr("improved_gan.export.verify.largest_differences", refuse)
+    monkeypatch.setattr("improved_gan.export.serialize.largest_differences", refuse)
     with pytest.raises(ExportError, match="does not agree"):
         go(trained_run, tmp_path / "x.pt2", format="torch", head="features")
     assert [path.name for path in tmp_path.iterdir()] == ["x.pt2"]

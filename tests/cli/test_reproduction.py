@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from improved_gan.cli import reproduction as reproduce
-from improved_gan.cli.reproduction import ReproduceOptions, run_reproduction
+from improved_gan.cli import reproduction
+from improved_gan.cli.reproduce import ReproduceOptions
 from improved_gan.data import DataError
 from improved_gan.data.download import offline
 from improved_gan.recipes import RECIPES, RecipeError
 from improved_gan.reproduction import cluster, executors, run_subprocess
-from improved_gan.reproduction.plan import Plan, RunOptions
+from improved_gan.reproduction.plan import Plan
 from improved_gan.training.errors import RunError
 from tests.command_line import cli, start
 from tests.reproduction.jobs import STAND_IN
@@ -29,8 +29,8 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def go(out: Path, screen: io.StringIO | None = None, **changes: object) -> str:
     screen = screen or io.StringIO()
-    asked = {"table": None, "recipe": "digits", "splits": 3, "runs": RunOptions(epochs=1), "jobs": 3, "threads": 1}
-    run_reproduction(ReproduceOptions(**{**asked, "out": out, **changes}), Console(file=screen, width=120))
+    asked = {"table": None, "recipe": "digits", "num_splits": 3, "epochs": 1, "jobs": 3, "threads": 1}
+    reproduction.reproduce(ReproduceOptions(**{**asked, "out": out, **changes}), Console(file=screen, width=120))
     return screen.getvalue()
 
 
@@ -47,16 +47,16 @@ def test_from_nothing_to_the_table_and_not_twice(stand_in: None, tmp_path: Path)
     assert "0 of 3 runs to do" in again
     assert "begins" not in again
     assert "101 ± 1" in again
-    more = go(tmp_path / "out", splits=4)
+    more = go(tmp_path / "out", num_splits=4)
     assert "1 of 4 runs to do" in more
     assert more.count("begins") == 1
 
 
 def test_a_command_that_dies_leaves_the_table_of_the_runs_that_had_ended(stand_in, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(reproduce, "_report", lambda *_: pytest.fail("as if the power had gone"))
-    monkeypatch.setattr(reproduce, "known_ensemble", lambda jobs: None)
+    monkeypatch.setattr(reproduction, "_report", lambda *_: pytest.fail("as if the power had gone"))
+    monkeypatch.setattr(reproduction, "known_ensemble", lambda jobs: None)
     with pytest.raises(pytest.fail.Exception):
-        go(tmp_path, models=2, ensemble=2, splits=1, jobs=2)
+        go(tmp_path, num_seeds=2, ensemble=2, num_splits=1, jobs=2)
     one, ensemble = json.loads((tmp_path / "table.json").read_text())["cells"]
     assert len(one["single_values"]) == 2
     assert ensemble["note"] == "computed when the command ends"
@@ -64,26 +64,26 @@ def test_a_command_that_dies_leaves_the_table_of_the_runs_that_had_ended(stand_i
 
 
 def test_a_table_that_cannot_be_written_in_between_stops_no_run(stand_in, tmp_path: Path, monkeypatch) -> None:
-    write, failures = reproduce._write, [OSError("no space left on device")]
+    write, failures = reproduction._write, [OSError("no space left on device")]
 
     def write_later(*words):
         if failures:
             raise failures.pop()
         return write(*words)
 
-    monkeypatch.setattr(reproduce, "_write", write_later)
-    text = go(tmp_path, splits=3, jobs=1)
+    monkeypatch.setattr(reproduction, "_write", write_later)
+    text = go(tmp_path, num_splits=3, jobs=1)
     assert "could not be written after this run; the runs continue: no space left on device" in text
     assert list(json.loads((tmp_path / "table.json").read_text())["cells"][0]["values"]) == ["1", "2", "3"]
 
 
 @pytest.mark.parametrize(
     ("asked", "models", "ensemble"),
-    [({}, 1, 10), ({"models": 4}, 4, 10), ({"ensemble": 3}, 3, 3), ({"models": 4, "ensemble": 3}, 4, 3)],
+    [({}, 1, 10), ({"num_seeds": 4}, 4, 10), ({"ensemble": 3}, 3, 3), ({"num_seeds": 4, "ensemble": 3}, 4, 3)],
 )
 def test_an_ensemble_that_is_asked_for_has_its_models(asked, models: int, ensemble: int, tmp_path, monkeypatch) -> None:
     seen: list[Plan] = []
-    monkeypatch.setattr(reproduce, "_report", lambda plan, *_: seen.append(plan))
+    monkeypatch.setattr(reproduction, "_report", lambda plan, *_: seen.append(plan) or [])
     go(tmp_path, dry_run=True, **asked)
     assert (seen[0].models, seen[0].ensemble) == (models, ensemble)
 
@@ -94,7 +94,7 @@ def test_a_table_of_scores_has_no_ensembles(tmp_path: Path) -> None:
 
 
 def test_a_failed_run_is_shown_and_does_not_stop_the_others(stand_in: None, tmp_path: Path) -> None:
-    text = go(tmp_path, splits=13, jobs=13)
+    text = go(tmp_path, num_splits=13, jobs=13)
     assert "warning: digits-50/split-13-seed-13 failed, the other runs continue: D is not finite" in text
     assert "12/13, 1 failed" in text
     assert "50 labels, split-13-seed-13 failed: D is not finite at step 7" in text
@@ -119,14 +119,18 @@ def test_without_a_recipe_the_papers_table_is_shown_and_nothing_written(
     ("changes", "error", "message"),
     [
         (
-            {"table": "mnist", "recipe": None, "runs": RunOptions(data=Path("/nowhere"))},
+            {"table": "mnist", "recipe": None, "data": Path("/nowhere")},
             DataError,
             "lacks train-images",
         ),
-        ({"runs": RunOptions(epochs=1, device="abacus")}, RunError, "try --device cpu"),
-        ({"table": "ablations", "recipe": None, "splits": 1}, DataError, "scored by Inception, whose weights were not"),
+        ({"epochs": 1, "device": "abacus"}, RunError, "try --device cpu"),
         (
-            {"runs": RunOptions(eval_network="nothing")},
+            {"table": "ablations", "recipe": None, "num_splits": 1},
+            DataError,
+            "scored by Inception, whose weights were not",
+        ),
+        (
+            {"eval_network": "nothing"},
             DataError,
             "--eval-network: there is no network nothing: take inception-2015",
         ),
@@ -172,11 +176,11 @@ def test_stopped_by_a_signal_and_gone_on_with_by_the_same_command(tmp_path: Path
 @pytest.mark.slow
 @pytest.mark.usefixtures("quick_trainings")
 def test_all_models_of_a_split_in_one_process_and_none_twice(tmp_path: Path) -> None:
-    asked = {"splits": 1, "models": 2, "ensemble": 2, "vmap": True, "jobs": 1}
-    text = go(tmp_path, runs=RunOptions(epochs=1, device="cpu"), **asked)
+    asked = {"num_splits": 1, "num_seeds": 2, "ensemble": 2, "vmap": True, "jobs": 1}
+    text = go(tmp_path, epochs=1, device="cpu", **asked)
     assert "1 of 1 runs to do, 2 models in each" in text
     cells = json.loads((tmp_path / "table.json").read_text())["cells"]
     assert [cell["models"] for cell in cells] == [1, 2]
     assert all(list(cell["values"]) == ["1"] for cell in cells)
-    assert "0 of 1 runs to do" in go(tmp_path, runs=RunOptions(epochs=1, device="cpu"), **asked)
-    assert "0 of 2 runs to do;" in go(tmp_path, runs=RunOptions(epochs=1, device="cpu"), **{**asked, "vmap": None})
+    assert "0 of 1 runs to do" in go(tmp_path, epochs=1, device="cpu", **asked)
+    assert "0 of 2 runs to do;" in go(tmp_path, epochs=1, device="cpu", **{**asked, "vmap": None})

@@ -181,17 +181,21 @@ def test_the_scaling_is_that_of_the_estimators(tmp_path: Path, place: Path) -> N
     assert data.digest != own.dataset.digest
 
 
-def test_the_commands_of_the_guide(place: Path) -> None:
+def test_the_commands_of_the_guide(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     page = (Path(__file__).parents[2] / "docs" / "photographs.md").read_text()
     commands = re.findall(r"^improved-gan (.+)$", page, re.MULTILINE)
     assert [line.split()[0] for line in commands] == ["train-folder", "report", "classify", "classify", "export"]
-    rows = [f"{color}/{number}.png,{color}" for color in ("red", "blue") for number in range(8)]
-    (place / "labels.csv").write_text("\n".join(["file,label", *rows]))
-    colored(place / "new.jpg", (60, 60, 200), 7)
+    for file in (place / "photos").glob("*/*.png"):
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        (tmp_path / "photos" / f"{file.parent.name}-{file.name}").write_bytes(file.read_bytes())
+    rows = [f"{color}-{number}.png,{color}" for color in ("red", "blue") for number in range(8)]
+    (tmp_path / "labels.csv").write_text("\n".join(["file,label", *rows]))
+    colored(tmp_path / "new.jpg", (60, 60, 200), 7)
     train, report, annotate, classify, export = (line.replace("lite0:network", "own_net:net") for line in commands)
     assert "16 labels" in done(*train.split(), "--epochs", "5", "--device", "cpu", "--validation", "0")
     done(*report.split(), "--device", "cpu")
     done(*annotate.split(), "--device", "cpu")
-    assert (place / "predictions.annotate.html").is_file()
+    assert (tmp_path / "predictions.annotate.html").is_file()
     assert "new.jpg: blue" in done(*classify.split(), "--device", "cpu")
     assert set(export.split()) <= {*["export", "runs/photos", "--out", "photos.onnx", "--trust"]}

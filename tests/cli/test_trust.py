@@ -13,7 +13,7 @@ from improved_gan.cli import app
 from improved_gan.cli import trust as trust_module
 from improved_gan.cli.trust import trust_or_ask
 from improved_gan.data.digits import load_digits
-from improved_gan.reproduction.ensembles import average_probabilities
+from improved_gan.reproduction.results import average_probabilities
 from improved_gan.runs import Run
 from improved_gan.runs.own_code import is_file_of
 from improved_gan.training.errors import RunError

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from improved_gan.data.dataset import LabeledImages
 from improved_gan.networks.interface import Discriminator, DiscriminatorOutput, Generator
-from improved_gan.recipes.error_count import count_errors
-from improved_gan.reports.latent_interpolation import generate
+from improved_gan.reports.galleries import generate
+from improved_gan.runs.networks import count_errors
 from improved_gan.techniques import WeightEMA, data_dependent_init_, weight_norm
 from improved_gan.training.sampling import ema_generator, sample
 

@@ -1,7 +1,38 @@
+import warnings
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 
-from improved_gan.data import Batches, DataError, LabeledImages, LabelSplit, PseudoLabels, image_table
+from improved_gan.data import Batches, DataError, LabeledImages, LabelSplit, PseudoLabels, batches
+from improved_gan.data.batches import ImageTable
+
+IMAGES = torch.arange(5 * 3 * 4 * 4).remainder(256).to(torch.uint8).reshape(5, 3, 4, 4)
+ROWS = torch.tensor([4, 0, 4, 2])
+
+
+def test_rows_come_in_the_order_asked_for_with_repetitions() -> None:
+    expected = IMAGES.numpy()[[4, 0, 4, 2]].astype(np.float64) / 255
+    np.testing.assert_allclose(ImageTable(IMAGES, "cpu")(ROWS).numpy(), expected, atol=1e-7)
+
+
+def test_a_large_set_gives_the_same_rows_and_is_not_copied(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    IMAGES.numpy().tofile(tmp_path / "images")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it cannot be written to, as it should be
+        mapped = torch.from_numpy(np.memmap(tmp_path / "images", np.uint8, mode="r").reshape(IMAGES.shape))
+    small = ImageTable(mapped, "cpu")
+    monkeypatch.setattr(batches, "_LARGE", 100)
+    large = ImageTable(mapped, "cpu")
+    assert (small.large, large.large) == (False, True)
+    assert torch.equal(large(ROWS), small(ROWS))
+    assert torch.equal(large(ROWS), ImageTable(IMAGES, "cpu")(ROWS))
+    assert large._images.data_ptr() == mapped.data_ptr()
+
+
+def test_no_rows() -> None:
+    assert ImageTable(IMAGES, "cpu")(ROWS[:0]).shape == (0, 3, 4, 4)
 
 
 def numbered(num: int = 60, classes: int = 3) -> LabeledImages:
@@ -131,7 +162,7 @@ def test_without_any_label_the_labeled_part_is_empty() -> None:
 
 def test_a_large_set_is_read_ahead_and_gives_the_same_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     usual = list(make().epoch(3, first_step=1))
-    monkeypatch.setattr(image_table, "_LARGE", 1)
+    monkeypatch.setattr(batches, "_LARGE", 1)
     ahead = list(make().epoch(3, first_step=1))
     assert len(ahead) == len(usual) == 5
     for a, b in zip(usual, ahead, strict=True):

@@ -12,12 +12,11 @@ from pathlib import Path
 import pytest
 
 from improved_gan.data import DataError
-from improved_gan.data.folder_labels import read_labeling
+from improved_gan.data.folder_labels import read_labeling, read_labels_beside
 from improved_gan.data.folder_snapshot import load_recorded, recorded_path
 from improved_gan.data.image_index import index_images
 from improved_gan.data.image_sources import open_images
 from improved_gan.data.labels_file import read_labels_file
-from improved_gan.data.webdataset_labels import read_labels_beside
 from tests.data.test_folder import load, make
 from tests.data.test_folder_snapshot import record
 from tests.mutations import NUM, mutations

@@ -11,7 +11,34 @@ import pytest
 from PIL import Image, ImageOps
 
 from improved_gan.data.dataset import DataError
-from improved_gan.data.images import center_crop_resize, decode_image, read_header, read_image
+from improved_gan.data.images import (
+    center_crop_resize,
+    central_square,
+    decode_image,
+    decoding,
+    in_mode,
+    load,
+    read_header,
+    read_image,
+)
+
+
+def test_a_file_is_loaded_with_what_it_stores_and_brought_into_a_mode() -> None:
+    buffer = io.BytesIO()
+    Image.new("I;16", (6, 4), 65535).save(buffer, "TIFF")
+    image, stored, done = load(buffer)
+    assert (stored.bits, done) == (16, [])
+    found, done = in_mode(central_square(image), stored, "RGB", "x", None)
+    assert (found.size, found.mode, found.getpixel((0, 0))) == ((4, 4), "RGB", (255, 255, 255))
+    assert done == ["16 bits scaled to 8", "L to RGB"]
+
+
+@pytest.mark.parametrize("error", [TypeError("a\nb"), IndexError(), SyntaxError("x")])
+def test_what_readers_raise_becomes_one_line(error: Exception) -> None:
+    with pytest.raises(DataError, match=r"^it cannot be read: ") as told, decoding("it"):
+        raise error
+    assert "\n" not in str(told.value)
+
 
 GRAY = np.arange(64, dtype=np.uint8).reshape(8, 8) * 4
 

@@ -1,11 +1,9 @@
-"""Folders for the Hub, and a stand-in for the Hub: a folder on disk with the interface of huggingface_hub."""
+"""Folders for the Hub, and the real client of the Hub with a stand-in on loopback."""
 
-import inspect
 import json
 import pickle
-import shutil
+from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,8 +15,11 @@ from improved_gan.export.hub import from_pretrained, load, push_to_hub, save
 from improved_gan.networks import Generator
 from improved_gan.runs import Networks, Run
 from tests.command_line import cli
+from tests.export.hub_server import TOKEN, Hub, serve
 
 huggingface_hub = pytest.importorskip("huggingface_hub")
+constants = pytest.importorskip("huggingface_hub.constants")
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # of the client's own calls
 
 
 @pytest.fixture
@@ -27,47 +28,24 @@ def networks(trained_run: Path) -> Networks:
 
 
 @pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Repositories are folders; each call must fit the signature of huggingface_hub."""
-    root = tmp_path / "hub"
-    api, download = huggingface_hub.HfApi, huggingface_hub.snapshot_download
-
-    class Api:
-        def __init__(self, token: str | None = None) -> None:
-            assert token == "secret"
-            inspect.signature(api).bind(token=token)
-
-        def create_repo(self, repo_id: str, *, private: bool, exist_ok: bool) -> None:
-            inspect.signature(api.create_repo).bind(self, repo_id, private=private, exist_ok=exist_ok)
-            (root / repo_id).mkdir(parents=True, exist_ok=exist_ok)
-
-        def upload_folder(self, *, repo_id: str, folder_path: str, commit_message: str) -> SimpleNamespace:
-            words = {"repo_id": repo_id, "folder_path": folder_path, "commit_message": commit_message}
-            inspect.signature(api.upload_folder).bind(self, **words)
-            shutil.copytree(folder_path, root / repo_id, dirs_exist_ok=True)
-            return SimpleNamespace(commit_url=f"hub/{repo_id}/commit/1")
-
-    def snapshot_download(repo_id: str, *, revision: str | None, token: str | None, allow_patterns: list[str]) -> str:
-        words = {"revision": revision, "token": token, "allow_patterns": allow_patterns}
-        inspect.signature(download).bind(repo_id, **words)
-        if not (root / repo_id).is_dir():
-            raise huggingface_hub.errors.LocalEntryNotFoundError("no such\nrepository")
-        local = tmp_path / "downloaded" / repo_id
-        shutil.rmtree(local, ignore_errors=True)
-        local.mkdir(parents=True)
-        for file in (root / repo_id).iterdir():
-            if file.name in allow_patterns:
-                shutil.copy(file, local)
-        return str(local)
-
-    monkeypatch.setattr(huggingface_hub, "HfApi", Api)
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
-    return root
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """The real client, whose Hub is on loopback and whose cache is empty."""
+    with serve() as server:
+        monkeypatch.setattr(constants, "ENDPOINT", server.address)
+        template = server.address + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        # Git LFS: the chunked storage of the Hub has no stand-in.
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        yield server
 
 
-def test_networks_that_were_uploaded_and_downloaded_give_the_same_outputs(networks: Networks, hub: Path) -> None:
-    assert push_to_hub(networks, "someone/digits", token="secret") == "hub/someone/digits/commit/1"
-    (hub / "someone/digits/recipe.py").write_text("raise SystemExit('executed')")
+def test_networks_that_were_uploaded_and_downloaded_give_the_same_outputs(networks: Networks, hub: Hub) -> None:
+    address = push_to_hub(networks, "someone/digits", token=TOKEN, private=True)
+    assert address == f"{hub.address}/someone/digits/commit/{hub.find('someone/digits', 'main')[0]}"
+    assert hub.private == {"someone/digits": True}
+    assert list(hub.stored.values()) == [hub.files["someone/digits"]["model.safetensors"]]
+    hub.commit("someone/digits", {"recipe.py": b"raise SystemExit('executed')"})
     again = from_pretrained("someone/digits")
     assert isinstance(again, Networks)
     assert not (again.run.path / "recipe.py").exists()
@@ -104,14 +82,30 @@ def load_names(folder: Path) -> list[str]:
         return list(file.keys())
 
 
-def test_an_estimator(tmp_path: Path, hub: Path) -> None:
+def test_a_revision_is_the_one_of_its_commit(networks: Networks, hub: Hub) -> None:
+    """Once downloaded, a model is read from the cache where the Hub cannot be reached."""
+    first = push_to_hub(networks, "someone/digits", token=TOKEN).rpartition("/")[2]
+    with torch.no_grad():
+        next(networks.discriminator.parameters()).add_(1)
+    push_to_hub(networks, "someone/digits", token=TOKEN)
+    found = [from_pretrained("someone/digits", revision=revision) for revision in (first, None)]
+    weights = [next(one.discriminator.parameters()) for one in found]
+    torch.testing.assert_close(weights[1], weights[0] + 1)
+    requests = len(hub.requests)
+    torch.testing.assert_close(
+        next(from_pretrained("someone/digits", revision=first).discriminator.parameters()), weights[0]
+    )
+    assert not [one for one in hub.requests[requests:] if one.startswith("GET") and "/resolve/" in one]
+
+
+def test_an_estimator(tmp_path: Path, hub: Hub) -> None:
     rows = np.random.default_rng(0).random((40, 4)).astype(np.float32)
     model = SemiSupervisedGANClassifier(epochs=1, random_state=0, device="cpu")
     model.fit(rows, np.arange(40) % 2)
-    push_to_hub(model, "someone/rows", token="secret")
+    push_to_hub(model, "someone/rows", token=TOKEN)
     again = from_pretrained("someone/rows")
     np.testing.assert_array_equal(again.predict_proba(rows), model.predict_proba(rows))
-    assert "predict" in (hub / "someone/rows/README.md").read_text()
+    assert "predict" in hub.files["someone/rows"]["README.md"].decode()
     save(model, tmp_path / "twice")
     save(model, tmp_path / "twice")
 
@@ -140,7 +134,9 @@ def test_a_pickle_or_changed_weights_or_the_code_of_a_recipe_file_are_refused(
         load(tmp_path / "m")
 
 
-def test_what_cannot_be_saved_or_found_is_told(networks: Networks, tmp_path: Path, hub: Path) -> None:
+def test_what_cannot_be_saved_or_found_is_told(
+    networks: Networks, tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.tex").touch()
     with pytest.raises(ExportError, match=r"holds something else \(chapter\.tex\)"):
@@ -151,5 +147,11 @@ def test_what_cannot_be_saved_or_found_is_told(networks: Networks, tmp_path: Pat
         load(tmp_path / "nowhere")
     with pytest.raises(ExportError, match="neither a folder nor a repository"):
         from_pretrained(tmp_path / "nowhere")
-    with pytest.raises(ExportError, match="download of someone/else failed: no such repository"):
+    with pytest.raises(ExportError, match=r"download of someone/else failed: .*Repository Not Found"):
         from_pretrained("someone/else")
+    with pytest.raises(ExportError, match=r"upload to someone/else failed: .*401"):
+        push_to_hub(networks, "someone/else", token="wrong")
+    assert hub.files == {}
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")  # where nothing listens
+    with pytest.raises(ExportError, match="upload to someone/else failed: "):
+        push_to_hub(networks, "someone/else", token=TOKEN)

@@ -9,12 +9,10 @@ import torch
 
 from improved_gan.export.errors import ExportError
 from improved_gan.export.export_module import ExportSpec, make_export_module
-from improved_gan.export.serialize import captured, run_onnx, run_torch, write_onnx, write_torch
-from improved_gan.export.verify import largest_differences
+from improved_gan.export.serialize import captured, largest_differences, run_onnx, run_torch, write_onnx, write_torch
 from improved_gan.networks import ConvolutionalDiscriminator, ConvolutionalGenerator, Discriminator, Generator
-from improved_gan.networks.convolutional_generator import ReferenceGenerator
-from improved_gan.networks.imagenet import ImageNetDiscriminator
-from improved_gan.networks.imagenet_generator import ImageNetGenerator
+from improved_gan.networks.convolutional import ReferenceGenerator
+from improved_gan.networks.imagenet import ImageNetDiscriminator, ImageNetGenerator
 from improved_gan.techniques import MinibatchDiscrimination
 
 METADATA_FILE = {"versions": {"improved-gan": "0"}}

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import subprocess
 import sys
@@ -7,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from improved_gan.export import serialize
 from improved_gan.export.errors import ExportError
-from improved_gan.export.export_module import ExportSpec, make_export_module
-from improved_gan.export.serialize import captured, run_torch, write_onnx, write_torch
+from improved_gan.export.export_module import ExportSpec, TensorSpec, make_export_module
+from improved_gan.export.serialize import BATCHES, captured, largest_differences, run_torch, write_onnx, write_torch
 from improved_gan.networks import DenseDiscriminator, DenseGenerator
 
 METADATA_FILE = {"versions": {"improved-gan": "0"}, "classes": ["a", "b", "ü"]}
@@ -75,3 +77,38 @@ def test_a_missing_package_is_told(missing: str, tmp_path: Path, monkeypatch: py
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ExportError, match="onnxruntime is not installed"):
         serialize.run_onnx(tmp_path / "x.onnx")
+
+
+def spec(scale: float) -> ExportSpec:
+    return ExportSpec(
+        "features",
+        torch.nn.Identity(),
+        TensorSpec("rows", "float32", ("N", 2), ""),
+        (TensorSpec("sums", "float32", ("N",), ""),),
+        lambda rows: (scale * rows.sum(1),),
+        lambda num: torch.ones(num, 2),
+    )
+
+
+def test_the_largest_difference_over_all_batches() -> None:
+    seen = []
+
+    def answer(rows: Tensor) -> tuple[Tensor, ...]:
+        seen.append(len(rows))
+        return (rows.sum(1) + (4e-6 if len(rows) == 7 else 0),)
+
+    assert largest_differences(spec(1), answer)["sums"] == pytest.approx(2e-6, rel=0.2)  # of the largest, 2
+    assert seen == list(BATCHES)
+
+
+@pytest.mark.parametrize("wrong", [1e-4, float("nan")])
+def test_a_file_that_answers_otherwise_is_refused(wrong: float) -> None:
+    with pytest.raises(ExportError, match="differ from the network's"):
+        largest_differences(spec(1), lambda rows: (rows.sum(1) + wrong,))
+
+
+def test_large_outputs_count_by_their_size_and_shapes_must_agree() -> None:
+    assert largest_differences(spec(1e4), lambda rows: (1e4 * rows.sum(1) + 0.01,))["sums"] < 1e-5
+    with pytest.raises(ExportError, match=r"came as \(1, 1\), not \(1,\)"):
+        largest_differences(spec(1), lambda rows: (rows.sum(1, keepdim=True),))
+    assert dataclasses.is_dataclass(spec(1))

@@ -7,8 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from improved_gan.kernels.dropout import Dropout
-from improved_gan.kernels.noise_pool import add_normal
+from improved_gan.kernels.noise import Dropout, add_normal
 from improved_gan.kernels.random_source import (
     get_random_state,
     in_place_of_default,

@@ -3,8 +3,7 @@ import threading
 import pytest
 import torch
 
-from improved_gan.kernels.dropout import Dropout
-from improved_gan.kernels.noise_pool import add_normal
+from improved_gan.kernels.noise import Dropout, add_normal
 from improved_gan.kernels.vmap_fallback import use_reference_ops, uses_reference_ops
 from improved_gan.networks import ConvolutionalDiscriminator, DenseGenerator
 

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -11,8 +12,34 @@ from torch import Tensor
 from benchmarks.random_inception import random_weights
 from improved_gan.data.images import decode_image
 from improved_gan.metrics import MetricError, feature_frechet_distance, inception_score, kernel_inception_distance
-from improved_gan.metrics.inception import Inception2015, prepare
+from improved_gan.metrics.inception import Inception2015, prepare, resize
 from tests.oracles.peers import cure_torchvision, fidelity_network, peers_missing
+
+
+def oracle(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """One pixel at a time, in float64."""
+    out = np.zeros((height, width))
+    for i in range(height):
+        for j in range(width):
+            y, x = i * image.shape[0] / height, j * image.shape[1] / width
+            top, left = int(y), int(x)
+            bottom, right = min(top + 1, image.shape[0] - 1), min(left + 1, image.shape[1] - 1)
+            upper = image[top, left] + (image[top, right] - image[top, left]) * (x - left)
+            lower = image[bottom, left] + (image[bottom, right] - image[bottom, left]) * (x - left)
+            out[i, j] = upper + (lower - upper) * (y - top)
+    return out
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (5, 13), (40, 31), (97, 12), (1, 1)])
+def test_each_pixel(shape: tuple[int, int]) -> None:
+    image = torch.randint(0, 256, shape, dtype=torch.uint8)
+    np.testing.assert_allclose(resize(image, (29, 17)), oracle(image.numpy().astype(float), 29, 17), atol=1e-3)
+
+
+def test_the_same_size_and_batches_are_left_alone() -> None:
+    images = torch.randint(0, 256, (2, 3, 9, 7), dtype=torch.uint8)
+    assert resize(images, (9, 7)).equal(images.float())
+    assert resize(images, (20, 30))[1, 2].equal(resize(images[1, 2], (20, 30)))
 
 
 @pytest.fixture(scope="module")

@@ -142,7 +142,7 @@ def test_torchmetrics_resize_is_another_one(monkeypatch: pytest.MonkeyPatch) -> 
     """What its network is given, caught at the first layer, against our resize: other by default, ours without."""
     from torchmetrics.image.fid import NoTrainInceptionV3
 
-    from improved_gan.metrics.tensorflow_resize import resize
+    from improved_gan.metrics.inception import resize
 
     given: list[Tensor] = []
 

@@ -1,18 +1,169 @@
 import io
+import math
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from rich.console import Console
 
 from improved_gan.cli.sample import SampleOptions, sample
-from improved_gan.data import DataError
-from improved_gan.reports.galleries import draw_interpolation
-from improved_gan.reports.latent_interpolation import generate, latent_path
+from improved_gan.data import DataError, Dataset, LabeledImages
+from improved_gan.networks import DenseGenerator, Discriminator, DiscriminatorOutput, Generator
+from improved_gan.reports.galleries import (
+    BYTES,
+    Block,
+    Row,
+    draw,
+    draw_interpolation,
+    generate,
+    latent_path,
+    linear,
+    path_for,
+    rows_by_class,
+    spherical,
+)
 from improved_gan.runs import Run
+from improved_gan.training import sampling
 from improved_gan.training.errors import RunError
+
+
+class Drawing(Generator):
+    """Draws from what it is given; its image of a latent is the latent."""
+
+    def __init__(self, draw) -> None:
+        super().__init__()
+        self.draw = draw
+
+    def draw_latents(self, num, *, source=None):
+        return self.draw(num, 60, generator=source)
+
+    def forward(self, latents):
+        return latents[:, None, None, :]
+
+
+def test_a_straight_line_has_equal_steps_and_stays_in_the_box() -> None:
+    start, end = torch.rand(2, 30)
+    path = linear(start, end, 7)
+    torch.testing.assert_close(path[[0, -1]], torch.stack([start, end]))
+    torch.testing.assert_close(path.diff(dim=0), ((end - start) / 6).expand(6, -1))
+    assert ((path >= 0) & (path <= 1)).all()
+
+
+def test_an_arc_has_equal_angles_and_lengths_in_between() -> None:
+    start, end = torch.randn(2, 100, dtype=torch.float64)
+    path = spherical(start, end, 9)
+    torch.testing.assert_close(path[[0, -1]], torch.stack([start, end]))
+    unit = path / path.norm(dim=1, keepdim=True)
+    angles = (unit[1:] * unit[:-1]).sum(1).arccos()
+    torch.testing.assert_close(angles, angles[:1].expand(8))
+    torch.testing.assert_close(path.norm(dim=1), torch.linspace(start.norm(), end.norm(), 9, dtype=torch.float64))
+    straight = linear(start, end, 9)[4].norm()
+    assert straight < 0.85 * path[4].norm()  # what the arc is for
+
+
+@pytest.mark.parametrize("end", [(2.0, 0.0), (-1.0, 0.0), (0.0, 0.0)])
+def test_directions_without_an_arc_are_joined_straight(end: tuple[float, float]) -> None:
+    start, other = torch.tensor([1.0, 0.0]), torch.tensor(end)
+    torch.testing.assert_close(spherical(start, other, 5), linear(start, other, 5))
+
+
+@pytest.mark.parametrize(
+    ("draw", "path"),
+    [
+        (torch.rand, "linear"),
+        (lambda *shape, generator: 2 * torch.rand(*shape, generator=generator) - 1, "linear"),
+        (torch.randn, "spherical"),
+        (lambda *shape, generator: 5 + 3 * torch.randn(*shape, generator=generator), "spherical"),
+    ],
+)
+def test_the_path_fits_the_latents(draw, path: str) -> None:
+    assert path_for(Drawing(draw)) == path
+
+
+@pytest.mark.parametrize("path", ["linear", "spherical"])
+def test_walks_join_and_come_back(path: str) -> None:
+    generator = Drawing(torch.randn)
+    path = latent_path(generator, path=path, num_paths=4, steps=6, seed=3).view(4, 6, -1)
+    drawn = generator.draw_latents(4, source=torch.Generator().manual_seed(3))
+    torch.testing.assert_close(path[:, 0], drawn)
+    torch.testing.assert_close(path[:, -1], drawn.roll(-1, 0))
+
+
+def test_the_images_of_a_walk_are_the_generators_and_its_mode_stays() -> None:
+    generator = DenseGenerator((1, 8, 8), latent_size=5, hidden=(16,))
+    latents = generator.draw_latents(70, source=torch.Generator().manual_seed(0))
+    found = generate(generator, latents, device="cpu")
+    assert (found == sampling.sample(generator, 70, seed=0)).all()
+    assert generator.training
+    assert math.prod(found.shape) == 70 * 64
+
+
+class ByBrightness(Discriminator):
+    """Class k for a mean gray of k/10 to (k + 1)/10; with one logit only where `classes` is 1."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.classes = classes
+
+    def forward(self, images):
+        level = (images.flatten(1).mean(1) * 10).floor().clamp(max=self.classes - 1)
+        logits = -(level[:, None] - torch.arange(self.classes)).square()
+        return DiscriminatorOutput(logits if self.classes > 1 else logits[:, 0], logits)
+
+
+def flat(*levels: int) -> torch.Tensor:
+    return torch.tensor(levels, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 4, 4).contiguous()
+
+
+def data(levels: list[int], labels: list[int], classes: int = 3) -> Dataset:
+    part = LabeledImages(flat(*levels), torch.tensor(labels))
+    return Dataset("flat", tuple("abcdefghijklmnopqrstuvwxyzABCDEFG"[:classes]), part, part)
+
+
+def test_each_class_has_its_samples_beside_real_images_of_the_class() -> None:
+    found = rows_by_class(flat(5, 30, 40, 10), ByBrightness(3), data([0, 8, 33, 60], [0, 0, 1, 0]), device="cpu")
+    assert [row.name for row in found] == ["a", "b", "c"]
+    assert [block.sample[0, 0, 0].item() for block in found[0].blocks] == [5, 10]
+    assert [block.real[:, 0, 0, 0].tolist() for block in found[0].blocks] == [[8, 0, 60], [8, 0, 60]]
+    assert [block.real[:, 0, 0, 0].tolist() for block in found[1].blocks] == [[33], [33]]
+    assert found[2].blocks == ()
+
+
+def test_a_class_without_real_images_takes_the_nearest_of_all() -> None:
+    found = rows_by_class(flat(30), ByBrightness(3), data([0, 9, 60], [0, 0, 0]), device="cpu")
+    assert found[1].blocks[0].real[:, 0, 0, 0].tolist() == [9, 0, 60] or found[1].blocks[0].real[0, 0, 0, 0] in (9, 60)
+    assert len(found[1].blocks[0].real) == 3
+
+
+def test_without_classes_samples_stand_beside_the_nearest_of_all() -> None:
+    for judge in (None, ByBrightness(1)):
+        found = rows_by_class(flat(*range(0, 250, 5)), judge, data([0, 100, 200], [0, 1, 2]), device="cpu")
+        assert {row.name for row in found} == {""}
+        assert sum(len(row.blocks) for row in found) == 40
+        assert found[0].blocks[0].real[:, 0, 0, 0].tolist() == [0, 100, 200]
+
+
+def test_many_classes_show_the_25_that_are_given_most_often() -> None:
+    judge = ByBrightness(33)
+    judge.forward = lambda images: DiscriminatorOutput(
+        -((images.flatten(1).mean(1) * 255)[:, None] - torch.arange(33)).square(), images
+    )
+    found = rows_by_class(flat(*range(8, 33)), judge, data([0], [0], classes=33), device="cpu")
+    assert [row.name for row in found] == list("abcdefghijklmnopqrstuvwxyzABCDEFG"[8:])
+
+
+def test_the_picture_holds_the_tiles_and_stays_small() -> None:
+    blocks = tuple(Block(image, torch.stack([image, 255 - image])) for image in flat(200, 90))
+    with Image.open(io.BytesIO(draw([Row("x", blocks), Row("y", ())], (1, 4, 4)))) as picture:
+        pixels = np.array(picture)
+    assert (pixels == 200).sum() >= 2 * 64 * 64
+    assert (pixels == 55).sum() >= 64 * 64
+    noise = torch.randint(256, (4, 3, 128, 128), dtype=torch.uint8)
+    rows = [Row(str(k), tuple(Block(one, noise) for one in noise)) for k in range(10)]
+    assert len(draw(rows, (3, 128, 128))) <= BYTES
 
 
 def go(run: Path, out: Path, *, num: int | None = None, seed: int = 0, **words: object) -> str:

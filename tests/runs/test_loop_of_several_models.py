@@ -13,11 +13,10 @@ from improved_gan.cli.shared import TrainingOptions
 from improved_gan.cli.training import run_training
 from improved_gan.runs import Run
 from improved_gan.runs.loop import Recorder
-from improved_gan.training.checkpoints import load_newest, save_checkpoint
 from improved_gan.training.errors import DivergedError, InterruptedRunError
 from improved_gan.training.reporting import Reporter
 from improved_gan.training.signals import StopRequest
-from improved_gan.training.state import TrainingState
+from improved_gan.training.state import TrainingState, load_newest, save_checkpoint
 
 
 def go(out: Path, recipe: str = "digits", **changes: object) -> str:

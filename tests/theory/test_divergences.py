@@ -1,16 +1,57 @@
+from fractions import Fraction
 from itertools import product
+from math import comb
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+import scipy.stats
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy.integrate import quad
+from scipy.special import xlogy
+from scipy.stats import norm
 
 from improved_gan.theory.divergences import (
     bernoulli_minibatch_divergence,
     bernoulli_preference_divergence,
+    binomial_log_probabilities,
+    gaussian_divergence,
+    gaussian_preference_divergence,
     jensen_shannon_terms,
     kullback_leibler_terms,
 )
+
+
+@settings(deadline=None)
+@given(num_draws=st.integers(1, 400), probability=st.floats(1e-6, 1 - 1e-6))
+def test_agrees_with_scipy(num_draws: int, probability: float) -> None:
+    ours = binomial_log_probabilities(num_draws, probability)
+    expected = scipy.stats.binom.logpmf(np.arange(num_draws + 1), num_draws, probability)
+    np.testing.assert_allclose(ours, expected, rtol=1e-11, atol=1e-11)
+    assert np.exp(ours).sum() == pytest.approx(1, rel=1e-13)
+
+
+@pytest.mark.parametrize("k", [1, 7, 1800, 2000, 2001, 2200, 9999])
+def test_ten_thousand_draws_against_exact_fractions(k: int) -> None:
+    p = Fraction(0.2)  # the double itself, not one fifth
+    numerator, denominator = (comb(10_000, k) * p**k * (1 - p) ** (10_000 - k)).as_integer_ratio()
+    shift = denominator.bit_length() - numerator.bit_length()
+    exact = np.log(float(Fraction(numerator << shift, denominator))) - shift * np.log(2)
+    assert binomial_log_probabilities(10_000, 0.2)[k] == pytest.approx(exact, rel=1e-14, abs=5e-14)
+
+
+def test_broadcasts_and_knows_what_cannot_happen() -> None:
+    ours = binomial_log_probabilities(3, [[0.0], [1.0]])
+    assert ours.shape == (2, 1, 4)
+    np.testing.assert_array_equal(ours[:, 0], [[0, -np.inf, -np.inf, -np.inf], [-np.inf, -np.inf, -np.inf, 0]])
+    np.testing.assert_allclose(np.exp(binomial_log_probabilities(1, 0.3)), [0.7, 0.3])
+
+
+@pytest.mark.parametrize(("num_draws", "probability"), [(0, 0.5), (3, 1.5), (3, float("nan"))])
+def test_bad_use(num_draws: int, probability: float) -> None:
+    with pytest.raises(ValueError, match=f"are required; got {num_draws} and {probability}"):
+        binomial_log_probabilities(num_draws, probability)
+
 
 chances = st.floats(1e-4, 1 - 1e-4)
 
@@ -110,8 +151,43 @@ def test_broadcasts() -> None:
     assert pairs[1, 0] == bernoulli_preference_divergence(0.7, 0.1, 5)
 
 
-def test_bad_use() -> None:
+def test_bad_use_divergences() -> None:
     with pytest.raises(ValueError, match="are required; got 0"):
         bernoulli_minibatch_divergence(0.2, 0.3, 0)
     with pytest.raises(ValueError, match=r"strictly between 0 and 1; got 0.2 and 0.0"):
         bernoulli_preference_divergence(0.2, 0.0)
+
+
+@settings(max_examples=50, deadline=None)
+@given(mean=st.floats(-4, 4), std_p=st.floats(0.05, 5), std_q=st.floats(0.05, 5))
+def test_gaussian_kl_agrees_with_its_closed_form(mean: float, std_p: float, std_q: float) -> None:
+    exact = np.log(std_q / std_p) + (std_p**2 + mean**2) / (2 * std_q**2) - 0.5
+    assume(exact > 1e-6)  # the closed form itself cancels below
+    ours = gaussian_divergence(mean, std_p, 0.0, std_q, terms=kullback_leibler_terms)
+    assert ours * np.log(2) == pytest.approx(exact, rel=1e-9)
+
+
+@pytest.mark.parametrize(("mean", "std"), [(0.0, 0.2), (1.0, 1.0), (2.5, 0.7), (0.0, 1.05)])
+def test_gaussian_js_agrees_with_scipy(mean: float, std: float) -> None:
+    def integrand(x: float) -> float:
+        p, q = norm.pdf(x), norm.pdf(x, mean, std)
+        return (xlogy(p, 2 * p / (p + q)) + xlogy(q, 2 * q / (p + q))) / np.log(4)
+
+    expected = sum(quad(integrand, a, a + 1, epsabs=1e-13)[0] for a in range(-8, 8))
+    assert gaussian_divergence(0.0, 1.0, mean, std) == pytest.approx(expected, rel=1e-8, abs=1e-11)
+
+
+def test_gaussian_preference_agrees_with_a_plain_sum() -> None:
+    x = np.linspace(-9, 9, 1801)
+    p, q = norm.pdf(x), norm.pdf(x, 1, 0.5)
+    a, b = np.outer(p, q), np.outer(q, p)
+    expected = (xlogy(a, 2 * a / (a + b)) + xlogy(b, 2 * b / (a + b))).sum() * 0.01**2 / np.log(4)
+    assert gaussian_preference_divergence(0.0, 1.0, 1.0, 0.5) == pytest.approx(expected, rel=1e-9)
+    both = [gaussian_divergence(*pair, terms=kullback_leibler_terms) for pair in ((0, 1, 1, 0.5), (1, 0.5, 0, 1))]
+    ours = gaussian_preference_divergence(0.0, 1.0, 1.0, 0.5, terms=kullback_leibler_terms)
+    assert ours == pytest.approx(sum(both), rel=1e-10)
+
+
+def test_bad_use_gaussian_divergences() -> None:
+    with pytest.raises(ValueError, match=r"must be positive; got 1.0 and 0.0"):
+        gaussian_divergence(0.0, 1.0, 0.0, 0.0)

@@ -1,3 +1,5 @@
+import csv
+
 import numpy as np
 import pytest
 import torch
@@ -6,6 +8,7 @@ from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
 from improved_gan.techniques.historical_averaging import HistoricalAverage
+from improved_gan.theory import games
 from improved_gan.theory.games import (
     convergence_map,
     decay_exponent,
@@ -143,3 +146,22 @@ def test_bad_use() -> None:
         stable_weights(0.5)
     with pytest.raises(ValueError, match=r"shape \(..., 2\), x and y; got \(3,\)"):
         distance_to_equilibrium([1.0, 2.0, 3.0])
+
+
+@pytest.mark.slow
+def test_files_and_text(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(games, "_NUM_STARTS", 10)
+    monkeypatch.setattr(games, "_MAP_SIZE", 4)
+    files, words = games.game_demo(tmp_path, 0)
+    assert [file.name for file in files] == [
+        "game.png", "game_map.png", "game.csv", "game_map.csv", "game_shares.csv",
+    ]  # fmt: skip
+    assert all(file.stat().st_size < 200_000 for file in files)
+    assert "simultaneous, averaging 0.1      ends at distance 0.0018" in words
+    rows = list(csv.DictReader((tmp_path / "game.csv").read_text().splitlines()))
+    last = [float(rows[-1][column]) for column in ("x", "y")]
+    np.testing.assert_allclose(last, trajectory(weight=0.1, alternating=True)[-1], rtol=1e-9)
+    assert len(list(csv.DictReader((tmp_path / "game_map.csv").read_text().splitlines()))) == 6 * 4 * 4
+    shares = list(csv.DictReader((tmp_path / "game_shares.csv").read_text().splitlines()))
+    assert float(shares[0]["simultaneous"]) == 0
+    assert max(float(row["simultaneous"]) for row in shares) == 1

@@ -1,9 +1,41 @@
+import csv
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 
 from improved_gan.techniques.minibatch_discrimination import MinibatchDiscrimination
-from improved_gan.theory.mode_collapse import _StackedGANs, train_on_ring
+from improved_gan.theory import mode_collapse
+from improved_gan.theory.mode_collapse import MODES, STD, _StackedGANs, ring_coverage, sample_ring, train_on_ring
+
+
+def test_samples_are_eight_equal_gaussians() -> None:
+    points = sample_ring(40_000, torch.Generator().manual_seed(0)).numpy()
+    nearest = np.linalg.norm(points[:, None] - MODES, axis=-1).argmin(1)
+    np.testing.assert_allclose(np.bincount(nearest) / len(points), np.full(8, 1 / 8), atol=0.01)
+    assert (points - MODES[nearest]).std() == pytest.approx(STD, rel=0.02)
+    np.testing.assert_allclose(np.linalg.norm(MODES, axis=1), 2.0)
+
+
+def test_coverage_of_real_data_is_nearly_perfect() -> None:
+    modes, good = ring_coverage(sample_ring(20_000, torch.Generator().manual_seed(0)).numpy())
+    assert modes == 8
+    assert good == pytest.approx(1 - np.exp(-4.5), abs=0.004)  # P(radius <= 3 std) of a Gaussian in the plane
+
+
+def test_a_gaussian_counts_from_one_percent_on() -> None:
+    points = np.repeat(MODES[[0, 3, 5]], [98, 1, 1], axis=0)
+    points[-1] += 3.01 * STD * np.array([0.0, 1.0])  # just too far
+    modes, good = ring_coverage(np.stack([points, np.zeros_like(points)]))
+    np.testing.assert_array_equal(modes, [2, 0])
+    np.testing.assert_allclose(good, [0.99, 0])
+
+
+@pytest.mark.parametrize("shape", [(2,), (0, 2), (4, 3)])
+def test_wrong_shape_is_named(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"shape \(\.\.\., P, 2\) with P >= 1; got"):
+        ring_coverage(np.zeros(shape))
 
 
 def test_stacked_similarities_are_those_of_the_layer_of_each_gan() -> None:
@@ -61,3 +93,16 @@ def test_bad_use() -> None:
         train_on_ring([], minibatch_discrimination=True)
     with pytest.raises(ValueError, match=r"1 <= num_evaluations <= num_steps are required; got \[0\], 9 and 5"):
         train_on_ring([0], minibatch_discrimination=True, num_steps=5, num_evaluations=9)
+
+
+def test_files_and_text(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = partial(train_on_ring, num_steps=20, num_evaluations=2, num_points=50)
+    monkeypatch.setattr(mode_collapse, "train_on_ring", quick)
+    files, words = mode_collapse.mode_collapse_demo(tmp_path, 3)
+    assert [file.name for file in files] == ["mode_collapse.png", "mode_collapse.csv", "mode_collapse_points.csv"]
+    assert all(file.stat().st_size < 200_000 for file in files)
+    assert "minibatch discrimination  covers" in words
+    rows = list(csv.DictReader((tmp_path / "mode_collapse.csv").read_text().splitlines()))
+    assert len(rows) == 2 * 2 * 5
+    assert {row["seed"] for row in rows} == {"3", "4", "5", "6", "7"}
+    assert len(list(csv.DictReader((tmp_path / "mode_collapse_points.csv").read_text().splitlines()))) == 2 * 5 * 50

@@ -82,8 +82,8 @@ def test_micro_batches_change_nothing(name: str, rows: int, kind: type[Generator
     whole = kind()
     torch.manual_seed(8)
     parts = kind()
-    expected = stepped(OBJECTIVES[name], whole, generator_steps=2)
-    got = stepped(OBJECTIVES[name], parts, generator_steps=2, micro_batch=rows)
+    expected = stepped(OBJECTIVES[name], whole, generator_updates=2)
+    got = stepped(OBJECTIVES[name], parts, generator_updates=2, micro_batch=rows)
     torch.testing.assert_close(got, expected)
     if isinstance(parts, RowGenerator):
         assert parts.largest_pass == min(rows, 12)
@@ -120,11 +120,11 @@ def test_a_discriminator_that_compares_rows_is_refused() -> None:
 
 
 def test_several_generator_updates_per_step() -> None:
-    def moved(generator_steps: int) -> float:
+    def moved(generator_updates: int) -> float:
         torch.manual_seed(8)
         generator = RowGenerator()
         before = generator.layer.weight.detach().clone()
-        stepped(Adversarial(), generator, generator_steps=generator_steps)
+        stepped(Adversarial(), generator, generator_updates=generator_updates)
         return (generator.layer.weight.detach() - before).norm().item()
 
     assert moved(3) > 2 * moved(1) > 0

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from improved_gan.data import Batch
 from improved_gan.networks import (
@@ -17,10 +17,82 @@ from improved_gan.networks import (
 )
 from improved_gan.recipes import digits
 from improved_gan.runs.loop import step_all
-from improved_gan.techniques import MinibatchDiscrimination, WeightEMA, feature_matching_loss
+from improved_gan.techniques import MinibatchDiscrimination, WeightEMA, feature_matching_loss, weight_norm
 from improved_gan.training import Objective, Optimizers, SemiSupervised, SupervisedBaseline, train_step
 from improved_gan.training.state import TrainingState
-from improved_gan.training.vmapped import VmappedTraining, vmap_incompatibility
+from improved_gan.training.vmapped import StackedNetwork, VmappedTraining, stacked_ema, vmap_incompatibility, vmappable
+
+
+def networks(num: int = 3) -> list[nn.Module]:
+    result = []
+    for seed in range(num):
+        torch.manual_seed(seed)
+        first, second = weight_norm(nn.Linear(4, 3)), weight_norm(nn.Linear(3, 2), learn_scale=False)
+        network = nn.Sequential(nn.BatchNorm1d(4), first, nn.Tanh(), second)
+        result.append(network)
+    return result
+
+
+@pytest.mark.parametrize("layer", [nn.Linear(4, 3), nn.Conv2d(2, 3, 3), nn.ConvTranspose2d(2, 3, 5)])
+def test_a_vmappable_copy_has_the_same_weights(layer: nn.Module) -> None:
+    network = weight_norm(layer, scale=0.7)
+    torch.testing.assert_close(vmappable(network).weight, network.weight)
+    assert network.parametrizations.weight[0] is not vmappable(network).parametrizations.weight[0]
+
+
+def test_networks_become_views_and_stacked_adam_equals_their_own() -> None:
+    models, separate = networks(), networks()
+    adams = [torch.optim.Adam([p for p in one.parameters() if p.requires_grad], lr=0.1, fused=True) for one in models]
+    own = [torch.optim.Adam([p for p in one.parameters() if p.requires_grad], lr=0.1, fused=True) for one in separate]
+    inputs = torch.randn(3, 8, 4)
+
+    def update(network: nn.Module, optimizer: torch.optim.Optimizer, values: torch.Tensor) -> None:
+        optimizer.zero_grad()
+        network(values).square().sum().backward()
+        optimizer.step()
+
+    for index in range(3):  # one step before they are stacked
+        update(models[index], adams[index], inputs[index])
+        update(separate[index], own[index], inputs[index])
+    stacked = StackedNetwork("discriminator", models)
+    stacked.stack_optimizers(adams)
+    for _ in range(2):
+        stacked.optimizer.zero_grad()
+        for index in range(3):  # the views have no graph to the stack, so its gradient is set explicitly
+            loss = models[index](inputs[index]).square().sum()
+            trainable = [p for p in models[index].parameters() if p.requires_grad]
+            for whole, gradient in zip(stacked.trainable(), torch.autograd.grad(loss, trainable), strict=True):
+                whole.grad = torch.zeros_like(whole) if whole.grad is None else whole.grad
+                whole.grad[index] = gradient
+            update(separate[index], own[index], inputs[index])
+        stacked.optimizer.step()
+    for index in range(3):
+        stacked.unstack(adams[index])
+        for ours, theirs in zip(models[index].parameters(), separate[index].parameters(), strict=True):
+            torch.testing.assert_close(ours, theirs)
+        for ours, theirs in zip(adams[index].state.values(), own[index].state.values(), strict=True):
+            assert ours["step"] == theirs["step"] == 3
+            torch.testing.assert_close(ours["exp_avg_sq"], theirs["exp_avg_sq"])
+
+
+def test_a_stacked_average_equals_each_models_own() -> None:
+    models = networks(2)
+    averages = [WeightEMA(one, 0.5) for one in models]
+    for average in averages:
+        average.update()
+    stacked = StackedNetwork("discriminator", models)
+    common = stacked_ema(averages, stacked)
+    expected = [average.averaged(one)[1].bias for average, one in zip(averages, models, strict=True)]
+    with torch.no_grad():
+        for value in stacked.trainable():
+            value += 1
+    common.update()
+    for average in averages:
+        average.num_updates += 1
+    for average, one, before in zip(averages, models, expected, strict=True):
+        # a_2 = (a_1 + theta + 1) / 2 with a_1 = theta / 2, corrected by 1 - 0.5^2
+        torch.testing.assert_close(average.averaged(one)[1].bias, (before / 4 + (before + 1) / 2) / 0.75)
+
 
 NUM, ROWS = 3, 12
 RECIPE = replace(digits(), epochs=2, learning_rate=0.01, lr_decay_fraction=0.5)
@@ -104,7 +176,7 @@ class Source:
             yield batch(100 * self.model + 10 * epoch + step, **self.settings)
 
 
-def train_alone(one: TrainingState, source: Source, objective: Objective, *, generator_steps: int = 1) -> None:
+def train_alone(one: TrainingState, source: Source, objective: Objective, *, generator_updates: int = 1) -> None:
     """The reference: the step of one model, whose parts have tests of their own."""
     for epoch in range(one.step // source.steps_per_epoch, RECIPE.epochs):
         for optimizer in (one.optimizers.discriminator, one.optimizers.generator):
@@ -113,7 +185,12 @@ def train_alone(one: TrainingState, source: Source, objective: Objective, *, gen
         for images in source.epoch(epoch, first_step=one.step % source.steps_per_epoch):
             one.add(
                 train_step(
-                    one.generator, one.discriminator, objective, images, one.optimizers, generator_steps=generator_steps
+                    one.generator,
+                    one.discriminator,
+                    objective,
+                    images,
+                    one.optimizers,
+                    generator_updates=generator_updates,
                 )
             )
             one.average.update()
@@ -141,15 +218,15 @@ def check_same(a: TrainingState, b: TrainingState) -> None:
 
 
 @pytest.mark.parametrize("pseudo_labels", [False, True])
-@pytest.mark.parametrize("generator_steps", [1, 2])
+@pytest.mark.parametrize("generator_updates", [1, 2])
 @pytest.mark.parametrize("pair", [dense, convolutional])
-def test_every_model_learns_what_it_learns_alone(pair: Pair, generator_steps: int, pseudo_labels: bool) -> None:
+def test_every_model_learns_what_it_learns_alone(pair: Pair, generator_updates: int, pseudo_labels: bool) -> None:
     objective = SemiSupervised()
     sources = [Source(model, pseudo_labels=pseudo_labels) for model in range(NUM)]
     states, alone = ([state(pair, seed) for seed in range(NUM)] for _ in range(2))
     for one, source in zip(alone, sources, strict=True):
-        train_alone(one, source, objective, generator_steps=generator_steps)
-    train_vmapped(states, sources, objective, generator_steps=generator_steps)
+        train_alone(one, source, objective, generator_updates=generator_updates)
+    train_vmapped(states, sources, objective, generator_updates=generator_updates)
     for one, other in zip(states, alone, strict=True):
         check_same(one, other)
         assert one.pop_means() == pytest.approx(other.pop_means(), rel=1e-6)

@@ -1,14 +1,14 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from improved_gan.turing_test import judging
 from improved_gan.turing_test.beginning import begin
 from improved_gan.turing_test.database import writing
 from improved_gan.turing_test.errors import TuringTestError
 from improved_gan.turing_test.judging import MAX_MS, read_answer
-from improved_gan.turing_test.tables import Trial
+from improved_gan.turing_test.tables import Study, Trial
 from tests.turing_test.started import started
 
 
@@ -55,14 +55,21 @@ def test_one_answer_from_many_connections_at_once(database: str, folders) -> Non
 def test_pictures_are_this_judges_own_and_only_now_and_next(database: str, folders) -> None:
     engine, study = started(database, folders)
     with writing(engine) as connection:
-        judges = [judging.find_judge(connection, study, begin(connection, study, None)) for _ in range(2)]
-        told = [judging.state(connection, study, judge) for judge in judges]
-        assert judging.picture_of_token(connection, study, judges[0], told[0]["pictures"][0])
-        assert judging.picture_of_token(connection, study, judges[0], told[0]["next"][0])
-        assert judging.picture_of_token(connection, study, judges[0], told[1]["pictures"][0]) is None
-        assert (
-            judging.picture_of_token(connection, study, judges[0], judging._tokens(study, judges[0].id, 2)[0]) is None
+        tokens = [begin(connection, study, None) for _ in range(2)]
+        told = [judging.state(connection, study, judging.find_judge(connection, study, token)) for token in tokens]
+        shown = [judging.pictures_of(connection, study, token) for token in tokens]
+        for state, pictures in zip(told, shown, strict=True):
+            assert set(pictures) == {*state["pictures"], *state["next"]}
+        assert not set(shown[0]) & set(shown[1])
+        reply = judging.answer(
+            connection, study, tokens[0], read_answer(study, {"number": 0, "choice": "real", "response_ms": 9})
         )
+        after = judging.pictures_of(connection, study, tokens[0])
+        assert set(after) == {*reply["pictures"], *reply["next"]}
+        assert after[reply["pictures"][0]] == shown[0][told[0]["next"][0]]  # known before as the next one
+        connection.execute(update(Study).values(is_closed=True))
+        assert judging.pictures_of(connection, study, tokens[0]) == {}
+        assert judging.pictures_of(connection, study, "unknown") == {}
     engine.dispose()
 
 

@@ -4,8 +4,10 @@ PyTorch takes a second to import, so each command imports what it needs when it 
 """
 
 import errno
+import inspect
 import sys
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,14 +19,23 @@ from improved_gan.cli.evaluate import EvaluateOptions, evaluate
 from improved_gan.cli.export import ExportOptions, export
 from improved_gan.cli.options import CommandGroup, command
 from improved_gan.cli.report import ReportOptions, report
-from improved_gan.cli.reproduce import ReproduceOptions, reproduce
+from improved_gan.cli.reproduce import ReproduceOptions
 from improved_gan.cli.sample import SampleOptions, sample
 from improved_gan.cli.theory import TheoryError, TheoryOptions, theory
 from improved_gan.cli.train import TrainOptions, train
 from improved_gan.cli.train_folder import TrainFolderOptions, train_folder
 from improved_gan.cli.turing_test import turing_test
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 __all__ = ["app", "main"]
+
+
+def _reproduce(options: ReproduceOptions, console: "Console") -> int:
+    from improved_gan.cli.reproduction import reproduce  # it imports the options and torch
+
+    return reproduce(options, console)
 
 
 app = CommandGroup(
@@ -38,7 +49,7 @@ app.add_command(command("train", TrainOptions, train))
 app.add_command(command("train-folder", TrainFolderOptions, train_folder))
 app.add_command(command("embed", EmbedOptions, embed))
 app.add_command(command("demo", DemoOptions, demo))
-app.add_command(command("reproduce", ReproduceOptions, reproduce))
+app.add_command(command("reproduce", ReproduceOptions, _reproduce, help=inspect.getdoc(ReproduceOptions)))
 app.add_command(command("sample", SampleOptions, sample))
 app.add_command(command("classify", ClassifyOptions, classify))
 app.add_command(command("export", ExportOptions, export))

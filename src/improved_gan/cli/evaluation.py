@@ -30,7 +30,15 @@ from improved_gan.embeddings.extraction import FeatureExtraction, invalid_images
 from improved_gan.embeddings.networks import INCEPTION, choose_network
 from improved_gan.io import write_atomically
 from improved_gan.metrics import FeatureStatistics, MetricError
-from improved_gan.metrics.array_files import FeatureFile, ImageArray, is_array_file, open_array_file
+from improved_gan.metrics.array_files import (
+    FeatureFile,
+    ImageArray,
+    compare_networks,
+    is_array_file,
+    open_array_file,
+    read_statistics,
+    statistics_bytes,
+)
 from improved_gan.metrics.comparison import compare
 from improved_gan.metrics.comparison_plot import comparison_figure
 from improved_gan.metrics.evaluation import choose_metrics, evaluate
@@ -39,7 +47,6 @@ from improved_gan.metrics.extraction import FeatureSet
 from improved_gan.metrics.feature_cache import FeatureCache
 from improved_gan.metrics.features import Features, FeatureTable
 from improved_gan.metrics.network import ScoringNetwork
-from improved_gan.metrics.statistics_file import compare_networks, read_statistics, statistics_bytes
 from improved_gan.training.process_group import choose_device
 
 __all__ = ["run_evaluation"]

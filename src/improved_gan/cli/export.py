@@ -81,8 +81,7 @@ def export_run(options: ExportOptions, console: "Console") -> dict[str, Any]:
     """
     from improved_gan.console import warn
     from improved_gan.export.errors import ExportError
-    from improved_gan.export.serialize import FORMATS, captured
-    from improved_gan.export.verify import largest_differences
+    from improved_gan.export.serialize import FORMATS, captured, largest_differences
     from improved_gan.runs import Run
 
     out = options.out

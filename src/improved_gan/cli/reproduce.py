@@ -1,23 +1,24 @@
-"""`improved-gan reproduce`: a table of the paper, run by run, with our results next to the paper's."""
+"""The options of `improved-gan reproduce`, which `cli/reproduction.py` runs; importing them does not import torch."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from improved_gan.cli.options import argument, option
 from improved_gan.cli.shared import data_option, device_option, threads_option, trust_option
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-__all__ = ["ReproduceOptions", "reproduce"]
+__all__ = ["ReproduceOptions"]
 
 
 @dataclass(frozen=True)
 class ReproduceOptions:
-    """The options of `reproduce`."""
+    """Reproduce a table of the paper: run every label split, and show our results next to the paper's.
+
+    On Ctrl-C and SIGTERM all runs save; the same command then continues with the missing runs.
+
+    Examples: `improved-gan reproduce mnist --labels 100`, `improved-gan reproduce --recipe digits --num-splits 3`.
+    """
 
     table: str | None = argument(None, help="mnist, cifar10, svhn or ablations.")
     recipe: str | None = option(None, help="Recipe (name or file) to run instead of the table's.")
@@ -61,40 +62,3 @@ class ReproduceOptions:
             )
         if self.save_expected is not None and self.dry_run:
             raise click.BadParameter("--dry-run writes nothing: give only one of the two", param_hint="--save-expected")
-
-
-def reproduce(options: ReproduceOptions, console: "Console") -> int:
-    """Reproduce a table of the paper: run every label split, and show our results next to the paper's.
-
-    On Ctrl-C and SIGTERM all runs save; the same command then continues with the missing runs.
-
-    Examples: `improved-gan reproduce mnist --labels 100`, `improved-gan reproduce --recipe digits --num-splits 3`.
-    """
-    from improved_gan.cli import reproduction
-    from improved_gan.reproduction.plan import RunOptions
-
-    asked = reproduction.ReproduceOptions(
-        table=options.table,
-        recipe=options.recipe,
-        labels=list(options.labels),
-        splits=options.num_splits,
-        models=options.num_seeds,
-        ensemble=options.ensemble,
-        out=options.out,
-        jobs=options.jobs,
-        threads=options.threads,
-        scheduler=options.scheduler,
-        record=options.save_expected,
-        dry_run=options.dry_run,
-        vmap=options.vmap,
-        runs=RunOptions(
-            options.epochs,
-            options.precision,
-            options.data,
-            options.device,
-            options.save_every,
-            options.eval_network,
-            options.trust,
-        ),
-    )
-    return int(any(cell.failures for cell in reproduction.run_reproduction(asked, console)))

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import fields, replace
 from functools import cache, partial
 from pathlib import Path
 
 import torch
 from rich.console import Console
 
+from improved_gan.cli.reproduce import ReproduceOptions
 from improved_gan.cli.reproduce_checks import check, print_expected_time
 from improved_gan.console import say, warn
 from improved_gan.data import Dataset
@@ -16,61 +17,39 @@ from improved_gan.io import write_atomically
 from improved_gan.recipes.recipe import RecipeError
 from improved_gan.recipes.registry import find_recipe
 from improved_gan.reproduction.cluster import DaskExecutor
-from improved_gan.reproduction.ensembles import count_ensemble_errors, known_ensemble
 from improved_gan.reproduction.executors import Executor, LocalExecutor, run_all
 from improved_gan.reproduction.expected_results import write_record
 from improved_gan.reproduction.job_status import read_status
 from improved_gan.reproduction.plan import Job, Plan, RunOptions, make_plan
-from improved_gan.reproduction.plots import draw_curves, draw_table
 from improved_gan.reproduction.progress import Display
-from improved_gan.reproduction.results import Cell, collect
-from improved_gan.reproduction.table_formats import as_json, as_markdown, notes, print_table
+from improved_gan.reproduction.results import Cell, collect, count_ensemble_errors, known_ensemble
+from improved_gan.reproduction.table_formats import as_json, as_markdown, draw_curves, draw_table, notes, print_table
 from improved_gan.training.process_group import choose_device
 from improved_gan.training.signals import catch_signals
 
-__all__ = ["ReproduceOptions", "run_reproduction"]
+__all__ = ["reproduce"]
 
 
-@dataclass(frozen=True)
-class ReproduceOptions:
-    """Options of the command line; None: the default of the table, recipe or machine."""
-
-    table: str | None
-    recipe: str | None = None
-    labels: list[int] = field(default_factory=list)
-    splits: int = 10
-    models: int | None = None
-    ensemble: int | None = None
-    out: Path | None = None
-    jobs: int | None = None
-    threads: int | None = None
-    scheduler: str | None = None
-    record: Path | None = None
-    dry_run: bool = False
-    vmap: bool | None = None
-    runs: RunOptions = field(default_factory=RunOptions)
-
-
-def run_reproduction(options: ReproduceOptions, console: Console) -> list[Cell]:
+def reproduce(options: ReproduceOptions, console: Console) -> int:
     """Compute the missing runs, then print and write the table.
 
     Returns:
-        The cells of the table.
+        1 if a run failed, otherwise 0.
 
     Raises:
         RecipeError, RunError, DataError: invalid options, runs or data; nothing was started.
         InterruptedRunError: stopped on request, after every run has saved; the table holds the results so far.
     """
-    runs, out = options.runs, _out(options)
+    out = _out(options)
     plan = make_plan(
         options.table,
         recipe=options.recipe,
-        labels=options.labels,
-        splits=options.splits,
-        models=options.models or options.ensemble or 1,
+        labels=list(options.labels),
+        splits=options.num_splits,
+        models=options.num_seeds or options.ensemble or 1,
         ensemble=options.ensemble or 10,
         out=out.absolute(),
-        options=replace(runs, data=runs.data and runs.data.absolute(), eval_network=_absolute(runs.eval_network)),
+        options=_run_options(options),
     )
     if options.ensemble is not None and not plan.table.measure.lower_is_better:
         raise RecipeError(f"table {plan.table.name} has no ensembles: leave out --ensemble")
@@ -87,10 +66,16 @@ def run_reproduction(options: ReproduceOptions, console: Console) -> list[Cell]:
             _compute(jobs, missing, executor, console, partial(_write_so_far, plan, out, console))
     finally:  # also after an error: some runs may be finished
         cells = _report(plan, options, console)
-    if options.record is not None and not options.dry_run:
-        budgets = write_record(plan, options.record)
-        say(console, f"expected results written to {options.record}: {', '.join(budgets)} labels")
-    return cells
+    if options.save_expected is not None and not options.dry_run:
+        budgets = write_record(plan, options.save_expected)
+        say(console, f"expected results written to {options.save_expected}: {', '.join(budgets)} labels")
+    return int(any(cell.failures for cell in cells))
+
+
+def _run_options(options: ReproduceOptions) -> RunOptions:
+    """The options that every run takes, with absolute paths: a run may be started in another folder."""
+    runs = RunOptions(**{field.name: getattr(options, field.name) for field in fields(RunOptions)})
+    return replace(runs, data=runs.data and runs.data.absolute(), eval_network=_absolute(runs.eval_network))
 
 
 def _use_vmap(options: ReproduceOptions) -> bool:
@@ -98,7 +83,7 @@ def _use_vmap(options: ReproduceOptions) -> bool:
     if options.vmap is not None:
         return options.vmap
     on_gpu = torch.cuda.is_available() and options.scheduler is None
-    return options.runs.device.startswith("cuda") if options.runs.device else on_gpu
+    return options.device.startswith("cuda") if options.device else on_gpu
 
 
 def _of(jobs: list[Job]) -> str:
@@ -125,7 +110,7 @@ def _compute(
 
 
 def _executor(num_runs: int, options: ReproduceOptions, console: Console) -> Executor:
-    device, threads = options.runs.device, options.threads
+    device, threads = options.device, options.threads
     if options.scheduler is not None:
         cluster = DaskExecutor(options.scheduler, out=_out(options).absolute(), threads=threads, device=device)
         say(console, f"{cluster.num_slots} runs at a time on the cluster at {options.scheduler}")
@@ -178,11 +163,11 @@ def _draw(plan: Plan, cells: list[Cell], out: Path, console: Console) -> list[Pa
 
 
 def _ensemble_of(options: ReproduceOptions, console: Console) -> Callable[[list[Job]], tuple[int, int]]:
-    device = choose_device(options.runs.device)
+    device = choose_device(options.device)
 
     @cache
     def load(recipe: str) -> Dataset:
-        return find_recipe(recipe).load_data(options.runs.data)
+        return find_recipe(recipe).load_data(options.data)
 
     def ensemble_of(jobs: list[Job]) -> tuple[int, int]:
         return count_ensemble_errors(jobs, partial(load, jobs[0].recipe), device=device, warn=partial(warn, console))

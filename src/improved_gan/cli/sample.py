@@ -84,7 +84,7 @@ def _check(options: SampleOptions, trust: "Trust") -> None:
     """
     from improved_gan.reports.evaluate_run import find_data
     from improved_gan.reports.galleries import PATH_CHOICES
-    from improved_gan.reports.training_animation import frames
+    from improved_gan.reports.samples_over_time import frames
     from improved_gan.runs import Run
     from improved_gan.training.errors import RunError
 

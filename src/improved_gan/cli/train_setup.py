@@ -70,7 +70,7 @@ def print_header(experiment: Experiment, out: Path, console: Console, *, models:
     say(
         console,
         f"{recipe.epochs} epochs of {experiment.steps_per_epoch} steps, {recipe.precision} on "
-        f"{experiment.device}, {torch.get_num_threads()} threads{_how(recipe)}; {where} {out}",
+        f"{experiment.device}, {torch.get_num_threads()} threads{recipe.how(world_size())}; {where} {out}",
     )
     if (slower := _slower_without_kernels(recipe, experiment.device)) and (why := cpp_extension.unavailable_reason()):
         say(console, f"without compiled kernels, so {slower}: {why}")
@@ -88,18 +88,6 @@ def _slower_without_kernels(recipe: Recipe, device: torch.device) -> str:
     ):  # on the CPU, wherever training is
         return "label spreading takes about ten times as long"
     return ""
-
-
-def _how(recipe: Recipe) -> str:
-    """Settings that affect only how steps are computed."""
-    several = f", {world_size()} processes with {recipe.batch_size // world_size()} rows of each batch"
-    parts = {
-        several: world_size() > 1,
-        f", {recipe.generator_steps} generator steps each": recipe.generator_steps > 1,
-        f", {recipe.micro_batch} rows at a time": recipe.micro_batch > 0,
-        ", channels last": recipe.channels_last,
-    }
-    return "".join(text for text, holds in parts.items() if holds)
 
 
 def restore(state: TrainingState, run: Run, console: Console, processes: ProcessGroup) -> None:

@@ -5,6 +5,8 @@ images cost nothing and changed ones are decoded anew. It is written by one proc
 was stopped, and gets its name when it is whole. It may be deleted at any time.
 
     KEY.u8     (N, C, S, S) uint8        KEY.json   how many, and what was wrong with those that could not be decoded
+
+Several threads decode the images of a scan, in order; one that cannot be decoded is reported, others go on.
 """
 
 import hashlib
@@ -13,8 +15,9 @@ import os
 import shutil
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import compress, islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,13 +27,60 @@ from torch import Tensor
 
 from improved_gan.console import progress_bar
 from improved_gan.data.dataset import DataError
-from improved_gan.data.decoding import decode_rows
 from improved_gan.data.image_index import ImageIndex
+from improved_gan.data.images import center_crop_resize
+from improved_gan.data.ordered_map import chunked, ordered_map
 from improved_gan.data.value_range import ValueRange
 from improved_gan.data.waiting_lock import waiting_lock
 from improved_gan.io import write_atomically
 
-__all__ = ["SMALL", "Decoded", "decode_images"]
+__all__ = ["SMALL", "Decoded", "decode_images", "decode_rows"]
+
+
+_CHUNK = 32
+
+Read = Callable[[], bytes]
+
+
+def decode_rows(
+    scan: ImageIndex, shape: Sequence[int], *, workers: int, first: int = 0, values: ValueRange | None = None
+) -> Iterator[Tensor | str]:
+    """Each image of a scan as a square (see `images.center_crop_resize`), or the reason why it cannot be used.
+
+    Args:
+        scan: which images.
+        shape: (C, S, S).
+        workers: threads that decode.
+        first: the row of the scan to begin with.
+        values: black and white in the values of the files; None where the file type defines them.
+
+    Raises:
+        DataError: a file has changed since the scan, or an archive is damaged as a whole.
+    """
+    channels, size, _ = shape
+
+    def decode(chunk: list[tuple[int, tuple[str, Read]]]) -> list[Tensor | str]:
+        return [_decode(*one, scan.hashes[row].tobytes(), channels, size, values) for row, one in chunk]
+
+    wanted = np.zeros(len(scan.source), dtype=np.bool_)
+    wanted[scan.rows] = True
+    remaining = islice(enumerate(compress(scan.source.stream(), wanted)), first, None)
+    for found in ordered_map(decode, chunked(remaining, _CHUNK), workers=workers):
+        yield from found
+
+
+def _decode(name: str, read: Read, digest: bytes, channels: int, size: int, values: ValueRange | None) -> Tensor | str:
+    try:
+        content = read()
+    except (DataError, OSError) as error:  # it could be read a moment ago
+        raise DataError(f"{name} can no longer be read ({error}): run the same command again") from error
+    if hashlib.sha256(content).digest() != digest:
+        raise DataError(f"{name} has changed while the images were read: run the same command again")
+    try:
+        return center_crop_resize(content, "it", channels=channels, size=size, values=values)
+    except DataError as error:
+        return str(error).removeprefix("it ")
+
 
 SMALL = 2**26  # bytes: up to here images are decoded at each start and leave no file
 

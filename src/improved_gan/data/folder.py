@@ -7,6 +7,7 @@ Validation images are labeled images that training does not use: those of a `val
 class, chosen by the hash of their content, so that the choice is the same under any name, in any order and for any
 seed. An image whose content is also in the training part is never among them. A `test` folder is used where there is
 no `val`, for reports only.
+
 """
 
 from collections.abc import Collection, Sequence
@@ -23,16 +24,71 @@ from improved_gan.data.decoded_cache import Decoded, decode_images
 from improved_gan.data.embeddings import Embeddings, EmbeddingScaling
 from improved_gan.data.folder_labels import Labeling, read_labeling
 from improved_gan.data.folder_report import FolderReport, Part
-from improved_gan.data.folder_selection import Selection
 from improved_gan.data.image_index import ImageIndex, index_images
 from improved_gan.data.image_sizes import choose_size
 from improved_gan.data.image_sources import open_images
+from improved_gan.data.label_split import duplicate_ids, split_validation
 from improved_gan.data.range_watch import MEASURED, RangeWatch
-from improved_gan.data.validation import duplicate_ids
 from improved_gan.data.value_range import ValueRange, WantedRange
 from improved_gan.data.value_statistics import percentiles_of, stream_of
 
-__all__ = ["CustomImages", "FolderOptions", "load_folder"]
+__all__ = ["CustomImages", "FolderOptions", "Selection", "load_folder"]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which of the images that can be used are trained on, and which held out; rows are positions among these."""
+
+    names: list[str]
+    hashes: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    train_rows: NDArray[np.int64]
+    evaluated: NDArray[np.int64]
+    kind: str
+    notices: list[str]
+
+    @classmethod
+    def of(cls, scan: ImageIndex, labeling: Labeling, good: NDArray[np.int64], fraction: float) -> "Selection":
+        """Choose.
+
+        Args:
+            scan: all images.
+            labeling: their labels and parts.
+            good: (M,) rows of the scan of the images that can be used.
+            fraction: of each class's labeled images that is held out where there is no such part.
+        """
+        names = [scan.names[row] for row in good]
+        hashes = scan.hashes[good]
+        labels, parts = labeling.labels[good], np.asarray(labeling.parts)[good]
+        labels, conflicts = _without_conflicts(labels, hashes, names)
+        evaluated, kind, more = split_validation(labels, parts, hashes, fraction=fraction)
+        train_rows = np.setdiff1d(np.flatnonzero(parts == "train"), evaluated)
+        return cls(names, hashes, labels, train_rows, evaluated, kind, [*conflicts, *more])
+
+
+def _without_conflicts(
+    labels: NDArray[np.int64], hashes: NDArray[np.uint8], names: Sequence[str]
+) -> tuple[NDArray[np.int64], list[str]]:
+    """Labels with -1 where the same content has two of them, and a notice."""
+    known = np.flatnonzero(labels >= 0)
+    if not len(known):
+        return labels, []
+    _, group = np.unique(hashes[known], axis=0, return_inverse=True)
+    group = group.reshape(-1)
+    lowest = np.full(group.max() + 1, np.iinfo(np.int64).max)
+    highest = np.full(group.max() + 1, -1)
+    np.minimum.at(lowest, group, labels[known])
+    np.maximum.at(highest, group, labels[known])
+    conflicting = known[(lowest != highest)[group]]
+    if not len(conflicting):
+        return labels, []
+    labels = labels.copy()
+    labels[conflicting] = -1
+    listed = ", ".join(names[row] for row in conflicting[:4]) + (" ..." if len(conflicting) > 4 else "")
+    return labels, [
+        f"{len(conflicting)} files are copies of each other in different classes ({listed}): their labels are not used"
+    ]
+
 
 _FEWEST = 10  # training images, below which no GAN is worth a start
 _WATCHED = 1000  # training images in which gray levels are counted

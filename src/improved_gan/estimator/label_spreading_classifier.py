@@ -24,8 +24,7 @@ from torch import Tensor
 from improved_gan.estimator.labels import KnownLabels, read_labels
 from improved_gan.estimator.scaling import looks_like_embedding, unit_rows
 from improved_gan.estimator.weights import label_weights
-from improved_gan.label_spreading.approximate_neighbors import approximate_neighbors
-from improved_gan.label_spreading.knn import nearest_neighbors, principal_components
+from improved_gan.label_spreading.knn import approximate_neighbors, nearest_neighbors, principal_components
 from improved_gan.label_spreading.spreading import most_confident_per_class, spread
 
 __all__ = ["LabelSpreadingClassifier"]

@@ -126,7 +126,7 @@ def push_to_hub(
             api.create_repo(repo_id, private=private, exist_ok=True)
             message = f"improved-gan {__version__}"
             commit = api.upload_folder(repo_id=repo_id, folder_path=folder, commit_message=message)
-        except (OSError, ValueError) as error:
+        except Exception as error:  # the client passes on what its HTTP library raises, whose name differs by version
             raise ExportError(f"the upload to {repo_id} failed: {one_line(error)}") from error
     return str(commit.commit_url)
 
@@ -148,7 +148,7 @@ def from_pretrained(source: str | Path, *, revision: str | None = None, token: s
     hub = _hub()
     try:
         folder = hub.snapshot_download(str(source), revision=revision, token=token, allow_patterns=list(FILES))
-    except (OSError, ValueError) as error:
+    except Exception as error:  # as above
         raise ExportError(f"the download of {source} failed: {one_line(error)}") from error
     return load(folder)
 

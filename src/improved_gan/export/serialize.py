@@ -1,4 +1,7 @@
-"""From an exported module to a file (.pt2 of torch.export, or ONNX), and the outputs of the file."""
+"""From an exported module to a file (.pt2 of torch.export, or ONNX), and the outputs of the file.
+
+The file is compared with the original network: on images and noise, in batches of several sizes.
+"""
 
 import json
 import logging
@@ -11,11 +14,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from improved_gan.export.errors import needs_extra
+from improved_gan.export.errors import ExportError, needs_extra
 from improved_gan.export.export_module import ExportSpec
 from improved_gan.export.fuse import fold_graph
 
-__all__ = ["FORMATS", "captured", "run_onnx", "run_torch", "write_onnx", "write_torch"]
+__all__ = [
+    "BATCHES",
+    "FORMATS",
+    "TOLERANCE",
+    "captured",
+    "largest_differences",
+    "run_onnx",
+    "run_torch",
+    "write_onnx",
+    "write_torch",
+]
+
 
 METADATA_FILE = "improved_gan.json"  # in a .pt2, and as one property of an ONNX file
 _EXAMPLES = 3  # rows to trace with: sizes 0 and 1 would be treated as constants
@@ -128,3 +142,34 @@ def _quiet() -> Iterator[None]:
 
 
 FORMATS = {"onnx": (".onnx", write_onnx, run_onnx), "torch": (".pt2", write_torch, run_torch)}
+
+
+TOLERANCE = 1e-5  # relative to max(1, largest absolute output)
+BATCHES = (1, 2, 7, 64)
+
+
+def largest_differences(spec: ExportSpec, run_file: Callable[[Tensor], tuple[Tensor, ...]]) -> dict[str, float]:
+    """The largest difference between the file and the original network, for each output.
+
+    Args:
+        spec: the exported network.
+        run_file: computes the file's outputs for rows of input.
+
+    Raises:
+        ExportError: a difference above 1e-5 (relative to the largest output, if that is above 1), or another shape.
+    """
+    found = {facts.name: 0.0 for facts in spec.outputs}
+    for num in BATCHES:
+        rows = spec.draw(num)
+        for facts, ours, theirs in zip(spec.outputs, spec.expected(rows), run_file(rows), strict=True):
+            if ours.shape != theirs.shape:
+                raise ExportError(f"{facts.name} of {num} rows came as {tuple(theirs.shape)}, not {tuple(ours.shape)}")
+            scale = max(1.0, ours.abs().max().item())
+            difference = (ours.double() - theirs.double()).abs().max().item() / scale
+            found[facts.name] = max(found[facts.name], difference if torch.isfinite(theirs).all() else float("inf"))
+    if bad := {name: value for name, value in found.items() if not value <= TOLERANCE}:
+        listed = ", ".join(f"{name} by {value:.1e}" for name, value in bad.items())
+        raise ExportError(
+            f"the outputs of the file differ from the network's ({listed}; tolerance {TOLERANCE:.0e}): not written"
+        )
+    return found

@@ -1,6 +1,6 @@
 // The distance of two images under the image deformation model (IDM): a pixel may move by up to `reach` on each axis.
 //   d(x, y) = sum_p min_{|m| <= reach} sum_{|q| <= 1} || x(p + q) - y(p + q + m) ||^2,  x, y image gradients (C, H, W)
-// idm_distance.py has the same in PyTorch operations. cpp_extension.py compiles this file once on the user's machine.
+// image_deformation_model.py has the same in PyTorch operations. cpp_extension.py compiles this file once on the user's machine.
 // Loops run over moves m outside and pixels p inside, so that the 3x3 window sums become running sums: one row of
 // squares is computed per row of pixels, three rows are added (add_rows), then three columns (keep_least).
 #include <algorithm>

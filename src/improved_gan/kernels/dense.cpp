@@ -95,7 +95,7 @@ constexpr int64_t kStrip = 64;  // columns summed over the rows at a time: their
 
 extern "C" {
 
-// out = x + std (a + b): Gaussian noise of standard deviation std, as a, b ~ N(0, 1/2) (noise_pool.py).
+// out = x + std (a + b): Gaussian noise of standard deviation std, as a, b ~ N(0, 1/2) (noise.py).
 void add_noise(const bf16* __restrict x, const bf16* __restrict a, const bf16* __restrict b, float std,
                bf16* __restrict out, int64_t count) {
 #pragma omp parallel for simd schedule(static)

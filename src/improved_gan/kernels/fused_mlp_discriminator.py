@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from improved_gan.kernels import dense_operations as operations
-from improved_gan.kernels.noise_pool import draw_slices
+from improved_gan.kernels.noise import draw_slices
 
 __all__ = ["Layer", "NormalizedWeight", "fused_mlp_discriminator", "normalized_weights"]
 

@@ -9,13 +9,13 @@ from improved_gan.label_spreading.random_elastic_affine import (
 )
 from improved_gan.label_spreading.spreading import label_spreading, most_confident_per_class
 from improved_gan.label_spreading.virtual_adversarial import (
+    VirtualAdversarialObjective,
     conditional_entropy,
     marginal_entropy,
     prediction_kl,
     virtual_adversarial_direction,
     virtual_adversarial_loss,
 )
-from improved_gan.label_spreading.virtual_adversarial_objective import VirtualAdversarialObjective
 
 __all__ = [
     "LayoutConvDiscriminator",

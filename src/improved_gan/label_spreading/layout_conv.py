@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from improved_gan.label_spreading.scattered_interpolation import interpolation_table
+from improved_gan.label_spreading.pixel_layout import interpolation_table
 from improved_gan.networks.convolutional import OUTPUT_STD, weight_normed
 from improved_gan.networks.interface import Discriminator, DiscriminatorOutput
 from improved_gan.techniques import GaussianNoise, data_dependent_init_

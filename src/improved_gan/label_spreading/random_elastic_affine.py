@@ -13,7 +13,7 @@ c_ij the correlation of two pixels and d_ij = sqrt(1 - c_ij):
     graph    each pixel with its 4 nearest, and with mutual neighbors among the k nearest
     edges    d_ij / sqrt(m_i m_j), m_i the mean distance of pixel i to its 4 nearest
     layout   Isomap: the plane in which Euclidean distances come closest to shortest paths along the graph
-    lattice  the steps between neighbors, rounded (`label_spreading.pixel_lattice`), where that fits most of them
+    lattice  the steps between neighbors, rounded (`label_spreading.pixel_layout`), where that fits most of them
 
 Source: Simard, Steinkraus and Platt, 2003, "Best practices for convolutional neural networks"; without labels Sajjadi,
 Javanmardi and Tasdizen, 2016; positions: Le Roux et al., 2007, "Learning the 2-D topology of images", by Isomap
@@ -26,8 +26,13 @@ import torch
 from torch import Tensor, nn
 
 from improved_gan.kernels.precision import precise
-from improved_gan.label_spreading.pixel_layout import NEAREST, geodesic_distances, isomap_embedding
-from improved_gan.label_spreading.scattered_interpolation import CELLS, interpolation_table
+from improved_gan.label_spreading.pixel_layout import (
+    CELLS,
+    NEAREST,
+    geodesic_distances,
+    interpolation_table,
+    isomap_embedding,
+)
 
 __all__ = ["RandomElasticAffine", "estimate_pixel_layout", "grid_positions"]
 

@@ -6,6 +6,11 @@ average pools that leave padding out, and a maximum pool in the last block, as i
 Written for speed: batch normalization is folded into the kernels; the first 1 x 1 convolutions of a block that read the
 same input are one; the 1 x 1 convolution behind an average pool is done before it (both are linear, and a mean of ones
 is one), on fewer channels. In float32 the numbers are those of the reference up to rounding.
+
+The resize of TensorFlow 1 takes pixel i at i * scale, without half-pixel centers and antialiasing. The 2015 network was
+scored with it, so the reference Inception score and FID have it inside; other resizes give other numbers. Interpolation
+along the width, then along the height, in float32: the order of the reference port, so that results agree to the last
+bit.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,9 +22,43 @@ from torch import Tensor, nn
 
 from improved_gan.metrics.errors import MetricError
 from improved_gan.metrics.inception_layout import check_state
-from improved_gan.metrics.tensorflow_resize import resize
 
-__all__ = ["INPUT_SIZE", "Inception2015", "Outputs", "prepare"]
+__all__ = ["INPUT_SIZE", "Inception2015", "Outputs", "prepare", "resize"]
+
+
+def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize images.
+
+    Args:
+        image: (..., H, W) any real dtype.
+        size: (H', W').
+
+    Returns:
+        (..., H', W') float32, in the range of the input.
+
+    Source: TensorFlow 1.x, `resize_bilinear` with align_corners=False.
+
+    >>> resize(torch.tensor([[0.0, 4.0]]), (1, 4)).tolist()
+    [[0.0, 2.0, 4.0, 4.0]]
+    """
+    top, bottom, down = _taps(image.shape[-2], size[0])
+    left, right, across = _taps(image.shape[-1], size[1])
+    if image.shape[-2] > 2 * size[0]:  # far fewer rows are needed than there are
+        rows = torch.unique(torch.cat([top, bottom]))
+        top, bottom = torch.searchsorted(rows, top), torch.searchsorted(rows, bottom)
+        image = image.index_select(-2, rows)
+    low, high = image.index_select(-1, left).float(), image.index_select(-1, right).float()
+    wide = low + (high - low) * across
+    low, high = wide.index_select(-2, top), wide.index_select(-2, bottom)
+    return low + (high - low) * down[:, None]
+
+
+def _taps(num_in: int, num_out: int) -> tuple[Tensor, Tensor, Tensor]:
+    """For each output the two inputs and the weight of the second."""
+    places = torch.arange(num_out, dtype=torch.float32) * torch.tensor(num_in / num_out, dtype=torch.float32)
+    low = places.long()
+    return low, (low + 1).clamp_max(num_in - 1), places - low.float()
+
 
 INPUT_SIZE = 299
 _EPSILON = 1e-3  # of the batch normalization

@@ -1,10 +1,8 @@
 """The networks of the paper's section 6."""
 
-from improved_gan.networks.convolutional import ConvolutionalDiscriminator
-from improved_gan.networks.convolutional_generator import ConvolutionalGenerator, ReferenceGenerator
+from improved_gan.networks.convolutional import ConvolutionalDiscriminator, ConvolutionalGenerator, ReferenceGenerator
 from improved_gan.networks.dense import DenseDiscriminator, DenseGenerator
-from improved_gan.networks.imagenet import ImageNetDiscriminator
-from improved_gan.networks.imagenet_generator import ImageNetGenerator
+from improved_gan.networks.imagenet import ImageNetDiscriminator, ImageNetGenerator
 from improved_gan.networks.interface import Discriminator, DiscriminatorOutput, Generator, forward_batches
 
 __all__ = [

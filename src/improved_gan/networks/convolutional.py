@@ -1,4 +1,4 @@
-"""The convolutional discriminator of the CIFAR-10 and SVHN experiments (paper, sections 6.2 and 6.3; released scripts).
+"""The convolutional pair of the CIFAR-10 and SVHN experiments (paper, sections 6.2 and 6.3; released scripts).
 
 D at 32x32: dropout 0.2 - three 3x3 convolutions of 96, the third with stride 2 - dropout 0.5 - three of 192, the third
 with stride 2 - dropout 0.5 - 3x3 of 192 without padding - two 1x1 of 192 - mean over space = f(x) - K logits. Leaky
@@ -8,20 +8,38 @@ With minibatch discrimination (paper, section 3.2): Gaussian noise of standard d
 dropout, and the minibatch layer between f(x) and the logits.
 
 Images are (N, C, H, W) in [0, 1] outside; inside they are [-1, 1]. SVHN has 64 and 128 channels.
+G at 32x32: z uniform in [0, 1]^100 - dense to 512x4x4 - 5x5 transposed convolutions of stride 2 to 256x8x8, 128x16x16
+and 3x32x32. Batch norm with a shift but no scale, then ReLU, before each of them: after the dense layer each of the
+8192 units has statistics of its own (shared over space, the variation with z would be small beside the variation with
+the position). The last layer has weight norm (learned scale, initial standard deviation 0.1) and tanh. Images are in
+[0, 1] = (tanh + 1) / 2.
+
+`ReferenceGenerator` replaces batch norm by virtual batch normalization (section 3.5).
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from itertools import pairwise
+from typing import Any, Self, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from improved_gan.kernels.dropout import Dropout
-from improved_gan.networks.interface import Discriminator, DiscriminatorOutput
-from improved_gan.techniques import GaussianNoise, MinibatchDiscrimination, data_dependent_init_, weight_norm
+from improved_gan.kernels.noise import Dropout
+from improved_gan.kernels.random_source import source as random_source
+from improved_gan.networks.interface import Discriminator, DiscriminatorOutput, Generator
+from improved_gan.techniques import (
+    GaussianNoise,
+    MinibatchDiscrimination,
+    ReferenceBatch,
+    convert_virtual_batch_norm,
+    data_dependent_init_,
+    weight_norm,
+)
 
-__all__ = ["ConvolutionalDiscriminator"]
+__all__ = ["ConvolutionalDiscriminator", "ConvolutionalGenerator", "ReferenceGenerator", "from_tanh", "upsampling"]
+
 
 _Layer = TypeVar("_Layer", nn.Linear, nn.Conv2d)
 SLOPE = 0.2  # of the leaky ReLU
@@ -152,3 +170,164 @@ def weight_normed(layer: _Layer, *, learn_scale: bool) -> _Layer:
     assert layer.bias is not None
     nn.init.zeros_(layer.bias)
     return weight_norm(layer, learn_scale=learn_scale, scale=1.0)
+
+
+_Norm = TypeVar("_Norm", nn.BatchNorm1d, nn.BatchNorm2d)
+
+
+class ConvolutionalGenerator(Generator):
+    """Images with pixels in [0, 1] from latents uniform in [0, 1].
+
+    Args:
+        image_shape: (C, H, W) of an image; H and W divisible by 2 for each width.
+        latent_size: Z.
+        widths: channels at each scale, from the smallest; each scale ends with a doubling of the image.
+        output_std: initial standard deviation before tanh; 0.1 as released (gray images), 1 for short runs.
+        init_per_unit: whether each channel before tanh gets it, or all of them together.
+        crop: pixels that the last layer leaves out at each border: 2 makes 28x28 from 16x16.
+
+    Raises:
+        ValueError: an image size that is no multiple of 2^len(widths).
+
+    Shape: (N, Z) -> (N, C, H, W).
+
+    >>> generator = ConvolutionalGenerator((3, 32, 32), widths=(32, 16, 8))
+    >>> generator(generator.draw_latents(2)).shape
+    torch.Size([2, 3, 32, 32])
+    """
+
+    def __init__(
+        self,
+        image_shape: Sequence[int],
+        *,
+        latent_size: int = 100,
+        widths: Sequence[int] = (512, 256, 128),
+        output_std: float = 0.1,
+        init_per_unit: bool = True,
+        crop: int = 0,
+    ) -> None:
+        super().__init__()
+        self.output_std, self.init_per_unit = output_std, init_per_unit
+        uncropped = (image_shape[0], *(side + 2 * crop for side in image_shape[1:]))
+        self.latent_size, self.first = latent_size, (widths[0], *smallest(uncropped, len(widths)))
+        units = math.prod(self.first)
+        self.dense = nn.Linear(latent_size, units, bias=False)
+        self.dense_norm = _shift_only(nn.BatchNorm1d(units))
+        self.norms = nn.ModuleList(_shift_only(nn.BatchNorm2d(width)) for width in widths[1:])
+        self.upsamplings = nn.ModuleList(upsampling(before, after, bias=False) for before, after in pairwise(widths))
+        self.output = weight_norm(upsampling(widths[-1], image_shape[0], bias=True, crop=crop), scale=1.0)
+        nn.init.normal_(self.dense.weight, std=0.05)
+
+    def draw_latents(self, num: int, *, source: torch.Generator | None = None) -> Tensor:
+        """(num, Z) uniform in [0, 1], on the generator's device."""
+        device = self.dense.weight.device
+        if source is not None:  # an explicit source is on the CPU, so that every device draws the same latents
+            return torch.rand(num, self.latent_size, generator=source).to(device)
+        return torch.rand(num, self.latent_size, generator=random_source(device), device=device)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """One image per latent vector."""
+        values = self.dense_norm(self.dense(latents)).reshape(-1, *self.first)
+        for layer, norm in zip(self.upsamplings, self.norms, strict=True):
+            values = norm(layer(F.relu(values)))
+        return from_tanh(self.output(F.relu(values)))
+
+    def init_from_data_(self, num: int) -> None:
+        """Scale and bias of the last layer from `num` latents."""
+        data_dependent_init_(self, self.draw_latents(num), std=self.output_std, per_unit=self.init_per_unit)
+
+
+class ReferenceGenerator(Generator):
+    """A generator whose batch norm is replaced by virtual batch normalization with a fixed reference of latents.
+
+    In training each forward pass includes the reference batch, with gradient. In evaluation its statistics are cached,
+    so an image depends on its latent vector alone.
+
+    Args:
+        build: makes a generator with BatchNorm layers.
+        num_reference: size of the reference batch, drawn once, at construction.
+
+    Shape: (N, Z) -> (N, C, H, W).
+
+    Source: paper, section 3.5.
+
+    >>> generator = ReferenceGenerator(lambda: ConvolutionalGenerator((1, 8, 8), widths=(8,)), num_reference=4)
+    >>> generator(generator.draw_latents(2)).shape
+    torch.Size([2, 1, 8, 8])
+    """
+
+    def __init__(self, build: Callable[[], Generator], *, num_reference: int = 100) -> None:
+        super().__init__()
+        inner = build()
+        convert_virtual_batch_norm(inner)
+        self.body = ReferenceBatch(inner, inner.draw_latents(num_reference), rows_at_once=100)
+
+    def draw_latents(self, num: int, *, source: torch.Generator | None = None) -> Tensor:
+        """As the inner generator draws them."""
+        return self._inner.draw_latents(num, source=source)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """One image per latent vector."""
+        images: Tensor = self.body(latents)
+        return images
+
+    def init_from_data_(self, num: int) -> None:
+        """The reference batch is the data, so `num` is unused; only the last layer changes."""
+        inner = self._inner
+        if isinstance(inner, ConvolutionalGenerator):
+            data_dependent_init_(self.body, self.body.reference, std=inner.output_std, per_unit=inner.init_per_unit)
+
+    def train(self, mode: bool = True) -> Self:
+        """Evaluation recomputes the reference statistics: optimizers do not reliably mark what they change."""
+        super().train(mode)
+        if not mode:
+            self.body.refresh()
+        return self
+
+    @property
+    def _inner(self) -> Generator:
+        inner: Any = self.body.network
+        assert isinstance(inner, Generator)
+        return inner
+
+
+def upsampling(before: int, after: int, *, bias: bool, std: float = 0.05, crop: int = 0) -> nn.ConvTranspose2d:
+    """A 5x5 transposed convolution of stride 2 that doubles the image exactly; weights ~ N(0, std^2).
+
+    `crop` pixels are left out at each border.
+
+    >>> upsampling(4, 2, bias=True)(torch.zeros(1, 4, 7, 7)).shape
+    torch.Size([1, 2, 14, 14])
+    """
+    layer = nn.ConvTranspose2d(before, after, 5, stride=2, padding=2 + crop, output_padding=1, bias=bias)
+    nn.init.normal_(layer.weight, std=std)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+def from_tanh(values: Tensor) -> Tensor:
+    """Tanh, scaled to [0, 1]; in float32, since bfloat16 under autocast would round it coarsely."""
+    return 0.5 * (torch.tanh(values.to(torch.promote_types(values.dtype, torch.float32))) + 1)
+
+
+def smallest(image_shape: Sequence[int], num_doublings: int) -> tuple[int, int]:
+    """(H, W) of the first feature map.
+
+    Raises:
+        ValueError: height or width is no multiple of 2^num_doublings.
+    """
+    factor = 2**num_doublings
+    if any(side % factor or side < factor for side in image_shape[1:]):
+        raise ValueError(
+            f"{num_doublings} doublings make sizes that are multiples of {factor}, but the image is "
+            f"{tuple(image_shape)}: give one width for each halving that the size allows"
+        )
+    height, width = (side // factor for side in image_shape[1:])
+    return height, width
+
+
+def _shift_only(norm: _Norm) -> _Norm:
+    """Batch norm with a shift but no scale, as released: the scale stays 1."""
+    norm.weight.requires_grad_(False)
+    return norm

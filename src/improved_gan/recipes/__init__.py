@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from improved_gan.recipes.ablations import ABLATIONS
 from improved_gan.recipes.cifar10 import (
+    ABLATIONS,
     cifar10,
     cifar10_generation,
     cifar10_generation_released,
@@ -15,8 +15,16 @@ from improved_gan.recipes.cifar10 import (
 from improved_gan.recipes.digits import digits, digits_supervised
 from improved_gan.recipes.folder import folder
 from improved_gan.recipes.imagenet import imagenet_128
-from improved_gan.recipes.mnist import mnist, mnist_graph, mnist_graph_two_rounds, mnist_released, mnist_short
-from improved_gan.recipes.mnist_generation import mnist_classifier, mnist_generation, mnist_generation_short
+from improved_gan.recipes.mnist import (
+    mnist,
+    mnist_classifier,
+    mnist_generation,
+    mnist_generation_short,
+    mnist_graph,
+    mnist_graph_two_rounds,
+    mnist_released,
+    mnist_short,
+)
 from improved_gan.recipes.recipe import Recipe, RecipeError
 from improved_gan.recipes.svhn import svhn, svhn_generation, svhn_generation_released, svhn_released
 

@@ -53,6 +53,7 @@ def digits_supervised(labels: int | None = None) -> Recipe:
         digits(labels),
         name="digits-supervised",
         summary="supervised baseline: the discriminator of `digits` without unlabeled images and without a GAN",
+        generator=None,
         objective=SupervisedBaseline(),
     )
 

@@ -155,6 +155,22 @@ class Recipe:
         """The learning rate of an epoch, counted from 0: constant, then linearly to 0, in steps of an epoch."""
         return self.learning_rate * min(1.0, (self.epochs - epoch) / max(1.0, self.lr_decay_fraction * self.epochs))
 
+    def how(self, num_processes: int) -> str:
+        """How a step is computed where it is not the usual way, for the first lines of a run.
+
+        >>> from improved_gan.recipes import cifar10_generation
+        >>> cifar10_generation().how(num_processes=1)
+        ', 3 generator steps each, channels last'
+        """
+        several = f", {num_processes} processes with {self.batch_size // num_processes} rows of each batch"
+        parts = {
+            several: num_processes > 1,
+            f", {self.generator_steps} generator steps each": self.generator_steps > 1,
+            f", {self.micro_batch} rows at a time": self.micro_batch > 0,
+            ", channels last": self.channels_last,
+        }
+        return "".join(text for text, holds in parts.items() if holds)
+
     @property
     def description(self) -> dict[str, str]:
         """The texts, for readers of a run."""

@@ -21,11 +21,10 @@ from improved_gan.metrics.classification import (
     confusion,
     wilson_interval,
 )
-from improved_gan.reports.comparison import Group, compare, groups
-from improved_gan.reports.curves import panels
+from improved_gan.reports.comparison import Group, compare, groups, panels
 from improved_gan.reports.evaluate_run import Evidence
 from improved_gan.reports.image_encoding import data_uri
-from improved_gan.reports.sample_timeline import make_timeline
+from improved_gan.reports.samples_over_time import make_timeline
 from improved_gan.reports.training_neighbors import compared_size
 from improved_gan.runs import Run
 

@@ -19,15 +19,14 @@ from improved_gan.data.dataset import to_float01
 from improved_gan.distributed import broadcast_from_rank0, mean_over_ranks, rank, single_process, world_size
 from improved_gan.kernels.random_source import get_random_state, own_generator_by_default, seed_random_numbers, source
 from improved_gan.label_spreading.layout_conv import TakesPixelLayout
-from improved_gan.label_spreading.pseudo_label_state import PseudoLabelState
-from improved_gan.label_spreading.pseudo_labeling import PseudoLabeling
+from improved_gan.label_spreading.pseudo_labeling import PseudoLabeling, PseudoLabelState
 from improved_gan.label_spreading.random_elastic_affine import RandomElasticAffine
 from improved_gan.modes import to_training_
 from improved_gan.networks import Discriminator, Generator
 from improved_gan.networks.global_batch_norm import convert_global_batch_norm
-from improved_gan.recipes.error_count import count_errors
 from improved_gan.recipes.precision import resolve_precision
 from improved_gan.recipes.recipe import Recipe, RecipeError
+from improved_gan.runs.networks import count_errors
 from improved_gan.techniques import WeightEMA
 from improved_gan.training import Objective, Optimizers
 from improved_gan.training.compilation import compile_networks

@@ -61,7 +61,7 @@ def take_steps(
                     batch,
                     state.optimizers,
                     precision=PRECISIONS[recipe.precision],
-                    generator_steps=recipe.generator_steps,
+                    generator_updates=recipe.generator_steps,
                     micro_batch=recipe.micro_batch,
                 )
                 state.average.update()

@@ -27,8 +27,8 @@ from improved_gan.runs.log import Log, append_report, last_report, read_log, rew
 from improved_gan.runs.nearby_runs import check_vacant, no_run
 from improved_gan.runs.networks import trained_networks
 from improved_gan.runs.own_code import Trust, trusted_code
-from improved_gan.training.checkpoints import load_newest, newest_checkpoint, save_checkpoint
 from improved_gan.training.errors import RunError
+from improved_gan.training.state import load_newest, newest_checkpoint, save_checkpoint
 
 __all__ = ["Networks", "Run"]
 

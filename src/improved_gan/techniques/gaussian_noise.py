@@ -5,12 +5,12 @@
 
 Use: one before each layer of D; it regularizes D when labels are few.
 
-On a CPU drawing the noise would take a fifth of an MNIST step; `kernels.noise_pool` makes it almost free.
+On a CPU drawing the noise would take a fifth of an MNIST step; `kernels.noise` makes it almost free.
 """
 
 from torch import Tensor, nn
 
-from improved_gan.kernels.noise_pool import add_normal
+from improved_gan.kernels.noise import add_normal
 
 __all__ = ["GaussianNoise"]
 

@@ -4,6 +4,8 @@ from improved_gan.theory.demos import DEMOS, Demo, show
 from improved_gan.theory.divergences import (
     bernoulli_minibatch_divergence,
     bernoulli_preference_divergence,
+    gaussian_divergence,
+    gaussian_preference_divergence,
     jensen_shannon_terms,
     kullback_leibler_terms,
 )
@@ -15,11 +17,13 @@ from improved_gan.theory.games import (
     stable_weights,
     trajectory,
 )
-from improved_gan.theory.gaussian_divergences import gaussian_divergence, gaussian_preference_divergence
-from improved_gan.theory.mixture import Mixture
-from improved_gan.theory.mode_collapse import RingRun, train_on_ring
-from improved_gan.theory.ring import ring_coverage, sample_ring
-from improved_gan.theory.smoothed_discriminator import generator_gradient, optimal_discriminator, train_discriminators
+from improved_gan.theory.mode_collapse import RingRun, ring_coverage, sample_ring, train_on_ring
+from improved_gan.theory.smoothed_discriminator import (
+    Mixture,
+    generator_gradient,
+    optimal_discriminator,
+    train_discriminators,
+)
 
 __all__ = [
     "DEMOS",

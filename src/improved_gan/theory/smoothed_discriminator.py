@@ -10,7 +10,19 @@ there are no data (s = 0) it is (log p - log q)', toward the data. With beta > 0
 (alpha - beta) s / (beta + (alpha - beta) s), which goes to 0 with s: examples far from the data are not moved.
 
 `train_discriminators` trains small networks on samples, which converge to D*.
+
+Data and generator of the demonstration are mixtures of Gaussians (`Mixture`):
+
+    p(x) = sum_j w_j N(x; m_j, s_j^2),    p'(x)/p(x) = sum_j r_j(x) (m_j - x)/s_j^2,  r_j the responsibility of part j
+
+`smoothed_discriminator_demo` is `improved-gan theory smoothed-discriminator`.
 """
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,12 +30,65 @@ import torch.nn.functional as F
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from improved_gan.theory.mixture import Mixture
+from improved_gan.theory.plots import COLORS, label, new_figure, write_figure, write_table
 from improved_gan.theory.threads import single_threaded
 
-__all__ = ["generator_gradient", "optimal_discriminator", "train_discriminators"]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+__all__ = [
+    "Mixture",
+    "generator_gradient",
+    "optimal_discriminator",
+    "smoothed_discriminator_demo",
+    "train_discriminators",
+]
+
 
 Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A mixture of one-dimensional Gaussians; weights must sum to 1.
+
+    >>> print(Mixture((1.0,), (0.0,), (2.0,)).log_density([0.0, 2.0]).round(3))
+    [-1.612 -2.112]
+    """
+
+    weights: tuple[float, ...]
+    means: tuple[float, ...]
+    stds: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        """Check the numbers of each part."""
+        sizes = len(self.weights), len(self.means), len(self.stds)
+        if len(set(sizes)) != 1 or abs(sum(self.weights) - 1) > 1e-9 or min(self.weights + self.stds) <= 0:
+            raise ValueError(
+                f"a mixture takes as many positive weights (of sum 1) as means and positive stds; got {self}"
+            )
+
+    def log_density(self, x: ArrayLike) -> Floats:
+        """(...) the logarithm of the density at x (...), in nats; finite for any finite x."""
+        return np.asarray(np.logaddexp.reduce(self._log_parts(x), axis=-1))
+
+    def score(self, x: ArrayLike) -> Floats:
+        """(...) the derivative of the log density at x (...)."""
+        x, parts = np.asarray(x, np.float64)[..., None], self._log_parts(x)
+        responsibilities = np.exp(parts - np.logaddexp.reduce(parts, axis=-1, keepdims=True))
+        return np.asarray((responsibilities * (np.array(self.means) - x) / np.array(self.stds) ** 2).sum(-1))
+
+    def sample(self, shape: tuple[int, ...], random: np.random.Generator) -> Floats:
+        """Independent draws in an array of that shape."""
+        part = random.choice(len(self.weights), shape, p=self.weights)
+        return np.asarray(random.normal(np.array(self.means)[part], np.array(self.stds)[part]))
+
+    def _log_parts(self, x: ArrayLike) -> Floats:
+        """(..., parts) log of weight times density of each part."""
+        means, stds = np.array(self.means), np.array(self.stds)
+        z = (np.asarray(x, np.float64)[..., None] - means) / stds
+        return np.asarray(np.log(self.weights) - np.log(stds) - 0.5 * np.log(2 * np.pi) - 0.5 * z**2)
 
 
 def optimal_discriminator(
@@ -73,7 +138,7 @@ def generator_gradient(
 
     Source: paper, section 3.4: with beta > 0 such examples have "no incentive to move nearer to the data".
 
-    >>> from improved_gan.theory.mixture import Mixture
+    >>> from improved_gan.theory.smoothed_discriminator import Mixture
     >>> data, generator = Mixture((1.0,), (2.0,), (0.5,)), Mixture((1.0,), (-2.0,), (0.5,))
     >>> one_sided = generator_gradient(-2.0, data, generator)
     >>> two_sided = generator_gradient(-2.0, data, generator, negative_target=0.1)
@@ -175,3 +240,75 @@ def _check_targets(positive_target: float, negative_target: float) -> None:
         raise ValueError(
             f"targets must be 0 <= negative_target < positive_target <= 1; got {negative_target} and {positive_target}"
         )
+
+
+# half of the generated examples are near the data, half are outliers where there are no data
+_DATA, _GENERATOR = Mixture((1.0,), (1.5,), (0.6,)), Mixture((0.5, 0.5), (-2.0, 1.0), (0.5, 0.8))
+_OUTLIER = -2.0
+_TARGETS = {(1.0, 0.0): "black", (0.9, 0.0): "blue", (0.9, 0.1): "red"}
+_X = np.linspace(-3.2, 3.2, 257)
+
+
+def smoothed_discriminator_demo(out: Path, seed: int) -> tuple[list[Path], str]:
+    """Train, plot and write; `seed` is that of the networks' weights and samples."""
+    figure = new_figure(width=8, height=8.6)
+    log_p, log_q = _DATA.log_density(_X), _GENERATOR.log_density(_X)
+    best, gradient = np.empty((2, len(_TARGETS), len(_X)))
+    for t, (alpha, beta) in enumerate(_TARGETS):
+        best[t] = optimal_discriminator(log_p, log_q, positive_target=alpha, negative_target=beta)
+        gradient[t] = generator_gradient(_X, _DATA, _GENERATOR, positive_target=alpha, negative_target=beta)
+    trained, trained_gradient = train_discriminators(_X, _DATA, _GENERATOR, list(_TARGETS), seed=seed)
+    top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=[0.6, 1, 1])
+    _draw_densities(top, np.exp(log_p), np.exp(log_q))
+    _draw_pairs(middle, best, trained)
+    label(middle, title="D(x): optimum (lines) and trained networks (dots)", x="", y="D(x)")
+    middle.legend(fontsize=8, loc="upper left")
+    _draw_pairs(bottom, gradient, trained_gradient)
+    bottom.axhline(0, color=COLORS["gray"], linewidth=0.8)
+    title = "Gradient for a generated example, d/dx log D(x): 0 for outliers with beta > 0"
+    label(bottom, title=title, x="x", y="gradient")
+    rows = [
+        (alpha, beta, *(float(column[i]) for column in (_X, best[t], trained[t], gradient[t], trained_gradient[t])))
+        for t, (alpha, beta) in enumerate(_TARGETS)
+        for i in range(len(_X))
+    ]
+    header = ["alpha", "beta", "x", "optimum", "trained", "optimal_gradient", "trained_gradient"]
+    files = [
+        write_figure(figure, out / "smoothed_discriminator.png"),
+        write_table(out / "smoothed_discriminator.csv", header, rows),
+    ]
+    density = (np.exp(log_p) + np.exp(log_q)) / 2
+    gaps = (np.abs(trained - best) * density).sum(1) / density.sum()
+    return files, _words(gaps, trained_gradient[:, np.abs(_X - _OUTLIER).argmin()])
+
+
+def _draw_densities(axes: Axes, data: Floats, generated: Floats) -> None:
+    axes.fill_between(_X, data, color=COLORS["green"], alpha=0.35, linewidth=0, label="data p")
+    axes.fill_between(_X, generated, color=COLORS["orange"], alpha=0.35, linewidth=0, label="generator q")
+    axes.annotate("outliers", (_OUTLIER, 0.42), ha="center", fontsize=8.5)
+    axes.set_ylim(0, 0.75)
+    axes.legend(fontsize=8, loc="upper left")
+    label(axes, title="Densities", x="", y="density")
+
+
+def _draw_pairs(axes: Axes, exact: Floats, trained: Floats) -> None:
+    for ((alpha, beta), color), curve, dots in zip(_TARGETS.items(), exact, trained, strict=True):
+        line = {"linestyle": "--", "zorder": 3} if alpha == 1 else {"linewidth": 2}
+        axes.plot(_X, curve, color=COLORS[color], label=f"alpha = {alpha:g}, beta = {beta:g}", **line)
+        axes.plot(_X[::8], dots[::8], "o", color=COLORS[color], markersize=3.5, alpha=0.8)
+
+
+def _words(gaps: Floats, outlier_gradients: Floats) -> str:
+    lines = []
+    for (alpha, beta), gap, learned in zip(_TARGETS, gaps, outlier_gradients, strict=True):
+        exact = float(generator_gradient(_OUTLIER, _DATA, _GENERATOR, positive_target=alpha, negative_target=beta))
+        lines.append(
+            f"  alpha = {alpha:g}, beta = {beta:g}: a trained network is within {gap:.3f} of the optimum on average; "
+            f"gradient at x = {_OUTLIER:g}: optimum {exact:.2g}, network {learned:.2g}"
+        )
+    return (
+        "The optimal discriminator under smoothed labels is (alpha p + beta q)/(p + q):\n" + "\n".join(lines) + "\n"
+        "Smoothing the real labels does not change the generator's gradient. Smoothing the generated ones makes it 0\n"
+        "where there are no data and many generated examples. So beta = 0. (The network's gradient is below the\n"
+        "optimum's there: D is nearly 0 and cannot be estimated accurately from samples.)"
+    )

@@ -1,24 +1,43 @@
-"""The complete state of a run, as one flat dictionary of tensors.
+"""The complete state of a run, as one flat dictionary of tensors, and the checkpoints that hold it.
 
 Over several ranks networks, optimizers and sums are equal; only the random state differs. A checkpoint has those of all
 ranks (`random.cpu`, `random.cpu.1`, ...), so that the same number of processes resumes bit for bit. With more processes
 than before, a new rank's random stream is seeded from rank 0's state and its rank.
+
+A checkpoint holds tensors only. It is written under a temporary name, flushed to disk and renamed, so it is there whole
+or not at all; it contains the SHA-256 of its tensors, checked when read, and the fingerprint of the run's settings. The
+newest two are kept, so that a damaged one costs little.
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import safetensors
+import safetensors.torch
 import torch
 from torch import Tensor
 
 from improved_gan.distributed import gather_with_gradient, rank, world_size
+from improved_gan.io import write_atomically
 from improved_gan.kernels.random_source import get_random_state, seed_random_numbers, set_random_state
 from improved_gan.networks.interface import Discriminator, Generator
 from improved_gan.techniques import WeightEMA
+from improved_gan.training.errors import RunError
 from improved_gan.training.sampling import ema_generator
 from improved_gan.training.step import Optimizers
 
-__all__ = ["TrainingState", "fork_rng_state", "seed_rank", "with_prefix"]
+__all__ = [
+    "TrainingState",
+    "fork_rng_state",
+    "load_checkpoint",
+    "load_newest",
+    "newest_checkpoint",
+    "save_checkpoint",
+    "seed_rank",
+    "with_prefix",
+]
 
 
 @dataclass
@@ -188,3 +207,97 @@ def _take_memory_format(optimizer: torch.optim.Optimizer, state: dict[int, dict[
         for key, value in values.items():
             if value.shape == parameters[index].shape:
                 values[key] = torch.empty_like(parameters[index], dtype=value.dtype, device="cpu").copy_(value)
+
+
+_KEPT = 2
+
+
+def save_checkpoint(folder: Path, step: int, tensors: dict[str, Tensor], *, fingerprint: str) -> Path:
+    """Write `folder/step-00000012.safetensors` and delete all but it and the one before.
+
+    Files of later steps are deleted too: they were damaged, so the run resumed from an earlier one.
+
+    Raises:
+        RunError: the disk is full or the folder cannot be written; earlier checkpoints stay as they are.
+    """
+    path = folder / f"step-{step:08d}.safetensors"
+    metadata = {"fingerprint": fingerprint, "sha256": _digest(tensors, fingerprint)}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, safetensors.torch.save(tensors, metadata))
+    except OSError as error:
+        last = _newest_first(folder)
+        kept = f"the last good one, {last[0].name}, is kept and continued from" if last else "there was none before it"
+        raise RunError(
+            f"could not save the checkpoint of step {step} ({error.strerror or error}); {kept}: "
+            "make room and run the same command again"
+        ) from error
+    paths = _newest_first(folder)
+    for other in [*paths[: paths.index(path)], *paths[paths.index(path) + _KEPT :]]:
+        other.unlink(missing_ok=True)
+    return path
+
+
+def newest_checkpoint(folder: Path) -> str | None:
+    """The name of the newest checkpoint, damaged or not; None if there is none."""
+    paths = _newest_first(folder)
+    return paths[0].name if paths else None
+
+
+def load_newest(folder: Path, *, fingerprint: str, warn: Callable[[str], None]) -> dict[str, Tensor] | None:
+    """The tensors of the newest undamaged checkpoint; None if there is no checkpoint.
+
+    Args:
+        folder: the run's checkpoint folder.
+        fingerprint: that of the run's settings, which the checkpoint must have.
+        warn: called with a message for each damaged checkpoint that is skipped.
+
+    Raises:
+        RunError: a checkpoint has other settings, or all are damaged.
+    """
+    paths = _newest_first(folder)
+    for path in paths:
+        try:
+            return load_checkpoint(path, fingerprint=fingerprint)
+        except DamagedError as error:
+            warn(f"{path.name} is damaged ({error}); going back to the one before")
+    if paths:
+        raise RunError(f"every checkpoint in {folder} is damaged: delete the run folder and start again")
+    return None
+
+
+def load_checkpoint(path: Path, *, fingerprint: str) -> dict[str, Tensor]:
+    """The tensors of one checkpoint.
+
+    Raises:
+        DamagedError: the file is damaged.
+        RunError: it has other settings.
+    """
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dictionary)
+    except Exception as error:  # the reader may fail in any way on wrong bytes
+        raise DamagedError(f"{type(error).__name__}: {error}") from error
+    if metadata.get("sha256") != _digest(tensors, metadata.get("fingerprint", "")):
+        raise DamagedError("its content does not match its checksum")
+    if metadata.get("fingerprint") != fingerprint:
+        raise RunError(f"{path} was made with other settings than the run folder's recipe.json says; use another --out")
+    return tensors
+
+
+class DamagedError(Exception):
+    """A checkpoint that cannot be read or does not match its checksum."""
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    return sorted(folder.glob("step-*.safetensors"), reverse=True)
+
+
+def _digest(tensors: dict[str, Tensor], fingerprint: str) -> str:
+    digest = hashlib.sha256(fingerprint.encode())
+    for name in sorted(tensors):
+        value = tensors[name]
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)} ".encode())
+        digest.update(value.contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

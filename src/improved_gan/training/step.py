@@ -36,10 +36,10 @@ def train_step(
     optimizers: Optimizers,
     *,
     precision: torch.dtype = torch.float32,
-    generator_steps: int = 1,
+    generator_updates: int = 1,
     micro_batch: int = 0,
 ) -> dict[str, Tensor]:
-    """Update the discriminator once and the generator `generator_steps` times.
+    """Update the discriminator once and the generator `generator_updates` times.
 
     Args:
         generator: in training mode; None if the objective trains no GAN (`Objective.needs_generator`).
@@ -48,7 +48,7 @@ def train_step(
         batch: the images of this step; over several ranks this rank's rows of them.
         optimizers: one for each network.
         precision: float32, or bfloat16 for autocast in the forward passes (parameters and losses stay float32).
-        generator_steps: generator updates per discriminator update, each with new latents.
+        generator_updates: generator updates per discriminator update, each with new latents.
         micro_batch: maximum number of rows in a forward pass, see `training.microbatch`; 0 for all.
 
     Returns:
@@ -59,7 +59,7 @@ def train_step(
     generator, discriminator = wrap_networks(generator, discriminator, micro_batch)
 
     trained = cast(Generator, generator)  # an objective that needs none does not look at it
-    generator_updates = 0 if generator is None else generator_steps
+    generator_updates = 0 if generator is None else generator_updates
 
     def generator_backward() -> Terms:
         with frozen(discriminator):

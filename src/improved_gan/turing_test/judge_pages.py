@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -201,7 +201,9 @@ async def answer(request: Request) -> Response:
     try:
         given = json.loads(await request.body())
         checked = read_answer(study, given if isinstance(given, dict) else {})
-        return JSONResponse(await site.write(lambda c: judging.answer(c, study, token, checked)))
+        reply, pictures = await site.write(partial(_answered, study=study, token=token, given=checked))
+        site.remember(study, token, pictures)
+        return JSONResponse(reply)
     except StudyClosedError:
         return JSONResponse({"error": "closed"}, 410)
     except OtherSessionError as error:
@@ -210,14 +212,23 @@ async def answer(request: Request) -> Response:
         return JSONResponse({"error": str(error) if isinstance(error, TuringTestError) else "no JSON"}, 400)
 
 
+def _answered(
+    connection: Connection, study: OpenStudy, token: str, given: judging.Answer
+) -> tuple[dict[str, Any], dict[str, int]]:
+    """Store the answer; the reply, and the pictures that the browser asks for next."""
+    reply = judging.answer(connection, study, token, given)
+    return reply, judging.pictures_of(connection, study, token)
+
+
 async def picture(request: Request) -> Response:
     """A picture that this judge is to see now or next; always after the same time."""
     due = time.monotonic() + DELIVERY_SECONDS
-    site, study, judge = await _open(request)
+    site: Site = request.app.state.site
+    study = await site.study(request.path_params["slug"])
+    cookie = request.cookies.get(f"judge-{study.slug}", "") if study else ""
     png = None
-    if study is not None and judge is not None and not judge.is_closed and site.judges.allows(f"picture {judge.id}"):
-        token = request.path_params["token"]
-        number = await site.read(lambda c: judging.picture_of_token(c, study, judge, token))
+    if study is not None and cookie and site.judges.allows(f"picture {cookie}"):
+        number = await site.picture_id(study, cookie, request.path_params["token"])
         png = None if number is None else await site.png(number)
     await asyncio.sleep(max(0.0, due - time.monotonic()))
     if png is None:

@@ -21,7 +21,7 @@ from improved_gan.turing_test.tokens import hash_token, matches, sign
 from improved_gan.turing_test.votes import CHECK, REAL
 
 __all__ = [
-    "MAX_MS", "Answer", "answer", "completion_code", "failed_checks", "find_judge", "picture_of_token", "read_answer",
+    "MAX_MS", "Answer", "answer", "completion_code", "failed_checks", "find_judge", "pictures_of", "read_answer",
     "state", "store_comment",
 ]  # fmt: skip
 
@@ -92,6 +92,13 @@ _SHOWN = select(Trial.target, Trial.model).where(
 )
 _BESIDE = select(Trial.question, Trial.prompt).where(
     Trial.judge_id == bindparam("judge"), Trial.number == bindparam("place")
+)
+_PICTURES = (
+    select(Judge.id, Trial.number, Trial.first_id, Trial.second_id, Trial.third_id)
+    .join(Trial, Trial.judge_id == Judge.id)
+    .join(Study, Study.id == Judge.study_id)
+    .where(Judge.token_hash == bindparam("token"), Judge.study_id == bindparam("study"), Study.is_closed.is_(False))
+    .where(Trial.number.between(Judge.position, Judge.position + 1))
 )
 _ADVANCE = (
     update(Judge)
@@ -230,14 +237,16 @@ def _feedback_again(connection: Connection, study: OpenStudy, judge: Row[Any], n
     return _feedback(study, judge, stored, stored.signal == stored.response)
 
 
-def picture_of_token(connection: Connection, study: OpenStudy, judge: Row[Any], token: str) -> int | None:
-    """The picture's id behind a token, if this judge is to see it now or next; else None."""
-    for number in (judge.position, judge.position + 1):
-        for side, expected in enumerate(_tokens(study, judge.id, number)):
-            if token == expected:
-                column = (Trial.first_id, Trial.second_id, Trial.third_id)[side]
-                return connection.scalar(select(column).where(Trial.judge_id == judge.id, Trial.number == number))
-    return None
+def pictures_of(connection: Connection, study: OpenStudy, token: str) -> dict[str, int]:
+    """The pictures that this browser's judge is to see now and next; none for an unknown judge or a closed study.
+
+    Returns:
+        The id of each picture by its token.
+    """
+    rows = connection.execute(_PICTURES, {"token": hash_token(token), "study": study.id})
+    return {
+        told: int(row[2 + side] or 0) for row in rows for side, told in enumerate(_tokens(study, row.id, row.number))
+    }
 
 
 def failed_checks(connection: Connection, judge_id: int) -> int:

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.templating import Jinja2Templates
 
 from improved_gan.turing_test.errors import TuringTestError
+from improved_gan.turing_test.judging import pictures_of
 from improved_gan.turing_test.limits import Limits, RateLimiter
 from improved_gan.turing_test.ranking import Ranking
 from improved_gan.turing_test.report import Report
@@ -28,6 +29,7 @@ __all__ = ["Site", "root_of", "set_cookie"]
 Result = TypeVar("Result")
 _HERE = Path(__file__).parent
 _CACHE_BYTES = 256 * 2**20
+_MOST_JUDGES = 10_000  # whose pictures are known without a look
 
 
 class Site:
@@ -47,6 +49,7 @@ class Site:
         self._studies: dict[str, OpenStudy] = {}
         self._pictures: OrderedDict[int, bytes] = OrderedDict()
         self._picture_bytes = 0
+        self._told: OrderedDict[tuple[str, str], dict[str, int]] = OrderedDict()
 
     def close(self) -> None:
         """Write what waits, and let go of the database."""
@@ -80,6 +83,26 @@ class Site:
     def forget(self, slug: str) -> None:
         """Look at the study in the database again the next time."""
         self._studies.pop(slug, None)
+        self._told.clear()
+
+    def remember(self, study: OpenStudy, judge: str, pictures: dict[str, int]) -> None:
+        """Keep which pictures a judge (by the browser's token) may ask for, of the judges who answered last.
+
+        So a picture is sent without a look into the database: half of the processor time of an answer.
+        """
+        self._told.pop((study.slug, judge), None)
+        self._told[study.slug, judge] = pictures
+        if len(self._told) > _MOST_JUDGES:
+            self._told.popitem(last=False)
+
+    async def picture_id(self, study: OpenStudy, judge: str, token: str) -> int | None:
+        """The picture behind a token, if this judge is to see it now or next; else None."""
+        told = self._told.get((study.slug, judge), {})
+        if token not in told:
+            told = await self.read(lambda connection: pictures_of(connection, study, judge))
+            if told:
+                self.remember(study, judge, told)
+        return told.get(token)
 
     async def png(self, picture_id: int) -> bytes:
         """A picture's bytes, from memory where they are; the least recently used give way at 256 MiB."""

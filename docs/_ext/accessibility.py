@@ -1,0 +1,25 @@
+"""What axe-core misses in the theme's pages: levels of headings, and the keyboard for blocks that scroll sideways."""
+
+from typing import Any
+
+from sphinx.application import Sphinx
+
+NAVIGATION = {'role="heading"': 'role="heading" aria-level="2"'}
+BODY = {
+    "<pre>": '<pre tabindex="0">',
+    '<div class="table-wrapper': '<div tabindex="0" role="group" aria-label="table" class="table-wrapper',
+}
+
+
+def mend(app: Sphinx, name: str, template: str, context: dict[str, Any], doctree: object) -> None:
+    """Rewrite the parts of a page after the theme made them."""
+    for part, replacements in (("furo_navigation_tree", NAVIGATION), ("body", BODY)):
+        if isinstance(context.get(part), str):
+            for old, new in replacements.items():
+                context[part] = context[part].replace(old, new)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the change, after the theme's own."""
+    app.connect("html-page-context", mend, priority=900)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
