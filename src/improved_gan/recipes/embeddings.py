@@ -5,15 +5,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from improved_gan.data import Dataset
+from improved_gan.data.dataset import Dataset
 from improved_gan.data.embeddings import EMBEDDINGS_FILE, as_embeddings, read_embeddings, read_scaling
 from improved_gan.data.folder_snapshot import IMAGES_FILE, load_recorded, read_listing
 from improved_gan.data.label_split import LabelSplit
-from improved_gan.networks import DenseDiscriminator, DenseGenerator
+from improved_gan.networks.dense import DenseDiscriminator, DenseGenerator
 from improved_gan.recipes.folder import GivenData
 from improved_gan.recipes.recipe import AUTO, Recipe, RecipeError
-from improved_gan.techniques import feature_matching_loss
-from improved_gan.training import SemiSupervised
+from improved_gan.techniques.feature_matching import feature_matching_loss
+from improved_gan.training.objectives import SemiSupervised
 
 __all__ = ["embeddings_again", "embeddings_for", "embeddings_recipe"]
 

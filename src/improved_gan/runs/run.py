@@ -17,7 +17,7 @@ from torch import Tensor
 
 from improved_gan.data.dataset import to_float01
 from improved_gan.io import write_atomically
-from improved_gan.networks import Discriminator, Generator
+from improved_gan.networks.interface import Discriminator, Generator
 from improved_gan.recipes.embeddings import embeddings_again
 from improved_gan.recipes.folder import folder_again
 from improved_gan.recipes.recipe import AUTO, Recipe
