@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -71,7 +72,32 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setattr(embeddings, "DenseDiscriminator", partial(DenseDiscriminator, hidden=(32, 16)))
         patch.setattr(embeddings, "DenseGenerator", partial(DenseGenerator, hidden=(32,)))
         words = "train-folder --images photos --network own_net:net --out run --epochs 30 --threads 1"
-        words = "classify run new --out p.csv --annotate 2 --diversity --trust"
+        text = done(*words.split(), "--device", "cpu")
+        (folder / "text").write_text(text)
+        yield folder
+
+
+def test_the_run_learns_and_keeps_its_embeddings(place: Path) -> None:
+    assert "24 features of own_net:net in place of pixels" in (place / "text").read_text()
+    run = Run(place / "run")
+    assert (run.image_shape, run.class_names) == ((1, 1, 24), ["blue", "red"])
+    assert run.log.last["validation/error"] == 0
+    kept = read_embeddings(place / "run" / "embeddings.npz")
+    assert len(kept) == 24
+    again = run.recipe().load_data(None)
+    assert again.train.images.shape[1:] == (1, 1, 24)
+    assert again.pictures is not None
+    assert again.pictures[0].shape[1:] == (3, 32, 32)
+    assert not run.sample_grids
+
+
+def test_new_images_are_classified_and_shown_for_labels(place: Path) -> None:
+    colored(place / "new" / "a.png", (190, 70, 50), 1000)
+    colored(place / "new" / "b.png", (70, 50, 190), 1001)
+    refused = command("classify", "run", "new", "--device", "cpu")
+    assert isinstance(refused.exception, RunError)
+    assert "loading it executes" in str(refused.exception)
+    words = "classify run new --out p.csv --annotate 2 --diversity --trust"
     text = done(*words.split(), "--device", "cpu")
     rows = {row["file"]: row["label"] for row in csv.DictReader((place / "p.csv").read_text().splitlines())}
     assert rows == {"new/a.png": "red", "new/b.png": "blue"}
@@ -153,3 +179,23 @@ def test_the_scaling_is_that_of_the_estimators(tmp_path: Path, place: Path) -> N
     data, _ = as_embeddings(own.dataset, own.rows, read_embeddings(place / "run" / "embeddings.npz"))
     assert data.train.labels.equal(own.dataset.train.labels)
     assert data.digest != own.dataset.digest
+
+
+def test_the_commands_of_the_guide(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = (Path(__file__).parents[2] / "docs" / "photographs.md").read_text()
+    commands = re.findall(r"^improved-gan (.+)$", page, re.MULTILINE)
+    assert [line.split()[0] for line in commands] == ["train-folder", "report", "classify", "classify", "export"]
+    for file in (place / "photos").glob("*/*.png"):
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        (tmp_path / "photos" / f"{file.parent.name}-{file.name}").write_bytes(file.read_bytes())
+    rows = [f"{color}-{number}.png,{color}" for color in ("red", "blue") for number in range(8)]
+    (tmp_path / "labels.csv").write_text("\n".join(["file,label", *rows]))
+    colored(tmp_path / "new.jpg", (60, 60, 200), 7)
+    train, report, annotate, classify, export = (line.replace("lite0:network", "own_net:net") for line in commands)
+    assert "16 labels" in done(*train.split(), "--epochs", "5", "--device", "cpu", "--validation", "0")
+    done(*report.split(), "--device", "cpu")
+    done(*annotate.split(), "--device", "cpu")
+    assert (tmp_path / "predictions.annotate.html").is_file()
+    assert "new.jpg: blue" in done(*classify.split(), "--device", "cpu")
+    assert set(export.split()) <= {*["export", "runs/photos", "--out", "photos.onnx", "--trust"]}

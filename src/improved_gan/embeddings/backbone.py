@@ -14,8 +14,8 @@ from improved_gan.data.images import decode_image
 from improved_gan.data.value_range import ValueRange
 from improved_gan.embeddings.networks import choose_network
 from improved_gan.metrics.network import ScoringNetwork
-from improved_gan.runs import Networks, Run
 from improved_gan.runs.own_code import Trust
+from improved_gan.runs.run import Networks, Run
 from improved_gan.training.errors import RunError
 
 __all__ = ["Backbone", "load_backbone"]

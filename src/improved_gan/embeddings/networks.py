@@ -17,9 +17,9 @@ from improved_gan.metrics.inception import Outputs
 from improved_gan.metrics.network import ScoringNetwork, digest_of, inception_network
 from improved_gan.metrics.network_files import file_network
 from improved_gan.metrics.pretrained import PRESETS, timm_network
-from improved_gan.runs import Networks, Run
 from improved_gan.runs.nearby_runs import did_you_mean
 from improved_gan.runs.own_code import Trust
+from improved_gan.runs.run import Networks, Run
 
 __all__ = [
     "INCEPTION",
