@@ -94,9 +94,9 @@ def _expected(error: Exception) -> tuple[str | None, int]:
         return "this command needs PyTorch, which is not installed: pip install improved-gan", 2
     if find_spec("torch") is None:  # the other errors' modules cannot have been imported
         return _of_system(error)
-    from improved_gan.data import DataError
+    from improved_gan.data.dataset import DataError
     from improved_gan.export.errors import ExportError
-    from improved_gan.metrics import MetricError
+    from improved_gan.metrics.errors import MetricError
     from improved_gan.recipes import RecipeError
     from improved_gan.training.errors import (
         DivergedError,

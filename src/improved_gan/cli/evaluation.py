@@ -30,7 +30,6 @@ from improved_gan.distributed import rank, world_size
 from improved_gan.embeddings.extraction import FeatureExtraction, invalid_images, valid_names
 from improved_gan.embeddings.networks import INCEPTION, choose_network
 from improved_gan.io import write_atomically
-from improved_gan.metrics import FeatureStatistics, MetricError
 from improved_gan.metrics.array_files import (
     FeatureFile,
     ImageArray,
@@ -40,13 +39,14 @@ from improved_gan.metrics.array_files import (
     read_statistics,
     statistics_bytes,
 )
-from improved_gan.metrics.comparison import compare
-from improved_gan.metrics.comparison_plot import comparison_figure
+from improved_gan.metrics.comparison import compare, comparison_figure
+from improved_gan.metrics.errors import MetricError
 from improved_gan.metrics.evaluation import choose_metrics, evaluate
 from improved_gan.metrics.evaluation_images import EvaluationImages, array_images, check_precision, range_warnings
 from improved_gan.metrics.extraction import FeatureSet
 from improved_gan.metrics.feature_cache import FeatureCache
 from improved_gan.metrics.features import Features, FeatureTable
+from improved_gan.metrics.frechet_distance import FeatureStatistics
 from improved_gan.metrics.network import ScoringNetwork
 from improved_gan.training.process_group import choose_device
 

@@ -14,7 +14,8 @@ from rich.console import Console
 
 from improved_gan.cli.reproduce import ReproduceOptions
 from improved_gan.console import say, warn
-from improved_gan.data import DataError, Dataset, LabelSplit
+from improved_gan.data.dataset import DataError, Dataset
+from improved_gan.data.label_split import LabelSplit
 from improved_gan.embeddings.networks import INCEPTION, choose_network
 from improved_gan.io import write_atomically
 from improved_gan.recipes.recipe import RecipeError
