@@ -85,7 +85,7 @@ def _tensors(path: Path) -> dict[str, Tensor]:
         raise
     except Exception as error:  # anything, for a file of another kind; PyTorch's advice to unpickle it is a bad one
         raise DataError(
-            f"{path} is no PyTorch weight file, or a damaged one: --weights wants {INCEPTION_FILE}"
+            f"{path} is not a PyTorch weight file, or a damaged one: --weights wants {INCEPTION_FILE}"
         ) from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise DataError(f"{path} holds no dictionary of tensors: --weights wants {INCEPTION_FILE}")
