@@ -34,10 +34,10 @@ def main() -> None:
     _, _, axes = torch.linalg.svd(real - real.mean(0), full_matrices=False)
     places, of_generated = ((rows - real.mean(0)) @ axes[:2].T for rows in (real, generated))
     figure, plot = plt.subplots(figsize=(7, 4.5), layout="constrained")
-    plot.scatter(*of_generated.T, s=14, marker="x", color="0.6", label="generated")
+    plot.scatter(of_generated[:, 0], of_generated[:, 1], s=14, marker="x", color="0.6", label="generated")
     for name in sorted(set(labels)):
         chosen = torch.tensor([label == name for label in labels])
-        plot.scatter(*places[chosen].T, s=16, label=name or "no label")
+        plot.scatter(places[chosen, 0], places[chosen, 1], s=16, label=name or "no label")
     plot.set(xlabel="first principal component", ylabel="second principal component")
     plot.legend(frameon=False)
     figure.savefig(options.out, dpi=90)

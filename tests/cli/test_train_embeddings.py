@@ -86,8 +86,8 @@ def test_the_run_learns_and_keeps_its_embeddings(place: Path) -> None:
     assert len(kept) == 24
     again = run.recipe().load_data(None)
     assert again.train.images.shape[1:] == (1, 1, 24)
-    assert again.pictures is not None
-    assert again.pictures[0].shape[1:] == (3, 32, 32)
+    assert again.shown_images is not None
+    assert again.shown_images[0].shape[1:] == (3, 32, 32)
     assert not run.sample_grids
 
 

@@ -171,7 +171,7 @@ class EmbeddingScaling(nn.Module):
 def as_embeddings(
     data: Dataset, rows: Sequence[Sequence[str]], embeddings: Embeddings, scaling: EmbeddingScaling | None = None
 ) -> tuple[Dataset, EmbeddingScaling]:
-    """The same data set with embeddings in place of images, which it keeps as `pictures`.
+    """The same data set with embeddings in place of images, which it keeps as `shown_images`.
 
     Args:
         data: of a folder.
@@ -205,8 +205,8 @@ def as_embeddings(
         replace(part, images=scaling.to_bytes(features_of(chosen)))
         for part, chosen in ((data.train, inside), (data.test, evaluated))
     )
-    pictures = (data.train.images, data.test.images)
-    found = replace(data, train=train, test=test, digest=digest.hexdigest(), pictures=pictures, embedding=about)
+    shown_images = (data.train.images, data.test.images)
+    found = replace(data, train=train, test=test, digest=digest.hexdigest(), shown_images=shown_images, embedding=about)
     return found, scaling
 
 

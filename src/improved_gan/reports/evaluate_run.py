@@ -32,7 +32,7 @@ class ClassifiedImages:
     images: LabeledImages
     probabilities: Tensor  # (N, K)
     num_test: int  # labeled test images in all; `images` may be a random subset of these
-    pictures: Tensor  # (N, C, H, W) uint8 to show: the images, or those that embeddings are of
+    shown_images: Tensor  # (N, C, H, W) uint8 to show: the images, or those that embeddings are of
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ def gather(
         missing["classifier"] = reason
     else:
         say(f"{run.name}: classifying {min(len(data.test), _MOST_CLASSIFIED)} {data.test_kind} images")
-        pictures = data.test.images if data.pictures is None else data.pictures[1]
-        classified = _classify(networks.discriminator, data.test, pictures, device)
+        shown_images = data.test.images if data.shown_images is None else data.shown_images[1]
+        classified = _classify(networks.discriminator, data.test, shown_images, device)
         if classified is None:
             missing["classifier"] = "the discriminator has no class outputs"
     copies = None
@@ -131,8 +131,8 @@ def _without_held_out(data: Dataset) -> Dataset:
     kept = torch.ones(len(data.train), dtype=torch.bool)
     kept[list(data.held_out)] = False
     train = LabeledImages(data.train.images[kept], data.train.labels[kept])
-    pictures = None if data.pictures is None else (data.pictures[0][kept], data.pictures[1])
-    return replace(data, train=train, held_out=(), pictures=pictures)
+    shown_images = None if data.shown_images is None else (data.shown_images[0][kept], data.shown_images[1])
+    return replace(data, train=train, held_out=(), shown_images=shown_images)
 
 
 def _labels_agree(split: Mapping[str, Any], data: Dataset) -> bool:
@@ -149,12 +149,12 @@ def _no_classes(run: Run, data: Dataset) -> str:
 
 
 def _classify(
-    discriminator: Discriminator, test: LabeledImages, pictures: Tensor, device: str
+    discriminator: Discriminator, test: LabeledImages, shown_images: Tensor, device: str
 ) -> ClassifiedImages | None:
     """Class probabilities of labeled test images, at most ten thousand; None without class outputs."""
     known = test.labels >= 0
     if not bool(known.all()):
-        test, pictures = LabeledImages(test.images[known], test.labels[known]), pictures[known]
+        test, shown_images = LabeledImages(test.images[known], test.labels[known]), shown_images[known]
     chosen, parts = _chosen(len(test), _MOST_CLASSIFIED), []
     some = LabeledImages(test.images[chosen], test.labels[chosen])
     with torch.no_grad():
@@ -163,7 +163,7 @@ def _classify(
             if logits.dim() != 2 or logits.shape[1] < 2:
                 return None
             parts.append(logits.double().softmax(1).cpu())
-    return ClassifiedImages(some, torch.cat(parts), int(known.sum()), pictures[chosen])
+    return ClassifiedImages(some, torch.cat(parts), int(known.sum()), shown_images[chosen])
 
 
 def _chosen(size: int, num: int) -> Tensor | slice:
