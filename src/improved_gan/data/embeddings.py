@@ -8,21 +8,38 @@ A .npz file (`evaluate` reads it, too):
     logits        (N, K) float32, where the network has class scores
     network, sha256, resize, precision    text: the network, its weights, how images are prepared
     spec, weights, source                 text: what names the network and its weight file again; the images' folder
+    mean, std                             (A,) float32, of a run's file: how its networks see the features
+
+A run on embeddings trains on them as on images of one line of pixels, scaled to [0, 1] and stored in 8 bits: rounding
+moves a value by 0.001 (standard deviation), and the discriminator adds noise of 0.3.
 """
 
 import hashlib
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from numpy.lib.npyio import NpzFile
+from torch import Tensor, nn
 
-from improved_gan.data.dataset import DataError
+from improved_gan.data.dataset import DataError, Dataset
 
-__all__ = ["Embeddings", "read_embeddings", "write_embeddings"]
+__all__ = [
+    "EMBEDDINGS_FILE",
+    "EmbeddingScaling",
+    "Embeddings",
+    "as_embeddings",
+    "read_embeddings",
+    "read_scaling",
+    "write_embeddings",
+]
 
+EMBEDDINGS_FILE = "embeddings.npz"  # in a run folder
+_GAIN = 1.5
 _TEXTS = ("network", "sha256", "resize", "precision", "spec", "weights", "source")
 _BLOCK = 4096  # rows that are looked at together
 
@@ -110,8 +127,106 @@ def read_embeddings(path: Path) -> Embeddings:
         raise DataError(f"{path}: {error}") from error
 
 
-def write_embeddings(path: Path, embeddings: Embeddings) -> None:
-    """Write the file whole, or leave what is there as it is."""
+class EmbeddingScaling(nn.Module):
+    """Features (N, A) -> (N, 1, 1, A) in [0, 1]: u = 1 / (1 + exp(-1.5 (x / |x| - mean) / std)).
+
+    The same as `scaling="embedding"` of the estimators.
+
+    Args:
+        mean, std: (A,) of the training images' features, each divided by its norm.
+
+    >>> scaling = EmbeddingScaling.of(np.eye(3, dtype=np.float32))
+    >>> scaling(torch.eye(3)).shape, scaling.to_bytes(torch.eye(3)).dtype
+    (torch.Size([3, 1, 1, 3]), torch.uint8)
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: np.ndarray, std: np.ndarray) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.from_numpy(mean).float())
+        self.register_buffer("std", torch.from_numpy(std).float())
+
+    @classmethod
+    def of(cls, features: np.ndarray) -> "EmbeddingScaling":
+        """That of training images (N, A)."""
+        rows = features.astype(np.float64)
+        norms = np.linalg.norm(rows, axis=1, keepdims=True)
+        rows /= np.where(norms > 0, norms, 1)
+        std = rows.std(0)
+        return cls(rows.mean(0), np.where(std > 0, std, 1.0))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, A) -> (N, 1, 1, A) float32."""
+        scaled = (F.normalize(features.float(), eps=1e-30) - self.mean) / self.std
+        return torch.sigmoid(_GAIN * scaled.clamp(-20, 20))[:, None, None, :]
+
+    def to_bytes(self, features: Tensor) -> Tensor:
+        """(N, A) -> (N, 1, 1, A) uint8, as a data set holds it."""
+        scaled: Tensor = self(features)
+        return scaled.mul(255).round().to(torch.uint8)
+
+
+def as_embeddings(
+    data: Dataset, rows: Sequence[Sequence[str]], embeddings: Embeddings, scaling: EmbeddingScaling | None = None
+) -> tuple[Dataset, EmbeddingScaling]:
+    """The same data set with embeddings in place of images, which it keeps as `shown_images`.
+
+    Args:
+        data: of a folder.
+        rows: of its images: file, part, label, SHA-256 (`folder.CustomImages.rows`).
+        embeddings: of these images, found by the hash of their content.
+        scaling: of the run; None: that of the training images.
+
+    Raises:
+        DataError: images without an embedding, or embeddings without hashes.
+    """
+    if not embeddings.hashes:
+        raise DataError("these embeddings have no hashes of their images: make the file with improved-gan embed")
+    known = {digest: row for row, digest in enumerate(embeddings.hashes)}
+    parts = np.array([row[1] for row in rows])
+    training, evaluated = np.flatnonzero(parts == "train"), np.flatnonzero(parts == data.test_kind)
+    inside = np.arange(training[0], training[-1] + 1)  # validation images may be between them
+    if missing := [rows[row][0] for row in (*inside, *evaluated) if rows[row][3] not in known]:
+        raise DataError(
+            f"{len(missing)} images have no embedding (the first, {missing[0]}): they were added or changed since; run "
+            "improved-gan embed again"
+        )
+
+    def features_of(chosen: np.ndarray) -> Tensor:
+        return torch.from_numpy(embeddings.features[[known[rows[row][3]] for row in chosen]])
+
+    scaling = scaling or EmbeddingScaling.of(features_of(training).numpy())
+    names = ("network", "sha256", "resize", "spec", "weights")
+    about = {name: embeddings.about.get(name, "") for name in names}
+    digest = hashlib.sha256(f"{data.digest} {about['network']} {about['sha256']} {about['resize']}".encode())
+    train, test = (
+        replace(part, images=scaling.to_bytes(features_of(chosen)))
+        for part, chosen in ((data.train, inside), (data.test, evaluated))
+    )
+    shown_images = (data.train.images, data.test.images)
+    found = replace(data, train=train, test=test, digest=digest.hexdigest(), shown_images=shown_images, embedding=about)
+    return found, scaling
+
+
+def read_scaling(path: Path) -> EmbeddingScaling:
+    """That of a run's file, of which nothing else is read.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as opened:
+            file = np.load(opened, allow_pickle=False)
+            return EmbeddingScaling(file["mean"], file["std"])
+    except Exception as error:  # see `read_embeddings`
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{path} cannot be read ({text}): put a copy of it back, or train the run again") from error
+
+
+def write_embeddings(path: Path, embeddings: Embeddings, scaling: EmbeddingScaling | None = None) -> None:
+    """Write the file whole, or leave what is there as it is; of a run with its scaling."""
     arrays = {
         "features": embeddings.features,
         "names": np.array(embeddings.names),
@@ -122,6 +237,8 @@ def write_embeddings(path: Path, embeddings: Embeddings) -> None:
         arrays["image_sha256"] = np.frombuffer(digests, dtype=np.uint8).reshape(-1, 32)
     if embeddings.logits is not None:
         arrays["logits"] = embeddings.logits
+    if scaling is not None:
+        arrays |= {"mean": scaling.mean.numpy(), "std": scaling.std.numpy()}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{os.getpid()}.{path.name}")  # not in memory once more
     try:
