@@ -1,5 +1,9 @@
 """Images per second from a folder to the Inception score, and seconds for the Fréchet distance, and other libraries.
 
+All times are CPU times, those of reading processes included, so that other work on the machine counts little.
+`--network 16` measures forms of the network alone on 16 images: torch-fidelity's, ours (batch norm folded, channels
+last), and ours frozen, compiled, and in ONNX Runtime.
+
     python benchmarks/metrics.py --folder IMAGES --images 2000 --threads 2 --out metrics.json
 
 All use the same random weights (random_inception.py) and the same images; in each round every program processes the
@@ -11,10 +15,10 @@ import argparse
 import importlib.util
 import io
 import json
+import os
 import shutil
 import sys
 import tempfile
-import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +29,7 @@ import numpy as np
 import torch
 from PIL import Image
 from rich.console import Console
+from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -33,9 +38,15 @@ from random_inception import random_weights
 from improved_gan.cli.evaluate import EvaluateOptions
 from improved_gan.cli.evaluation import run_evaluation
 from improved_gan.metrics import FeatureStatistics, frechet_distance
+from improved_gan.metrics.inception import Inception2015
 
 Program = Callable[[Path], float]
 _KEPT: list[Any] = []
+
+
+def cpu_seconds() -> float:
+    """Of this process and of those that it started and that have ended."""
+    return sum(os.times()[:4])
 
 
 def ours(weights: Path, precision: str) -> Program:
@@ -119,14 +130,60 @@ def end_to_end(folder: Path, num: int, rounds: int, without: list[str]) -> dict[
         scorers = {program: score for program, score in programs(weights).items() if program not in without}
         for part in parts:
             for program, score in scorers.items():
-                started = time.perf_counter()
+                started = cpu_seconds()
                 value = score(part)
-                seconds = time.perf_counter() - started
+                seconds = cpu_seconds() - started
                 entry = found.setdefault(program, {"images_per_second": [], "score": []})
                 entry["images_per_second"].append(len(list(part.iterdir())) / seconds)
                 entry["score"].append(value)
                 print(f"  {program:16s} {entry['images_per_second'][-1]:7.2f} images/s   score {value:.6f}", flush=True)
     return found
+
+
+def forms_of_the_network(weights: Path) -> dict[str, Callable[[Tensor], Any]]:
+    """Prepared images -> features and logits, in several forms of the same network."""
+    import onnxruntime
+
+    network = Inception2015(torch.load(weights, weights_only=True))
+    example = torch.zeros(2, 3, 299, 299)
+    forms: dict[str, Callable[[Tensor], Any]] = {"ours": network}
+    traced = torch.jit.trace(network, example, check_trace=False)  # type: ignore[no-untyped-call]
+    forms["ours, torch.jit.freeze"] = torch.jit.freeze(traced)
+    forms["ours, torch.compile"] = torch.compile(network)
+    graph = weights.with_suffix(".onnx")
+    torch.onnx.export(network, (example,), graph, dynamic_shapes=({0: "N"},), input_names=["x"], verbose=False)
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(graph, settings, providers=["CPUExecutionProvider"])
+    forms["ours, ONNX Runtime"] = lambda x: session.run(None, {"x": x.numpy()})
+    if importlib.util.find_spec("torch_fidelity"):
+        cure_torchvision()
+        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+        theirs = FeatureExtractorInceptionV3("i", ["2048", "logits_unbiased"], str(weights))
+        forms["torch-fidelity"] = lambda x: theirs(x)
+    return forms
+
+
+@torch.inference_mode()
+def network_alone(num: int, rounds: int) -> dict[str, list[float]]:
+    """CPU seconds of each form on one batch, interleaved; the first round, which compiles, is left out."""
+    source = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (num, 3, 299, 299), dtype=torch.uint8, generator=source)
+    prepared = (images.float() - 128) / 128
+    with tempfile.TemporaryDirectory() as name:
+        weights = Path(name) / "weights.pth"
+        torch.save(random_weights(), weights)
+        forms = forms_of_the_network(weights)
+    seconds: dict[str, list[float]] = {name: [] for name in forms}
+    for index in range(rounds + 1):
+        for name, form in forms.items():
+            started = cpu_seconds()
+            form(images if name == "torch-fidelity" else prepared)
+            seconds[name] += [cpu_seconds() - started] if index else []
+    for name, one in seconds.items():
+        print(f"  {name:24s} {num / median(one):6.2f} images a second of one processor")
+    return seconds
 
 
 def frechet(size: int, rounds: int) -> dict[str, Any]:
@@ -150,9 +207,9 @@ def frechet(size: int, rounds: int) -> dict[str, Any]:
     found: dict[str, Any] = {name: {"seconds": [], "value": []} for name in methods}
     for _ in range(rounds):
         for name, method in methods.items():
-            started = time.perf_counter()
+            started = cpu_seconds()
             found[name]["value"].append(method())
-            found[name]["seconds"].append(time.perf_counter() - started)
+            found[name]["seconds"].append(cpu_seconds() - started)
             print(f"  {name:24s} {found[name]['seconds'][-1]:8.2f} s   {found[name]['value'][-1]:.9f}", flush=True)
     return found
 
@@ -165,6 +222,7 @@ def main() -> None:
     )
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--network", type=int, default=0, help="images of a batch; 0 leaves this measurement out")
     parser.add_argument("--features", type=int, default=2048)
     parser.add_argument("--frechet-rounds", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
@@ -187,6 +245,9 @@ def main() -> None:
                 print(
                     f"{name:16s} {entry['ratio']:.2f} times torch-fidelity, score differs by {entry['difference']:.1e}"
                 )
+    if options.network:
+        print(f"the network alone, {options.network} images")
+        results["network"] = network_alone(options.network, options.rounds)
     if options.frechet_rounds:
         print(f"Fréchet distance, {options.features} features")
         results["frechet"] = frechet(options.features, options.frechet_rounds)

@@ -32,11 +32,12 @@ import numpy as np
 from PIL import Image
 
 from improved_gan.turing_test.beginning import begin
+from improved_gan.turing_test.collection import StudyFolders
 from improved_gan.turing_test.database import open_database, writing
 from improved_gan.turing_test.records import read_study_votes
 from improved_gan.turing_test.security import csrf_token
 from improved_gan.turing_test.settings import StudySettings
-from improved_gan.turing_test.studies import OpenStudy, StudyFolders, create_study
+from improved_gan.turing_test.studies import OpenStudy, create_study
 
 PORT, VISITOR, TRIALS = 8765, "v" * 32, 2000
 SERVER = """

@@ -44,6 +44,25 @@ def test_global_mean_counts_rows_and_not_ranks(two_ranks: TwoRanks) -> None:
         torch.testing.assert_close(gradient, torch.full_like(gradient, 2 / 5))  # contributions of both ranks
 
 
+def through_another_device() -> tuple[Tensor, list[str]]:
+    """Rows gathered in a group whose backend sends tensors of an accelerator only; here its device is the CPU."""
+    devices: list[str] = []
+    kept = torch.distributed.get_backend_config, torch.accelerator.current_accelerator
+    torch.distributed.get_backend_config = lambda: "cuda:nccl"
+    torch.accelerator.current_accelerator = lambda: devices.append("asked")
+    try:
+        rows = distributed.gather_rows(torch.full((1 + distributed.rank(), 2), float(distributed.rank())))
+    finally:
+        torch.distributed.get_backend_config, torch.accelerator.current_accelerator = kept
+    return rows, devices
+
+
+def test_rows_travel_through_the_accelerator_where_the_backend_sends_no_cpu_tensors(two_ranks: TwoRanks) -> None:
+    for rows, devices in two_ranks(through_another_device):
+        assert rows.tolist() == [[0, 0], [1, 1], [1, 1]]
+        assert devices == ["asked"]
+
+
 def step() -> tuple[list[Tensor | None], Tensor]:
     """Averaged gradients where a rank lacks one, and what rank 0 broadcast."""
     rank = distributed.rank()

@@ -9,8 +9,16 @@ from typing import Any
 
 import pytest
 
+from tests.ranks import TwoRanks
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
-FRAMEWORKS = {"lightning_gan": "lightning", "accelerate_gan": "accelerate", "ignite_gan": "ignite"}
+FRAMEWORKS = {
+    "lightning_gan": "lightning",
+    "lightning_metrics": "lightning",
+    "accelerate_gan": "accelerate",
+    "ignite_gan": "ignite",
+    "metrics_in_loops": "ignite",
+}
 NETWORKS = ["hifi_gan", "patch_gan_vae", "style_gan_block"]
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the frameworks
 
@@ -41,6 +49,43 @@ def test_lightning_in_two_processes(main: Callable[..., Any]) -> None:
     command = [sys.executable, EXAMPLES / "lightning_gan.py", "--devices", "2", "--steps", "2"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "after 2 steps of 2 processes" in done.stdout
+
+
+def _measured_on_a_rank(loop: str) -> Any:
+    path = [str(EXAMPLES), *sys.path]
+    sys.path, kept = path, sys.path
+    try:
+        main = runpy.run_path(str(EXAMPLES / "metrics_in_loops.py"))["main"]
+        return main(["--loop", loop, "--epochs", "1"])
+    finally:
+        sys.path = kept
+
+
+@pytest.mark.parametrize("loop", ["plain", "ignite"])
+def test_two_processes_measure_what_one_measures(loop: str, main: Callable[..., Any], two_ranks: TwoRanks) -> None:
+    (before, _) = main("metrics_in_loops", "--loop", loop, "--epochs", "1")
+    first, second = two_ranks(_measured_on_a_rank, loop)
+    assert first == second  # both have the total
+    assert first[0]["fd"] == pytest.approx(before["fd"], rel=1e-6)
+    assert first[0]["density"] == pytest.approx(before["density"], rel=1e-6)
+    assert first[1]["fd"] < 0.95 * first[0]["fd"]  # training changes the generator that is measured
+
+
+def test_lightning_logs_the_metrics_of_the_same_images(main: Callable[..., Any]) -> None:
+    found = main("lightning_metrics", "--epochs", "1")
+    assert list(found) == ["fd", "cmmd", "density", "coverage"]
+    assert 0 < found["fd"] < 10
+    assert found["cmmd"] > 0
+
+
+@pytest.mark.slow
+def test_lightning_measures_in_two_processes(main: Callable[..., Any]) -> None:
+    pytest.importorskip("lightning")
+    command = [sys.executable, EXAMPLES / "lightning_metrics.py", "--devices", "2", "--epochs", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    one = main("lightning_metrics", "--epochs", "0")
+    assert f"fd {one['fd']:.3f}  cmmd {one['cmmd']:.3f}" in done.stdout
+    assert "of 2 processes" in done.stdout
 
 
 def test_accelerate_measures_the_averaged_weights(main: Callable[..., Any]) -> None:

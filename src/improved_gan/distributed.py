@@ -24,6 +24,7 @@ __all__ = [
     "average_gradients",
     "batch_sizes",
     "broadcast_from_rank0",
+    "gather_rows",
     "gather_with_gradient",
     "global_mean",
     "mean_over_ranks",
@@ -106,6 +107,29 @@ def gather_with_gradient(values: Tensor, *, sizes: list[int] | None = None) -> T
         return values
     sizes = batch_sizes(values.shape[0], values.device) if sizes is None else sizes
     return _gather(values, sizes)
+
+
+@torch.no_grad()
+def gather_rows(values: Tensor) -> Tensor:
+    """The rows of all ranks without gradient, on the values' device, in a group of any backend.
+
+    A group of NCCL alone (as Lightning makes it for GPUs) sends no CPU tensors: they travel through the rank's GPU.
+
+    Args:
+        values: (N_r, A...) this rank's rows; N_r may differ between ranks, even be 0, A... may not.
+
+    Returns:
+        (sum N_r, A...) in order of rank.
+
+    >>> gather_rows(torch.ones(2, 3)).shape
+    torch.Size([2, 3])
+    """
+    if world_size() == 1:
+        return values.detach()
+    through = values.device
+    if through.type == "cpu" and "cpu:" not in dist.get_backend_config():
+        through = torch.device(torch.accelerator.current_accelerator() or "cpu")
+    return gather_with_gradient(values.detach().to(through)).to(values.device)
 
 
 def global_mean(values: Tensor) -> Tensor:

@@ -173,6 +173,12 @@ def test_features_of_another_network_are_refused(folders: tuple[Path, Path, Path
         go(tmp_path / "two.npz", folders[2], reference=tmp_path / "one.npz")
     with pytest.raises(MetricError, match=r"one\.npz was made with one .* scored with tests"):
         go(folders[0], folders[2], reference=tmp_path / "one.npz")
+    np.savez(tmp_path / "statistics.npz", mu=np.zeros(12), sigma=np.eye(12), count=9, network="two", sha256="a")
+    with pytest.raises(MetricError, match=r"one\.npz was made with one .* scored with two"):
+        go(tmp_path / "one.npz", folders[2], reference=tmp_path / "statistics.npz")
+    np.save(tmp_path / "plain.npy", np.random.default_rng(0).normal(size=(9, 12)))
+    _, text = go(tmp_path / "plain.npy", folders[2], metrics="vendi")
+    assert "network unknown, unknown precision" in text
 
 
 def test_several_sources_are_compared_and_plotted(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:

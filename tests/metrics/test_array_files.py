@@ -156,6 +156,9 @@ def test_other_bad_files(tmp_path: Path) -> None:
     np.savez(tmp_path / "b.npz", features=FEATURES, logits=FEATURES[:9])
     with pytest.raises(MetricError, match="50 rows of features and 9 of logits"):
         open_array_file(tmp_path / "b.npz")
+    np.savez(tmp_path / "p.npz", features=FEATURES, logits=np.full((50, 4), 0.25))
+    with pytest.raises(MetricError, match=r"rows of logits in .*p\.npz sum to 1: they are probabilities"):
+        open_array_file(tmp_path / "p.npz")
     np.savez(tmp_path / "c.npz", features=FEATURES)
     with pytest.raises(MetricError, match="--num 51 is more than the 50 rows"):
         features_of(tmp_path / "c.npz").drawn(51)
@@ -167,8 +170,8 @@ STATISTICS = FeatureStatistics.of(torch.rand(20, 4))
 
 def test_there_and_back(tmp_path: Path) -> None:
     (tmp_path / "s.npz").write_bytes(statistics_bytes(STATISTICS, quick_network().as_dict()))
-    found, warnings = read_statistics(tmp_path / "s.npz", quick_network().as_dict())
-    assert warnings == []
+    found, warnings, network = read_statistics(tmp_path / "s.npz", quick_network().as_dict())
+    assert (warnings, network) == ([], quick_network().as_dict())
     assert found.count == 20
     torch.testing.assert_close(found.covariance, STATISTICS.covariance)
 
@@ -178,7 +181,7 @@ def test_another_networks_are_refused_and_unnamed_ones_warned_of(tmp_path: Path)
     with pytest.raises(MetricError, match=r"made with quick \(sha256 000000000000\), the images are scored with other"):
         read_statistics(tmp_path / "s.npz", quick_network("other").as_dict())
     np.savez(tmp_path / "plain.npz", mu=STATISTICS.mean, sigma=STATISTICS.covariance)
-    found, warnings = read_statistics(tmp_path / "plain.npz", quick_network().as_dict())
+    found, warnings, _ = read_statistics(tmp_path / "plain.npz", quick_network().as_dict())
     assert any("names no network" in text for text in warnings)
     assert any("does not say how many images" in text for text in warnings)
     assert found.count is None
@@ -188,7 +191,7 @@ def test_another_networks_are_refused_and_unnamed_ones_warned_of(tmp_path: Path)
 def test_another_resize_is_refused_and_another_precision_warned_of(tmp_path: Path) -> None:
     file = tmp_path / "s.npz"
     file.write_bytes(statistics_bytes(STATISTICS, replace(quick_network(), precision="bfloat16").as_dict()))
-    _, warnings = read_statistics(file, quick_network().as_dict())
+    _, warnings, _ = read_statistics(file, quick_network().as_dict())
     assert warnings == [f"{file} was made in bfloat16, the images are scored in float32"]
     file.write_bytes(statistics_bytes(STATISTICS, replace(quick_network(), resize="nearest").as_dict()))
     with pytest.raises(MetricError, match=r"another resize \(nearest; here: none\)"):
@@ -216,7 +219,7 @@ def test_content_that_is_no_statistics(tmp_path: Path, change: dict[str, Any], m
 
 def test_numbers_of_any_real_type(tmp_path: Path) -> None:
     np.savez(tmp_path / "s.npz", mu=np.zeros(2, dtype=">f4"), sigma=np.eye(2, dtype=np.int16), count=np.int32(9))
-    found, _ = read_statistics(tmp_path / "s.npz", quick_network().as_dict())
+    found, _, _ = read_statistics(tmp_path / "s.npz", quick_network().as_dict())
     assert (found.count, found.mean.dtype, found.covariance.tolist()) == (9, torch.float64, [[1, 0], [0, 1]])
 
 
@@ -255,7 +258,7 @@ def test_any_wrong_byte_is_one_line_or_the_same_statistics(tmp_path: Path) -> No
     for damaged in damaged_headers(content, 300, front=200):
         file.write_bytes(damaged)
         try:
-            found, _ = read_statistics(file, quick_network().as_dict())
+            found, _, _ = read_statistics(file, quick_network().as_dict())
         except MetricError as error:
             refused += 1
             assert str(error).isprintable(), error  # noqa: PT017

@@ -75,6 +75,18 @@ def test_two_ranks_merge(two_ranks: TwoRanks) -> None:
         assert density == pytest.approx(density_coverage(SAMPLES, REAL), rel=1e-9)
 
 
+def _with_an_empty_rank() -> object:
+    metric = FeatureMetric(density_coverage)
+    if torch.distributed.get_rank() == 1:
+        filled(metric)
+    metric.merge_ranks()
+    return metric.compute()
+
+
+def test_a_rank_may_have_no_images(two_ranks: TwoRanks) -> None:
+    assert two_ranks(_with_an_empty_rank) == [density_coverage(SAMPLES, REAL)] * 2
+
+
 def test_bad_batches() -> None:
     for metric in (FrechetDistance(5), FeatureMetric(KID)):
         metric.update(REAL, real=True)

@@ -48,6 +48,8 @@ def test_bad_input_is_refused_with_its_shape() -> None:
         feature_matching_loss(torch.zeros(2, 3), torch.zeros(2, 3), variant="l2")
     with pytest.raises(ValueError, match=r"\(2, 3\) and \(2, 4\)"):
         feature_matching_loss(torch.zeros(2, 3), torch.zeros(2, 4))
+    with pytest.raises(ValueError, match=r"one row of features an example; got \(2,\)"):
+        feature_matching_loss(torch.zeros(2), torch.zeros(2))
     with pytest.raises(ValueError, match=r"empty batch.*\(0, 3\)"):
         feature_matching_loss(torch.zeros(2, 3), torch.zeros(0, 3))
 

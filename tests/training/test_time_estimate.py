@@ -27,7 +27,6 @@ def test_no_estimate_before_enough_steps() -> None:
     assert timer.seconds_left() is None
     steps(timer, clock, 0.25)
     assert timer.seconds_left() == pytest.approx(92 * 0.25)
-    assert timer.seconds_in_all() == pytest.approx(25)
 
 
 def test_fast_steps_are_measured_for_a_second() -> None:
@@ -58,7 +57,6 @@ def test_a_resumed_run_has_less_time_left() -> None:
     timer = StepTimer(100, first_step=90, clock=clock)
     steps(timer, clock, *[1.0] * 8)
     assert timer.seconds_left() == pytest.approx(2.0)
-    assert timer.seconds_in_all() == pytest.approx(100.0)
 
 
 def test_of_a_long_run_the_last_minutes_count() -> None:

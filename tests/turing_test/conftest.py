@@ -16,9 +16,10 @@ from starlette.testclient import TestClient
 
 from improved_gan.turing_test.app import create_app
 from improved_gan.turing_test.beginning import begin
+from improved_gan.turing_test.collection import StudyFolders
 from improved_gan.turing_test.database import open_database, writing
 from improved_gan.turing_test.settings import StudySettings
-from improved_gan.turing_test.studies import StudyFolders, create_study
+from improved_gan.turing_test.studies import create_study
 
 POSTGRES = Path("/usr/lib/postgresql/15/bin")
 

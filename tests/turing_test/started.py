@@ -2,9 +2,10 @@
 
 from sqlalchemy import Engine
 
+from improved_gan.turing_test.collection import StudyFolders
 from improved_gan.turing_test.database import open_database
 from improved_gan.turing_test.settings import StudySettings
-from improved_gan.turing_test.studies import OpenStudy, StudyFolders, create_study
+from improved_gan.turing_test.studies import OpenStudy, create_study
 
 
 def started(database: str, folders: StudyFolders, **words: object) -> tuple[Engine, OpenStudy]:

@@ -8,13 +8,13 @@ import pytest
 from PIL import Image
 
 from improved_gan.turing_test import collection
-from improved_gan.turing_test.collection import choose_size, collect, given_size
+from improved_gan.turing_test.collection import StudyFolders, choose_size, collect, given_size
 from improved_gan.turing_test.errors import TuringTestError
 
 
 def gather(real: Path, generated: dict[str, Path], **more):
-    words = {"most": 500, "size": None, "scores": {}, "top": {}, "checks": 2, "seed": 0, **more}
-    return collect(real, generated, **words)
+    checks, seed = more.pop("checks", 2), more.pop("seed", 0)
+    return collect(StudyFolders(real, generated, **more), checks=checks, seed=seed)
 
 
 def test_every_picture_has_the_same_number_of_bytes(folders) -> None:

@@ -27,7 +27,7 @@ from improved_gan.data.range_watch import MEASURED, RangeWatch, uses_little
 from improved_gan.data.value_range import ValueRange
 from improved_gan.metrics.network import digest_of
 from improved_gan.runs import Networks
-from improved_gan.techniques import real_logit
+from improved_gan.techniques.semi_supervised import real_logit
 from improved_gan.training.errors import InterruptedRunError, RunError
 from improved_gan.training.signals import StopRequest, catch_signals
 

@@ -124,7 +124,8 @@ class _Opener:
             warnings = compare_networks(path, found.network, self.about_network, "features")
             self.about_network = self.about_network or found.network
             return _Side(path, found if num is None else found.drawn(num), None, warnings)
-        statistics, warnings = read_statistics(path, self.about_network)
+        statistics, warnings, named = read_statistics(path, self.about_network)
+        self.about_network = self.about_network or named
         return _Side(path, statistics, None, warnings)
 
     def load_network(self, path: Path) -> None:

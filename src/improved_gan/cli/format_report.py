@@ -24,8 +24,7 @@ def show(report: dict[str, Any], console: Console) -> None:
     console.print(table, highlight=False)
     say(
         console,
-        f"network {network['name']} (sha256 {network['sha256'][:12]}), {network['precision']}; sums in float64; "
-        f"resize: {network['resize']}",
+        f"network {_named(network)}, {network['precision']}; sums in float64; resize: {network['resize']}",
     )
     for text in report["warnings"]:
         warn(console, text)
@@ -50,10 +49,14 @@ def show_comparison(report: dict[str, Any], console: Console) -> None:
             differences.add_row(pair, title, _with_interval(one["value"], one["interval"]), _clear(one["interval"]))
     console.print(differences, highlight=False)
     say(console, f"intervals from {comparison['replicates']} bootstrap replicates; * the interval does not contain 0")
-    network = report["network"]
-    say(console, f"network {network['name']} (sha256 {network['sha256'][:12]}); resize: {network['resize']}")
+    say(console, f"network {_named(report['network'])}; resize: {report['network']['resize']}")
     for text in dict.fromkeys([*report["warnings"], *(text for model in models for text in model["warnings"])]):
         warn(console, text)
+
+
+def _named(network: dict[str, str]) -> str:
+    """Its name, and the start of the digest where there is one."""
+    return network["name"] + (f" (sha256 {network['sha256'][:12]})" if network["sha256"] else "")
 
 
 def _with_interval(value: float | None, interval: list[float] | None) -> str:

@@ -31,7 +31,7 @@ def theory(options: TheoryOptions, console: "Console") -> None:
 
     Example: `improved-gan theory game --out theory`.
     """
-    from improved_gan.theory import show
+    from improved_gan.theory.demos import show
 
     try:
         shown = show(options.name, options.out, seed=options.seed)

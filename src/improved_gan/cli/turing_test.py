@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from sqlalchemy import Engine
 
+    from improved_gan.turing_test.collection import StudyFolders
     from improved_gan.turing_test.settings import StudySettings
-    from improved_gan.turing_test.studies import StudyFolders
 
 __all__ = ["CreateOptions", "ServeOptions", "StudyOptions", "create", "serve", "turing_test"]
 
@@ -69,7 +69,7 @@ class StudyOptions:
 
     def folders(self, real: Path | None, generated: Iterable[str]) -> "StudyFolders":
         """The pictures: a folder of real ones, and FOLDER or NAME=FOLDER of generated ones."""
-        from improved_gan.turing_test.studies import StudyFolders
+        from improved_gan.turing_test.collection import StudyFolders
 
         named = answers.by_name(generated, "--generated", default="generated")
         return StudyFolders(

@@ -27,17 +27,12 @@ from improved_gan.data.labels_file import read_labels_file
 from improved_gan.data.unknown_labels import is_unknown, only_known
 from improved_gan.data.wording import counted, listed
 
-__all__ = ["Labeling", "labels_beside", "read_labeling", "read_labels_beside"]
+__all__ = ["Labeling", "read_labeling", "read_labels_beside"]
 
 
 _SUFFIXES = (".cls", ".json", ".txt")  # the first that gives a label counts
 _JSON_KEYS = ("label", "cls", "class", "class_name")
 _LONGEST_NAME = 100
-
-
-def labels_beside(path: Path, names: Sequence[str]) -> dict[str, str]:
-    """The labels of `read_labels_beside`, without its notices."""
-    return read_labels_beside(path, names)[0]
 
 
 def read_labels_beside(path: Path, names: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:

@@ -26,7 +26,7 @@ from improved_gan.estimator.weights import to_mean_one
 from improved_gan.label_spreading.pseudo_labeling import PseudoLabeling
 from improved_gan.recipes.precision import resolve_precision
 from improved_gan.recipes.recipe import AUTO, Recipe
-from improved_gan.training import SemiSupervised, SupervisedBaseline
+from improved_gan.training.objectives import SemiSupervised, SupervisedBaseline
 
 __all__ = ["FitPlan", "fit_members", "warn_at_chance"]
 

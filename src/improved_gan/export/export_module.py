@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from improved_gan.export.errors import ExportError
 from improved_gan.export.fuse import fused
 from improved_gan.networks.interface import Discriminator, Generator
-from improved_gan.techniques import MinibatchDiscrimination
+from improved_gan.techniques.minibatch_discrimination import MinibatchDiscrimination
 
 __all__ = ["HEADS", "LAYOUTS", "ExportSpec", "TensorSpec", "make_export_module"]
 

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils import parametrize
 
-from improved_gan.techniques import GaussianNoise, ReferenceBatch
+from improved_gan.techniques.gaussian_noise import GaussianNoise
+from improved_gan.techniques.reference_batch import ReferenceBatch
 
 __all__ = ["fold_graph", "fused"]
 

@@ -21,7 +21,7 @@ from improved_gan import __version__
 from improved_gan.export.errors import ExportError
 from improved_gan.export.model_card import LICENSE, PAPER, evaluation_of, labels_of, one_line
 from improved_gan.io import write_atomically
-from improved_gan.networks import Generator
+from improved_gan.networks.interface import Generator
 from improved_gan.recipes.recipe import RecipeError
 from improved_gan.runs import Networks, Run
 from improved_gan.runs.identity import with_recorded_settings

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from improved_gan.data import DataError, LabeledImages, LabelSplit
+from improved_gan.data.dataset import DataError, LabeledImages
+from improved_gan.data.label_split import LabelSplit
 from improved_gan.label_spreading.random_elastic_affine import (
     RandomElasticAffine,
     estimate_pixel_layout,

@@ -24,7 +24,8 @@ from torch import Tensor, nn
 from improved_gan.label_spreading.pixel_layout import interpolation_table
 from improved_gan.networks.convolutional import OUTPUT_STD, weight_normed
 from improved_gan.networks.interface import Discriminator, DiscriminatorOutput
-from improved_gan.techniques import GaussianNoise, data_dependent_init_
+from improved_gan.techniques.gaussian_noise import GaussianNoise
+from improved_gan.techniques.weight_norm import data_dependent_init_
 
 __all__ = ["LayoutConvDiscriminator", "PixelLayout", "TakesPixelLayout", "apply_pixel_layout"]
 

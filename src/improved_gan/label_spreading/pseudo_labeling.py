@@ -20,13 +20,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from improved_gan.data import LabeledImages, LabelSplit, PseudoLabels
-from improved_gan.data.dataset import to_float01
+from improved_gan.data.batches import PseudoLabels
+from improved_gan.data.dataset import LabeledImages, to_float01
+from improved_gan.data.label_split import LabelSplit
 from improved_gan.distributed import broadcast_from_rank0, single_process
 from improved_gan.label_spreading.image_deformation_model import idm_neighbors
 from improved_gan.label_spreading.layout_conv import apply_pixel_layout
 from improved_gan.label_spreading.spreading import label_spreading, most_confident_per_class
-from improved_gan.networks import Discriminator
+from improved_gan.networks.interface import Discriminator
 
 __all__ = ["PseudoLabelState", "PseudoLabeling", "idm_neighbor_cache", "images_at", "labels_of_split"]
 

@@ -31,6 +31,7 @@ from improved_gan.metrics.errors import MetricError
 from improved_gan.metrics.features import drawn_rows
 from improved_gan.metrics.frechet_distance import FeatureStatistics
 from improved_gan.metrics.inception import Outputs
+from improved_gan.metrics.network import check_logits
 
 __all__ = [
     "FeatureFile",
@@ -164,6 +165,8 @@ def _features(path: Path, array: np.ndarray, names: list[str]) -> FeatureFile:
     logits = _checked(path, "logits", _mapped(path, "logits")) if "logits" in names else None
     if logits is not None and len(logits) != len(features):
         raise MetricError(f"{path} holds {len(features)} rows of features and {len(logits)} of logits")
+    if logits is not None:
+        check_logits(logits[:_BLOCK], f"logits in {path}")
     network = {name: str(_small(path, key)) for name, key in _NETWORK.items() if key in names}
     return FeatureFile(path, features, logits, network)
 
@@ -261,8 +264,8 @@ def statistics_bytes(statistics: FeatureStatistics, network: Mapping[str, str]) 
     return buffer.getvalue()
 
 
-def read_statistics(path: Path, network: Mapping[str, str]) -> tuple[FeatureStatistics, list[str]]:
-    """Statistics for comparison with features of this network (empty where it is not known), and warnings.
+def read_statistics(path: Path, network: Mapping[str, str]) -> tuple[FeatureStatistics, list[str], dict[str, str]]:
+    """Statistics for comparison with features of this network (empty where it is not known), warnings, their network.
 
     Raises:
         MetricError: no such file, or one that cannot be read, of another network or resize, with a count that is
@@ -274,7 +277,8 @@ def read_statistics(path: Path, network: Mapping[str, str]) -> tuple[FeatureStat
     count = _count(path, content["count"]) if "count" in content else None
     if count is None:
         warnings.append(f"{path} does not say how many images it was made of")
-    return FeatureStatistics.from_moments(count, *(_moment(path, content, name) for name in ("mu", "sigma"))), warnings
+    moments = (_moment(path, content, name) for name in ("mu", "sigma"))
+    return FeatureStatistics.from_moments(count, *moments), warnings, named
 
 
 def compare_networks(path: Path, found: Mapping[str, str], network: Mapping[str, str], what: str) -> list[str]:

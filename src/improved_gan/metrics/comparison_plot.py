@@ -13,7 +13,20 @@ __all__ = ["comparison_figure"]
 
 _COLUMNS = 3
 _COLORS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#7F7F7F")  # Okabe & Ito, 2008
-_BETTER = {"FID": "lower", "FID infinity": "lower", "KID": "lower", "CMMD": "lower", "near-copies": "lower"}
+_READING = {  # what the best value of each number of `compare` is
+    "Inception score": "higher is better",
+    "FID": "0 is best",
+    "FID infinity": "0 is best",
+    "KID": "0 is best",
+    "CMMD": "0 is best",
+    "precision": "1 is best",
+    "recall": "1 is best",
+    "density": "1 as real images",
+    "coverage": "higher is better",
+    "Vendi score": "best as real images",
+    "near-copies": "best as new images",
+    "support size": "higher is better",
+}
 
 
 def comparison_figure(comparison: dict[str, Any]) -> Figure:
@@ -50,7 +63,7 @@ def _draw(panel: Axes, title: str, number: dict[str, Any], names: list[str]) -> 
         panel.plot([value], [place], "o", color=color, markersize=6)
     panel.set_yticks(range(len(names)), names)
     panel.set_ylim(len(names) - 0.5, -0.5)
-    panel.set_title(f"{title} ({_BETTER.get(title, 'higher')} is better)", fontsize=9)
+    panel.set_title(f"{title} ({_READING[title]})", fontsize=9)
     panel.grid(axis="x", alpha=0.3)
     panel.tick_params(labelsize=8)
     panel.spines[["top", "right"]].set_visible(False)

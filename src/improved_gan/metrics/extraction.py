@@ -15,7 +15,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from improved_gan.distributed import gather_with_gradient, rank, world_size
+from improved_gan.distributed import gather_rows, rank, world_size
 from improved_gan.metrics.errors import MetricError
 from improved_gan.metrics.feature_cache import CHUNK, ChunkFeatures, FeatureCache
 from improved_gan.metrics.frechet_distance import FeatureStatistics
@@ -212,7 +212,7 @@ def _of_all_ranks(done: list[tuple[int, str, tuple[int, ...]]]) -> tuple[tuple[s
         row[0] = index
         row[1:5] = torch.frombuffer(bytearray(bytes.fromhex(key)), dtype=torch.int64)
         row[8 - len(shape) :] = torch.tensor(shape, dtype=torch.int64)
-    rows = gather_with_gradient(rows)
+    rows = gather_rows(rows)
     rows = rows[rows[:, 0].argsort()]
     shapes = {tuple(row) for row in rows[:, 5:].tolist() if any(row)}
     return tuple(row[1:5].numpy().tobytes().hex() for row in rows), shapes

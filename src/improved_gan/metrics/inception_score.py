@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from improved_gan.distributed import gather_with_gradient
+from improved_gan.distributed import gather_rows
 from improved_gan.metrics.bootstrap import poisson_weights, position_hash
 from improved_gan.metrics.errors import MetricError
 from improved_gan.metrics.score_report import ScoreReport, information, report
@@ -119,8 +119,9 @@ class InceptionScore:
         positions = positions.cpu()
         if positions.shape != probabilities.shape[:1]:
             raise MetricError(f"positions must be ({len(probabilities)},), one an image; got {tuple(positions.shape)}")
-        if len(positions) and not (int(positions.min()) >= 0 and int(positions.max()) < self.num_images):
-            raise MetricError(f"positions must lie in 0..{self.num_images - 1}; got {int(positions.max())}")
+        low, high = (int(positions.min()), int(positions.max())) if len(positions) else (0, 0)
+        if not 0 <= low <= high < self.num_images:
+            raise MetricError(f"positions must lie in 0..{self.num_images - 1}; got {low}..{high}")
         if len(torch.unique(positions)) < len(positions):
             raise MetricError("the same position was given twice: each image has one of its own")
         self._next = int(positions[-1]) + 1 if len(positions) else self._next
@@ -163,7 +164,7 @@ class InceptionScore:
     def merge_ranks(self) -> None:
         """Add the sums of all ranks, in order of rank, so that each rank has the total."""
         for value in self.state_dict().values():
-            value.copy_(gather_with_gradient(value[None]).sum(0))
+            value.copy_(gather_rows(value[None]).sum(0))
 
     def state_dict(self) -> dict[str, Tensor]:
         """The sums, to be stored; the tensors are not copied."""

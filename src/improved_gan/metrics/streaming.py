@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor
 
-from improved_gan.distributed import gather_with_gradient
+from improved_gan.distributed import gather_rows
 from improved_gan.metrics.errors import MetricError
 from improved_gan.metrics.frechet_distance import FeatureStatistics, frechet_distance
 from improved_gan.metrics.nearest_neighbors import check_features
@@ -73,7 +73,7 @@ class FrechetDistance:
 
     def merge_ranks(self) -> None:
         """Add the images of all ranks, in order of rank, so that each rank has the total."""
-        gathered = {name: gather_with_gradient(value[None]) for name, value in self.state_dict().items()}
+        gathered = {name: gather_rows(value[None]) for name, value in self.state_dict().items()}
         self.reset()
         for index in range(len(gathered["real.count"])):
             one = FrechetDistance(self.num_features)
@@ -158,7 +158,10 @@ class FeatureMetric(Generic[T]):
 
     def merge_ranks(self) -> None:
         """Add the images of all ranks, in order of rank, so that each rank has all of them."""
-        self.load_state_dict({name: gather_with_gradient(value) for name, value in self.state_dict().items()})
+        state = self.state_dict()
+        width = int(gather_rows(torch.tensor([state["real"].shape[1]])).max())  # a rank without images knows none
+        own = {name: value if len(value) else value.new_zeros(0, width) for name, value in state.items()}
+        self.load_state_dict({name: gather_rows(value) for name, value in own.items()})
 
     def state_dict(self) -> dict[str, Tensor]:
         """The features, to be stored."""

@@ -29,14 +29,11 @@ from torch import Tensor, nn
 from improved_gan.kernels.noise import Dropout
 from improved_gan.kernels.random_source import source as random_source
 from improved_gan.networks.interface import Discriminator, DiscriminatorOutput, Generator
-from improved_gan.techniques import (
-    GaussianNoise,
-    MinibatchDiscrimination,
-    ReferenceBatch,
-    convert_virtual_batch_norm,
-    data_dependent_init_,
-    weight_norm,
-)
+from improved_gan.techniques.gaussian_noise import GaussianNoise
+from improved_gan.techniques.minibatch_discrimination import MinibatchDiscrimination
+from improved_gan.techniques.reference_batch import ReferenceBatch
+from improved_gan.techniques.virtual_batch_norm import convert_virtual_batch_norm
+from improved_gan.techniques.weight_norm import data_dependent_init_, weight_norm
 
 __all__ = ["ConvolutionalDiscriminator", "ConvolutionalGenerator", "ReferenceGenerator", "from_tanh", "upsampling"]
 

@@ -30,7 +30,8 @@ from improved_gan.kernels.random_source import source as random_source
 from improved_gan.kernels.vmap_fallback import uses_reference_ops
 from improved_gan.networks.global_batch_norm import batch_norm
 from improved_gan.networks.interface import Discriminator, DiscriminatorOutput, Generator
-from improved_gan.techniques import GaussianNoise, weight_norm
+from improved_gan.techniques.gaussian_noise import GaussianNoise
+from improved_gan.techniques.weight_norm import weight_norm
 
 __all__ = [
     "BATCH_NORM_EPSILON",

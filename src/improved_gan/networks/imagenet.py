@@ -35,7 +35,8 @@ from improved_gan.kernels.random_source import source as random_source
 from improved_gan.kernels.recomputation import in_backward
 from improved_gan.networks.convolutional import from_tanh, smallest, upsampling
 from improved_gan.networks.interface import Discriminator, DiscriminatorOutput, Generator
-from improved_gan.techniques import GaussianNoise, MinibatchDiscrimination
+from improved_gan.techniques.gaussian_noise import GaussianNoise
+from improved_gan.techniques.minibatch_discrimination import MinibatchDiscrimination
 
 __all__ = ["HalfBatchNorm", "ImageNetDiscriminator", "ImageNetGenerator"]
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from improved_gan.techniques import data_dependent_init_
+from improved_gan.techniques.weight_norm import data_dependent_init_
 
 __all__ = ["Discriminator", "DiscriminatorOutput", "Generator", "forward_batches", "frozen", "weights_computed_once"]
 

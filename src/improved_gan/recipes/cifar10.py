@@ -17,18 +17,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from improved_gan.data import Dataset
 from improved_gan.data.cifar10 import load_cifar10
-from improved_gan.networks import ConvolutionalDiscriminator, ConvolutionalGenerator, ReferenceGenerator
+from improved_gan.data.dataset import Dataset
+from improved_gan.networks.convolutional import ConvolutionalDiscriminator, ConvolutionalGenerator, ReferenceGenerator
 from improved_gan.recipes.recipe import AUTO, Recipe, RecipeError
-from improved_gan.techniques import (
-    MinibatchDiscrimination,
-    adversarial_discriminator_loss,
-    feature_matching_loss,
-    minimax_generator_loss,
-    smoothed_discriminator_loss,
-)
-from improved_gan.training import Adversarial, SemiSupervised, SupervisedBaseline
+from improved_gan.techniques.adversarial import adversarial_discriminator_loss, minimax_generator_loss
+from improved_gan.techniques.feature_matching import feature_matching_loss
+from improved_gan.techniques.label_smoothing import smoothed_discriminator_loss
+from improved_gan.techniques.minibatch_discrimination import MinibatchDiscrimination
+from improved_gan.training.objectives import Adversarial, SemiSupervised, SupervisedBaseline
 
 __all__ = [
     "ABLATIONS",

@@ -4,11 +4,12 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from improved_gan.data import Dataset, load_digits
-from improved_gan.networks import DenseDiscriminator, DenseGenerator
+from improved_gan.data.dataset import Dataset
+from improved_gan.data.digits import load_digits
+from improved_gan.networks.dense import DenseDiscriminator, DenseGenerator
 from improved_gan.recipes.recipe import Recipe, RecipeError
-from improved_gan.techniques import feature_matching_loss
-from improved_gan.training import SemiSupervised, SupervisedBaseline
+from improved_gan.techniques.feature_matching import feature_matching_loss
+from improved_gan.training.objectives import SemiSupervised, SupervisedBaseline
 
 __all__ = ["digits", "digits_supervised"]
 

@@ -6,13 +6,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from improved_gan.data import Dataset
+from improved_gan.data.dataset import Dataset
 from improved_gan.data.folder_snapshot import load_recorded
 from improved_gan.data.label_split import LabelSplit
-from improved_gan.networks import ConvolutionalDiscriminator, ConvolutionalGenerator
+from improved_gan.networks.convolutional import ConvolutionalDiscriminator, ConvolutionalGenerator
 from improved_gan.recipes.recipe import Recipe, RecipeError
-from improved_gan.techniques import MinibatchDiscrimination, feature_matching_loss, smoothed_discriminator_loss
-from improved_gan.training import Adversarial, SemiSupervised
+from improved_gan.techniques.feature_matching import feature_matching_loss
+from improved_gan.techniques.label_smoothing import smoothed_discriminator_loss
+from improved_gan.techniques.minibatch_discrimination import MinibatchDiscrimination
+from improved_gan.training.objectives import Adversarial, SemiSupervised
 
 __all__ = ["folder", "folder_again", "folder_for", "folder_recipe"]
 

@@ -3,17 +3,15 @@
 from functools import partial
 from pathlib import Path
 
-from improved_gan.data import Dataset
+from improved_gan.data.dataset import Dataset
 from improved_gan.data.download import cache_folder
 from improved_gan.data.folder import FolderOptions, load_folder
-from improved_gan.networks import ImageNetDiscriminator, ImageNetGenerator, ReferenceGenerator
+from improved_gan.networks.convolutional import ReferenceGenerator
+from improved_gan.networks.imagenet import ImageNetDiscriminator, ImageNetGenerator
 from improved_gan.recipes.recipe import Recipe, RecipeError
-from improved_gan.techniques import (
-    MinibatchDiscrimination,
-    divergence_discriminator_loss,
-    divergence_generator_loss,
-)
-from improved_gan.training import Adversarial
+from improved_gan.techniques.label_smoothing import divergence_discriminator_loss, divergence_generator_loss
+from improved_gan.techniques.minibatch_discrimination import MinibatchDiscrimination
+from improved_gan.training.objectives import Adversarial
 
 __all__ = ["imagenet_128"]
 

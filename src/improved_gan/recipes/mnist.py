@@ -15,16 +15,20 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from improved_gan.data import Dataset, load_mnist
+from improved_gan.data.dataset import Dataset
+from improved_gan.data.mnist import load_mnist
 from improved_gan.label_spreading.augmentation import Augmentation
 from improved_gan.label_spreading.layout_conv import LayoutConvDiscriminator
 from improved_gan.label_spreading.pseudo_labeling import PseudoLabeling
 from improved_gan.label_spreading.virtual_adversarial import VirtualAdversarialObjective
-from improved_gan.networks import ConvolutionalDiscriminator, ConvolutionalGenerator, DenseDiscriminator, DenseGenerator
+from improved_gan.networks.convolutional import ConvolutionalDiscriminator, ConvolutionalGenerator
+from improved_gan.networks.dense import DenseDiscriminator, DenseGenerator
 from improved_gan.recipes.cifar10 import PAPER_DISCRIMINATOR, PAPER_GENERATOR, RELEASED_KERNELS, cifar10_generation
 from improved_gan.recipes.recipe import AUTO, Recipe
-from improved_gan.techniques import MinibatchDiscrimination, feature_matching_loss, smoothed_discriminator_loss
-from improved_gan.training import Adversarial, SemiSupervised, SupervisedBaseline
+from improved_gan.techniques.feature_matching import feature_matching_loss
+from improved_gan.techniques.label_smoothing import smoothed_discriminator_loss
+from improved_gan.techniques.minibatch_discrimination import MinibatchDiscrimination
+from improved_gan.training.objectives import Adversarial, SemiSupervised, SupervisedBaseline
 
 __all__ = [
     "mnist",

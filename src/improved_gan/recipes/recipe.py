@@ -12,11 +12,11 @@ from typing import Any
 
 import torch
 
-from improved_gan.data import Dataset
+from improved_gan.data.dataset import Dataset
 from improved_gan.label_spreading.augmentation import Augmentation
 from improved_gan.label_spreading.pseudo_labeling import PseudoLabeling
-from improved_gan.networks import Discriminator, Generator
-from improved_gan.training import Objective
+from improved_gan.networks.interface import Discriminator, Generator
+from improved_gan.training.objectives import Objective
 
 __all__ = ["AUTO", "NOT_IDENTITY", "OVERRIDABLE", "PRECISIONS", "Recipe", "RecipeError", "to_jsonable"]
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from improved_gan.data import Dataset
+from improved_gan.data.dataset import Dataset
 from improved_gan.data.svhn import load_svhn
-from improved_gan.networks import ConvolutionalDiscriminator
+from improved_gan.networks.convolutional import ConvolutionalDiscriminator
 from improved_gan.recipes.cifar10 import (
     IMAGE,
     PAPER_DISCRIMINATOR,

@@ -8,10 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from improved_gan.data import DataError, Dataset
-from improved_gan.data.dataset import LabeledImages, to_float01
+from improved_gan.data.dataset import DataError, Dataset, LabeledImages, to_float01
 from improved_gan.data.download import offline
-from improved_gan.networks import Discriminator
+from improved_gan.networks.interface import Discriminator
 from improved_gan.recipes.recipe import RecipeError
 from improved_gan.reports.training_neighbors import CopyCheck, check_copies
 from improved_gan.runs import Run

@@ -19,12 +19,10 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from improved_gan.data import Dataset
-from improved_gan.data.dataset import to_float01
+from improved_gan.data.dataset import Dataset, to_float01
 from improved_gan.io import write_atomically
 from improved_gan.modes import in_mode
-from improved_gan.networks import Discriminator
-from improved_gan.networks.interface import Generator
+from improved_gan.networks.interface import Discriminator, Generator
 from improved_gan.reports import samples_over_time
 from improved_gan.reports.image_encoding import as_array, as_png, shrunk, within
 from improved_gan.reports.training_neighbors import nearest_images

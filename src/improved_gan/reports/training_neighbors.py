@@ -11,8 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from improved_gan.metrics import nearest
-from improved_gan.metrics.nearest_neighbors import Neighbors
+from improved_gan.metrics.nearest_neighbors import Neighbors, nearest
 
 __all__ = ["CopyCheck", "check_copies", "compared_size", "nearest_images"]
 

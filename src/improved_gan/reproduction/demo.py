@@ -16,7 +16,9 @@ from rich.console import Console
 from rich.table import Table
 
 from improved_gan.console import say
-from improved_gan.data import Dataset, LabelSplit, load_digits
+from improved_gan.data.dataset import Dataset
+from improved_gan.data.digits import load_digits
+from improved_gan.data.label_split import LabelSplit
 from improved_gan.io import write_atomically
 from improved_gan.recipes import Recipe, digits
 from improved_gan.recipes.registry import find_recipe

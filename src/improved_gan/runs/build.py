@@ -14,25 +14,27 @@ import torch
 from torch import Tensor, nn
 
 from improved_gan import __version__
-from improved_gan.data import Batches, Dataset, LabelSplit, PseudoLabelSource
-from improved_gan.data.dataset import to_float01
+from improved_gan.data.batches import Batches, PseudoLabelSource
+from improved_gan.data.dataset import Dataset, to_float01
+from improved_gan.data.label_split import LabelSplit
 from improved_gan.distributed import broadcast_from_rank0, mean_over_ranks, rank, single_process, world_size
 from improved_gan.kernels.random_source import get_random_state, own_generator_by_default, seed_random_numbers, source
 from improved_gan.label_spreading.layout_conv import TakesPixelLayout
 from improved_gan.label_spreading.pseudo_labeling import PseudoLabeling, PseudoLabelState
 from improved_gan.label_spreading.random_elastic_affine import RandomElasticAffine
 from improved_gan.modes import to_training_
-from improved_gan.networks import Discriminator, Generator
 from improved_gan.networks.global_batch_norm import convert_global_batch_norm
+from improved_gan.networks.interface import Discriminator, Generator
 from improved_gan.recipes.precision import resolve_precision
 from improved_gan.recipes.recipe import Recipe, RecipeError
 from improved_gan.runs.networks import count_errors
-from improved_gan.techniques import WeightEMA
-from improved_gan.training import Objective, Optimizers
+from improved_gan.techniques.weight_ema import WeightEMA
 from improved_gan.training.compilation import compile_networks
 from improved_gan.training.historical_averaging import HistoricallyAveraged, ParameterAverages, after_each_step
 from improved_gan.training.microbatch import wrap_networks
+from improved_gan.training.objectives import Objective
 from improved_gan.training.state import TrainingState, seed_rank
+from improved_gan.training.step import Optimizers
 
 __all__ = ["Experiment", "build", "check_batch_divisible", "check_data", "draw_split"]
 

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from improved_gan.data.dataset import LabeledImages, to_float01
 from improved_gan.distributed import single_process
 from improved_gan.modes import in_mode
-from improved_gan.networks import Discriminator, Generator
+from improved_gan.networks.interface import Discriminator, Generator
 from improved_gan.recipes.recipe import Recipe
-from improved_gan.techniques import WeightEMA
+from improved_gan.techniques.weight_ema import WeightEMA
 from improved_gan.training.sampling import ema_generator
 from improved_gan.training.state import with_prefix
 

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from improved_gan.io import write_atomically
-from improved_gan.networks import Discriminator, Generator
+from improved_gan.networks.interface import Discriminator, Generator
 from improved_gan.recipes.folder import folder_again
 from improved_gan.recipes.recipe import AUTO, Recipe
 from improved_gan.recipes.registry import built_in, from_code

@@ -92,7 +92,11 @@ def feature_matching_loss(
 
 def _distance(real: Tensor, generated: Tensor, place: str, variant: str) -> Tensor:
     """The loss of one layer; `place` is its index in the lists, for messages."""
-    if real.dim() < 2 or real.shape[1:] != generated.shape[1:]:
+    if real.dim() < 2:
+        raise ValueError(
+            f"real_features{place} must be (N, A...), one row of features an example; got {tuple(real.shape)}"
+        )
+    if real.shape[1:] != generated.shape[1:]:
         raise ValueError(
             f"real_features{place} (N, A...) and generated_features{place} (M, A...) must agree in A...; got "
             f"{tuple(real.shape)} and {tuple(generated.shape)}"

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from improved_gan.networks.interface import Discriminator, Generator
-from improved_gan.techniques import HistoricalAverage
+from improved_gan.techniques.historical_averaging import HistoricalAverage
 from improved_gan.training.objectives import Objective, Terms, TrainingBatch
 from improved_gan.training.step import Optimizers
 

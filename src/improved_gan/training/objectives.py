@@ -20,13 +20,9 @@ from torch import Tensor
 
 from improved_gan.kernels.precision import precise
 from improved_gan.networks.interface import Discriminator, DiscriminatorOutput, Generator, forward_batches
-from improved_gan.techniques import (
-    adversarial_discriminator_loss,
-    feature_matching_loss,
-    non_saturating_generator_loss,
-    real_logit,
-    semi_supervised_losses,
-)
+from improved_gan.techniques.adversarial import adversarial_discriminator_loss, non_saturating_generator_loss
+from improved_gan.techniques.feature_matching import feature_matching_loss
+from improved_gan.techniques.semi_supervised import real_logit, semi_supervised_losses
 
 __all__ = [
     "Adversarial",

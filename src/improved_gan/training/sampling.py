@@ -13,7 +13,7 @@ from improved_gan.io import write_atomically
 from improved_gan.kernels.precision import precise
 from improved_gan.modes import in_mode
 from improved_gan.networks.interface import Generator
-from improved_gan.techniques import WeightEMA
+from improved_gan.techniques.weight_ema import WeightEMA
 
 __all__ = ["ema_generator", "grid", "sample", "to_uint8", "write_png"]
 

@@ -23,7 +23,7 @@ from improved_gan.distributed import gather_with_gradient, rank, world_size
 from improved_gan.io import write_atomically
 from improved_gan.kernels.random_source import get_random_state, seed_random_numbers, set_random_state
 from improved_gan.networks.interface import Discriminator, Generator
-from improved_gan.techniques import WeightEMA
+from improved_gan.techniques.weight_ema import WeightEMA
 from improved_gan.training.errors import RunError
 from improved_gan.training.sampling import ema_generator
 from improved_gan.training.step import Optimizers

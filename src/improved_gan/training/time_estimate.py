@@ -64,11 +64,6 @@ class StepTimer:
         each = self.seconds_per_step()
         return None if each is None else each * (self.total - self.done)
 
-    def seconds_in_all(self) -> float | None:
-        """Of the whole run at this pace; None if unknown yet."""
-        each = self.seconds_per_step()
-        return None if each is None else each * self.total
-
 
 def in_words(seconds: float) -> str:
     """A duration in words, in a suitable unit.

@@ -23,7 +23,10 @@ from torch.nn.utils.parametrizations import _WeightNorm
 
 from improved_gan.distributed import world_size
 from improved_gan.kernels.vmap_fallback import use_reference_ops
-from improved_gan.techniques import MinibatchDiscrimination, MinibatchStandardDeviation, ReferenceBatch, WeightEMA
+from improved_gan.techniques.minibatch_discrimination import MinibatchDiscrimination
+from improved_gan.techniques.minibatch_standard_deviation import MinibatchStandardDeviation
+from improved_gan.techniques.reference_batch import ReferenceBatch
+from improved_gan.techniques.weight_ema import WeightEMA
 from improved_gan.training.objectives import Objective, SemiSupervised, SupervisedBaseline, TrainingBatch
 from improved_gan.training.state import TrainingState
 from improved_gan.training.step import autocast

@@ -1,7 +1,7 @@
 """The pictures of a study from folders, in one size and format, and warnings of differences that remain."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import permutations
 from pathlib import Path
 
@@ -28,6 +28,7 @@ __all__ = [
     "Collected",
     "PreparedPicture",
     "ShownSize",
+    "StudyFolders",
     "by",
     "choose_size",
     "collect",
@@ -136,24 +137,39 @@ class Collected:
     height: int
 
 
-def collect(
-    real: Path | None,
-    generated: dict[str, Path],
-    *,
-    most: int,
-    size: int | None,
-    scores: dict[str, Path],
-    top: dict[str, float],
-    checks: int,
-    seed: int,
-    prompts: Path | None = None,
-) -> Collected:
-    """Gather all pictures; arguments as in `studies.StudyFolders`.
+@dataclass(frozen=True)
+class StudyFolders:
+    """Where the pictures come from.
+
+    Args:
+        real: folder of real pictures; preference: None, or real pictures as one of the models.
+        generated: folder of each generator's pictures, by its name.
+        most: pictures taken of each folder at most, drawn at random.
+        size: pixels of the side that all pictures are cut and scaled to; None: as they are where they have one size,
+            else the largest square that enlarges none (a few small ones are left out instead).
+        scores: for each of `top` a file of scores (`top_share.read_scores`).
+        top: share of the best-scoring pictures that a generator is represented by.
+        prompts: CSV table with `file` and `prompt`; the prompt is shown beside the picture, and pictures that are shown
+            together have the same one.
+    """
+
+    real: Path | None
+    generated: dict[str, Path]
+    most: int = 500
+    size: int | None = None
+    scores: dict[str, Path] = field(default_factory=dict)
+    top: dict[str, float] = field(default_factory=dict)
+    prompts: Path | None = None
+
+
+def collect(source: StudyFolders, *, checks: int, seed: int) -> Collected:
+    """Gather all pictures, and as many false ones as `checks`.
 
     Raises:
         TuringTestError: names or folders that do not fit, no picture in one, or one that is both real and generated.
     """
-    _check_names(generated, scores, top)
+    real, generated, most, size = source.real, source.generated, source.most, source.size
+    _check_names(generated, source.scores, source.top)
     folders = ({} if real is None else {REAL: real}) | generated
     warnings = [] if real is None else list(_check_folders(real, generated))
     if most < 1 or (size is not None and not MIN_SIDE <= size <= MAX_SIDE):
@@ -163,8 +179,8 @@ def collect(
     for name, folder in folders.items():
         files, bad = find_files(folder)
         refused += [Refused(f"{folder}/{one.file}", one.reason) for one in bad]
-        if name in top and files:
-            files = top_files(files, read_scores(scores[name]), top[name])
+        if name in source.top and files:
+            files = top_files(files, read_scores(source.scores[name]), source.top[name])
         order = np.random.default_rng((seed, 4, len(drawn))).permutation(len(files))
         drawn[name] = [files[index] for index in order]
     shown = given_size(size) if size else choose_size(drawn, most)
@@ -179,7 +195,7 @@ def collect(
     warnings += [shown.told] if shown.told else []
     warnings += _check_copies(found)
     width, height = shown.width, shown.height
-    conditions = _prepared(found, folders, prompts, _false_pictures(width, height, checks, seed))
+    conditions = _prepared(found, folders, source.prompts, _false_pictures(width, height, checks, seed))
     return Collected(
         conditions,
         refused,

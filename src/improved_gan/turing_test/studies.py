@@ -6,16 +6,15 @@ import math
 import secrets
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 from scipy.stats import binom
 from sqlalchemy import Connection, CursorResult, Engine, func, insert, select, update
 
-from improved_gan.turing_test.collection import Collected, collect
+from improved_gan.turing_test.collection import Collected, StudyFolders, collect
 from improved_gan.turing_test.database import writing
 from improved_gan.turing_test.errors import TuringTestError
 from improved_gan.turing_test.settings import PREFERENCE, StudySettings
@@ -25,38 +24,12 @@ from improved_gan.turing_test.votes import CHECK, REAL
 
 __all__ = [
     "OpenStudy",
-    "StudyFolders",
     "create_study",
     "find_study",
     "list_studies",
     "new_researcher_token",
     "set_closed",
 ]
-
-
-@dataclass(frozen=True)
-class StudyFolders:
-    """Where the pictures come from.
-
-    Args:
-        real: folder of real pictures; preference: None, or real pictures as one of the models.
-        generated: folder of each generator's pictures, by its name.
-        most: pictures taken of each folder at most, drawn at random.
-        size: pixels of the side that all pictures are cut and scaled to; None: as they are where they have one size,
-            else the largest square that enlarges none (a few small ones are left out instead).
-        scores: for each of `top` a file of scores (`top_share.read_scores`).
-        top: share of the best-scoring pictures that a generator is represented by.
-        prompts: CSV table with `file` and `prompt`; the prompt is shown beside the picture, and pictures that are shown
-            together have the same one.
-    """
-
-    real: Path | None
-    generated: dict[str, Path]
-    most: int = 500
-    size: int | None = None
-    scores: dict[str, Path] = field(default_factory=dict)
-    top: dict[str, float] = field(default_factory=dict)
-    prompts: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -88,10 +61,7 @@ def create_study(
         TuringTestError: folders, pictures or settings do not fit; nothing is stored.
     """
     _check_models(folders, settings)
-    collected = collect(
-        folders.real, folders.generated, most=folders.most, size=folders.size, scores=folders.scores, top=folders.top,
-        checks=settings.checks, seed=seed, prompts=folders.prompts,
-    )  # fmt: skip
+    collected = collect(folders, checks=settings.checks, seed=seed)
     if folders.prompts is not None:
         _check_prompts(collected, settings)
     collected.warnings.extend(_shortages(collected, settings))
