@@ -194,9 +194,10 @@ def report(content: dict[str, Any], plot: Path) -> None:
 def worsening(table: Table, scale: dict[str, float]) -> np.ndarray:
     """(damages, metrics): the change in standard deviations, positive where a user would read it as worse."""
     rows = [row for name, row in table.items() if name != "undamaged"]
-    signs, fine = [-1 if metric in HIGHER else 1 for metric in scale], table["undamaged"]
+    signs, fine = np.array([-1 if metric in HIGHER else 1 for metric in scale]), table["undamaged"]
     changes = signs * np.array([[(row[metric] - fine[metric]) / scale[metric] for metric in scale] for row in rows])
-    return np.where([metric in AS_REAL for metric in scale], abs(changes), changes)
+    result: np.ndarray = np.where([metric in AS_REAL for metric in scale], np.abs(changes), changes)
+    return result
 
 
 def main() -> None:

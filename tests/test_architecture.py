@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -94,6 +95,13 @@ def imports_of_ours(path: Path) -> set[str]:
     return {name.removeprefix("improved_gan.") for name in names if name.startswith("improved_gan.")}
 
 
+def quick_imports_of_ours(path: Path) -> set[str]:
+    """As `imports_of_ours`, of the text: to parse the files of all tests takes seconds."""
+    found = re.findall(r"^ *from improved_gan\.?([\w.]*) import (?:\(([^)]*)\)|(.*))", path.read_text(), re.MULTILINE)
+    named = {f"{module}.{name}" for module, *names in found for name in re.findall(r"\w+", " ".join(names))}
+    return {name.removeprefix(".") for name in named}
+
+
 def test_imports_follow_the_arrows() -> None:
     assert list(forbidden_imports()) == []
 
@@ -132,7 +140,7 @@ COVERED_BY = {
 
 def test_each_module_has_its_test() -> None:
     """The test of its name, or another of its package that imports it: small modules are tested where they are used."""
-    imported = {test: imports_of_ours(test) for test in TESTS.rglob("test_*.py")}
+    imported = {test: quick_imports_of_ours(test) for test in TESTS.rglob("test_*.py")}
     for path in MODULES:
         name = path.relative_to(SOURCE)
         own, dotted = TESTS / name.parent / f"test_{name.name}", ".".join(name.with_suffix("").parts)

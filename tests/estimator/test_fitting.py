@@ -47,7 +47,7 @@ def test_members_that_are_trained_together_learn_as_well(few, monkeypatch) -> No
     models = []
     for together in (False, True):
         monkeypatch.setattr(ensemble, "_train_vmapped", lambda task, n_jobs, answer=together: answer)
-        make = SemiSupervisedGANClassifier(epochs=20, n_estimators=2, random_state=0, device="cpu")
+        make = SemiSupervisedGANClassifier(epochs=10, n_estimators=2, random_state=0, device="cpu")
         models.append(make.fit(few.images, y))
     apart, joined = (
         [member.predict(model._format.ready(few.images)).log_probabilities.argmax(1)[30:] for member in model.members_]
@@ -127,11 +127,11 @@ def test_convolutions_have_their_channels_innermost(monkeypatch) -> None:
 
 
 THREADED = {
-    "dense": {"epochs": 3},
-    "bfloat16": {"epochs": 3, "precision": "bfloat16"},
-    "labels alone": {"epochs": 3, "unsupervised_weight": 0},
-    "ensemble": {"epochs": 3, "n_estimators": 2},
-    "kept": {"epochs": 3, "validation_fraction": 0.3, "warm_start": True, "label_spreading": True},
+    "dense": {"epochs": 2},
+    "bfloat16": {"epochs": 2, "precision": "bfloat16"},
+    "labels alone": {"epochs": 2, "unsupervised_weight": 0},
+    "ensemble": {"epochs": 2, "n_estimators": 2},
+    "kept": {"epochs": 2, "validation_fraction": 0.3, "warm_start": True, "label_spreading": True},
 }
 
 

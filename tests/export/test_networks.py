@@ -42,12 +42,10 @@ def imagenet(what: str, **options: object) -> ExportSpec:
 
 
 CASES = {
-    "convolutional classifier": (partial(convolutional, "classifier"), 0),
     "convolutional features beside a minibatch layer": (partial(convolutional, "features", minibatch=MINIBATCH), 0),
     "convolutional generator": (partial(convolutional, "generator"), 2),
     "reference generator": (partial(convolutional, "generator", partial(ReferenceGenerator, GENERATOR)), 0),
     "imagenet classifier": (partial(imagenet, "classifier"), 8),
-    "imagenet features": (partial(imagenet, "features", minibatch=MINIBATCH), 8),
     "imagenet generator": (partial(imagenet, "generator"), 0),
 }
 

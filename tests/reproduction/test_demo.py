@@ -12,7 +12,7 @@ from sklearn.semi_supervised import LabelSpreading
 from improved_gan.data import LabelSplit, load_digits
 from improved_gan.reproduction.demo import NAMES, run_demo
 
-pytestmark = pytest.mark.slow  # one demonstration of 80 epochs, and its second start
+pytestmark = pytest.mark.slow  # one demonstration of 30 epochs, and its second start
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def short_demo(tmp_path_factory: pytest.TempPathFactory, quick_python: Path) -> 
     out, screen = tmp_path_factory.mktemp("demo") / "demo", io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "executable", str(quick_python))
-        run_demo(out, splits=1, epochs=80, console=Console(file=screen, width=160))
+        run_demo(out, splits=1, epochs=30, console=Console(file=screen, width=160))
     return out, screen.getvalue()
 
 
@@ -58,7 +58,7 @@ def test_pictures_are_written_and_named(short_demo: tuple[Path, str]) -> None:
 def test_a_second_start_continues_where_the_first_ended(short_demo: tuple[Path, str]) -> None:
     out, _ = short_demo
     before = json.loads((out / "results.json").read_text())
-    again = run_demo(out, splits=1, epochs=80, console=Console(file=io.StringIO()))
+    again = run_demo(out, splits=1, epochs=30, console=Console(file=io.StringIO()))
     assert {name: result.wrong for name, result in again.items()} == {n: r["wrong"] for n, r in before.items()}
 
 

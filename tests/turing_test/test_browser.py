@@ -110,8 +110,14 @@ def step(page, act) -> None:
         page.wait_for_selector(READY)
 
 
-@pytest.mark.parametrize(("design", "keys"), [("yes_no", ("ArrowLeft", "g")), ("two_alternative", ("ArrowLeft", "r"))])
-@pytest.mark.parametrize("size", ["desktop", "phone"])
+@pytest.mark.parametrize(
+    ("design", "keys", "size"),
+    [
+        ("yes_no", ("ArrowLeft", "g"), "desktop"),
+        ("two_alternative", ("ArrowLeft", "r"), "desktop"),
+        ("two_alternative", (), "phone"),
+    ],
+)
 def test_a_whole_study_by_keyboard_and_by_click(browser, served, design: str, keys, size: str) -> None:
     study = served(design=design)
     phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
@@ -213,8 +219,7 @@ def test_pixels_stay_squares_and_timed_pictures_are_masked(browser, served) -> N
     assert study.votes().exposure_ms[0] == 300
 
 
-@pytest.mark.parametrize("gap", [0.0, 0.12, 0.3])
-@pytest.mark.parametrize("design", ["yes_no", "two_alternative"])
+@pytest.mark.parametrize(("design", "gap"), [("yes_no", 0.0), ("two_alternative", 0.12), ("yes_no", 0.3)])
 def test_a_double_click_is_one_answer(browser, served, design: str, gap: float) -> None:
     study = served(design=design, trials=8, practice=0, checks=0, break_every=0)
     page = start(browser, study)

@@ -62,14 +62,14 @@ def test_no_file_and_no_text(tmp_path: Path) -> None:
             read_votes(tmp_path / name)
 
 
-def test_of_400_damaged_tables_each_is_read_or_told_in_one_line(tmp_path: Path) -> None:
+def test_of_100_damaged_tables_each_is_read_or_told_in_one_line(tmp_path: Path) -> None:
     votes = simulate(Population({"a": 0.6, "b": 0.7}), judges=3, trials=5, seed=1)
 
     def read(content: bytes) -> None:
         (tmp_path / "v.csv").write_bytes(content)
         make_report(read_votes(tmp_path / "v.csv"))
 
-    assert read_all(mutations(votes_to_csv(votes).encode(), seed=0, num=400), read) > 200
+    assert read_all(mutations(votes_to_csv(votes).encode(), seed=0, num=100), read) > 50
     (tmp_path / "v.csv").write_text("judge,signal,response\n1,1,1,7\n")
     with pytest.raises(TuringTestError, match="row 1 has more cells than the first line has names"):
         read_votes(tmp_path / "v.csv")

@@ -1,5 +1,6 @@
 """The visual Turing test where PyTorch is absent: its package, its command, its own distribution."""
 
+import json
 import subprocess
 import sys
 import tomllib
@@ -21,34 +22,42 @@ import importlib.util
 look = importlib.util.find_spec
 from improved_gan.cli import command_line
 command_line.find_spec = lambda name: None if name in {absent} else look(name)
-sys.argv = ["improved-gan", *sys.argv[1:]]
-command_line.main()
+import contextlib, io, json
+ended = []
+for words in json.loads(sys.argv[1]):
+    sys.argv = ["improved-gan", *words]
+    try:
+        with contextlib.redirect_stderr(io.StringIO()) as errors, contextlib.redirect_stdout(io.StringIO()):
+            command_line.main()
+        ended.append((0, errors.getvalue()))
+    except SystemExit as end:
+        ended.append((end.code or 0, errors.getvalue()))
+print(json.dumps(ended))
 """
 ABSENT = ("torch", "torchvision", "sklearn", "tensorboard", "safetensors", "filelock", "distributed")
 
 
-def run(*words: object) -> subprocess.CompletedProcess[str]:
-    program = BLOCKED.format(absent=ABSENT)
-    return subprocess.run(
-        [sys.executable, "-c", program, *map(str, words)], capture_output=True, text=True, timeout=100, check=False
+def run(*commands: tuple[object, ...]) -> list[tuple[int, str]]:
+    """Exit codes and error lines of commands, one after another in a process without torch."""
+    program, words = BLOCKED.format(absent=ABSENT), json.dumps([[str(word) for word in one] for one in commands])
+    done = subprocess.run([sys.executable, "-c", program, words], capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    return [(code, errors) for code, errors in json.loads(done.stdout)]
+
+
+def test_a_study_is_made_reported_and_exported_and_what_needs_torch_says_so(folders, tmp_path) -> None:
+    study = ("--db", tmp_path / "s.db")
+    *done, needs_torch, no_database = run(
+        ("turing-test", "create", "--real", folders.real, "--generated", folders.generated["a"], *study),
+        ("turing-test", "export", "--out", tmp_path / "out", *study),
+        ("turing-test", "report", *study),
+        ("train", "mnist"),
+        ("turing-test", "report", "--db", tmp_path / "x.db"),
     )
-
-
-def test_a_study_is_made_reported_and_exported(folders, tmp_path) -> None:
-    db = tmp_path / "s.db"
-    made = run("turing-test", "create", "--real", folders.real, "--generated", folders.generated["a"], "--db", db)
-    assert made.returncode == 0, made.stderr
-    for words in (("export", "--out", tmp_path / "out"), ("report",)):
-        found = run("turing-test", *words, "--db", db)
-        assert found.returncode == 0, found.stderr
-
-
-def test_what_needs_torch_says_so_and_errors_stay_one_line(tmp_path) -> None:
-    for words, said in ((("train", "mnist"), "needs PyTorch"), (("turing-test", "report", "--db", tmp_path / "x.db"),
-                                                                "there is no database")):  # fmt: skip
-        found = run(*words)
-        assert (found.returncode, len(found.stderr.splitlines())) == (2, 1), found.stderr
-        assert said in found.stderr
+    assert [code for code, _ in done] == [0, 0, 0], done
+    for (code, errors), said in ((needs_torch, "needs PyTorch"), (no_database, "there is no database")):
+        assert (code, len(errors.splitlines())) == (2, 1), errors
+        assert said in errors
 
 
 def test_its_own_distribution_needs_no_more_than_the_extra_and_has_its_versions() -> None:
