@@ -248,7 +248,7 @@ def pictures_of(connection: Connection, study: OpenStudy, token: str) -> tuple[l
     ids: dict[str, int] = {}
     for row in connection.execute(_PICTURES, {"token": hash_token(token), "study": study.id}):
         tokens = _tokens(study, row.id, row.number)
-        ids |= zip(tokens, row[3:], strict=False)
+        ids |= {told: picture for told, picture in zip(tokens, row[3:], strict=False) if picture is not None}
         now += tokens if row.number <= row.position + 1 else []
     return now, ids
 
