@@ -42,13 +42,13 @@ def test_training_does_not_wait_for_the_compiler() -> None:
     ("words", "message"),
     [
         (("train", "digit"), "no recipe is called 'digit': did you mean digits?"),
-        (("train", "digits", "--labels", "25"), "25 labels cannot be shared evenly by 10 classes"),
+        (("train", "digits", "--labels", "25"), "25 labels cannot be divided evenly among 10 classes"),
         (("train", "mnist", "--data", "/nowhere"), "/nowhere lacks train-images-idx3-ubyte"),
-        (("sample", "/nowhere", "--out", "x"), "/nowhere is no run folder"),
+        (("sample", "/nowhere", "--out", "x"), "/nowhere is not a run folder"),
         (("train", "/tmp"), "/tmp is a folder, not a recipe: to train on the images in it, train-folder --images /tmp"),
         (("train", "folder"), "your own images have a command: improved-gan train-folder --images DIR"),
-        (("sample", "/no\nwhere", "--out", "x"), "/no where is no run folder"),
-        (("classify", "/nowhere", "x.png", "--out", "x.csv"), "/nowhere is no run folder"),
+        (("sample", "/no\nwhere", "--out", "x"), "/no where is not a run folder"),
+        (("classify", "/nowhere", "x.png", "--out", "x.csv"), "/nowhere is not a run folder"),
     ],
 )
 def test_an_expected_error_is_one_line_and_exit_code_2(words: tuple[str, ...], message: str, tmp_path: Path) -> None:

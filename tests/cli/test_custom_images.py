@@ -84,7 +84,7 @@ def test_what_is_not_read_is_said(images: Path, tmp_path: Path) -> None:
 
 
 def test_bad_use(images: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"1 labels cannot be shared evenly by 2 classes"):
+    with pytest.raises(DataError, match=r"1 labels cannot be divided evenly among 2 classes"):
         shown(images, tmp_path / "run", labels=1)
     with pytest.raises(DataError, match=r"take at most 14 labels"):
         shown(images, tmp_path / "run", labels=100)

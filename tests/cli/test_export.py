@@ -57,7 +57,7 @@ def test_a_file_that_does_not_agree_is_not_kept(
 
 
 def test_what_does_not_fit_is_told_before_anything_is_written(trained_run: Path, tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="is no run folder"):
+    with pytest.raises(RunError, match="is not a run folder"):
         go(tmp_path / "nowhere", tmp_path / "x.onnx")
     with pytest.raises(ExportError, match=r"ends in \.pt2: give --out x\.pt2"):
         go(trained_run, tmp_path / "x.onnx", format="torch")

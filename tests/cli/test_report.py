@@ -45,6 +45,6 @@ def test_a_path_that_is_no_place_for_a_page(
 
 
 def test_an_unknown_run_leaves_nothing_behind(small_runs: dict[str, Path], tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="is no run folder"):
+    with pytest.raises(RunError, match="is not a run folder"):
         go([small_runs["first"], tmp_path / "nowhere"], tmp_path / "report.html")
     assert list(tmp_path.iterdir()) == []

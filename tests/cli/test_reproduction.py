@@ -134,7 +134,7 @@ def test_without_a_recipe_the_papers_table_is_shown_and_nothing_written(
             DataError,
             "--eval-network nothing is none of: inception, a run",
         ),
-        ({"labels": [50, 55]}, DataError, "55 labels cannot be shared evenly by 10 classes"),
+        ({"labels": [50, 55]}, DataError, "55 labels cannot be divided evenly among 10 classes"),
         ({"scheduler": "tcp://127.0.0.1:9"}, RunError, "no dask scheduler found"),
     ],
 )

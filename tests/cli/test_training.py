@@ -91,7 +91,7 @@ def test_a_folder_that_holds_another_run_is_refused(tmp_path: Path, change: dict
     ("change", "error", "message"),
     [
         ({"recipe": "digit"}, RecipeError, "did you mean digits"),
-        ({"labels": 25}, DataError, "cannot be shared evenly by 10 classes"),
+        ({"labels": 25}, DataError, "cannot be divided evenly among 10 classes"),
         ({"labels": 5000}, DataError, "has only .* images: take at most"),
         ({"epochs": 0}, RecipeError, "epochs must be positive"),
         ({"precision": "int8"}, RecipeError, "precision must be one of"),

@@ -31,7 +31,7 @@ def test_create_export_import_report(pictures: Path) -> None:
     text = run("create", *words, "--db", db, "--design", "two-alternative")
     assert "25 real, 25 dcgan, 3 check; 8x8 pixels, 57 trials a judge" in text
     assert "bad.png: not a picture" in text
-    assert "shown this once" in text
+    assert "shown only once" in text
     assert "this study existed" in run("create", *words, "--db", db, "--design", "two-alternative")
     assert "0 answers" in run("export", "--db", db, "--out", pictures / "out", "--pictures")
     assert {path.name for path in (pictures / "out").iterdir()} == {
@@ -75,7 +75,7 @@ def test_simulate_and_report_of_a_table(tmp_path: Path) -> None:
         (("serve", "--db", "/nowhere/x.db"), "there is no database"),
         (("serve", "--host", "0.0.0.0"), "add --public"),
         (("serve", "--design", "x"), "a design is one of"),
-        (("create", "--real", "/nowhere", "--generated", "/nowhere"), "is no folder"),
+        (("create", "--real", "/nowhere", "--generated", "/nowhere"), "is not a folder"),
         (("create", "--real", "x", "--generated", "a=x", "--generated", "a=y"), "each name once"),
         (("report", "--db", "/nowhere/x.db"), "there is no database"),
         (("simulate", "--accuracy", "lots"), "takes a number"),

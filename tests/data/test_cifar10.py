@@ -66,15 +66,15 @@ def test_no_code_of_a_pickle_is_run(tmp_path: Path) -> None:
         read_python_batch(evil, "p")
     assert not (tmp_path / "proof").exists()
     for call in (b"cos\nsystem\n(S'true'\ntR.", b"cbuiltins\neval\n(S'1'\ntR.", b"c_codecs\nencode\n(Vx\nVrot13\ntR."):
-        with pytest.raises(DataError, match="is no batch of CIFAR-10"):
+        with pytest.raises(DataError, match="is not a batch of CIFAR-10"):
             read_python_batch(call, "p")
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (pickled()[:-500], "is no batch of CIFAR-10"),
-        (b"", "is no batch of CIFAR-10"),
+        (pickled()[:-500], "is not a batch of CIFAR-10"),
+        (b"", "is not a batch of CIFAR-10"),
         (pickle.dumps([1, 2]), r"holds no data of \(N, 3072\) uint8"),
         (pickled(data=PIXELS.reshape(7, -1).astype(float)), "only uint8 arrays are read"),
         (pickled(data=PIXELS), r"holds no data of \(N, 3072\) uint8"),
@@ -99,7 +99,7 @@ def test_a_dtype_that_points_elsewhere_is_refused() -> None:
 
 
 def test_bad_binaries() -> None:
-    with pytest.raises(DataError, match="no multiple of 3073"):
+    with pytest.raises(DataError, match="not a multiple of 3073"):
         read_binary_batch(binary()[:-1], "b")
     with pytest.raises(DataError, match="has 0 bytes"):
         read_binary_batch(b"", "b")
@@ -178,7 +178,7 @@ def test_an_altered_archive_is_refused_before_it_is_read(tmp_path: Path) -> None
         load_cifar10(paths["python"], archives=CIFAR10_ARCHIVES)
     content = paths["binary"].read_bytes()
     paths["binary"].write_bytes(content[: len(content) // 2])
-    with pytest.raises(DataError, match=r"MD5 .* is published|cut short or damaged"):
+    with pytest.raises(DataError, match=r"MD5 .* is published|truncated or damaged"):
         load_cifar10(paths["binary"], archives=sums)
 
 
@@ -193,7 +193,7 @@ def test_an_unpacked_copy_is_compared_with_the_published_sums(tmp_path: Path) ->
     pixels, labels = batch(3)  # the same images, written by another version of the format
     (folder / "data_batch_4").write_bytes(pickle.dumps({"data": pixels, "labels": labels}, protocol=4))
     with pytest.raises(
-        DataError, match=r"data_batch_4 has MD5 .*written anew; unpack the published archive.*train/CLASS"
+        DataError, match=r"data_batch_4 has MD5 .*saved again; unpack the published archive.*train/CLASS"
     ):
         load_cifar10(folder, files=files, num_images=10)
 

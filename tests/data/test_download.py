@@ -169,8 +169,8 @@ PART = b"HTTP/1.1 206 Partial Content\r\n"
 @pytest.mark.parametrize(
     ("reply", "message"),
     [
-        (HEAD + b"Content-Length: lots\r\n\r\nabc", "Content-Length is no number: 'lots'"),
-        (HEAD + b"Content-Length: -7\r\n\r\nabc", "Content-Length is no number: '-7'"),
+        (HEAD + b"Content-Length: lots\r\n\r\nabc", "Content-Length is not a number: 'lots'"),
+        (HEAD + b"Content-Length: -7\r\n\r\nabc", "Content-Length is not a number: '-7'"),
         (HEAD + b"Content-Length: 99999999\r\n\r\nabc", "announces 99,999,999 bytes, where at most 1,024,000 are"),
         (HEAD + b"\r\n" + bytes(1_100_000), "sends more than the 1,024,000 bytes"),
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\n10\r\nabc", "ended within a chunk"),
@@ -179,7 +179,7 @@ PART = b"HTTP/1.1 206 Partial Content\r\n"
             HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + (b"80000\r\n" + bytes(0x80000) + b"\r\n") * 3,
             "sends more than",
         ),
-        (b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<h1>Log in</h1>", "web page .*log-in"),
+        (b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<h1>Log in</h1>", "web page .*login page"),
         (PART + b"Content-Range: bytes 5-9/10\r\n\r\nabc", "responds with 'bytes 5-9/10', where the bytes from 0 on"),
         (PART + b"Content-Range: \xff\xfe\r\n\r\nabc", "where the bytes from 0 on"),
         (b"HTTP/1.1 200 \x1b[31mred\r\n\r\nabc", "another sum"),

@@ -130,7 +130,9 @@ def test_spellings_of_names_and_files_that_belong_to_no_image(tmp_path: Path) ->
 
 
 def test_deeply_nested_json_is_an_error_in_words(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"a\.json cannot be read as a label \(nested too deeply\): mend or remove it"):
+    with pytest.raises(
+        DataError, match=r"a\.json cannot be read as a label \(nested too deeply\): repair or remove it"
+    ):
         beside(tmp_path, {"a.png": "", "a.json": "[" * 100_000})
 
 
@@ -265,4 +267,4 @@ def test_notices_of_the_labels_file_reach_the_labeling(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("a.png,1.0\nb.png,1.0\nc.png,0.0\nd.png,0.0\ne.png,NaN\n")
     found = read(tmp_path / "images", names, tmp_path / "labels.csv")
     assert (found.class_names, found.labels.tolist()) == (("0", "1"), [1, 1, 0, 0, -1])
-    assert "the label 'NaN' taken as no label known" in found.notices[0]
+    assert "the label 'NaN' treated as unlabeled" in found.notices[0]

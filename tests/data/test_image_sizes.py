@@ -29,9 +29,9 @@ def test_a_size_that_was_asked_for() -> None:
     assert choose_size(sides(s500=10), 32) == (32, [])
     with pytest.raises(DataError, match=r"1 of 10 images are smaller than 64 .*smallest has 60\): take --size 32"):
         choose_size(sides(s60=1, s500=9), 64)
-    with pytest.raises(DataError, match=r"16 of 40 images are smaller than 64 .*smallest has 16\): leave them out"):
+    with pytest.raises(DataError, match=r"16 of 40 images are smaller than 64 .*smallest has 16\): remove them"):
         choose_size(sides(s16=16, s500=24), 64)
-    with pytest.raises(DataError, match=r"40 of 40 images are smaller than 32 .*smallest has 16\): leave them out"):
+    with pytest.raises(DataError, match=r"40 of 40 images are smaller than 32 .*smallest has 16\): remove them"):
         choose_size(sides(s16=40), 32)
     with pytest.raises(DataError, match="trained on at 32, 64, 128 pixels a side; got 48"):
         choose_size(sides(s60=6), 48)

@@ -54,7 +54,7 @@ def test_files_that_are_no_weights(tmp_path: Path) -> None:
     for content in (b"", b"no weights", png(picture(0)), whole[:200], whole[:-100], b"\x80\x02."):
         (tmp_path / "other.pth").write_bytes(content)
         with pytest.raises(
-            DataError, match=r"other\.pth is no PyTorch weight file, or a damaged one: --weights wants \S+$"
+            DataError, match=r"other\.pth is not a PyTorch weight file, or a damaged one: --weights wants \S+$"
         ):
             load_weights(tmp_path / "other.pth")
     torch.save([1, 2], tmp_path / "list.pth")

@@ -52,7 +52,7 @@ def test_what_is_stored_survives_json_and_any_change_is_noticed() -> None:
 @pytest.mark.parametrize(
     ("num_labels", "message"),
     [
-        (25, "25 labels cannot be shared evenly by 10 classes: take a multiple of 10, such as 20"),
+        (25, "25 labels cannot be divided evenly among 10 classes: take a multiple of 10, such as 20"),
         (0, "take a multiple of 10, such as 10"),
         (-10, "take a multiple"),
         (310, "310 labels are 31 a class, but class 0 has only 30 images: take at most 300"),

@@ -56,12 +56,12 @@ def test_names_relative_to_the_labels_file_and_absolute(tmp_path: Path) -> None:
         ("a.jpg,cat\n./a.jpg,dog\n", "gives two labels to 1 files"),
         (
             "a,b,c\na.jpg,cat,1\n",
-            r"its first row \(a,b,c\) is not recognized .* call the column of images one of file,",
+            r"its first row \(a,b,c\) is not recognized .* name the column of images one of file,",
         ),
         ("filename,diagnosis\na.jpg,cat\n", r"its first row \(filename,diagnosis\) is not recognized as a header"),
         ("bild,klasse\na.jpg,cat\nb.jpg,dog\n", r"its first row \(bild,klasse\) .* and that of labels one of label,"),
         ("file,label\na.jpg\n", "line 2: 1 columns, so the label is missing"),
-        ('a.jpg,"cat\n', "line 1: unexpected end of data: mend the quotes"),
+        ('a.jpg,"cat\n', "line 1: unexpected end of data: fix the quotes"),
         (b"a.jpg,\xff\xfe\n", "is not UTF-8 text"),
     ],
 )
@@ -81,7 +81,7 @@ def test_missing_values_in_words_give_no_label_and_a_notice(tmp_path: Path, word
     path.write_text(f"file,label\na.jpg,cat\nsub/d.jpg,{word}\ne.jpg,{word}\n")
     labels, (notice,) = read_labels_file(path, NAMES, tmp_path / "images")
     assert labels == {"a.jpg": "cat"}
-    assert f"labels.csv: 2 labels '{word}' taken as no label known" in notice
+    assert f"labels.csv: 2 labels '{word}' treated as unlabeled" in notice
 
 
 @pytest.mark.parametrize("word", ["", "-1", "-1.0", " -1 "])

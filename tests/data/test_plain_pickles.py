@@ -73,7 +73,7 @@ def _array(state: bytes) -> bytes:
         (b"\x80\x02" + U1 + _dump((3, "|", None, ("a",), {}, 8, 1, 0)) + b"b.", "another state of a dtype"),
         (b"\x80\x02cnumpy\nndarray\n" + _dump(((1,), "u1")) + b"R.", "only uint8 arrays are read"),
         (b"\x80\x02cos\nsystem\n.", "asks for os.system"),
-        (b"\x80\x02]K\x01b.", "sets the state of something that is no array"),
+        (b"\x80\x02]K\x01b.", "sets the state of something that is not an array"),
         (_array(b"(" + _dump(1) + _dump((2, 2)) + BUILT + b"\x89C\x03abct"), r"shape \(2, 2\) has 3 bytes"),
         (_array(b"(" + _dump(1) + _dump((-1,)) + BUILT + b"\x89C\x00t"), "whole numbers"),
         (_array(b"(" + _dump(1) + _dump((3,)) + BUILT + b"\x88C\x03abct"), "C's order"),

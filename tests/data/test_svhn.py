@@ -56,11 +56,11 @@ def test_the_other_byte_order_and_numbers_kept_small() -> None:
     [
         (b"", "does not start as"),
         (b"\x89HDF" + bytes(200), "does not start as"),
-        (written(ARRAYS)[:-20], "cut short"),
-        (written(ARRAYS)[:132], "cut short"),
-        (written({"X": np.array([[1j]])}), "no array of real numbers"),
-        (written({"X": np.array(["a", 1], object)}), "no array of real numbers"),
-        (written({"X": {"a": 1}}), "no array of real numbers"),
+        (written(ARRAYS)[:-20], "truncated"),
+        (written(ARRAYS)[:132], "truncated"),
+        (written({"X": np.array([[1j]])}), "not an array of real numbers"),
+        (written({"X": np.array(["a", 1], object)}), "not an array of real numbers"),
+        (written({"X": {"a": 1}}), "not an array of real numbers"),
         (written({})[:128] + struct.pack("<II", 15, 9) + b"x" * 9, "cannot be unpacked"),
         (written({})[:128] + struct.pack("<II", 15, 8) + zlib.compress(b""), "unpacks to nothing"),
         (written({})[:128] + struct.pack("<II", 14, 0), "flags, dimensions and a name"),
@@ -161,7 +161,7 @@ def test_bad_files_are_told_apart(small: tuple[Path, dict[str, str]], tmp_path: 
         with pytest.raises(DataError, match="cannot be read as a MATLAB 5 file"):
             read_svhn(tmp_path / "other.mat")
     (folder / "test_32x32.mat").unlink()
-    with pytest.raises(DataError, match=r"lacks test_32x32.mat: name the folder"):
+    with pytest.raises(DataError, match=r"lacks test_32x32.mat: give the folder"):
         load_svhn(folder, files=files)
 
 

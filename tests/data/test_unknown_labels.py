@@ -83,9 +83,7 @@ def test_only_known_labels_and_one_line_on_words() -> None:
     labels = {"a": " cat", "b": "NaN", "c": "-1", "d": "", "e": "NaN", "f": "?"}
     known, notices = only_known(labels, "labels.csv")
     assert known == {"a": "cat"}
-    assert notices == (
-        "labels.csv: 2 labels 'NaN', the label '?' taken as no label known; if it is a class, rename it",
-    )
+    assert notices == ("labels.csv: 2 labels 'NaN', the label '?' treated as unlabeled; if it is a class, rename it",)
     assert label_notices(["", "-1", "cat", -1], "x") == ()
 
 

@@ -120,7 +120,7 @@ def test_text_that_says_unknown_is_refused_in_every_form_and_the_remedy_works(fo
     y = form([classes[0], text, classes[1], text])
     with pytest.raises(ValueError, match=r"in 2 rows, which (says|may say) that no label is known: write the") as told:
         read_labels(y)
-    remedy = str(told.value).split("as by ")[1].split("; if it is a class")[0]
+    remedy = str(told.value).split("for example by ")[1].split("; if it is a class")[0]
     given = {"y": y}
     if remedy.startswith("["):
         given["y"] = eval(remedy, given)

@@ -39,7 +39,7 @@ def test_damaged_and_foreign_folders(fitted, tmp_path) -> None:
     with pytest.raises(ValueError, match=r"config.json cannot be read"):
         SemiSupervisedGANClassifier.load(tmp_path)
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(ValueError, match="holds something else"):
+    with pytest.raises(ValueError, match="contains other files"):
         fitted.save(tmp_path)
     folder = tmp_path / "model"
     fitted.save(folder)
@@ -64,7 +64,7 @@ def test_a_random_state_that_is_no_json(fitted, tmp_path) -> None:
 def test_the_folder_of_another_library_is_left_alone(fitted, tmp_path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     (tmp_path / "model.safetensors").write_bytes(b"theirs")
-    with pytest.raises(ValueError, match="holds something else: give a new folder"):
+    with pytest.raises(ValueError, match="contains other files: give a new folder"):
         fitted.save(tmp_path)
     assert (tmp_path / "config.json").read_text() == '{"model_type": "bert"}'
     assert (tmp_path / "model.safetensors").read_bytes() == b"theirs"

@@ -125,7 +125,7 @@ def test_a_pickle_or_changed_weights_or_the_code_of_a_recipe_file_are_refused(
         load(tmp_path / "m")
     assert not (tmp_path / "executed").exists()
     weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    with pytest.raises(ExportError, match=r"is not what its config\.json was saved with"):
+    with pytest.raises(ExportError, match=r"does not match its config\.json"):
         load(tmp_path / "m")
     weights.write_bytes(content)
     stored = json.loads((tmp_path / "m" / "recipe.json").read_text())
@@ -139,7 +139,7 @@ def test_what_cannot_be_saved_or_found_is_told(
 ) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.tex").touch()
-    with pytest.raises(ExportError, match=r"holds something else \(chapter\.tex\)"):
+    with pytest.raises(ExportError, match=r"contains other files \(chapter\.tex\)"):
         save(networks, tmp_path / "thesis")
     with pytest.raises(ExportError, match="got Linear"):
         save(torch.nn.Linear(1, 1), tmp_path / "x")  # type: ignore[arg-type]

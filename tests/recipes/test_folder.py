@@ -68,5 +68,5 @@ def test_labels_and_data_that_do_not_fit_are_refused() -> None:
     with pytest.raises(RecipeError, match=r"train-folder --images DIR"):
         folder().load_data(None)
     data = replace(own(), train=LabeledImages(own().train.images, torch.full((24,), -1)))
-    with pytest.raises(RecipeError, match=r"6 labels are asked for, but the data have none"):
+    with pytest.raises(RecipeError, match=r"6 labels are requested, but the data have none"):
         folder_recipe(data, num_labels=6)

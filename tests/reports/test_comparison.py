@@ -62,7 +62,7 @@ def test_names_take_as_much_of_the_path_as_they_need(small_runs: dict[str, Path]
 
 
 def test_no_run_folder_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="is no run folder"):
+    with pytest.raises(RunError, match="is not a run folder"):
         named_runs([tmp_path])
 
 

@@ -120,7 +120,7 @@ def test_what_cannot_be_recorded_is_told(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="is the record of recipe mnist, not digits"):
         write_record(whole, file)
     file.write_text("[]")
-    with pytest.raises(RunError, match="is no record of runs"):
+    with pytest.raises(RunError, match="is not a record of runs"):
         write_record(whole, file)
     assert file.read_text() == "[]"
 

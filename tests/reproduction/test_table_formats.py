@@ -114,7 +114,7 @@ def test_one_clear_line_for_recipes_that_are_not_there_yet(tmp_path: Path, monke
     )
     empty = collect(plan, lambda jobs: (0, 1))
     said = [note for note in notes(plan, empty) if "recipe" in note]
-    assert said == ["no recipe yet: svhn; the table fills as soon as one of that name is there"]
+    assert said == ["no recipe yet: svhn; the row is filled as soon as a recipe of that name exists"]
     assert "| 500 labels | 1 | 18.44 ± 4.80 | no recipe yet | - | - | - |" in as_markdown(plan, empty, plots=[])
 
 

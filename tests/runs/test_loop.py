@@ -195,7 +195,7 @@ def test_signals_save_and_say_how_to_resume(tmp_path: Path, number: int, code: i
     assert process.returncode == code
     message = errors.strip().splitlines()[-1]
     assert message.startswith("improved-gan: stopped at step")
-    assert message.endswith("run the same command to go on")
+    assert message.endswith("run the same command to continue")
 
 
 def test_samples_are_scored_at_their_epochs_and_at_the_end_without_changing_the_run(

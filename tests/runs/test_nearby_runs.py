@@ -17,7 +17,7 @@ def runs(tmp_path: Path) -> Path:
 def test_a_mistyped_name_suggests_similar_runs(runs: Path) -> None:
     assert (
         no_run(runs / "cat")
-        == f"{runs / 'cat'} is no run folder: there is no such folder; did you mean {runs / 'cats'}?"
+        == f"{runs / 'cat'} is not a run folder: there is no such folder; did you mean {runs / 'cats'}?"
     )
     assert did_you_mean(runs / "mnist-100-seed3").count("mnist-100-seed") == 2
     assert did_you_mean(runs / "zebra") == ""
@@ -32,4 +32,4 @@ def test_paths_above_and_inside_a_run(runs: Path) -> None:
 
 def test_no_suggestion(tmp_path: Path) -> None:
     path = tmp_path / "nowhere" / "at" / "all"
-    assert no_run(path) == f"{path} is no run folder: there is no such folder"
+    assert no_run(path) == f"{path} is not a run folder: there is no such folder"

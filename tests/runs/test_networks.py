@@ -37,7 +37,7 @@ def test_a_recipe_with_changed_texts_loads(trained_run: Path, monkeypatch: pytes
 
 
 def test_other_folders_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="is no run folder"):
+    with pytest.raises(RunError, match="is not a run folder"):
         Run(tmp_path).load(warn=pytest.fail)
 
 

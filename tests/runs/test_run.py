@@ -68,7 +68,7 @@ def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
 def test_an_unreadable_recipe_is_an_error(tmp_path: Path, content: str) -> None:
     begin(tmp_path)
     (tmp_path / "recipe.json").write_text(content)
-    with pytest.raises(RunError, match=r"no run folder: recipe\.json cannot be read"):
+    with pytest.raises(RunError, match=r"not a run folder: recipe\.json cannot be read"):
         Run(tmp_path).settings  # noqa: B018
 
 

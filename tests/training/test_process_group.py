@@ -199,7 +199,7 @@ def workers(process: Started) -> list[int]:
 def assert_one_message_and_resumable(errors: str, message: str, out: Path) -> None:
     assert len(ours(errors)) == 1, errors
     assert message in ours(errors)[0]
-    assert ours(errors)[0].count("run the same command to go on") == 1
+    assert ours(errors)[0].count("run the same command to continue") == 1
     again = cli(*WORDS, "--epochs", "2000", "--out", out, "--dry-run")
     assert "nothing was trained" in again.stdout
     assert Run(out).settings["epochs"] == 2000
@@ -243,5 +243,5 @@ def test_bad_input_is_reported_once_and_writes_nothing(tmp_path: Path) -> None:
         errors = "".join(end_as_torchrun_does(started))
         assert all(one.returncode for one in started)
     assert len(ours(errors)) == 1
-    assert "25 labels cannot be shared evenly" in ours(errors)[0]
+    assert "25 labels cannot be divided evenly" in ours(errors)[0]
     assert not (tmp_path / "run").exists()

@@ -193,7 +193,7 @@ def test_what_cannot_be_backed_up_is_one_line_and_leaves_nothing(tmp_path, folde
         back_up("postgresql://h/d", tmp_path / "x.db")
     with pytest.raises(TuringTestError, match="there is no database"):
         back_up(str(tmp_path / "none.db"), tmp_path / "x.db")
-    with pytest.raises(TuringTestError, match="is there already"):
+    with pytest.raises(TuringTestError, match="exists already"):
         back_up(str(tmp_path / "s.db"), tmp_path / "s.db")
     with pytest.raises(TuringTestError, match="cannot be copied"):
         back_up(str(tmp_path / "s.db"), tmp_path / "no" / "x.db")

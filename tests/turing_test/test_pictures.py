@@ -46,7 +46,7 @@ def test_links_out_of_the_folder_and_odd_files_are_refused(tmp_path: Path) -> No
     assert reasons["broken.png"] == "a broken link"
     assert reasons["pipe.png"] == "no regular file"
     assert "no picture by its name" in reasons["notes.txt"]
-    with pytest.raises(TuringTestError, match="is no folder"):
+    with pytest.raises(TuringTestError, match="is not a folder"):
         find_files(tmp_path / "nothing")
 
 

@@ -41,7 +41,7 @@ def test_plural_forms_of_polish() -> None:
 
 @pytest.mark.parametrize(
     ("language", "own", "words"),
-    [("xx-yy-zz", {}, "no language"), ("fr", {"tie": "Égal"}, "lack"), ("en", {"teh": "x"}, "unknown names"),
+    [("xx-yy-zz", {}, "not the code of"), ("fr", {"tie": "Égal"}, "lack"), ("en", {"teh": "x"}, "unknown names"),
      ("en", {"tie": "{name}"}, "may name nothing"), ("en", {"tie": 3}, "a text, or plural forms"),
      ("en", {"tie": "{"}, "write"), ("en", {"pictures": {"one": "x"}}, "other among them"),
      ("en", {"tie": {"other": "x"}}, "may name")],

@@ -1,1 +1,1 @@
-"""From a trained classifier to the images whose labels would tell it most: predictions, choice, a page to label on."""
+"""Active learning: predictions of a trained classifier, selection of uncertain images, and a page for labeling them."""

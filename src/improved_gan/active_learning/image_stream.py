@@ -1,4 +1,4 @@
-"""Images of files, folders and archives, one after another, each under one name; none stays in memory."""
+"""A stream of the images in files, folders and archives, each with a unique name; no image is kept in memory."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path

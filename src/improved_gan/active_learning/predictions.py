@@ -1,4 +1,4 @@
-"""A CSV file of predictions that can be stopped and continued: rows grow in `OUT.part`, OUT appears whole.
+"""A resumable CSV file of predictions: rows are appended to `OUT.part`, which replaces OUT when it is complete.
 
     OUT        one row for each image, in the order of the images; replaced atomically
     OUT.json   its provenance: run, step, options, and the SHA-256 of OUT, which reveals a change by hand (and that

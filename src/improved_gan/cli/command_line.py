@@ -39,7 +39,7 @@ def _reproduce(options: ReproduceOptions, console: "Console") -> int:
 
 app = CommandGroup(
     "improved-gan",
-    help="Improved Techniques for Training GANs (Salimans et al., 2016): classifiers from few labels, and samples.",
+    help="Improved Techniques for Training GANs (Salimans et al., 2016): few-label classifiers, samples, evaluation.",
     no_args_is_help=True,
 )
 click.version_option(__version__, message="improved-gan %(version)s", help="Print the version and stop.")(app)

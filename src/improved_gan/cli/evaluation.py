@@ -1,4 +1,4 @@
-"""What `evaluate` does: opens each source, computes the metrics, compares several sources, and writes the report."""
+"""The steps of `evaluate`: open each source, compute the metrics, compare several sources, and write the report."""
 
 import json
 import os

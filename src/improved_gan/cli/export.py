@@ -38,7 +38,7 @@ def export(options: ExportOptions, console: "Console") -> None:
     """Export a trained network to a file that runs without this package, with a model card; the output is verified.
 
     The file includes the conversion from uint8, but no resizing. Weight normalization, batch normalization and the
-    reference batch are folded.
+    reference batch are fused.
 
     Example: `improved-gan export runs/mnist --head classifier --format onnx --out mnist.onnx`.
     """

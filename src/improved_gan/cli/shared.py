@@ -46,7 +46,7 @@ def trust_option() -> bool:
 
 def value_range_option() -> str | None:
     """The pixel values of black and white in images that a run reads."""
-    return option(None, help="Pixel values of black and white, as 0:4095; default: the run's value range.")
+    return option(None, help="Pixel values of black and white, such as 0:4095; default: the run's value range.")
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class TrainingOptions:
     epochs: int | None = option(None, help="Epochs; default: the recipe's.")
     out: Path | None = option(None, help="Run folder; default: runs/RECIPE-LABELS-seedSEED.")
     device: str | None = device_option()
-    learning_rate: float | None = option(None, help="Of both networks at the start; default: the recipe's.")
+    learning_rate: float | None = option(None, help="Initial learning rate of both networks; default: the recipe's.")
     precision: str | None = option(
         None, help="float32, bfloat16 (forward passes only), or auto; default: the recipe's."
     )

@@ -27,7 +27,7 @@ class TrainFolderOptions:
     size: int | None = option(None, help="32, 64 or 128 pixels; default: chosen by the sizes of the images.")
     validation: float = option(0.2, help="Fraction of the labeled images held out.")
     value_range: str | None = option(
-        None, help="Pixel values of black and white, as 0:4095, or percentiles, as 0.5%:99.5%."
+        None, help="Pixel values of black and white, such as 0:4095, or percentiles, such as 0.5%:99.5%."
     )
     cache_dir: Path | None = option(None, help="Cache folder for decoded images.")
     num_workers: int | None = option(None, help="Threads that decode images; default: one per core.", min=1)

@@ -42,11 +42,11 @@ class StudyOptions:
     exposure: int | None = option(
         None, help="Design `timed`: exposure in milliseconds; default: an adaptive staircase."
     )
-    judges: int | None = option(None, help="Largest number of judges; default: no limit.")
-    pictures: int = option(500, help="Largest number of pictures per folder, chosen at random.")
+    judges: int | None = option(None, help="Maximum number of judges; default: no limit.")
+    pictures: int = option(500, help="Maximum number of pictures per folder, chosen at random.")
     size: int | None = option(None, help="Crop and scale all pictures to N pixels; default: chosen if sizes differ.")
     scores: tuple[str, ...] = option((), help="NAME=FILE: scores of a model's pictures, CSV or JSON.")
-    top: tuple[str, ...] = option((), help="NAME=FRACTION: show only the fraction with the best scores, as 0.01.")
+    top: tuple[str, ...] = option((), help="NAME=FRACTION: show only the fraction with the best scores, such as 0.01.")
     title: str = option("Real or generated?", help="Heading of the judges' pages.")
     between: bool = option(False, help="Show each judge one model only.")
     schedule: str = option("balanced", help="Preference: pairs balanced, or adaptive (the most informative first).")
@@ -130,7 +130,7 @@ class StudyOptions:
         except (OSError, UnicodeDecodeError) as error:
             raise TuringTestError(f"{self.consent} cannot be read as text: {error}") from error
         if not text:
-            raise TuringTestError(f"{self.consent} is empty: a study needs a text of consent")
+            raise TuringTestError(f"{self.consent} is empty: a study needs a consent text")
         return {**texts, "consent": text.replace("{", "{{").replace("}", "}}")}
 
 
@@ -145,7 +145,7 @@ class ServeOptions:
     db: str = answers.database_option()
     host: str = option("127.0.0.1", help="Address to listen on.")
     port: int = option(8000, help="Port to listen on.", min=1, max=65535)
-    root_path: str = option("", help="Path below which a proxy serves the study, as /study.")
+    root_path: str = option("", help="Path below which a proxy serves the study, such as /study.")
     public: bool = option(False, help="Allow an address that other machines can reach.")
     requests_per_second: float = option(
         100.0, help="Limit for one network address; raise it for a classroom behind a single address.", min=1
@@ -245,7 +245,7 @@ def _create(engine: "Engine", folders: "StudyFolders", settings: "StudySettings"
         click.echo(f"researcher:  {address}/s/{study.slug}/results  (this study existed: its token is unchanged)")
     else:
         click.echo(f"researcher:  {address}/s/{study.slug}/results#{token}")
-        click.echo(f"token:       {token}  (shown this once: keep it)")
+        click.echo(f"token:       {token}  (shown only once: keep it)")
 
 
 turing_test = CommandGroup(

@@ -33,7 +33,12 @@ def study_option() -> str | None:
 
 def seed_option() -> int:
     """The seed of a study or simulation."""
-    return option(0, help="Seed that selects the pictures; trials do not depend on it.", min=0, max=2**31 - 1)
+    return option(
+        0,
+        help="Seed of the selection of pictures (trials do not depend on it), or of a simulation.",
+        min=0,
+        max=2**31 - 1,
+    )
 
 
 def open_study_database(db: str, *, must_exist: bool = True) -> "Engine":
@@ -250,7 +255,7 @@ def import_(options: ImportOptions, console: "Console") -> None:
     with writing(engine) as connection:
         slug, new_token = import_study(connection, options.file)
     click.echo(f"study {slug} in {db}, closed; its results: improved-gan turing-test report --db {db} --study {slug}")
-    click.echo(f"token:       {new_token}  (shown this once: keep it)")
+    click.echo(f"token:       {new_token}  (shown only once: keep it)")
     return None
 
 
@@ -296,7 +301,7 @@ def token(options: TokenOptions, console: "Console") -> None:
 
     with reading(engine) as connection:
         study = find_study(connection, options.study)
-    click.echo(f"token:       {new_researcher_token(engine, study)}  (study {study.slug}; shown this once: keep it)")
+    click.echo(f"token:       {new_researcher_token(engine, study)}  (study {study.slug}; shown only once: keep it)")
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ def simulate(options: SimulateOptions, console: "Console") -> None:
     if options.studies > 1:
         found = coverage(people, judges=judges, trials=trials, studies=options.studies, seed=seed, design=design)
         for name, share in found.items():
-            click.echo(f"{name}: the 95% interval held the true value in {share:.1%} of {options.studies} studies")
+            click.echo(f"{name}: the 95% interval contained the true value in {share:.1%} of {options.studies} studies")
         return
     votes = simulate_votes(people, judges=judges, trials=trials, seed=seed, design=design)
     click.echo(report_text(make_report(votes)))
@@ -96,7 +96,7 @@ def _simulate_preferences(options: SimulateOptions) -> None:
     if options.studies > 1:
         found = preference_coverage(scores, studies=options.studies, seed=options.seed, **words)
         for name, share in found.items():
-            click.echo(f"{name}: the 95% interval held the true score in {share:.1%} of {options.studies} studies")
+            click.echo(f"{name}: the 95% interval contained the true score in {share:.1%} of {options.studies} studies")
         return
     table = simulate_preferences(scores, seed=options.seed, **words)
     click.echo(ranking_text(rank_models(table, adaptive=options.adaptive)))

@@ -65,8 +65,8 @@ def read_binary_batch(content: bytes, name: object) -> LabeledImages:
     """
     if not content or len(content) % (1 + _PIXELS):
         raise DataError(
-            f"{name} has {len(content):,} bytes, which is no multiple of {1 + _PIXELS} (class and pixels of an image): "
-            "it is cut short or something else: get it again"
+            f"{name} has {len(content):,} bytes, which is not a multiple of {1 + _PIXELS} (class and pixels): "
+            "it is truncated or damaged: download it again"
         )
     rows = np.frombuffer(content, np.uint8).reshape(-1, 1 + _PIXELS)
     return _labeled(rows[:, 1:], rows[:, 0], name)
@@ -83,16 +83,16 @@ def read_python_batch(content: bytes, name: object) -> LabeledImages:
     try:
         batch = read_plain_pickle(content)
     except PickleError as error:
-        raise DataError(f"{name} is no batch of CIFAR-10 ({error}): get it again") from error
+        raise DataError(f"{name} is not a batch of CIFAR-10 ({error}): download it again") from error
     fields: dict[str, Any] = {}
     if isinstance(batch, dict):
         fields = {_text(key): value for key, value in batch.items()}
     pixels = fields.get("data")
     if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.shape[1:] != (_PIXELS,):
-        raise DataError(f"{name} holds no data of (N, {_PIXELS}) uint8: take CIFAR-10's python version (not CIFAR-100)")
+        raise DataError(f"{name} holds no data of (N, {_PIXELS}) uint8: use CIFAR-10's python version (not CIFAR-100)")
     labels = fields.get("labels")
     if not isinstance(labels, list) or not all(type(one) is int and abs(one) < 2**31 for one in labels):
-        raise DataError(f"{name} holds no list of labels: take CIFAR-10's python version (not CIFAR-100)")
+        raise DataError(f"{name} holds no list of labels: use CIFAR-10's python version (not CIFAR-100)")
     return _labeled(pixels, np.array(labels, dtype=np.int64), name)
 
 
@@ -105,7 +105,7 @@ def _labeled(pixels: np.ndarray, labels: np.ndarray, name: object) -> LabeledIma
     if len(labels) != len(pixels) or labels.min(initial=0) < 0 or labels.max(initial=0) > 9:
         raise DataError(
             f"{name} must have a class from 0 to 9 for each of its {len(pixels)} images; it has {len(labels)}, from "
-            f"{labels.min(initial=0)} to {labels.max(initial=0)}: get it again"
+            f"{labels.min(initial=0)} to {labels.max(initial=0)}: download it again"
         )
     images = torch.from_numpy(np.array(pixels, order="C")).reshape(-1, 3, 32, 32)
     return LabeledImages(images, torch.from_numpy(labels.astype(np.int64)))
@@ -206,7 +206,7 @@ def _checked(path: Path, read: _Reader, md5: str | None, num_images: int) -> Lab
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if md5 is not None and found != md5:
         raise DataError(
-            f"{path} has MD5 {found}, where {md5} is published: it is damaged, or a copy that was written anew; unpack "
+            f"{path} has MD5 {found}, where {md5} is published: it is damaged, or a copy that was saved again; unpack "
             "the published archive again, or give its images as train/CLASS/*.png and test/CLASS/*.png"
         )
     batch = read(content, path)
@@ -223,7 +223,7 @@ def _from_archive(path: Path, archives: Mapping[str, str]) -> Dataset:
         with tarfile.open(path) as archive:
             first = next((PurePosixPath(one.name) for one in archive if _tells_kind(one)), PurePosixPath())
     except (tarfile.TarError, OSError, EOFError) as error:
-        raise DataError(f"{path} cannot be read ({error}): it is cut short or damaged: get it again") from error
+        raise DataError(f"{path} cannot be read ({error}): it is truncated or damaged: download it again") from error
     for (files, read), md5 in zip(_READERS, archives.values(), strict=True):
         if first.name in files:
             check_md5(path, md5)
@@ -247,7 +247,7 @@ def _batches(path: Path, files: Sequence[str], read: _Reader) -> list[LabeledIma
             if name in files and (content := archive.extractfile(entry)) is not None:
                 found[name] = read(content.read(), f"{path}: {name}")
     if missing := [name for name in files if name not in found]:
-        raise DataError(f"{path} lacks {', '.join(missing)}: get it again")
+        raise DataError(f"{path} lacks {', '.join(missing)}: download it again")
     return [found[name] for name in files]
 
 
@@ -271,7 +271,7 @@ def _from_images(path: Path) -> Dataset:
         raise DataError(f"{path}: the images of CIFAR-10 are 32x32 pixels; other sizes are for the `folder` recipe")
     decoded = decode_images(scan, channels=3, size=32, folder=cache_folder() / "decoded", workers=workers)
     if bad := [*scan.bad, *(scan.names[row] for row in decoded.bad)]:
-        raise DataError(f"{path}: {len(bad)} images cannot be read ({', '.join(bad[:5])}): get them again")
+        raise DataError(f"{path}: {len(bad)} images cannot be read ({', '.join(bad[:5])}): copy or download them again")
     parts = np.array([place[0] for place in places])
     labels = torch.tensor([CIFAR10_CLASSES.index(place[1]) for place in places])
     train, test = (_part(decoded.images, labels, parts == part, path) for part in ("train", "test"))

@@ -1,4 +1,4 @@
-"""Where a published data set is stored: the folder given, IMPROVED_GAN_DATA, or the cache of downloads."""
+"""Search for a published data set: in the given folder, in IMPROVED_GAN_DATA, and in the cache of downloads."""
 
 import hashlib
 import os
@@ -46,6 +46,10 @@ def check_md5(path: Path, md5: str) -> None:
             while block := file.read(_BLOCK):
                 digest.update(block)
     except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}): check its rights, or get it again") from error
+        raise DataError(
+            f"{path} cannot be read ({error.strerror}): check its permissions, or download it again"
+        ) from error
     if digest.hexdigest() != md5:
-        raise DataError(f"{path} has MD5 {digest.hexdigest()}, where {md5} is published: delete it and get it again")
+        raise DataError(
+            f"{path} has MD5 {digest.hexdigest()}, where {md5} is published: delete it and download it again"
+        )

@@ -1,4 +1,4 @@
-"""Images decoded once: small sets into memory, larger ones into a file that is mapped into memory ever after.
+"""A cache of decoded images: small sets are decoded into memory, larger ones once into a memory-mapped file.
 
 The file's name is a hash of the images' content and of how they were prepared, so any number of runs use it, renamed
 images cost nothing and changed ones are decoded anew. It is written by one process while others wait, goes on where it

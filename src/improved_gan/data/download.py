@@ -1,4 +1,4 @@
-"""Files from the first mirror that responds: resumed where they stopped, verified, and renamed when complete.
+"""Download files from the first mirror that responds; downloads resume, are verified, and are renamed when complete.
 
 One process at a time fetches a file, the others wait for it; a reply that is malformed, larger than the file can be, or
 a web page is one line with the mirror's address.
@@ -41,7 +41,7 @@ def offline() -> Iterator[None]:
     >>> with offline():
     ...     download(["https://example.com/a.gz"], Path("a.gz"), check=str, remedy="or name its folder")
     Traceback (most recent call last):
-    improved_gan.data.dataset.DataError: a.gz is not at hand, and this command downloads nothing: name its folder
+    improved_gan.data.dataset.DataError: a.gz was not found, and this command downloads nothing: name its folder
     """
     token = _ALLOWED.set(False)
     try:
@@ -71,7 +71,7 @@ def download(
     """
     if not _ALLOWED.get():
         raise DataError(
-            f"{target.name} is not at hand, and this command downloads nothing: {remedy.removeprefix('or ')}"
+            f"{target.name} was not found, and this command downloads nothing: {remedy.removeprefix('or ')}"
         )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -177,11 +177,11 @@ def _announced(response: http.client.HTTPResponse, have: int) -> tuple[int, int 
     kind = response.headers.get_content_type()
     if kind in ("text/html", "application/xhtml+xml"):
         raise DataError(
-            f"it answers with a web page ({kind}), not with the file: is there a proxy or a log-in between?"
+            f"it answers with a web page ({kind}), not with the file: is there a proxy or a login page in between?"
         )
     length = response.headers.get("Content-Length")
     if length is not None and not _is_number(length):
-        raise DataError(f"its Content-Length is no number: {_line(length)[:60]!r}")
+        raise DataError(f"its Content-Length is not a number: {_line(length)[:60]!r}")
     num_bytes = None if length is None else int(length)
     if response.status != http.client.PARTIAL_CONTENT:
         return 0, num_bytes

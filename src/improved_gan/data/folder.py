@@ -1,7 +1,7 @@
 """Any folder or archive of images as a data set; labels from class folders, a file, files next to the images.
 
-Everything is looked at before anything is trained: what cannot be used is an error with its remedy, what was left out
-or is odd is a notice in the report. The images become squares of one size (`images.center_crop_resize`).
+All files are checked before training: an unusable input raises an error with its remedy, and what is left out or
+unusual is a notice in the report. The images become squares of one size (`images.center_crop_resize`).
 
 Validation images are labeled images that training does not use: those of a `val` folder, else a fixed fraction of each
 class, chosen by the hash of their content, so that the choice is the same under any name, in any order and for any

@@ -124,7 +124,7 @@ def _label(content: bytes, suffix: str, name: str, unused: _Unused) -> str | Non
         if suffix == ".txt":
             return None
         reason = "nested too deeply" if isinstance(error, RecursionError) else error
-        raise DataError(f"{name} cannot be read as a label ({reason}): mend or remove it") from error
+        raise DataError(f"{name} cannot be read as a label ({reason}): repair or remove it") from error
     if isinstance(fields, list):
         return None  # what is in the image, say
     given = (fields.get(key) for key in _JSON_KEYS) if isinstance(fields, dict) else iter([fields])

@@ -1,4 +1,4 @@
-"""What the names of images say: which part of the data each belongs to, and its class, where there are class folders.
+"""The part of the data and the class of an image, derived from its path.
 
     cat/1.jpg                       class cat              (training)
     unlabeled/1.jpg, 1.jpg         no class               (training)

@@ -1,4 +1,4 @@
-"""What was found in a folder of images, in a few lines for people and as JSON for the run folder."""
+"""A report of the contents of a folder of images: a few lines of text, and JSON for the run folder."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The images of a run on a user's folder, read again as the run has recorded them: same parts, labels and content.
+"""Read the images of a run on a custom folder again, with the recorded parts and labels, and verify their content.
 
 A run folder keeps `images.csv` (file, part, label, sha256 of each image) and `images.json` (the report: where the
 images were, their size, their value range), so that neither the labels file nor the fraction of validation images has

@@ -1,4 +1,4 @@
-"""Which files are read as images: by their ending, or by their first bytes where they have none."""
+"""The rule that decides which files are images: by their ending, or without one by their first bytes."""
 
 __all__ = ["IMAGE_SUFFIXES", "holds_an_image"]
 

@@ -1,4 +1,4 @@
-"""A first look at a set of images, before any is decoded: hash, size and kind of each, and which cannot be read."""
+"""An index of a set of images, made before decoding: hash, size and mode of each, and the unreadable ones."""
 
 import hashlib
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""How many images one file holds: pages of a TIFF, frames of a GIF, WebP, AVIF or PNG. Only the first is read.
+"""The number of images in one file: pages of a TIFF, frames of a GIF, WebP, AVIF or PNG. Only the first is read.
 
 A page may be a slice of a volume, a channel, or a smaller copy of the first; which of them are images of their own only
 the user knows. So the others are counted and told, and whoever wants them writes them into files of their own.

@@ -1,4 +1,4 @@
-"""Which of the sizes that the networks know suits a set of images."""
+"""Choose one of the networks' image sizes for a set of images."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,6 @@ def choose_size(
         raise DataError(
             f"{small} of {len(shorter_sides)} images are smaller than {size} pixels (the smallest has {smallest}): "
             + ("" if less is None else f"take --size {less}, ")
-            + "leave them out, or leave --size out (then the size is chosen by the images, and small ones are enlarged)"
+            + "remove them, or omit --size (the size is then chosen by the images, and smaller ones are enlarged)"
         )
     return size, [f"{small} images are smaller than {size} pixels (the smallest has {smallest}) and are enlarged"]

@@ -1,4 +1,4 @@
-"""Where many images lie: a folder, a zip or tar archive (WebDataset shards too), or a folder of archives.
+"""Sources of images: a folder, a zip or tar archive (including WebDataset shards), or a folder of archives.
 
 Images come one after another in order of name, so that archives are read without unpacking and nothing is kept.
 A folder and an archive of it give the same images in the same order, whatever the order inside the archive.
@@ -260,7 +260,7 @@ def _reading(path: Path) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
         lines = str(error).splitlines() or [type(error).__name__]  # tarfile tries all compressions, a line for each
-        reason = lines[0] if len(lines) == 1 else "none of the known formats, or damaged at its start"
+        reason = lines[0] if len(lines) == 1 else "not in a known format, or damaged at its beginning"
         raise DataError(f"{path} cannot be read as an archive ({reason}): copy or download it again") from error
 
 

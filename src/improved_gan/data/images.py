@@ -1,4 +1,4 @@
-"""Image files of any kind, read one by one, so that a bad one does not stop the others.
+"""Read image files of any format one by one, so that a damaged one does not stop the others.
 
 Each is opened (damage, size) and normalized: orientation, depth, transparency, mode (`load`, `in_mode`).
 """

@@ -1,4 +1,4 @@
-"""The weight file of the 2015 Inception network: where it lies, whether it is the right one, and how to get it."""
+"""The weight file of the 2015 Inception network: search, verification and download."""
 
 import hashlib
 from pathlib import Path
@@ -59,7 +59,9 @@ def _tensors(path: Path) -> dict[str, Tensor]:
     except (OSError, MemoryError):
         raise
     except Exception as error:  # anything, for a file of another kind; PyTorch's advice to unpickle it is a bad one
-        raise DataError(f"{path} is no PyTorch weight file, or a damaged one: --weights wants {FILE_NAME}") from error
+        raise DataError(
+            f"{path} is not a PyTorch weight file, or a damaged one: --weights wants {FILE_NAME}"
+        ) from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise DataError(f"{path} holds no dictionary of tensors: --weights wants {FILE_NAME}")
     return state

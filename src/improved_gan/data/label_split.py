@@ -1,4 +1,4 @@
-"""Which images have labels: an object, so that no label beyond the budget can leak in.
+"""The split into labeled and unlabeled images; as an object, so that no label beyond the budget can be used.
 
 n labels, the same number for each class, are drawn once from the training set; or all known ones are used, or none.
 Label -1 means that none is known. Images that are held out (for validation) are in no part of a split. The split is
@@ -73,10 +73,10 @@ class LabelSplit:
         drawable = _without(labels, held_out)
         classes = np.unique(drawable[drawable >= 0].numpy()).tolist()
         if not classes:
-            raise DataError(f"{num_labels} labels are asked for, and no image has one")
+            raise DataError(f"{num_labels} labels are requested, and no image has one")
         if num_labels < len(classes) or num_labels % len(classes):
             raise DataError(
-                f"{num_labels} labels cannot be shared evenly by {len(classes)} classes: "
+                f"{num_labels} labels cannot be divided evenly among {len(classes)} classes: "
                 f"take a multiple of {len(classes)}, such as {max(1, round(num_labels / len(classes))) * len(classes)}"
             )
         each = num_labels // len(classes)

@@ -69,7 +69,7 @@ def read_labels_file(path: Path, names: Sequence[str], folder: Path) -> tuple[di
     _refuse(path, folder, unknown, twice, num_rows=len(rows) - start, ambiguous=resolver.ambiguous)
     known, _ = only_known(found, str(path))
     if not known:
-        raise DataError(f"{path} gives no label to any image: fill the column of labels, or leave --labels out")
+        raise DataError(f"{path} gives no label to any image: fill the column of labels, or omit --labels")
     return known, label_notices(without, str(path))
 
 
@@ -89,7 +89,7 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
             if any(cell.strip() for cell in cells):
                 yield reader.line_num, cells
     except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: {error}: mend the quotes of this row") from error
+        raise DataError(f"{path}, line {reader.line_num}: {error}: fix the quotes in this row") from error
 
 
 def _columns(path: Path, first: Sequence[str]) -> tuple[int, int, int]:
@@ -107,7 +107,7 @@ def _columns(path: Path, first: Sequence[str]) -> tuple[int, int, int]:
 def _unknown_header(path: Path, first: Sequence[str]) -> str:
     return (
         f"{path}: its first row ({','.join(first)[:80]}) is not recognized as a header, and a file without one has two "
-        f"cells, an image and its label: call the column of images one of {', '.join(_FILE_COLUMNS)}, and that of "
+        f"cells, an image and its label: name the column of images one of {', '.join(_FILE_COLUMNS)}, and that of "
         f"labels one of {', '.join(_LABEL_COLUMNS)}"
     )
 

@@ -1,4 +1,4 @@
-"""What else a folder or archive contains: reported in a line, so that no file is ignored silently.
+"""Files of a folder or archive that are not images: reported in one line, so that none is ignored silently.
 
 Hidden folders and files, and what programs leave behind (thumbnails of a NAS, checkpoints of notebooks, waste baskets),
 are no images of the user's. Everything else that is not read is counted by its ending, texts and labels apart.

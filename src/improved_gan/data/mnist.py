@@ -79,30 +79,30 @@ def read_idx(path: Path, *, md5: str | None = None) -> Tensor:
         uint8 of the shape that the file states.
 
     Raises:
-        DataError: unreadable, truncated, not an idx file of bytes, or another sum than `md5`.
+        DataError: unreadable, truncated, not an idx file, or another sum than `md5`.
     """
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             content = file.read(_LARGEST)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(
-            f"{path} cannot be read ({error}): it is damaged or cut short: delete it and get it again"
+            f"{path} cannot be read ({error}): it is damaged or truncated: delete it and download it again"
         ) from error
     if content[:3] != b"\0\0\x08" or len(content) < 4 or content[3] > 4 or len(content) < 4 + 4 * content[3]:
         raise DataError(
-            f"{path} is not an idx file of bytes (it starts with {content[:4].hex(' ')}): delete it and get it again"
+            f"{path} is not an idx file (it starts with {content[:4].hex(' ')}): delete it and download it again"
         )
     shape = struct.unpack_from(f">{content[3]}I", content, 4)
     values = np.frombuffer(content, np.uint8, offset=4 + 4 * content[3])
     if values.size != math.prod(shape):
         raise DataError(
-            f"{path} is truncated: {math.prod(shape)} bytes are promised, {values.size} are there: "
-            "delete it and get it again"
+            f"{path} is truncated: {math.prod(shape)} bytes are announced, {values.size} are there: "
+            "delete it and download it again"
         )
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if md5 is not None and found != md5:
         raise DataError(
-            f"{path} has MD5 {found} when uncompressed, where {md5} is published: delete it and get it again"
+            f"{path} has MD5 {found} when uncompressed, where {md5} is published: delete it and download it again"
         )
     return torch.from_numpy(values.reshape(shape).copy())
 
@@ -112,7 +112,7 @@ def _find_folder(folder: Path | None, files: Mapping[str, str]) -> Path | None:
     if folder is not None:
         missing = [name for name in files if not _path(folder, name).is_file()]
         if missing:
-            raise DataError(f"{folder} lacks {', '.join(missing)} (plain or .gz): name the folder that holds MNIST")
+            raise DataError(f"{folder} lacks {', '.join(missing)} (plain or .gz): give the folder that contains MNIST")
         return folder
     paths = [cache_folder() / "mnist"]
     if os.environ.get("IMPROVED_GAN_DATA"):

@@ -1,4 +1,4 @@
-"""A function over many items in several threads, results in the order of the items, few of them waiting."""
+"""Map a function over many items in several threads; results keep the order of the items, and few are buffered."""
 
 import os
 from collections import deque

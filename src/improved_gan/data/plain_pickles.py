@@ -119,13 +119,13 @@ class _Machine:
     def append(self, items: list[Any]) -> None:
         """Add to the list on top."""
         if type(self.stack[-1]) is not list:
-            raise PickleError("values are added to what is no list")
+            raise PickleError("values are added to something that is not a list")
         self.stack[-1].extend(items)
 
     def set(self, items: list[Any]) -> None:
         """Add keys and values to the dictionary on top."""
         if type(self.stack[-1]) is not dict:
-            raise PickleError("keys are set in what is no dictionary")
+            raise PickleError("keys are set in something that is not a dictionary")
         keys = items[::2]
         if any(type(key) not in (str, bytes) for key in keys):
             raise PickleError("a key is neither text nor bytes")
@@ -154,12 +154,12 @@ class _Machine:
         elif isinstance(target, _Array) and target.values is None:
             target.values = _array(state)
         else:
-            raise PickleError("it sets the state of something that is no array")
+            raise PickleError("it sets the state of something that is not an array")
 
     def named(self, module: Any, name: Any) -> None:
         """Put a name on the stack if it is one of those that arrays are made with."""
         if type(module) is not str or type(name) is not str:
-            raise PickleError("it asks for something by a name that is no text")
+            raise PickleError("it asks for something by a name that is not text")
         found = _Name(module, name)
         if found not in (*_RECONSTRUCT, _NDARRAY, _DTYPE, _ENCODE):
             asked = ascii(f"{module}.{name}")[1:121]

@@ -79,7 +79,7 @@ def _elements(data: memoryview, order: str) -> Iterator[_Element]:
     offset = 0
     while offset < len(data):
         if len(data) - offset < 8:
-            raise MatlabError("it is cut short")
+            raise MatlabError("it is truncated")
         first, size = struct.unpack_from(f"{order}II", data, offset)
         start, kind = offset + 8, first
         if first >> 16:  # a short one: its data are where the number of bytes would be
@@ -87,7 +87,7 @@ def _elements(data: memoryview, order: str) -> Iterator[_Element]:
             if size > 4:
                 raise MatlabError("a short element has more than 4 bytes")
         if start + size > len(data):
-            raise MatlabError(f"it is cut short: {size} bytes are promised, {len(data) - start} are there")
+            raise MatlabError(f"it is truncated: {size} bytes are announced, {len(data) - start} are there")
         yield _Element(kind, data[start : start + size])
         offset = start + (4 if first >> 16 else size if kind == _COMPRESSED else -(-size // 8) * 8)
 
@@ -99,7 +99,7 @@ def _unpacked(element: _Element, order: str) -> _Element:
     except zlib.error as error:
         raise MatlabError(f"it cannot be unpacked: {error}") from error
     if not unpacker.eof:
-        raise MatlabError("it is cut short, or unpacks to more than 1 GiB")
+        raise MatlabError("it is truncated, or unpacks to more than 1 GiB")
     first = next(_elements(memoryview(content), order), None)
     if first is None:
         raise MatlabError("it unpacks to nothing")
@@ -117,7 +117,7 @@ def _array(flags: memoryview, dimensions: memoryview, parts: Iterator[_Element],
     values = next(parts, None)
     flag = struct.unpack_from(f"{order}I", flags)[0] if len(flags) == 8 else 0
     if values is None or values.type not in _TYPES or flag & 0xFF not in _CLASSES or flag & _COMPLEX:
-        raise MatlabError("it is no array of real numbers")
+        raise MatlabError("it is not an array of real numbers")
     stored = np.dtype(order + _TYPES[values.type])
     if not 8 <= len(dimensions) <= 32 or len(dimensions) % 4 or len(values.data) % stored.itemsize:
         raise MatlabError("its dimensions or the number of its bytes are impossible")
@@ -187,7 +187,7 @@ def read_svhn(path: Path, *, md5: str | None = None) -> LabeledImages:
     if len(labels) != images.shape[3] or not np.isin(labels, range(1, 11)).all():
         raise DataError(
             f"{path}: y must hold {images.shape[3]} digits from 1 to 10 (10 is the digit 0); it has {len(labels)}, "
-            f"from {labels.min(initial=0)} to {labels.max(initial=0)}: get the file again"
+            f"from {labels.min(initial=0)} to {labels.max(initial=0)}: download the file again"
         )
     rows = torch.from_numpy(np.ascontiguousarray(images.transpose(3, 2, 0, 1)))
     return LabeledImages(rows, torch.from_numpy(labels.astype(np.int64) % 10))
@@ -198,7 +198,9 @@ def _matlab(path: Path) -> Mapping[str, np.ndarray]:
         content = read_matlab(path.read_bytes(), ("X", "y"))
     except (OSError, MatlabError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{path} cannot be read as a MATLAB 5 file ({reason}): delete it and get it again") from error
+        raise DataError(
+            f"{path} cannot be read as a MATLAB 5 file ({reason}): delete it and download it again"
+        ) from error
     if missing := [name for name in ("X", "y") if name not in content]:
         raise DataError(f"{path} holds no {' and no '.join(missing)}: take train_32x32.mat and test_32x32.mat of SVHN")
     return content
@@ -209,7 +211,7 @@ def _find_folder(folder: Path | None, files: Mapping[str, str]) -> Path | None:
     if folder is None:
         return first_existing("svhn", lambda path: None if _missing(path, files) else path)
     if missing := _missing(folder, files):
-        raise DataError(f"{folder} lacks {', '.join(missing)}: name the folder that holds SVHN's cropped digits")
+        raise DataError(f"{folder} lacks {', '.join(missing)}: give the folder that contains SVHN's cropped digits")
     return folder
 
 

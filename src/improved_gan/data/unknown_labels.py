@@ -126,7 +126,7 @@ def label_notices(labels: Iterable[object], source: str) -> tuple[str, ...]:
     missing = Counter(str(one).strip() for one in labels if reading_of(one) is Reading.MISSING)
     if not missing:
         return ()
-    return (f"{source}: {_counted(missing)} taken as no label known; if it is a class, rename it",)
+    return (f"{source}: {_counted(missing)} treated as unlabeled; if it is a class, rename it",)
 
 
 def _reading_of_text(text: str) -> Reading:

@@ -1,4 +1,4 @@
-"""From what an image file stores (8 to 32 bits, signed, floating point) to gray levels of 8 bits.
+"""Convert stored values (8 to 32 bits, signed, floating point) to gray levels of 8 bits.
 
 Of 8, 12 and 16 bits without a sign, black and white are known: 0 and the largest number. Of other kinds they are not,
 so such an image needs a `ValueRange`, as values or as percentiles. Pillow reads color with more than 8 bits a channel
@@ -132,7 +132,7 @@ def parse_value_range(text: str) -> WantedRange:
         raise DataError(f"--value-range {text!r} is not two numbers with a colon between them: {_FORM}")
     low, high = (_bound(part.strip(), text) for part in parts)
     if low.percent == high.percent and not low.number < high.number:
-        raise DataError(f"--value-range {text!r}: the first is not below the second: {_FORM}")
+        raise DataError(f"--value-range {text!r}: the first must be below the second: {_FORM}")
     return WantedRange(low, high)
 
 
@@ -177,7 +177,7 @@ def _bound(part: str, text: str) -> Bound:
     try:
         number = float(part.removesuffix("%"))
     except ValueError as error:
-        raise DataError(f"--value-range {text!r}: {part!r} is no number: {_FORM}") from error
+        raise DataError(f"--value-range {text!r}: {part!r} is not a number: {_FORM}") from error
     percent = part.endswith("%")
     if not math.isfinite(number) or (percent and not 0 <= number <= 100):
         raise DataError(
@@ -255,7 +255,7 @@ def file_values(image: Image.Image, stored: Stored, name: object) -> NDArray[np.
     if image.mode == "I" and stored.bits == 32 and not stored.signed:  # Pillow has only int32
         return values.view(np.uint32)
     if image.mode == "F" and (wrong := int((~np.isfinite(values)).sum())):
-        raise DataError(f"{name} has {wrong} of {values.size} pixels that are NaN or infinite: mend or remove it")
+        raise DataError(f"{name} has {wrong} of {values.size} pixels that are NaN or infinite: repair or remove it")
     stretched = 65535 if image.mode[0] == "I" else 255
     if stored.white not in (None, stretched):
         assert stored.white is not None

@@ -1,4 +1,4 @@
-"""One process works while the others wait for it and say so."""
+"""A lock between processes: one works, the others wait and print a message."""
 
 import sys
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Names and numbers in messages: a few of many, none too long."""
+"""Format names and numbers for messages: a few of many, abbreviated where they are long."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Which networks and which settings suit the data: derived from the recipes, described in words, stored as JSON."""
+"""Select networks and settings for the data, derived from the recipes; they can be described and stored as JSON."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace

@@ -62,7 +62,7 @@ def statistics(parts: list[np.ndarray], name: str = "X") -> Statistics:
     if bad and len(rows_with := np.concatenate(bad)):
         raise ValueError(
             f"Input {name} contains NaN or infinity in {len(rows_with)} of {num} rows (the first is row "
-            f"{rows_with[0]}): remove them, or fill them in, as with sklearn.impute.SimpleImputer"
+            f"{rows_with[0]}): remove them, or fill them in, for example with sklearn.impute.SimpleImputer"
         )
     return Statistics(np.min(lows, 0), np.max(highs, 0), whole, np.concatenate(flat_rows))
 
@@ -93,6 +93,6 @@ def _stacked(examples: list[np.ndarray], name: str) -> np.ndarray:
         listed = ", ".join(f"{count} of shape {shape}" for shape, count in counts.items())
         raise ValueError(
             f"all examples of {name} must have one shape; got {listed}: bring images to one size and number of "
-            "channels first, as with PIL's convert('RGB') and resize"
+            "channels first, for example with PIL's convert('RGB') and resize"
         )
     return np.stack(examples)

@@ -1,4 +1,4 @@
-"""`SemiSupervisedGANClassifier`: the paper's section 5 behind scikit-learn's contract."""
+"""`SemiSupervisedGANClassifier`: the classifier of the paper's section 5 with scikit-learn's interface."""
 
 import math
 from abc import abstractmethod

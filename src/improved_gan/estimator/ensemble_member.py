@@ -1,4 +1,4 @@
-"""One trained pair of networks: what an ensemble is made of. It pickles as arrays and is rebuilt from them."""
+"""One trained pair of networks, a member of an ensemble. It is pickled as arrays and rebuilt from them."""
 
 from typing import Any, NamedTuple
 

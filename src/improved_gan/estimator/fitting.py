@@ -1,4 +1,4 @@
-"""Training members, one by one or all in one step each; between the steps reports, early stopping, the best weights."""
+"""Train the members one by one or together; reports, early stopping and the best weights between the steps."""
 
 import math
 import sys

@@ -1,4 +1,4 @@
-"""From the user's X to the networks' input, the same in fit and afterwards."""
+"""Convert the user's X to the networks' input, in the same way in `fit` and afterwards."""
 
 import warnings
 from dataclasses import dataclass

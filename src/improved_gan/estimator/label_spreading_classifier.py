@@ -169,7 +169,7 @@ class LabelSpreadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         """(N, K) class probabilities; equal rows are one node of the graph, with the weight of all their labels."""
         distinct, inverse = _distinct(points)
         if len(distinct) < 2:
-            raise ValueError("all rows of X are the same: there is nothing to tell apart; give rows that differ")
+            raise ValueError("all rows of X are the same: nothing can be learned from them; give rows that differ")
         start = torch.zeros(len(distinct), len(known.classes), dtype=torch.float64)
         nodes = inverse[torch.from_numpy(known.rows)]
         start.index_put_((nodes, torch.from_numpy(known.codes)), torch.from_numpy(weights), accumulate=True)

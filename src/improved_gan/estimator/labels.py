@@ -1,4 +1,4 @@
-"""The labels y as users have them: classes of any kind, and -1 where none is known.
+"""Read the labels y: classes of any type, and -1 for unlabeled examples.
 
 As in scikit-learn's semi-supervised classifiers, text with unknown labels comes as an array of objects, with the number
 -1 among the strings. Whatever else says, or may say, that no label is known (`data.unknown_labels`: the text "-1", an
@@ -56,7 +56,7 @@ def read_labels(y: Any, *, classes: Sequence[Any] | None = None) -> KnownLabels:
         if len(rows) < len(y):
             other += (
                 ". -1 means that no label is known: where it is a class of its own, as in -1/+1, give it another name, "
-                "as by np.where(y == -1, 0, y)"
+                "for example by np.where(y == -1, 0, y)"
             )
         raise ValueError(f"y holds one class only ({found[0]!r}), and a classifier needs two or more: {other}")
     return KnownLabels(rows, np.searchsorted(found, known).astype(np.int64), found)
@@ -161,7 +161,7 @@ def _refuse_text(labels: np.ndarray, y: Any) -> None:
     first, listed = next(iter(strange)), ", ".join(f"{one!r} in {num} rows" for one, num in list(strange.items())[:5])
     says = "says" if readings[first] in (Reading.UNKNOWN, Reading.MISSING) else "may say"
     raise ValueError(
-        f"y holds {listed}, which {says} that no label is known: write the number -1 there, as by "
+        f"y holds {listed}, which {says} that no label is known: write the number -1 there, for example by "
         f"{_remedy(y, first, readings)}; if it is a class, give it another name"
     )
 
@@ -197,7 +197,7 @@ def _refuse_missing(rows: np.ndarray) -> None:
     if len(rows):
         raise ValueError(
             f"Input y contains NaN, None or NA in {len(rows)} rows (the first is row {rows[0]}): write -1 where no "
-            "label is known, as with Series.fillna(-1), or np.where(np.isnan(y), -1, y) for an array of numbers"
+            "label is known, for example with Series.fillna(-1), or np.where(np.isnan(y), -1, y) for an array"
         )
 
 

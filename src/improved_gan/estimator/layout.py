@@ -1,4 +1,4 @@
-"""How the axes of X are read: rows of features, or images, channels first or last."""
+"""Interpret the axes of X: rows of features, or images with channels first or last."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""From the user's numbers to [0, 1], the networks' range, and back: learned in fit, inverted in sample.
+"""Scale the user's numbers to [0, 1], the networks' range: learned in `fit`, inverted in `sample`.
 
     range      u = (x - low) / (high - low), one range for all numbers: pixels
     columns    u = 1 / (1 + exp(-g (x - mean) / std)), g = 1.5, each column for itself: tables
@@ -177,7 +177,7 @@ def select_scaler(
         ValueError: examples that are all the same, a range that they leave, or columns asked of images.
     """
     if (seen.low == seen.high).all():
-        raise ValueError("all examples of X are the same: there is nothing to tell apart; give examples that differ")
+        raise ValueError("all examples of X are the same: nothing can be learned from them; give examples that differ")
     if wanted not in ("auto", "range", "columns", "embedding"):
         raise ValueError(f"scaling must be 'auto', 'range', 'columns' or 'embedding'; got {wanted!r}")
     if wanted in ("columns", "embedding") and (is_image or value_range is not None):
@@ -202,7 +202,7 @@ def _given_range(value_range: tuple[float, float], seen: Statistics) -> RangeSca
     if seen.low.min() < low - _TOLERANCE * (high - low) or seen.high.max() > high + _TOLERANCE * (high - low):
         raise ValueError(
             f"value_range is {low:g} to {high:g}, but X goes from {seen.low.min():g} to {seen.high.max():g}: "
-            "name the range that black and white have in X"
+            "give the values of black and white in X"
         )
     return _range(low, high)
 

@@ -92,7 +92,7 @@ def _find_device(name: str) -> str:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise ValueError(f"device {name!r} is not to be had here ({reason}): take device='cpu'") from error
+        raise ValueError(f"device {name!r} is not available here ({reason}): use device='cpu'") from error
     if kind not in ("cpu", "cuda"):
         raise ValueError(f"device {name!r} is not supported: take 'cpu' or 'cuda'")
     return name
@@ -114,10 +114,10 @@ def check_same(
     for part in parts:
         spec.check(part)
     if None in states:
-        raise ValueError("warm_start=True goes on from a fit that was made with warm_start=True: set it before both")
+        raise ValueError("warm_start=True continues from a fit that was made with warm_start=True: set it before both")
     if not np.array_equal(classes, classes_before) or settings.n_estimators != len(states):
         raise ValueError(
-            f"warm_start=True goes on with classes {classes_before.tolist()} and {len(states)} models; got "
+            f"warm_start=True continues with classes {classes_before.tolist()} and {len(states)} models; got "
             f"{classes.tolist()} and {settings.n_estimators}: set warm_start=False to start again, or name all classes "
             "with classes="
         )

@@ -43,7 +43,7 @@ def write(folder: Path, model: Any) -> None:
         ValueError: a parameter or class that is no JSON, or a folder that holds something else.
     """
     if folder.exists() and not _is_free(folder):
-        raise ValueError(f"{folder} holds something else: give a new folder, or one that save wrote")
+        raise ValueError(f"{folder} contains other files: give a new folder, or one that save wrote")
     spec = model._format
     tensors: dict[str, Tensor] = {}
     for index, member in enumerate(model.members_):

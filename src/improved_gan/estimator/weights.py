@@ -1,4 +1,4 @@
-"""How much each labeled example counts in the supervised loss: scikit-learn's `class_weight` times `sample_weight`.
+"""Weights of labeled examples in the supervised loss: scikit-learn's `class_weight` times `sample_weight`.
 
     L_supervised = -sum_i w_i log p(y_i | x_i, y < K+1) / sum_i w_i     over the labeled examples
 

@@ -1,1 +1,1 @@
-"""Export a trained network to a file that runs without this package: folded, verified, with a model card."""
+"""Export a trained network to a file that runs without this package: fused, verified, with a model card."""

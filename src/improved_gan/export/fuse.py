@@ -1,4 +1,4 @@
-"""Fold a network for inference: training-only layers are removed, constant factors multiplied into the weights.
+"""Fuse a network for inference: training-only layers are removed, constant factors multiplied into the weights.
 
     weight norm          w = g v/||v|| becomes a plain weight (Salimans & Kingma, 2016)
     Gaussian noise, dropout   removed

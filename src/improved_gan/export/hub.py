@@ -57,7 +57,7 @@ def save(model: Model, folder: str | Path, *, part: str = "networks", repo_id: s
     """
     folder = Path(folder)
     if foreign := sorted(file.name for file in folder.glob("*") if file.name not in (*FILES, ".cache")):
-        raise ExportError(f"{folder} holds something else ({foreign[0]}): give a new folder")
+        raise ExportError(f"{folder} contains other files ({foreign[0]}): give a new folder")
     if isinstance(model, Networks):
         _save_networks(model, folder, part, repo_id)
     elif hasattr(model, "members_"):
@@ -223,7 +223,7 @@ def _tensors(path: Path, config: dict[str, Any]) -> dict[str, Tensor]:
     except (OSError, safetensors.SafetensorError) as error:
         raise ExportError(f"{path} cannot be read ({error}): save the model again") from error
     if config.get("tensors_sha256") != hashlib.sha256(content).hexdigest():
-        raise ExportError(f"{path} is not what its config.json was saved with: save or download the model again")
+        raise ExportError(f"{path} does not match its config.json: save or download the model again")
     return tensors
 
 

@@ -1,4 +1,4 @@
-"""From an exported module to a file (.pt2 of torch.export, or ONNX), and the outputs of the file.
+"""Write an exported module to a file (.pt2 of torch.export, or ONNX), and compute the outputs of the file.
 
 The file is compared with the original network: on images and noise, in batches of several sizes.
 """

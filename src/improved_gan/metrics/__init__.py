@@ -1,4 +1,4 @@
-"""Metrics of generated images (paper, section 4): features, probabilities or images in, a number out."""
+"""Metrics of generated images (paper, section 4): functions from features, probabilities or images to a number."""
 
 from improved_gan.metrics.birthday_paradox import SupportSize, duplicate_threshold, support_size
 from improved_gan.metrics.errors import MetricError

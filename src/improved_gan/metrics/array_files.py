@@ -1,4 +1,4 @@
-"""Images, features and statistics in NumPy's files, memory-mapped: any number of rows in the same memory.
+"""Memory-mapped NumPy files of images, features and statistics: memory does not grow with the number of rows.
 
     images      .npy (N, H, W, C), (N, C, H, W) or (N, H, W) uint8; .npz with such an array `arr_0` (or one array only)
     features    .npy (N, A) floating point; .npz with `features` (N, A), and optionally `logits` (N, K) and the network

@@ -1,4 +1,4 @@
-"""Several models by one reference: metrics with bootstrap intervals, and intervals of the differences between models.
+"""Compare several models: metrics with bootstrap intervals, and intervals of the differences between models.
 
 In each of B bootstrap replicates image i of every model has the same weight (a Poisson(1) number that depends on i and
 the replicate only), and so has each real image. The models are thus compared on the same draw of real images, and

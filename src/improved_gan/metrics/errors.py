@@ -1,4 +1,4 @@
-"""The error of this room: input that cannot be judged; the message says what was required, what came and what to do."""
+"""The error of this package; its message says what was required, what was given, and what to do."""
 
 __all__ = ["MetricError"]
 

@@ -1,4 +1,4 @@
-"""Features of images on disk, found by content: of the files, of the network, and of how they were read.
+"""A cache of features on disk, addressed by the content of the images, the network and the preprocessing.
 
 Images are taken in chunks of 32. A chunk's key is a SHA-256 of its files' bytes and the network's identity, so that
 nothing depends on a name or a date, a run that was stopped goes on, and a folder that has grown costs only what is new.

@@ -1,4 +1,4 @@
-"""Features of images as the metrics read them: in batches, as statistics, or as one matrix that lies in a file."""
+"""Features of images for the metrics: in batches, as statistics, or as one matrix in a file."""
 
 import tempfile
 from collections.abc import Iterator

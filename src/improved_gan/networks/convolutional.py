@@ -184,7 +184,7 @@ class ConvolutionalGenerator(Generator):
         crop: pixels that the last layer leaves out at each border: 2 makes 28x28 from 16x16.
 
     Raises:
-        ValueError: an image size that is no multiple of 2^len(widths).
+        ValueError: an image size that is not a multiple of 2^len(widths).
 
     Shape: (N, Z) -> (N, C, H, W).
 
@@ -312,7 +312,7 @@ def smallest(image_shape: Sequence[int], num_doublings: int) -> tuple[int, int]:
     """(H, W) of the first feature map.
 
     Raises:
-        ValueError: height or width is no multiple of 2^num_doublings.
+        ValueError: height or width is not a multiple of 2^num_doublings.
     """
     factor = 2**num_doublings
     if any(side % factor or side < factor for side in image_shape[1:]):

@@ -56,7 +56,7 @@ class ImageNetGenerator(Generator):
         noise_channels: channels of noise that enter at each scale; None as released, at least one.
 
     Raises:
-        ValueError: an image size that is no multiple of 2^(len(factors) - 1), or more than six factors without
+        ValueError: an image size that is not a multiple of 2^(len(factors) - 1), or more than six factors without
             `noise_channels`.
 
     Shape: (N, Z) -> (N, C, H, W); Z is latent_size and the noise of all scales.

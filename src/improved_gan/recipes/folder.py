@@ -105,7 +105,7 @@ def folder_recipe(data: Dataset, *, num_labels: int | None) -> Recipe:
     split = LabelSplit.as_given(data.train.labels, held_out=data.held_out)
     if num_labels and not split.indices:
         raise RecipeError(
-            f"{num_labels} labels are asked for, but the data have none: give --labels FILE, or class folders"
+            f"{num_labels} labels are requested, but the data have none: give --labels FILE, or class folders"
         )
     height, width = data.image_shape[1:]
     recipe = folder_for(

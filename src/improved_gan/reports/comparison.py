@@ -94,7 +94,7 @@ def named_runs(paths: Sequence[Path]) -> list[Run]:
     """Several runs, named by the shortest end of their paths that is unique; the same folder counts once.
 
     Raises:
-        RunError: one of them is no run folder.
+        RunError: one of them is not a run folder.
     """
     folders = list(dict.fromkeys(path.resolve() for path in paths))
     shown = {path.resolve(): path for path in reversed(paths)}

@@ -92,11 +92,11 @@ def write_record(plan: Plan, file: Path) -> list[str]:
         known = json.loads(file.read_text(encoding="utf-8"))
         budgets = known["budgets"] if known["recipe"] == made["recipe"] else None
         if budgets is not None and not all(name.isdecimal() for name in dict(budgets)):
-            raise ValueError("its budgets are no numbers of labels")
+            raise ValueError("its budgets are not numbers of labels")
     except FileNotFoundError:
         budgets = {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise RunError(f"{file} is no record of runs ({error}): give another --save-expected") from error
+        raise RunError(f"{file} is not a record of runs ({error}): give another --save-expected") from error
     if budgets is None:
         raise RunError(
             f"{file} is the record of recipe {known['recipe']}, not {made['recipe']}: give another --save-expected"

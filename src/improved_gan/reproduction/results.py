@@ -1,4 +1,4 @@
-"""From run folders to the cells of the table: values, mean and standard deviation, difference from the paper, time.
+"""Compute the cells of a table from run folders: values, mean and standard deviation, difference from the paper, time.
 
 An ensemble is the mean of the class probabilities of models that were trained on the same label split. The paper's
 standard deviation of ensembles over the label subsets is nearly as large as that of single models (445 and 452 with 20

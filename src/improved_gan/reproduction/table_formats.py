@@ -105,7 +105,7 @@ def notes(plan: Plan, cells: list[Cell]) -> list[str]:
         said.append(f"{plan.ensemble} models: their class probabilities averaged, all trained on the same label split")
     missing = list(dict.fromkeys(cell.row.recipe for cell in cells if cell.note == NO_RECIPE))
     if missing:
-        said.append(f"no recipe yet: {', '.join(missing)}; the table fills as soon as one of that name is there")
+        said.append(f"no recipe yet: {', '.join(missing)}; the row is filled as soon as a recipe of that name exists")
     for note in dict.fromkeys(cell.note for cell in cells if cell.note and cell.note != NO_RECIPE):
         said.append(f"{'; '.join(_name(cell) for cell in cells if cell.note == note)}: {note}")
     for cell in cells:

@@ -1,4 +1,4 @@
-"""From a recipe to a run: data, label split, networks and optimizers, reproducible from the seed.
+"""Build a run from a recipe: data, label split, networks and optimizers, reproducible from the seed.
 
 Over several processes the batch size of the recipe is the global one: each process takes an equal part of its rows.
 """

@@ -1,4 +1,4 @@
-"""What makes a run the run it is: the settings in `recipe.json`, their comparison, and their fingerprint.
+"""The identity of a run: the settings in `recipe.json`, their comparison, and their fingerprint.
 
 Settings are a JSON object:
 
@@ -58,7 +58,7 @@ def read(file: Path) -> dict[str, Any]:
         fingerprint = _fingerprint(stored["settings"], tuple(stored["resumable_fields"]))
     except (OSError, LookupError, TypeError, AttributeError, ValueError, RecursionError) as error:
         problem = f"{type(error).__name__}: {error}"
-        raise RunError(f"{file.parent} is no run folder: recipe.json cannot be read ({problem})") from error
+        raise RunError(f"{file.parent} is not a run folder: recipe.json cannot be read ({problem})") from error
     if stored.get("schema") != SCHEMA:
         raise RunError(
             f"{file} has schema {stored.get('schema')}, this version reads {SCHEMA}: train the run again, or use the "

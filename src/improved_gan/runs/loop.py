@@ -157,7 +157,7 @@ def train_models(
             for_each(lambda index: recorders[index].save())
         if stopping:
             where = f"{recorders[0].run.path} and {len(recorders) - 1} more"
-            message = f"stopped at step {training.step_number} and saved in {where}: run the same command to go on"
+            message = f"stopped at step {training.step_number} and saved in {where}: run the same command to continue"
             raise InterruptedRunError(message, stop.signal_number or 0)
         if len(diverged) == len(recorders):
             break
@@ -224,7 +224,9 @@ class Recorder:
         if stopping or due:
             self.save()
         if stopping:
-            message = f"stopped at step {self.state.step} and saved in {self.run.path}: run the same command to go on"
+            message = (
+                f"stopped at step {self.state.step} and saved in {self.run.path}: run the same command to continue"
+            )
             raise InterruptedRunError(message, signal_number)
 
     def end_epoch(self, epoch: int, last_batch: TrainingBatch) -> None:

@@ -1,4 +1,4 @@
-"""A path that is no run folder: whether a run may begin there, and which runs may have been meant."""
+"""A path that is not a run folder: whether a run may begin there, and which runs may have been meant."""
 
 import difflib
 from collections.abc import Iterator
@@ -25,12 +25,12 @@ def check_vacant(path: Path) -> None:
 
 
 def no_run(path: Path) -> str:
-    """Why a path is no run folder, and which folders may have been meant."""
+    """Why a path is not a run folder, and which folders may have been meant."""
     if path.is_dir():
         reason = "it holds no recipe.json"
     else:
         reason = "it is a file" if path.exists() else "there is no such folder"
-    return f"{path} is no run folder: {reason}{did_you_mean(path)}"
+    return f"{path} is not a run folder: {reason}{did_you_mean(path)}"
 
 
 def did_you_mean(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""R1 and R2 gradient penalties (Mescheder et al., 2018): a slope of D at the data costs, so D is flat in the end.
+"""R1 and R2 gradient penalties (Mescheder et al., 2018) on the squared norm of D's gradient at the data.
 
     R1 = gamma/2 E_x || grad_x D(x) ||^2          at real examples
     R2 = gamma/2 E_z || grad D(G(z)) ||^2         at generated examples: the same function, called with them

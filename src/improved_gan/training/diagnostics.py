@@ -1,4 +1,4 @@
-"""Training that goes wrong, in plain words: what it means and what to try.
+"""Diagnostics of training: what is wrong, what it means, and what to try.
 
 A new generator's images are gray and all alike, and a discriminator separates them from real ones within a hundred
 steps: every run starts so. So nothing is reported of the first steps, and advice names only what the run does not do
@@ -92,7 +92,7 @@ def _discriminator_saturates(report: Mapping[str, float], setting: Setting) -> D
     return Diagnostic(
         "discriminator saturates",
         f"the discriminator saturates: D is {real:.3f} on real and {generated:.3f} on generated images, so its loss is "
-        f"near 0 and neither network learns any more. Try {_any_of(remedies)}",
+        f"near 0 and neither network improves further. Try {_any_of(remedies)}",
     )
 
 
@@ -160,7 +160,7 @@ def _features_apart(report: Mapping[str, float], setting: Setting) -> Diagnostic
     return Diagnostic(
         "features apart",
         f"the mean features of generated and of real images are {apart:.1f} times as far apart as the features of two "
-        f"real images: the generator does not keep up.{_look_at_samples(setting)} Try {_any_of(remedies)}",
+        f"real images: the samples do not approach the data.{_look_at_samples(setting)} Try {_any_of(remedies)}",
     )
 
 

@@ -1,4 +1,4 @@
-"""What each network minimizes, as named, weighted terms: the step sums them, the log prints every name.
+"""The objectives of training: each returns named, weighted terms, which the step sums and the log prints by name.
 
 An objective owns no network, optimizer or device. Beside its losses it may return monitors: numbers that are logged and
 not minimized.

@@ -226,5 +226,5 @@ def _as_rank_lost(error: Exception) -> RankLostError | None:
         return None
     return RankLostError(
         f"another of the {world_size()} processes was killed or does not respond (reported by rank {rank()}), so "
-        "training stops; the last checkpoint is kept: run the same command to go on, with any number of processes"
+        "training stops; the last checkpoint is kept: run the same command to continue, with any number of processes"
     )

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: finish the step, save, say how to resume. A second signal stops at once."""
+"""On Ctrl-C and SIGTERM finish the step, save, and print how to resume. A second signal stops at once."""
 
 import signal
 from collections.abc import Iterator

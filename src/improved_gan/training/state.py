@@ -260,7 +260,7 @@ def load_newest(folder: Path, *, fingerprint: str, warn: Callable[[str], None]) 
         try:
             return load_checkpoint(path, fingerprint=fingerprint)
         except DamagedError as error:
-            warn(f"{path.name} is damaged ({error}); going back to the one before")
+            warn(f"{path.name} is damaged ({error}); using the previous one")
     if paths:
         raise RunError(f"every checkpoint in {folder} is damaged: delete the run folder and start again")
     return None

@@ -1,7 +1,7 @@
-"""Do judges agree about the same picture? Krippendorff's alpha for two categories, any number of judges a picture.
+"""Agreement of judges about the same picture: Krippendorff's alpha for two categories, any number of judges a picture.
 
 alpha = 1 - D_observed / D_expected: 1 is full agreement, 0 what guessing gives, below 0 is disagreement by rule.
-Pictures with a single vote say nothing and are left out (Krippendorff, 2011).
+Pictures with a single vote carry no information and are left out (Krippendorff, 2011).
 """
 
 from dataclasses import dataclass

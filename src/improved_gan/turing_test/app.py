@@ -1,4 +1,4 @@
-"""The web application: routes, and what stands before them."""
+"""The web application: its routes and middleware."""
 
 import logging
 import re
@@ -169,7 +169,7 @@ def create_app(engine: Engine, limits: Limits | None = None, *, root_path: str =
         TuringTestError: not such a path.
     """
     if root_path and not is_root_path(root_path):
-        raise TuringTestError(f"--root-path is a path as /study, without a slash at its end, not {root_path!r}")
+        raise TuringTestError(f"--root-path must be a path such as /study, without a trailing slash; got {root_path!r}")
     site = Site(engine, limits)
 
     @asynccontextmanager

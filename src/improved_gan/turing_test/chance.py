@@ -1,4 +1,4 @@
-"""Above chance or not, and how many judges a study needs.
+"""Tests against chance, and the number of judges that a study needs.
 
 Votes of one judge resemble each other. With m votes a judge and correlation r between two of them, n votes are worth
 n / (1 + (m - 1) r) independent ones (the design effect, Kish 1965). The paper's 2,000 votes at 52.4% on MNIST (section

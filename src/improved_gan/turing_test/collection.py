@@ -278,7 +278,7 @@ def _check_copies(found: dict[str, list[_Chosen]]) -> Iterable[str]:
         if both:
             raise TuringTestError(
                 f"{len(both)} pictures are real and of {name} at once, as {both[0][1]} and {both[0][0]}, so no answer "
-                "to them is right: take them out of one of the folders"
+                "to them is right: remove them from one of the folders"
             )
 
 

@@ -1,4 +1,4 @@
-"""CSV tables: cells that no spreadsheet takes for a formula, and other tools' tables by their own columns."""
+"""CSV tables: cells that no spreadsheet reads as a formula, and tables of other tools with other column names."""
 
 import csv
 import io

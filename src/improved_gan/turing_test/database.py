@@ -78,7 +78,7 @@ def check_ours(names: Collection[str], database: str, *, must_hold: bool) -> Non
     missing = set(Base.metadata.tables) - set(names)
     if not names:
         if must_hold:
-            raise TuringTestError(f"the database {database} holds no study: make one first")
+            raise TuringTestError(f"the database {database} holds no study: create one first")
     elif missing:
         there, lacking = ", ".join(sorted(names)[:3]), ", ".join(sorted(missing))
         raise TuringTestError(
@@ -165,7 +165,7 @@ def _check_file(path: Path, *, must_exist: bool) -> None:
     if path.is_file():
         check_sqlite_file(path, must_hold=must_exist)
     elif must_exist:
-        raise TuringTestError(f"there is no database {path}: name one with --db, or make a study first")
+        raise TuringTestError(f"there is no database {path}: give another --db, or create a study first")
 
 
 def _engine(url: URL) -> Engine:
@@ -188,7 +188,7 @@ def _url(text: str) -> URL:
             raise
         scheme = text.split("://")[0]
         raise TuringTestError(
-            f"--db {scheme}://... is no address of a database: write postgresql://USER:PASSWORD@HOST:PORT/NAME, the "
+            f"--db {scheme}://... is not a database address: write postgresql://USER:PASSWORD@HOST:PORT/NAME, the "
             "port a number"
         ) from None
 
@@ -213,7 +213,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
     except (SQLAlchemyError, *_OF_WRONG_VALUES) as error:
         raise TuringTestError(
             f"the database {engine.url.render_as_string()} cannot be read, perhaps it is damaged: {_reason(error)} "
-            "(go back to a copy that `improved-gan turing-test backup` made)"
+            "(restore a copy that `improved-gan turing-test backup` made)"
         ) from error
 
 
@@ -266,11 +266,11 @@ def back_up(db: str, out: Path) -> int:
     """
     path = sqlite_path(db)
     if path is None:
-        raise TuringTestError("backup copies SQLite files; for PostgreSQL use its own: pg_dump -Fc ADDRESS > FILE")
+        raise TuringTestError("backup copies SQLite files; for PostgreSQL use pg_dump -Fc ADDRESS > FILE")
     if not path.is_file():
-        raise TuringTestError(f"there is no database {path}: name one with --db")
+        raise TuringTestError(f"there is no database {path}: give another --db")
     if out.exists():
-        raise TuringTestError(f"{out} is there already: give another --out")
+        raise TuringTestError(f"{out} exists already: give another --out")
     check_sqlite_file(path, must_hold=True)
     part = out.with_name(out.name + ".part")
     try:
@@ -292,7 +292,7 @@ def _copy(path: Path, part: Path) -> int:
         (found,) = copy.execute("PRAGMA quick_check(1)").fetchone()
         if found != "ok":
             words = " ".join(str(found).split())
-            raise TuringTestError(f"the database {path} is damaged: {words}: go back to an earlier copy")
+            raise TuringTestError(f"the database {path} is damaged: {words}: restore an earlier copy")
         ((answers,),) = copy.execute("SELECT count(*) FROM trial WHERE answered_at IS NOT NULL")
     with part.open("rb+") as file:
         os.fsync(file.fileno())

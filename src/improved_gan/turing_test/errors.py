@@ -1,4 +1,4 @@
-"""The errors of this room that a user can do something about."""
+"""Errors of this package that the user can fix."""
 
 __all__ = ["OtherSessionError", "StudyClosedError", "TuringTestError", "needs_extra", "short"]
 

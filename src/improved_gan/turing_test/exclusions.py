@@ -1,4 +1,4 @@
-"""Which judges and answers count: stated rules, and how many judges and answers each removed.
+"""Exclusion rules for judges and answers, and the number that each rule removed.
 
 Set the rules before looking at the results; they are part of the report.
 """

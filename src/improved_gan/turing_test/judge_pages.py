@@ -1,4 +1,4 @@
-"""The judge's side: consent, the trials, thanks."""
+"""The judges' pages: consent, trials, end."""
 
 import asyncio
 import json
@@ -65,7 +65,7 @@ def check_participant(number: str) -> str:
             f"its participant number has {len(number)} characters, and at most {PARTICIPANT_LENGTH} are kept"
         )
     if not number.isprintable() or "\ufffd" in number:
-        raise TuringTestError("its participant number has characters that are no printable text")
+        raise TuringTestError("its participant number has characters that are not printable")
     if any(one in number for one in _UNFILLED):
         raise TuringTestError(f"its participant number is a placeholder that was not filled in: {number}")
     return number

@@ -1,4 +1,4 @@
-"""What a judge's browser asks for: where do I stand, here is my answer. All of it in the caller's transaction.
+"""The requests of a judge's browser (the current state, an answer), handled in the caller's transaction.
 
 An answer is stored by an UPDATE that holds only while the trial has none and is the judge's next one, so it is
 stored once whatever a browser repeats. Told of a trial before the answer: its pictures by random token, nothing else.
@@ -52,7 +52,7 @@ def read_answer(study: OpenStudy, given: Mapping[str, Any]) -> Answer:
         raise TuringTestError("number must be that of a trial")
     session = given.get("session")
     if session is not None and not isinstance(session, str):
-        raise TuringTestError("session must be what /state told")
+        raise TuringTestError("session must be the one that /state returned")
     choices = study.settings.choices
     if type(choice) is int:
         choice = str(choice)

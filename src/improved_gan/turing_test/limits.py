@@ -1,4 +1,4 @@
-"""How often and how much a client may ask: token buckets in memory, and bounds on what it sends and how slowly."""
+"""Limits for clients: token buckets in memory, and bounds on the size and duration of requests."""
 
 import asyncio
 import time

@@ -61,7 +61,7 @@ def find_files(folder: Path) -> tuple[list[Path], list[Refused]]:
         TuringTestError: no such folder.
     """
     if not folder.is_dir():
-        raise TuringTestError(f"{folder} is no folder: --real and --generated need folders of pictures")
+        raise TuringTestError(f"{folder} is not a folder: --real and --generated need folders of pictures")
     root, found, refused = folder.resolve(), [], []
     seen: dict[Path, str] = {}
     for path in sorted(_walk(folder), key=lambda one: (one.is_symlink(), one)):  # a file before the links to it

@@ -1,4 +1,4 @@
-"""What one judge will see: kinds and order of the trials, drawn at random; which arm the judge is in.
+"""The plan of one judge: kinds and order of the trials, drawn at random, and the arm.
 
 Each trial's kind (in pairs: side) is drawn on its own. Were the numbers of a session fixed, a judge who gets feedback
 could count, and would be right in 58% of 50 trials without looking at a picture (`counting`).

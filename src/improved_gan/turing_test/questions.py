@@ -56,7 +56,7 @@ class Question:
                 raise TuringTestError(f"a question needs a {name}, a text")
         where = f"question {short(self.name, 40)}"
         if not self.name.isidentifier():
-            raise TuringTestError(f"{where}: a name has letters, digits and _ only")
+            raise TuringTestError(f"{where}: a name consists of letters, digits and _")
         if self.kind not in KINDS:
             raise TuringTestError(f"{where}: its kind is one of {', '.join(KINDS)}, not {short(self.kind, 40)}")
         for name in ("options", "exclude", "labels"):
@@ -64,7 +64,7 @@ class Question:
                 raise TuringTestError(f"{where}: {name} must be a list of texts")
         for name in ("lowest", "highest", "longest"):
             if type(getattr(self, name)) is not int or not 0 <= getattr(self, name) <= 10_000:
-                raise TuringTestError(f"{where}: {name} must be a whole number of 0 to 10000")
+                raise TuringTestError(f"{where}: {name} must be a whole number from 0 to 10000")
         if self.kind == "choice" and (len(self.options) < 2 or not set(self.exclude) <= set(self.options)):
             raise TuringTestError(f"{where}: a choice needs two options or more, and excludes some of them")
         if self.kind == "scale" and (not 1 <= self.highest - self.lowest <= 20 or len(self.labels) not in (0, 2)):

@@ -1,4 +1,4 @@
-"""Which model people prefer: Bradley-Terry scores, win matrix, groups that cannot be told apart, transitivity.
+"""Ranking of models by preferences: Bradley-Terry scores, win matrix, indistinguishable groups, transitivity.
 
 Whole judges are resampled for every interval (`intervals`). "Both bad" counts as a tie in the scores and is reported
 beside them. Two models can be told apart where the difference of their scores is beyond the 95% point of the largest

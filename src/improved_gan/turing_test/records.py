@@ -203,7 +203,7 @@ def _import(connection: Connection, stored: dict[str, Any]) -> tuple[str, str]:
     ids = {}
     for one in stored["pictures"]:
         if not isinstance(one["file"], str):
-            raise TuringTestError(f"a picture's file must be a text, not {short(repr(one['file']))}")
+            raise TuringTestError(f"a picture's file must be text, not {short(repr(one['file']))}")
         picture = insert(Picture).values(
             study_id=study_id, condition_id=conditions[one["condition"]], file=one["file"], prompt=one["prompt"],
             number=_whole(one["number"], "number"), num_planned=0, png=base64.b64decode(one["png"], validate=True),
@@ -228,7 +228,7 @@ def _import_judge(connection: Connection, study_id: int, judge: dict[str, Any], 
         isinstance(judge["participant"], str) and 0 < len(judge["participant"]) <= PARTICIPANT_LENGTH
     ):
         raise TuringTestError(
-            f"a participant's number must be a text of 1 to {PARTICIPANT_LENGTH} characters, or nothing"
+            f"a participant's number must be text of 1 to {PARTICIPANT_LENGTH} characters, or nothing"
         )
     same = {
         name: judge[name]

@@ -1,4 +1,4 @@
-"""The researcher's side, behind a token: live counts, report, plots and pictures, export, open and close."""
+"""The researcher's pages, protected by a token: live counts, report, plots and pictures, export, open and close."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What every answer carries and every request must pass: headers, a strict content policy, no other site's requests."""
+"""Security of the web application: response headers, a strict content policy, and refusal of cross-site requests."""
 
 from email.message import Message as EmailMessage
 from urllib.parse import parse_qsl

@@ -1,4 +1,4 @@
-"""Run the server: the addresses that it may be reached from, and what it prints when it starts."""
+"""Run the server: the addresses from which it is reachable, and the messages at its start."""
 
 import asyncio
 import ipaddress

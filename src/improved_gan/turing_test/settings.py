@@ -126,7 +126,7 @@ class StudySettings:
         self._check_pairs()
         check_language(self.language, self.texts)
         if not all(isinstance(one, Question) for one in self.before) or len(self.before) > 30:
-            raise TuringTestError("before the trials stand at most 30 questions")
+            raise TuringTestError("at most 30 questions can precede the trials")
         names = [one.name for one in self.before]
         if len(set(names)) < len(names):
             raise TuringTestError(f"two questions before the trials have the same name: {', '.join(names)}")

@@ -65,7 +65,9 @@ class Population:
                 raise TuringTestError(f"a model needs a name and an accuracy between 0 and 1, not {name!r}: {value}")
         mean = float(np.mean(list(self.accuracy.values()))) if self.accuracy else 0.5
         if any(not 0 < 2 * one - mean < 1 for one in self.accuracy.values()):
-            raise TuringTestError("accuracies this far apart cannot share the same real pictures: bring them closer")
+            raise TuringTestError(
+                "accuracies this far apart are impossible with the same real pictures: choose closer ones"
+            )
         if not self.accuracy or min(self.skill_spread, self.criterion_spread) < 0 or not self.median_ms > 0:
             raise TuringTestError("a population needs a model, spreads of 0 or more, and a response time above 0")
 

@@ -1,4 +1,4 @@
-"""What the pages share: database, writer, pictures in memory, templates, limits, cookies."""
+"""Objects that the pages share: database, writer, pictures in memory, templates, limits, cookies."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""Make a study from folders, find it again, open and close it."""
+"""Create a study from folders, find it, open and close it."""
 
 import hashlib
 import json

@@ -73,7 +73,7 @@ def check_language(language: str, own: Mapping[str, Any]) -> None:
     try:
         Locale.parse(language, sep="-")
     except (UnknownLocaleError, ValueError) as error:
-        raise TuringTestError(f"{short(language, 40)!r} is no language: give its code, as en or pt-BR") from error
+        raise TuringTestError(f"{short(language, 40)!r} is not the code of a language, such as en or pt-BR") from error
     english = _built_in("en")
     unknown = set(own) - set(english)
     if unknown:

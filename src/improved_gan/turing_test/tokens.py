@@ -1,4 +1,4 @@
-"""Random tokens, and tokens that only this study can make: who may see what, told without looking anything up."""
+"""Random tokens, and signed tokens of a study, which are verified without a database query."""
 
 import base64
 import hashlib

@@ -59,7 +59,7 @@ def read_scores(path: Path) -> dict[str, float]:
         reason = short(error)
         raise TuringTestError(f"{path} cannot be read as scores (CSV or JSON with file and score): {reason}") from error
     if any("\0" in name or name.encode(errors="ignore").decode() != name for name in scores):
-        raise TuringTestError(f"{path} names a file that cannot exist: a name has a null character or is no text")
+        raise TuringTestError(f"{path} names a file that cannot exist: a name has a null character or is not text")
     if not scores or not all(np.isfinite(list(scores.values()))):
         raise TuringTestError(f"{path} must hold a finite score for at least one file")
     return scores
@@ -99,7 +99,7 @@ def top_files(files: list[Path], scores: dict[str, float], share: float) -> list
         [PosixPath('b.png')]
     """
     if not 0 < share <= 1:
-        raise TuringTestError(f"a share lies above 0 and up to 1 (0.01 is the top 1%), not {share}")
+        raise TuringTestError(f"a fraction must be above 0 and at most 1 (0.01 is the top 1%), not {share}")
     by_resolved = {str(Path(name).resolve()): score for name, score in scores.items()}
     by_name: dict[str, list[float]] = {}
     for name, score in scores.items():
@@ -113,7 +113,7 @@ def top_files(files: list[Path], scores: dict[str, float], share: float) -> list
         else:
             found.append((same_name[0] if exact is None else exact, str(file), file))
     if missing:
-        raise TuringTestError(f"{len(missing)} of {len(files)} files have no score of their own, as {missing[0]}")
+        raise TuringTestError(f"{len(missing)} of {len(files)} files have no score, for example {missing[0]}")
     found.sort(key=lambda one: (-one[0], one[1]))
     return [file for _, _, file in found[: max(1, round(share * len(found)))]]
 

@@ -1,4 +1,4 @@
-"""The table that all analysis works on: one row a vote, in columns.
+"""The table of votes on which all analysis is based: one row a vote, in columns.
 
 A vote is a decision between a *signal* and its absence, so that one language serves all designs:
   yes/no, timed, rating   signal: the picture is generated;  response: the judge said so
