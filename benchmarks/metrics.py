@@ -7,8 +7,9 @@ last), and ours frozen, compiled, and in ONNX Runtime.
     python benchmarks/metrics.py --folder IMAGES --images 2000 --threads 2 --out metrics.json
 
 All use the same random weights (random_inception.py) and the same images; in each round every program processes the
-next part of the images, so that other work on the machine affects all alike. torch-fidelity and torchmetrics are
-measured if they are installed (docs/metrics/parity.md), scipy's matrix square root always.
+next part of the images, so that other work on the machine affects all alike (in multiples of 32, or ours computes
+more). torch-fidelity and torchmetrics are measured if they are installed (docs/metrics/parity.md), scipy's matrix
+square root always.
 """
 
 import argparse

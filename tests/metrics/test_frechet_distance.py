@@ -38,8 +38,8 @@ def test_closed_form_of_diagonal_gaussians() -> None:
 def test_singular_covariances_are_exact_in_both_forms() -> None:
     """Fewer images than features. The referee: the same numbers after a rotation into the joint span, in full rank."""
     x, y = features(8, 60), features(9, 60, seed=1, shift=0.2)
-    centerd = torch.cat([x - x.mean(0), y - y.mean(0)])
-    basis = torch.linalg.svd(centerd, full_matrices=False).Vh[:15]
+    centered = torch.cat([x - x.mean(0), y - y.mean(0)])
+    basis = torch.linalg.svd(centered, full_matrices=False).Vh[:15]
     roots = np.linalg.svd(
         ((x - x.mean(0)) @ basis.T).numpy() @ ((y - y.mean(0)) @ basis.T).numpy().T / np.sqrt(7 * 8), compute_uv=False
     )
@@ -131,8 +131,8 @@ def test_what_rounding_in_float32_leaves_is_a_covariance() -> None:
     """Fewer images than features: eigenvalues of 0, some of them below it after rounding."""
     features = torch.randn(20, 64, generator=torch.Generator().manual_seed(1))
     exact = FeatureStatistics.of(features)
-    centerd = features - features.mean(0)
-    rounded = (centerd.T @ (centerd / 19)).float()
+    centered = features - features.mean(0)
+    rounded = (centered.T @ (centered / 19)).float()
     assert torch.linalg.eigvalsh(rounded.double())[0] < 0
     found = FeatureStatistics.from_moments(20, features.mean(0), rounded)
     assert found.covariance.equal(found.covariance.T)

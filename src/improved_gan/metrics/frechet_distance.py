@@ -4,7 +4,7 @@
 
 The last term is the sum of the singular values of C1^(1/2) C2^(1/2), for any square roots: real, never negative, no
 matrix square root of a product. Square roots are Cholesky factors where both covariances have full rank; eigenvectors
-without the null space where not; and the centerd features themselves where there are fewer images than features (the
+without the null space where not; and the centered features themselves where there are fewer images than features (the
 Gram form).
 
 The distance of N generated images is biased upwards by about c / N, with a c that depends on the generator, so it can
@@ -152,7 +152,7 @@ def frechet_distance(first: FeatureStatistics, second: FeatureStatistics) -> flo
 def feature_frechet_distance(first: Tensor, second: Tensor) -> float:
     """The squared distance from the features themselves: (N, A) and (M, A).
 
-    With fewer images than features on both sides nothing of size A x A is made: with centerd X and Y the last term is
+    With fewer images than features on both sides nothing of size A x A is made: with centered X and Y the last term is
     the sum of the singular values of X Y^T / sqrt((N - 1)(M - 1)).
 
     Raises:
