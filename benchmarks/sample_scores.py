@@ -1,6 +1,6 @@
 """Scores of a run's samples and of real images, with a classifier that was trained here; nearest training images.
 
-    python benchmarks/sample_scores.py runs/generation --classifier runs/mnist-classifier --data DIR --num 10000
+    python benchmarks/sample_scores.py runs/generation --network runs/mnist-classifier --data DIR --num 10000
 
 Scores `--num` samples and as many real test images (or all, if there are fewer) by Inception score over the
 classifier's classes and Fréchet distance of its features to training images, and writes a grid of pairs of samples and
@@ -15,9 +15,9 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from improved_gan.cli.evaluation_inputs import choose_network
 from improved_gan.cli.sample_scores import SampleScores
 from improved_gan.data import load_mnist
+from improved_gan.embeddings.networks import choose_network
 from improved_gan.networks import Generator
 from improved_gan.runs import Run
 from improved_gan.training.sampling import grid, sample, write_png
@@ -54,7 +54,7 @@ def main() -> None:
     """Print the scores, write the grids."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
-    parser.add_argument("--classifier", required=True)
+    parser.add_argument("--network", required=True)
     parser.add_argument("--data", type=Path, default=None, help="folder with MNIST")
     parser.add_argument("--num", type=int, default=10_000)
     parser.add_argument("--out", type=Path, default=Path("picture-scores"))
@@ -62,7 +62,7 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     console = Console(stderr=True)
     networks = Run(options.run).load(warn=console.print)
-    network = choose_network(options.classifier, weights=None, precision="float32", device="cpu", console=console)
+    network = choose_network(options.network, warn=console.print)
     data = load_mnist(options.data)
     score = SampleScores(network, data.train.images[:10_000], num=options.num)
     real = SampleScores(network, data.train.images[:10_000], num=min(options.num, len(data.test)))

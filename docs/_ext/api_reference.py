@@ -7,6 +7,7 @@ from types import ModuleType
 PACKAGES = {
     "techniques": "Techniques of the paper",
     "estimator": "Classifiers for scikit-learn",
+    "embeddings": "Embeddings by pretrained networks",
     "metrics": "Metrics of samples",
     "label_spreading": "Label spreading and pseudo-labels",
     "active_learning": "Active learning",

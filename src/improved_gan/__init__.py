@@ -11,6 +11,7 @@ __all__ = ["LabelSpreadingClassifier", "SemiSupervisedGANClassifier", "__version
 _PACKAGES = (  # the public sub-packages
     "active_learning",
     "data",
+    "embeddings",
     "estimator",
     "export",
     "kernels",

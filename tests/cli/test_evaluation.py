@@ -100,7 +100,7 @@ def test_a_number_of_images_drawn_once_and_for_all(folders: tuple[Path, Path, Pa
 
 
 def test_a_run_is_sampled_and_scored_with_its_own_classifier(trained_run: Path, tmp_path: Path) -> None:
-    card, text = go(trained_run, tmp_path, classifier=str(trained_run), num=200, num_splits=2)
+    card, text = go(trained_run, tmp_path, network=str(trained_run), num=200, num_splits=2)
     assert 1 < card["metrics"]["is"]["mean"] <= 10
     assert card["metrics"]["is"]["num_classes"] == 10
     assert "200 samples, seed 0" in text
@@ -139,7 +139,7 @@ def test_features_need_no_network(folders: tuple[Path, Path, Path], tmp_path: Pa
     source = np.random.default_rng(0)
     np.save(tmp_path / "a.npy", source.normal(size=(40, 5)))
     np.savez(tmp_path / "b.npz", features=source.normal(size=(50, 5)), network="net", sha256="ab")
-    card, text = go(tmp_path / "a.npy", folders[2], reference=tmp_path / "b.npz", classifier="no_such:network")
+    card, text = go(tmp_path / "a.npy", folders[2], reference=tmp_path / "b.npz", network="no_such:network")
     assert list(card["metrics"]) == ["fid", "kid"]
     assert (card["network"]["name"], card["network"]["resize"]) == ("net", "unknown")
     assert any("a.npy names no network" in text for text in card["warnings"])
@@ -200,7 +200,7 @@ def test_several_sources_are_compared_and_plotted(folders: tuple[Path, Path, Pat
 
 def test_one_process_and_two_agree_to_the_last_bit(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
     samples, real, _ = folders
-    words = ["evaluate", samples, "--reference", real, "--classifier", QUICK, "--num-splits", "4", "--device", "cpu"]
+    words = ["evaluate", samples, "--reference", real, "--network", QUICK, "--num-splits", "4", "--device", "cpu"]
     cards = []
     for size in (1, 2):
         more = ["--cache", tmp_path / f"cache-{size}", "--json", tmp_path / f"{size}.json"]
@@ -215,7 +215,7 @@ def test_one_process_and_two_agree_to_the_last_bit(folders: tuple[Path, Path, Pa
 
 def test_an_expected_error_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    words = ["evaluate", tmp_path / "empty", "--classifier", QUICK]
+    words = ["evaluate", tmp_path / "empty", "--network", QUICK]
     done = cli(*words)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1

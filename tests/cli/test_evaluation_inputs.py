@@ -3,19 +3,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from rich.console import Console
 
 from improved_gan.cli.evaluation_inputs import (
-    choose_network,
     open_evaluation_images,
     value_range_of,
     with_value_range,
 )
-from improved_gan.data import DataError
 from improved_gan.data.value_range import ValueRange
-from improved_gan.metrics import MetricError
+from improved_gan.embeddings.networks import choose_network
 from improved_gan.metrics.evaluation_images import range_warnings
 from improved_gan.runs import Run
 from tests.pictures import folder_of, quick_network
@@ -25,12 +22,8 @@ from tests.tiffs import tiff
 CONSOLE = Console(file=io.StringIO())
 
 
-def choose(classifier: str | None, weights: Path | None = None) -> object:
-    return choose_network(classifier, weights=weights, precision="float32", device="cpu", console=CONSOLE)
-
-
 def test_a_run_stands_in_and_judges_its_own_samples(trained_run: Path) -> None:
-    network = choose_network(str(trained_run), weights=None, precision="float32", device="cpu", console=CONSOLE)
+    network = choose_network(str(trained_run))
     assert (network.channels, network.size) == (1, (8, 8))
     assert network.name.startswith("digits classifier of this library, step ")
     images = open_evaluation_images(trained_run, network, num=40, seed=3, device="cpu", console=CONSOLE)
@@ -56,15 +49,6 @@ def test_samples_of_a_run_in_color_for_inception(trained_run: Path) -> None:
     )
     pixels, conversions = small.decode(read())
     assert (pixels.shape, conversions) == ((3, 9, 9), ("scaled to 9 x 9 (bicubic)",))
-
-
-def test_what_is_no_classifier(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="neither a run folder nor module:function"):
-        choose(str(tmp_path))
-    with pytest.raises(MetricError, match="cannot import"):
-        choose("no_such_module:f")
-    with pytest.raises(DataError, match="there is no weight file"):
-        choose(None, tmp_path / "none.pth")
 
 
 def test_what_is_left_out_of_a_folder_is_said(tmp_path: Path) -> None:

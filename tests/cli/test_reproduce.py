@@ -31,7 +31,7 @@ def test_every_option_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[ReproduceOptions] = []
     monkeypatch.setattr(command, "reproduce", lambda options, console: seen.append(options))
     words = "--recipe digits --num-seeds 3 --ensemble 3 --epochs 4 --data d --out o --jobs 2 --threads 1 --device cpu"
-    words += " --precision bfloat16 --save-every 5 --eval-network inception --scheduler tcp://h:1 -n"
+    words += " --precision bfloat16 --save-every 5 --eval-network inception-2015 --scheduler tcp://h:1 -n"
     assert CliRunner().invoke(app, ["reproduce", *words.split()]).exit_code == 0
     one = seen[0]
     assert (one.recipe, one.num_seeds, one.ensemble, one.out, one.jobs, one.threads) == (
@@ -43,7 +43,7 @@ def test_every_option_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
         1,
     )
     assert (one.scheduler, one.dry_run) == ("tcp://h:1", True)
-    runs = RunOptions(4, "bfloat16", Path("d").absolute(), "cpu", 5.0, "inception")
+    runs = RunOptions(4, "bfloat16", Path("d").absolute(), "cpu", 5.0, "inception-2015")
     assert command._run_options(one) == runs
 
 

@@ -132,7 +132,7 @@ def test_without_a_recipe_the_papers_table_is_shown_and_nothing_written(
         (
             {"eval_network": "nothing"},
             DataError,
-            "--eval-network nothing is none of: inception, a run",
+            "--eval-network: there is no network nothing: take inception-2015",
         ),
         ({"labels": [50, 55]}, DataError, "55 labels cannot be divided evenly among 10 classes"),
         ({"scheduler": "tcp://127.0.0.1:9"}, RunError, "no dask scheduler found"),

@@ -51,7 +51,7 @@ def test_a_folder_that_holds_another_run_is_refused(tmp_path: Path) -> None:
     ("changes", "reason"),
     [
         ({"micro_batch": 10}, "micro-batches"),
-        ({"eval_network": "inception"}, "scores while training"),
+        ({"eval_network": "inception-2015"}, "scores while training"),
         ({"compile": True}, "compiled networks"),
         ({"eval_samples": 5}, "scores while training"),
         ({"seed": 2**32 - 1000}, "the last seed would be 4294967296"),

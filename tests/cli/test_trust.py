@@ -23,7 +23,7 @@ WORDS = {
     "sample": "sample {run} --num 2 --out {tmp}/samples",
     "nearest": "sample {run} --nearest-real --out {tmp}/samples",
     "export": "export {run} --format torch --out {tmp}/out.pt2",
-    "evaluate": "evaluate {tmp}/images --classifier {run} --num-splits 1 --cache {tmp}/cache",
+    "evaluate": "evaluate {tmp}/images --network {run} --num-splits 1 --cache {tmp}/cache",
     "score-with": "train digits --epochs 1 --threads 1 --dry-run --eval-network {run} --out {tmp}/new",
     "reproduce": "reproduce --recipe digits --num-splits 1 --epochs 1 --eval-network {run} --out {tmp}/new",
 }

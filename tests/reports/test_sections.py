@@ -15,7 +15,7 @@ def classified(labels: list[int], given: list[int], classes: int) -> Evidence:
     data = Dataset("made", tuple(f"c{k}" for k in range(classes)), part, part)
     probabilities = torch.full((len(given), classes), 0.1 / (classes - 1), dtype=torch.float64)
     probabilities[torch.arange(len(given)), torch.tensor(given)] = 0.9
-    return Evidence(1, ClassifiedImages(part, probabilities, len(labels)), None, None, data, {})
+    return Evidence(1, ClassifiedImages(part, probabilities, len(labels), part.images), None, None, data, {})
 
 
 def test_mistakes_carry_their_image_and_both_classes() -> None:

@@ -26,12 +26,12 @@ def test_table_1_has_a_run_for_each_budget_split_and_model(tmp_path: Path) -> No
 
 
 def test_a_job_is_the_command_line_of_train(tmp_path: Path) -> None:
-    options = RunOptions(epochs=7, precision="bfloat16", data=Path("/data"), eval_network="inception")
+    options = RunOptions(epochs=7, precision="bfloat16", data=Path("/data"), eval_network="inception-2015")
     job = of_table("mnist", tmp_path, labels=[100], options=options).all_jobs()[1]
     assert job.arguments(threads=3, device="cpu") == [
         *["train", "mnist", "--labels", "100", "--seed", "2", "--split-seed", "2"],
         *["--out", str(tmp_path / "mnist-100" / "split-2-seed-2"), "--threads", "3", "--save-every", "60.0"],
-        *["--epochs", "7", "--precision", "bfloat16", "--data", "/data", "--eval-network", "inception"],
+        *["--epochs", "7", "--precision", "bfloat16", "--data", "/data", "--eval-network", "inception-2015"],
         *["--device", "cpu"],
     ]
 
@@ -100,7 +100,7 @@ def test_models_of_a_split_are_one_job_where_their_game_can_be_mapped(tmp_path: 
     assert (
         of_table("mnist", tmp_path, labels=[100]).grouped_jobs() == of_table("mnist", tmp_path, labels=[100]).all_jobs()
     )
-    scored = of_table("mnist", tmp_path, labels=[100], models=3, options=RunOptions(eval_network="inception"))
+    scored = of_table("mnist", tmp_path, labels=[100], models=3, options=RunOptions(eval_network="inception-2015"))
     assert {job.models for job in scored.grouped_jobs()} == {1}
     cifar10 = of_table("cifar10", tmp_path, models=2)
     assert {job.models for job in cifar10.grouped_jobs()} == {2}

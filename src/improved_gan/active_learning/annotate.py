@@ -26,13 +26,13 @@ from improved_gan.active_learning.image_stream import Decode, ImageList
 from improved_gan.active_learning.query import Prediction, least_certain
 from improved_gan.active_learning.uncertainty_sampling import farthest_first
 from improved_gan.console import say, warn
-from improved_gan.data.dataset import DataError, to_float01
+from improved_gan.data.dataset import DataError
 from improved_gan.data.folder_layout import layout_of
 from improved_gan.data.images import decode_image
 from improved_gan.data.labels_file import read_labels
 from improved_gan.data.value_range import ValueRange
 from improved_gan.io import write_atomically
-from improved_gan.runs import Networks
+from improved_gan.runs import Networks, Run
 
 __all__ = ["AnnotateOptions", "AnnotationImage", "annotation_page", "image_data_uri", "write_annotation_page"]
 
@@ -180,7 +180,7 @@ def write_annotation_page(
     shown = [
         AnnotationImage(images.within(one.file), one, data_uris[one.file]) for one in pool if one.file in data_uris
     ]
-    command = _next_command(images, run, values, options.labels)
+    command = _next_command(images, networks.run, values, options.labels)
     page = annotation_page(shown, networks.run.class_names, labels=labels, next_command=command)
     path = out.with_suffix(".annotate.html")
     write_atomically(path, page.encode())
@@ -232,14 +232,12 @@ def _warn_unwritable(files: list[str], console: Console) -> None:
 def _features(networks: Networks, images: ImageList, pool: list[Prediction], decode: Decode) -> torch.Tensor:
     """f(x) of each image, (N, A): the discriminator's features."""
     decoded = _collect(images, pool, decode)
-    device, blank = (
-        next(networks.discriminator.parameters()).device,
-        torch.zeros(networks.run.image_shape, dtype=torch.uint8),
-    )
+    device = next(networks.discriminator.parameters()).device
+    blank = torch.zeros_like(next(iter(decoded.values()))) if decoded else torch.zeros(networks.run.image_shape)
     pixels = torch.stack([decoded.get(one.file, blank) for one in pool])
     with torch.no_grad():
         batches = torch.split(pixels, _FEATURE_BATCH)
-        parts = [networks.discriminator(to_float01(some.to(device))).features for some in batches]
+        parts = [networks.discriminator(networks.inputs(some.to(device)).to(device)).features for some in batches]
     return torch.cat([part.flatten(1).float().cpu() for part in parts])
 
 
@@ -255,14 +253,16 @@ def _collect(images: ImageList, pool: list[Prediction], use: Callable[[str, byte
     return found
 
 
-def _next_command(images: ImageList, run: Path, values: ValueRange | None, labels: Path | None) -> str:
+def _next_command(images: ImageList, run: Run, values: ValueRange | None, labels: Path | None) -> str:
     """The command that trains with the labels; empty if several folders were classified (`--images` takes one)."""
     if images.labels_root is None:
         return ""
     parts = ["improved-gan", "train-folder", "--images", str(images.labels_root), "--labels"]
     parts += ["labels.csv" if labels is None else str(labels)]
     parts += [] if values is None else ["--value-range", str(values)]
-    return shlex.join([*parts, "--out", str(_unused(run))])
+    if (network := run.embedding) is not None:
+        parts += ["--network", network["spec"], *(["--weights", network["weights"]] if network["weights"] else [])]
+    return shlex.join([*parts, "--out", str(_unused(run.path))])
 
 
 def _unused(run: Path) -> Path:

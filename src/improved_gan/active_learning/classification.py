@@ -19,7 +19,7 @@ from improved_gan.active_learning.image_stream import Decode, ImageList, decoder
 from improved_gan.active_learning.predictions import Finished, Predictions
 from improved_gan.active_learning.uncertainty_sampling import entropy
 from improved_gan.console import say, warn
-from improved_gan.data.dataset import DataError, to_float01
+from improved_gan.data.dataset import DataError
 from improved_gan.data.image_pages import further_pages
 from improved_gan.data.image_sources import Read
 from improved_gan.data.ordered_map import chunked, ordered_map
@@ -89,7 +89,8 @@ class Classification:
             self.further |= read.further
             self.watch.measure(read.dark)
             for _, _, pixels in read.good:
-                self.watch.add(pixels)
+                if pixels.dtype == torch.uint8:  # not what Inception takes
+                    self.watch.add(pixels)
             waiting += read.good
             while len(waiting) >= _BATCH:
                 yield waiting[:_BATCH]
@@ -117,7 +118,8 @@ class Classification:
                     known += 1
                     continue
                 good.append((file, digest, self.decode(file, content)))
-                if file in self.measured and uses_little(good[-1][2]):
+                pixels = good[-1][2]
+                if file in self.measured and pixels.dtype == torch.uint8 and uses_little(pixels):
                     dark.append((file, content))
                 changed += state == "changed"
             except DataError as error:
@@ -136,9 +138,10 @@ class Classification:
 def classify_batch(networks: Networks, batch: list[tuple[str, str, Tensor]]) -> list[list[str]]:
     """One CSV row for each image (file, sha256, (C, H, W) uint8)."""
     device = next(networks.discriminator.parameters()).device
+    inputs = networks.inputs(torch.stack([pixels for _, _, pixels in batch]).to(device))
     # Filled up by repeating the images: minibatch features then compare images of the same distribution.
-    pixels = torch.stack([batch[index % len(batch)][2] for index in range(_BATCH)])
-    logits = networks.discriminator(to_float01(pixels.to(device))).logits[: len(batch)]
+    filled = inputs[[index % len(batch) for index in range(_BATCH)]].to(device)
+    logits = networks.discriminator(filled).logits[: len(batch)]
     log_probabilities = logits.double().log_softmax(1).cpu()
     real_score = torch.sigmoid(real_logit(logits)).cpu().tolist()
     labels, uncertainties = log_probabilities.argmax(1).tolist(), entropy(log_probabilities).tolist()

@@ -93,14 +93,20 @@ def classify_images(options: ClassifyOptions, console: "Console") -> int:
     from improved_gan.active_learning.classification import check_classes, decoder_of
     from improved_gan.active_learning.image_stream import ImageList
     from improved_gan.console import warn
+    from improved_gan.data import DataError
     from improved_gan.data.folder_snapshot import recorded_path
     from improved_gan.data.value_range import parse_plain_range, stored_range
+    from improved_gan.embeddings.backbone import load_backbone
     from improved_gan.runs import Run
     from improved_gan.training.process_group import choose_device
 
     asked = None if options.value_range is None else parse_plain_range(options.value_range)
     trusted = trust_or_ask(console, trust=options.trust)
     networks = Run(options.run).load(device=choose_device(options.device), warn=partial(warn, console), trust=trusted)
+    backbone = load_backbone(
+        networks.run, device=choose_device(options.device), warn=partial(warn, console), trust=trusted
+    )
+    networks = networks if backbone is None else backbone.before(networks)
     check_classes(networks, options.run, console)
     root = None if options.annotate is None else recorded_path(options.run)
     images = ImageList(list(options.images), root=root)
@@ -109,7 +115,12 @@ def classify_images(options: ClassifyOptions, console: "Console") -> int:
     truth = truth_of(images, networks.run.class_names, options.labels)
     _check_json(networks, truth, options.json)
     values = asked or stored_range(networks.run.settings.get("value_range"))
-    decode = decoder_of(networks, resize=options.resize, invert=options.invert, values=values)
+    if backbone is not None and (options.resize or options.invert):
+        raise DataError("--resize and --invert are for runs on pixels: a pretrained network takes images of any size")
+    if backbone is None:
+        decode = decoder_of(networks, resize=options.resize, invert=options.invert, values=values)
+    else:
+        decode = backbone.decoder(values)
     with _file_for(options.out) as file:
         num_bad = _write_rows(options, networks, images, decode, values, file, console)
         _print_single(options.images, file, console)

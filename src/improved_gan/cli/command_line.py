@@ -14,6 +14,7 @@ import click
 from improved_gan import __version__
 from improved_gan.cli.classify import ClassifyOptions, classify
 from improved_gan.cli.demo import DemoOptions, demo
+from improved_gan.cli.embed import EmbedOptions, embed
 from improved_gan.cli.evaluate import EvaluateOptions, evaluate
 from improved_gan.cli.export import ExportOptions, export
 from improved_gan.cli.options import CommandGroup, command
@@ -46,6 +47,7 @@ click.version_option(__version__, message="improved-gan %(version)s", help="Prin
 
 app.add_command(command("train", TrainOptions, train))
 app.add_command(command("train-folder", TrainFolderOptions, train_folder))
+app.add_command(command("embed", EmbedOptions, embed))
 app.add_command(command("demo", DemoOptions, demo))
 app.add_command(command("reproduce", ReproduceOptions, _reproduce, help=inspect.getdoc(ReproduceOptions)))
 app.add_command(command("sample", SampleOptions, sample))

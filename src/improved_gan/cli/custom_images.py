@@ -3,26 +3,32 @@
 import csv
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 
 from improved_gan.console import say, warn
+from improved_gan.data.dataset import DataError
 from improved_gan.data.download import cache_folder
+from improved_gan.data.embeddings import EMBEDDINGS_FILE, as_embeddings, read_embeddings, write_embeddings
 from improved_gan.data.folder import CustomImages, FolderOptions, load_folder
 from improved_gan.data.folder_snapshot import HEADER as _HEADER
 from improved_gan.data.folder_snapshot import IMAGES_FILE, read_listing
 from improved_gan.data.folder_snapshot import REPORT_FILE as _REPORT_FILE
 from improved_gan.data.ordered_map import num_workers
-from improved_gan.data.value_range import parse_value_range
+from improved_gan.data.value_range import ValueRange, parse_value_range
+from improved_gan.embeddings.embed import Embedding, embed_images
 from improved_gan.io import write_atomically
+from improved_gan.runs.own_code import Trust
 from improved_gan.training.errors import RunError
+from improved_gan.training.process_group import choose_device
 
 __all__ = [
     "IMAGES_FILE",
     "ImageOptions",
     "check_unchanged",
+    "embed_custom_images",
     "load_images",
     "print_report",
     "write_listing",
@@ -42,6 +48,9 @@ class ImageOptions:
     cache: Path | None = None
     workers: int | None = None
     value_range: str | None = None
+    network: str | None = None
+    weights: Path | None = None
+    embeddings: Path | None = None
 
 
 def load_images(options: ImageOptions, *, labels: int | None) -> CustomImages:
@@ -66,6 +75,38 @@ def load_images(options: ImageOptions, *, labels: int | None) -> CustomImages:
             values=None if options.value_range is None else parse_value_range(options.value_range),
         )
     )
+
+
+def embed_custom_images(
+    own: CustomImages, options: ImageOptions, console: Console, *, device: str | None, trust: Trust
+) -> CustomImages:
+    """The same with embeddings in place of images, from a file or made now.
+
+    Raises:
+        DataError, MetricError: a network or file that cannot be used, or that has no embedding of some images.
+    """
+    if options.embeddings is not None:
+        embeddings = read_embeddings(options.embeddings)
+        if not embeddings.about.get("spec"):
+            raise DataError(f"{options.embeddings} names no network: make it with improved-gan embed")
+    else:
+        assert options.network is not None
+        values = own.dataset.value_range
+        how = Embedding(
+            network=options.network,
+            cache=cache_folder() / "features",
+            weights=options.weights,
+            device=choose_device(device),
+            values=None if values is None else ValueRange(*values),
+            skip_invalid=True,
+        )
+        embeddings = embed_images(options.images, how, console, trust=trust)
+    dataset, scaling = as_embeddings(own.dataset, own.rows, embeddings)
+    if copies := embeddings.num_duplicates:
+        warn(console, f"{copies} of {len(embeddings)} embeddings equal an earlier one: copies of the same image")
+    say(console, f"{embeddings.features.shape[1]} features of {embeddings.about['network']} in place of pixels "
+                 f"(sha256 {embeddings.about['sha256'][:12]}; {embeddings.about['resize']})")  # fmt: skip
+    return replace(own, dataset=dataset, embeddings=(embeddings, scaling))
 
 
 def print_report(own: CustomImages, console: Console) -> None:
@@ -107,6 +148,8 @@ def write_listing(run: Path, own: CustomImages) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows([_HEADER, *own.rows])
     write_atomically(run / IMAGES_FILE, text.getvalue().encode(errors="surrogateescape"))
+    if own.embeddings is not None:
+        write_embeddings(run / EMBEDDINGS_FILE, *own.embeddings)
     report = json.dumps(own.report.as_dict(), indent=1)
     write_atomically(run / _REPORT_FILE, report.encode(errors="surrogateescape"))
 

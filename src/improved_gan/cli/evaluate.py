@@ -34,8 +34,12 @@ class EvaluateOptions:
     num: int | None = option(None, help="Number of images, drawn at random; for a run: number of samples.", min=1)
     seed: int = option(0, help="Seed of the latents of a run's samples.", min=0, max=MAX_SEED)
     no_shuffle: bool = option(False, help="Form the splits in order of name; default: a fixed random order.")
-    classifier: str | None = option(None, help="Network used instead of Inception: a run folder, or module:function.")
-    weights: Path | None = option(None, help="Inception weight file; default: from the cache, else a download.")
+    network: str | None = option(
+        None,
+        help="inception-2015 (default), dinov2-vitb14, dinov2-vitl14, clip-vitb32, timm:NAME, a file (.onnx, .pt2), a "
+        "run folder, or module:function.",
+    )
+    weights: Path | None = option(None, help="Weight file of the network; default: from the cache.")
     precision: str = option("float32", help="Precision of Inception: float32, or bfloat16 (checked on the images).")
     skip_invalid: bool = option(False, help="Skip images that cannot be used.")
     json: Path | None = option(None, help="Write the report to this JSON file.")

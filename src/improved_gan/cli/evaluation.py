@@ -4,6 +4,8 @@ import json
 import os
 import platform
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,16 +16,18 @@ import PIL
 import torch
 import torch.distributed as dist
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from improved_gan import __version__
-from improved_gan.cli.evaluation_inputs import choose_network, open_evaluation_images, value_range_of, with_value_range
-from improved_gan.cli.feature_extraction import FeatureExtraction, invalid_images, progress_of_metrics, valid_names
+from improved_gan.cli.evaluation_inputs import open_evaluation_images, value_range_of, with_value_range
 from improved_gan.cli.format_report import show, show_comparison
 from improved_gan.cli.trust import trust_or_ask
-from improved_gan.console import say
+from improved_gan.console import say, warn
 from improved_gan.data.download import cache_folder
 from improved_gan.data.value_range import ValueRange
 from improved_gan.distributed import rank, world_size
+from improved_gan.embeddings.extraction import FeatureExtraction, invalid_images, valid_names
+from improved_gan.embeddings.networks import INCEPTION, choose_network
 from improved_gan.io import write_atomically
 from improved_gan.metrics import FeatureStatistics, MetricError
 from improved_gan.metrics.array_files import (
@@ -97,7 +101,7 @@ class _Opener:
         self.options, self.console, self.opened = options, console, opened
         self.device = choose_device(options.device)
         self.trust = trust_or_ask(console, trust=options.trust)
-        paths = [options.classifier and Path(options.classifier), *options.sources, options.reference]
+        paths = [options.network and Path(options.network), *options.sources, options.reference]
         self.values: ValueRange | None = value_range_of(options.value_range, *(path for path in paths if path))
         self.network: ScoringNetwork | None = None
         self.warnings: list[str] = []
@@ -153,8 +157,8 @@ class _Opener:
     def _choose(self, precision: str) -> ScoringNetwork:
         options = self.options
         chosen = choose_network(
-            options.classifier, weights=options.weights, precision=precision, device=self.device, console=self.console,
-            trust=self.trust,
+            options.network or INCEPTION, weights=options.weights, precision=precision, device=self.device,
+            warn=partial(warn, self.console), trust=self.trust,
         )  # fmt: skip
         return with_value_range(chosen, self.values)
 
@@ -169,13 +173,15 @@ def run_evaluation(options: Any, console: Console) -> dict[str, Any]:
     started = time.perf_counter()
     paths = [*options.sources, *([options.reference] if options.reference else [])]
     opened = {path: open_array_file(path) for path in paths if is_array_file(path)}
-    names = choose_metrics(
+    choose = partial(
+        choose_metrics,
         options.metrics,
         reference=options.reference is not None,
         images=options.reference is not None and opened.get(options.reference, "images") is not None,
         sources=all(opened.get(path, "images") is not None for path in options.sources),
-        logits=all(getattr(opened.get(path), "logits", "logits") is not None for path in options.sources),
     )
+    logits = all(getattr(opened.get(path), "logits", "logits") is not None for path in options.sources)
+    names = choose(logits=logits)
     _join_ranks()
     if options.threads is not None:
         torch.set_num_threads(options.threads)
@@ -183,6 +189,10 @@ def run_evaluation(options: Any, console: Console) -> dict[str, Any]:
     with_images = [path for path in paths if opener.needs_network(path)]
     if with_images:
         opener.load_network(with_images[0])
+        if opener.network is not None and not opener.network.has_logits:
+            names = choose(logits=False)
+            if "is" in names:
+                raise MetricError(f"is needs logits, and {opener.network.name} gives features only: see --metrics")
     reference = None if options.reference is None else opener.side(options.reference, None)
     sources = [opener.side(path, options.num) for path in options.sources]
     _check_splits(names, sources, options.num_splits)
@@ -198,7 +208,7 @@ def _report(names: tuple[str, ...], sources: list[_Side], reference: _Side | Non
     real = None if reference is None else reference.content
     settings: dict[str, Any] = {"splits": options.num_splits, "shuffle": not options.no_shuffle}
     models: list[dict[str, Any]] = []
-    with progress_of_metrics(opener.console) as advance:
+    with _progress_of_metrics(opener.console) as advance:
         for source in sources:
             found, doubts = evaluate(names, source.content, real, advance=advance, **settings)
             _name_pairs(found, source, reference)
@@ -216,6 +226,21 @@ def _report(names: tuple[str, ...], sources: list[_Side], reference: _Side | Non
             replicates=options.replicates, advance=advance, **settings,
         )  # fmt: skip
     return report | {"models": models, "comparison": comparison}
+
+
+@contextmanager
+def _progress_of_metrics(console: Console) -> Iterator[Callable[[str, float], None]]:
+    """Gives a function to call with a metric's name and the fraction of its work just done; a bar on a terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def advance(name: str, fraction: float) -> None:
+            if name not in tasks:
+                tasks[name] = progress.add_task(name, total=1.0)
+            progress.update(tasks[name], advance=fraction)
+
+        yield advance
 
 
 def _check_splits(names: tuple[str, ...], sources: list[_Side], splits: int) -> None:

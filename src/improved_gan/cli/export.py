@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from improved_gan.export.export_module import ExportSpec
     from improved_gan.runs import Networks
+    from improved_gan.runs.own_code import Trust
 
 __all__ = ["ExportOptions", "export", "export_run"]
 
@@ -61,6 +62,8 @@ def _export_folder(options: ExportOptions, console: "Console") -> None:
     if options.layout != "nhwc":
         raise ExportError("--layout is of onnx and torch: the networks of --format hub take (N, C, H, W)")
     networks = Run(options.run).load(warn=partial(warn, console), trust=trust_or_ask(console, trust=options.trust))
+    if networks.run.embedding is not None:
+        raise ExportError("a run on embeddings has no folder for the Hub: take --format onnx or torch")
     _finished_log(options.run, networks, allow_incomplete=options.allow_incomplete)
     save(networks, options.out, part=parts[options.head])
     say(console, f"{options.out}: model.safetensors, config.json and README.md; please fill in the license")
@@ -92,7 +95,7 @@ def export_run(options: ExportOptions, console: "Console") -> dict[str, Any]:
     trust = trust_or_ask(console, trust=options.trust)
     networks = Run(options.run).load(warn=partial(warn, console), trust=trust)
     log = _finished_log(options.run, networks, allow_incomplete=options.allow_incomplete)
-    spec, card = _specify(options, networks, log)
+    spec, card = _specify(options, networks, log, trust)
     program, card["batch_norms_folded"] = captured(spec)
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = out.with_name(f".{os.getpid()}.{out.name}")  # the suffix tells the format
@@ -110,21 +113,24 @@ def export_run(options: ExportOptions, console: "Console") -> dict[str, Any]:
 
 
 def _specify(
-    options: ExportOptions, networks: "Networks", log: list[dict[str, Any]]
+    options: ExportOptions, networks: "Networks", log: list[dict[str, Any]], trust: "Trust"
 ) -> tuple["ExportSpec", dict[str, Any]]:
     """What is exported, and its model card without the facts about the file."""
     from improved_gan.export.export_module import make_export_module
     from improved_gan.export.model_card import card_of, versions
     from improved_gan.metrics.network import digest_of
 
-    spec = make_export_module(
-        options.head,
-        networks.generator,
-        networks.discriminator,
-        image_shape=networks.run.image_shape,
-        class_names=networks.run.class_names,
-        layout=options.layout,
-    )
+    if networks.run.embedding is not None:
+        spec = _specify_embedding_classifier(options, networks, trust)
+    else:
+        spec = make_export_module(
+            options.head,
+            networks.generator,
+            networks.discriminator,
+            image_shape=networks.run.image_shape,
+            class_names=networks.run.class_names,
+            layout=options.layout,
+        )
     network = networks.generator if options.head == "generator" else networks.discriminator
     packages = versions(*(("onnx", "onnxscript", "onnxruntime") if options.format == "onnx" else ()))
     return spec, card_of(
@@ -135,6 +141,32 @@ def _specify(
         weights_sha256=digest_of(network.state_dict()),
         layout=options.layout,
         packages=packages,
+    )
+
+
+def _specify_embedding_classifier(options: ExportOptions, networks: "Networks", trust: "Trust") -> "ExportSpec":
+    """The classifier of a run on embeddings with its pretrained network, where that is of PyTorch."""
+    from improved_gan.embeddings.backbone import load_backbone
+    from improved_gan.export.errors import ExportError
+    from improved_gan.export.export_module import make_embedding_classifier
+
+    backbone = load_backbone(networks.run, trust=trust)
+    assert backbone is not None
+    network = backbone.network
+    if options.head != "classifier":
+        raise ExportError(f"of a run on embeddings only --head classifier can be exported; got {options.head!r}")
+    if network.module is None or network.input_size is None:
+        raise ExportError(
+            f"{network.name} is no PyTorch module with one input size, so it cannot be written into the same file: use "
+            "improved-gan classify"
+        )
+    return make_embedding_classifier(
+        network.module,
+        backbone.scaling,
+        networks.discriminator,
+        image_shape=(network.channels, *network.input_size),
+        class_names=networks.run.class_names,
+        layout=options.layout,
     )
 
 

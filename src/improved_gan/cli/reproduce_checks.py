@@ -1,19 +1,18 @@
 """Checks before `improved-gan reproduce` starts its runs: errors that each run would raise, and the expected time."""
 
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 
 import torch
 from rich.console import Console
 
-from improved_gan.cli.evaluation_inputs import choose_network
-from improved_gan.console import say
+from improved_gan.console import say, warn
 from improved_gan.data import DataError, LabelSplit
+from improved_gan.embeddings.networks import INCEPTION, choose_network
 from improved_gan.recipes.registry import find_recipe
 from improved_gan.reproduction.expected_results import expected_seconds, packaged_record, readable_duration
 from improved_gan.reproduction.job_status import read_status
 from improved_gan.reproduction.plan import Job, Plan
-from improved_gan.runs.nearby_runs import did_you_mean
 
 __all__ = ["check", "print_expected_time", "total_time"]
 
@@ -44,18 +43,14 @@ def check(plan: Plan, missing: list[Job], console: Console) -> None:
 
 
 def _check_network(name: str | None, console: Console, *, trust: bool) -> None:
-    classifier = None if name in (None, "inception") else name
     try:
-        choose_network(classifier, weights=None, precision="float32", device="cpu", console=console, trust=trust)
+        choose_network(name or INCEPTION, warn=partial(warn, console), trust=trust)
     except DataError as error:
-        if classifier is not None:
-            near = did_you_mean(Path(classifier))
-            raise DataError(
-                f"--eval-network {name} is none of: inception, a run folder, module:function{near}"
-            ) from error
+        if name not in (None, INCEPTION):
+            raise DataError(f"--eval-network: {error}") from error
         raise DataError(
             "the samples are scored by Inception, whose weights were not found; see docs/metrics, or choose "
-            "another network: --eval-network, a run folder or module:function"
+            "another network with --eval-network"
         ) from error
 
 

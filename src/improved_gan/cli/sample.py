@@ -91,6 +91,8 @@ def _check(options: SampleOptions, trust: "Trust") -> None:
     out, path = options.out, options.path
     if not (run := Run(options.run)).has_generator:
         raise RunError(f"{run.path} trains no GAN (recipe {run.settings['recipe']}): it has no samples")
+    if run.embedding is not None:
+        raise RunError(f"{run.path} generates embeddings, not images: improved-gan report shows the images near them")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunError(f"{out} is not empty: samples of several runs would be mixed; give another --out")
     if options.data is not None and not options.nearest_real:

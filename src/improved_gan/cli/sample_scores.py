@@ -4,15 +4,16 @@ They are only logged: training does not depend on them, and the random state doe
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import torch
 from rich.console import Console
 from torch import Tensor
 
-from improved_gan.cli.evaluation_inputs import choose_network
 from improved_gan.console import say, warn
 from improved_gan.data.dataset import DataError
+from improved_gan.embeddings.networks import INCEPTION, choose_network
 from improved_gan.metrics import MetricError, inception_score
 from improved_gan.metrics.frechet_distance import FeatureStatistics, frechet_distance
 from improved_gan.metrics.inception import Outputs
@@ -88,16 +89,15 @@ def sample_scores(
         DataError, MetricError, RunError: the network does not exist or cannot be used.
     """
     if network is None and (num is not None or every):
-        raise MetricError("--eval-every and --eval-samples need --eval-network: inception, a run, or module:function")
+        raise MetricError(
+            "--eval-every and --eval-samples need --eval-network, a name as `evaluate --network` takes it"
+        )
     wanted = num or experiment.recipe.score_samples or _NUM
     if network is None and not experiment.recipe.score_samples:
         return None
-    classifier = None if network in (None, "inception") else network
     device = str(experiment.device)
     try:
-        chosen = choose_network(
-            classifier, weights=None, precision="float32", device=device, console=console, trust=trust
-        )
+        chosen = choose_network(network or INCEPTION, device=device, warn=partial(warn, console), trust=trust)
     except DataError as error:
         if network is not None:
             raise

@@ -72,9 +72,7 @@ class TrainingOptions:
     channels_last: bool | None = option(None, help="Use the channels-last memory format for convolutions.")
     threads: int | None = threads_option()
     save_every: float = option(60.0, help="Seconds between checkpoints.", min=0)
-    eval_network: str | None = option(
-        None, help="Network that scores samples: inception, a run folder, or module:function."
-    )
+    eval_network: str | None = option(None, help="Network that scores samples, named as for `evaluate --network`.")
     eval_every: int = option(0, help="Epochs between scores; 0: only at the end.", min=0)
     eval_samples: int | None = option(None, help="Number of samples that are scored; default: 10,000.", min=1)
     trust: bool = trust_option()

@@ -8,7 +8,14 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from improved_gan.cli.custom_images import ImageOptions, check_unchanged, load_images, print_report, write_listing
+from improved_gan.cli.custom_images import (
+    ImageOptions,
+    check_unchanged,
+    embed_custom_images,
+    load_images,
+    print_report,
+    write_listing,
+)
 from improved_gan.cli.sample_scores import Score, sample_scores
 from improved_gan.cli.shared import TrainingOptions
 from improved_gan.cli.train_models import train_models
@@ -25,6 +32,7 @@ from improved_gan.cli.trust import trust_or_ask
 from improved_gan.console import warn
 from improved_gan.data.folder import CustomImages
 from improved_gan.distributed import rank
+from improved_gan.recipes.embeddings import embeddings_recipe
 from improved_gan.recipes.folder import folder_recipe
 from improved_gan.recipes.recipe import OVERRIDABLE, Recipe
 from improved_gan.recipes.registry import find_recipe
@@ -77,7 +85,14 @@ def train_on_images(
         console = _console_of_rank0(console)
         own = processes.local_rank0_first(lambda: load_images(images, labels=labels))
         print_report(own, console)
-        recipe = _changed(folder_recipe(own.dataset, num_labels=labels), options)
+        make_recipe = folder_recipe
+        if images.network is not None or images.embeddings is not None:
+            make_recipe, trust = embeddings_recipe, trust_or_ask(console, trust=options.trust)
+            plain = own
+            own = processes.local_rank0_first(
+                lambda: embed_custom_images(plain, images, console, device=options.device, trust=trust)
+            )
+        recipe = _changed(make_recipe(own.dataset, num_labels=labels), options)
         return train_recipe(recipe, options, console, own=own, processes=processes)
 
 

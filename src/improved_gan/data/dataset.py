@@ -1,5 +1,6 @@
 """A data set in memory: images as uint8, converted to floating point a batch at a time."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -54,6 +55,9 @@ class Dataset:
         held_out: positions in `train` that training must leave out, because `test` has copies of them.
         digest: SHA-256 of the content, where it may change between two starts of a run; else empty.
         value_range: the values of the files that became 0 and 255, where the user or percentiles set them.
+        shown_images: for a set whose `images` are embeddings (N, 1, 1, A): the training and test images that they are
+            of, (N, C, H, W) uint8, to be shown.
+        embedding: of such a set, the network: name, sha256, resize, and what names it again.
     """
 
     name: str
@@ -64,6 +68,8 @@ class Dataset:
     held_out: tuple[int, ...] = ()
     digest: str = ""
     value_range: tuple[float, float] | None = None
+    shown_images: tuple[Tensor, Tensor] | None = None
+    embedding: Mapping[str, str] | None = None
 
     @property
     def image_shape(self) -> tuple[int, ...]:

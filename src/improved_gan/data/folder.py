@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from improved_gan.data.dataset import DataError, Dataset, LabeledImages
 from improved_gan.data.decoded_cache import Decoded, decode_images
+from improved_gan.data.embeddings import Embeddings, EmbeddingScaling
 from improved_gan.data.folder_labels import Labeling, read_labeling
 from improved_gan.data.folder_report import FolderReport, Part
 from improved_gan.data.image_index import ImageIndex, index_images
@@ -129,11 +130,13 @@ class CustomImages:
         dataset: its images; label -1 where none is known.
         report: what was found, for people.
         rows: for each image its file, part, label ("" for none) and SHA-256, as a run folder keeps them.
+        embeddings: of these images, where `dataset` has them in place of images; with their scaling.
     """
 
     dataset: Dataset
     report: FolderReport
     rows: tuple[tuple[str, str, str, str], ...]
+    embeddings: tuple[Embeddings, EmbeddingScaling] | None = None
 
 
 def load_folder(options: FolderOptions) -> CustomImages:

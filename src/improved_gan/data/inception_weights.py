@@ -36,7 +36,7 @@ def load_weights(path: Path | None = None, *, urls: tuple[str, ...] = URLS) -> t
     for path in (target, Path(torch.hub.get_dir()) / "checkpoints" / FILE_NAME):
         if path.is_file() and sha256_of(path) == SHA256:
             return _tensors(path), SHA256
-    remedy = f"or put the file into {target.parent}, or name it with --weights, or score with a --classifier of yours"
+    remedy = f"or put the file into {target.parent}, or name it with --weights, or score with another --network"
     download(urls, target, check=_check, remedy=remedy, largest=_LARGEST_DOWNLOAD)
     return _tensors(target), SHA256
 

@@ -2,6 +2,7 @@
 
     classifier   images (N, H, W, C) uint8 -> probabilities (N, K), real_score (N,)
     features     images (N, H, W, C) uint8 -> features (N, A), what feature matching compares
+    embedding    images (N, H, W, C) uint8, as the pretrained network takes them -> as classifier
     generator    latents (N, Z) float32    -> images (N, H, W, C) float32 in [0, 1]
 
 Images have the layout of Pillow and NumPy, or (N, C, H, W) with layout "nchw". The module divides them by 255. It does
@@ -21,7 +22,7 @@ from improved_gan.export.fuse import fused
 from improved_gan.networks.interface import Discriminator, Generator
 from improved_gan.techniques.minibatch_discrimination import MinibatchDiscrimination
 
-__all__ = ["HEADS", "LAYOUTS", "ExportSpec", "TensorSpec", "make_export_module"]
+__all__ = ["HEADS", "LAYOUTS", "ExportSpec", "TensorSpec", "make_embedding_classifier", "make_export_module"]
 
 HEADS = ("classifier", "generator", "features")
 LAYOUTS = ("nhwc", "nchw")
@@ -65,6 +66,20 @@ class _Classifier(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         logits = self.network(_unit(images, self.layout)).logits
+        return logits.softmax(1), torch.sigmoid(logits.logsumexp(1))
+
+
+class _EmbeddingClassifier(nn.Module):
+    """A pretrained network, the scaling of its features, and the classifier of a run on embeddings."""
+
+    def __init__(self, backbone: nn.Module, scaling: nn.Module, network: nn.Module, layout: str) -> None:
+        super().__init__()
+        self.backbone, self.scaling, self.network, self.layout = backbone, scaling, network, layout
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        found = self.backbone(images.permute(0, 3, 1, 2) if self.layout == "nhwc" else images)
+        features = found[0] if isinstance(found, (tuple, list)) else found
+        logits = self.network(self.scaling(features.flatten(1))).logits
         return logits.softmax(1), torch.sigmoid(logits.logsumexp(1))
 
 
@@ -152,6 +167,61 @@ def make_export_module(
     return made
 
 
+def make_embedding_classifier(
+    backbone: nn.Module,
+    scaling: nn.Module,
+    discriminator: Discriminator,
+    *,
+    image_shape: Sequence[int],
+    class_names: Sequence[str],
+    layout: str = "nhwc",
+) -> ExportSpec:
+    """The classifier of a run on embeddings, with the pretrained network in it.
+
+    The features are not rounded to 8 bits as in the run, which moves probabilities in the third digit.
+
+    Args:
+        backbone: images (N, C, H, W) uint8 -> features (N, A), alone or first.
+        scaling: features -> the discriminator's input.
+        discriminator: in evaluation mode, on the CPU.
+        image_shape: (C, H, W) of the pretrained network.
+        class_names: names of the K classes.
+        layout: one of `LAYOUTS`.
+
+    Raises:
+        ExportError: an unknown layout.
+    """
+    if layout not in LAYOUTS:
+        raise ExportError(f"--layout must be one of {', '.join(LAYOUTS)}; got {layout!r}")
+    channels, height, width = image_shape
+    shape = ("N", height, width, channels) if layout == "nhwc" else ("N", channels, height, width)
+    source = TensorSpec("images", "uint8", shape, "0 to 255, of the size that the pretrained network takes")
+    original = _EmbeddingClassifier(backbone, scaling, discriminator, layout)
+    random = torch.Generator().manual_seed(0)
+
+    @torch.no_grad()
+    def expected(images: Tensor) -> tuple[Tensor, ...]:
+        return tuple(one.double() for one in original(images))
+
+    def draw(num: int) -> Tensor:
+        sizes = tuple(int(size) for size in shape[1:])
+        return torch.randint(0, 256, (num, *sizes), dtype=torch.uint8, generator=random)
+
+    network = _EmbeddingClassifier(backbone, scaling, fused(discriminator), layout)
+    made = ExportSpec("classifier", network, source, _classifier_outputs(class_names), expected, draw)
+    _check_batch_independence(made)
+    return made
+
+
+def _classifier_outputs(class_names: Sequence[str]) -> tuple[TensorSpec, ...]:
+    return (
+        TensorSpec("probabilities", "float32", ("N", len(class_names)), "of each class; their sum is 1"),
+        TensorSpec(
+            "real_score", "float32", ("N",), "D(x), the probability that the image is real rather than generated"
+        ),
+    )
+
+
 def _classifier(
     generator: Generator, discriminator: Discriminator, image_spec: TensorSpec, class_names: Sequence[str], layout: str
 ) -> ExportSpec:
@@ -166,13 +236,8 @@ def _classifier(
         real = logits.exp().sum(1) / (1 + logits.exp().sum(1)) if logits.max() < 300 else logits.logsumexp(1).sigmoid()
         return logits.softmax(1), real
 
-    outputs = (
-        TensorSpec("probabilities", "float32", ("N", len(class_names)), "of each class; their sum is 1"),
-        TensorSpec(
-            "real_score", "float32", ("N",), "D(x), the probability that the image is real rather than generated"
-        ),
-    )
     network = _Classifier(fused(discriminator), layout)
+    outputs = _classifier_outputs(class_names)
     return ExportSpec("classifier", network, image_spec, outputs, expected, _draw_images(generator, image_spec, layout))
 
 

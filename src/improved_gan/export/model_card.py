@@ -58,7 +58,10 @@ def card_of(
         layout: layout of images.
         packages: versions, from `versions`.
     """
-    channels, height, width = settings["image_shape"]
+    embedding = settings.get("embedding")
+    shape = [int(size) for size in spec.source.shape[1:]] if embedding else settings["image_shape"]
+    channels, height, width = (shape[2], *shape[:2]) if embedding and layout == "nhwc" else shape
+    of_folder = settings["recipe"] == "folder" or embedding is not None
     classes, last = list(settings["class_names"]), log[-1] if log else {}
     return {
         "what": spec.what,
@@ -69,10 +72,12 @@ def card_of(
         "image": {"height": height, "width": width, "channels": channels},
         "crop": "central square" if settings["recipe"] == "folder" else "none",
         "values": values_of(settings),
-        "resize": _RESIZE["folder" if settings["recipe"] == "folder" else "other"],
+        "resize": f"{_UPRIGHT} {embedding['resize'].partition(', mean')[0]}"
+        if embedding
+        else _RESIZE["folder" if settings["recipe"] == "folder" else "other"],
         "training": {
             "recipe": settings["recipe"],
-            "data": "custom image folder" if settings["recipe"] == "folder" else settings["values"].get("load_data"),
+            "data": "custom image folder" if of_folder else settings["values"].get("load_data"),
             "data_sha256": settings.get("data_sha256"),
             "training_images": _num_training(settings["label_split"]),
             "labels": labels_of(settings["label_split"], classes),

@@ -58,7 +58,11 @@ def custom_network(spec: str) -> ScoringNetwork:
     if isinstance(function, nn.Module):
         digest.update(digest_of(function.state_dict()).encode())
     resize = "none: all images have one size" if size is None else f"Pillow bicubic to {size[1]} x {size[0]}"
-    return ScoringNetwork(spec, digest.hexdigest(), channels, size, resize, "float32", lambda image: image, run)
+    own = function if isinstance(function, nn.Module) else None
+    return ScoringNetwork(
+        spec, digest.hexdigest(), channels, size, resize, "float32", lambda image: image, run, module=own,
+        input_size=size,
+    )  # fmt: skip
 
 
 def _found(spec: str) -> tuple[ModuleType, Callable[[Tensor], Any]]:

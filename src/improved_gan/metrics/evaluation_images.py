@@ -10,6 +10,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from improved_gan.data.image_sources import open_images
+from improved_gan.data.images import decode_image
 from improved_gan.data.range_watch import RangeWatch, uses_little
 from improved_gan.data.value_range import ValueRange
 from improved_gan.metrics.errors import MetricError
@@ -18,7 +20,7 @@ from improved_gan.metrics.features import random_order
 from improved_gan.metrics.inception_score import inception_score
 from improved_gan.metrics.network import ScoringNetwork
 
-__all__ = ["EvaluationImages", "array_decoder", "array_images", "check_precision", "range_warnings"]
+__all__ = ["EvaluationImages", "array_decoder", "array_images", "check_precision", "image_files", "range_warnings"]
 
 _BATCH = 32
 _CHECKED = 64  # images on which bfloat16 is compared with float32
@@ -34,6 +36,7 @@ class EvaluationImages:
         stream: (name, read) in that order.
         decode: bytes -> pixels and conversions.
         files: whether these are image files rather than samples of a run or rows of an array.
+        notices: what was left out.
     """
 
     def __init__(
@@ -44,8 +47,9 @@ class EvaluationImages:
         decode: Decode,
         *,
         files: bool = False,
+        notices: tuple[str, ...] = (),
     ) -> None:
-        self.label, self.names, self.decode, self.files = label, names, decode, files
+        self.label, self.names, self.decode, self.files, self.notices = label, names, decode, files, notices
         self._stream, self._all = stream, names
 
     def __len__(self) -> int:
@@ -72,6 +76,20 @@ class EvaluationImages:
 
     def __iter__(self) -> Iterator[tuple[str, Read]]:
         return self._stream()
+
+
+def image_files(path: Path, network: ScoringNetwork, *, values: ValueRange | None = None) -> EvaluationImages:
+    """The images of a folder or archive, decoded as the network takes them.
+
+    Raises:
+        DataError: the path does not exist or holds no images.
+    """
+    source = open_images(path)
+
+    def decode(content: bytes) -> tuple[Tensor, tuple[str, ...]]:
+        return decode_image(content, "", channels=network.channels, size=network.size, values=values)
+
+    return EvaluationImages(str(path), source.names, source.stream, decode, files=True, notices=source.notices)
 
 
 def array_images(path: Path, images: Tensor, network: ScoringNetwork) -> EvaluationImages:

@@ -82,6 +82,7 @@ class _Chunk:
     good: tuple[int, ...]
     bad: dict[int, str]
     conversions: dict[str, int]
+    hashes: tuple[str, ...]
 
 
 def extract(
@@ -92,6 +93,7 @@ def extract(
     cache: FeatureCache,
     advance: Callable[[int, bool], object] = lambda num, known: None,
     interrupted: Callable[[], bool] = lambda: False,
+    share: tuple[int, int] | None = None,
 ) -> FeatureSet | None:
     """Run every image through the network, or take its features from the cache.
 
@@ -103,15 +105,17 @@ def extract(
         cache: where features are kept.
         advance: called after each chunk of this rank with the number of its images, and whether they were in the cache.
         interrupted: called after each chunk; True stops, and the same call continues later.
+        share: (r, W): only chunks r, r + W, ..., for a process that fills the cache beside others; None: the ranks of
+            the process group share the chunks.
 
     Returns:
-        The features of all images, on every rank; None where it was interrupted.
+        The features of all images, on every rank (those of the share, if one is given); None where it was interrupted.
 
     Raises:
         MetricError: the network gives NaN for an image, or images of several sizes to a network that takes one.
     """
     done: list[tuple[int, str, tuple[int, ...]]] = []
-    for chunk in _read_ahead(images, decode, network, cache):
+    for chunk in _read_ahead(images, decode, network, cache, share or (rank(), world_size())):
         made = chunk.known or _run(chunk, network)
         if chunk.known is None:
             cache.save(chunk.key, made)
@@ -120,22 +124,28 @@ def extract(
         advance(len(chunk.names), chunk.known is not None)
         if interrupted():
             return None
+    if share is not None:
+        return FeatureSet(cache, tuple(key for _, key, _ in done))
     keys, shapes = _of_all_ranks(done)
     _check_one_size(network, shapes)
     return FeatureSet(cache, keys)
 
 
 def _read_ahead(
-    images: Iterable[tuple[str, Read]], decode: Decode, network: ScoringNetwork, cache: FeatureCache
+    images: Iterable[tuple[str, Read]],
+    decode: Decode,
+    network: ScoringNetwork,
+    cache: FeatureCache,
+    share: tuple[int, int],
 ) -> Iterator[_Chunk]:
-    """The chunks of this rank, decoded in threads a few chunks ahead."""
+    """The chunks of this process, decoded in threads a few chunks ahead."""
     stream, waiting = iter(images), deque[Future[_Chunk]]()
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
         for index in range(2**62):
             files = list(islice(stream, CHUNK))
             if not files:
                 break
-            if index % world_size() == rank():
+            if index % share[1] == share[0]:
                 waiting.append(pool.submit(_read_chunk, index, files, decode, network, cache))
             if len(waiting) > _AHEAD:
                 yield waiting.popleft().result()
@@ -148,8 +158,9 @@ def _read_chunk(
 ) -> _Chunk:
     contents = [_content(read) for _, read in files]
     digest = hashlib.sha256(network.identity.encode())
-    for content in contents:
-        digest.update(hashlib.sha256(content if isinstance(content, bytes) else content.encode()).digest())
+    hashes = [hashlib.sha256(one if isinstance(one, bytes) else one.encode()) for one in contents]
+    for one in hashes:
+        digest.update(one.digest())
     key, names = digest.hexdigest(), [name for name, _ in files]
     known = cache.load(key)
     prepared: list[Tensor] = []
@@ -166,9 +177,10 @@ def _read_chunk(
         except (ValueError, OSError) as error:
             bad[index_in_chunk] = str(error).strip()
             continue
-        for one in converted:
-            conversions[one] = conversions.get(one, 0) + 1
-    return _Chunk(index, key, names, known, prepared, tuple(good), bad, conversions)
+        for conversion in converted:
+            conversions[conversion] = conversions.get(conversion, 0) + 1
+    of_good = tuple(hashes[position].hexdigest() for position in good)
+    return _Chunk(index, key, names, known, prepared, tuple(good), bad, conversions, of_good)
 
 
 def _content(read: Read) -> bytes | str:
@@ -192,7 +204,8 @@ def _run(chunk: _Chunk, network: ScoringNetwork) -> ChunkFeatures:
     if not finite.all():
         names = [chunk.names[position] for position, fine in zip(chunk.good, finite.tolist(), strict=True) if not fine]
         raise MetricError(f"{network.name} gives NaN or infinity for {', '.join(names)}: check its weights")
-    return ChunkFeatures(features, logits, chunk.good, chunk.bad, chunk.conversions, tuple(chunk.prepared[0].shape))
+    shape = tuple(chunk.prepared[0].shape)
+    return ChunkFeatures(features, logits, chunk.good, chunk.bad, chunk.conversions, shape, chunk.hashes)
 
 
 def _check_one_size(network: ScoringNetwork, shapes: set[tuple[int, ...]]) -> None:

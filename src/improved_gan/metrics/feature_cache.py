@@ -37,6 +37,7 @@ class ChunkFeatures:
         bad: position -> why the image could not be used.
         conversions: how often each conversion was made.
         shape: (C, H, W) of the good images as the network took them; empty where there is none.
+        hashes: SHA-256 of the good images' files, in hexadecimal.
     """
 
     features: Tensor
@@ -45,6 +46,7 @@ class ChunkFeatures:
     bad: dict[int, str] = field(default_factory=dict)
     conversions: dict[str, int] = field(default_factory=dict)
     shape: tuple[int, ...] = ()
+    hashes: tuple[str, ...] = ()
 
 
 class FeatureCache:
@@ -84,8 +86,8 @@ class FeatureCache:
 
     def save(self, key: str, chunk: ChunkFeatures) -> None:
         """Write a chunk whole."""
-        content = {"good": chunk.good, "bad": chunk.bad, "conversions": chunk.conversions, "shape": chunk.shape}
-        notes = json.dumps(content)
+        names = ("good", "bad", "conversions", "shape", "hashes")
+        notes = json.dumps({name: getattr(chunk, name) for name in names})
         tensors = {"features": chunk.features.contiguous(), "logits": chunk.logits.clone().contiguous()}
         metadata = {"notes": notes, "sha256": _digest(chunk.features, chunk.logits, notes)}
         self._write(self._chunk(key), safetensors.torch.save(tensors, metadata))
@@ -131,4 +133,5 @@ def _chunk_of(features: Tensor, logits: Tensor, text: str) -> ChunkFeatures:
     """What `save` was given; the text is as it was written, as the digest has verified."""
     notes = json.loads(text)
     bad = {int(position): reason for position, reason in notes["bad"].items()}
-    return ChunkFeatures(features, logits, tuple(notes["good"]), bad, notes["conversions"], tuple(notes["shape"]))
+    good, shape, hashes = (tuple(notes[name]) for name in ("good", "shape", "hashes"))
+    return ChunkFeatures(features, logits, good, bad, notes["conversions"], shape, hashes)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from improved_gan.metrics.errors import MetricError
 from improved_gan.metrics.inception import Inception2015, Outputs, prepare
@@ -31,6 +31,9 @@ class ScoringNetwork:
         precision: of the network, "float32" or "bfloat16".
         prepare: (C, H, W) uint8 -> the network's input for this image; called in the reading threads.
         run: prepared images (N, ...) -> features and logits.
+        has_logits: whether it has class scores; else they are (N, 0).
+        module: what `run` calls, where that is a PyTorch module of prepared images; None else.
+        input_size: (H, W) of prepared images, where one is known.
     """
 
     name: str
@@ -41,6 +44,9 @@ class ScoringNetwork:
     precision: str
     prepare: Callable[[Tensor], Tensor]
     run: Callable[[Tensor], Outputs]
+    has_logits: bool = True
+    module: nn.Module | None = None
+    input_size: tuple[int, int] | None = None
 
     @property
     def identity(self) -> str:
@@ -53,12 +59,13 @@ class ScoringNetwork:
         return {"name": self.name, "sha256": self.digest, "resize": self.resize, "precision": self.precision}
 
 
-def check_logits(logits: Tensor, name: str) -> None:
+def check_logits(logits: Tensor, name: str, *, remedy: str = "return logits") -> None:
     """Whether what a network gives can be logits: a softmax of probabilities makes every network look unsure.
 
     Args:
         logits: (N, K).
         name: of the network.
+        remedy: what its owner can do.
 
     Raises:
         MetricError: no row has a negative number, and all of them sum to 1.
@@ -72,7 +79,7 @@ def check_logits(logits: Tensor, name: str) -> None:
         return
     rows = logits.detach().double()
     if bool((rows >= 0).all() and ((rows.sum(1) - 1).abs() <= _ROW_SUM_TOLERANCE).all()):
-        raise MetricError(f"the rows of {name} sum to 1: they are probabilities; return logits")
+        raise MetricError(f"the rows of {name} sum to 1: they are probabilities; {remedy}")
 
 
 def digest_of(state: Mapping[str, Tensor]) -> str:

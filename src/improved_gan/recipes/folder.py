@@ -16,7 +16,7 @@ from improved_gan.techniques.label_smoothing import smoothed_discriminator_loss
 from improved_gan.techniques.minibatch_discrimination import MinibatchDiscrimination
 from improved_gan.training.objectives import Adversarial, SemiSupervised
 
-__all__ = ["folder", "folder_again", "folder_for", "folder_recipe"]
+__all__ = ["GivenData", "folder", "folder_again", "folder_for", "folder_recipe"]
 
 _STEPS = 20_000  # length of a run by default
 _REPORTS = 100  # of a run
@@ -57,7 +57,7 @@ def folder_for(image_shape: tuple[int, int, int], *, num_classes: int, num_label
     generation = Recipe(
         name="folder",
         summary="your own images (--images DIR), with labels or without, at 32, 64 or 128 pixels",
-        load_data=_Given(None),
+        load_data=GivenData(None),
         num_labels=0,
         generator=partial(
             ConvolutionalGenerator, image_shape=image_shape, widths=tuple(2 * one for one in _generator_widths(size))
@@ -114,7 +114,7 @@ def folder_recipe(data: Dataset, *, num_labels: int | None) -> Recipe:
         num_labels=len(split.indices) if num_labels is None else num_labels,
         num_images=len(split.training_indices()),
     )
-    return replace(recipe, load_data=_Given(data), labels_as_given=num_labels is None and bool(split.indices))
+    return replace(recipe, load_data=GivenData(data), labels_as_given=num_labels is None and bool(split.indices))
 
 
 def folder_again(settings: dict[str, Any], *, run: Path | None = None) -> Recipe:
@@ -134,16 +134,17 @@ def folder_again(settings: dict[str, Any], *, run: Path | None = None) -> Recipe
     )
     kept = ("batch_size", "report_every", "sample_every", "labels_as_given")
     load = None if run is None else partial(load_recorded, run=run, class_names=settings["class_names"])
-    return replace(recipe, load_data=_Given(None, load), **{name: settings["values"][name] for name in kept})
+    return replace(recipe, load_data=GivenData(None, load), **{name: settings["values"][name] for name in kept})
 
 
-class _Given:
+class GivenData:
     """Returns the data set that was read already, or reads that of a run again; `recipe.json` names only this class."""
 
     def __init__(self, data: Dataset | None, again: Callable[[Path | None], Dataset] | None = None) -> None:
         self._data, self._again = data, again
 
     def __call__(self, folder: Path | None) -> Dataset:
+        """The data set."""
         if self._again is not None:
             return self._again(folder)
         if self._data is None:

@@ -266,7 +266,7 @@ def mnist_generation_short(labels: int | None = None) -> Recipe:
 
 
 def mnist_classifier(labels: int | None = None) -> Recipe:
-    """A convolutional classifier of MNIST digits, for scores of samples: `evaluate --classifier RUN`.
+    """A convolutional classifier of MNIST digits, for scores of samples: `evaluate --network RUN`.
 
     Expected: no figure in the paper. Measured: test error 2.20% after 2 epochs with 50,000 labels, about three minutes
     of one busy core.

@@ -32,6 +32,7 @@ class ClassifiedImages:
     images: LabeledImages
     probabilities: Tensor  # (N, K)
     num_test: int  # labeled test images in all; `images` may be a random subset of these
+    shown_images: Tensor  # (N, C, H, W) uint8 to show: the images, or those that embeddings are of
 
 
 @dataclass(frozen=True)
@@ -90,13 +91,14 @@ def gather(
         missing["classifier"] = reason
     else:
         say(f"{run.name}: classifying {min(len(data.test), _MOST_CLASSIFIED)} {data.test_kind} images")
-        classified = _classify(networks.discriminator, data.test, device)
+        shown_images = data.test.images if data.shown_images is None else data.shown_images[1]
+        classified = _classify(networks.discriminator, data.test, shown_images, device)
         if classified is None:
             missing["classifier"] = "the discriminator has no class outputs"
     copies = None
     if samples is not None:
         say(f"{run.name}: comparing {len(samples)} samples with {len(data.train)} training images")
-        unseen = _some(data.test, _MOST_COMPARED).images if len(data.test) else None
+        unseen = data.test.images[_chosen(len(data.test), _MOST_COMPARED)] if len(data.test) else None
         copies = check_copies(samples, data.train.images, unseen)
     return Evidence(networks.step, classified, samples, copies, data, missing)
 
@@ -128,7 +130,9 @@ def _without_held_out(data: Dataset) -> Dataset:
         return data
     kept = torch.ones(len(data.train), dtype=torch.bool)
     kept[list(data.held_out)] = False
-    return replace(data, train=LabeledImages(data.train.images[kept], data.train.labels[kept]), held_out=())
+    train = LabeledImages(data.train.images[kept], data.train.labels[kept])
+    shown_images = None if data.shown_images is None else (data.shown_images[0][kept], data.shown_images[1])
+    return replace(data, train=train, held_out=(), shown_images=shown_images)
 
 
 def _labels_agree(split: Mapping[str, Any], data: Dataset) -> bool:
@@ -144,23 +148,26 @@ def _no_classes(run: Run, data: Dataset) -> str:
     return ""
 
 
-def _classify(discriminator: Discriminator, test: LabeledImages, device: str) -> ClassifiedImages | None:
+def _classify(
+    discriminator: Discriminator, test: LabeledImages, shown_images: Tensor, device: str
+) -> ClassifiedImages | None:
     """Class probabilities of labeled test images, at most ten thousand; None without class outputs."""
     known = test.labels >= 0
-    some = _some(test if bool(known.all()) else LabeledImages(test.images[known], test.labels[known]), _MOST_CLASSIFIED)
-    parts = []
+    if not bool(known.all()):
+        test, shown_images = LabeledImages(test.images[known], test.labels[known]), shown_images[known]
+    chosen, parts = _chosen(len(test), _MOST_CLASSIFIED), []
+    some = LabeledImages(test.images[chosen], test.labels[chosen])
     with torch.no_grad():
         for images in torch.split(some.images, _BATCH):
             logits = discriminator(to_float01(images.to(device))).logits
             if logits.dim() != 2 or logits.shape[1] < 2:
                 return None
             parts.append(logits.double().softmax(1).cpu())
-    return ClassifiedImages(some, torch.cat(parts), int(known.sum()))
+    return ClassifiedImages(some, torch.cat(parts), int(known.sum()), shown_images[chosen])
 
 
-def _some(images: LabeledImages, num: int) -> LabeledImages:
-    """All images, or `num` of them drawn with a fixed seed."""
-    if len(images) <= num:
-        return images
-    chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(_SEED))[:num].sort().values
-    return LabeledImages(images.images[chosen], images.labels[chosen])
+def _chosen(size: int, num: int) -> Tensor | slice:
+    """Rows: all, or `num` of them drawn with a fixed seed."""
+    if size <= num:
+        return slice(None)
+    return torch.randperm(size, generator=torch.Generator().manual_seed(_SEED))[:num].sort().values

@@ -207,7 +207,7 @@ def classifier_findings(evidence: Evidence) -> dict[str, Any] | None:
     matrix = confusion(labels, predicted, len(names))
     mistakes = [
         {
-            "src": data_uri(classified.images.images[index]),
+            "src": data_uri(classified.shown_images[index]),
             "true": names[labels[index]],
             "given": names[predicted[index]],
             "probability": float(probabilities[index].max()),
@@ -249,11 +249,12 @@ def neighbor_findings(evidence: Evidence) -> dict[str, Any] | None:
         return None
     order = found.samples.distances[:, 0].argsort(stable=True)  # nearest first, so that copies come first
     shown = torch.cat([order[: _SAMPLES // 2], order[len(order) // 2 :][: _SAMPLES - _SAMPLES // 2]]).tolist()
+    shown_images = data.train.images if data.shown_images is None else data.shown_images[0]
     rows = [
         {
-            "sample": data_uri(samples[index]),
+            "sample": data_uri(samples[index]) if data.shown_images is None else None,
             "near": [
-                {"src": data_uri(data.train.images[neighbor]), "distance": distance}
+                {"src": data_uri(shown_images[neighbor]), "distance": distance}
                 for neighbor, distance in zip(
                     found.samples.indices[index].tolist(), found.samples.distances[index].tolist(), strict=True
                 )
@@ -264,6 +265,7 @@ def neighbor_findings(evidence: Evidence) -> dict[str, Any] | None:
     height, width = compared_size(samples)
     return {
         "rows": rows,
+        "embeddings": data.shown_images is not None,
         "samples": len(samples),
         "training": len(data.train),
         "unseen": 0 if found.unseen is None else len(found.unseen.distances),

@@ -78,12 +78,14 @@ def nearest_images(queries: Tensor, images: Tensor, *, k: int = 1) -> Neighbors:
 
 
 def compared_size(images: Tensor) -> tuple[int, int]:
-    """(height, width) at which images (N, C, H, W) are compared."""
+    """(height, width) at which images (N, C, H, W) are compared; embeddings, of height 1, as they are."""
+    if images.shape[2] == 1:
+        return 1, images.shape[3]
     return min(images.shape[2], _EDGE), min(images.shape[3], _EDGE)
 
 
 def _flat(images: Tensor) -> Tensor:
     values = images.float() / 255
-    if max(images.shape[2:]) > _EDGE:
+    if compared_size(images) != tuple(images.shape[2:]):
         values = F.adaptive_avg_pool2d(values, compared_size(images))
     return values.flatten(1)

@@ -99,6 +99,8 @@ class Experiment:
     def _of_custom_images(self) -> dict[str, Any]:
         """Settings that only custom image folders have."""
         found: dict[str, Any] = {"data_sha256": self.data.digest} if self.data.digest else {}
+        if self.data.embedding is not None:
+            found["embedding"] = dict(self.data.embedding)
         values = self.data.value_range
         return found if values is None else found | {"value_range": list(values)}
 

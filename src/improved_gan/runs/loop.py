@@ -301,7 +301,10 @@ class Recorder:
     def _sample(self, epoch: int) -> None:
         if rank() == 0 and self.state.generator is not None:
             with single_process():
-                image = grid(sample(cast(Generator, self.state.sampling_generator()), _NUM_GRID, seed=_GRID_SEED))
+                samples = sample(cast(Generator, self.state.sampling_generator()), _NUM_GRID, seed=_GRID_SEED)
+            if samples.shape[2] == 1:  # embeddings: nothing to look at
+                return
+            image = grid(samples)
             write_png(self.run.samples / f"epoch-{epoch:04d}.png", image)
             self.reporter.show_grid(image, self.state.step)
 

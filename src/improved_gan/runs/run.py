@@ -15,8 +15,10 @@ from typing import Any
 from filelock import FileLock, Timeout
 from torch import Tensor
 
+from improved_gan.data.dataset import to_float01
 from improved_gan.io import write_atomically
 from improved_gan.networks.interface import Discriminator, Generator
+from improved_gan.recipes.embeddings import embeddings_again
 from improved_gan.recipes.folder import folder_again
 from improved_gan.recipes.recipe import AUTO, Recipe
 from improved_gan.recipes.registry import built_in, from_code
@@ -177,6 +179,11 @@ class Run:
         return tuple(self.settings["image_shape"])
 
     @property
+    def embedding(self) -> dict[str, str] | None:
+        """Of a run on embeddings, their network: network, sha256, resize, spec, weights."""
+        return self.settings.get("embedding")
+
+    @property
     def epochs(self) -> int:
         """Epochs planned."""
         return int(self.settings["epochs"])
@@ -291,8 +298,8 @@ class Run:
         if self.code_sha256 is not None:
             code = trusted_code(self.code_file, self.code_sha256, trust)
             return from_code(code, self.code_file, labels=labels)
-        if self.settings["recipe"] == "folder":
-            return folder_again(self.settings, run=self.path)
+        if again := {"folder": folder_again, "embeddings": embeddings_again}.get(self.settings["recipe"]):
+            return again(self.settings, run=self.path)
         return built_in(self.settings["recipe"], labels=labels)
 
     def load(self, *, device: str = "cpu", warn: Callable[[str], None], trust: Trust = False) -> "Networks":
@@ -321,12 +328,13 @@ class Run:
 
 @dataclass(frozen=True)
 class Networks:
-    """A run's trained networks: D with averaged weights, G as it makes samples, both in evaluation mode."""
+    """The trained networks in evaluation mode: D with averaged weights, G as it makes samples; what makes D's input."""
 
     run: Run
     maybe_generator: Generator | None
     discriminator: Discriminator
     step: int
+    inputs: Callable[[Tensor], Tensor] = to_float01
 
     @property
     def generator(self) -> Generator:

@@ -1,12 +1,10 @@
 """Extract features of many images with a progress bar and a list of invalid images; can be stopped and continued."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from improved_gan.console import columns_of_images, warn
 from improved_gan.data.dataset import DataError
@@ -18,7 +16,7 @@ from improved_gan.metrics.network import ScoringNetwork
 from improved_gan.training.errors import InterruptedRunError
 from improved_gan.training.signals import StopRequest, catch_signals
 
-__all__ = ["FeatureExtraction", "invalid_images", "progress_of_metrics", "valid_names"]
+__all__ = ["FeatureExtraction", "invalid_images", "valid_names"]
 
 _LISTED = 20  # invalid images that an error message names
 
@@ -36,8 +34,18 @@ class FeatureExtraction:
             DataError: invalid images without `skip_invalid`, or no valid image.
             InterruptedRunError: stopped by Ctrl-C or SIGTERM.
         """
+        features = self.fill_cache(images)
+        self._report_invalid(images, features)
+        return features
+
+    def fill_cache(self, images: EvaluationImages, *, share: tuple[int, int] | None = None) -> FeatureSet:
+        """The features of a share of the images (`metrics.extraction.extract`), of all by default; none is reported.
+
+        Raises:
+            InterruptedRunError: stopped by Ctrl-C or SIGTERM.
+        """
         with catch_signals() as stop, self._bar() as progress:
-            per_rank = -(-len(images) // world_size())
+            per_rank = -(-len(images) // (world_size() if share is None else share[1]))
             task = progress.add_task(Path(images.label).name or images.label, total=per_rank, rate="")
             started, made = time.perf_counter(), 0
 
@@ -54,10 +62,10 @@ class FeatureExtraction:
                 cache=self.cache,
                 advance=advance,
                 interrupted=lambda: bool(stop),
+                share=share,
             )
         if features is None:
             raise self._stopped(stop)
-        self._report_invalid(images, features)
         return features
 
     def _report_invalid(self, images: EvaluationImages, features: FeatureSet) -> None:
@@ -86,21 +94,6 @@ class FeatureExtraction:
             f"stopped; the features so far are in {self.cache.folder}: run the same command to continue",
             stop.signal_number or 2,
         )
-
-
-@contextmanager
-def progress_of_metrics(console: Console) -> Iterator[Callable[[str, float], None]]:
-    """Gives a function to call with a metric's name and the fraction of its work just done; a bar on a terminal."""
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        tasks: dict[str, TaskID] = {}
-
-        def advance(name: str, fraction: float) -> None:
-            if name not in tasks:
-                tasks[name] = progress.add_task(name, total=1.0)
-            progress.update(tasks[name], advance=fraction)
-
-        yield advance
 
 
 def invalid_images(images: EvaluationImages, features: FeatureSet) -> list[tuple[str, str]]:

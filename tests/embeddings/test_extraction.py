@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from improved_gan.cli.evaluation_inputs import open_evaluation_images
-from improved_gan.cli.feature_extraction import FeatureExtraction, invalid_images, valid_names
 from improved_gan.data import DataError
-from improved_gan.metrics.evaluation_images import EvaluationImages
+from improved_gan.embeddings.extraction import FeatureExtraction, invalid_images, valid_names
+from improved_gan.metrics.evaluation_images import EvaluationImages, image_files
 from improved_gan.metrics.feature_cache import FeatureCache
 from improved_gan.training.errors import InterruptedRunError
 from tests.pictures import folder_of, quick_network
@@ -22,7 +21,7 @@ def job(tmp_path: Path, *, skip_invalid: bool = False) -> tuple[FeatureExtractio
 
 
 def images_in(folder: Path) -> EvaluationImages:
-    return open_evaluation_images(folder, quick_network(), num=None, seed=0, device="cpu", console=Console(quiet=True))
+    return image_files(folder, quick_network())
 
 
 def test_bad_images_are_listed_and_left_out_only_when_asked(tmp_path: Path) -> None:

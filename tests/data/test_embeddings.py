@@ -1,0 +1,59 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from improved_gan.data import DataError
+from improved_gan.data.embeddings import Embeddings, read_embeddings, write_embeddings
+
+FEATURES = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float16)
+NAMES = ("a/1.png", "a/2.png", "b/é.png", "c.png")
+HASHES = tuple(f"{row:064x}" for row in range(4))
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    about = {"network": "n", "sha256": "0" * 64, "spec": "timm:n", "source": "photos"}
+    whole = Embeddings(FEATURES, NAMES, HASHES, about, FEATURES.astype(np.float32))
+    write_embeddings(tmp_path / "new" / "e.npz", whole)
+    found = read_embeddings(tmp_path / "new" / "e.npz")
+    assert (found.names, found.hashes, found.about) == (NAMES, HASHES, about)
+    np.testing.assert_array_equal(found.features, FEATURES)
+    assert found.features.dtype == np.float16
+    assert found.logits is not None
+    assert found.num_duplicates == 0
+
+
+def test_features_alone(tmp_path: Path) -> None:
+    np.savez(tmp_path / "e.npz", features=FEATURES[[0, 0, 1, 0]])
+    found = read_embeddings(tmp_path / "e.npz")
+    assert (found.names[3], found.hashes, found.num_duplicates) == ("row 3", (), 2)
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        (np.where([[1], [0], [0], [0]], np.nan, FEATURES), r"of 1 of 4 images hold NaN or infinity \(a/1\.png\)"),
+        (FEATURES[[0, 0, 0, 0]], "all embeddings are the same"),
+        (FEATURES[0], r"must be \(N, A\) of floating point"),
+        (FEATURES.astype(np.int64), r"must be \(N, A\) of floating point"),
+        (FEATURES[:3], "3 rows of features have 4 names"),
+    ],
+)
+def test_numbers_that_cannot_be_used(tmp_path: Path, features: np.ndarray, message: str) -> None:
+    np.savez(tmp_path / "e.npz", features=features, names=np.array(NAMES))
+    with pytest.raises(DataError, match=message) as caught:
+        read_embeddings(tmp_path / "e.npz")
+    assert "\n" not in str(caught.value)
+
+
+def test_files_of_other_kinds(tmp_path: Path) -> None:
+    np.savez(tmp_path / "e.npz", features=FEATURES, names=np.array(NAMES))
+    np.save(tmp_path / "e.npy", FEATURES)
+    np.savez(tmp_path / "s.npz", mu=FEATURES)
+    np.savez(tmp_path / "o.npz", features=np.array([{}]))
+    (tmp_path / "t.npz").write_bytes((tmp_path / "e.npz").read_bytes()[:100])
+    for name in ("e.npy", "s.npz", "o.npz", "t.npz"):
+        with pytest.raises(DataError, match="cannot be read as embeddings"):
+            read_embeddings(tmp_path / name)
+    with pytest.raises(DataError, match="improved-gan embed"):
+        read_embeddings(tmp_path / "none.npz")
