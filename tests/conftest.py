@@ -7,6 +7,9 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+# Before NumPy and torch: several processes of several threads each wait for one another, at a third more of computing.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 import torch
 from filelock import FileLock
