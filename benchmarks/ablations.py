@@ -21,13 +21,12 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from improved_gan.cli.sample_scores import SampleScores
 from improved_gan.cli.shared import TrainingOptions
 from improved_gan.cli.training import train_recipe
 from improved_gan.data import Dataset, LabeledImages, load_mnist
 from improved_gan.metrics.inception import Outputs
-from improved_gan.metrics.network import ScoringNetwork, digest_of
-from improved_gan.networks import ConvolutionalDiscriminator, ConvolutionalGenerator, Generator, ReferenceGenerator
+from improved_gan.metrics.network import SampleScores, ScoringNetwork, digest_of
+from improved_gan.networks import ConvolutionalDiscriminator, ConvolutionalGenerator, ReferenceGenerator
 from improved_gan.recipes.cifar10 import COLUMNS, ablated
 from improved_gan.recipes.recipe import Recipe
 from improved_gan.runs import Run
@@ -38,22 +37,6 @@ from improved_gan.training.sampling import grid, sample, write_png
 from improved_gan.training.state import with_prefix
 
 BATCH = 50
-
-
-class Real(Generator):
-    """Returns real images, so that they are scored in the same way as samples."""
-
-    def __init__(self, images: torch.Tensor) -> None:
-        super().__init__()
-        self.register_buffer("images", images)
-
-    def draw_latents(self, num: int, *, source: torch.Generator | None = None) -> torch.Tensor:
-        """Row indices."""
-        return torch.arange(num)
-
-    def forward(self, latents: torch.Tensor) -> torch.Tensor:
-        """The images of these rows, in [0, 1]."""
-        return self.get_buffer("images")[latents] / 255
 
 
 def small_methods(options: argparse.Namespace) -> Recipe:
@@ -164,7 +147,7 @@ def run(column: str, seed: int, options: argparse.Namespace, score: SampleScores
     generator = recipe.generator()
     generator.load_state_dict(with_prefix(last_tensors(folder), "generator"))
     generator.eval()
-    found = score(generator) | {"column": column, "seed": seed, **times(folder)}
+    found = score.of(sample(generator, score.num, seed=1)) | {"column": column, "seed": seed, **times(folder)}
     write_png(options.out / f"{folder.name}.png", grid(sample(generator, 50, seed=0), columns=10, pixel_size=1, gap=1))
     file.write_text(json.dumps(found))
     return found
@@ -216,7 +199,7 @@ def main() -> None:
     test = halved(load_mnist(options.data).test, 28 // options.side).images
     half = len(test) // 2
     score = SampleScores(classifier(options), test[:half], num=options.num)
-    results: list[dict[str, Any]] = [score(Real(test[half:])) | {"column": "real test images", "seed": 0}]
+    results: list[dict[str, Any]] = [score.of(test[half:]) | {"column": "real test images", "seed": 0}]
     for seed in range(1, options.num_seeds + 1):
         for column in COLUMNS:
             found = run(column, seed, options, score)

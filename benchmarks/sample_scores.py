@@ -15,28 +15,11 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from improved_gan.cli.sample_scores import SampleScores
 from improved_gan.data import load_mnist
 from improved_gan.embeddings.networks import choose_network
-from improved_gan.networks import Generator
+from improved_gan.metrics.network import SampleScores
 from improved_gan.runs import Run
 from improved_gan.training.sampling import grid, sample, write_png
-
-
-class Given(Generator):
-    """Given images as a generator, so that they are scored in the same way as samples."""
-
-    def __init__(self, images: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("images", images)
-
-    def draw_latents(self, num: int, *, source: torch.Generator | None = None) -> Tensor:
-        """Row indices."""
-        return torch.arange(num)
-
-    def forward(self, latents: Tensor) -> Tensor:
-        """The images of these rows, in [0, 1]."""
-        return self.get_buffer("images")[latents] / 255
 
 
 def nearest(samples: Tensor, training: Tensor) -> tuple[Tensor, Tensor]:
@@ -69,8 +52,8 @@ def main() -> None:
     result = {
         "run": str(options.run),
         "step": networks.step,
-        "samples": score(networks.generator),
-        "real test images": real(Given(data.test.images)),
+        "samples": score.of(sample(networks.generator, score.num, seed=1)),
+        "real test images": real.of(data.test.images),
     }
     samples = sample(networks.generator, 1000, seed=1)
     rows, distances = nearest(samples, data.train.images)

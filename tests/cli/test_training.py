@@ -1,13 +1,15 @@
 import io
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
 from improved_gan.cli.shared import TrainingOptions
-from improved_gan.cli.training import run_training
+from improved_gan.cli.training import run_training, sample_scores
 from improved_gan.data import DataError
 from improved_gan.kernels import cpp_extension
+from improved_gan.metrics import MetricError
 from improved_gan.recipes import RecipeError
 from improved_gan.runs import Run
 from improved_gan.training.errors import RunError
@@ -191,3 +193,17 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_taken(tmp_path: Path) -
     assert f"{newest.name} is damaged" in text
     assert "continuing at step" in text
     assert "done: epoch 20/20" in text
+
+
+def test_options_without_a_network_are_refused() -> None:
+    experiment = SimpleNamespace(recipe=SimpleNamespace(score_samples=0))
+    with pytest.raises(MetricError, match="need --eval-network"):
+        sample_scores(experiment, None, num=100, every=0, console=Console(file=io.StringIO()))
+    assert sample_scores(experiment, None, num=None, every=0, console=Console()) is None
+
+
+def test_train_tells_a_wrong_score_option_in_a_dry_run_too(tmp_path: Path) -> None:
+    options = TrainingOptions(out=tmp_path / "run", device="cpu", dry_run=True, eval_every=2)
+    with pytest.raises(MetricError, match="need --eval-network"):
+        run_training("digits", options, Console(file=io.StringIO()))
+    assert not (tmp_path / "run").exists()

@@ -7,7 +7,7 @@ from scipy.ndimage import sobel
 from sklearn.datasets import load_digits
 
 from improved_gan.kernels import cpp_extension
-from improved_gan.label_spreading import idm_neighbors, image_deformation_model, label_spreading
+from improved_gan.label_spreading import idm_distance, idm_neighbors, label_spreading
 from improved_gan.label_spreading.image_deformation_model import IDMDistance, nn_descent, sobel_gradients
 
 RANDOM = torch.Generator().manual_seed(0)
@@ -191,9 +191,7 @@ def test_neighbors_are_nearly_those_of_all_pairs() -> None:
     rows = torch.arange(150)
     pairs = [images[one].flatten(0, 1) for one in (rows.repeat_interleave(150), rows.repeat(150))]
     table = (
-        image_deformation_model(pairs[0][:, None], pairs[1][:, None], max_displacement=1)
-        .view(150, 150)
-        .fill_diagonal_(torch.inf)
+        idm_distance(pairs[0][:, None], pairs[1][:, None], max_displacement=1).view(150, 150).fill_diagonal_(torch.inf)
     )
     wanted = table.topk(5, largest=False).values
     positions, found = idm_neighbors(images, 5, max_displacement=1)
@@ -230,15 +228,15 @@ def test_colors_count_each() -> None:
     red, blue = torch.zeros(2, 1, 3, 6, 6)
     red[0, 0, :, 2] = 1
     blue[0, 2, :, 2] = 1
-    both = image_deformation_model(red, blue, max_displacement=2)
-    gray = image_deformation_model(red.mean(1, keepdim=True), blue.mean(1, keepdim=True), max_displacement=2)
+    both = idm_distance(red, blue, max_displacement=2)
+    gray = idm_distance(red.mean(1, keepdim=True), blue.mean(1, keepdim=True), max_displacement=2)
     assert both > 1
     assert gray == pytest.approx(0, abs=1e-5)
 
 
 def test_equal_and_blank_images_are_at_no_distance() -> None:
     images = DIGITS[:4]
-    torch.testing.assert_close(image_deformation_model(images, images), torch.zeros(4), atol=1e-2, rtol=0)
+    torch.testing.assert_close(idm_distance(images, images), torch.zeros(4), atol=1e-2, rtol=0)
     blank = torch.ones(12, 1, 8, 8) * 0
     positions, found = idm_neighbors(blank, 2)
     assert not found.any()
@@ -265,4 +263,4 @@ def test_bad_input(change: dict[str, object], message: str) -> None:
 
 def test_pairs_of_two_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match="pairs of one shape"):
-        image_deformation_model(torch.zeros(2, 1, 8, 8), torch.zeros(3, 1, 8, 8))
+        idm_distance(torch.zeros(2, 1, 8, 8), torch.zeros(3, 1, 8, 8))

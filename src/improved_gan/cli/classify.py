@@ -93,7 +93,7 @@ def classify_images(options: ClassifyOptions, console: "Console") -> int:
     from improved_gan.active_learning.classification import check_classes, decoder_of
     from improved_gan.active_learning.image_stream import ImageList
     from improved_gan.console import warn
-    from improved_gan.data import DataError
+    from improved_gan.data.dataset import DataError
     from improved_gan.data.folder_snapshot import recorded_path
     from improved_gan.data.value_range import parse_plain_range, stored_range
     from improved_gan.embeddings.backbone import load_backbone
@@ -133,7 +133,7 @@ def classify_images(options: ClassifyOptions, console: "Console") -> int:
 
 
 def _check_json(networks: "Networks", truth: "Truth | None", json_file: Path | None) -> None:
-    from improved_gan.data import DataError
+    from improved_gan.data.dataset import DataError
 
     if truth is None and json_file is not None:
         raise DataError(
@@ -190,7 +190,7 @@ def _print_counts(finished: "Finished", work: "Classification", out: Path | None
         DataError: no image could be read.
     """
     from improved_gan.console import say, warn
-    from improved_gan.data import DataError
+    from improved_gan.data.dataset import DataError
 
     if not finished.rows:
         raise DataError(f"none of the {len(work.images)} images could be read, so nothing was written")

@@ -15,7 +15,7 @@ from improved_gan import __version__
 from improved_gan.cli.classify import ClassifyOptions, classify
 from improved_gan.cli.demo import DemoOptions, demo
 from improved_gan.cli.embed import EmbedOptions, embed
-from improved_gan.cli.evaluate import EvaluateOptions, evaluate
+from improved_gan.cli.evaluate import EvaluateOptions
 from improved_gan.cli.export import ExportOptions, export
 from improved_gan.cli.options import CommandGroup, command
 from improved_gan.cli.report import ReportOptions, report
@@ -38,6 +38,12 @@ def _reproduce(options: ReproduceOptions, console: "Console") -> int:
     return reproduce(options, console)
 
 
+def _evaluate(options: EvaluateOptions, console: "Console") -> None:
+    from improved_gan.cli.evaluation import run_evaluation
+
+    run_evaluation(options, console)
+
+
 app = CommandGroup(
     "improved-gan",
     help="Improved Techniques for Training GANs (Salimans et al., 2016): few-label classifiers, samples, evaluation.",
@@ -53,7 +59,7 @@ app.add_command(command("reproduce", ReproduceOptions, _reproduce, help=inspect.
 app.add_command(command("sample", SampleOptions, sample))
 app.add_command(command("classify", ClassifyOptions, classify))
 app.add_command(command("export", ExportOptions, export))
-app.add_command(command("evaluate", EvaluateOptions, evaluate))
+app.add_command(command("evaluate", EvaluateOptions, _evaluate, help=inspect.getdoc(EvaluateOptions)))
 app.add_command(command("report", ReportOptions, report))
 app.add_command(command("theory", TheoryOptions, theory))
 app.add_command(turing_test)
@@ -88,9 +94,9 @@ def _expected(error: Exception) -> tuple[str | None, int]:
         return "this command needs PyTorch, which is not installed: pip install improved-gan", 2
     if find_spec("torch") is None:  # the other errors' modules cannot have been imported
         return _of_system(error)
-    from improved_gan.data import DataError
+    from improved_gan.data.dataset import DataError
     from improved_gan.export.errors import ExportError
-    from improved_gan.metrics import MetricError
+    from improved_gan.metrics.errors import MetricError
     from improved_gan.recipes import RecipeError
     from improved_gan.training.errors import (
         DivergedError,

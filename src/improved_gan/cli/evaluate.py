@@ -1,23 +1,28 @@
-"""`improved-gan evaluate`: metrics of a folder, an archive or a run, with the provenance of every number."""
+"""The options of `improved-gan evaluate`, which `cli/evaluation.py` runs; importing them does not import torch."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from improved_gan.cli.options import argument, option
 from improved_gan.cli.shared import MAX_SEED, device_option, threads_option, trust_option, value_range_option
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-__all__ = ["EvaluateOptions", "evaluate"]
+__all__ = ["EvaluateOptions"]
 
 
 @dataclass(frozen=True)
 class EvaluateOptions:
-    """The options of `evaluate`."""
+    """Evaluate images: Inception score, FID, KID, CMMD, precision and recall, density, coverage, Vendi score, copies.
+
+    The report names the network, its hash, and the preprocessing. Features are cached by image content, so a repeated
+    command continues where it stopped. Works under torchrun.
+
+    Several sources are compared: intervals of each metric and of the differences, from a bootstrap that resamples
+    the reference alike for all.
+
+    Example: `improved-gan evaluate samples/images --reference photos --json report.json`.
+    """
 
     sources: tuple[Path, ...] = argument(
         metavar="FOLDER|FILE|RUN...",
@@ -59,19 +64,3 @@ class EvaluateOptions:
             raise click.BadParameter("statistics are those of one source: give one", param_hint="--save-statistics")
         if self.precision not in ("float32", "bfloat16"):
             raise click.BadParameter(f"take float32 or bfloat16, not {self.precision!r}", param_hint="--precision")
-
-
-def evaluate(options: EvaluateOptions, console: "Console") -> None:
-    """Evaluate images: Inception score, FID, KID, CMMD, precision and recall, density, coverage, Vendi score, copies.
-
-    The report names the network, its hash, and the preprocessing. Features are cached by image content, so a repeated
-    command continues where it stopped. Works under torchrun.
-
-    Several sources are compared: intervals of each metric and of the differences, from a bootstrap that resamples
-    the reference alike for all.
-
-    Example: `improved-gan evaluate samples/images --reference photos --json report.json`.
-    """
-    from improved_gan.cli.evaluation import run_evaluation
-
-    run_evaluation(options, console)

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from improved_gan import __version__
+from improved_gan.cli.evaluate import EvaluateOptions
 from improved_gan.cli.evaluation_inputs import open_evaluation_images, value_range_of, with_value_range
 from improved_gan.cli.format_report import show, show_comparison
 from improved_gan.cli.trust import trust_or_ask
@@ -29,7 +30,6 @@ from improved_gan.distributed import rank, world_size
 from improved_gan.embeddings.extraction import FeatureExtraction, invalid_images, valid_names
 from improved_gan.embeddings.networks import INCEPTION, choose_network
 from improved_gan.io import write_atomically
-from improved_gan.metrics import FeatureStatistics, MetricError
 from improved_gan.metrics.array_files import (
     FeatureFile,
     ImageArray,
@@ -39,13 +39,14 @@ from improved_gan.metrics.array_files import (
     read_statistics,
     statistics_bytes,
 )
-from improved_gan.metrics.comparison import compare
-from improved_gan.metrics.comparison_plot import comparison_figure
+from improved_gan.metrics.comparison import compare, comparison_figure
+from improved_gan.metrics.errors import MetricError
 from improved_gan.metrics.evaluation import choose_metrics, evaluate
 from improved_gan.metrics.evaluation_images import EvaluationImages, array_images, check_precision, range_warnings
 from improved_gan.metrics.extraction import FeatureSet
 from improved_gan.metrics.feature_cache import FeatureCache
 from improved_gan.metrics.features import Features, FeatureTable
+from improved_gan.metrics.frechet_distance import FeatureStatistics
 from improved_gan.metrics.network import ScoringNetwork
 from improved_gan.training.process_group import choose_device
 
@@ -92,12 +93,14 @@ class _Opener:
     """Opens sources with one network, which is loaded when the first images need it.
 
     Args:
-        options: `EvaluateOptions`.
+        options: of the command.
         console: of this rank.
         opened: the array files among the sources and the reference; None for files of statistics.
     """
 
-    def __init__(self, options: Any, console: Console, opened: dict[Path, ImageArray | FeatureFile | None]) -> None:
+    def __init__(
+        self, options: EvaluateOptions, console: Console, opened: dict[Path, ImageArray | FeatureFile | None]
+    ) -> None:
         self.options, self.console, self.opened = options, console, opened
         self.device = choose_device(options.device)
         self.trust = trust_or_ask(console, trust=options.trust)
@@ -163,7 +166,7 @@ class _Opener:
         return with_value_range(chosen, self.values)
 
 
-def run_evaluation(options: Any, console: Console) -> dict[str, Any]:
+def run_evaluation(options: EvaluateOptions, console: Console) -> dict[str, Any]:
     """Compute the metrics, print and write the report; under torchrun the processes share the images, rank 0 prints.
 
     Raises:

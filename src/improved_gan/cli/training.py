@@ -1,5 +1,6 @@
 """`improved-gan train`: start a run, or continue it where it stopped."""
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -16,7 +17,6 @@ from improved_gan.cli.custom_images import (
     print_report,
     write_listing,
 )
-from improved_gan.cli.sample_scores import Score, sample_scores
 from improved_gan.cli.shared import TrainingOptions
 from improved_gan.cli.train_models import train_models
 from improved_gan.cli.train_setup import (
@@ -29,9 +29,14 @@ from improved_gan.cli.train_setup import (
     restore,
 )
 from improved_gan.cli.trust import trust_or_ask
-from improved_gan.console import warn
+from improved_gan.console import say, warn
+from improved_gan.data.dataset import DataError
 from improved_gan.data.folder import CustomImages
 from improved_gan.distributed import rank
+from improved_gan.embeddings.networks import INCEPTION, choose_network
+from improved_gan.metrics.errors import MetricError
+from improved_gan.metrics.network import SampleScores, some_of
+from improved_gan.networks.interface import Generator
 from improved_gan.recipes.embeddings import embeddings_recipe
 from improved_gan.recipes.folder import folder_recipe
 from improved_gan.recipes.recipe import OVERRIDABLE, Recipe
@@ -39,12 +44,18 @@ from improved_gan.recipes.registry import find_recipe
 from improved_gan.runs import Run
 from improved_gan.runs.build import Experiment
 from improved_gan.runs.loop import Recorder, train
+from improved_gan.runs.own_code import Trust
 from improved_gan.training.process_group import ProcessGroup, init_process_group
 from improved_gan.training.reporting import Reporter
+from improved_gan.training.sampling import sample
 from improved_gan.training.signals import catch_signals
 from improved_gan.training.state import TrainingState
 
 __all__ = ["run_training", "train_on_images", "train_recipe"]
+
+Score = Callable[[Generator], dict[str, float]]
+
+_NUM_SCORED = 10_000
 
 
 def run_training(
@@ -154,6 +165,45 @@ def train_recipe(
             copy_recipe_file(code, run, console)
         _train(experiment, state, run, options, console, processes, score)
     return out
+
+
+def sample_scores(
+    experiment: Experiment,
+    network: str | None,
+    *,
+    num: int | None,
+    every: int,
+    console: Console,
+    trust: Trust = False,
+) -> Score | None:
+    """Scores of this run's samples, by name; None if no scores are wanted.
+
+    They are only logged: training does not depend on them, and the random state does not change.
+    A recipe that reports an Inception score (table 3) is scored by Inception unless another network is given; if its
+    weights are not available, training continues without scores, with a warning.
+
+    Raises:
+        DataError, MetricError, RunError: the network does not exist or cannot be used.
+    """
+    if network is None and (num is not None or every):
+        raise MetricError(
+            "--eval-every and --eval-samples need --eval-network, a name as `evaluate --network` takes it"
+        )
+    wanted = num or experiment.recipe.score_samples or _NUM_SCORED
+    if network is None and not experiment.recipe.score_samples:
+        return None
+    device = str(experiment.device)
+    try:
+        chosen = choose_network(network or INCEPTION, device=device, warn=partial(warn, console), trust=trust)
+    except DataError as error:
+        if network is not None:
+            raise
+        warn(console, f"samples will not be scored at the end: {error}")
+        return None
+    say(console, f"{wanted} samples are scored by {chosen.name} (sha256 {chosen.digest[:12]})")
+    real = experiment.data.test.images if len(experiment.data.test) else experiment.data.train.images
+    scores = SampleScores(chosen, some_of(real, wanted), num=wanted)
+    return lambda generator: scores.of(sample(generator, wanted, seed=1))
 
 
 def _console_of_rank0(console: Console) -> Console:

@@ -1,5 +1,9 @@
-"""The one place that knows what a network is called, for `evaluate`, `embed` and `train-folder`."""
+"""The one place that knows what a network is called, for `evaluate`, `embed` and `train-folder`.
 
+Of the 2015 Inception network it also knows the weight file: where it lies, whether it is the right one, how to get it.
+"""
+
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +11,7 @@ import torch
 from torch import Tensor
 
 from improved_gan.data.dataset import DataError, to_float01
-from improved_gan.data.inception_weights import load_weights
+from improved_gan.data.download import cache_folder, download
 from improved_gan.metrics.custom_network import custom_network
 from improved_gan.metrics.inception import Outputs
 from improved_gan.metrics.network import ScoringNetwork, digest_of, inception_network
@@ -17,7 +21,76 @@ from improved_gan.runs.nearby_runs import did_you_mean
 from improved_gan.runs.own_code import Trust
 from improved_gan.runs.run import Networks, Run
 
-__all__ = ["INCEPTION", "choose_network"]
+__all__ = [
+    "INCEPTION",
+    "INCEPTION_FILE",
+    "INCEPTION_SHA256",
+    "INCEPTION_URLS",
+    "choose_network",
+    "load_inception_weights",
+    "sha256_of",
+]
+
+
+INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
+INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+_LARGEST_DOWNLOAD = 1 << 28  # bytes; it has 96 MB
+INCEPTION_URLS = (f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{INCEPTION_FILE}",)
+
+
+def load_inception_weights(
+    path: Path | None = None, *, urls: tuple[str, ...] = INCEPTION_URLS
+) -> tuple[dict[str, Tensor], str]:
+    """The tensors and the SHA-256 of the file.
+
+    Args:
+        path: the user's file, taken as it is (its hash is named in every result); None for the known file from the
+            cache (also PyTorch's), else downloaded there and checked.
+        urls: where it can be had.
+
+    Raises:
+        DataError: there is no such file, it is damaged, or it could not be downloaded; the line says where to put it.
+    """
+    if path is not None:
+        if not path.is_file():
+            raise DataError(
+                f"there is no weight file {path}: --weights wants {INCEPTION_FILE} or one of the same layout"
+            )
+        return _tensors(path), sha256_of(path)
+    target = cache_folder() / INCEPTION_FILE
+    for path in (target, Path(torch.hub.get_dir()) / "checkpoints" / INCEPTION_FILE):
+        if path.is_file() and sha256_of(path) == INCEPTION_SHA256:
+            return _tensors(path), INCEPTION_SHA256
+    remedy = f"or put the file into {target.parent}, or name it with --weights, or score with another --network"
+    download(urls, target, check=_check, remedy=remedy, largest=_LARGEST_DOWNLOAD)
+    return _tensors(target), INCEPTION_SHA256
+
+
+def sha256_of(path: Path) -> str:
+    """Of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check(path: Path) -> None:
+    found = sha256_of(path)
+    if found != INCEPTION_SHA256:
+        raise DataError(f"its sha256 is {found}, it must be {INCEPTION_SHA256}")
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # anything, for a file of another kind; PyTorch's advice to unpickle it is a bad one
+        raise DataError(
+            f"{path} is not a PyTorch weight file, or a damaged one: --weights wants {INCEPTION_FILE}"
+        ) from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise DataError(f"{path} holds no dictionary of tensors: --weights wants {INCEPTION_FILE}")
+    return state
+
 
 INCEPTION = "inception-2015"
 _FILES = (".onnx", ".pt2")
@@ -49,7 +122,7 @@ def choose_network(
     if weights is not None and name != INCEPTION and name not in PRESETS and not name.startswith("timm:"):
         raise DataError(f"--weights are of {', '.join((INCEPTION, *PRESETS))} or timm:NAME; {name} has its own")
     if name == INCEPTION:
-        state, digest = load_weights(weights)
+        state, digest = load_inception_weights(weights)
         return inception_network(state, digest, precision=precision, device=device)
     if name in PRESETS or name.startswith("timm:"):
         return timm_network(name, weights=weights, device=device)

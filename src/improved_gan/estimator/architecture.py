@@ -5,14 +5,9 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from improved_gan.estimator.layout import Layout
-from improved_gan.networks import (
-    ConvolutionalDiscriminator,
-    ConvolutionalGenerator,
-    DenseDiscriminator,
-    DenseGenerator,
-    Discriminator,
-    Generator,
-)
+from improved_gan.networks.convolutional import ConvolutionalDiscriminator, ConvolutionalGenerator
+from improved_gan.networks.dense import DenseDiscriminator, DenseGenerator
+from improved_gan.networks.interface import Discriminator, Generator
 from improved_gan.recipes import RECIPES, Recipe
 
 __all__ = ["NETWORKS", "Architecture", "select_architecture"]

@@ -16,10 +16,10 @@ from sklearn.utils.validation import check_is_fitted
 from improved_gan.estimator import storage
 from improved_gan.estimator.arrays import as_array
 from improved_gan.estimator.ensemble import FitPlan, fit_members, warn_at_chance
-from improved_gan.estimator.ensemble_member import EnsembleMember, Prediction
 from improved_gan.estimator.inputs import InputSpec, validate_input, warn_of_flat_images
 from improved_gan.estimator.labels import labeled_rows, read_labels
 from improved_gan.estimator.settings import Settings, check_same
+from improved_gan.estimator.storage import EnsembleMember, Prediction
 from improved_gan.estimator.weights import label_weights, warn_of_imbalance
 
 __all__ = ["SemiSupervisedGANClassifier"]

@@ -14,7 +14,8 @@ from rich.console import Console
 from torch import Tensor
 
 from improved_gan.console import say
-from improved_gan.data import Batches, LabelSplit, PseudoLabels
+from improved_gan.data.batches import Batches, PseudoLabels
+from improved_gan.data.label_split import LabelSplit
 from improved_gan.estimator.architecture import Architecture, select_architecture
 from improved_gan.estimator.arrays import sample_hashes
 from improved_gan.estimator.fitting import Cost, EnsembleTrainer, FitResult, Validation

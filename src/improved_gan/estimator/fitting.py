@@ -14,11 +14,11 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from improved_gan.console import say
-from improved_gan.data import Batches
+from improved_gan.data.batches import Batches
 from improved_gan.distributed import single_process
 from improved_gan.estimator.architecture import Architecture
-from improved_gan.estimator.ensemble_member import EnsembleMember
 from improved_gan.estimator.inputs import Examples
+from improved_gan.estimator.storage import EnsembleMember
 from improved_gan.kernels.random_source import own_random_numbers, seed_random_numbers
 from improved_gan.recipes.recipe import PRECISIONS, Recipe
 from improved_gan.runs.build import build

@@ -1,7 +1,7 @@
 """The metrics of `evaluate` from the features of images, in memory that does not grow with the number of images.
 
 `METRICS` declares each metric once: what it needs and how it is computed; the lines that a report prints of it are in
-`evaluation_rows`. The score and the Fréchet distance read the features once, batch by batch. The others work on a
+`cli.format_report`. The score and the Fréchet distance read the features once, batch by batch. The others work on a
 matrix (N, A) that lies in a file and is read in blocks.
 """
 

@@ -1,20 +1,25 @@
 """A network whose features and logits the metrics use: name, weights, input preparation, outputs.
 
-A metric depends on its network, so each result names it, with a SHA-256 of its weights.
+A metric depends on its network, so each result names it, with a SHA-256 of its weights. `SampleScores` gives the scores
+that training logs and tables compare: of samples as a tensor, against real images.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from improved_gan.metrics.errors import MetricError
+from improved_gan.metrics.frechet_distance import FeatureStatistics, frechet_distance
 from improved_gan.metrics.inception import Inception2015, Outputs, prepare
+from improved_gan.metrics.inception_score import inception_score
 
-__all__ = ["ScoringNetwork", "check_logits", "digest_of", "inception_network"]
+__all__ = ["SampleScores", "ScoringNetwork", "check_logits", "digest_of", "inception_network", "some_of"]
 
+_SPLITS, _BATCH = 10, 100  # of the scores of samples
 _ROW_SUM_TOLERANCE = 1e-2  # probabilities in half precision sum to 1 only so far
 
 
@@ -118,3 +123,63 @@ def inception_network(
 
     resize = "TensorFlow 1 bilinear to 299 x 299, no half-pixel centers, no antialiasing"
     return ScoringNetwork("inception-2015-12-05", digest, 3, None, resize, precision, prepare, run)
+
+
+class SampleScores:
+    """Inception score and Fréchet distance of samples by any network.
+
+    Args:
+        network: the scoring network.
+        real: (N, C, H, W) uint8 images that samples are compared with.
+        num: how many samples will be scored, at least 10.
+
+    Raises:
+        MetricError: too few samples, or the network cannot take such images.
+    """
+
+    def __init__(self, network: ScoringNetwork, real: Tensor, *, num: int) -> None:
+        if num < _SPLITS:
+            raise MetricError(f"the score has {_SPLITS} splits, so it needs at least as many samples; got {num}")
+        self.num = num
+        self._network, self._real_images = network, real
+        self._real: FeatureStatistics | None = None
+        next(self._outputs(real[:2]))  # fails before training if the network cannot take such images
+
+    def of(self, samples: Tensor) -> dict[str, float]:
+        """`samples/inception_score`, its standard deviation over 10 splits, and `samples/frechet_distance`.
+
+        Args:
+            samples: (M, C, H, W) uint8; the first `num` are scored.
+        """
+        if self._real is None:
+            self._real = FeatureStatistics.of(torch.cat([one.features for one in self._outputs(self._real_images)]))
+        outputs = list(self._outputs(samples[: self.num]))
+        score = inception_score(torch.cat([one.logits for one in outputs]).double().softmax(1), _SPLITS)
+        features = FeatureStatistics.of(torch.cat([one.features for one in outputs]))
+        return {
+            "samples/inception_score": score.mean,
+            "samples/inception_score_std": score.std,
+            "samples/frechet_distance": frechet_distance(features, self._real),
+        }
+
+    def _outputs(self, images: Tensor) -> Iterator[Outputs]:
+        network, channels, size = self._network, images.shape[1], tuple(images.shape[2:])
+        if channels == 1 and network.channels == 3:
+            images = images.expand(-1, 3, -1, -1)
+        elif channels != network.channels:
+            raise MetricError(f"{network.name} takes {network.channels} channels, the samples have {channels}")
+        if network.size is not None and network.size != size:
+            raise MetricError(f"{network.name} takes images of {network.size} pixels, the samples have {size}")
+        for some in torch.split(images, _BATCH):
+            yield network.run(torch.stack([network.prepare(image) for image in some]))
+
+
+def some_of(images: Tensor, num: int) -> Tensor:
+    """At most `num` of the images, drawn with a fixed seed (their order may be by class).
+
+    >>> some_of(torch.arange(3), 5)
+    tensor([0, 1, 2])
+    """
+    if len(images) <= num:
+        return images
+    return images[torch.from_numpy(np.random.RandomState(1).permutation(len(images))[:num])]
