@@ -48,3 +48,34 @@ def test_a_signature_is_that_of_the_source() -> None:
     signature, returns = extension("signatures").as_written(None, "function", "", feature_matching_loss)
     assert signature.startswith("(real_features: ")
     assert returns == "Tensor"
+
+
+def test_what_scrolls_can_be_reached_by_keyboard_and_headings_have_levels() -> None:
+    context = {
+        "furo_navigation_tree": '<p class="caption" role="heading">Guides</p>',
+        "body": '<pre>a</pre><div class="table-wrapper x"><table></table></div>',
+        "title": None,
+    }
+    extension("accessibility").mend(None, "index", "page.html", context, None)
+    assert context == {
+        "furo_navigation_tree": '<p class="caption" role="heading" aria-level="2">Guides</p>',
+        "body": '<pre tabindex="0">a</pre>'
+        '<div tabindex="0" role="group" aria-label="table" class="table-wrapper x"><table></table></div>',
+        "title": None,
+    }
+
+
+def test_links_that_lead_nowhere_are_found(tmp_path: Path) -> None:
+    spec = importlib.util.spec_from_file_location("check_site", EXTENSIONS.parent / "check_site.py")
+    assert spec is not None
+    assert spec.loader is not None
+    checks = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(checks)
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "two.html").write_text('<h1 id="top">2</h1><a href="../one.html#here">1</a>')
+    good = '<a id="here" href="b/two.html#top">2</a><a href="#here"></a><a href="https://pytorch.org/a#b">torch</a>'
+    (tmp_path / "one.html").write_text(good)
+    assert checks.broken_links(tmp_path) == []
+    bad = ["b/three.html", "b/two.html#bottom", "#nowhere", "https://no host/", "ftp://a.b"]
+    (tmp_path / "one.html").write_text(good + "".join(f'<a href="{address}">x</a>' for address in bad))
+    assert checks.broken_links(tmp_path) == [f"one.html: {address}" for address in bad]

@@ -4,8 +4,8 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-NAVIGATION = {'role="heading"': 'role="heading" aria-level="2"'}
-BODY = {
+REPLACEMENTS = {
+    'role="heading">': 'role="heading" aria-level="2">',
     "<pre>": '<pre tabindex="0">',
     '<div class="table-wrapper': '<div tabindex="0" role="group" aria-label="table" class="table-wrapper',
 }
@@ -13,9 +13,9 @@ BODY = {
 
 def mend(app: Sphinx, name: str, template: str, context: dict[str, Any], doctree: object) -> None:
     """Rewrite the parts of a page after the theme made them."""
-    for part, replacements in (("furo_navigation_tree", NAVIGATION), ("body", BODY)):
+    for part in ("furo_navigation_tree", "body"):
         if isinstance(context.get(part), str):
-            for old, new in replacements.items():
+            for old, new in REPLACEMENTS.items():
                 context[part] = context[part].replace(old, new)
 
 

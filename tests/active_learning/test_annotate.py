@@ -20,6 +20,8 @@ from improved_gan.data import DataError, load_digits
 from improved_gan.data.folder_snapshot import IMAGES_FILE, REPORT_FILE
 from improved_gan.data.image_sources import ImageSource
 from improved_gan.data.value_range import ValueRange
+from improved_gan.runs.run import Run
+from tests.runs.made import settings_of
 
 EVIL = "</script><script>alert(1)</script><!--&amp;\u2028'\""
 
@@ -189,14 +191,15 @@ def test_several_paths_have_no_single_command() -> None:
     source = ImageSource(Path("x"), (), lambda: iter(()))
     images = ImageList([])
     images.parts = [("a/", source), ("b/", source)]
-    assert _next_command(images, Path("run"), None, None) == ""
+    assert _next_command(images, Run(Path("run")), None, None) == ""
 
 
 def test_the_next_command_is_whole(tmp_path: Path) -> None:
     images = ImageList([])
     images.labels_root = tmp_path / "my cells"
     (tmp_path / "run-2").mkdir()
-    command = _next_command(images, tmp_path / "run", ValueRange(0, 4095), tmp_path / "old.csv")
+    (run := Run(tmp_path / "run")).begin(settings_of())
+    command = _next_command(images, run, ValueRange(0, 4095), tmp_path / "old.csv")
     assert shlex.split(command) == [
         "improved-gan", "train-folder", "--images", str(tmp_path / "my cells"),
         "--labels", str(tmp_path / "old.csv"),

@@ -80,6 +80,13 @@ def test_the_services_of_compose() -> None:
     ).exists()
 
 
+def test_compose_follows_its_schema() -> None:
+    pytest.importorskip("check_jsonschema")
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
+    done = subprocess.run([*command, ROOT / "turing-test" / "compose.yaml"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
 @pytest.mark.parametrize("name", ["turing-test/Dockerfile", "turing-test/compose.yaml"])
 def test_commands_in_them_have_options_that_exist(name: str) -> None:
     from click.testing import CliRunner

@@ -85,6 +85,16 @@ def number(word: str, option: str) -> float:
         raise TuringTestError(f"{option} takes a number, not {word!r}") from None
 
 
+def column_option() -> Any:
+    """`--column`: names of columns in another tool's table."""
+    return option((), help="OURS=THEIRS: names of columns in a table of another tool.")
+
+
+def value_option() -> Any:
+    """`--value`: contents of cells in another tool's table."""
+    return option((), help="COLUMN.THEIRS=OURS: contents of cells in a table of another tool, as outcome.A=left.")
+
+
 @dataclass(frozen=True)
 class ReportOptions:
     """The options of `turing-test report`."""
@@ -93,7 +103,8 @@ class ReportOptions:
     study: str | None = study_option()
     votes: Path | None = option(None, help="Analyze this CSV table of votes instead of a database.")
     preferences: Path | None = option(None, help="Analyze this CSV table of preferences instead of a database.")
-    column: tuple[str, ...] = option((), help="OURS=THEIRS: names of columns in a table of another tool.")
+    column: tuple[str, ...] = column_option()
+    value: tuple[str, ...] = value_option()
     max_failed_checks: int = option(1, help="Exclude judges who failed more attention checks; -1: no such rule.")
     min_median_ms: float = option(300.0, help="Exclude judges with a smaller median response time (ms).")
     min_answer_ms: float = option(100.0, help="Exclude single answers with a smaller response time (ms).")
@@ -147,16 +158,16 @@ def _answers(options: ReportOptions) -> "tuple[Votes | Preferences, tuple[str, .
     from improved_gan.turing_test.preferences import read_preferences
     from improved_gan.turing_test.votes import read_votes
 
-    columns = by_name(options.column, "--column")
+    columns, values = by_name(options.column, "--column"), by_name(options.value, "--value")
     if options.votes is not None and options.preferences is not None:
         raise TuringTestError("--votes or --preferences: a report is of one table")
     if options.preferences is not None:
-        table = read_preferences(options.preferences, columns)
+        table = read_preferences(options.preferences, columns, values)
         return table, tuple(table.questions()) or ("preference",), False
     if options.votes is not None:
-        return read_votes(options.votes, columns), (), False
-    if columns:
-        raise TuringTestError("--column names columns of a table: give --votes FILE or --preferences FILE")
+        return read_votes(options.votes, columns, values), (), False
+    if columns or values:
+        raise TuringTestError("--column and --value are for a table: give --votes FILE or --preferences FILE")
     engine = open_study_database(options.db)
     from improved_gan.turing_test.database import reading
     from improved_gan.turing_test.records import read_preferences_of, read_study_votes
@@ -212,15 +223,31 @@ def export(options: ExportOptions, console: "Console") -> None:
 class ImportOptions:
     """The options of `turing-test import`."""
 
-    file: Path = argument(metavar="FILE", help="A study.json written by `export --pictures`.")
+    file: Path = argument(
+        metavar="FILE", help="A study.json written by `export --pictures`, or another tool's CSV table."
+    )
     db: str = database_option()
+    out: Path | None = option(None, help="Of a CSV table: file for the table in this tool's columns.")
+    column: tuple[str, ...] = column_option()
+    value: tuple[str, ...] = value_option()
 
 
 def import_(options: ImportOptions, console: "Console") -> None:
-    """Import an exported study into a database as a closed study, to show its results or analyze it again.
+    """Import an exported study into a database as a closed study, or convert the answers of another tool.
 
-    Example: `improved-gan turing-test import data/study.json --db again.db`.
+    A CSV table is checked and written with this tool's columns, for `report`: preferences if it has (or --column
+    names) an outcome, votes otherwise.
+
+    Examples: `improved-gan turing-test import data/study.json --db again.db`, `improved-gan turing-test import
+    arena.csv --out preferences.csv --column left=model_a --column right=model_b --column outcome=winner --value
+    "outcome.model_a=left" --value "outcome.model_b=right"`.
     """
+    from improved_gan.turing_test.errors import TuringTestError
+
+    if options.file.suffix.lower() == ".csv":
+        return _import_table(options)
+    if options.out is not None or options.column or options.value:
+        raise TuringTestError(f"--out, --column and --value are for a CSV table, and {options.file} is none")
     engine, db = open_study_database(options.db, must_exist=False), options.db
     from improved_gan.turing_test.database import writing
     from improved_gan.turing_test.records import import_study
@@ -229,6 +256,30 @@ def import_(options: ImportOptions, console: "Console") -> None:
         slug, new_token = import_study(connection, options.file)
     click.echo(f"study {slug} in {db}, closed; its results: improved-gan turing-test report --db {db} --study {slug}")
     click.echo(f"token:       {new_token}  (shown only once: keep it)")
+    return None
+
+
+def _import_table(options: ImportOptions) -> None:
+    from improved_gan.turing_test.csv_tables import read_rows
+    from improved_gan.turing_test.errors import TuringTestError
+    from improved_gan.turing_test.preferences import preferences_to_csv, read_preferences
+    from improved_gan.turing_test.votes import read_votes, votes_to_csv
+
+    if options.out is None:
+        raise TuringTestError("a table is written, not stored in a database: give --out FILE")
+    columns, values = by_name(options.column, "--column"), by_name(options.value, "--value")
+    found: Votes | Preferences
+    if "outcome" in columns or "outcome" in next(iter(read_rows(options.file, {}, {})), {}):
+        found = read_preferences(options.file, columns, values)
+        kind, text = "preferences", preferences_to_csv(found)
+    else:
+        found = read_votes(options.file, columns, values)
+        kind, text = "votes", votes_to_csv(found)
+    options.out.write_text(text, encoding="utf-8")
+    click.echo(
+        f"{len(found)} answers of {len(set(found.judge.tolist()))} judges about {', '.join(found.models())} in "
+        f"{options.out}; their analysis: improved-gan turing-test report --{kind} {options.out}"
+    )
 
 
 @dataclass(frozen=True)

@@ -73,11 +73,20 @@ def judge_numbers(given: list[Any]) -> list[int]:
     return [numbers[text] for text in texts]
 
 
-def read_rows(path: str | Path, columns: Mapping[str, str], known: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The rows of a CSV file, its columns renamed.
+def read_rows(
+    path: str | Path, columns: Mapping[str, str], known: Mapping[str, str], values: Mapping[str, str] | None = None
+) -> list[dict[str, Any]]:
+    """The rows of a CSV file, its columns renamed and their cells replaced.
+
+    Args:
+        path: of the file.
+        columns: our name of a column and theirs.
+        known: our names.
+        values: "COLUMN.THEIRS" and ours: a cell of our column that is replaced, as {"outcome.model_a": "left"}.
 
     Raises:
-        TuringTestError: no such file, no CSV, a name that is not `known`, or a column that the file has not.
+        TuringTestError: no such file, no CSV, a name that is not `known`, a column that the file has not, or a value
+            that no cell of its column has.
     """
     try:
         with Path(path).open(newline="", encoding="utf-8-sig") as file:
@@ -95,8 +104,23 @@ def read_rows(path: str | Path, columns: Mapping[str, str], known: Mapping[str, 
         if None in row:
             raise TuringTestError(f"{path}: row {number} has more cells than the first line has names")
     taken = set(columns.values())
-    return [
+    renamed = [
         {name: value for name, value in row.items() if name not in taken and name not in columns}
         | {ours: row[theirs] for ours, theirs in columns.items()}
         for row in rows
     ]
+    for name, ours in (values or {}).items():
+        _replace(renamed, name, ours, path)
+    return renamed
+
+
+def _replace(rows: list[dict[str, Any]], name: str, ours: str, path: str | Path) -> None:
+    column, _, theirs = name.partition(".")
+    found = [row for row in rows if str(row.get(column)) == theirs]
+    if not found:
+        there = ", ".join(sorted({str(row[column]) for row in rows if row.get(column) is not None})) or "nothing"
+        raise TuringTestError(
+            f"--value {name}={ours}: no cell of column {column!r} in {path} is {theirs!r}; it has {short(there)}"
+        )
+    for row in found:
+        row[column] = ours

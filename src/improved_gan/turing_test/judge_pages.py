@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -201,8 +201,8 @@ async def answer(request: Request) -> Response:
     try:
         given = json.loads(await request.body())
         checked = read_answer(study, given if isinstance(given, dict) else {})
-        reply, pictures = await site.write(partial(_answered, study=study, token=token, given=checked))
-        site.remember(study, token, pictures)
+        reply = await site.write(lambda c: judging.answer(c, study, token, checked))
+        site.remember(study, token, [*reply["pictures"], *reply["next"]])
         return JSONResponse(reply)
     except StudyClosedError:
         return JSONResponse({"error": "closed"}, 410)
@@ -210,14 +210,6 @@ async def answer(request: Request) -> Response:
         return JSONResponse({"error": str(error)}, 409)
     except (TuringTestError, ValueError, RecursionError) as error:
         return JSONResponse({"error": str(error) if isinstance(error, TuringTestError) else "no JSON"}, 400)
-
-
-def _answered(
-    connection: Connection, study: OpenStudy, token: str, given: judging.Answer
-) -> tuple[dict[str, Any], dict[str, int]]:
-    """Store the answer; the reply, and the pictures that the browser asks for next."""
-    reply = judging.answer(connection, study, token, given)
-    return reply, judging.pictures_of(connection, study, token)
 
 
 async def picture(request: Request) -> Response:

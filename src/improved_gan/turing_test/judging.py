@@ -93,12 +93,13 @@ _SHOWN = select(Trial.target, Trial.model).where(
 _BESIDE = select(Trial.question, Trial.prompt).where(
     Trial.judge_id == bindparam("judge"), Trial.number == bindparam("place")
 )
+_AHEAD = 31  # trials after the one that is due, whose pictures are read together
 _PICTURES = (
-    select(Judge.id, Trial.number, Trial.first_id, Trial.second_id, Trial.third_id)
+    select(Judge.id, Judge.position, Trial.number, Trial.first_id, Trial.second_id, Trial.third_id)
     .join(Trial, Trial.judge_id == Judge.id)
     .join(Study, Study.id == Judge.study_id)
     .where(Judge.token_hash == bindparam("token"), Judge.study_id == bindparam("study"), Study.is_closed.is_(False))
-    .where(Trial.number.between(Judge.position, Judge.position + 1))
+    .where(Trial.number.between(Judge.position, Judge.position + _AHEAD))
 )
 _ADVANCE = (
     update(Judge)
@@ -237,16 +238,19 @@ def _feedback_again(connection: Connection, study: OpenStudy, judge: Row[Any], n
     return _feedback(study, judge, stored, stored.signal == stored.response)
 
 
-def pictures_of(connection: Connection, study: OpenStudy, token: str) -> dict[str, int]:
-    """The pictures that this browser's judge is to see now and next; none for an unknown judge or a closed study.
+def pictures_of(connection: Connection, study: OpenStudy, token: str) -> tuple[list[str], dict[str, int]]:
+    """The pictures of this browser's judge; none for an unknown judge or a closed study.
 
     Returns:
-        The id of each picture by its token.
+        The tokens of those to be seen now or next, and the ids of pictures by token, for more trials than these.
     """
-    rows = connection.execute(_PICTURES, {"token": hash_token(token), "study": study.id})
-    return {
-        told: int(row[2 + side] or 0) for row in rows for side, told in enumerate(_tokens(study, row.id, row.number))
-    }
+    now: list[str] = []
+    ids: dict[str, int] = {}
+    for row in connection.execute(_PICTURES, {"token": hash_token(token), "study": study.id}):
+        tokens = _tokens(study, row.id, row.number)
+        ids |= {told: picture for told, picture in zip(tokens, row[3:], strict=False) if picture is not None}
+        now += tokens if row.number <= row.position + 1 else []
+    return now, ids
 
 
 def failed_checks(connection: Connection, judge_id: int) -> int:

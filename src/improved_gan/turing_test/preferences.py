@@ -135,14 +135,24 @@ def preferences_to_csv(table: Preferences) -> str:
     return table_to_csv({name: getattr(table, name).tolist() for name in PREFERENCE_DICTIONARY})
 
 
-def read_preferences(path: str | Path, columns: Mapping[str, str] | None = None) -> Preferences:
+def read_preferences(
+    path: str | Path, columns: Mapping[str, str] | None = None, values: Mapping[str, str] | None = None
+) -> Preferences:
     """Read a CSV file with at least the columns judge, left, right, outcome.
+
+    An outcome that is the name of one of the two models of its row stands for the side of that model.
 
     Args:
         path: of the file.
         columns: for tables of other tools: our name of a column and theirs.
+        values: likewise for cells, as {"outcome.model_a": "left"}.
 
     Raises:
         TuringTestError: no such file, or not such a table.
     """
-    return preferences_from_rows(read_rows(path, columns or {}, PREFERENCE_DICTIONARY))
+    rows = read_rows(path, columns or {}, PREFERENCE_DICTIONARY, values)
+    for row in rows:
+        sides = {row.get("left"): "left", row.get("right"): "right"}
+        if row.get("outcome") not in OUTCOMES:
+            row["outcome"] = sides.get(row.get("outcome"), row.get("outcome"))
+    return preferences_from_rows(rows)

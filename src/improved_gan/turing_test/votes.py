@@ -177,14 +177,17 @@ def votes_to_csv(votes: Votes) -> str:
     return table_to_csv({name: getattr(votes, name).tolist() for name in DATA_DICTIONARY})
 
 
-def read_votes(path: str | Path, columns: Mapping[str, str] | None = None) -> Votes:
+def read_votes(
+    path: str | Path, columns: Mapping[str, str] | None = None, values: Mapping[str, str] | None = None
+) -> Votes:
     """Read a CSV file with at least the columns judge, signal, response.
 
     Args:
         path: of the file.
         columns: for tables of other tools: our name of a column and theirs.
+        values: likewise for cells, as {"signal.fake": "1"}.
 
     Raises:
         TuringTestError: no such file, or not such a table.
     """
-    return votes_from_rows(read_rows(path, columns or {}, DATA_DICTIONARY))
+    return votes_from_rows(read_rows(path, columns or {}, DATA_DICTIONARY, values))
