@@ -40,11 +40,18 @@ def test_a_folder_is_compared_as_pixels(tmp_path: Path) -> None:
     for name, level in (("dark", 60), ("light", 180)):
         (tmp_path / name).mkdir()
         for number in range(8):
-            pixels = random.randint(level - 50, level + 50, (32, 32, 3)).astype(np.uint8)
+            side = (20, 32, 64)[number % 3]
+            pixels = random.randint(level - 50, level + 50, (side, side, 3)).astype(np.uint8)
             Image.fromarray(pixels).save(tmp_path / name / f"{number}.png")
     done = cli("compare", tmp_path, "--methods", "linear probe", "--num-repeats", "1")
     assert done.returncode == 0, done.stderr
     assert "linear probe      0.0" in done.stdout
+    (tmp_path / "flat").mkdir()
+    for number, file in enumerate(sorted(tmp_path.glob("*/*.png"))):
+        file.rename(tmp_path / "flat" / f"{number}.png")
+    done = cli("compare", tmp_path / "flat")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "has no labels: sort the images into class folders, or give --labels FILE" in done.stderr
 
 
 def test_bad_input_gives_one_line(embedded: Path, tmp_path: Path) -> None:

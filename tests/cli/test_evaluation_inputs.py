@@ -9,11 +9,10 @@ from rich.console import Console
 from improved_gan.cli.evaluation_inputs import (
     open_evaluation_images,
     value_range_of,
-    with_value_range,
 )
 from improved_gan.data.value_range import ValueRange
 from improved_gan.embeddings.networks import choose_network
-from improved_gan.metrics.evaluation_images import range_warnings
+from improved_gan.metrics.evaluation_images import range_warnings, with_value_range
 from improved_gan.runs import Run
 from tests.pictures import folder_of, quick_network
 from tests.runs.made import settings_of

@@ -157,6 +157,25 @@ def test_another_network_under_the_same_name(place: Path, monkeypatch: pytest.Mo
         load_backbone(Run(place / "run"), trust=True)
 
 
+def test_the_value_range_is_a_part_of_the_run(place: Path, tmp_path: Path) -> None:
+    words = "train-folder --images photos --network own_net:net --epochs 1 --value-range 0:100"
+    done(*words.split(), "--out", tmp_path / "run", "--device", "cpu")
+    kept, plain = (read_embeddings(run / "embeddings.npz") for run in (tmp_path / "run", place / "run"))
+    assert not np.allclose(kept.features, plain.features)
+    assert kept.about["resize"].endswith("after values 0:100 to 0:255")
+    assert load_backbone(Run(tmp_path / "run"), trust=True) is not None
+
+
+def test_a_file_named_like_a_module_is_no_trust(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (place / "own_net:net").touch()
+    monkeypatch.setattr("improved_gan.metrics.custom_network.importlib.import_module", pytest.fail)
+    try:
+        with pytest.raises(RunError, match="loading it executes"):
+            load_backbone(Run(place / "run"))
+    finally:
+        (place / "own_net:net").unlink()
+
+
 def test_embeddings_of_a_file_and_images_added_since(place: Path, tmp_path: Path) -> None:
     kept = read_embeddings(place / "run" / "embeddings.npz")
     write_embeddings(tmp_path / "e.npz", kept)
@@ -165,6 +184,10 @@ def test_embeddings_of_a_file_and_images_added_since(place: Path, tmp_path: Path
     write_embeddings(tmp_path / "e.npz", Embeddings(kept.features[1:], kept.names[1:], kept.hashes[1:], kept.about))
     found = command(*words.split(), "--device", "cpu")
     assert "1 images have no embedding" in str(found.exception)
+    about = {**kept.about, "values": "0:4095"}
+    write_embeddings(tmp_path / "e.npz", Embeddings(kept.features, kept.names, kept.hashes, about))
+    found = command(*words.split(), "--device", "cpu")
+    assert "was made with --value-range 0:4095, and these images are read with none" in str(found.exception)
     write_embeddings(tmp_path / "e.npz", Embeddings(kept.features, kept.names))
     assert "names no network" in str(command(*words.split(), "--device", "cpu").exception)
 

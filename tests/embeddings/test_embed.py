@@ -1,14 +1,23 @@
 import io
+import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from rich.console import Console
+from torch import Tensor
 
 from improved_gan.data import DataError
+from improved_gan.data.embeddings import read_embeddings, write_embeddings
+from improved_gan.data.value_range import ValueRange
 from improved_gan.embeddings.embed import Embedding, embed_images
+from improved_gan.estimator import LabelSpreadingClassifier, SemiSupervisedGANClassifier
 from improved_gan.metrics import MetricError
-from tests.pictures import folder_of, picture, png
+from improved_gan.metrics.inception import Outputs
+from improved_gan.training.errors import InterruptedRunError
+from tests.pictures import folder_of, picture, png, quick_network
 
 COLOR = "tests.pictures:color_logits"
 
@@ -58,3 +67,57 @@ def test_images_and_networks_that_cannot_be_used(tmp_path: Path, monkeypatch: py
     (sizes / "001.png").write_bytes(png(picture(9, (20, 20))))
     with pytest.raises(MetricError, match="takes images of one size"):
         made(sizes)
+
+
+def test_another_value_range_is_other_features(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    for index in range(2):
+        pixels = np.random.default_rng(index).integers(0, 200, (16, 16)).astype(np.uint16)
+        (tmp_path / "a" / f"{index}.png").write_bytes(png(Image.fromarray(pixels)))
+    bright, dark = (made(tmp_path / "a", values=ValueRange(0, high)) for high in (200, 4095))
+    assert bright.features.mean() > 10 * dark.features.mean()
+    assert (bright.about["values"], dark.about["values"]) == ("0:200", "0:4095")
+    assert made(tmp_path / "a").about["values"] == ""
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_stopped_in_the_middle_and_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damaged: bool) -> None:
+    """By a signal after two of four chunks; a power failure may also cut a file of the cache short."""
+    images, network, batches = folder_of(tmp_path / "a", 100), quick_network(), []
+
+    def run(prepared: Tensor) -> Outputs:
+        batches.append(prepared)
+        if len(batches) == 2:
+            signal.raise_signal(signal.SIGTERM)
+        return network.run(prepared)
+
+    monkeypatch.setattr("improved_gan.embeddings.embed.choose_network", lambda *_, **__: replace(network, run=run))
+    with pytest.raises(InterruptedRunError, match="run the same command to continue"):
+        made(images)
+    files = list((tmp_path / "cache").rglob("*.safetensors"))
+    assert (len(files), len(batches)) == (2, 2)
+    if damaged:
+        files[0].write_bytes(files[0].read_bytes()[:-100])
+    found = made(images)
+    assert len(batches) == 4 + damaged
+    expected = embed_images(images, Embedding("quick", tmp_path / "other"), Console(quiet=True))
+    np.testing.assert_array_equal(found.features, expected.features)
+    assert (found.names, found.hashes) == (expected.names, expected.hashes)
+
+
+def test_estimators_take_a_file_of_embeddings(tmp_path: Path) -> None:
+    """In float16, with text for labels, and the classes of other images of the same kinds."""
+    for name, (level, seed) in {"dark": (40, 0), "light": (200, 1)}.items():
+        for index in range(20):
+            pixels = np.random.default_rng([seed, index]).integers(level - 40, level + 40, (8, 8, 3)).astype(np.uint8)
+            (tmp_path / "a" / name).mkdir(parents=True, exist_ok=True)
+            (tmp_path / "a" / name / f"{index}.png").write_bytes(png(Image.fromarray(pixels)))
+    write_embeddings(tmp_path / "e.npz", made(tmp_path / "a", dtype="float16"))
+    found = read_embeddings(tmp_path / "e.npz")
+    truth = np.array([name.partition("/")[0] for name in found.names], dtype=object)
+    y = np.where(np.arange(40) % 10 == 0, truth, -1)
+    for model in (
+        LabelSpreadingClassifier(scaling="columns"),
+        SemiSupervisedGANClassifier(epochs=30, batch_size=20, device="cpu", random_state=0),
+    ):
+        assert model.fit(found.features, y).score(found.features, truth.astype(str)) > 0.9

@@ -70,6 +70,7 @@ def test_the_best_is_recommended_if_it_can_be_told() -> None:
     unsure = made([8, 5, 40], [1, 9, 1])
     assert unsure.verdict().startswith("60 labels do not suffice to tell b (the lowest error) from a.")
     assert "until then take a" in unsure.verdict()
+    assert made([5], [1]).verdict() == "Only a was tried: there is nothing to recommend it over."
     assert unsure.p_values()[2] < 0.001 < unsure.p_values()[0]
     low, high = unsure.interval(1)
     assert low < 5 / 60 < high

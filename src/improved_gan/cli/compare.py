@@ -87,8 +87,11 @@ def _chosen(names: tuple[str, ...]) -> "dict[str, Method]":
 def _read(options: CompareOptions, console: "Console") -> tuple["np.ndarray", "np.ndarray"]:
     """(N, A) rows and (N,) labels, text, -1 where none is known."""
     import numpy as np
+    import torch
+    from torch.nn.functional import adaptive_avg_pool2d
 
     from improved_gan.cli.custom_images import ImageOptions, load_images, print_report
+    from improved_gan.data.dataset import DataError
     from improved_gan.data.embeddings import read_embeddings
     from improved_gan.data.labels_file import read_labels
 
@@ -98,9 +101,12 @@ def _read(options: CompareOptions, console: "Console") -> tuple["np.ndarray", "n
         folder = Path(embeddings.about.get("source", "") or options.source.parent)
         labels = read_labels(options.labels, embeddings.names, folder)
         return embeddings.features, np.array([labels.get(name, -1) for name in embeddings.names], dtype=object)
-    own = load_images(ImageOptions(options.source, options.labels, size=_SIZE, validation=0.0), labels=None)
+    own = load_images(ImageOptions(options.source, options.labels, validation=0.0), labels=None)
     print_report(own, console)
-    images = own.dataset.train.images.flatten(1).numpy()
+    if not own.dataset.class_names:
+        raise DataError(f"{options.source} has no labels: sort the images into class folders, or give --labels FILE")
+    parts = torch.split(own.dataset.train.images, 1000)
+    images = torch.cat([adaptive_avg_pool2d(part.float(), _SIZE).flatten(1).byte() for part in parts]).numpy()
     names = np.array([*own.dataset.class_names, -1], dtype=object)
     return images, names[own.dataset.train.labels.numpy()]
 

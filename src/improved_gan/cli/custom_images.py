@@ -85,19 +85,20 @@ def embed_custom_images(
     Raises:
         DataError, MetricError: a network or file that cannot be used, or that has no embedding of some images.
     """
+    values = None if own.dataset.value_range is None else ValueRange(*own.dataset.value_range)
     if options.embeddings is not None:
         embeddings = read_embeddings(options.embeddings)
         if not embeddings.about.get("spec"):
             raise DataError(f"{options.embeddings} names no network: make it with improved-gan embed")
+        _check_values(options.embeddings, embeddings.about.get("values", ""), values)
     else:
         assert options.network is not None
-        values = own.dataset.value_range
         how = Embedding(
             network=options.network,
             cache=cache_folder() / "features",
             weights=options.weights,
             device=choose_device(device),
-            values=None if values is None else ValueRange(*values),
+            values=values,
             skip_invalid=True,
         )
         embeddings = embed_images(options.images, how, console, trust=trust)
@@ -107,6 +108,16 @@ def embed_custom_images(
     say(console, f"{embeddings.features.shape[1]} features of {embeddings.about['network']} in place of pixels "
                  f"(sha256 {embeddings.about['sha256'][:12]}; {embeddings.about['resize']})")  # fmt: skip
     return replace(own, dataset=dataset, embeddings=(embeddings, scaling))
+
+
+def _check_values(path: Path, made: str, values: ValueRange | None) -> None:
+    """New images are read as the run says, so its embeddings must have been, too."""
+    if made != str(values or ""):
+        wanted = "no --value-range" if not made else f"--value-range {made}"
+        raise DataError(
+            f"{path} was made with {wanted}, and these images are read with {values or 'none'}: give {wanted} here, or "
+            "embed again"
+        )
 
 
 def print_report(own: CustomImages, console: Console) -> None:

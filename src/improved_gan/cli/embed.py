@@ -48,7 +48,8 @@ def embed(options: EmbedOptions, console: "Console") -> None:
 
     The file names the network, the SHA-256 of its weights and the preprocessing; `evaluate`, `train-folder
     --embeddings` and `improved_gan.data.embeddings.read_embeddings` take it. Features are cached by image content: a
-    stopped command continues when it is repeated, and only new images are computed.
+    stopped command continues when it is repeated. Of a folder that has changed, chunks of 32 images, in order of name,
+    are computed again from the first change on.
 
     Example: `improved-gan embed photos --network dinov2-vitb14 --out photos.npz`.
     """

@@ -20,7 +20,7 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 
 from improved_gan import __version__
 from improved_gan.cli.evaluate import EvaluateOptions
-from improved_gan.cli.evaluation_inputs import open_evaluation_images, value_range_of, with_value_range
+from improved_gan.cli.evaluation_inputs import open_evaluation_images, value_range_of
 from improved_gan.cli.format_report import show, show_comparison
 from improved_gan.cli.trust import trust_or_ask
 from improved_gan.console import say, warn
@@ -42,7 +42,13 @@ from improved_gan.metrics.array_files import (
 from improved_gan.metrics.comparison import compare, comparison_figure
 from improved_gan.metrics.errors import MetricError
 from improved_gan.metrics.evaluation import choose_metrics, evaluate
-from improved_gan.metrics.evaluation_images import EvaluationImages, array_images, check_precision, range_warnings
+from improved_gan.metrics.evaluation_images import (
+    EvaluationImages,
+    array_images,
+    check_precision,
+    range_warnings,
+    with_value_range,
+)
 from improved_gan.metrics.extraction import FeatureSet
 from improved_gan.metrics.feature_cache import FeatureCache
 from improved_gan.metrics.features import Features, FeatureTable

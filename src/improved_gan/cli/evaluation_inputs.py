@@ -1,7 +1,6 @@
 """The images of `evaluate` that the user named, and their value range."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +21,6 @@ from improved_gan.training.sampling import to_uint8
 __all__ = [
     "open_evaluation_images",
     "value_range_of",
-    "with_value_range",
 ]
 
 _DEFAULT_SAMPLES = 50_000
@@ -66,11 +64,6 @@ def value_range_of(asked: str | None, *paths: Path) -> ValueRange | None:
         return parse_plain_range(asked)
     runs = (Run(path).settings for path in paths if (path / "recipe.json").is_file())
     return next((found for one in runs if (found := stored_range(one.get("value_range"))) is not None), None)
-
-
-def with_value_range(network: ScoringNetwork, values: ValueRange | None) -> ScoringNetwork:
-    """The network with the value range in its identity, so that cached features of another range are not used."""
-    return network if values is None else replace(network, resize=f"{network.resize}, after values {values} to 0:255")
 
 
 def _samples(path: Path, networks: Networks, network: ScoringNetwork, *, num: int, seed: int) -> EvaluationImages:

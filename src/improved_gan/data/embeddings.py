@@ -8,6 +8,7 @@ A .npz file (`evaluate` reads it, too):
     logits        (N, K) float32, where the network has class scores
     network, sha256, resize, precision    text: the network, its weights, how images are prepared
     spec, weights, source                 text: what names the network and its weight file again; the images' folder
+    values                                text: of the files, black and white (0:4095); "" as the format says
     mean, std                             (A,) float32, of a run's file: how its networks see the features
 
 A run on embeddings trains on them as on images of one line of pixels, scaled to [0, 1] and stored in 8 bits: rounding
@@ -40,7 +41,7 @@ __all__ = [
 
 EMBEDDINGS_FILE = "embeddings.npz"  # in a run folder
 _GAIN = 1.5
-_TEXTS = ("network", "sha256", "resize", "precision", "spec", "weights", "source")
+_TEXTS = ("network", "sha256", "resize", "precision", "spec", "weights", "source", "values")
 _BLOCK = 4096  # rows that are looked at together
 
 
@@ -52,7 +53,7 @@ class Embeddings:
         features: (N, A) float32 or float16, finite, not all rows equal.
         names: (N,) of the images' files; "row 0", ... for a file without names.
         hashes: (N,) SHA-256 of the files' content, in hexadecimal; empty for a file without them.
-        about: the texts of the file: network, sha256, resize, precision, spec, weights, source.
+        about: the texts of the file: network, sha256, resize, precision, spec, weights, source, values.
         logits: (N, K) float32, or None.
     """
 

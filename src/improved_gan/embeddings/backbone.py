@@ -11,8 +11,9 @@ from torch import Tensor
 
 from improved_gan.data.embeddings import EMBEDDINGS_FILE, EmbeddingScaling, read_scaling
 from improved_gan.data.images import decode_image
-from improved_gan.data.value_range import ValueRange
-from improved_gan.embeddings.networks import choose_network
+from improved_gan.data.value_range import ValueRange, stored_range
+from improved_gan.embeddings.networks import choose_network, is_code
+from improved_gan.metrics.evaluation_images import with_value_range
 from improved_gan.metrics.network import ScoringNetwork
 from improved_gan.runs.own_code import Trust
 from improved_gan.runs.run import Networks, Run
@@ -67,10 +68,10 @@ def load_backbone(
     if about is None:
         return None
     spec, weights = about["spec"], Path(about["weights"]) if about["weights"] else None
-    module = spec.partition(":")[0]
-    if ":" in spec and module != "timm" and not Path(spec).exists():
-        _check_trust(run, spec, module, trust)
+    if is_code(spec):
+        _check_trust(run, spec, spec.partition(":")[0], trust)
     network = choose_network(spec, weights=weights, device=device, warn=warn, trust=trust)
+    network = with_value_range(network, stored_range(run.settings.get("value_range")))
     if (network.digest, network.resize) != (about["sha256"], about["resize"]):
         raise RunError(
             f"{run.path} was trained on embeddings of {about['network']} (sha256 {about['sha256'][:12]}, "

@@ -18,7 +18,7 @@ from improved_gan.data.embeddings import Embeddings
 from improved_gan.data.value_range import ValueRange
 from improved_gan.embeddings.extraction import FeatureExtraction, valid_names
 from improved_gan.embeddings.networks import choose_network
-from improved_gan.metrics.evaluation_images import image_files
+from improved_gan.metrics.evaluation_images import image_files, with_value_range
 from improved_gan.metrics.extraction import FeatureSet, extract
 from improved_gan.metrics.feature_cache import FeatureCache
 from improved_gan.runs.own_code import Trust
@@ -61,6 +61,7 @@ def embed_images(images: Path, how: Embedding, console: Console, *, trust: Trust
     network = choose_network(
         how.network, weights=how.weights, device=how.device, warn=partial(warn, console), trust=trust
     )
+    network = with_value_range(network, how.values)
     files = image_files(images, network, values=how.values)
     for line in files.notices:
         warn(console, f"{images}: {line}")
@@ -75,6 +76,7 @@ def embed_images(images: Path, how: Embedding, console: Console, *, trust: Trust
     texts = {
         "network": network.name, "sha256": network.digest, "resize": network.resize, "precision": network.precision,
         "spec": how.network, "weights": str(how.weights or ""), "source": str(images),
+        "values": str(how.values or ""),
     }  # fmt: skip
     return Embeddings(features, tuple(valid_names(files, found)), hashes, texts, logits)
 
@@ -128,6 +130,7 @@ def _fill_cache(images: Path, how: Embedding, share: tuple[int, int], threads: i
     torch.set_num_threads(threads)
     with suppress(Exception):  # the parent raises it, too
         network = choose_network(how.network, weights=how.weights, device=how.device)
+        network = with_value_range(network, how.values)
         files = image_files(images, network, values=how.values)
         extract(
             files, decode=files.decode, network=network, cache=FeatureCache(how.cache), share=share,

@@ -27,6 +27,7 @@ __all__ = [
     "INCEPTION_SHA256",
     "INCEPTION_URLS",
     "choose_network",
+    "is_code",
     "load_inception_weights",
     "sha256_of",
 ]
@@ -94,6 +95,12 @@ def _tensors(path: Path) -> dict[str, Tensor]:
 
 INCEPTION = "inception-2015"
 _FILES = (".onnx", ".pt2")
+
+
+def is_code(name: str) -> bool:
+    """Whether `choose_network` would import a module for this name."""
+    kept = name == INCEPTION or name in PRESETS or name.startswith("timm:")
+    return ":" in name and not (kept or Path(name).suffix.lower() in _FILES or (Path(name) / "recipe.json").is_file())
 
 
 def choose_network(

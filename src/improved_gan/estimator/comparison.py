@@ -160,6 +160,8 @@ class Comparison:
         best, values = self.best, self.p_values()
         alike = [place for place in range(len(values)) if place != best and values[place] >= _LEVEL]
         name, num = self.methods[best], self.wrong.shape[1]
+        if len(values) == 1:
+            return f"Only {name} was tried: there is nothing to recommend it over."
         if not alike:
             return f"Recommended: {name}. Its error is lower than that of each other method (p < {_LEVEL:g})."
         names = ", ".join(self.methods[place] for place in alike)

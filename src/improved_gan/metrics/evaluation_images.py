@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -20,7 +21,15 @@ from improved_gan.metrics.features import random_order
 from improved_gan.metrics.inception_score import inception_score
 from improved_gan.metrics.network import ScoringNetwork
 
-__all__ = ["EvaluationImages", "array_decoder", "array_images", "check_precision", "image_files", "range_warnings"]
+__all__ = [
+    "EvaluationImages",
+    "array_decoder",
+    "array_images",
+    "check_precision",
+    "image_files",
+    "range_warnings",
+    "with_value_range",
+]
 
 _BATCH = 32
 _CHECKED = 64  # images on which bfloat16 is compared with float32
@@ -148,6 +157,11 @@ def check_precision(
         text = f"{network.precision} changes the score of the first {len(prepared)} images by {change:.1e}, more than "
         return reference, [f"{text}{_TOLERANCE:.0e}: float32 is used instead"]
     return network, []
+
+
+def with_value_range(network: ScoringNetwork, values: ValueRange | None) -> ScoringNetwork:
+    """The network with the value range in its identity, so that cached features of another range are not used."""
+    return network if values is None else replace(network, resize=f"{network.resize}, after values {values} to 0:255")
 
 
 def range_warnings(images: EvaluationImages, values: ValueRange | None) -> list[str]:

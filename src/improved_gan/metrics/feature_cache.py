@@ -1,8 +1,9 @@
 """A cache of features on disk, addressed by the content of the images, the network and the preprocessing.
 
 Images are taken in chunks of 32. A chunk's key is a SHA-256 of its files' bytes and the network's identity, so that
-nothing depends on a name or a date, a run that was stopped goes on, and a folder that has grown costs only what is new.
-Files are written whole or not at all, with a checksum; one that is damaged is made again.
+nothing depends on a name or a date, a run that was stopped goes on, and of a folder that has changed, only the chunks
+from the first change on are computed again. Files are written whole or not at all, with a checksum; one that is damaged
+is made again.
 """
 
 import hashlib
