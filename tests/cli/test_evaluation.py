@@ -23,7 +23,7 @@ QUICK = "tests.pictures:color_logits"
 def go(source: Path | tuple[Path, ...], cache: Path, **options: Any) -> tuple[dict[str, Any], str]:
     screen = io.StringIO()
     sources = source if isinstance(source, tuple) else (source,)
-    chosen = {"classifier": QUICK, "device": "cpu", "num_splits": 4} | options
+    chosen = {"network": QUICK, "device": "cpu", "num_splits": 4} | options
     card = run_evaluation(EvaluateOptions(sources, cache=cache, **chosen), Console(file=screen, width=200))
     return card, screen.getvalue()
 
