@@ -65,7 +65,9 @@ def returns_with_a_type(source: str) -> list[str]:
 
 def test_what_a_function_returns_is_no_type() -> None:
     package = Path(improved_gan.__file__).parent
-    assert [one for file in package.rglob("*.py") for one in returns_with_a_type(file.read_text(encoding="utf-8"))] == []
+    assert [
+        one for file in package.rglob("*.py") for one in returns_with_a_type(file.read_text(encoding="utf-8"))
+    ] == []
     bad = 'def f():\n    """What.\n\n    Returns:\n        () the loss: a number.\n    """\n'
     assert returns_with_a_type(bad) == ["f: () the loss: a number."]
 
