@@ -17,6 +17,7 @@ from torch import Tensor
 from improved_gan.export.errors import ExportError, needs_extra
 from improved_gan.export.export_module import ExportSpec
 from improved_gan.export.fuse import fold_graph
+from improved_gan.optional_import import optional_import
 
 __all__ = [
     "BATCHES",
@@ -79,8 +80,8 @@ def write_onnx(
         ExportError: onnx or onnxscript is not installed.
     """
     try:
-        import onnx
-        import onnxscript  # noqa: F401  (the exporter needs it, and raises a long error without it)
+        onnx = optional_import("onnx")
+        optional_import("onnxscript")  # the exporter needs it, and raises a long error without it
     except ModuleNotFoundError as error:
         raise needs_extra(error) from error
     names = [one.name for one in spec.outputs]
@@ -113,7 +114,7 @@ def run_onnx(path: Path) -> Callable[[Tensor], tuple[Tensor, ...]]:
         ExportError: onnxruntime is not installed.
     """
     try:
-        import onnxruntime
+        onnxruntime = optional_import("onnxruntime")
     except ModuleNotFoundError as error:
         raise needs_extra(error) from error
     options = onnxruntime.SessionOptions()

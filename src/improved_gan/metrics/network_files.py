@@ -20,6 +20,7 @@ from improved_gan.metrics.feature_cache import CHUNK
 from improved_gan.metrics.inception import Outputs
 from improved_gan.metrics.network import ScoringNetwork, check_logits
 from improved_gan.metrics.preprocessing import Preprocessing, read_preprocessing
+from improved_gan.optional_import import optional_import
 
 __all__ = ["file_network"]
 
@@ -142,7 +143,7 @@ def _is_table(one: Tensor) -> bool:
 
 def _onnx(path: Path) -> _Program:
     try:
-        import onnxruntime
+        onnxruntime = optional_import("onnxruntime")
     except ModuleNotFoundError as error:
         raise MetricError(f"{path} needs onnxruntime: pip install 'improved-gan[export]'") from error
     options = onnxruntime.SessionOptions()
