@@ -32,7 +32,7 @@ ARROWS = {
     "label_spreading": {"techniques", "networks", "training", "data", "kernels", "distributed", "modes"},
     "embeddings": {"metrics", "runs", "training", "data", "distributed", "modes"},
     "active_learning": {"runs", "training", "data", "techniques", "metrics"},
-    "export": {"estimator", "runs", "recipes", "training", "techniques", "networks"},
+    "export": {"estimator", "metrics", "runs", "recipes", "training", "techniques", "networks"},
     "training": {"techniques", "networks.interface", "distributed", "kernels", "modes"},
     "recipes": {"label_spreading", "training", "networks", "data", "techniques", "distributed", "modes"},
     "runs": {

@@ -24,6 +24,7 @@ from improved_gan.recipes import embeddings
 from improved_gan.recipes.recipe import RecipeError
 from improved_gan.runs import Run
 from improved_gan.training.errors import RunError
+from tests.export.test_onnx_backbone import network as onnx_network
 
 NETWORK = """
 import torch
@@ -132,6 +133,42 @@ def test_one_file_with_network_and_classifier(place: Path) -> None:
     networks = Run(place / "run").load(warn=pytest.fail)
     expected = networks.discriminator(backbone.inputs(image[None])).logits.softmax(1).detach()
     np.testing.assert_allclose(probabilities, expected, atol=0.01)  # the run rounds embeddings to 8 bits
+
+
+@pytest.mark.slow
+def test_a_network_in_an_onnx_file_from_another_folder(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    onnx_network(place / "net.onnx")
+    done(
+        *[
+            "train-folder",
+            "--images",
+            "photos",
+            "--network",
+            "net.onnx",
+            "--out",
+            "onnx-run",
+            "--epochs",
+            "5",
+            "--device",
+            "cpu",
+        ]
+    )
+    monkeypatch.chdir(tmp_path)
+    image = place / "photos" / "red" / "0.png"
+    assert "red" in done("classify", place / "onnx-run", image, "--device", "cpu")
+    done("export", place / "onnx-run", "--out", "c.onnx")
+    backbone = load_backbone(Run(place / "onnx-run"))
+    assert backbone is not None
+    prepared = backbone.decoder(None)("0.png", image.read_bytes())[None]
+    found = onnxruntime.InferenceSession("c.onnx").run(None, {"images": prepared.permute(0, 2, 3, 1).numpy()})[0]
+    networks = Run(place / "onnx-run").load(warn=pytest.fail)
+    expected = networks.discriminator(backbone.inputs(prepared)).logits.softmax(1).detach()
+    np.testing.assert_allclose(found, expected, atol=0.01)
+    refused = command("export", place / "onnx-run", "--out", "c.pt2", "--format", "torch")
+    assert "which can only be a part of another one: --format onnx" in str(refused.exception)
 
 
 @pytest.mark.parametrize(
