@@ -21,31 +21,27 @@ FEATURES = 6
 
 def network(path: Path, *, opset: int = 17, rows: str | int = "N", last: bool = False) -> Path:
     """Uint8 images of 8 x 8 -> pooled features (N, 6, 1, 1), and logits that nobody needs here."""
-    make, kinds = onnx.helper.make_node, onnx.TensorProto
+    make, floats = onnx.helper.make_node, onnx.TensorProto.FLOAT
+    turn = make("Transpose", ["images"], ["first"], perm=[0, 3, 1, 2])
     nodes = [
-        make("Cast", ["images"], ["wide"], to=kinds.FLOAT),
+        *([turn] if last else []),
+        make("Cast", ["first" if last else "images"], ["wide"], to=floats),
         make("Div", ["wide", "white"], ["values"]),
         make("Conv", ["values", "weight"], ["map"], strides=[2, 2]),
         make("GlobalAveragePool", ["map"], ["features"]),
         make("Flatten", ["features"], ["flat"]),
         make("MatMul", ["flat", "matrix"], ["logits"]),
     ]
-    if last:
-        nodes[:1] = [
-            make("Transpose", ["images"], ["first"], perm=[0, 3, 1, 2]),
-            make("Cast", ["first"], ["wide"], to=1),
-        ]
-    random = np.random.default_rng(0)
-    numbers = {
-        "weight": random.normal(size=(FEATURES, 3, 3, 3)),
-        "matrix": random.normal(size=(FEATURES, 4)),
-        "white": 255,
-    }
+    random, value = np.random.default_rng(0), onnx.helper.make_tensor_value_info
+    numbers = {"weight": random.normal(size=(FEATURES, 3, 3, 3)), "matrix": random.normal(size=(FEATURES, 4))}
+    numbers["white"] = np.array(255)
     made = onnx.helper.make_graph(
-        nodes, "net", [onnx.helper.make_tensor_value_info("images", kinds.UINT8, [rows, *((8, 8, 3) if last else (3, 8, 8))])],
-        [onnx.helper.make_tensor_value_info(one, kinds.FLOAT, None) for one in ("features", "logits")],
-        [onnx.numpy_helper.from_array(np.float32(value), name) for name, value in numbers.items()],
-    )  # fmt: skip
+        nodes,
+        "net",
+        [value("images", onnx.TensorProto.UINT8, [rows, 8, 8, 3] if last else [rows, 3, 8, 8])],
+        [value(one, floats, None) for one in ("features", "logits")],
+        [onnx.numpy_helper.from_array(number.astype(np.float32), name) for name, number in numbers.items()],
+    )
     onnx.save(onnx.helper.make_model(made, ir_version=8, opset_imports=[onnx.helper.make_opsetid("", opset)]), path)
     return path
 

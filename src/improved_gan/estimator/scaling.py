@@ -141,7 +141,7 @@ def unit_rows(examples: np.ndarray) -> np.ndarray:
 
 
 def looks_like_embedding(part: np.ndarray, *, pixels: bool = False) -> bool:
-    """Whether rows (N, A) of floating-point numbers have norm 1, or are no pixels and not sparse, in 256 columns or more.
+    """Whether rows (N, A) of floating-point numbers have norm 1, or 256 columns or more, neither pixels nor sparse.
 
     Features after a ReLU are zero up to a half, more of them in some classes than in others: rows from the whole table
     are looked at.

@@ -98,18 +98,6 @@ class _EmbeddingClassifier(nn.Module):
         return probabilities, real_score
 
 
-class _PrepareImages(nn.Module):
-    """Images of the exported file -> the input of an ONNX network."""
-
-    def __init__(self, prepare: nn.Module, layout: str) -> None:
-        super().__init__()
-        self.prepare, self.layout = prepare, layout
-
-    def forward(self, images: Tensor) -> Tensor:
-        prepared: Tensor = self.prepare(_channels_first(images, self.layout))
-        return prepared
-
-
 class _Features(nn.Module):
     def __init__(self, network: nn.Module, layout: str) -> None:
         super().__init__()
@@ -240,7 +228,7 @@ def make_embedding_classifier(
 
     classifier, outputs = _FeatureClassifier(scaling, fused(discriminator)), _classifier_outputs(class_names)
     if isinstance(backbone, OnnxFile):
-        before = OnnxBackbone(backbone, _PrepareImages(backbone.prepare, layout), channels_last=layout == "nhwc")
+        before = OnnxBackbone(backbone, channels_last=layout == "nhwc")
         made = ExportSpec("classifier", classifier, source, outputs, expected, draw, before)
     else:
         network = _EmbeddingClassifier(backbone, classifier, layout)

@@ -25,17 +25,27 @@ class OnnxBackbone:
 
     Attributes:
         file: the file.
-        prepare: images (N, H, W, C) or (N, C, H, W) uint8, as the exported file takes them -> the network's input.
-        channels_last: whether the former.
+        channels_last: whether the exported file takes images (N, H, W, C), else (N, C, H, W).
     """
 
     file: OnnxFile
-    prepare: nn.Module
     channels_last: bool
 
     def features(self, images: Tensor) -> Tensor:
         """What the network gives for images of the exported file: (N, A), or (N, A, 1, 1)."""
         return self.file.run(images.permute(0, 3, 1, 2) if self.channels_last else images)
+
+
+class _Prepare(nn.Module):
+    """Images of the exported file -> the network's input."""
+
+    def __init__(self, backbone: OnnxBackbone) -> None:
+        super().__init__()
+        self.prepare, self.channels_last = backbone.file.prepare, backbone.channels_last
+
+    def forward(self, images: Tensor) -> Tensor:
+        prepared: Tensor = self.prepare(images.permute(0, 3, 1, 2) if self.channels_last else images)
+        return prepared
 
 
 def joined(backbone: OnnxBackbone, classifier: Any, images: Tensor, *, name: str) -> Any:
@@ -52,7 +62,7 @@ def joined(backbone: OnnxBackbone, classifier: Any, images: Tensor, *, name: str
     """
     onnx, file = optional_import("onnx"), backbone.file
     traced = torch.onnx.export(
-        backbone.prepare, (images,), dynamo=True, input_names=[name], output_names=["prepared"], verbose=False,
+        _Prepare(backbone), (images,), dynamo=True, input_names=[name], output_names=["prepared"], verbose=False,
         dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
     )  # fmt: skip
     assert traced is not None
