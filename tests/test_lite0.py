@@ -54,7 +54,7 @@ def test_metrics_with_real_weights_see_blur(tmp_path: Path, monkeypatch: pytest.
     found = {}
     for name in ("sharp", "blurred"):
         options = EvaluateOptions(
-            (tmp_path / name,), reference=tmp_path / "real", classifier="lite0:network", cache=tmp_path / "cache",
+            (tmp_path / name,), reference=tmp_path / "real", network="lite0:network", cache=tmp_path / "cache",
             metrics="is,fid,kid,cmmd,density-coverage,vendi", num_splits=1,
         )  # fmt: skip
         card = run_evaluation(options, Console(quiet=True))

@@ -97,6 +97,30 @@ def interval(values: Sequence[float]) -> str:
     return f"{low:g}" if low == high else f"{low:g} to {high:g}"
 
 
+def measured(record: Record) -> list[str]:
+    """Rows of measurements under the record's headings; `decimals` fixes those of a column, a row without it has "-"."""
+    decimals = record.get("decimals", {})
+
+    def cell(value: Any, column: str) -> str:
+        if isinstance(value, dict):
+            return f"{cell(value['mean'], column)} ± {cell(value['std'], column)}"
+        if isinstance(value, list):
+            return ", ".join(cell(one, column) for one in value)
+        if isinstance(value, float) and column in decimals:
+            return f"{value:.{decimals[column]}f}"
+        return f"{value:g}" if isinstance(value, (int, float)) else str(value)
+
+    columns = record["columns"]
+    rows = [[cell(row.get(column, "-"), column) for column in columns] for row in record["rows"]]
+    return table(list(columns.values()), rows)
+
+
+def precisions(record: Record) -> list[str]:
+    """Errors on each split in float32 and in bfloat16."""
+    rows = [[row["precision"], *row["errors"], rounded(figure(row["errors"]))] for row in record["rows"]]
+    return table([f"errors of {record['test_images']}, split", *record["splits"], "mean"], rows)
+
+
 def curves(record: Record, epochs: Sequence[int]) -> list[str]:
     """Errors after some epochs, one row a split, and the minutes of one core."""
     last = record["epochs"]
@@ -264,13 +288,14 @@ def tables() -> dict[str, list[str]]:
             find("mnist-released", 100), (1, 12, 22, 32, 44, 55, 67, 81, 99, 120, 150, 180, 210, 240, 270, 300)
         ),
         "mnist-short": curves(find("mnist-short", 100), (1, 6, 12, 22, 32, 44, 55, 67, 81, 99, 108, 120)),
-        "mnist-graph": curves(find("mnist-graph", 100), range(1, 9)),
-        "mnist-graph-two-rounds": curves(find("mnist-graph-two-rounds", 100), (1, 2, 3, 4, 5, 6, 7, 8, 10, 12)),
+        "mnist-graph-two-rounds": curves(find("mnist-graph-two-rounds", 100), (1, 6, 12)),
         "budgets": budgets(),
         "packaged": packaged(),
         "demo": demo(others["demo"]),
         **{name: few_labels(others[name]) for name in others if name.startswith("few-labels")},
         "ensemble": ensemble(others["ensemble"]),
+        **{name: measured(record) for name, record in others.items() if "columns" in record},
+        "precision": precisions(others["precision"]),
         "ablations": ablations(others["ablations"]),
         "cifar10-narrow": narrow(others["cifar10-narrow"]),
     }

@@ -58,7 +58,7 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
         ["train", "digits", "mnist"],
         ["train", "digits", "--labels", "labels.csv"],
         ["train", "digits", "--images", "photos"],
-        ["train", "digits", "--generator-steps", "0"],
+        ["train", "digits", "--generator-updates", "0"],
         ["train", "digits", "--micro-batch", "-1"],
         ["report"],
     ],

@@ -23,7 +23,7 @@ QUICK = "tests.pictures:color_logits"
 def go(source: Path | tuple[Path, ...], cache: Path, **options: Any) -> tuple[dict[str, Any], str]:
     screen = io.StringIO()
     sources = source if isinstance(source, tuple) else (source,)
-    chosen = {"classifier": QUICK, "device": "cpu", "num_splits": 4} | options
+    chosen = {"network": QUICK, "device": "cpu", "num_splits": 4} | options
     card = run_evaluation(EvaluateOptions(sources, cache=cache, **chosen), Console(file=screen, width=200))
     return card, screen.getvalue()
 
@@ -151,6 +151,32 @@ def test_features_need_no_network(folders: tuple[Path, Path, Path], tmp_path: Pa
     np.save(tmp_path / "few.npy", source.normal(size=(4, 5)))
     with pytest.raises(MetricError, match="5 nearest neighbors need at least 5 other images; got 3"):
         go(tmp_path / "a.npy", folders[2], reference=tmp_path / "few.npy", metrics="density-coverage")
+
+
+def test_all_of_features_are_those_that_need_no_scores(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    source, names = np.random.default_rng(0), np.array([f"{row}.png" for row in range(40)])
+    rows = source.normal(size=(40, 5))
+    rows[[7, 9]] = rows[[3, 3]]
+    np.savez(tmp_path / "a.npz", features=rows, names=names)
+    np.save(tmp_path / "b.npy", source.normal(size=(50, 5)))
+    card, text = go(tmp_path / "a.npz", folders[2], reference=tmp_path / "b.npy", metrics="all")
+    assert set(card["metrics"]) == set(METRICS) - {"is"}
+    assert "left out: is needs logits" in " ".join(text.split())
+    assert any(
+        "2 of 40 images repeat an earlier one (7.png is 3.png, 9.png is 3.png)" in one for one in card["warnings"]
+    )
+    assert {tuple(sorted(pair)) for pair in card["metrics"]["birthday"]["nearest"][:3]} >= {("3.png", "7.png")}
+    ours, theirs, _ = card["metrics"]["nearest"]["nearest"][0]
+    assert ours in names
+    assert theirs.startswith("row ")
+
+
+def test_images_that_are_there_twice_are_named(folders: tuple[Path, Path, Path]) -> None:
+    samples, _, cache = folders
+    assert not [line for line in go(samples, cache)[0]["warnings"] if "repeat" in line]
+    (samples / "copy.png").write_bytes((samples / "003.png").read_bytes())
+    card, _ = go(samples, cache)
+    assert [line for line in card["warnings"] if "1 of 71 images repeats an earlier one (copy.png is 003.png)" in line]
 
 
 def test_statistics_against_statistics(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:

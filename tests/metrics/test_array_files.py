@@ -12,9 +12,8 @@ from improved_gan.metrics.array_files import (
     ImageArray,
     is_array_file,
     open_array_file,
-    read_statistics,
-    statistics_bytes,
 )
+from improved_gan.metrics.statistics_files import read_statistics, statistics_bytes
 from tests.mutations import damaged_headers
 from tests.pictures import quick_network
 
@@ -136,7 +135,10 @@ def test_pickled_objects_are_refused_and_not_run(tmp_path: Path) -> None:
         (IMAGES[:0], "must hold images"),
         (np.zeros((2, 4, 5, 4), np.uint8), "images have 1 or 3 channels"),
         (np.zeros((2, 3), np.int64), "must hold images"),
-        (np.where(np.arange(300).reshape(50, 6) % 77 == 5, np.nan, 1), r"4 of 50 rows .* \(rows 0, 13, 26, 39\)"),
+        (
+            np.where(np.arange(300).reshape(50, 6) % 77 == 5, np.nan, 1),
+            r"4 of 50 rows .* \(row 0, row 13, row 26, row 39\)",
+        ),
         (np.zeros((0, 6)), "one row an image"),
         (FEATURES.astype(">f4"), "native byte order"),
     ],
@@ -163,6 +165,28 @@ def test_other_bad_files(tmp_path: Path) -> None:
     with pytest.raises(MetricError, match="--num 51 is more than the 50 rows"):
         features_of(tmp_path / "c.npz").drawn(51)
     assert not is_array_file(Path("a.tar"))
+
+
+def test_rows_are_named_as_their_images(tmp_path: Path) -> None:
+    names = [f"{row % 3}/{row}.png" for row in range(50)]
+    np.savez(tmp_path / "a.npz", features=FEATURES, names=names)
+    found = features_of(tmp_path / "a.npz")
+    assert list(found.names) == names
+    drawn = found.drawn(7)
+    rows = [names.index(name) for name in drawn.names]
+    assert (drawn.features.numpy() == FEATURES[rows]).all()
+    hashes = list(found.row_hashes())
+    assert list(drawn.row_hashes()) == [hashes[row] for row in rows]
+    assert len(set(hashes)) == 50
+    bad = FEATURES.copy()
+    bad[[4, 11], 2] = np.nan
+    for arrays in ({"features": bad}, {"features": FEATURES, "logits": bad}):
+        np.savez(tmp_path / "b.npz", names=names, **arrays)
+        with pytest.raises(MetricError, match=r"2 of 50 rows .* hold NaN or infinity \(1/4\.png, 2/11\.png\)"):
+            open_array_file(tmp_path / "b.npz")
+    np.savez(tmp_path / "c.npz", names=names[:9], features=FEATURES)
+    with pytest.raises(MetricError, match=r"50 rows of features and names of shape \(9,\)"):
+        open_array_file(tmp_path / "c.npz")
 
 
 STATISTICS = FeatureStatistics.of(torch.rand(20, 4))

@@ -17,7 +17,7 @@ TITLES = ["Inception score", "FID", "KID", "CMMD", "precision", "recall", "densi
 def features(seed: int, shift: float = 0.0, num: int = 300) -> FeatureFile:
     source = torch.Generator().manual_seed(seed)
     rows = torch.randn(num, 4, generator=source) + shift
-    return FeatureFile(Path("x"), rows, 2 * rows[:, :3], {})
+    return FeatureFile(Path("x"), rows, 2 * rows[:, :3], {}, tuple(f"row {row}" for row in range(len(rows))))
 
 
 def compared(models: dict[str, FeatureFile], reference: Any, names: Any = NAMES, **options: Any) -> dict[str, Any]:

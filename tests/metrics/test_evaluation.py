@@ -1,3 +1,5 @@
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ from improved_gan.metrics import (
     precision_recall,
     vendi_score,
 )
-from improved_gan.metrics.evaluation import METRICS, choose_metrics, evaluate
+from improved_gan.metrics.evaluation import METRICS, Given, choose_metrics, evaluate, left_out
 from improved_gan.metrics.extraction import FeatureSet
 from improved_gan.metrics.feature_cache import ChunkFeatures, FeatureCache
 
@@ -120,18 +122,47 @@ def test_a_line_that_starts_below_the_number_of_features_is_told(tmp_path: Path)
     assert any("starts at 4 images, fewer than the 5 features" in text for text in warnings)
 
 
+NOTHING, STATISTICS, IMAGES = Given(), Given(reference=True), Given(reference=True, images=True)
+
+
 @pytest.mark.parametrize(
-    ("names", "has", "chosen"),
+    ("names", "given", "chosen"),
     [
-        (None, "nothing", ("is",)),
-        (None, "statistics", ("is", "fid")),
-        (None, "images", ("is", "fid", "kid")),
-        ("all", "images", tuple(METRICS)),
-        ("vendi,is", "nothing", ("vendi", "is")),
+        (None, NOTHING, ("is",)),
+        (None, STATISTICS, ("is", "fid")),
+        (None, IMAGES, ("is", "fid", "kid")),
+        (None, Given(logits=False), ("vendi",)),
+        (None, replace(IMAGES, logits=False), ("fid", "kid")),
+        (None, replace(IMAGES, sources=False), ("fid",)),
+        ("all", IMAGES, tuple(METRICS)),
+        ("all", replace(IMAGES, logits=False), tuple(METRICS)[1:]),
+        ("all", replace(STATISTICS, logits=False), ("fid", "fid-infinity", "vendi", "birthday")),
+        ("all", NOTHING, ("is", "vendi", "birthday")),
+        ("all", replace(STATISTICS, sources=False), ("fid",)),
+        ("vendi,is", NOTHING, ("vendi", "is")),
     ],
 )
-def test_the_metrics_are_those_that_the_reference_allows(names: str | None, has: str, chosen: tuple[str, ...]) -> None:
-    assert choose_metrics(names, reference=has != "nothing", images=has == "images") == chosen
+def test_the_metrics_are_those_that_the_input_allows(names: str | None, given: Given, chosen: tuple[str, ...]) -> None:
+    assert choose_metrics(names, given) == chosen
+    lines = left_out(names, given)
+    told = {name for line in lines for name in re.split(r" needs? | compares? ", line.split(": ")[1])[0].split(", ")}
+    assert told == (set(METRICS) - set(chosen) if names == "all" else set())
+
+
+@pytest.mark.parametrize(
+    ("names", "given", "message"),
+    [
+        ("all", Given(sources=False), "no metric can be computed of statistics"),
+        (None, Given(sources=False), "fid compares with real images: name them with --reference"),
+        ("is", Given(logits=False), "is needs logits, and there are features only"),
+        ("kid", STATISTICS, "kid needs the reference's images, statistics are not enough"),
+        ("speed", NOTHING, "there is no metric 'speed'"),
+        ("vendi", Given(sources=False), "vendi needs images or features"),
+    ],
+)
+def test_what_the_input_does_not_allow_is_one_line(names: str | None, given: Given, message: str) -> None:
+    with pytest.raises(MetricError, match=message):
+        choose_metrics(names, given)
 
 
 def test_nothing_good_is_told(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,10 +11,17 @@ from PIL import Image
 from improved_gan.data.image_sources import open_images
 from improved_gan.data.images import decode_image
 from improved_gan.metrics import MetricError
-from improved_gan.metrics.evaluation_images import EvaluationImages, array_decoder, array_images, check_precision
+from improved_gan.metrics.evaluation_images import (
+    EvaluationImages,
+    array_decoder,
+    array_images,
+    check_precision,
+    score_change,
+)
 from improved_gan.metrics.inception import Outputs
 from improved_gan.metrics.network import ScoringNetwork
-from tests.pictures import color_logits, folder_of, quick_network
+from tests.oracles import metrics as oracle
+from tests.pictures import folder_of, quick_network
 
 
 def of_folder(folder: Path, network: ScoringNetwork) -> EvaluationImages:
@@ -28,19 +37,82 @@ def test_a_part_of_the_pictures(tmp_path: Path) -> None:
     assert [name for name, _ in part] == ["001.png", "004.png"]  # again
 
 
-@pytest.mark.parametrize(("noise", "taken"), [(1e-6, "bfloat16"), (3.0, "float32")])
-def test_bfloat16_is_taken_only_where_the_score_stays(tmp_path: Path, noise: float, taken: str) -> None:
-    def run(images: torch.Tensor) -> Outputs:
-        features, logits = color_logits(images)
-        return Outputs(features, logits + noise * torch.randn_like(logits))
+def sorted_images(num: int) -> EvaluationImages:
+    """Image i has the value i in its first pixel, and the class i * 10 // num."""
+    pixels = torch.arange(num, dtype=torch.uint8).view(num, 1, 1, 1).expand(num, 3, 2, 2).contiguous()
+    return array_images(Path("a.npy"), pixels, quick_network())
 
-    folder = folder_of(tmp_path / "a", 40)
-    (folder / "000.png").write_bytes(b"bad")
-    rounded = replace(quick_network(), precision="bfloat16", run=run)
-    images = of_folder(folder, rounded)
-    network, warnings = check_precision(rounded, quick_network, images)
-    assert network.precision == taken
-    assert [("of the first 39 images" in text) for text in warnings] == ([True] if taken == "float32" else [])
+
+def class_network(num: int, wrong: Callable[[torch.Tensor], torch.Tensor], precision: str) -> ScoringNetwork:
+    """Certain of each image's class, but for a probability `wrong(i)` that is spread over the nine other classes."""
+
+    def run(images: torch.Tensor) -> Outputs:
+        index = images[:, 0, 0, 0].long()
+        p = (wrong(index.double()) / 9)[:, None].expand(-1, 10).clone()
+        p[torch.arange(len(index)), index * 10 // num] = 1 - wrong(index.double())
+        return Outputs(p.float(), p.log())
+
+    return replace(quick_network(), precision=precision, run=run)
+
+
+def nats(wrong: float) -> float:
+    """The entropy of p(y|x), by which log 10, the logarithm of the score of certain answers, decreases."""
+    return float(-(1 - wrong) * np.log(1 - wrong) - wrong * np.log(wrong / 9))
+
+
+NUM, EXACT = 250, 0.01
+
+
+@pytest.mark.parametrize(
+    ("rounded", "taken"),
+    [
+        (lambda i: 0.0105 + 0 * i, "bfloat16"),  # changes the score by 0.3% for certain
+        (lambda i: 0.0125 + 0 * i, "float32"),  # by 1.5%
+        (lambda i: 0.0105 + 0.0005 * (-1) ** i, "bfloat16"),  # by 0.3% on average, with small differences
+        (lambda i: torch.where(i < 200, EXACT, 0.03), "float32"),  # only in the last classes of images in order
+    ],
+)
+def test_bfloat16_is_taken_only_where_the_score_stays_for_certain(rounded: Any, taken: str) -> None:
+    networks = class_network(NUM, rounded, "bfloat16"), class_network(NUM, lambda i: EXACT + 0 * i, "float32")
+    chosen, warnings = check_precision(networks[0], lambda: networks[1], sorted_images(NUM))
+    assert chosen.precision == taken
+    assert len(warnings) == (taken == "float32")
+    expected = nats(EXACT) - np.mean([nats(float(rounded(torch.tensor(float(i))))) for i in range(NUM)])
+    for text in warnings:
+        assert float(text.split("%")[0].split()[-1]) == pytest.approx(100 * expected, abs=0.06)
+
+
+def test_a_mean_that_is_right_by_chance_is_no_reason_for_bfloat16() -> None:
+    """Half of the images certain, half less so, such that the mean does not move: other images would move it."""
+    higher = next(x for x in np.arange(0.1, 0.9, 1e-4) if nats(x) >= 2 * nats(0.1))
+    rounded = class_network(NUM, lambda i: torch.where(i % 2 == 0, higher, 1e-12), "bfloat16")
+    exact = class_network(NUM, lambda i: 0.1 + 0 * i, "float32")
+    network, warnings = check_precision(rounded, lambda: exact, sorted_images(NUM))
+    assert network is exact
+    change, error = (float(word.rstrip("%")) / 100 for word in warnings[0].split()[5:12:6])
+    assert abs(change) < 2e-3
+    assert error == pytest.approx(nats(higher) / 2 / (NUM - 1) ** 0.5, rel=0.05)
+
+
+def test_the_change_of_the_score_is_a_jackknife() -> None:
+    logits = torch.randn(2, 12, 5, generator=torch.Generator().manual_seed(3))
+    logs = []
+    for one in logits.double().softmax(2).numpy():
+        rows = [np.delete(one, i, 0) for i in range(12)]
+        logs.append(np.log([oracle.inception_score(some, 1)[0] for some in (one, *rows)]))
+    values = 12 * (logs[0][0] - logs[1][0]) - 11 * (logs[0][1:] - logs[1][1:])
+    assert score_change(*logits) == pytest.approx((values.mean(), values.std(ddof=1) / 12**0.5), rel=1e-9)
+
+
+def test_too_few_images_decide_nothing_and_bad_ones_do_not_count(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "a", 33)
+    rounded = replace(quick_network(), precision="bfloat16")
+    assert check_precision(rounded, quick_network, of_folder(folder, rounded)) == (rounded, [])
+    for name in ("000.png", "001.png"):
+        (folder / name).write_bytes(b"bad")
+    network, warnings = check_precision(rounded, quick_network, of_folder(folder, rounded))
+    assert network.precision == "float32"
+    assert warnings == ["31 images cannot show what bfloat16 changes: float32 is used instead"]
 
 
 def test_rows_of_an_array_are_images_one_by_one() -> None:

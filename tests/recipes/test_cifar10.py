@@ -97,7 +97,7 @@ def test_generation_and_supervised_derive() -> None:
     pictures = cifar10_generation().objective
     assert isinstance(pictures, Adversarial)
     assert (pictures.supervised_weight, pictures.adversarial_weight) == (1.0, 0.5)
-    assert (cifar10().generator_steps, cifar10_generation().generator_steps) == (1, 3)
+    assert (cifar10().generator_updates, cifar10_generation().generator_updates) == (1, 3)
 
 
 PROBABILITIES = torch.tensor([0.9])

@@ -43,8 +43,8 @@ def test_other_numbers_of_labels_are_not_in_the_paper() -> None:
 
 
 def test_with_very_few_labels_the_generator_has_two_updates() -> None:
-    assert [mnist_short(labels).generator_steps for labels in (20, 50, None)] == [2, 1, 1]
-    assert mnist(20).generator_steps == mnist_released(20).generator_steps == 1
+    assert [mnist_short(labels).generator_updates for labels in (20, 50, None)] == [2, 1, 1]
+    assert mnist(20).generator_updates == mnist_released(20).generator_updates == 1
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_recipes_after_the_paper_are_permutation_invariant(recipe: Recipe) -> No
 
 def test_generation_is_the_pair_of_cifar10_on_28x28() -> None:
     recipe = mnist_generation()
-    assert (recipe.num_labels, recipe.epochs, recipe.generator_steps) == (4000, 500, 3)
+    assert (recipe.num_labels, recipe.epochs, recipe.generator_updates) == (4000, 500, 3)
     assert recipe.lr(400) == pytest.approx(0.0003 * (2.5 - 400 / 200))
     discriminator, generator = recipe.discriminator(), recipe.generator()
     shapes = []

@@ -17,7 +17,7 @@ def test_generation_has_all_labels_at_the_papers_date_and_svhns_widths_in_the_re
     assert (svhn_generation(500).num_labels, svhn_generation(500).labels_as_given) == (500, False)
     assert svhn_generation().discriminator().output.weight.shape == (10, 292)
     assert svhn_generation_released().discriminator().output.weight.shape == (10, 228)
-    assert svhn_generation().generator_steps == svhn_generation_released().generator_steps == 3
+    assert svhn_generation().generator_updates == svhn_generation_released().generator_updates == 3
 
 
 def test_the_learning_rate_of_the_release_falls_over_the_last_third() -> None:

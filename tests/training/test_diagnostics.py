@@ -52,13 +52,13 @@ def test_feature_matching_is_not_advised_to_a_run_that_has_it() -> None:
 
 def test_what_is_set_already_is_not_advised() -> None:
     everything = " ".join(diagnostic.message for diagnostic in check(WORST, Setting()))
-    for words in ("epsilon at 1e-4", "--precision float32", "--generator-steps 2", "checkpoints are kept"):
+    for words in ("epsilon at 1e-4", "--precision float32", "--generator-updates 2", "checkpoints are kept"):
         assert words in everything
     there = Setting(generator_updates=2, adam_epsilon=1e-4, float32=True)
     everything = " ".join(diagnostic.message for diagnostic in check(WORST, there))
     assert "epsilon" not in everything
     assert "float32" not in everything
-    assert "3 generator updates per discriminator update (--generator-steps 3)" in everything
+    assert "3 generator updates per discriminator update (--generator-updates 3)" in everything
     assert not_finite(["x"], 5, None, setting=there).endswith("Try a smaller learning rate")
 
 

@@ -4,9 +4,9 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,15 +33,12 @@ from improved_gan.io import write_atomically
 from improved_gan.metrics.array_files import (
     FeatureFile,
     ImageArray,
-    compare_networks,
     is_array_file,
     open_array_file,
-    read_statistics,
-    statistics_bytes,
 )
 from improved_gan.metrics.comparison import compare, comparison_figure
 from improved_gan.metrics.errors import MetricError
-from improved_gan.metrics.evaluation import choose_metrics, evaluate
+from improved_gan.metrics.evaluation import Given, choose_metrics, evaluate, left_out
 from improved_gan.metrics.evaluation_images import (
     EvaluationImages,
     array_images,
@@ -51,9 +48,10 @@ from improved_gan.metrics.evaluation_images import (
 )
 from improved_gan.metrics.extraction import FeatureSet
 from improved_gan.metrics.feature_cache import FeatureCache
-from improved_gan.metrics.features import Features, FeatureTable
+from improved_gan.metrics.features import Features, FeatureTable, repetitions
 from improved_gan.metrics.frechet_distance import FeatureStatistics
 from improved_gan.metrics.network import ScoringNetwork
+from improved_gan.metrics.statistics_files import compare_networks, read_statistics, statistics_bytes
 from improved_gan.training.process_group import choose_device
 
 __all__ = ["run_evaluation"]
@@ -88,10 +86,12 @@ class _Side:
             about["conversions"] = _conversions(self.content)
         return about | {"content_and_network_sha256": self.content.digest}
 
-    def row_names(self) -> list[str] | None:
-        """The name of each row of features; None where they have none."""
-        if self.images is None or not isinstance(self.content, FeatureSet):
-            return None
+    def row_names(self) -> Sequence[str]:
+        """The name of each row of features."""
+        if isinstance(self.content, FeatureFile):
+            return self.content.names
+        assert self.images is not None
+        assert isinstance(self.content, FeatureSet)
         return valid_names(self.images, self.content)
 
 
@@ -131,12 +131,15 @@ class _Opener:
             images = self._images(path, num)
             assert self._extraction is not None
             features = self._extraction.run(images)
-            return _Side(path, features, images, range_warnings(images, self.values))
+            warnings = range_warnings(images, self.values)
+            warnings += repetitions(images.label, valid_names(images, features), features.row_hashes())
+            return _Side(path, features, images, warnings)
         found = self.opened[path]
         if isinstance(found, FeatureFile):
             warnings = compare_networks(path, found.network, self.about_network, "features")
             self.about_network = self.about_network or found.network
-            return _Side(path, found if num is None else found.drawn(num), None, warnings)
+            found = found if num is None else found.drawn(num)
+            return _Side(path, found, None, warnings + repetitions(str(path), found.names, found.row_hashes()))
         statistics, warnings, named = read_statistics(path, self.about_network)
         self.about_network = self.about_network or named
         return _Side(path, statistics, None, warnings)
@@ -182,15 +185,13 @@ def run_evaluation(options: EvaluateOptions, console: Console) -> dict[str, Any]
     started = time.perf_counter()
     paths = [*options.sources, *([options.reference] if options.reference else [])]
     opened = {path: open_array_file(path) for path in paths if is_array_file(path)}
-    choose = partial(
-        choose_metrics,
-        options.metrics,
+    given = Given(
         reference=options.reference is not None,
         images=options.reference is not None and opened.get(options.reference, "images") is not None,
         sources=all(opened.get(path, "images") is not None for path in options.sources),
+        logits=all(getattr(opened.get(path), "logits", "logits") is not None for path in options.sources),
     )
-    logits = all(getattr(opened.get(path), "logits", "logits") is not None for path in options.sources)
-    names = choose(logits=logits)
+    names = choose_metrics(options.metrics, given)
     _join_ranks()
     if options.threads is not None:
         torch.set_num_threads(options.threads)
@@ -199,9 +200,9 @@ def run_evaluation(options: EvaluateOptions, console: Console) -> dict[str, Any]
     if with_images:
         opener.load_network(with_images[0])
         if opener.network is not None and not opener.network.has_logits:
-            names = choose(logits=False)
-            if "is" in names:
-                raise MetricError(f"is needs logits, and {opener.network.name} gives features only: see --metrics")
+            given = replace(given, logits=False)
+            names = choose_metrics(options.metrics, given)
+    opener.warnings += left_out(options.metrics, given)
     reference = None if options.reference is None else opener.side(options.reference, None)
     sources = [opener.side(path, options.num) for path in options.sources]
     _check_splits(names, sources, options.num_splits)
@@ -261,17 +262,13 @@ def _check_splits(names: tuple[str, ...], sources: list[_Side], splits: int) -> 
 
 def _name_pairs(found: dict[str, Any], source: _Side, reference: _Side | None) -> None:
     """Replace row numbers by file names in the lists of nearest pairs."""
-    ours = source.row_names() if {"nearest", "birthday"} & set(found) else None
-    theirs = reference.row_names() if reference is not None and "nearest" in found else None
     if "nearest" in found:
-        found["nearest"]["nearest"] = [
-            [ours[i] if ours else f"row {i}", theirs[j] if theirs else f"row {j}", d]
-            for i, j, d in found["nearest"]["nearest"]
-        ]
+        assert reference is not None
+        ours, theirs = source.row_names(), reference.row_names()
+        found["nearest"]["nearest"] = [[ours[i], theirs[j], d] for i, j, d in found["nearest"]["nearest"]]
     if "birthday" in found:
-        found["birthday"]["nearest"] = [
-            [ours[k] if ours else f"row {k}" for k in pair] for pair in found["birthday"]["nearest"]
-        ]
+        ours = source.row_names()
+        found["birthday"]["nearest"] = [[ours[k] for k in pair] for pair in found["birthday"]["nearest"]]
 
 
 def _conversions(features: FeatureSet) -> dict[str, int]:

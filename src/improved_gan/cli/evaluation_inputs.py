@@ -84,4 +84,5 @@ def _samples(path: Path, networks: Networks, network: ScoringNetwork, *, num: in
                 yield names[start + index], lambda content=content: content  # type: ignore[misc]
 
     decode = array_decoder(tuple(shape), network)
-    return EvaluationImages(f"{path}, {num} samples, seed {seed}, step {networks.step}", names, stream, decode)
+    label = f"{path}, {num} samples, seed {seed}, step {networks.step}"
+    return EvaluationImages(label, names, stream, decode, shuffled=True)

@@ -64,7 +64,7 @@ class TrainingOptions:
     precision: str | None = option(
         None, help="float32, bfloat16 (forward passes only), or auto; default: the recipe's."
     )
-    generator_steps: int | None = option(None, help="Generator updates per discriminator update.", min=1)
+    generator_updates: int | None = option(None, help="Generator updates per discriminator update.", min=1)
     micro_batch: int | None = option(
         None, help="Rows per micro-batch (less memory, same gradients); 0: no micro-batches.", min=0
     )

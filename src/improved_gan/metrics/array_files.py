@@ -2,20 +2,18 @@
 
     images      .npy (N, H, W, C), (N, C, H, W) or (N, H, W) uint8; .npz with such an array `arr_0` (or one array only)
     features    .npy (N, A) floating point; .npz with `features` (N, A), and optionally `logits` (N, K) and the network
-                that they come from: `network`, `sha256`, `resize`, `precision`
-    statistics  .npz of a reference's mean and covariance, `mu` and `sigma`, as other FID programs use them, and beside
-                them `count`, `network`, `sha256`, `resize`, `precision`
+                that they come from: `network`, `sha256`, `resize`, `precision`; `names` (N,) of the images' files
+    statistics  .npz of a reference's mean and covariance, `mu` and `sigma` (`statistics_files`)
 
 An array that is compressed inside its .npz is first unpacked into an unnamed temporary file. Nothing is unpickled.
 """
 
 import hashlib
-import io
 import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,28 +22,24 @@ from typing import IO, Any
 import numpy as np
 import torch
 from numpy.lib import format as numpy_format
-from numpy.lib.npyio import NpzFile
 from torch import Tensor
 
 from improved_gan.metrics.errors import MetricError
-from improved_gan.metrics.features import drawn_rows
+from improved_gan.metrics.features import drawn_rows, random_order
 from improved_gan.metrics.frechet_distance import FeatureStatistics
 from improved_gan.metrics.inception import Outputs
 from improved_gan.metrics.network import check_logits
+from improved_gan.metrics.statistics_files import NETWORK_KEYS
 
 __all__ = [
     "FeatureFile",
     "ImageArray",
-    "compare_networks",
     "is_array_file",
     "open_array_file",
-    "read_statistics",
-    "statistics_bytes",
 ]
 
 
 _BLOCK = 2048
-_NETWORK = {"name": "network", "sha256": "sha256", "resize": "resize", "precision": "precision"}
 
 
 def is_array_file(path: Path) -> bool:
@@ -74,12 +68,14 @@ class FeatureFile:
         features: (N, A) floating point.
         logits: (N, K); None where the file has none.
         network: what the file says of the network, with the keys of `ScoringNetwork.as_dict()`; may be empty.
+        names: of the images' files, or "row 0", ... where the file has none.
     """
 
     path: Path
     features: Tensor
     logits: Tensor | None
     network: dict[str, str]
+    names: tuple[str, ...]
 
     @property
     def digest(self) -> str:
@@ -93,6 +89,11 @@ class FeatureFile:
     def num_images(self) -> int:
         """N."""
         return len(self.features)
+
+    def row_hashes(self) -> Iterator[str]:
+        """SHA-256 of each row of features."""
+        for part in torch.split(self.features, _BLOCK):
+            yield from (hashlib.sha256(row.tobytes()).hexdigest() for row in part.numpy())
 
     def batches(self) -> Iterator[Outputs]:
         """Features and logits in batches; K = 0 where there are no logits."""
@@ -114,7 +115,9 @@ class FeatureFile:
         if num > len(self.features):
             raise MetricError(f"--num {num} is more than the {len(self.features)} rows in {self.path}")
         logits = None if self.logits is None else drawn_rows(self.logits, num)
-        return replace(self, features=drawn_rows(self.features, num), logits=logits)
+        positions = random_order(len(self.features)).tolist()
+        names = tuple(name for name, place in zip(self.names, positions, strict=True) if place < num)
+        return replace(self, features=drawn_rows(self.features, num), logits=logits, names=names)
 
     def load_statistics(self) -> None:
         """None: nothing is kept."""
@@ -161,17 +164,30 @@ def _images(path: Path, array: np.ndarray) -> Tensor:
 
 
 def _features(path: Path, array: np.ndarray, names: list[str]) -> FeatureFile:
-    features = _checked(path, "features", array)
-    logits = _checked(path, "logits", _mapped(path, "logits")) if "logits" in names else None
+    rows = _names(path, array, stored="names" in names)
+    features = _checked(path, "features", array, rows)
+    logits = _checked(path, "logits", _mapped(path, "logits"), rows) if "logits" in names else None
     if logits is not None and len(logits) != len(features):
         raise MetricError(f"{path} holds {len(features)} rows of features and {len(logits)} of logits")
     if logits is not None:
         check_logits(logits[:_BLOCK], f"logits in {path}")
-    network = {name: str(_small(path, key)) for name, key in _NETWORK.items() if key in names}
-    return FeatureFile(path, features, logits, network)
+    network = {name: str(_small(path, key)) for name, key in NETWORK_KEYS.items() if key in names}
+    return FeatureFile(path, features, logits, network, rows)
 
 
-def _checked(path: Path, name: str, array: np.ndarray) -> Tensor:
+def _names(path: Path, array: np.ndarray, *, stored: bool) -> tuple[str, ...]:
+    """Of the images' files, where they are stored."""
+    found = np.atleast_1d(_small(path, "names")) if stored else None
+    if found is not None and array.ndim and found.shape != array.shape[:1]:
+        raise MetricError(f"{path} holds {len(array)} rows of features and names of shape {found.shape}")
+    return (
+        tuple(map(str, found))
+        if found is not None
+        else tuple(f"row {row}" for row in range(len(array) if array.ndim else 0))
+    )
+
+
+def _checked(path: Path, name: str, array: np.ndarray, names: tuple[str, ...]) -> Tensor:
     """As a tensor, after a look at shape, type and every row."""
     if array.ndim != 2 or array.dtype.kind != "f" or 0 in array.shape or not array.dtype.isnative:
         raise MetricError(
@@ -183,8 +199,9 @@ def _checked(path: Path, name: str, array: np.ndarray) -> Tensor:
         finite = rows[start : start + _BLOCK].isfinite().all(1)
         bad += (start + (~finite).nonzero().flatten()).tolist()
     if bad:
-        listed = ", ".join(map(str, bad[:5])) + (" ..." if len(bad) > 5 else "")
-        raise MetricError(f"{len(bad)} of {len(rows)} rows of {name} in {path} hold NaN or infinity (rows {listed})")
+        listed = ", ".join(names[row] if row < len(names) else f"row {row}" for row in bad[:5])
+        more = " ..." if len(bad) > 5 else ""
+        raise MetricError(f"{len(bad)} of {len(rows)} rows of {name} in {path} hold NaN or infinity ({listed}{more})")
     return rows
 
 
@@ -247,96 +264,3 @@ def _readable(path: Path) -> Iterator[None]:
     except Exception as error:
         text = " ".join(str(error).split()) or type(error).__name__
         raise MetricError(f"{path} cannot be read (truncated or damaged?): {text}") from error
-
-
-# key of `ScoringNetwork.as_dict()` -> key of the file
-_KEYS = {"name": "network", "sha256": "sha256", "resize": "resize", "precision": "precision"}
-
-
-def statistics_bytes(statistics: FeatureStatistics, network: Mapping[str, str]) -> bytes:
-    """The content of the file; `network` is `ScoringNetwork.as_dict()`, or empty where it is not known."""
-    buffer = io.BytesIO()
-    arrays: dict[str, Any] = {_KEYS[name]: np.array(text) for name, text in network.items() if text}
-    arrays |= {"mu": statistics.mean.numpy(), "sigma": statistics.covariance.numpy()}
-    if statistics.count is not None:
-        arrays["count"] = np.array(statistics.count)
-    np.savez(buffer, **arrays)
-    return buffer.getvalue()
-
-
-def read_statistics(path: Path, network: Mapping[str, str]) -> tuple[FeatureStatistics, list[str], dict[str, str]]:
-    """Statistics for comparison with features of this network (empty where it is not known), warnings, their network.
-
-    Raises:
-        MetricError: no such file, or one that cannot be read, of another network or resize, with a count that is
-            no number of images, or with NaN.
-    """
-    content = _content(path)
-    named = {name: _text(content[key]) for name, key in _KEYS.items() if key in content}
-    warnings = compare_networks(path, named, network, "statistics")
-    count = _count(path, content["count"]) if "count" in content else None
-    if count is None:
-        warnings.append(f"{path} does not say how many images it was made of")
-    moments = (_moment(path, content, name) for name in ("mu", "sigma"))
-    return FeatureStatistics.from_moments(count, *moments), warnings, named
-
-
-def compare_networks(path: Path, found: Mapping[str, str], network: Mapping[str, str], what: str) -> list[str]:
-    """Warnings where a file does not say the network, or another precision.
-
-    Args:
-        path: of the file.
-        found: what it says of the network, with the keys of `ScoringNetwork.as_dict()`.
-        network: what it is compared with; empty where nothing is known of it.
-        what: the file holds.
-
-    Raises:
-        MetricError: the file is of another network or resize.
-    """
-    if not {"name", "sha256"} & set(found):
-        return [f"{path} names no network: its numbers compare only if it was made with the same one"]
-    if not network:
-        return []
-    if (found.get("name"), found.get("sha256")) != (network.get("name"), network.get("sha256")):
-        raise MetricError(
-            f"{path} was made with {found.get('name')} (sha256 {found.get('sha256', '?')[:12]}), the images are "
-            f"scored with {network.get('name')} ({network.get('sha256', '?')[:12]}): make the {what} again with the "
-            "same network"
-        )
-    if found.get("resize", network.get("resize")) != network.get("resize"):
-        raise MetricError(
-            f"{path} was made with another resize ({found['resize']}; here: {network.get('resize')}): make the {what} "
-            "again"
-        )
-    if found.get("precision", network.get("precision")) != network.get("precision"):
-        return [f"{path} was made in {found['precision']}, the images are scored in {network.get('precision')}"]
-    return []
-
-
-def _content(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as opened:
-            file = np.load(opened, allow_pickle=False)
-            if not isinstance(file, NpzFile):
-                raise ValueError("it holds one array (.npy), not several by name (.npz)")
-            return {name: file[name] for name in file.files}
-    except Exception as error:  # a damaged file fails in zipfile, zlib, lzma, or NumPy's parser, each in its own way
-        raise MetricError(f"{path} cannot be read as a statistics file: {' '.join(str(error).split())}") from error
-
-
-def _moment(path: Path, content: dict[str, Any], name: str) -> Tensor:
-    if name not in content:
-        raise MetricError(f"{path} holds no {name!r}: a statistics file has mu and sigma")
-    if content[name].dtype.kind not in "fiu":
-        raise MetricError(f"{name} of {path} must be real numbers; it has dtype {content[name].dtype}")
-    return torch.from_numpy(content[name].astype(np.float64))
-
-
-def _count(path: Path, count: Any) -> int:
-    if count.shape != () or count.dtype.kind not in "iu" or count < 2:
-        raise MetricError(f"count of {path} must be one whole number of at least 2; got {_text(count)}")
-    return int(count)
-
-
-def _text(value: Any) -> str:
-    return " ".join(str(value).split())[:200]

@@ -24,7 +24,7 @@ from improved_gan.metrics.precision_recall import density_coverage, precision_re
 from improved_gan.metrics.score_report import has_low_confidence
 from improved_gan.metrics.vendi_score import vendi_score
 
-__all__ = ["METRICS", "Metric", "choose_metrics", "evaluate"]
+__all__ = ["METRICS", "Given", "Metric", "choose_metrics", "evaluate", "left_out"]
 
 _KID_SUBSET = 1000
 _SEED = 2020  # of KID's subsets and the shuffle: those of torch-fidelity
@@ -63,40 +63,82 @@ class Metric:
     needs: str = "nothing"
 
 
-def choose_metrics(
-    names: str | None, *, reference: bool, images: bool, sources: bool = True, logits: bool = True
-) -> tuple[str, ...]:
-    """The metrics of a comma-separated list; None for those that the reference allows, "all" for every one.
+@dataclass(frozen=True)
+class Given:
+    """What there is to compute metrics from.
 
-    Args:
-        names: as the user wrote them.
+    Attributes:
         reference: whether there is a reference.
         images: whether the reference has images (or their features), not statistics only.
         sources: whether all that is evaluated has.
         logits: whether all that is evaluated has class scores, and not features only.
+    """
+
+    reference: bool = False
+    images: bool = False
+    sources: bool = True
+    logits: bool = True
+
+    def lacks(self, name: str) -> str | None:
+        """Why a metric cannot be computed, with the remedy; None where it can."""
+        needs = METRICS[name].needs
+        if needs != "nothing" and not self.reference:
+            return "compares with real images: name them with --reference FOLDER"
+        if needs == "images" and not self.images:
+            return "needs the reference's images, statistics are not enough: --reference FOLDER"
+        if name != "fid" and not self.sources:
+            return "needs images or features, statistics (mu and sigma) are enough for fid only"
+        if name == "is" and not self.logits:
+            return "needs logits, and there are features only"
+        return None
+
+
+def choose_metrics(names: str | None, given: Given) -> tuple[str, ...]:
+    """The metrics of a comma-separated list; None for those that are usual, "all" for every one that can be computed.
 
     Raises:
-        MetricError: an unknown name, or a metric that needs a reference that is not given.
+        MetricError: an unknown name, a metric that needs what is not given, or none that can be computed.
 
-    >>> choose_metrics(None, reference=True, images=False), choose_metrics("vendi", reference=False, images=False)
-    (('is', 'fid'), ('vendi',))
+    >>> choose_metrics(None, Given(reference=True)), choose_metrics("all", Given(logits=False))
+    (('is', 'fid'), ('vendi', 'birthday'))
     """
-    if names is None:
-        if not sources:
-            return choose_metrics("fid", reference=reference, images=images)
-        score = ("is",) if logits else () if reference else ("vendi",)
-        return score if not reference else (*score, "fid", "kid") if images else (*score, "fid")
-    chosen = tuple(METRICS) if names == "all" else tuple(names.split(","))
+    if names == "all":
+        chosen = tuple(name for name in METRICS if given.lacks(name) is None)
+    elif names is not None:
+        chosen = tuple(names.split(","))
+    elif not given.sources:
+        chosen = ("fid",)
+    else:
+        usual = ("is", "fid", "kid") if given.images else ("is", "fid") if given.reference else ("is",)
+        chosen = tuple(name for name in usual if given.lacks(name) is None) or ("vendi",)
     for name in chosen:
         if name not in METRICS:
             raise MetricError(
                 f"there is no metric {name!r}: choose from {', '.join(METRICS)}, separated by commas, or all"
             )
-        if METRICS[name].needs != "nothing" and not reference:
-            raise MetricError(f"{name} compares with real images: name them with --reference FOLDER")
-        if METRICS[name].needs == "images" and not images:
-            raise MetricError(f"{name} needs the reference's images, statistics are not enough: --reference FOLDER")
+        if (reason := given.lacks(name)) is not None:
+            raise MetricError(f"{name} {reason}")
+    if not chosen:
+        raise MetricError("no metric can be computed of statistics (mu and sigma) alone: name others with --reference")
     return chosen
+
+
+def left_out(names: str | None, given: Given) -> list[str]:
+    """A line for each reason for which "all" leaves metrics out.
+
+    >>> left_out("all", Given(reference=True, images=True, logits=False))
+    ['left out: is needs logits, and there are features only']
+    """
+    reasons: dict[str, list[str]] = {}
+    for name in METRICS if names == "all" else ():
+        if (reason := given.lacks(name)) is not None:
+            reasons.setdefault(reason, []).append(name)
+    return [f"left out: {', '.join(some)} {_plural(reason, len(some))}" for reason, some in reasons.items()]
+
+
+def _plural(reason: str, num: int) -> str:
+    verb, rest = reason.split(" ", 1)
+    return f"{verb if num == 1 else verb.removesuffix('s')} {rest}"
 
 
 def evaluate(

@@ -58,6 +58,10 @@ class FeatureSet:
         """Features and logits of the images that could be decoded."""
         return (Outputs(chunk.features, chunk.logits) for chunk in self if chunk.good)
 
+    def row_hashes(self) -> Iterator[str]:
+        """SHA-256 of each image's content."""
+        return (one for chunk in self for one in chunk.hashes)
+
     def matrix(self) -> None:
         """None: the features lie in many files."""
 

@@ -1,7 +1,7 @@
 """Features of images for the metrics: in batches, as statistics, or as one matrix in a file."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Protocol
 
@@ -13,10 +13,11 @@ from improved_gan.metrics.errors import MetricError
 from improved_gan.metrics.frechet_distance import FeatureStatistics
 from improved_gan.metrics.inception import Outputs
 
-__all__ = ["FeatureTable", "Features", "StatisticsTable", "drawn_rows", "random_order"]
+__all__ = ["FeatureTable", "Features", "StatisticsTable", "drawn_rows", "random_order", "repetitions"]
 
 _SHUFFLE_SEED = 2020  # torch-fidelity's: with it the splits of the score are the same, too
 _BLOCK = 2048
+_LISTED = 5  # repeated images that a warning names
 
 
 class Features(Protocol):
@@ -32,6 +33,9 @@ class Features(Protocol):
 
     def batches(self) -> Iterator[Outputs]:
         """Features (M, A) and logits (M, K) in batches, none empty; K = 0 where there are no logits."""
+
+    def row_hashes(self) -> Iterator[str]:
+        """Of what each row stands for: rows of the same image have the same."""
 
     def matrix(self) -> Tensor | None:
         """(N, A), where they lie in one file already."""
@@ -107,6 +111,25 @@ class StatisticsTable:
     def matrix(self) -> Tensor:
         """There is none: MetricError."""
         raise MetricError("statistics (mu and sigma) are enough for fid only: give images or features")
+
+
+def repetitions(label: str, names: Iterable[str], hashes: Iterable[str]) -> list[str]:
+    """A warning that names images which are there twice, or none.
+
+    >>> repetitions("a.npz", ["x.png", "y.png", "z.png"], ["1", "2", "1"])
+    ['a.npz: 1 of 3 images repeats an earlier one (z.png is x.png): a set with repetitions counts as a smaller one']
+    """
+    known: dict[str, str] = {}
+    pairs = ((name, known.setdefault(one, name)) for name, one in zip(names, hashes, strict=True))
+    found = [(name, first) for name, first in pairs if name != first]
+    if not found:
+        return []
+    listed = ", ".join(f"{name} is {first}" for name, first in found[:_LISTED]) + ", ..." * (len(found) > _LISTED)
+    num, verb = len(known) + len(found), "repeats" if len(found) == 1 else "repeat"
+    return [
+        f"{label}: {len(found)} of {num} images {verb} an earlier one ({listed}): a set with repetitions counts as a "
+        "smaller one"
+    ]
 
 
 def random_order(num: int) -> Tensor:

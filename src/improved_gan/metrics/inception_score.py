@@ -122,8 +122,10 @@ class InceptionScore:
         low, high = (int(positions.min()), int(positions.max())) if len(positions) else (0, 0)
         if not 0 <= low <= high < self.num_images:
             raise MetricError(f"positions must lie in 0..{self.num_images - 1}; got {low}..{high}")
-        if len(torch.unique(positions)) < len(positions):
-            raise MetricError("the same position was given twice: each image has one of its own")
+        found, times = torch.unique(positions, return_counts=True)
+        if (times > 1).any():
+            twice = ", ".join(map(str, found[times > 1][:5].tolist()))
+            raise MetricError(f"the same position was given twice ({twice}): each image has one of its own")
         self._next = int(positions[-1]) + 1 if len(positions) else self._next
         row = torch.cat(
             [

@@ -191,7 +191,7 @@ def cifar10_generation_released(labels: int | None = None) -> Recipe:
         summary="CIFAR-10 samples: minibatch discrimination, settings of the authors' last release",
         discriminator=partial(ConvolutionalDiscriminator, image_shape=IMAGE, num_classes=10, **_WITH_KERNELS),
         objective=Adversarial(generator_loss=minimax_generator_loss, adversarial_weight=0.5, supervised_weight=1.0),
-        generator_steps=3,
+        generator_updates=3,
         paper="78.7% of annotators' votes right, where 50% is chance",
     )
 

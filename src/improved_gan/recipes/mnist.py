@@ -175,7 +175,7 @@ def mnist_short(labels: int | None = None) -> Recipe:
         name="mnist-short",
         summary="MNIST in half an hour on two cores: the GAN of mnist, shorter, at a falling rate",
         epochs=120,
-        generator_steps=2 if labels is not None and labels < 50 else 1,
+        generator_updates=2 if labels is not None and labels < 50 else 1,
         lr_decay_fraction=0.4,
         ema_decay=0.9995,
     )

@@ -24,7 +24,7 @@ __all__ = ["AUTO", "NOT_IDENTITY", "OVERRIDABLE", "PRECISIONS", "Recipe", "Recip
 # others; all other fields are part of its identity.
 NOT_IDENTITY = ("summary", "paper", "micro_batch", "compile", "channels_last")
 # Fields that a command line may change, so that a run of a built-in recipe may have other values than the recipe.
-OVERRIDABLE = ("epochs", "learning_rate", "precision", "generator_steps", "micro_batch", "compile", "channels_last")
+OVERRIDABLE = ("epochs", "learning_rate", "precision", "generator_updates", "micro_batch", "compile", "channels_last")
 AUTO = "auto"  # the faster precision on the machine, see `recipes.precision`
 
 
@@ -66,7 +66,7 @@ class Recipe:
         labeled_batch_size: of the labeled part if it differs from the others; None for `batch_size`.
         pseudo_labeling: settings of pseudo-labels for some of the unlabeled images; None for none.
         augmentation: of the labeled images, and of others for an objective that uses it; None for none.
-        generator_steps: generator updates per discriminator update; 3 in the released CIFAR-10 experiment with
+        generator_updates: generator updates per discriminator update; 3 in the released CIFAR-10 experiment with
             minibatch discrimination.
         micro_batch: the largest number of rows in one forward pass, to save memory; 0 for the whole batch. Losses and
             gradients are those of the whole batch (`training.microbatch`).
@@ -109,7 +109,7 @@ class Recipe:
     pseudo_labeling: PseudoLabeling | None = None
     paper: str = "not in the paper"
     augmentation: Augmentation | None = None
-    generator_steps: int = 1
+    generator_updates: int = 1
     micro_batch: int = 0
     compile: bool = False
     channels_last: bool = False
@@ -130,7 +130,7 @@ class Recipe:
             "sample_every",
             "ema_every",
             "learning_rate",
-            "generator_steps",
+            "generator_updates",
             "discriminator_lr_scale",
         ):
             if not getattr(self, name) > 0:
@@ -160,12 +160,12 @@ class Recipe:
 
         >>> from improved_gan.recipes import cifar10_generation
         >>> cifar10_generation().how(num_processes=1)
-        ', 3 generator steps each, channels last'
+        ', 3 generator updates each, channels last'
         """
         several = f", {num_processes} processes with {self.batch_size // num_processes} rows of each batch"
         parts = {
             several: num_processes > 1,
-            f", {self.generator_steps} generator steps each": self.generator_steps > 1,
+            f", {self.generator_updates} generator updates each": self.generator_updates > 1,
             f", {self.micro_batch} rows at a time": self.micro_batch > 0,
             ", channels last": self.channels_last,
         }

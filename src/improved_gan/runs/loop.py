@@ -61,7 +61,7 @@ def take_steps(
                     batch,
                     state.optimizers,
                     precision=PRECISIONS[recipe.precision],
-                    generator_updates=recipe.generator_steps,
+                    generator_updates=recipe.generator_updates,
                     micro_batch=recipe.micro_batch,
                 )
                 state.average.update()
@@ -80,7 +80,7 @@ def step_all(
         training.set_lr(recipe.lr(epoch))
         first_step = training.step_number % steps_per_epoch
         for batches in zip(*(source.epoch(epoch, first_step=first_step) for source in sources), strict=True):
-            training.step(batches, generator_updates=recipe.generator_steps)
+            training.step(batches, generator_updates=recipe.generator_updates)
             yield epoch, batches
 
 
@@ -319,7 +319,7 @@ class Recorder:
         compares = not self.state.discriminator.is_batch_independent
         return diagnostics.Setting(
             compares_rows=compares,
-            generator_updates=recipe.generator_steps,
+            generator_updates=recipe.generator_updates,
             adam_epsilon=epsilon,
             float32=recipe.precision == "float32",
             learning_rate=recipe.learning_rate,

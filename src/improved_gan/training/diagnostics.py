@@ -185,7 +185,7 @@ def _more_generator_updates(setting: Setting, *, wanted: bool = True) -> dict[st
     if setting.generator_updates is None:
         return {}
     num = setting.generator_updates + 1
-    return {f"{num} generator updates per discriminator update (--generator-steps {num})": wanted}
+    return {f"{num} generator updates per discriminator update (--generator-updates {num})": wanted}
 
 
 def _larger_epsilon(setting: Setting) -> dict[str, bool]:
