@@ -7,10 +7,10 @@ EMBEDDINGS.npz is made by `improved-gan embed`; names are `train/CLASS/FILE` and
 (photographs in class folders) all images are unlabeled data, and the error is that of those without a label.
 
 A split draws `--num-unlabeled` training images and the labels among them, the same number of each class. All methods
-get the same rows: 256 principal components of rows of norm 1, or fewer where said. 3,000 training images, the first in
-a fixed random order, belong to no split: with `--validation` the error is theirs, and settings are chosen by it (with
-splits from 101 on). A unit (method, budget, split) is one JSON file in the folder: the same command computes the
-missing ones, split by split. `--show` prints the table and plots it.
+get the same rows: 256 principal components of rows of norm 1, or fewer where said, learned from training images. 3,000
+training images, the first in a fixed random order, belong to no split and to no components: with `--validation` the
+error is theirs, and settings are chosen by it (with splits from 101 on). A unit (method, budget, split) is one JSON
+file in the folder: the same command computes the missing ones, split by split. `--show` prints the table and plots it.
 """
 
 import argparse
@@ -84,14 +84,16 @@ class Task:
         found = read_embeddings(path)
         parts = [name.split("/") for name in found.names]
         self.class_names, codes = np.unique([one[-2] for one in parts], return_inverse=True)
-        rows, self.num_unlabeled = prepared(found.features), num_unlabeled
+        self.num_unlabeled = num_unlabeled
         training = np.array([one[0] == "train" for one in parts])
         self.own_test = bool(training.any())
         if not self.own_test:
+            rows = prepared(found.features)
             self.train, self.y, self.test, self.truth = rows, codes, rows, codes
             return
         order = np.random.default_rng(0).permutation(np.flatnonzero(training))
         held, rest = order[:_VALIDATION], order[_VALIDATION:]
+        rows = prepared(found.features, learned_from=rest)
         tested = held if validation else np.flatnonzero(~training)
         self.train, self.y, self.test, self.truth = rows[rest], codes[rest], rows[tested], codes[tested]
 

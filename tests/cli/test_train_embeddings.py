@@ -21,8 +21,10 @@ from improved_gan.embeddings.backbone import load_backbone
 from improved_gan.estimator.scaling import select_scaler
 from improved_gan.networks import DenseDiscriminator, DenseGenerator
 from improved_gan.recipes import embeddings
+from improved_gan.recipes.recipe import RecipeError
 from improved_gan.runs import Run
 from improved_gan.training.errors import RunError
+from tests.export.test_onnx_backbone import network as onnx_network
 
 NETWORK = """
 import torch
@@ -133,6 +135,42 @@ def test_one_file_with_network_and_classifier(place: Path) -> None:
     np.testing.assert_allclose(probabilities, expected, atol=0.01)  # the run rounds embeddings to 8 bits
 
 
+@pytest.mark.slow
+def test_a_network_in_an_onnx_file_from_another_folder(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    onnx_network(place / "net.onnx")
+    done(
+        *[
+            "train-folder",
+            "--images",
+            "photos",
+            "--network",
+            "net.onnx",
+            "--out",
+            "onnx-run",
+            "--epochs",
+            "5",
+            "--device",
+            "cpu",
+        ]
+    )
+    monkeypatch.chdir(tmp_path)
+    image = place / "photos" / "red" / "0.png"
+    assert "red" in done("classify", place / "onnx-run", image, "--device", "cpu")
+    done("export", place / "onnx-run", "--out", "c.onnx")
+    backbone = load_backbone(Run(place / "onnx-run"))
+    assert backbone is not None
+    prepared = backbone.decoder(None)("0.png", image.read_bytes())[None]
+    found = onnxruntime.InferenceSession("c.onnx").run(None, {"images": prepared.permute(0, 2, 3, 1).numpy()})[0]
+    networks = Run(place / "onnx-run").load(warn=pytest.fail)
+    expected = networks.discriminator(backbone.inputs(prepared)).logits.softmax(1).detach()
+    np.testing.assert_allclose(found, expected, atol=0.01)
+    refused = command("export", place / "onnx-run", "--out", "c.pt2", "--format", "torch")
+    assert "which can only be a part of another one: --format onnx" in str(refused.exception)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -192,6 +230,12 @@ def test_embeddings_of_a_file_and_images_added_since(place: Path, tmp_path: Path
     assert "names no network" in str(command(*words.split(), "--device", "cpu").exception)
 
 
+def test_one_image_is_too_few() -> None:
+    with pytest.raises(RecipeError, match="needs two images or more; got 1"):
+        embeddings.embeddings_for(8, num_classes=2, num_labels=2, num_images=1)
+    assert embeddings.embeddings_for(8, num_classes=2, num_labels=2, num_images=2).batch_size == 2
+
+
 def test_the_scaling_is_that_of_the_estimators(tmp_path: Path, place: Path) -> None:
     features = np.random.default_rng(0).normal(2, 3, (50, 300)).astype(np.float32)
     statistics = type("Seen", (), {"low": features.min(0), "high": features.max(0)})()
@@ -202,6 +246,9 @@ def test_the_scaling_is_that_of_the_estimators(tmp_path: Path, place: Path) -> N
     data, _ = as_embeddings(own.dataset, own.rows, read_embeddings(place / "run" / "embeddings.npz"))
     assert data.train.labels.equal(own.dataset.train.labels)
     assert data.digest != own.dataset.digest
+    kept = read_embeddings(place / "run" / "embeddings.npz")
+    half = Embeddings(kept.features.astype(np.float16), kept.names, kept.hashes, kept.about)
+    assert as_embeddings(own.dataset, own.rows, half)[0].digest != data.digest
 
 
 def test_the_commands_of_the_guide(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,7 +58,7 @@ def test_with_trust_it_does_and_says_so(command: str, marked_run: Path, tmp_path
     result = CliRunner().invoke(app, [*words_of(command, marked_run, tmp_path), "--trust"])
     assert result.exit_code == 0, result.output
     assert (tmp_path / "mark").exists()
-    assert result.stdout.replace("\n", "").count("the recipe file of the run") == 1
+    assert result.stdout.replace("\n", "").count("which the run names") == 1
 
 
 def test_a_report_says_what_it_lacks_and_why(marked_run: Path, tmp_path: Path) -> None:

@@ -78,6 +78,13 @@ def test_another_value_range_is_other_features(tmp_path: Path) -> None:
     assert bright.features.mean() > 10 * dark.features.mean()
     assert (bright.about["values"], dark.about["values"]) == ("0:200", "0:4095")
     assert made(tmp_path / "a").about["values"] == ""
+    text = io.StringIO()
+    how = Embedding(network=COLOR, cache=tmp_path / "cache")
+    embed_images(tmp_path / "a", how, Console(file=text, width=500))
+    assert "the images use gray levels 0 to 1 of 0 to 255" in text.getvalue()
+    quiet = io.StringIO()
+    embed_images(tmp_path / "a", replace(how, values=ValueRange(0, 200)), Console(file=quiet))
+    assert quiet.getvalue() == ""
 
 
 @pytest.mark.parametrize("damaged", [False, True])

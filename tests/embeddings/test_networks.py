@@ -6,7 +6,13 @@ import torch
 
 from improved_gan.data import DataError
 from improved_gan.embeddings import networks
-from improved_gan.embeddings.networks import INCEPTION_FILE, choose_network, load_inception_weights, sha256_of
+from improved_gan.embeddings.networks import (
+    INCEPTION_FILE,
+    absolute_name,
+    choose_network,
+    load_inception_weights,
+    sha256_of,
+)
 from improved_gan.metrics import MetricError
 from tests.pictures import picture, png
 
@@ -81,3 +87,13 @@ def test_what_is_no_network(tmp_path: Path) -> None:
         choose_network("inception-2015", weights=tmp_path / "none.pth")
     with pytest.raises(DataError, match="--weights are of inception-2015"):
         choose_network("module:function", weights=tmp_path / "none.pth")
+
+
+def test_a_file_has_the_same_name_from_every_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "recipe.json").touch()
+    assert absolute_name("run") == str(tmp_path / "run")
+    assert absolute_name("nets/a.pt2") == str(tmp_path / "nets" / "a.pt2")
+    for name in ("timm:model.onnx", "dinov2-vitb14", "own_net:net", "inception-2015"):
+        assert absolute_name(name) == name

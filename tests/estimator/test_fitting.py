@@ -30,10 +30,25 @@ def test_the_global_random_state_stays_and_the_seed_decides(few) -> None:
     assert not np.allclose(one, other)
 
 
-def test_labels_alone_train_no_generator(few) -> None:
+def test_labels_alone_train_no_generator(few, tmp_path) -> None:
     model = SemiSupervisedGANClassifier(epochs=2, unsupervised_weight=0, random_state=0).fit(few.images, few.y)
     assert "discriminator/unsupervised" not in model.history_[0][-1]
     assert model.predict(few.images).shape == (300,)
+    assert {name.partition(".")[0] for name in model.members_[0].tensors} == {"classifier"}
+    with pytest.raises(ValueError, match="unsupervised_weight=0 trains no GAN, so there is no generator"):
+        model.sample(2)
+    model.save(tmp_path / "model")
+    again = SemiSupervisedGANClassifier.load(tmp_path / "model")
+    np.testing.assert_array_equal(again.predict_proba(few.images), model.predict_proba(few.images))
+
+
+def test_a_warm_start_adds_no_generator(few) -> None:
+    settings = {"epochs": 1, "warm_start": True, "random_state": 0}
+    for before, after in ((0, 0.5), (0.5, 0)):
+        model = SemiSupervisedGANClassifier(unsupervised_weight=before, **settings).fit(few.images, few.y)
+        with pytest.raises(ValueError, match="unsupervised_weight must stay 0, or stay above 0"):
+            model.set_params(unsupervised_weight=after).fit(few.images, few.y)
+    model.set_params(unsupervised_weight=0.25).fit(few.images, few.y)
 
 
 @pytest.fixture
@@ -145,7 +160,8 @@ def test_a_fit_beside_others_gives_what_it_gives_alone(few, settings) -> None:
         if settings.get("warm_start"):
             model.fit(images, y)
         copies = (model, pickle.loads(pickle.dumps(model)), copy.deepcopy(model))
-        values = [np.append(one.predict_proba(images), one.sample(3)) for one in copies]
+        sampled = settings.get("unsupervised_weight") != 0
+        values = [np.append(one.predict_proba(images), one.sample(3) if sampled else []) for one in copies]
         np.testing.assert_array_equal(values[1:], [values[0]] * 2)
         return values[0]
 

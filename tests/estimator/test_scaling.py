@@ -6,7 +6,15 @@ from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.preprocessing import StandardScaler
 
 from improved_gan.estimator.arrays import statistics
-from improved_gan.estimator.scaling import ColumnScale, EmbeddingScale, RangeScale, Scale, select_scaler, unit_rows
+from improved_gan.estimator.scaling import (
+    ColumnScale,
+    EmbeddingScale,
+    RangeScale,
+    Scale,
+    looks_like_embedding,
+    select_scaler,
+    unit_rows,
+)
 
 
 def chosen(array: np.ndarray, **options) -> Scale:
@@ -142,3 +150,12 @@ def test_embeddings_are_recognized_and_get_unit_rows() -> None:
     assert isinstance(select_scaler([few], statistics([few]), is_image=False), ColumnScale)
     with pytest.raises(ValueError, match="scaling='embedding' is for rows of features"):
         select_scaler([unit], statistics([unit]), is_image=True, wanted="embedding")
+
+
+def test_features_of_which_half_are_zero_are_embeddings() -> None:
+    """As after a ReLU: in the first class fewer are positive than in the others."""
+    random = np.random.default_rng(0)
+    rows = np.maximum(random.normal(size=(3000, 300)) + np.repeat([-0.6, 0.2, 0.2], 1000)[:, None], 0)
+    assert (rows[:1000] > 0).mean() < 0.3 < (rows > 0).mean() < 0.6
+    assert looks_like_embedding(rows)
+    assert not looks_like_embedding(rows * (random.random(rows.shape) < 0.2))  # counts of words, one-hot columns

@@ -102,4 +102,5 @@ def test_the_classifier_is_batch_independent() -> None:
     recipe = mnist_classifier()
     assert recipe.num_labels == 50_000
     assert recipe.discriminator().is_batch_independent
+    assert recipe.generator is None
     assert isinstance(recipe.objective, SupervisedBaseline)

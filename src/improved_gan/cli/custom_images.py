@@ -100,6 +100,7 @@ def embed_custom_images(
             device=choose_device(device),
             values=values,
             skip_invalid=True,
+            check_range=False,  # the report of the images has that warning
         )
         embeddings = embed_images(options.images, how, console, trust=trust)
     dataset, scaling = as_embeddings(own.dataset, own.rows, embeddings)

@@ -145,7 +145,7 @@ def _specify(
 
 
 def _specify_embedding_classifier(options: ExportOptions, networks: "Networks", trust: "Trust") -> "ExportSpec":
-    """The classifier of a run on embeddings with its pretrained network, where that is of PyTorch."""
+    """The classifier of a run on embeddings with its pretrained network, where that is of PyTorch or ONNX."""
     from improved_gan.embeddings.backbone import load_backbone
     from improved_gan.export.errors import ExportError
     from improved_gan.export.export_module import make_embedding_classifier
@@ -155,13 +155,16 @@ def _specify_embedding_classifier(options: ExportOptions, networks: "Networks", 
     network = backbone.network
     if options.head != "classifier":
         raise ExportError(f"of a run on embeddings only --head classifier can be exported; got {options.head!r}")
-    if network.module is None or network.input_size is None:
+    kept = network.module or network.onnx
+    if kept is None or network.input_size is None:
         raise ExportError(
-            f"{network.name} is no PyTorch module with one input size, so it cannot be written into the same file: use "
-            "improved-gan classify"
+            f"{network.name} is neither a PyTorch module nor an ONNX file for any number of images of one size, so it "
+            "cannot be written into the same file: use improved-gan classify"
         )
+    if network.module is None and options.format != "onnx":
+        raise ExportError(f"{network.name} is an ONNX file, which can only be a part of another one: --format onnx")
     return make_embedding_classifier(
-        network.module,
+        kept,
         backbone.scaling,
         networks.discriminator,
         image_shape=(network.channels, *network.input_size),

@@ -40,8 +40,8 @@ def threads_option(help: str = "CPU threads; default: PyTorch's choice.") -> int
 
 
 def trust_option() -> bool:
-    """Whether the recipe file in a run folder may be executed; see `trust_or_ask`."""
-    return option(False, help="Execute the Python recipe file stored in the run folder, if there is one.")
+    """Whether code that a run names may be executed: its recipe file, the module of its network; see `trust_or_ask`."""
+    return option(False, help="Execute code that the run names: its recipe file, the module of its network.")
 
 
 def value_range_option() -> str | None:

@@ -1,4 +1,7 @@
-"""`--trust`: whether the recipe file in a run folder may be executed; asked at a terminal. Imports nothing slow."""
+"""`--trust`: whether code that a run names may be executed; asked at a terminal.
+
+That is its recipe file, or the module of its network. Imports nothing slow.
+"""
 
 import sys
 from collections.abc import Callable
@@ -27,7 +30,7 @@ def trust_or_ask(console: "Console", *, trust: bool) -> Callable[[Path, str], bo
         if digest not in answers:
             answers[digest] = trust or (world_size() == 1 and _answer(file, digest))
             if answers[digest]:
-                say(console, f"executing {file} (SHA-256 {digest[:12]}), the recipe file of the run")
+                say(console, f"executing {file} (SHA-256 {digest[:12]}), which the run names")
         return answers[digest]
 
     return decide

@@ -201,7 +201,8 @@ def as_embeddings(
     scaling = scaling or EmbeddingScaling.of(features_of(training).numpy())
     names = ("network", "sha256", "resize", "spec", "weights")
     about = {name: embeddings.about.get(name, "") for name in names}
-    digest = hashlib.sha256(f"{data.digest} {about['network']} {about['sha256']} {about['resize']}".encode())
+    parts_of_digest = (data.digest, about["network"], about["sha256"], about["resize"], embeddings.features.dtype.name)
+    digest = hashlib.sha256(" ".join(parts_of_digest).encode())
     train, test = (
         replace(part, images=scaling.to_bytes(features_of(chosen)))
         for part, chosen in ((data.train, inside), (data.test, evaluated))

@@ -17,8 +17,8 @@ from improved_gan.console import warn
 from improved_gan.data.embeddings import Embeddings
 from improved_gan.data.value_range import ValueRange
 from improved_gan.embeddings.extraction import FeatureExtraction, valid_names
-from improved_gan.embeddings.networks import choose_network
-from improved_gan.metrics.evaluation_images import image_files, with_value_range
+from improved_gan.embeddings.networks import absolute_name, choose_network
+from improved_gan.metrics.evaluation_images import image_files, range_warnings, with_value_range
 from improved_gan.metrics.extraction import FeatureSet, extract
 from improved_gan.metrics.feature_cache import FeatureCache
 from improved_gan.runs.own_code import Trust
@@ -39,6 +39,7 @@ class Embedding:
         values: which values of the files are black and white.
         dtype: "float32", or "float16" for half of the size.
         skip_invalid: whether images that cannot be used are left out instead of an error.
+        check_range: whether to warn of images that use little of the range from black to white.
     """
 
     network: str
@@ -49,6 +50,7 @@ class Embedding:
     values: ValueRange | None = None
     dtype: str = "float32"
     skip_invalid: bool = False
+    check_range: bool = True
 
 
 def embed_images(images: Path, how: Embedding, console: Console, *, trust: Trust = False) -> Embeddings:
@@ -58,9 +60,8 @@ def embed_images(images: Path, how: Embedding, console: Console, *, trust: Trust
         DataError, MetricError, RunError: images or a network that cannot be used; one line with the remedy.
         InterruptedRunError: stopped by Ctrl-C or SIGTERM; the same call continues.
     """
-    network = choose_network(
-        how.network, weights=how.weights, device=how.device, warn=partial(warn, console), trust=trust
-    )
+    name = absolute_name(how.network)  # the run will be used from other folders
+    network = choose_network(name, weights=how.weights, device=how.device, warn=partial(warn, console), trust=trust)
     network = with_value_range(network, how.values)
     files = image_files(images, network, values=how.values)
     for line in files.notices:
@@ -72,11 +73,13 @@ def embed_images(images: Path, how: Embedding, console: Console, *, trust: Trust
             for one in helpers:
                 one.join()
     found = extraction.run(files)
+    for line in range_warnings(files, how.values) if how.check_range else ():
+        warn(console, line)
     features, logits, hashes = _gathered(found, np.dtype(how.dtype))
     texts = {
         "network": network.name, "sha256": network.digest, "resize": network.resize, "precision": network.precision,
-        "spec": how.network, "weights": str(how.weights or ""), "source": str(images),
-        "values": str(how.values or ""),
+        "spec": name, "weights": "" if how.weights is None else str(how.weights.absolute()),
+        "source": str(images.absolute()), "values": str(how.values or ""),
     }  # fmt: skip
     return Embeddings(features, tuple(valid_names(files, found)), hashes, texts, logits)
 

@@ -26,6 +26,7 @@ __all__ = [
     "INCEPTION_FILE",
     "INCEPTION_SHA256",
     "INCEPTION_URLS",
+    "absolute_name",
     "choose_network",
     "is_code",
     "load_inception_weights",
@@ -101,6 +102,18 @@ def is_code(name: str) -> bool:
     """Whether `choose_network` would import a module for this name."""
     kept = name == INCEPTION or name in PRESETS or name.startswith("timm:")
     return ":" in name and not (kept or Path(name).suffix.lower() in _FILES or (Path(name) / "recipe.json").is_file())
+
+
+def absolute_name(name: str) -> str:
+    """The same network's name from any working directory: of a file or a run folder the whole path.
+
+    >>> absolute_name("timm:resnet18"), absolute_name("lite0:network")
+    ('timm:resnet18', 'lite0:network')
+    >>> Path(absolute_name("model.onnx")) == Path.cwd() / "model.onnx"
+    True
+    """
+    is_path = Path(name).suffix.lower() in _FILES or (Path(name) / "recipe.json").is_file()
+    return str(Path(name).absolute()) if is_path and not name.startswith("timm:") else name
 
 
 def choose_network(

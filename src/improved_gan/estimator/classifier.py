@@ -106,7 +106,8 @@ class SemiSupervisedGANClassifier(SemiSupervisedMixin, BaseEstimator):  # type: 
         batch_size: of each of the labeled, unlabeled and generated parts of a step.
         learning_rate: of both networks, None for that of the recipe; it falls to 0 over the second half of training.
         class_weight: of the labels in the supervised loss: None, "balanced", or a dict by class, as in scikit-learn.
-        unsupervised_weight: of the real-or-generated loss. 0 trains the same network on the labeled examples only.
+        unsupervised_weight: of the real-or-generated loss. 0 trains the same network on the labeled examples only,
+            without a generator.
         label_spreading: whether pseudo-labels are used in the first part of training, from label spreading over a
             k-NN graph (Zhou et al., 2004).
         n_estimators: members of the ensemble; class probabilities are averaged.
@@ -252,7 +253,7 @@ class SemiSupervisedGANClassifier(SemiSupervisedMixin, BaseEstimator):  # type: 
         Each member's generator makes an equal number of them, one member after the other.
 
         Raises:
-            ValueError: n_samples is not positive.
+            ValueError: n_samples is not positive, or no GAN was trained (unsupervised_weight=0).
         """
         check_is_fitted(self)
         if n_samples < 1:

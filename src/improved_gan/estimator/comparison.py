@@ -88,27 +88,34 @@ METHODS: dict[str, Method] = {
 }
 
 
-def prepared(features: np.ndarray) -> np.ndarray:
+def prepared(features: np.ndarray, *, learned_from: np.ndarray | None = None) -> np.ndarray:
     """(N, A) features or pixels -> (N, min(A, 256)) float32: scaled, centered, principal components.
 
     Embeddings get rows of norm 1 about their mean; other tables columns of standard deviation 1, divided by the root of
     A, so that rows have norms of about 1 too.
 
+    Args:
+        features: of all rows.
+        learned_from: (M,) indices of the rows from which means, standard deviations and components are learned, so that
+            test rows take no part; None: all.
+
     >>> prepared(np.eye(3)).shape
     (3, 3)
     """
+    known = np.arange(len(features)) if learned_from is None else learned_from
     if looks_like_embedding(features):
         rows = unit_rows(features)
-        rows -= rows.mean(0)  # features after a ReLU all point one way
+        rows -= rows[known].mean(0)  # features after a ReLU all point one way
         rows = unit_rows(rows)
     else:
         values = np.asarray(features, dtype=np.float32)
-        std = values.std(0)
-        rows = (values - values.mean(0)) / np.where(std > 0, std, 1) / np.sqrt(values.shape[1])
-    num, columns = rows.shape
+        std = values[known].std(0)
+        rows = (values - values[known].mean(0)) / np.where(std > 0, std, 1) / np.sqrt(values.shape[1])
+    rows = np.asarray(rows, dtype=np.float32)
+    num, columns = rows[known].shape
     few = columns <= num and columns <= 2048  # whose covariance is faster than the rows
     model = PCA(min(_COMPONENTS, num, columns), svd_solver="covariance_eigh" if few else "auto", random_state=0)
-    return np.asarray(model.fit_transform(np.asarray(rows, dtype=np.float32)))
+    return np.asarray(model.fit(rows[known]).transform(rows))
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ class FitPlan:
         if settings.learning_rate is not None:
             recipe = replace(recipe, learning_rate=settings.learning_rate)
         if settings.unsupervised_weight == 0:
-            return replace(recipe, objective=SupervisedBaseline())
+            return replace(recipe, objective=SupervisedBaseline(), generator=None, generator_ema_decay=None)
         assert isinstance(recipe.objective, SemiSupervised)
         return replace(recipe, objective=replace(recipe.objective, unsupervised_weight=settings.unsupervised_weight))
 

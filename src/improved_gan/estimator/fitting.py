@@ -191,11 +191,9 @@ class MemberTraining:
         return {"validation/error": score[0], "validation/loss": score[1]}
 
     def _tensors(self) -> dict[str, Tensor]:
-        assert self.state.generator is not None
-        parts = {
-            "generator": self.state.generator,
-            "classifier": self.state.average.averaged(self.state.discriminator),
-        }
+        parts: dict[str, nn.Module] = {"classifier": self.state.average.averaged(self.state.discriminator)}
+        if self.state.generator is not None:
+            parts["generator"] = self.state.generator
         named = {f"{key}.{name}": one for key, part in parts.items() for name, one in part.state_dict().items()}
         return _copies(named)
 

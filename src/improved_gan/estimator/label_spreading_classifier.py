@@ -32,6 +32,7 @@ from improved_gan.estimator.scaling import looks_like_embedding, unit_rows
 from improved_gan.estimator.weights import label_weights
 from improved_gan.label_spreading.knn import approximate_neighbors, nearest_neighbors, principal_components
 from improved_gan.label_spreading.spreading import most_confident_per_class, spread
+from improved_gan.optional_import import optional_import
 
 __all__ = ["LabelSpreadingClassifier"]
 
@@ -281,12 +282,11 @@ def _distinct(points: Tensor) -> tuple[Tensor, Tensor]:
 def _faiss(*, required: bool = True) -> Any:
     """The library, or None."""
     try:
-        import faiss
+        return optional_import("faiss")
     except ImportError as error:
         if required:
             raise ValueError("graph='faiss' needs that library: pip install 'improved-gan[faiss]'") from error
         return None
-    return faiss
 
 
 def _faiss_neighbors(points: Tensor, num: int) -> tuple[Tensor, Tensor]:

@@ -28,7 +28,8 @@ __all__ = [
 
 _GAIN = 1.5
 _MANY = 256  # dense columns from which a table is taken for embeddings
-_CHECKED_ROWS = 1000  # whose norms and zeros are looked at
+_CHECKED_ROWS = 1000  # whose norms and zeros are looked at, about
+_DENSE = 0.3  # of the numbers are not zero
 _TOLERANCE = 0.05  # of the range, that pixels may stand out of it, as after resizing
 
 
@@ -140,19 +141,22 @@ def unit_rows(examples: np.ndarray) -> np.ndarray:
 
 
 def looks_like_embedding(part: np.ndarray, *, pixels: bool = False) -> bool:
-    """Whether rows (N, A) of floating-point numbers have norm 1, or are no pixels and mostly not zero in 256 columns.
+    """Whether rows (N, A) of floating-point numbers have norm 1, or 256 columns or more, neither pixels nor sparse.
+
+    Features after a ReLU are zero up to a half, more of them in some classes than in others: rows from the whole table
+    are looked at.
 
     >>> looks_like_embedding(unit_rows(np.random.RandomState(0).randn(5, 32)))
     True
     """
-    rows = part[:_CHECKED_ROWS]
+    rows = part[:: max(1, len(part) // _CHECKED_ROWS)]
     if rows.dtype.kind != "f" or rows.ndim != 2 or rows.shape[1] < 16:
         return False
     rows = rows.astype(np.float64)
     with np.errstate(over="ignore"):
         if np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-2):  # float16 keeps three digits
             return True
-    return not pixels and rows.shape[1] >= _MANY and bool((rows != 0).mean() > 0.5)
+    return not pixels and rows.shape[1] >= _MANY and bool((rows != 0).mean() > _DENSE)
 
 
 def select_scaler(

@@ -121,3 +121,8 @@ def check_same(
             f"{classes.tolist()} and {settings.n_estimators}: set warm_start=False to start again, or name all classes "
             "with classes="
         )
+    if any(name.startswith("generator.") for name in states[0] or ()) != (settings.unsupervised_weight > 0):
+        raise ValueError(
+            "warm_start=True continues with a GAN or without: unsupervised_weight must stay 0, or stay above 0; set "
+            "warm_start=False to start again"
+        )

@@ -37,7 +37,7 @@ class Prediction(NamedTuple):
 
 
 class EnsembleMember:
-    """A generator, and a classifier with averaged weights, both in evaluation mode.
+    """A generator, unless no GAN was trained, and a classifier with averaged weights, both in evaluation mode.
 
     A dense classifier computes in float64 on a CPU, so that the output for a row does not depend on the other rows of
     its batch; a convolutional one, and all on a GPU, in float32.
@@ -63,13 +63,16 @@ class EnsembleMember:
         precise = choice.network == "dense" and not device.startswith("cuda")
         self._precision = torch.float64 if precise else torch.float32
         with torch.device("meta"):  # nothing is drawn, so the global random state stays as it is
-            self._generator, self._classifier = choice.build_generator(), choice.build_discriminator()
+            self._classifier = choice.build_discriminator()
+            self._generator = choice.build_generator() if with_prefix(tensors, "generator") else None
         try:
-            self._generator.load_state_dict(with_prefix(tensors, "generator"), assign=True)
+            if self._generator is not None:
+                self._generator.load_state_dict(with_prefix(tensors, "generator"), assign=True)
             self._classifier.load_state_dict(with_prefix(tensors, "classifier"), assign=True)
         except RuntimeError as error:
             raise ValueError(f"these weights are not those of a {choice.describe()}: {error}") from error
-        self._generator.eval().requires_grad_(False)
+        if self._generator is not None:
+            self._generator.eval().requires_grad_(False)
         self._classifier.eval().requires_grad_(False).to(device, self._precision)
 
     @torch.no_grad()
@@ -86,7 +89,13 @@ class EnsembleMember:
 
     @torch.no_grad()
     def sample(self, num: int, *, seed: int) -> Tensor:
-        """(num, C, H, W) float32 in [0, 1], from latents that depend on the seed alone."""
+        """(num, C, H, W) float32 in [0, 1], from latents that depend on the seed alone.
+
+        Raises:
+            ValueError: no GAN was trained.
+        """
+        if self._generator is None:
+            raise ValueError("unsupervised_weight=0 trains no GAN, so there is no generator to sample from")
         latents = self._generator.draw_latents(num, source=torch.Generator().manual_seed(seed))
         return torch.cat([self._generator(some) for some in torch.split(latents, _CHUNK)])
 

@@ -19,6 +19,8 @@ from torch import Tensor, nn
 
 from improved_gan.export.errors import ExportError
 from improved_gan.export.fuse import fused
+from improved_gan.export.onnx_backbone import OnnxBackbone
+from improved_gan.metrics.network import OnnxFile
 from improved_gan.networks.interface import Discriminator, Generator
 from improved_gan.techniques.minibatch_discrimination import MinibatchDiscrimination
 
@@ -49,6 +51,7 @@ class ExportSpec:
         outputs: the outputs, in the network's order.
         expected: computes the same outputs with the original network.
         draw: draws N rows of input for verification.
+        backbone: an ONNX network between the input and `network`, which takes its features then.
     """
 
     what: str
@@ -57,6 +60,7 @@ class ExportSpec:
     outputs: tuple[TensorSpec, ...]
     expected: Callable[[Tensor], tuple[Tensor, ...]]
     draw: Callable[[int], Tensor]
+    backbone: OnnxBackbone | None = None
 
 
 class _Classifier(nn.Module):
@@ -69,18 +73,29 @@ class _Classifier(nn.Module):
         return logits.softmax(1), torch.sigmoid(logits.logsumexp(1))
 
 
-class _EmbeddingClassifier(nn.Module):
-    """A pretrained network, the scaling of its features, and the classifier of a run on embeddings."""
+class _FeatureClassifier(nn.Module):
+    """The scaling of features, and the classifier of a run on embeddings."""
 
-    def __init__(self, backbone: nn.Module, scaling: nn.Module, network: nn.Module, layout: str) -> None:
+    def __init__(self, scaling: nn.Module, network: nn.Module) -> None:
         super().__init__()
-        self.backbone, self.scaling, self.network, self.layout = backbone, scaling, network, layout
+        self.scaling, self.network = scaling, network
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        found = self.backbone(images.permute(0, 3, 1, 2) if self.layout == "nhwc" else images)
-        features = found[0] if isinstance(found, (tuple, list)) else found
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         logits = self.network(self.scaling(features.flatten(1))).logits
         return logits.softmax(1), torch.sigmoid(logits.logsumexp(1))
+
+
+class _EmbeddingClassifier(nn.Module):
+    """A pretrained network before the classifier of its features."""
+
+    def __init__(self, backbone: nn.Module, classifier: _FeatureClassifier, layout: str) -> None:
+        super().__init__()
+        self.backbone, self.classifier, self.layout = backbone, classifier, layout
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        found = self.backbone(_channels_first(images, self.layout))
+        probabilities, real_score = self.classifier(found[0] if isinstance(found, (tuple, list)) else found)
+        return probabilities, real_score
 
 
 class _Features(nn.Module):
@@ -126,9 +141,12 @@ class _Generator(nn.Module):
         return (images.permute(0, 2, 3, 1) if self.layout == "nhwc" else images,)
 
 
+def _channels_first(images: Tensor, layout: str) -> Tensor:
+    return images.permute(0, 3, 1, 2) if layout == "nhwc" else images
+
+
 def _unit(images: Tensor, layout: str) -> Tensor:
-    first = images.permute(0, 3, 1, 2) if layout == "nhwc" else images
-    return first.to(torch.float32) / 255
+    return _channels_first(images, layout).to(torch.float32) / 255
 
 
 def make_export_module(
@@ -168,7 +186,7 @@ def make_export_module(
 
 
 def make_embedding_classifier(
-    backbone: nn.Module,
+    backbone: nn.Module | OnnxFile,
     scaling: nn.Module,
     discriminator: Discriminator,
     *,
@@ -181,7 +199,7 @@ def make_embedding_classifier(
     The features are not rounded to 8 bits as in the run, which moves probabilities in the third digit.
 
     Args:
-        backbone: images (N, C, H, W) uint8 -> features (N, A), alone or first.
+        backbone: images (N, C, H, W) uint8 -> features (N, A), alone or first; or an ONNX file.
         scaling: features -> the discriminator's input.
         discriminator: in evaluation mode, on the CPU.
         image_shape: (C, H, W) of the pretrained network.
@@ -196,19 +214,25 @@ def make_embedding_classifier(
     channels, height, width = image_shape
     shape = ("N", height, width, channels) if layout == "nhwc" else ("N", channels, height, width)
     source = TensorSpec("images", "uint8", shape, "0 to 255, of the size that the pretrained network takes")
-    original = _EmbeddingClassifier(backbone, scaling, discriminator, layout)
-    random = torch.Generator().manual_seed(0)
+    original, random = _FeatureClassifier(scaling, discriminator), torch.Generator().manual_seed(0)
 
     @torch.no_grad()
     def expected(images: Tensor) -> tuple[Tensor, ...]:
-        return tuple(one.double() for one in original(images))
+        first = _channels_first(images, layout)
+        found = backbone.run(first) if isinstance(backbone, OnnxFile) else backbone(first)
+        return tuple(one.double() for one in original(found[0] if isinstance(found, (tuple, list)) else found))
 
     def draw(num: int) -> Tensor:
         sizes = tuple(int(size) for size in shape[1:])
         return torch.randint(0, 256, (num, *sizes), dtype=torch.uint8, generator=random)
 
-    network = _EmbeddingClassifier(backbone, scaling, fused(discriminator), layout)
-    made = ExportSpec("classifier", network, source, _classifier_outputs(class_names), expected, draw)
+    classifier, outputs = _FeatureClassifier(scaling, fused(discriminator)), _classifier_outputs(class_names)
+    if isinstance(backbone, OnnxFile):
+        before = OnnxBackbone(backbone, channels_last=layout == "nhwc")
+        made = ExportSpec("classifier", classifier, source, outputs, expected, draw, before)
+    else:
+        network = _EmbeddingClassifier(backbone, classifier, layout)
+        made = ExportSpec("classifier", network, source, outputs, expected, draw)
     _check_batch_independence(made)
     return made
 

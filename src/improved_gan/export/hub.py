@@ -22,6 +22,7 @@ from improved_gan.export.errors import ExportError
 from improved_gan.export.model_card import LICENSE, PAPER, evaluation_of, labels_of, one_line
 from improved_gan.io import write_atomically
 from improved_gan.networks.interface import Generator
+from improved_gan.optional_import import optional_import
 from improved_gan.recipes.recipe import RecipeError
 from improved_gan.runs import Networks, Run
 from improved_gan.runs.identity import with_recorded_settings
@@ -155,10 +156,9 @@ def from_pretrained(source: str | Path, *, revision: str | None = None, token: s
 
 def _hub() -> Any:
     try:
-        import huggingface_hub
+        return optional_import("huggingface_hub")
     except ModuleNotFoundError as error:
         raise ExportError("huggingface_hub is not installed: pip install 'improved-gan[hub]'") from error
-    return huggingface_hub
 
 
 def _check_repository(name: str) -> None:

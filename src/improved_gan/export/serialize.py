@@ -17,6 +17,8 @@ from torch import Tensor
 from improved_gan.export.errors import ExportError, needs_extra
 from improved_gan.export.export_module import ExportSpec
 from improved_gan.export.fuse import fold_graph
+from improved_gan.export.onnx_backbone import joined
+from improved_gan.optional_import import optional_import
 
 __all__ = [
     "BATCHES",
@@ -32,17 +34,20 @@ __all__ = [
 
 
 METADATA_FILE = "improved_gan.json"  # in a .pt2, and as one property of an ONNX file
+_FEATURES = "features"  # the input of a classifier after an ONNX network
 _EXAMPLES = 3  # rows to trace with: sizes 0 and 1 would be treated as constants
 
 
 def captured(spec: ExportSpec) -> tuple[torch.export.ExportedProgram, int]:
     """The network as a graph for any number of rows, and the number of batch norms that were folded."""
-    rows = spec.draw(_EXAMPLES)
+    rows, name = spec.draw(_EXAMPLES), spec.source.name
+    if spec.backbone is not None:
+        rows, name = spec.backbone.features(rows), _FEATURES
     with _quiet():
-        first = _export(spec.network, rows, spec.source.name)
+        first = _export(spec.network, rows, name)
         graph = first.module(check_guards=False)
         num_folded = fold_graph(graph)
-        return _export(graph, rows, spec.source.name), num_folded
+        return _export(graph, rows, name), num_folded
 
 
 def _export(network: torch.nn.Module, rows: Tensor, name: str) -> torch.export.ExportedProgram:
@@ -79,17 +84,17 @@ def write_onnx(
         ExportError: onnx or onnxscript is not installed.
     """
     try:
-        import onnx
-        import onnxscript  # noqa: F401  (the exporter needs it, and raises a long error without it)
+        onnx = optional_import("onnx")
+        optional_import("onnxscript")  # the exporter needs it, and raises a long error without it
     except ModuleNotFoundError as error:
         raise needs_extra(error) from error
-    names = [one.name for one in spec.outputs]
+    names, taken = [one.name for one in spec.outputs], spec.source.name if spec.backbone is None else _FEATURES
     with _quiet():
-        made = torch.onnx.export(
-            program, dynamo=True, input_names=[spec.source.name], output_names=names, verbose=False
-        )
-    assert made is not None
-    model = made.model_proto
+        made = torch.onnx.export(program, dynamo=True, input_names=[taken], output_names=names, verbose=False)
+        assert made is not None
+        model = made.model_proto
+        if spec.backbone is not None:
+            model = joined(spec.backbone, model, spec.draw(_EXAMPLES), name=spec.source.name)
     _name_the_batch(model.graph)
     model.producer_name, model.producer_version = "improved-gan", str(metadata["versions"]["improved-gan"])
     onnx.helper.set_model_props(model, {key: json.dumps(value) for key, value in metadata.items()})
@@ -98,11 +103,11 @@ def write_onnx(
 
 
 def _name_the_batch(graph: Any) -> None:
-    """Rename the batch dimension, which the exporter calls s77 or the like."""
-    symbol = graph.input[0].type.tensor_type.shape.dim[0].dim_param
+    """Rename the batch dimension, which the exporter calls s77 or the like: a name for each network."""
+    symbols = {value.type.tensor_type.shape.dim[0].dim_param for value in (*graph.input, *graph.output)}
     for value in (*graph.input, *graph.output, *graph.value_info):
         for dimension in value.type.tensor_type.shape.dim:
-            if dimension.dim_param == symbol:
+            if dimension.dim_param in symbols - {""}:
                 dimension.dim_param = "batch"
 
 
@@ -113,7 +118,7 @@ def run_onnx(path: Path) -> Callable[[Tensor], tuple[Tensor, ...]]:
         ExportError: onnxruntime is not installed.
     """
     try:
-        import onnxruntime
+        onnxruntime = optional_import("onnxruntime")
     except ModuleNotFoundError as error:
         raise needs_extra(error) from error
     options = onnxruntime.SessionOptions()

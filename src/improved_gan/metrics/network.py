@@ -7,6 +7,7 @@ that training logs and tables compare: of samples as a tensor, against real imag
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,10 +18,36 @@ from improved_gan.metrics.frechet_distance import FeatureStatistics, frechet_dis
 from improved_gan.metrics.inception import Inception2015, Outputs, prepare
 from improved_gan.metrics.inception_score import inception_score
 
-__all__ = ["SampleScores", "ScoringNetwork", "check_logits", "digest_of", "inception_network", "some_of"]
+__all__ = [
+    "OnnxFile",
+    "SampleScores",
+    "ScoringNetwork",
+    "check_logits",
+    "digest_of",
+    "inception_network",
+    "some_of",
+]
 
 _SPLITS, _BATCH = 10, 100  # of the scores of samples
 _ROW_SUM_TOLERANCE = 1e-2  # probabilities in half precision sum to 1 only so far
+
+
+@dataclass(frozen=True)
+class OnnxFile:
+    """What is needed to join a network's ONNX file with what comes after it.
+
+    Attributes:
+        path: the file.
+        taken, given: names of its input, and of the output with the features.
+        prepare: (N, C, H, W) uint8 of the network's size -> its input.
+        run: the same images -> what the network gives under `given`: (N, A), or (N, A, 1, 1).
+    """
+
+    path: Path
+    taken: str
+    given: str
+    prepare: nn.Module
+    run: Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -39,6 +66,7 @@ class ScoringNetwork:
         has_logits: whether it has class scores; else they are (N, 0).
         module: what `run` calls, where that is a PyTorch module of prepared images; None else.
         input_size: (H, W) of prepared images, where one is known.
+        onnx: the file, of an ONNX network for any number of images.
     """
 
     name: str
@@ -52,6 +80,7 @@ class ScoringNetwork:
     has_logits: bool = True
     module: nn.Module | None = None
     input_size: tuple[int, int] | None = None
+    onnx: OnnxFile | None = None
 
     @property
     def identity(self) -> str:

@@ -7,7 +7,7 @@ the outputs, or in this order. A single output whose name is not that of feature
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ from torch import Tensor
 from improved_gan.metrics.errors import MetricError
 from improved_gan.metrics.feature_cache import CHUNK
 from improved_gan.metrics.inception import Outputs
-from improved_gan.metrics.network import ScoringNetwork, check_logits
+from improved_gan.metrics.network import OnnxFile, ScoringNetwork, check_logits
 from improved_gan.metrics.preprocessing import Preprocessing, read_preprocessing
+from improved_gan.optional_import import optional_import
 
 __all__ = ["file_network"]
 
@@ -37,6 +38,20 @@ class _Program:
     names: tuple[str, ...]  # of the outputs; none where they have none
     run: Callable[[Tensor], Sequence[Tensor]]
     module: torch.nn.Module | None = None
+    taken: str = ""  # the name of the input, in ONNX
+    dtype: torch.dtype = torch.float32
+
+
+class _Prepare(torch.nn.Module):
+    """(N, C, H, W) uint8 -> what the network takes."""
+
+    def __init__(self, preprocessing: Preprocessing, dtype: torch.dtype, *, last: bool) -> None:
+        super().__init__()
+        self.preprocessing, self.dtype, self.last = preprocessing, dtype, last
+
+    def forward(self, images: Tensor) -> Tensor:
+        values = self.preprocessing.normalize(images).to(self.dtype)
+        return values.permute(0, 2, 3, 1).contiguous() if self.last else values
 
 
 def file_network(path: Path, *, device: str = "cpu") -> ScoringNetwork:
@@ -54,11 +69,11 @@ def file_network(path: Path, *, device: str = "cpu") -> ScoringNetwork:
     last = program.shape[1] not in (1, 3)
     preprocessing = _preprocessing(path, program, last=last)
     names, digest = program.names, _digest(path)
+    prepare = _Prepare(preprocessing, program.dtype, last=last)
 
     @torch.no_grad()
     def run(images: Tensor) -> Outputs:
-        values = preprocessing.normalize(images)
-        values = values.permute(0, 2, 3, 1).contiguous() if last else values
+        values = prepare(images)
         try:
             found = _in_batches(program, values)
         except Exception as error:  # of the runtime: a shape or type that it cannot take
@@ -69,7 +84,22 @@ def file_network(path: Path, *, device: str = "cpu") -> ScoringNetwork:
         str(path), digest, preprocessing.channels, None, preprocessing.describe(), "float32", preprocessing.prepare,
         run, module=program.module, input_size=preprocessing.size,
     )  # fmt: skip
-    return _probed(network, preprocessing)
+    return replace(_probed(network, preprocessing), onnx=_onnx_file(path, program, prepare))
+
+
+def _onnx_file(path: Path, program: _Program, prepare: _Prepare) -> OnnxFile | None:
+    """None for other formats, and for a fixed number of images."""
+    if not program.taken or program.shape[0] is not None:
+        return None
+    height, width = prepare.preprocessing.size
+
+    def run(images: Tensor) -> Tensor:
+        found = program.run(prepare(images))
+        return _named(found, program.names)[_features_name(path, found, program.names)]
+
+    noise = torch.zeros(1, prepare.preprocessing.channels, height, width, dtype=torch.uint8)
+    given = _features_name(path, program.run(prepare(noise)), program.names)
+    return OnnxFile(path, program.taken, given, prepare, run)
 
 
 def _probed(network: ScoringNetwork, preprocessing: Preprocessing) -> ScoringNetwork:
@@ -118,21 +148,27 @@ def _in_batches(program: _Program, values: Tensor) -> list[Tensor]:
     return [torch.cat(one) for one in zip(*parts, strict=True)]
 
 
-def _outputs(path: Path, found: list[Tensor], names: tuple[str, ...]) -> Outputs:
+def _outputs(path: Path, found: Sequence[Tensor], names: tuple[str, ...]) -> Outputs:
+    given = _features_name(path, found, names)
     rows = {name: one.flatten(1).float() for name, one in _named(found, names).items() if _is_table(one)}
-    if not rows:
-        shapes = ", ".join(str(tuple(one.shape)) for one in found)
-        raise MetricError(f"{path} must give features (N, A), one row an image; its outputs are {shapes}")
-    features = next((rows[name] for name in _FEATURES if name in rows), None)
+    features = rows[given]
     logits = next((rows[name] for name in _LOGITS if name in rows), None)
-    left = list(rows.values())
-    if features is None:
-        features = left[0]
-        logits = logits if logits is not None else left[min(1, len(left) - 1)]
+    if given not in _FEATURES and logits is None:
+        left = list(rows.values())
+        logits = left[min(1, len(left) - 1)]
     return Outputs(features, features[:, :0] if logits is None else logits)
 
 
-def _named(found: list[Tensor], names: tuple[str, ...]) -> dict[str, Tensor]:
+def _features_name(path: Path, found: Sequence[Tensor], names: tuple[str, ...]) -> str:
+    """Of the output with the features: by its name, else the first that is a table."""
+    tables = [name for name, one in _named(found, names).items() if _is_table(one)]
+    if not tables:
+        shapes = ", ".join(str(tuple(one.shape)) for one in found)
+        raise MetricError(f"{path} must give features (N, A), one row an image; its outputs are {shapes}")
+    return next((name for name in _FEATURES if name in tables), tables[0])
+
+
+def _named(found: Sequence[Tensor], names: tuple[str, ...]) -> dict[str, Tensor]:
     return dict(zip(names or map(str, range(len(found))), found, strict=False))
 
 
@@ -142,7 +178,7 @@ def _is_table(one: Tensor) -> bool:
 
 def _onnx(path: Path) -> _Program:
     try:
-        import onnxruntime
+        onnxruntime = optional_import("onnxruntime")
     except ModuleNotFoundError as error:
         raise MetricError(f"{path} needs onnxruntime: pip install 'improved-gan[export]'") from error
     options = onnxruntime.SessionOptions()
@@ -154,17 +190,18 @@ def _onnx(path: Path) -> _Program:
     inputs = session.get_inputs()
     if len(inputs) != 1:
         raise MetricError(f"{path} must take images only; it takes {', '.join(one.name for one in inputs)}")
-    kinds = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
+    kinds = {"tensor(float)": torch.float32, "tensor(float16)": torch.float16, "tensor(uint8)": torch.uint8}
     kind = kinds.get(inputs[0].type)
     if kind is None:
         raise MetricError(f"{path} must take uint8 or floating point; it takes {inputs[0].type}")
 
     def run(rows: Tensor) -> list[Tensor]:
-        answers = session.run(None, {inputs[0].name: rows.numpy().astype(kind)})
+        answers = session.run(None, {inputs[0].name: rows.to(kind).numpy()})
         return [torch.from_numpy(np.asarray(one)) for one in answers]
 
     shape = tuple(one if isinstance(one, int) and one > 0 else None for one in inputs[0].shape)
-    return _Program(shape, kind != np.uint8, tuple(one.name for one in session.get_outputs()), run)
+    names = tuple(one.name for one in session.get_outputs())
+    return _Program(shape, kind != torch.uint8, names, run, taken=inputs[0].name, dtype=kind)
 
 
 def _exported(path: Path, device: str) -> _Program:
@@ -187,7 +224,7 @@ def _exported(path: Path, device: str) -> _Program:
         return [one.cpu() for one in (answer if isinstance(answer, (tuple, list)) else (answer,))]
 
     shape = tuple(one if isinstance(one, int) else None for one in inputs[0].shape)
-    return _Program(shape, inputs[0].is_floating_point(), (), run, module)
+    return _Program(shape, inputs[0].is_floating_point(), (), run, module, dtype=inputs[0].dtype)
 
 
 def _digest(path: Path) -> str:

@@ -28,6 +28,7 @@ from improved_gan.metrics.errors import MetricError
 from improved_gan.metrics.inception import Outputs
 from improved_gan.metrics.network import ScoringNetwork
 from improved_gan.metrics.preprocessing import Preprocessing
+from improved_gan.optional_import import optional_import
 
 __all__ = ["PRESETS", "Preset", "timm_network"]
 
@@ -128,13 +129,12 @@ def timm_network(name: str, *, weights: Path | None, device: str) -> ScoringNetw
 
 def _timm(name: str) -> Any:
     try:
-        import timm
+        return optional_import("timm")
     except (ImportError, RuntimeError) as error:  # a torchvision of another PyTorch raises RuntimeError
         raise MetricError(
             f"{name} needs timm, and timm a torchvision that fits PyTorch {torch.__version__}: "
             f"pip install 'improved-gan[timm]' ({_line(error)})"
         ) from error
-    return timm
 
 
 def _models(timm: Any, pattern: str) -> list[str]:

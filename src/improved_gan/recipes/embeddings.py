@@ -28,11 +28,16 @@ def embeddings_for(num_features: int, *, num_classes: int, num_labels: int, num_
         num_features: A.
         num_classes: K.
         num_labels: the number of labels.
-        num_images: the number of training images.
+        num_images: the number of training images, at least 2.
+
+    Raises:
+        RecipeError: fewer images.
 
     >>> embeddings_for(1280, num_classes=3, num_labels=30, num_images=163).batch_size
     40
     """
+    if num_images < 2:
+        raise RecipeError(f"training on embeddings needs two images or more; got {num_images}")
     batch_size = min(100, max(2, num_images // 4))
     batch_size -= batch_size % (4 if batch_size >= 4 else 2)  # so that it divides by 2 or 4 processes
     epochs = -(-_STEPS // (num_images // batch_size))

@@ -277,6 +277,7 @@ def mnist_classifier(labels: int | None = None) -> Recipe:
     return replace(
         mnist_generation_short(50_000 if labels is None else labels),
         name="mnist-classifier",
+        generator=None,
         summary="a convolutional classifier of MNIST digits, for scores of samples",
         discriminator=partial(
             ConvolutionalDiscriminator,
