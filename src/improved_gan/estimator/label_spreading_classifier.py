@@ -204,7 +204,10 @@ class LabelSpreadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         """From what has reached each class's rows to the mass of the class."""
         num = len(known.classes)
         if self.priors is not None:
-            priors = np.asarray(self.priors, dtype=np.float64)
+            try:
+                priors = np.asarray(self.priors, dtype=np.float64)
+            except (TypeError, ValueError):
+                priors = np.empty(0)
             if priors.shape != (num,) or not (np.isfinite(priors).all() and (priors > 0).all()):
                 raise ValueError(f"priors must be {num} positive numbers, one a class; got {self.priors!r}")
             return lambda _: torch.from_numpy(priors / priors.sum())
