@@ -18,7 +18,7 @@ from pathlib import Path
 __all__ = ["library", "unavailable_reason"]
 
 _SOURCES = sorted(Path(__file__).parent.glob("*.cpp"))
-_FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
+_FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC", "-pthread")
 # Tried in turn: GCC on x86, any compiler with OpenMP, one without.
 _EXTRA_FLAGS = (("-fopenmp", "-mprefer-vector-width=512"), ("-fopenmp",), ())
 _TIMEOUT_SECONDS = 120

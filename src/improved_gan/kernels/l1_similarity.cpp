@@ -8,10 +8,14 @@
 // registers against one vector of examples j; the sum over c is the innermost loop. Where y is x only the pairs i < j
 // are computed, and each stands for (j, i) too.
 
+#include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <system_error>
+#include <thread>
 #include <vector>
 
 namespace {
@@ -138,26 +142,42 @@ template <typename T> struct Problem {
   }
 };
 
-template <typename T>
-void all_forward(const T* x, const T* y, T* out, const Problem<T>& problem, int64_t kernels, int threads) {
-#pragma omp parallel for schedule(dynamic) num_threads(threads)
-  for (int64_t b = 0; b < kernels; ++b) {
-    const T* own = x + b * problem.channels * problem.n_padded;
-    const T* others = problem.same ? own : y + b * problem.channels * problem.m_padded;
-    problem.forward(own, others, out + b * problem.n_padded);
+// Calls work(b) for each kernel b; a thread takes the next one when it is done with its last. Not by OpenMP, whose
+// threads spin while they wait for the last one: on a machine with other work they take its processor meanwhile.
+template <typename Work> void share_out(int64_t kernels, int64_t threads, const Work& work) {
+  std::atomic<int64_t> next{0};
+  const auto take = [&] {
+    for (int64_t b = next++; b < kernels; b = next++) work(b);
+  };
+  std::vector<std::thread> others;
+  try {
+    for (int64_t t = 1; t < std::min(threads, kernels); ++t) others.emplace_back(take);
+  } catch (const std::system_error&) {  // no more threads are to be had: those that there are do the work
   }
+  take();
+  for (std::thread& other : others) other.join();
 }
 
 template <typename T>
-void all_gradients(const T* weight, const T* x, const T* y, T* of_x, T* of_y, const Problem<T>& problem,
-                   int64_t kernels, int threads) {
-#pragma omp parallel for schedule(dynamic) num_threads(threads)
-  for (int64_t b = 0; b < kernels; ++b) {
+void all_forward(const T* x, const T* y, T* out, const Problem<T>& shared, int64_t kernels, int64_t threads) {
+  share_out(kernels, threads, [=](int64_t b) {
+    const Problem<T> problem = shared;  // a copy, which stays in registers
+    const T* own = x + b * problem.channels * problem.n_padded;
+    const T* others = problem.same ? own : y + b * problem.channels * problem.m_padded;
+    problem.forward(own, others, out + b * problem.n_padded);
+  });
+}
+
+template <typename T>
+void all_gradients(const T* weight, const T* x, const T* y, T* of_x, T* of_y, const Problem<T>& shared,
+                   int64_t kernels, int64_t threads) {
+  share_out(kernels, threads, [=](int64_t b) {
+    const Problem<T> problem = shared;  // a copy, which stays in registers
     const int64_t rows = b * problem.channels * problem.n_padded, columns = b * problem.channels * problem.m_padded;
     std::vector<typename Problem<T>::V> own(ROWS * problem.channels);
     problem.gradient(weight + b * problem.n_padded, x + rows, problem.same ? x + rows : y + columns, of_x + rows,
                      problem.same ? of_x + rows : of_y + columns, own.data());
-  }
+  });
 }
 
 }  // namespace
@@ -167,13 +187,13 @@ extern "C" {
 #define L1_SIMILARITY(NAME, T)                                                                                        \
   void l1_similarity_##NAME(const T* x, const T* y, T* out, int64_t kernels, int64_t channels, int64_t n, int64_t m,   \
                             int64_t n_padded, int64_t m_padded, int64_t skip, int64_t same, int64_t threads) {        \
-    all_forward<T>(x, y, out, {channels, n, m, n_padded, m_padded, skip, same != 0}, kernels, int(threads));          \
+    all_forward<T>(x, y, out, {channels, n, m, n_padded, m_padded, skip, same != 0}, kernels, threads);          \
   }                                                                                                                   \
   void l1_gradient_##NAME(const T* weight, const T* x, const T* y, T* of_x, T* of_y, int64_t kernels,                 \
                           int64_t channels, int64_t n, int64_t m, int64_t n_padded, int64_t m_padded, int64_t skip,   \
                           int64_t same, int64_t threads) {                                                            \
     all_gradients<T>(weight, x, y, of_x, of_y, {channels, n, m, n_padded, m_padded, skip, same != 0}, kernels,        \
-                     int(threads));                                                                                   \
+                     threads);                                                                                   \
   }
 
 L1_SIMILARITY(float, float)
