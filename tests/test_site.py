@@ -75,14 +75,15 @@ def test_what_a_function_returns_is_no_type() -> None:
 def test_what_scrolls_can_be_reached_by_keyboard_and_headings_have_levels() -> None:
     context = {
         "furo_navigation_tree": '<p class="caption" role="heading">Guides</p>',
-        "body": '<pre>a</pre><div class="table-wrapper x"><table></table></div>',
+        "body": '<pre>a</pre><div class="table-wrapper x"><table><td>9 ± 1</td></table></div>',
         "title": None,
     }
     extension("accessibility").mend(None, "index", "page.html", context, None)
     assert context == {
         "furo_navigation_tree": '<p class="caption" role="heading" aria-level="2">Guides</p>',
         "body": '<pre tabindex="0">a</pre>'
-        '<div tabindex="0" role="group" aria-label="table" class="table-wrapper x"><table></table></div>',
+        '<div tabindex="0" role="group" aria-label="table" class="table-wrapper x"><table>'
+        "<td>9\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}1</td></table></div>",
         "title": None,
     }
 
