@@ -1,6 +1,8 @@
 """The documentation site: what a build does not notice by itself."""
 
+import ast
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -50,17 +52,38 @@ def test_a_signature_is_that_of_the_source() -> None:
     assert returns == "Tensor"
 
 
+def returns_with_a_type(source: str) -> list[str]:
+    """What napoleon takes for a type, in italics: the first line of a "Returns" section up to a colon."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            first = re.search(r"^(?:Returns|Yields):\n +(.*)", ast.get_docstring(node) or "", flags=re.MULTILINE)
+            if first is not None and re.search(r":(\s|$)", re.sub(r"`[^`]*`", "", first[1])):
+                found.append(f"{node.name}: {first[1]}")
+    return found
+
+
+def test_what_a_function_returns_is_no_type() -> None:
+    package = Path(improved_gan.__file__).parent
+    assert [
+        one for file in package.rglob("*.py") for one in returns_with_a_type(file.read_text(encoding="utf-8"))
+    ] == []
+    bad = 'def f():\n    """What.\n\n    Returns:\n        () the loss: a number.\n    """\n'
+    assert returns_with_a_type(bad) == ["f: () the loss: a number."]
+
+
 def test_what_scrolls_can_be_reached_by_keyboard_and_headings_have_levels() -> None:
     context = {
         "furo_navigation_tree": '<p class="caption" role="heading">Guides</p>',
-        "body": '<pre>a</pre><div class="table-wrapper x"><table></table></div>',
+        "body": '<pre>a</pre><div class="table-wrapper x"><table><td>9 ± 1</td></table></div>',
         "title": None,
     }
     extension("accessibility").mend(None, "index", "page.html", context, None)
     assert context == {
         "furo_navigation_tree": '<p class="caption" role="heading" aria-level="2">Guides</p>',
         "body": '<pre tabindex="0">a</pre>'
-        '<div tabindex="0" role="group" aria-label="table" class="table-wrapper x"><table></table></div>',
+        '<div tabindex="0" role="group" aria-label="table" class="table-wrapper x"><table>'
+        "<td>9\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}1</td></table></div>",
         "title": None,
     }
 

@@ -1,4 +1,4 @@
-"""What axe-core misses in the theme's pages: levels of headings, and the keyboard for blocks that scroll sideways."""
+"""What the pages of the theme lack: levels of headings, the keyboard where blocks scroll, figures in one line."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ REPLACEMENTS = {
     'role="heading">': 'role="heading" aria-level="2">',
     "<pre>": '<pre tabindex="0">',
     '<div class="table-wrapper': '<div tabindex="0" role="group" aria-label="table" class="table-wrapper',
+    " ± ": "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}",
 }
 
 

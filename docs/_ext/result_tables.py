@@ -98,7 +98,7 @@ def interval(values: Sequence[float]) -> str:
 
 
 def measured(record: Record) -> list[str]:
-    """Rows of measurements under the record's headings; `decimals` fixes those of a column, a row without it has "-"."""
+    """Rows of measurements under the record's headings; a row without a column has "-" there."""
     decimals = record.get("decimals", {})
 
     def cell(value: Any, column: str) -> str:

@@ -74,6 +74,53 @@ def test_classes_are_text() -> None:
     assert set(LabelSpreadingClassifier().fit(rows, y).predict(rows)) == {"red", "green", "blue"}
 
 
+def test_masses_of_classes_agree_with_the_formula_on_dense_matrices() -> None:
+    random = np.random.RandomState(0)
+    rows = random.randn(60, 4).astype(np.float32)
+    y, weights = np.full(60, -1), np.ones(60)
+    y[:5], weights[:5] = [0, 0, 0, 1, 2], [1, 1, 2, 1, 3]  # of total weight 4, 1 and 3
+    model = LabelSpreadingClassifier(n_neighbors=6, linear_weight=0, scaling="none").fit(rows, y, sample_weight=weights)
+    squares = ((rows[:, None].astype(float) - rows[None]) ** 2).sum(2)
+    np.fill_diagonal(squares, np.inf)
+    near = squares <= np.sort(squares, axis=1)[:, 5:6]
+    graph = np.where(near, np.exp(-4 * squares / np.sort(squares, axis=1)[:, 5:6]), 0)
+    graph = np.maximum(graph, graph.T)
+    smooth = graph / np.sqrt(graph.sum(1)[:, None] * graph.sum(0))
+    start = np.zeros((60, 3))
+    start[np.arange(5), y[:5]] = weights[:5] / np.array([4, 4, 4, 1, 3])
+    reached = np.linalg.solve(np.eye(60) - 0.9 * smooth, start)
+    frequency = (np.array([4, 1, 3]) * 5 / 8 + 100 / 3) / 105
+    found = reached / reached.sum(0) * np.sqrt(reached.sum(0) * frequency)
+    np.testing.assert_allclose(model.label_distributions_, found / found.sum(1, keepdims=True), atol=1e-4)
+    known = model.set_params(priors=[1, 2, 5]).fit(rows, y, sample_weight=weights).label_distributions_
+    found = reached / reached.sum(0) * [1, 2, 5]
+    np.testing.assert_allclose(known, found / found.sum(1, keepdims=True), atol=1e-4)
+
+
+def test_a_rare_class_with_as_many_labels_as_others() -> None:
+    """With equal masses the rare class takes rows of the others."""
+    centers = 4 * np.eye(8)[:3]
+    rows, truth = make_blobs([300, 300, 30], centers=centers, cluster_std=1.5, random_state=0)  # type: ignore[arg-type]
+    y = np.full(len(truth), -1)
+    for one in range(3):
+        y[np.flatnonzero(truth == one)[:5]] = one
+    estimated, known, equal = (
+        (LabelSpreadingClassifier(priors=priors).fit(rows, y).transduction_ == truth).mean()
+        for priors in (None, [300, 300, 30], [1, 1, 1])
+    )
+    assert min(estimated, known) > equal + 0.03
+
+
+def test_how_many_labels_a_class_has_says_little(digits) -> None:
+    images, y, truth = digits
+    y = y.copy()
+    for one in range(5):  # these have one label, the others four
+        y[np.flatnonzero(y == one)[1:]] = -1
+    model = LabelSpreadingClassifier(scaling="none").fit(images, y)
+    alone = LogisticRegression(max_iter=500).fit(images[y >= 0], y[y >= 0])
+    assert (model.transduction_ == truth).mean() > (alone.predict(images) == truth).mean() + 0.05
+
+
 def test_a_label_of_weight_zero_is_unknown_and_a_heavier_one_decides() -> None:
     line = np.array([[0.0], [0.5], [1.0], [1.0], [1.5], [2.0]])
     y = np.array([0, -1, 0, 1, -1, 1])  # two equal rows with two labels
@@ -139,6 +186,12 @@ def test_faiss_finds_the_same_neighbors(digits) -> None:
 def test_parameters_out_of_range(change, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         LabelSpreadingClassifier(**change).fit([[0.0], [1.0]], [0, 1])
+
+
+@pytest.mark.parametrize("priors", [[1.0], [1, 0], [1, np.nan], [[1, 1]], "uniform"])
+def test_priors_that_are_none(priors) -> None:
+    with pytest.raises(ValueError, match="priors must be 2 positive numbers, one a class"):
+        LabelSpreadingClassifier(priors=priors).fit([[0.0], [1.0], [2.0]], [0, 1, -1])
 
 
 def test_rows_that_are_all_the_same() -> None:

@@ -5,6 +5,7 @@ from sklearn.datasets import load_digits
 
 from improved_gan.label_spreading import label_spreading, most_confident_per_class
 from improved_gan.label_spreading.knn import nearest_neighbors
+from improved_gan.label_spreading.spreading import spread
 
 DIGITS = load_digits()
 # Gray values are whole numbers: a little noise leaves no two distances equal, so that the neighbors are one set.
@@ -45,6 +46,23 @@ def test_agrees_with_the_closed_form_in_float64() -> None:
     ours = label_spreading(inputs, labels, num_neighbors=7, num_components=1000, alpha=0.9)
     theirs = referee(inputs.double().numpy(), labels.numpy(), 7, 0.9)
     np.testing.assert_allclose(ours.numpy(), theirs, atol=2e-4)
+
+
+def test_masses_of_classes_weigh_their_columns() -> None:
+    neighbors, labels = nearest_neighbors(POINTS[:300], 7), few_labels()[:300]
+    start = torch.nn.functional.one_hot(labels + 1, 11)[:, 1:].double()
+    seen = []
+
+    def masses(reached: torch.Tensor) -> torch.Tensor:
+        seen.append(reached)
+        return torch.arange(1.0, 11)
+
+    equal, weighed = spread(*neighbors, start), spread(*neighbors, start, masses=masses)
+    expected = equal * torch.arange(1.0, 11)
+    torch.testing.assert_close(weighed, expected / expected.sum(1, keepdim=True))
+    twice = spread(*neighbors, start, masses=lambda reached: reached)
+    again = equal * seen[0]
+    torch.testing.assert_close(twice, again / again.sum(1, keepdim=True))
 
 
 def test_better_than_the_nearest_labeled_example() -> None:

@@ -24,7 +24,7 @@ def test_another_tools_columns(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("row", "words"),
     [(ROW | {"outcome": "draw"}, "must hold left, right, tie, both_bad, not"), (ROW | {"right": "a"}, "with itself"),
-     (ROW | {"response_ms": -1}, "milliseconds"), ({"judge": 0}, "'left'.*a value is missing"),
+     (ROW | {"response_ms": -1}, "milliseconds"), ({"judge": 0}, "lacks the column 'left'"),
      (ROW | {"trial": "x"}, "'trial'")],
 )  # fmt: skip
 def test_what_is_no_preference_is_told(row, words: str) -> None:

@@ -150,8 +150,8 @@ def load_cifar10(
         mirrors: addresses of folders that hold the binary version.
 
     Returns:
-        Images (N, 3, 32, 32) uint8, ten classes. From class folders the name is "cifar10-jpeg": the losses of JPEG
-        change results a little.
+        Images (N, 3, 32, 32) uint8, ten classes. From class folders the name is "cifar10-jpeg", because the
+        losses of JPEG change results a little.
 
     Raises:
         DataError: nothing of that kind is there, something is damaged or altered, or no mirror answers.

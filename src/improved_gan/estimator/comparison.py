@@ -41,6 +41,7 @@ _LEVEL = 0.05
 _MOST_FOLDS = 5
 _COMPONENTS = 256  # principal components that every method gets
 _GAN_COMPONENTS = 128
+_COMPONENTS_OF_A_LABEL = 9.0  # times the cube root of the number of labels: the GAN's columns all count the same
 _STEPS = 750  # of the GANs
 _FLIPS = 9999
 
@@ -61,22 +62,22 @@ def _spread(rows: np.ndarray, y: np.ndarray, seed: int) -> Any:
 
 
 def _gan(rows: np.ndarray, y: np.ndarray, seed: int, *, spread: bool = False) -> Any:
-    """On 128 components. With `spread` all rows have labels: those of label spreading, by their probability."""
-    weights = None
+    """On fewer components with fewer labels. With `spread` all rows have one, weighted by its probability."""
+    weights, num = None, min(_GAN_COMPONENTS, round(_COMPONENTS_OF_A_LABEL * int((y >= 0).sum()) ** (1 / 3)))
     if spread:
-        found = _spread(rows, y, seed)
+        found, num = _spread(rows, y, seed), _GAN_COMPONENTS
         weights = np.where(y >= 0, 1.0, found.label_distributions_.max(1))
         y = np.where(y >= 0, y, found.transduction_)
     batches = max(1, len(rows) // 100)
     epochs = max(1, round(_STEPS / batches))
     model = SemiSupervisedGANClassifier(scaling="columns", epochs=epochs, device="cpu", random_state=seed)
-    return make_pipeline(FunctionTransformer(_first_components), model).fit(
+    return make_pipeline(FunctionTransformer(_first_components, kw_args={"num": num}), model).fit(
         rows, y, semisupervisedganclassifier__sample_weight=weights
     )
 
 
-def _first_components(rows: np.ndarray) -> np.ndarray:
-    return rows[:, :_GAN_COMPONENTS]
+def _first_components(rows: np.ndarray, num: int) -> np.ndarray:
+    return rows[:, :num]
 
 
 METHODS: dict[str, Method] = {

@@ -1,18 +1,24 @@
 """`LabelSpreadingClassifier`: few labels, many unlabeled rows of features, no GAN, in seconds.
 
-Labels are spread over a k-NN graph of all rows (`label_spreading.spread`), every class gets the same mass, and a linear
-model, or the k nearest rows, learns what was found, so that new rows can be classified. Beside the labels, each row has
-the prediction of a linear model of the labels as a weak label of its own, and the graph smooths these:
+Labels are spread over a k-NN graph of all rows (`label_spreading.spread`), and a linear model, or the k nearest rows,
+learns what was found, so that new rows can be classified. Beside the labels, each row has the prediction of a linear
+model of the labels as a weak label of its own, and the graph smooths these:
 
     F = (I - alpha S)^(-1) (Y + w P)      Y the labels, P the linear model's probabilities where there is none
+    m_k = sqrt(sum_i F_ik  (n_k + 100/K) / (n + 100))       the mass of class k, of which n_k of n labels are
 
-With few labels the graph does most, with many the linear model, so one w serves from ten labels to thousands.
+With few labels the graph does most, with many the linear model, so one w serves from ten labels to thousands. Both
+start from labels of the same total weight for each class: how many labels a class has by chance, or by the user's
+choice, says little of how many rows it has. Two estimates of that number are averaged (geometrically): what has
+reached the rows of each class, and the labels' frequencies, smoothed by a Dirichlet prior of 100 labels in all.
 
-Source: Zhou et al., 2004, "Learning with local and global consistency", equation 4; equal masses as in Zhu, Ghahramani
-and Lafferty, 2003, section 4; predictions smoothed by the graph as in Huang et al., 2020, "Combining label propagation
-and simple models out-performs graph neural networks", and, as weak labels, in Zhu et al., 2003, section 5.
+Source: Zhou et al., 2004, "Learning with local and global consistency", equation 4; masses of classes as in Zhu,
+Ghahramani and Lafferty, 2003, section 4 (there equal or known; the estimate is of this project); predictions smoothed
+by the graph as in Huang et al., 2020, "Combining label propagation and simple models out-performs graph neural
+networks", and, as weak labels, in Zhu et al., 2003, section 5.
 """
 
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -39,6 +45,7 @@ __all__ = ["LabelSpreadingClassifier"]
 _EXACT = 50_000  # rows up to which "auto" compares all pairs
 _LINEAR_ROWS = 50_000  # rows that the linear model learns from
 _CHUNK = 1000
+_UNIFORM = 100  # labels, the same number of each class, that are added to the given ones to estimate class masses
 _CHOICES = {
     "scaling": ("auto", "embedding", "columns", "none"),
     "final": ("linear", "neighbors"),
@@ -63,8 +70,9 @@ class LabelSpreadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         graph: "exact" compares all pairs of rows; "approximate" those of neighboring cells; "faiss" the same with the
             library `faiss`; "auto": exact up to 50,000 rows, beyond them faiss where it is installed, else approximate.
         classes: all classes; one without a label is then an error. None takes those in y.
-        class_weight: of the labels: None, "balanced", or a dict by class. It changes the linear models only: all
-            classes have the same mass in the graph.
+        priors: (K,) the fraction of each class among all rows, in the order of `classes_`, where it is known; None
+            estimates it.
+        class_weight: of the labels: None, "balanced", or a dict by class. It changes the final linear model only.
         random_state: of singular vectors and cells.
 
     Attributes:
@@ -95,6 +103,7 @@ class LabelSpreadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         C: float = 10.0,  # noqa: N803  scikit-learn's name
         graph: str = "auto",
         classes: Any = None,
+        priors: Any = None,
         class_weight: Any = None,
         random_state: Any = None,
     ) -> None:
@@ -108,6 +117,7 @@ class LabelSpreadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         self.C = C
         self.graph = graph
         self.classes = classes
+        self.priors = priors
         self.class_weight = class_weight
         self.random_state = random_state
 
@@ -135,8 +145,8 @@ class LabelSpreadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         scaled = self._scaled(X)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         points = _points(scaled, self.n_components, seed)
-        start = self._start(scaled, known, weights)
-        probabilities = self._spread(points, start, seed)
+        start = self._start(scaled, known, _balanced(weights, known))
+        probabilities = self._spread(points, start, seed, self._masses(known, weights))
         self.classes_ = known.classes
         self.label_distributions_ = probabilities.numpy()
         self.transduction_ = known.classes[self.label_distributions_.argmax(1)]
@@ -177,7 +187,7 @@ class LabelSpreadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         return normalize(X) if sparse.issparse(X) else unit_rows(X)
 
     def _start(self, scaled: Any, known: KnownLabels, weights: np.ndarray) -> Tensor:
-        """(N, K) what each row starts with: the weight of its label, or the linear model's prediction."""
+        """(N, K) what each row starts with: the (L,) weight of its label, or the linear model's prediction."""
         start = np.zeros((scaled.shape[0], len(known.classes)))
         if self.linear_weight:
             model = self._linear_model().fit(scaled[known.rows], known.codes, sample_weight=weights)
@@ -190,14 +200,29 @@ class LabelSpreadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
     def _linear_model(self) -> LogisticRegression:
         return LogisticRegression(C=self.C, max_iter=500, tol=1e-3)
 
-    def _spread(self, points: Tensor, start: Tensor, seed: int) -> Tensor:
+    def _masses(self, known: KnownLabels, weights: np.ndarray) -> Callable[[Tensor], Tensor]:
+        """From what has reached each class's rows to the mass of the class."""
+        num = len(known.classes)
+        if self.priors is not None:
+            try:
+                priors = np.asarray(self.priors, dtype=np.float64)
+            except (TypeError, ValueError):
+                priors = np.empty(0)
+            if priors.shape != (num,) or not (np.isfinite(priors).all() and (priors > 0).all()):
+                raise ValueError(f"priors must be {num} positive numbers, one a class; got {self.priors!r}")
+            return lambda _: torch.from_numpy(priors / priors.sum())
+        scale = len(weights) / weights.sum()
+        counts = torch.from_numpy(np.bincount(known.codes, weights * scale, minlength=num) + _UNIFORM / num)
+        return lambda reached: (reached / reached.sum() * counts / counts.sum()).sqrt()
+
+    def _spread(self, points: Tensor, start: Tensor, seed: int, masses: Callable[[Tensor], Tensor]) -> Tensor:
         """(N, K) class probabilities; equal rows are one node of the graph, with the sum of what they start with."""
         distinct, inverse = _distinct(points)
         if len(distinct) < 2:
             raise ValueError("all rows of X are the same: nothing can be learned from them; give rows that differ")
         start = torch.zeros(len(distinct), start.shape[1], dtype=torch.float64).index_add_(0, inverse, start)
         neighbors, distances = self._neighbors(distinct, seed)
-        return spread(neighbors, distances, start, alpha=float(self.alpha))[inverse]
+        return spread(neighbors, distances, start, alpha=float(self.alpha), masses=masses)[inverse]
 
     def _neighbors(self, points: Tensor, seed: int) -> tuple[Tensor, Tensor]:
         num = min(int(self.n_neighbors), len(points) - 1)
@@ -252,6 +277,12 @@ def _check(model: LabelSpreadingClassifier) -> None:
         closed = name == "confident_fraction"
         if not isinstance(value, Real) or not (0 < float(value) < high or (closed and value == high)):
             raise ValueError(f"{name} must lie in 0 < {name} {'<=' if closed else '<'} {high:g}; got {value!r}")
+
+
+def _balanced(weights: np.ndarray, known: KnownLabels) -> np.ndarray:
+    """(L,) weights of mean 1 whose sum is the same for each class."""
+    sums = np.bincount(known.codes, weights)
+    return np.asarray(weights / sums[known.codes] * len(weights) / len(sums))
 
 
 def _stacked(first: Any, second: Any) -> Any:

@@ -3,7 +3,7 @@
     W     symmetric weights between each example and its k nearest, exp(-4 d^2 / d_k^2), d_k the distance to the k-th
     S     = D^(-1/2) W D^(-1/2), D the row sums of W
     F     = (I - alpha S)^(-1) Y, Y the one-hot labels, zero where there is none
-    p_ik  ~ F_ik / sum_i F_ik, scaled to sum to 1 over k: every class has the same mass
+    p_ik  ~ m_k F_ik / sum_i F_ik, scaled to sum to 1 over k: class k has the mass m_k, the same for all by default
 
 Distances are those of the leading principal components, so nothing depends on the order of the pixels. This is not in
 the paper: it gives a semi-supervised GAN pseudo-labels while its generated images are still poor.
@@ -11,6 +11,8 @@ the paper: it gives a semi-supervised GAN pseudo-labels while its generated imag
 Source: Zhou et al., 2004, "Learning with local and global consistency", equation 4; equal masses as in Zhu, Ghahramani
 and Lafferty, 2003, section 4; the scale of the weights from the k-th neighbor as in Zelnik-Manor and Perona, 2004.
 """
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -69,7 +71,14 @@ def label_spreading(
 
 
 @torch.no_grad()
-def spread(neighbors: Tensor, distances: Tensor, start: Tensor, *, alpha: float = 0.99) -> Tensor:
+def spread(
+    neighbors: Tensor,
+    distances: Tensor,
+    start: Tensor,
+    *,
+    alpha: float = 0.99,
+    masses: Callable[[Tensor], Tensor] = torch.ones_like,
+) -> Tensor:
     """Class probabilities of all examples from a k-NN graph and the mass that each label puts on its example.
 
     Args:
@@ -77,6 +86,7 @@ def spread(neighbors: Tensor, distances: Tensor, start: Tensor, *, alpha: float 
         distances: (N, k) squared distances.
         start: (N, K) float64, at least 0: Y, the weights of the labels; 0 where there is none.
         alpha: how far labels spread, 0 < alpha < 1.
+        masses: sum_i F_ik, (K,), what has reached the examples from each class -> m_k, (K,), above 0.
 
     Returns:
         (N, K) float64, rows sum to 1; uniform for examples that are connected to no labeled one.
@@ -92,9 +102,9 @@ def spread(neighbors: Tensor, distances: Tensor, start: Tensor, *, alpha: float 
     tensor([0, 0, 1, 1])
     """
     reached = _solve(_graph(*_checked(neighbors, distances, start)), start, alpha).clamp_min_(0)
-    masses = reached / reached.sum(0)
-    total = masses.sum(1, keepdim=True)
-    return torch.where(total > 0, masses / total, torch.full_like(masses, 1 / masses.shape[1]))
+    parts = reached / reached.sum(0) * masses(reached.sum(0))
+    total = parts.sum(1, keepdim=True)
+    return torch.where(total > 0, parts / total, torch.full_like(parts, 1 / parts.shape[1]))
 
 
 @torch.no_grad()

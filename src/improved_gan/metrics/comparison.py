@@ -89,8 +89,9 @@ def compare(
         advance: called with a metric's name and the fraction of the bootstrap's work done since the last call.
 
     Returns:
-        `models` (names), `replicates`, `seed`, and `numbers`: name -> `values` (one a model), `intervals`, and
-        `differences`, a list of `first`, `second` (indices of models), `value` (first - second) and `interval`.
+        `models` (names), `replicates`, `seed`, and `numbers`, which has for each name `values` (one a model),
+        `intervals`, and `differences`, a list of `first`, `second` (indices of models), `value` (first - second) and
+        `interval`.
 
     Raises:
         MetricError: fewer than two models.

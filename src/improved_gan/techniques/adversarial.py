@@ -183,7 +183,7 @@ def least_squares_discriminator_loss(
         reduction: "mean" or "sum" over the discriminators of a list.
 
     Returns:
-        () the loss, >= 0. HiFi-GAN and CycleGAN leave out the factor 1/2: theirs is twice as much.
+        () the loss, >= 0. HiFi-GAN and CycleGAN leave out the factor 1/2, so theirs is twice as much.
 
     Raises:
         ValueError: alpha out of range, or as in `adversarial_discriminator_loss`.

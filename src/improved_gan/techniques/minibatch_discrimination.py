@@ -87,7 +87,7 @@ def real_and_generated_similarity(
             halves of B, as the released code does; the features are then B times as small and more.
 
     Returns:
-        (N, 2B), (M, 2B) for real and for generated examples: first to the real half, then to the generated half.
+        (N, 2B), (M, 2B) for real and for generated examples, first to the real half, then to the generated half.
 
     Raises:
         ValueError: a half of fewer than two examples, or shapes that disagree.

@@ -175,7 +175,8 @@ def convert_virtual_batch_norm(network: nn.Module) -> nn.Module:
             dropped.
 
     Returns:
-        The same network, or a new layer where `network` itself is a BatchNorm. Source: paper, section 3.5.
+        The same network, or a new layer where `network` itself is a BatchNorm.
+        Source: paper, section 3.5.
 
     Raises:
         ValueError: no batch norm in the network, or one of another kind, `SyncBatchNorm` among them.

@@ -134,7 +134,7 @@ def convergence_map(
         window: number of last steps that count: about three orbits with the default step size.
 
     Returns:
-        (...) the largest distance to (1, 1) within the window: small only where the game has converged.
+        (...) the largest distance to (1, 1) within the window, small only where the game has converged.
 
     Raises:
         ValueError: as for `trajectory`, or a window longer than the game.

@@ -52,7 +52,7 @@ def train_step(
         micro_batch: maximum number of rows in a forward pass, see `training.microbatch`; 0 for all.
 
     Returns:
-        Every term and monitor by name (`discriminator/supervised`, ...), detached scalars: the generator's are means
+        Every term and monitor by name (`discriminator/supervised`, ...), detached scalars. The generator's are means
         over its updates, and over several ranks all are those of the global batch.
     """
     autocast_ = partial(autocast, batch.unlabeled_images.device, precision)

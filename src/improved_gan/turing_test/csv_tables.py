@@ -3,13 +3,16 @@
 import csv
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from improved_gan.turing_test.errors import TuringTestError, short
 
-__all__ = ["judge_numbers", "read_rows", "safe_cell", "stored_text", "table_to_csv"]
+__all__ = ["judge_numbers", "read_rows", "safe_cell", "stored_text", "table_to_csv", "typed_columns"]
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 
@@ -71,6 +74,56 @@ def judge_numbers(given: list[Any]) -> list[int]:
         return [int(one) for one in texts]
     numbers = {text: number for number, text in enumerate(dict.fromkeys(texts))}
     return [numbers[text] for text in texts]
+
+
+def typed_columns(
+    rows: Iterable[Mapping[str, Any]], kinds: Mapping[str, Any], defaults: Mapping[str, Any], *, table: str
+) -> dict[str, NDArray[Any]]:
+    """Columns of a table from one mapping a row, of a file's cells or of a program's values.
+
+    Judges that are not whole numbers are numbered in the order in which they appear.
+
+    Args:
+        rows: may lack the columns that have a default, and may have others, which are left out.
+        kinds: the NumPy type of each column.
+        defaults: of an empty cell, by column; a column without one must have a value in each row.
+        table: what the table holds, for messages.
+
+    Raises:
+        TuringTestError: a column is missing or a value has the wrong form.
+
+    Example:
+        >>> typed_columns([{"judge": "ann", "trial": "3"}], {"judge": np.int64, "trial": np.int64}, {}, table="votes")
+        {'judge': array([0]), 'trial': array([3])}
+    """
+    rows, columns = list(rows), {}
+    for name, kind in kinds.items():
+        try:
+            cells = [row[name] if name not in defaults else row.get(name) for row in rows]
+            values = [_typed(cell, name, kind, defaults) for cell in cells]
+            columns[name] = np.array(judge_numbers(values) if name == "judge" else values, dtype=kind)
+        except KeyError as error:
+            needed = ", ".join(one for one in kinds if one not in defaults)
+            raise TuringTestError(f"the table of {table} lacks the column {name!r}: it needs {needed}") from error
+        except (ValueError, TypeError, OverflowError) as error:
+            raise TuringTestError(f"column {name!r} of the table of {table}: {short(error)}") from error
+    return columns
+
+
+def _typed(value: Any, name: str, kind: Any, defaults: Mapping[str, Any]) -> Any:
+    if value is None or value == "":
+        if name not in defaults:
+            raise ValueError("a value is missing")
+        return defaults[name]
+    if kind is np.bool_:
+        if str(value) not in ("0", "1", "True", "False"):
+            raise ValueError(f"must be 0 or 1, not {value!r}")
+        return str(value) in ("1", "True")
+    if name == "judge":
+        return value
+    if kind is np.int64:
+        return int(value)
+    return float(value) if kind is np.float64 else stored_text(str(value))
 
 
 def read_rows(

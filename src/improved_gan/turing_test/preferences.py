@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from improved_gan.turing_test.csv_tables import judge_numbers, read_rows, stored_text, table_to_csv
+from improved_gan.turing_test.csv_tables import read_rows, table_to_csv, typed_columns
 from improved_gan.turing_test.errors import TuringTestError, short
 from improved_gan.turing_test.votes import CHECK
 
@@ -38,7 +38,8 @@ _DEFAULTS: dict[str, Any] = {
     "kind": "main", "trial": 0, "question": "preference", "prompt": "", "left_picture": -1, "right_picture": -1,
     "response_ms": float("nan"), "answered_at": "",
 }  # fmt: skip
-_NUMBERS: dict[str, Any] = {
+_TYPES: dict[str, Any] = {
+    **dict.fromkeys(PREFERENCE_DICTIONARY, np.str_),
     **dict.fromkeys(("judge", "trial", "left_picture", "right_picture"), np.int64),
     "response_ms": np.float64,
 }
@@ -98,16 +99,7 @@ def preferences_from_rows(rows: Iterable[Mapping[str, Any]]) -> Preferences:
         >>> table.models(), table.judge.tolist()
         (['a', 'b'], [0])
     """
-    rows = list(rows)
-    columns = {}
-    for name in PREFERENCE_DICTIONARY:
-        try:
-            values = [_filled(row, name) for row in rows]
-            if name == "judge":
-                values = judge_numbers(values)
-            columns[name] = np.array(values, dtype=_NUMBERS.get(name, np.str_))
-        except (ValueError, TypeError, OverflowError) as error:
-            raise TuringTestError(f"column {name!r} of the table of preferences: {short(error)}") from error
+    columns = typed_columns(rows, _TYPES, _DEFAULTS, table="preferences")
     table = Preferences(**columns)
     wrong = set(np.unique(table.outcome)) - set(OUTCOMES)
     if wrong:
@@ -117,17 +109,6 @@ def preferences_from_rows(rows: Iterable[Mapping[str, Any]]) -> Preferences:
     if ((table.response_ms < 0) | np.isinf(table.response_ms)).any():
         raise TuringTestError("column 'response_ms' must hold milliseconds, 0 or more, or be empty")
     return table
-
-
-def _filled(row: Mapping[str, Any], name: str) -> Any:
-    value = row.get(name)
-    if value is None or value == "":
-        if name not in _DEFAULTS:
-            raise ValueError("a value is missing")
-        return _DEFAULTS[name]
-    if name in _NUMBERS:
-        return value
-    return stored_text(str(value))
 
 
 def preferences_to_csv(table: Preferences) -> str:

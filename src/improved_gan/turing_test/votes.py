@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from improved_gan.turing_test.csv_tables import judge_numbers, read_rows, stored_text, table_to_csv
+from improved_gan.turing_test.csv_tables import read_rows, table_to_csv, typed_columns
 from improved_gan.turing_test.errors import TuringTestError, short
 
 __all__ = ["CHECK", "DATA_DICTIONARY", "DESIGNS", "REAL", "Votes", "read_votes", "votes_from_rows", "votes_to_csv"]
@@ -127,18 +127,7 @@ def votes_from_rows(rows: Iterable[Mapping[str, Any]]) -> Votes:
         >>> votes.correct.tolist()
         [False, True]
     """
-    rows = list(rows)
-    columns = {}
-    for name, kind in _TYPES.items():
-        try:
-            values = [_value(row[name] if name not in _DEFAULTS else row.get(name), name) for row in rows]
-            if name == "judge":
-                values = judge_numbers(values)
-            columns[name] = np.array(values, dtype=kind)
-        except KeyError as error:
-            raise TuringTestError(f"the table of votes lacks the column {name!r}: it needs {list(_TYPES)}") from error
-        except (ValueError, TypeError, OverflowError) as error:
-            raise TuringTestError(f"column {name!r} of the table of votes: {short(error)}") from error
+    columns = typed_columns(rows, _TYPES, _DEFAULTS, table="votes")
     unknown = set(np.unique(columns["design"])) - set(DESIGNS)
     if unknown:
         raise TuringTestError(f"column 'design' must hold {DESIGNS}, not {short(sorted(map(str, unknown)))}")
@@ -153,23 +142,6 @@ def votes_from_rows(rows: Iterable[Mapping[str, Any]]) -> Votes:
     if ((prevalence < 0) | (prevalence > 1)).any():
         raise TuringTestError("column 'prevalence' must hold probabilities, 0 to 1, or be empty")
     return Votes(**columns)
-
-
-def _value(value: Any, name: str) -> Any:
-    """A cell of a file or a value of a program; empty means the default."""
-    if value is None or value == "":
-        if name not in _DEFAULTS:
-            raise ValueError("a value is missing")
-        return _DEFAULTS[name]
-    if _TYPES[name] is np.bool_:
-        if str(value) not in ("0", "1", "True", "False"):
-            raise ValueError(f"must be 0 or 1, not {value!r}")
-        return str(value) in ("1", "True")
-    if name == "judge":
-        return value
-    if _TYPES[name] is np.int64:
-        return int(value)
-    return float(value) if _TYPES[name] is np.float64 else stored_text(str(value))
 
 
 def votes_to_csv(votes: Votes) -> str:
