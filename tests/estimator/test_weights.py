@@ -4,10 +4,14 @@ import warnings
 
 import numpy as np
 import pytest
+import sklearn
 import torch
+from sklearn.datasets import make_blobs
+from sklearn.model_selection import KFold, cross_val_score
 
 from improved_gan import SemiSupervisedGANClassifier
 from improved_gan.data import Batch
+from improved_gan.estimator import classifier
 from improved_gan.estimator.labels import KnownLabels
 from improved_gan.estimator.weights import label_weights, to_mean_one, warn_of_imbalance
 from improved_gan.networks import DenseDiscriminator, DenseGenerator
@@ -106,3 +110,22 @@ def test_weights_by_class_are_stored_with_their_classes(few, tmp_path) -> None:
     again = SemiSupervisedGANClassifier.load(tmp_path / "kept")
     assert again.class_weight == weights
     np.testing.assert_array_equal(again.predict_proba(few.images[:9]), model.predict_proba(few.images[:9]))
+
+
+def test_metadata_is_routed_to_fit_and_score(monkeypatch) -> None:
+    rows, truth = make_blobs(40, centers=2, random_state=0)
+    weights = np.random.default_rng(0).random(40) + 0.5
+    fitted, scored = [], []
+
+    def fit_weights(known, examples, class_weight, sample_weight):
+        fitted.append(sample_weight)
+        return label_weights(known, examples, class_weight, sample_weight)
+
+    monkeypatch.setattr(classifier, "label_weights", fit_weights)
+    monkeypatch.setattr(classifier, "accuracy_score", lambda *_, sample_weight: scored.append(sample_weight) or 0.5)
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = SemiSupervisedGANClassifier(epochs=1, device="cpu", random_state=0)
+        model.set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+        cross_val_score(model, rows, truth, params={"sample_weight": weights}, cv=KFold(2))
+    np.testing.assert_array_equal(np.concatenate(fitted), weights[np.r_[20:40, 0:20]])
+    np.testing.assert_array_equal(np.concatenate(scored), weights)

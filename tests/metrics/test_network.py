@@ -35,8 +35,13 @@ def test_digest_of_tensors() -> None:
 def test_inception_as_a_scoring_network() -> None:
     network = inception_network(random_weights(), "f" * 64, precision="bfloat16")
     assert (network.name, network.precision) == ("inception-2015-12-05", "bfloat16")
-    outputs = network.run(network.prepare(torch.zeros(3, 8, 8, dtype=torch.uint8))[None])
-    assert outputs.logits.shape == (1, 1008)
+    images = torch.zeros(9, 3, 8, 8, dtype=torch.uint8)  # more than go through the network together
+    images[8] = 255
+    prepared = network.prepare(images)
+    outputs, last = network.run(prepared), network.run(prepared[8:])
+    assert outputs.logits.shape == (9, 1008)
+    assert torch.allclose(outputs.features[8], last.features[0], rtol=0.05, atol=0.05)
+    assert not torch.allclose(outputs.features[7], last.features[0], rtol=0.05, atol=0.05)
 
 
 @pytest.mark.parametrize("logits", [[[1.2, -0.2]], [[0.4, 0.6], [0.4, 0.7]], [[0.0, 0.0]], [[1.0]], [[5.0, 1.0]]])

@@ -90,8 +90,8 @@ class Inception2015(nn.Module):
 
     Args:
         state: the tensors of the weight file, by name.
-        dtype: of kernels and activations: float32 for the reference numbers, or bfloat16, which is several times as
-            fast on processors that have it and rounds.
+        dtype: of kernels and activations: float32 for the reference numbers, or bfloat16, which rounds and is several
+            times as fast on processors with AMX.
 
     Raises:
         MetricError: these are not that network's weights.

@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 _SPLITS, _BATCH = 10, 100  # of the scores of samples
+_PROCESSOR_BATCH = 8  # images of Inception on a processor: the activations of 32 cost a tenth more time
 _ROW_SUM_TOLERANCE = 1e-2  # probabilities in half precision sum to 1 only so far
 
 
@@ -147,8 +148,9 @@ def inception_network(
     network = Inception2015(state, dtype=getattr(torch, precision)).to(device)
 
     def run(prepared: Tensor) -> Outputs:
-        features, logits = network(prepared.to(device))
-        return Outputs(features.cpu(), logits.cpu())
+        some = torch.split(prepared, _PROCESSOR_BATCH if device == "cpu" else max(1, len(prepared)))
+        features, logits = zip(*(network(batch.to(device)) for batch in some), strict=True)
+        return Outputs(torch.cat(features).cpu(), torch.cat(logits).cpu())
 
     resize = "TensorFlow 1 bilinear to 299 x 299, no half-pixel centers, no antialiasing"
     return ScoringNetwork("inception-2015-12-05", digest, 3, None, resize, precision, prepare, run)
