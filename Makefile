@@ -11,7 +11,7 @@ demo: install
 
 # Compiled files are kept whatever the environment says: each of its processes would compile our modules and tests anew.
 test: install
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist worksteal
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist worksteal
 
 lint: install
 	$(BIN)/ruff check .
