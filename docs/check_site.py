@@ -1,9 +1,10 @@
 """Checks of the built site, after `make docs`: every link of every page leads somewhere, and axe-core has no complaint.
 
     python docs/check_site.py              links of all pages; axe-core on one page of each kind
-    python docs/check_site.py --all        axe-core on all pages, at two widths, light and dark (several minutes)
+    python docs/check_site.py --all        axe-core on all pages (several minutes)
 
-Addresses outside the site are checked for their form only: no internet is needed.
+axe-core runs at two widths, light and dark. Addresses outside the site are checked for their form only, so no internet
+is needed.
 """
 
 import argparse
@@ -114,7 +115,7 @@ def main() -> None:
         names = sorted(str(path.relative_to(options.site).with_suffix("")) for path in options.site.rglob("*.html"))
         found += violations(options.site, names, WIDTHS, SCHEMES, chromium)
     else:
-        found += violations(options.site, list(KINDS), WIDTHS, ("light",), chromium)
+        found += violations(options.site, list(KINDS), WIDTHS, SCHEMES, chromium)
     print("\n".join(found) or "the site has no broken link and no violation")
     sys.exit(bool(found))
 
