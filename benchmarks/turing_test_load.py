@@ -158,8 +158,9 @@ async def run(options: argparse.Namespace, database: str, study: OpenStudy, toke
     await load(clients, 50, 1.0)  # warm
     begun = time.perf_counter()
     task = asyncio.create_task(load(clients, options.rate, options.seconds, pictures=options.pictures))
-    for _ in range(options.kill):
-        await asyncio.sleep(options.seconds / (options.kill + 1))
+    for number in range(1, options.kill + 1):  # at fixed times: a restart takes some of the seconds
+        due = begun + number * options.seconds / (options.kill + 1)
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
         server.send_signal(signal.SIGKILL)
         server.wait()
         server = start_server(database)
@@ -171,6 +172,7 @@ async def run(options: argparse.Namespace, database: str, study: OpenStudy, toke
     elapsed = time.perf_counter() - begun - 0.2
     memory.append(resident(server))
     processor = processor_seconds(server) - before
+    after = sum(len(client.confirmed) for client in clients) - answered
     server.send_signal(signal.SIGTERM)
     server.wait(20)
     engine = open_database(database)
@@ -188,7 +190,7 @@ async def run(options: argparse.Namespace, database: str, study: OpenStudy, toke
         "database": "postgresql" if "://" in database else "sqlite",
         "judges": len(clients), "asked_per_second": options.rate, "answers_per_second": len(latencies) / elapsed,
         "picture_p99_ms": 1000 * np.quantile(fetched, 0.99) if fetched else float("nan"),
-        "processor_ms_per_answer": 1000 * processor / (sum(len(client.confirmed) for client in clients) - answered),
+        "processor_ms_per_answer": 1000 * processor / after if after else float("nan"),
         "memory_mib": [round(one / 2**20, 1) for one in memory],
         "p50_ms": p50, "p95_ms": p95, "p99_ms": p99, "max_ms": 1000 * max(latencies), "killed": options.kill,
         "retries": sum(client.retries for client in clients), "confirmed": sum(len(c.confirmed) for c in clients),

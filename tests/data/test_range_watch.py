@@ -24,7 +24,15 @@ def test_twelve_bits_in_sixteen_are_told_with_the_range_to_give() -> None:
     assert "gray levels 0 to 16 of 0 to 255" in text
     assert f"values from {TWELVE.min() // 2} to {TWELVE.max()}" in text
     assert "white is 65535 (16 bits)" in text
-    assert "--value-range 0:4095," in text
+    assert text.endswith("--value-range 0:4095")
+
+
+def test_percentiles_are_advised_only_where_they_can_be_given() -> None:
+    watch = RangeWatch(percentiles=True)
+    watch.add(decode_image(tiff(TWELVE), "x").pixels)
+    text = watch.warning()
+    assert text is not None
+    assert text.endswith("percentiles of the training images, --value-range 0.5%:99.5%")
 
 
 def test_what_uses_its_range_is_not_told() -> None:

@@ -247,7 +247,7 @@ def _uses_little(
     values: ValueRange | None,
 ) -> list[str]:
     """A notice where the training images use few gray levels."""
-    watch = RangeWatch(values)
+    watch = RangeWatch(values, percentiles=True)
     for row in train_rows[:: -(-len(train_rows) // _WATCHED)].tolist():
         watch.add(decoded.images[row])
     if watch.small and values is None:

@@ -23,6 +23,7 @@ class RangeWatch:
 
     Args:
         values: the range that the images were read with, or None.
+        percentiles: whether the caller's `--value-range` takes percentiles, which need training images.
 
     >>> import torch
     >>> watch = RangeWatch()
@@ -31,8 +32,8 @@ class RangeWatch:
     'the images use gray levels 0 to 15 of 0 to 255: unless that is meant, ...'
     """
 
-    def __init__(self, values: ValueRange | None = None) -> None:
-        self.values = values
+    def __init__(self, values: ValueRange | None = None, *, percentiles: bool = False) -> None:
+        self.values, self._percentiles = values, percentiles
         self._levels = np.zeros(256, np.int64)
         self._files: list[FileValues] = []
 
@@ -65,7 +66,7 @@ class RangeWatch:
         if self.values is not None:
             return f"with the value range {self.values} {found}: it may not be meant for these images"
         if not self._files:
-            return f"{found}: {_remedy('LOW:HIGH')}"
+            return f"{found}: {self._remedy('LOW:HIGH')}"
         if any(one.colored and one.bits > 8 for one in self._files):
             return (
                 f"{found}: they are in color with more than 8 bits a channel, of which only the upper 8 are read: "
@@ -85,8 +86,14 @@ class RangeWatch:
         white = max((one.natural.high for one in self._files if one.natural), default=255)
         return (
             f"{found}: the files hold values from {low_value:g} to {high_value:g}, and white is {white:g} "
-            f"({bits} bits): {_remedy(str(_suggested_range(low_value, high_value)))}"
+            f"({bits} bits): {self._remedy(str(_suggested_range(low_value, high_value)))}"
         )
+
+    def _remedy(self, values: str) -> str:
+        remedy = f"unless that is meant, say which values are black and white, --value-range {values}"
+        if self._percentiles:
+            remedy += ", or by percentiles of the training images, --value-range 0.5%:99.5%"
+        return remedy
 
 
 def uses_little(pixels: Tensor) -> bool:
@@ -99,13 +106,6 @@ def uses_little(pixels: Tensor) -> bool:
     watch = RangeWatch()
     watch.add(pixels)
     return watch.small
-
-
-def _remedy(values: str) -> str:
-    return (
-        f"unless that is meant, say which values are black and white, --value-range {values}, or by percentiles of the "
-        "training images, --value-range 0.5%:99.5%"
-    )
 
 
 def _suggested_range(low: float, high: float) -> ValueRange:
