@@ -83,7 +83,7 @@ def test_workers_that_cannot_do_it_are_told(workers, tmp_path: Path, monkeypatch
 def test_a_stop_saves_and_a_killed_workers_run_goes_on_elsewhere(workers, tmp_path: Path, monkeypatch) -> None:
     address, processes = workers
     monkeypatch.setattr(cluster, "_STOP_TIMEOUT", 1e9)  # a stop that only ran out of lock_timeout would hang here
-    one = job(tmp_path / "out", epochs=30)
+    one = job(tmp_path / "out", epochs=80)  # long enough to be killed in the middle
     one.group.mkdir(parents=True)
 
     pool = DaskExecutor(str(address), out=tmp_path / "out", threads=None, device="cpu")
@@ -111,7 +111,7 @@ def test_a_stop_saves_and_a_killed_workers_run_goes_on_elsewhere(workers, tmp_pa
     assert read_status(one).state == "done"
     assert one.sidecar_path("log").read_text().count("continuing at step") == 2  # after the stop, and after the kill
     epochs = [report["epoch"] for report in Run(one.folder).log.lines]
-    assert epochs == list(range(10, 31, 10))
+    assert epochs == list(range(10, 81, 10))
 
 
 @pytest.mark.slow
