@@ -54,6 +54,12 @@ def final_errors(record: Record) -> list[int]:
     return [split["errors"][last] for split in record["splits"] if last in split["errors"]]
 
 
+def minutes(record: Record) -> list[float]:
+    """Minutes of the finished splits, of those that were not interrupted."""
+    last = str(record["epochs"])
+    return [split["minutes"] for split in record["splits"] if last in split["errors"] and "minutes" in split]
+
+
 def rounded(figure: Figure | None) -> str:
     """Mean and standard deviation, to the unit where the latter is 10 or more, else to a tenth; one value by itself."""
     if figure is None:
@@ -76,7 +82,6 @@ def glance(records: Sequence[Record]) -> Iterator[list[object]]:
         paper = PAPER.get(record["labels"])
         ours = figure(final_errors(record))
         difference = None if ours is None or paper is None else welch(ours, paper)
-        minutes = [split["minutes"] for split in record["splits"] if str(record["epochs"]) in split["errors"]]
         yield [
             f"[`{record['recipe']}`](#{record['recipe']})",
             "yes" if record["trains_gan"] else "no",
@@ -85,7 +90,7 @@ def glance(records: Sequence[Record]) -> Iterator[list[object]]:
             f"**{rounded(ours)}**" if ours else rounded(ours),
             ours.num if ours else 0,
             "-" if difference is None else f"{difference.z:.1f}",
-            interval(minutes),
+            interval(minutes(record)),
         ]
 
 
@@ -165,7 +170,7 @@ def budgets() -> list[str]:
             of_paper(one["labels"]),
             f"**{rounded(figure(final_errors(one)))}**",
             ", ".join(str(error) for error in final_errors(one)),
-            interval([split["minutes"] for split in one["splits"]]),
+            interval(minutes(one)),
         ]
         for one in found
     ]
@@ -258,8 +263,7 @@ def readme(records: Sequence[Record]) -> list[str]:
     for record in records:
         if record["labels"] == 100 and record["recipe"] in methods:
             found = final_errors(record)
-            minutes = [split["minutes"] for split in record["splits"] if str(record["epochs"]) in split["errors"]]
-            whole = interval([round(value) for value in minutes]) if found else ""
+            whole = interval([round(value) for value in minutes(record)]) if found else ""
             rows.append([f"`{record['recipe']}`", methods[record["recipe"]], rounded(figure(found)), len(found), whole])
     return table(
         ["MNIST, 100 labels", "method", "errors of 10,000 test images", "label splits", "minutes of one core"], rows
