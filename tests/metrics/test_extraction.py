@@ -104,6 +104,27 @@ def test_one_size_is_asked_of_the_whole_set_and_of_kept_chunks_too(tmp_path: Pat
             extract(images(64), decode=other_shape_later, network=quick_network(), cache=FeatureCache(tmp_path))
 
 
+@pytest.mark.parametrize("part", [0, 1])
+def test_rows_of_another_length_for_other_images_are_refused(tmp_path: Path, part: int) -> None:
+    """Of features and of logits, also where the chunks are known, the first of which has no image."""
+    batches = iter(range(3))
+
+    def run(batch: Tensor) -> Outputs:
+        outputs = list(color_logits(batch))
+        outputs[part] = outputs[part][:, : 2 + next(batches) // 2]
+        return Outputs(*outputs)
+
+    def decode_later(content: bytes) -> tuple[Tensor, tuple[str, ...]]:
+        if content[1] < 32:
+            raise ValueError("no image")
+        return decode(content)[0], ()
+
+    network = ScoringNetwork("uneven", "0", 3, None, "none", "float32", lambda image: image, run)
+    for _ in range(2):
+        with pytest.raises(MetricError, match=r"uneven gives other numbers of features and classes for other images"):
+            extract(images(128), decode=decode_later, network=network, cache=FeatureCache(tmp_path))
+
+
 def _on_a_rank(folder: Path) -> tuple[tuple[str, ...], Tensor]:
     features = go(100, folder)
     assert features is not None

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -74,6 +75,9 @@ class FeatureSet:
         self.cache.save_statistics(self.digest, statistics)
 
 
+_Done: TypeAlias = tuple[int, str, tuple[int, ...], tuple[int, int]]  # index, key, shape of images, features, classes
+
+
 @dataclass(frozen=True)
 class _Chunk:
     """One that was read: its key, and what the cache or the decoder gave."""
@@ -116,23 +120,24 @@ def extract(
         The features of all images, on every rank (those of the share, if one is given); None where it was interrupted.
 
     Raises:
-        MetricError: the network gives NaN for an image, or images of several sizes to a network that takes one.
+        MetricError: the network gives NaN for an image, other numbers of features or classes for other images, or
+            there are images of several sizes and the network takes one.
     """
-    done: list[tuple[int, str, tuple[int, ...]]] = []
+    done: list[_Done] = []
     for chunk in _read_ahead(images, decode, network, cache, share or (rank(), world_size())):
         made = chunk.known or _run(chunk, network)
         if chunk.known is None:
             cache.save(chunk.key, made)
-        done.append((chunk.index, chunk.key, made.shape))
-        _check_one_size(network, {done[0][2], made.shape})
+        done.append((chunk.index, chunk.key, made.shape, (made.features.shape[1], made.logits.shape[1])))
+        _check_alike(network, [done[0], done[-1]])  # at once where it can be seen; of all of them at the end
         advance(len(chunk.names), chunk.known is not None)
         if interrupted():
             return None
     if share is not None:
-        return FeatureSet(cache, tuple(key for _, key, _ in done))
-    keys, shapes = _of_all_ranks(done)
-    _check_one_size(network, shapes)
-    return FeatureSet(cache, keys)
+        return FeatureSet(cache, tuple(key for _, key, _, _ in done))
+    everywhere = _of_all_ranks(done)
+    _check_alike(network, everywhere)
+    return FeatureSet(cache, tuple(key for _, key, _, _ in everywhere))
 
 
 def _read_ahead(
@@ -219,17 +224,34 @@ def _check_one_size(network: ScoringNetwork, shapes: set[tuple[int, ...]]) -> No
         raise MetricError(f"{network.name} takes images of one size; got {', '.join(sizes)}: give it an image_shape")
 
 
-def _of_all_ranks(done: list[tuple[int, str, tuple[int, ...]]]) -> tuple[tuple[str, ...], set[tuple[int, ...]]]:
-    """Keys in the order of the chunks, and the shapes that occur.
+def _check_alike(network: ScoringNetwork, done: list[_Done]) -> None:
+    """All images have one size, where the network takes one, and as many features and classes as the others."""
+    _check_one_size(network, {shape for _, _, shape, _ in done})
+    widths = {width for _, _, shape, width in done if shape}
+    if len(widths) > 1:
+        found = ", ".join(f"{features} and {classes}" for features, classes in sorted(widths))
+        raise MetricError(
+            f"{network.name} gives other numbers of features and classes for other images ({found}): a network must "
+            "give rows of one length, whatever the image"
+        )
 
-    A row that is gathered: the chunk's index, its key (32 bytes as 4 int64), the shape of its images.
+
+def _of_all_ranks(done: list[_Done]) -> list[_Done]:
+    """What all ranks have done, in the order of the chunks.
+
+    A row that is gathered: the chunk's index, its key (32 bytes as 4 int64), shape of the images, numbers of features
+    and classes.
     """
-    rows = torch.zeros(len(done), 8, dtype=torch.int64)
-    for row, (index, key, shape) in zip(rows, done, strict=True):
+    rows = torch.zeros(len(done), 10, dtype=torch.int64)
+    for row, (index, key, shape, width) in zip(rows, done, strict=True):
         row[0] = index
         row[1:5] = torch.frombuffer(bytearray(bytes.fromhex(key)), dtype=torch.int64)
-        row[8 - len(shape) :] = torch.tensor(shape, dtype=torch.int64)
+        row[8 - len(shape) : 8] = torch.tensor(shape, dtype=torch.int64)
+        row[8:] = torch.tensor(width, dtype=torch.int64)
     rows = gather_rows(rows)
-    rows = rows[rows[:, 0].argsort()]
-    shapes = {tuple(row) for row in rows[:, 5:].tolist() if any(row)}
-    return tuple(row[1:5].numpy().tobytes().hex() for row in rows), shapes
+    found: list[_Done] = []
+    for row in rows[rows[:, 0].argsort()]:
+        index, *_, channels, height, width, num_features, num_classes = row.tolist()
+        key, shape = row[1:5].numpy().tobytes().hex(), (channels, height, width)
+        found.append((index, key, shape if any(shape) else (), (num_features, num_classes)))
+    return found
