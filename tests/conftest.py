@@ -1,5 +1,6 @@
 """What every test starts from: few threads, a fixed seed, no user settings; a small trained run, and two ranks."""
 
+import gc
 import importlib
 import io
 import os
@@ -9,6 +10,7 @@ from pathlib import Path
 
 # Before NumPy and torch: several processes of several threads each wait for one another, at a third more of computing.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+gc.disable()  # until all tests are collected: see below
 
 import pytest
 import torch
@@ -36,6 +38,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return item.get_closest_marker("slow") is None, next((SHARED.index(n) for n in SHARED if n in names), 99)
 
     items.sort(key=place)
+
+
+def pytest_collection_finish() -> None:
+    """What collection has imported, a million objects, stays to the end: the garbage collector need not visit it."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
