@@ -4,22 +4,24 @@ import gc
 import importlib
 import io
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 # Before NumPy and torch: several processes of several threads each wait for one another, at a third more of computing.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-gc.disable()  # until all tests are collected: see below
 
 import pytest
 import torch
 from filelock import FileLock
 from hypothesis import settings
 
+from tests.browser import Browser
 from tests.quick_python import QuickPython
 from tests.ranks import TwoRanks
 
+gc.disable()  # until all tests are collected: see below
 settings.register_profile("house", deadline=None)  # the first call of an operator, or a busy machine, is no failure
 settings.load_profile("house")
 os.environ |= {"NO_COLOR": "1", "COLUMNS": "120"}
@@ -141,6 +143,26 @@ def quick_python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def quick_trainings(quick_python: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The trainings that our commands start in processes of their own begin at once."""
     monkeypatch.setattr(sys, "executable", str(quick_python))
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    found = shutil.which("chromium")
+    if found is None:
+        pytest.skip("chromium (Debian's package) is not installed")
+    playwright = pytest.importorskip("playwright.sync_api")
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+             "--disable-component-update", "--disable-sync"]  # fmt: skip
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=found, args=flags)
+        yield Browser(opened)
+        opened.close()
+
+
+@pytest.fixture
+def browser(chromium: Browser) -> Iterator[Browser]:
+    yield chromium
+    chromium.clean()
 
 
 @pytest.fixture(scope="session")
