@@ -23,7 +23,7 @@ from improved_gan.label_spreading.pseudo_labeling import PseudoLabeling
 from improved_gan.label_spreading.virtual_adversarial import VirtualAdversarialObjective
 from improved_gan.networks.convolutional import ConvolutionalDiscriminator, ConvolutionalGenerator
 from improved_gan.networks.dense import DenseDiscriminator, DenseGenerator
-from improved_gan.recipes.cifar10 import PAPER_DISCRIMINATOR, PAPER_GENERATOR, RELEASED_KERNELS, cifar10_generation
+from improved_gan.recipes.cifar10 import PAPER_DISCRIMINATOR, PAPER_KERNELS, UNINITIALIZED_GENERATOR, cifar10_generation
 from improved_gan.recipes.recipe import AUTO, Recipe
 from improved_gan.techniques.feature_matching import feature_matching_loss
 from improved_gan.techniques.label_smoothing import smoothed_discriminator_loss
@@ -209,7 +209,7 @@ def mnist_generation(labels: int | None = None) -> Recipe:
         name="mnist-generation",
         summary="MNIST samples: minibatch discrimination, labels as K+1 classes, settings of the paper's date",
         load_data=_load,
-        generator=partial(PAPER_GENERATOR, image_shape=_IMAGE, crop=2),
+        generator=partial(UNINITIALIZED_GENERATOR, image_shape=_IMAGE, crop=2),
         discriminator=partial(
             PAPER_DISCRIMINATOR,
             image_shape=_IMAGE,
@@ -217,7 +217,7 @@ def mnist_generation(labels: int | None = None) -> Recipe:
             input_padding=3,
             input_dropout=0.0,
             input_noise=0.2,
-            minibatch=RELEASED_KERNELS,
+            minibatch=PAPER_KERNELS,
         ),
         image_shape=_IMAGE,
         paper="52.4% of annotators' 2,000 votes right, where 50% is chance",
