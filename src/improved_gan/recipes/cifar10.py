@@ -34,8 +34,8 @@ __all__ = [
     "PAPER_DISCRIMINATOR",
     "PAPER_GENERATOR",
     "PAPER_KERNELS",
-    "UNINITIALIZED_GENERATOR",
     "RELEASED_KERNELS",
+    "UNINITIALIZED_GENERATOR",
     "ablated",
     "all_techniques",
     "cifar10",
@@ -63,10 +63,10 @@ _PAPER = {1000: "21.83 ± 2.01", 2000: "19.61 ± 2.09", 4000: "18.63 ± 2.32", 8
 def cifar10(labels: int | None = None) -> Recipe:
     """Semi-supervised CIFAR-10: feature matching of absolute differences, 1001 epochs at a constant rate of 0.0003.
 
-    The settings of the authors' script from 8 to 12 June 2016 (commits 8be79d0 to 4c858bb), the days of the paper:
-    leaky ReLU of slope 0.1, at initialization one standard deviation of 1 for each layer, D's weights averaged over
-    about 1,000 steps. (The average started at the initialized weights; here it is corrected for its start, which is
-    the same after some thousand steps.)
+    The settings of the authors' script of 8 June 2016 (commit 8be79d0), two days before the paper: leaky ReLU of slope
+    0.1, at initialization one standard deviation of 1 for each layer, D's weights averaged over about 1,000 steps. (The
+    average started at the initialized weights; here it is corrected for its start, which is the same after some
+    thousand steps. On 12 June, in 4c858bb, G was no longer initialized from data.)
 
     Table 2, "our model". Expected: the paper's figures. Measured at full width: not yet (a step takes seconds on a CPU
     core: 500,000 of them need a GPU).

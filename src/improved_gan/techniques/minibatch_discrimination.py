@@ -132,7 +132,8 @@ class MinibatchDiscrimination(nn.Module):
             have 0.1 (8 June 2016) and 0.05 (from 12 June on), the paper gives none.
 
     Raises:
-        ValueError: an unknown variant, a size below 1, or an `init_std` that is not positive. When called: features that are not (N, A) after the pooling.
+        ValueError: an unknown variant, a size below 1, or an `init_std` that is not positive. When called: features
+            that are not (N, A) after the pooling.
 
     Shape: (N, A) -> (N, A + B); (N, C, L) -> (N, C + B, L); (N, C, H, W) -> (N, C + B, H, W).
 
