@@ -51,8 +51,7 @@ def train_step(
         batch: the images of this step; over several ranks this rank's rows of them.
         optimizers: one for each network.
         precision: float32, or bfloat16 for autocast in the forward passes (parameters and losses stay float32).
-        generator_updates: generator updates per discriminator update, each with new latents; 1 if the objective is
-            simultaneous.
+        generator_updates: generator updates per discriminator update, each with new latents.
         micro_batch: maximum number of rows in a forward pass, see `training.microbatch`; 0 for all.
 
     Returns:
@@ -60,21 +59,18 @@ def train_step(
         over its updates, and over several ranks all are those of the global batch.
 
     Raises:
-        ValueError: several generator updates with a simultaneous objective, or micro-batches with a discriminator that
-            compares rows.
+        ValueError: several generator updates of a simultaneous objective; micro-batches of a D that compares rows.
     """
     autocast_ = partial(autocast, batch.unlabeled_images.device, precision)
     generator, discriminator = wrap_networks(generator, discriminator, micro_batch)
-
-    trained = cast(Generator, generator)  # an objective that needs none does not look at it
-    generator_updates = 0 if generator is None else generator_updates
+    # An objective that needs no generator does not look at it.
+    trained, generator_updates = cast(Generator, generator), 0 if generator is None else generator_updates
     if objective.simultaneous:
         if generator_updates != 1:
             raise ValueError(f"simultaneous updates are one for each network; got {generator_updates=}")
         with _cached(generator), autocast_():
             both = objective.joint_terms(trained, discriminator, batch)
-        _update_both(discriminator, optimizers, both)
-        return _over_ranks({**_named("discriminator", both[:1]), **_named("generator", both[1:])})
+        return _update_both(discriminator, optimizers, both)
 
     def generator_backward() -> Terms:
         with frozen(discriminator):
@@ -99,7 +95,7 @@ def train_step(
     return _over_ranks({**_named("discriminator", [discriminator_terms]), **_named("generator", generator_terms)})
 
 
-def _update_both(discriminator: Discriminator, optimizers: Optimizers, both: tuple[Terms, Terms]) -> None:
+def _update_both(discriminator: Discriminator, optimizers: Optimizers, both: tuple[Terms, Terms]) -> dict[str, Tensor]:
     """Each network's loss has gradients for its own parameters; no parameter changes before both are computed."""
     pairs = [(one, terms) for one, terms in zip((optimizers.discriminator, optimizers.generator), both, strict=True)]
     for optimizer, terms in pairs:
@@ -112,6 +108,7 @@ def _update_both(discriminator: Discriminator, optimizers: Optimizers, both: tup
     discriminator.invalidate_weight_cache()  # before the update, as in `train_step`
     for optimizer, terms in pairs:
         _update(optimizer, terms)
+    return _over_ranks({**_named("discriminator", both[:1]), **_named("generator", both[1:])})
 
 
 def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
