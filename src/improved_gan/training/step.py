@@ -68,9 +68,7 @@ def train_step(
     if objective.simultaneous:
         if generator_updates != 1:
             raise ValueError(f"simultaneous updates are one for each network; got {generator_updates=}")
-        with _cached(generator), autocast_():
-            both = objective.joint_terms(trained, discriminator, batch)
-        return _update_both(discriminator, optimizers, both)
+        return _update_both(trained, discriminator, objective, batch, optimizers, autocast_())
 
     def generator_backward() -> Terms:
         with frozen(discriminator):
@@ -95,8 +93,17 @@ def train_step(
     return _over_ranks({**_named("discriminator", [discriminator_terms]), **_named("generator", generator_terms)})
 
 
-def _update_both(discriminator: Discriminator, optimizers: Optimizers, both: tuple[Terms, Terms]) -> dict[str, Tensor]:
+def _update_both(
+    generator: Generator,
+    discriminator: Discriminator,
+    objective: Objective,
+    batch: TrainingBatch,
+    optimizers: Optimizers,
+    autocast_: torch.autocast,
+) -> dict[str, Tensor]:
     """Each network's loss has gradients for its own parameters; no parameter changes before both are computed."""
+    with _cached(generator), autocast_:
+        both = objective.joint_terms(generator, discriminator, batch)
     pairs = [(one, terms) for one, terms in zip((optimizers.discriminator, optimizers.generator), both, strict=True)]
     for optimizer, terms in pairs:
         assert optimizer is not None
