@@ -28,6 +28,7 @@ from improved_gan.metrics.errors import MetricError
 from improved_gan.metrics.features import drawn_rows, random_order
 from improved_gan.metrics.frechet_distance import FeatureStatistics
 from improved_gan.metrics.inception import Outputs
+from improved_gan.metrics.nearest_neighbors import usable_rows
 from improved_gan.metrics.network import check_logits
 from improved_gan.metrics.statistics_files import NETWORK_KEYS
 
@@ -196,12 +197,14 @@ def _checked(path: Path, name: str, array: np.ndarray, names: tuple[str, ...]) -
         )
     rows, bad = torch.from_numpy(array), []
     for start in range(0, len(rows), _BLOCK):
-        finite = rows[start : start + _BLOCK].isfinite().all(1)
-        bad += (start + (~finite).nonzero().flatten()).tolist()
+        usable = usable_rows(rows[start : start + _BLOCK])
+        bad += (start + (~usable).nonzero().flatten()).tolist()
     if bad:
         listed = ", ".join(names[row] if row < len(names) else f"row {row}" for row in bad[:5])
         more = " ..." if len(bad) > 5 else ""
-        raise MetricError(f"{len(bad)} of {len(rows)} rows of {name} in {path} hold NaN or infinity ({listed}{more})")
+        raise MetricError(
+            f"{len(bad)} of {len(rows)} rows of {name} in {path} hold NaN or infinity, or above 1e70 ({listed}{more})"
+        )
     return rows
 
 

@@ -30,6 +30,7 @@ class SupportSize(NamedTuple):
     threshold: float
 
 
+@torch.no_grad()
 def support_size(samples: Tensor, *, threshold: float | None = None, rows: int = 2048) -> SupportSize:
     """Count pairs of samples at most `threshold` apart, and estimate the number of different images.
 
@@ -69,6 +70,7 @@ def support_size(samples: Tensor, *, threshold: float | None = None, rows: int =
     )
 
 
+@torch.no_grad()
 def duplicate_threshold(real: Tensor) -> float:
     """The distance of the nearest two *different* real images (M, A): nearer than any two real ones is a duplicate.
 

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from improved_gan.metrics.errors import MetricError
+from improved_gan.metrics.nearest_neighbors import check_features
 
 __all__ = [
     "Kernel",
@@ -94,14 +95,16 @@ def kernel_inception_distance(
         advance: called with the fraction of the work done since the last call.
 
     Raises:
-        MetricError: fewer images than a subset has, or features that do not fit or are not finite.
+        MetricError: fewer images than a subset has, no subset, or features that do not fit or are not finite.
 
     >>> kernel_inception_distance(torch.zeros(4, 2), torch.ones(4, 2), subsets=1, subset_size=4)
     KernelInceptionDistance(mean=7.0, std=0.0)
     """
-    if min(len(first), len(second)) < subset_size or subset_size < 2:
+    if subset_size < 2 or subsets < 1:
+        raise MetricError(f"KID needs subsets of at least 2 images, and 1 subset; got {subset_size} and {subsets}")
+    if min(len(first), len(second)) < subset_size:
         raise MetricError(
-            f"subsets of {subset_size} need as many images on each side, and at least 2; got {len(first)} and "
+            f"subsets of {subset_size} need as many images on each side; got {len(first)} and "
             f"{len(second)}: take a smaller subset_size"
         )
     source = np.random.RandomState(seed)
@@ -144,6 +147,7 @@ def cmmd(
     return scale * maximum_mean_discrepancy(generated, real, kernel=kernel, unbiased=False, advance=advance)
 
 
+@torch.no_grad()
 def maximum_mean_discrepancy(
     first: Tensor,
     second: Tensor,
@@ -166,8 +170,7 @@ def maximum_mean_discrepancy(
     Raises:
         MetricError: features that do not fit or are not finite.
     """
-    if first.dim() != 2 or second.dim() != 2 or first.shape[1] != second.shape[1]:
-        raise MetricError(f"features must be (N, A) and (M, A); got {tuple(first.shape)} and {tuple(second.shape)}")
+    check_features(first, second)
     if min(len(first), len(second)) < 2:
         raise MetricError(f"at least 2 images are needed on each side; got {len(first)} and {len(second)}")
     n, m = len(first), len(second)

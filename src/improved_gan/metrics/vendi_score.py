@@ -21,7 +21,10 @@ from improved_gan.metrics.nearest_neighbors import check_features
 
 __all__ = ["vendi_score"]
 
+_NEAR_ONE = 1e-8  # of the order: nearer to 1 the rounding of the sum of shares, 1e-16, is a part of the entropy
 
+
+@torch.no_grad()
 def vendi_score(features: Tensor, *, order: float = 1.0, rows: int = 2048) -> float:
     """The Vendi score of features with the cosine similarity.
 
@@ -65,8 +68,9 @@ def _directions(features: Tensor) -> Tensor:
 
 def _effective_number(shares: Tensor, order: float) -> float:
     """Exp of the entropy of shares that sum to 1."""
-    if order == 1:
+    shares = shares[shares > 0]
+    if abs(order - 1) < _NEAR_ONE:
         return math.exp(-float(torch.special.xlogy(shares, shares).sum()))
     if math.isinf(order):
         return 1 / float(shares.max())
-    return math.exp(math.log(float(shares[shares > 0].pow(order).sum())) / (1 - order))
+    return math.exp(float((order * shares.log()).logsumexp(0)) / (1 - order))  # a large power of a share may be 0
