@@ -10,7 +10,7 @@ from rich.console import Console
 from improved_gan.console import warn
 from improved_gan.data.dataset import DataError
 from improved_gan.data.value_range import ValueRange, parse_plain_range, stored_range
-from improved_gan.metrics.evaluation_images import EvaluationImages, array_decoder, image_files
+from improved_gan.metrics.evaluation_images import EvaluationImages, array_content, array_decoder, image_files
 from improved_gan.metrics.extraction import Read
 from improved_gan.metrics.network import ScoringNetwork
 from improved_gan.runs import Networks, Run
@@ -80,7 +80,7 @@ def _samples(path: Path, networks: Networks, network: ScoringNetwork, *, num: in
             with torch.no_grad():
                 images = to_uint8(networks.generator(latents))
             for index, image in enumerate(images[: num - start]):
-                content = image.numpy().tobytes()
+                content = array_content(image)
                 yield names[start + index], lambda content=content: content  # type: ignore[misc]
 
     decode = array_decoder(tuple(shape), network)

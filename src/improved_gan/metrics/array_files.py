@@ -151,9 +151,14 @@ def open_array_file(path: Path) -> ImageArray | FeatureFile | None:
 
 def _images(path: Path, array: np.ndarray) -> Tensor:
     if array.dtype != np.uint8 or array.ndim not in (3, 4) or 0 in array.shape:
+        remedy = ": convert the pixels to uint8, 0 black and 255 white" if array.ndim in (3, 4) else ""
         raise MetricError(
             f"{path} must hold images (N, H, W, C) uint8 or features (N, A) of floating point; it holds "
-            f"{array.shape} {array.dtype}"
+            f"{array.shape} {array.dtype}{remedy}"
+        )
+    if array.ndim == 3 and array.shape[2] in (1, 3, 4):
+        raise MetricError(
+            f"{path} is {array.shape}, one image (H, W, C) rather than images (N, H, W): save it as (1, H, W, C)"
         )
     if array.ndim == 3:
         return torch.from_numpy(array)[:, None]

@@ -198,6 +198,7 @@ def weighted_discrepancies(
     kernel: Kernel = polynomial_kernel,
     unbiased: bool = True,
     rows: int = 2048,
+    advance: Callable[[float], object] = lambda fraction: None,
 ) -> Tensor:
     """The squared discrepancy under B weightings of the images, as in a bootstrap: (B,) float64.
 
@@ -212,26 +213,35 @@ def weighted_discrepancies(
         kernel: symmetric.
         unbiased: the U-statistic; else the V-statistic.
         rows: of a block.
+        advance: called with the fraction of the work done since the last call.
     """
+    n, m = len(first), len(second)
+
+    def done(pairs: int) -> None:
+        advance(pairs / (n * n + m * m + n * m))
+
     within = []
     for one, weights in ((first, first_weights), (second, second_weights)):
-        total, pairs = _weighted_sum(one, one, weights, weights, kernel, rows), weights.sum(0).square()
+        total, pairs = _weighted_sum(one, one, weights, weights, kernel, rows, done), weights.sum(0).square()
         if unbiased:
             own = [kernel(part.double(), part.double()).diagonal() for part in torch.split(one, rows)]
             total -= torch.cat(own) @ weights.square()
             pairs = pairs - weights.square().sum(0)
         within.append(total / pairs)
-    between = _weighted_sum(first, second, first_weights, second_weights, kernel, rows)
+    between = _weighted_sum(first, second, first_weights, second_weights, kernel, rows, done)
     return within[0] + within[1] - 2 * between / (first_weights.sum(0) * second_weights.sum(0))
 
 
-def _weighted_sum(first: Tensor, second: Tensor, v: Tensor, w: Tensor, kernel: Kernel, rows: int) -> Tensor:
+def _weighted_sum(
+    first: Tensor, second: Tensor, v: Tensor, w: Tensor, kernel: Kernel, rows: int, done: Callable[[int], None]
+) -> Tensor:
     """sum_ij v_ib w_jb k_ij for each b."""
     total = torch.zeros(v.shape[1], dtype=torch.float64)
     for one, own in zip(torch.split(first, rows), torch.split(v, rows), strict=True):
         some = one.double()
         for other, theirs in zip(torch.split(second, rows), torch.split(w, rows), strict=True):
             total += (own * (kernel(some, other.double()) @ theirs)).sum(0)
+            done(len(one) * len(other))
     return total
 
 

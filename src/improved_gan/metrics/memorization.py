@@ -54,8 +54,7 @@ def memorization(
     check_features(samples, training)
     to_samples = len(samples) / (len(samples) + len(training))
     found = nearest(samples, training, k, advance=lambda fraction: advance(fraction * to_samples))
-    others, first = distinct_neighbors(training, 2)
-    advance(1 - to_samples)
+    others, first = distinct_neighbors(training, 2, advance=lambda fraction: advance(fraction * (1 - to_samples)))
     own, limit = others.distances[:, 0], copy_distance(training)
     near = found.distances[:, 0]
     near_copy = (near < own[first[found.indices[:, 0]]]) | (near <= limit)

@@ -12,6 +12,7 @@ Pasarkar and Dieng (2024), "Cousins of the Vendi score".
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -25,13 +26,20 @@ _NEAR_ONE = 1e-8  # of the order: nearer to 1 the rounding of the sum of shares,
 
 
 @torch.no_grad()
-def vendi_score(features: Tensor, *, order: float = 1.0, rows: int = 2048) -> float:
+def vendi_score(
+    features: Tensor,
+    *,
+    order: float = 1.0,
+    rows: int = 2048,
+    advance: Callable[[float], object] = lambda fraction: None,
+) -> float:
     """The Vendi score of features with the cosine similarity.
 
     Args:
         features: (N, A), no row of length 0.
         order: q > 0 of the entropy; 1 is Shannon's, as in the paper.
         rows: of a block that is in memory at a time.
+        advance: called with the fraction of the work done since the last call.
 
     Returns:
         Between 1 and min(N, A).
@@ -50,11 +58,13 @@ def vendi_score(features: Tensor, *, order: float = 1.0, rows: int = 2048) -> fl
     if num < width:  # the N x N matrix is the smaller one
         directions = _directions(features)
         similarity = directions @ directions.T
+        advance(1.0)
     else:
         similarity = torch.zeros(width, width, dtype=torch.float64)
         for part in torch.split(features, rows):
             directions = _directions(part)
             similarity += directions.T @ directions
+            advance(len(part) / num)
     return _effective_number(torch.linalg.eigvalsh(similarity / num).clamp(min=0), order)
 
 
