@@ -215,7 +215,7 @@ def test_a_number_of_images_is_not_drawn_from_statistics(folders: tuple[Path, Pa
         go(tmp_path / "a.npz", folders[2], reference=tmp_path / "b.npz", num=10)
     _, text = go(tmp_path / "a.npz", folders[2], reference=tmp_path / "b.npz")
     assert "a.npz: an unknown number of images" in text
-    assert "an unknown number of against an unknown number of images" in text
+    assert "an unknown number against an unknown number of images" in text
 
 
 def test_models_of_two_networks_are_not_compared(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def _score(score: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 def _frechet(content: dict[str, Any]) -> list[tuple[str, str, str]]:
     reference = content["reference_images"]
-    images = f"{_number(content['images'])} against {_number(reference)} images"
+    images = f"{_number(content['images']).removesuffix(' of')} against {_number(reference)} images"
     return [("Fréchet distance", f"{content['value']:.4f}", f"FID; 0 is best; {images}")]
 
 

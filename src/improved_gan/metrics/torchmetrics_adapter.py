@@ -60,7 +60,8 @@ def as_torchmetric(metric: Any) -> "Metric":
         ModuleNotFoundError: torchmetrics is not installed.
         MetricError: by `forward`, the call of the adapter; the remedy is `update`, and `compute` at the end.
     """
-    return _adapter_class()(metric)
+    adapter: Metric = _adapter_class()(metric)
+    return adapter
 
 
 def _remade(metric: Any, updates: int) -> "Metric":
