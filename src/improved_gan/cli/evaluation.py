@@ -21,7 +21,7 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 
 from improved_gan import __version__
 from improved_gan.cli.evaluate import EvaluateOptions
-from improved_gan.cli.evaluation_inputs import open_evaluation_images, value_range_of
+from improved_gan.cli.evaluation_inputs import open_evaluation_images, options_without_effect, value_range_of
 from improved_gan.cli.format_report import show, show_comparison
 from improved_gan.cli.trust import trust_or_ask
 from improved_gan.console import say, warn
@@ -201,7 +201,7 @@ def run_evaluation(options: EvaluateOptions, console: Console) -> dict[str, Any]
         torch.set_num_threads(options.threads)
     opener = _Opener(options, console if rank() == 0 else Console(quiet=True), opened)
     with_images = [path for path in paths if opener.needs_network(path)]
-    unused = _without_effect(options, with_images, opened)
+    unused = options_without_effect(options, with_images, opened)
     if "--value-range" in unused:
         opener.values = None
     if with_images:
@@ -218,24 +218,6 @@ def run_evaluation(options: EvaluateOptions, console: Console) -> dict[str, Any]
     if rank() == 0:
         _write(report, sources, opener)
     return report
-
-
-def _without_effect(
-    options: EvaluateOptions, with_images: list[Path], opened: dict[Path, ImageArray | FeatureFile | None]
-) -> dict[str, str]:
-    """A line for each option that was given and changes nothing, by its name."""
-    files = [path for path in with_images if path not in opened and not (path / "recipe.json").is_file()]
-    of_images = {
-        "--network": options.network is not None,
-        "--weights": options.weights is not None,
-        "--precision": options.precision != "float32",
-        "--skip-invalid": options.skip_invalid,
-    }
-    reason = "there are features or statistics only, which no network computes"
-    found = {name: f"{name} has no effect: {reason}" for name, asked in of_images.items() if asked and not with_images}
-    if options.value_range is not None and not files:
-        found["--value-range"] = "--value-range has no effect: there are no image files, and arrays hold 0 to 255"
-    return found
 
 
 def _note(text: str) -> None:
