@@ -40,6 +40,7 @@ from improved_gan.cli.evaluate import EvaluateOptions
 from improved_gan.cli.evaluation import run_evaluation
 from improved_gan.metrics import FeatureStatistics, frechet_distance
 from improved_gan.metrics.inception import Inception2015
+from improved_gan.metrics.inception_onnx import onnx_runtime
 
 Program = Callable[[Path], float]
 _KEPT: list[Any] = []
@@ -143,20 +144,14 @@ def end_to_end(folder: Path, num: int, rounds: int, without: list[str]) -> dict[
 
 def forms_of_the_network(weights: Path) -> dict[str, Callable[[Tensor], Any]]:
     """Prepared images -> features and logits, in several forms of the same network."""
-    import onnxruntime
-
     network = Inception2015(torch.load(weights, weights_only=True))
-    example = torch.zeros(2, 3, 299, 299)
-    forms: dict[str, Callable[[Tensor], Any]] = {"ours": network}
-    traced = torch.jit.trace(network, example, check_trace=False)  # type: ignore[no-untyped-call]
+    forms: dict[str, Callable[[Tensor], Any]] = {"ours, PyTorch": network}
+    by_onnx_runtime = onnx_runtime(network)
+    if by_onnx_runtime is not None:
+        forms["ours, ONNX Runtime"] = by_onnx_runtime
+    traced = torch.jit.trace(network, torch.zeros(2, 3, 299, 299), check_trace=False)  # type: ignore[no-untyped-call]
     forms["ours, torch.jit.freeze"] = torch.jit.freeze(traced)
     forms["ours, torch.compile"] = torch.compile(network)
-    graph = weights.with_suffix(".onnx")
-    torch.onnx.export(network, (example,), graph, dynamic_shapes=({0: "N"},), input_names=["x"], verbose=False)
-    settings = onnxruntime.SessionOptions()
-    settings.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(graph, settings, providers=["CPUExecutionProvider"])
-    forms["ours, ONNX Runtime"] = lambda x: session.run(None, {"x": x.numpy()})
     if importlib.util.find_spec("torch_fidelity"):
         cure_torchvision()
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3

@@ -190,6 +190,41 @@ def test_statistics_against_statistics(folders: tuple[Path, Path, Path], tmp_pat
         go(folders[0], folders[2], metrics="kid", reference=tmp_path / "b.npz")
 
 
+def test_options_that_change_nothing_are_named(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    samples, _, cache = folders
+    np.save(tmp_path / "f.npy", np.random.default_rng(0).normal(size=(40, 5)))
+    np.save(tmp_path / "i.npy", np.random.default_rng(0).integers(0, 256, (9, 8, 8, 3), dtype=np.uint8))
+    card, _ = go(tmp_path / "f.npy", cache, precision="bfloat16", value_range="0:1", metrics="vendi")
+    words = [text.split()[0] for text in card["warnings"] if "has no effect" in text]
+    assert words == ["--network", "--precision", "--value-range"]
+    plain, (ranged, text) = go(tmp_path / "i.npy", cache)[0], go(tmp_path / "i.npy", cache, value_range="0:1")
+    assert [one for one in ranged["warnings"] if one not in plain["warnings"]] == [
+        "--value-range has no effect: there are no image files, and arrays hold 0 to 255"
+    ]
+    assert ranged["network"] == plain["network"]
+    assert "after values" not in text
+    card, text = go(samples, cache, value_range="0:200")
+    assert "after values 0:200" in text
+    assert not [one for one in card["warnings"] if "has no effect" in one]
+
+
+def test_a_number_of_images_is_not_drawn_from_statistics(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", mu=np.zeros(3), sigma=np.eye(3))
+    np.savez(tmp_path / "b.npz", mu=np.ones(3), sigma=np.eye(3))
+    with pytest.raises(MetricError, match=r"--num draws images, and .*a\.npz holds statistics"):
+        go(tmp_path / "a.npz", folders[2], reference=tmp_path / "b.npz", num=10)
+    _, text = go(tmp_path / "a.npz", folders[2], reference=tmp_path / "b.npz")
+    assert "a.npz: an unknown number of images" in text
+    assert "an unknown number against an unknown number of images" in text
+
+
+def test_models_of_two_networks_are_not_compared(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    for width in (3, 4):
+        np.save(tmp_path / f"{width}.npy", np.random.default_rng(0).normal(size=(20, width)))
+    with pytest.raises(MetricError, match="the models have 3, 4 features an image"):
+        go((tmp_path / "3.npy", tmp_path / "4.npy"), folders[2], metrics="vendi")
+
+
 def test_features_of_another_network_are_refused(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
     for name in ("one", "two"):
         np.savez(

@@ -135,6 +135,8 @@ def test_pickled_objects_are_refused_and_not_run(tmp_path: Path) -> None:
         (IMAGES[:0], "must hold images"),
         (np.zeros((2, 4, 5, 4), np.uint8), "images have 1 or 3 channels"),
         (np.zeros((2, 3), np.int64), "must hold images"),
+        ((IMAGES / 255).astype(np.float32), "float32: convert the pixels to uint8, 0 black and 255 white"),
+        (IMAGES[0], r"one image \(H, W, C\) rather than images"),
         (
             np.where(np.arange(300).reshape(50, 6) % 77 == 5, np.nan, 1),
             r"4 of 50 rows .* \(row 0, row 13, row 26, row 39\)",
@@ -182,7 +184,9 @@ def test_rows_are_named_as_their_images(tmp_path: Path) -> None:
     bad[[4, 11], 2] = np.nan
     for arrays in ({"features": bad}, {"features": FEATURES, "logits": bad}):
         np.savez(tmp_path / "b.npz", names=names, **arrays)
-        with pytest.raises(MetricError, match=r"2 of 50 rows .* hold NaN or infinity \(1/4\.png, 2/11\.png\)"):
+        with pytest.raises(
+            MetricError, match=r"2 of 50 rows .* NaN or infinity, or above 1e70 \(1/4\.png, 2/11\.png\)"
+        ):
             open_array_file(tmp_path / "b.npz")
     np.savez(tmp_path / "c.npz", names=names[:9], features=FEATURES)
     with pytest.raises(MetricError, match=r"50 rows of features and names of shape \(9,\)"):
@@ -220,6 +224,11 @@ def test_another_resize_is_refused_and_another_precision_warned_of(tmp_path: Pat
     file.write_bytes(statistics_bytes(STATISTICS, replace(quick_network(), resize="nearest").as_dict()))
     with pytest.raises(MetricError, match=r"another resize \(nearest; here: none\)"):
         read_statistics(file, quick_network().as_dict())
+    named = {"name": "quick", "sha256": "0" * 64}  # another program's file need not say more
+    file.write_bytes(statistics_bytes(STATISTICS, named))
+    assert read_statistics(file, quick_network().as_dict())[1] == []
+    file.write_bytes(statistics_bytes(STATISTICS, quick_network().as_dict()))
+    assert read_statistics(file, named)[1] == []
 
 
 @pytest.mark.parametrize(
@@ -233,6 +242,7 @@ def test_another_resize_is_refused_and_another_precision_warned_of(tmp_path: Pat
         ({"count": np.array(1)}, "count of .* at least 2; got 1"),
         ({"count": np.array(2.5)}, "count of .* at least 2; got 2.5"),
         ({"sigma": np.eye(3)}, "must be .*got"),
+        ({"sigma": -np.eye(2)}, r"s\.npz: a covariance has no negative eigenvalue"),
     ],
 )
 def test_content_that_is_no_statistics(tmp_path: Path, change: dict[str, Any], message: str) -> None:

@@ -78,8 +78,21 @@ def test_statistics_of_the_reference_are_not_resampled() -> None:
 def test_no_replicates_and_no_pair() -> None:
     found = compared({"a": features(0), "b": features(1)}, features(3), ("fid",), replicates=0)
     assert found["numbers"]["FID"]["intervals"] == [None, None]
-    with pytest.raises(MetricError, match="at least two models; got 1"):
+    with pytest.raises(MetricError, match="at least two models, and the metrics of each; got 1 and 1"):
         compare({"a": features(0)}, [{}], None)
+    with pytest.raises(MetricError, match="got 2 and 3"):
+        compare({"a": features(0), "b": features(1)}, [{}, {}, {}], None)
+
+
+def test_the_bootstrap_reports_its_work() -> None:
+    parts: dict[str, list[float]] = {}
+    compared(
+        {"a": features(0), "b": features(1)}, features(3), replicates=4,
+        advance=lambda name, part: parts.setdefault(name, []).append(part),
+    )  # fmt: skip
+    names = [f"{name}: bootstrap" for name in NAMES if name != "vendi"]
+    assert {name: sum(some) for name, some in parts.items()} == pytest.approx(dict.fromkeys(names, 1.0))
+    assert len(parts["fid: bootstrap"]) == 8  # each replicate of each model
 
 
 def test_one_panel_a_number_with_dots_intervals_and_names() -> None:

@@ -73,6 +73,33 @@ def test_every_number_is_that_of_the_plain_functions(tmp_path: Path) -> None:
     assert not any("real images" in text for text in warnings)
 
 
+def test_every_metric_reports_its_work(tmp_path: Path) -> None:
+    parts: dict[str, list[float]] = {}
+    advance = lambda name, part: parts.setdefault(name, []).append(part)  # noqa: E731
+    twice = torch.cat([REAL, REAL[:3]])  # copies take another way through `nearest` and `birthday`
+    for name, real in (("a", REAL), ("b", twice)):
+        parts.clear()
+        samples, reference = (stored(tmp_path / name, *rows) for rows in ((FEATURES, LOGITS), (real, real)))
+        evaluate(tuple(METRICS), samples, reference, splits=5, advance=advance)
+        assert {name: sum(some) for name, some in parts.items()} == pytest.approx(dict.fromkeys(METRICS, 1.0), abs=1e-3)
+
+
+def test_an_error_says_which_metric(tmp_path: Path) -> None:
+    few = stored(tmp_path, FEATURES[:4], LOGITS[:4])
+    with pytest.raises(MetricError, match="density-coverage: 5 nearest neighbors need at least 5 other images; got 3"):
+        evaluate(("vendi", "density-coverage"), few, few)
+
+
+@pytest.mark.parametrize("name", [name for name in METRICS if name != "is"])
+def test_sides_of_two_networks_are_refused_by_every_metric(name: str, tmp_path: Path) -> None:
+    samples, real = stored(tmp_path / "a", FEATURES[:, :4], LOGITS), stored(tmp_path / "b", REAL, REAL)
+    with pytest.raises(MetricError, match="samples have 4 features an image and the reference 5"):
+        evaluate((name,), samples, real)
+    if METRICS[name].needs == "reference":
+        with pytest.raises(MetricError, match="samples have 4 features an image and the reference 5"):
+            evaluate((name,), samples, FeatureStatistics.of(REAL))
+
+
 def test_the_order_by_name_is_the_other_choice(tmp_path: Path) -> None:
     found, _ = evaluate(["is"], stored(tmp_path, FEATURES, LOGITS), None, shuffle=False)
     assert found["is"]["mean"] == pytest.approx(inception_score(LOGITS.double().softmax(1)).mean, rel=1e-12)
@@ -140,6 +167,7 @@ NOTHING, STATISTICS, IMAGES = Given(), Given(reference=True), Given(reference=Tr
         ("all", NOTHING, ("is", "vendi", "birthday")),
         ("all", replace(STATISTICS, sources=False), ("fid",)),
         ("vendi,is", NOTHING, ("vendi", "is")),
+        ("vendi, is,vendi", NOTHING, ("vendi", "is")),
     ],
 )
 def test_the_metrics_are_those_that_the_input_allows(names: str | None, given: Given, chosen: tuple[str, ...]) -> None:

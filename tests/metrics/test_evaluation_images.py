@@ -1,3 +1,4 @@
+import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +14,15 @@ from improved_gan.data.images import decode_image
 from improved_gan.metrics import MetricError
 from improved_gan.metrics.evaluation_images import (
     EvaluationImages,
+    array_content,
     array_decoder,
     array_images,
     check_precision,
     score_change,
 )
+from improved_gan.metrics.extraction import extract
+from improved_gan.metrics.feature_cache import FeatureCache
+from improved_gan.metrics.features import FeatureTable
 from improved_gan.metrics.inception import Outputs
 from improved_gan.metrics.network import ScoringNetwork
 from tests.oracles import metrics as oracle
@@ -136,5 +141,66 @@ def test_an_array_gets_the_size_and_channels_that_the_network_takes() -> None:
     assert done == ("scaled to 10 x 8 (bicubic)",)
     assert image.shape == (3, 8, 10)
     assert (image.numpy() == expected).all()
-    with pytest.raises(ValueError, match="takes images with 1 channels, these have 3"):
-        array_decoder((3, 4, 6), replace(quick_network(), channels=1))(bytes(72))
+    color = np.random.default_rng(0).integers(0, 256, (4, 6, 3), dtype=np.uint8)
+    for size in (None, (8, 10)):
+        network = replace(quick_network(), channels=1, size=size)
+        file = io.BytesIO()
+        Image.fromarray(color).save(file, "png")
+        expected, named = decode_image(file.getvalue(), "", channels=1, size=size)
+        content = array_content(torch.from_numpy(color).permute(2, 0, 1))
+        image, done = array_decoder((3, 4, 6), network)(content)
+        assert image.equal(expected)
+        assert done == named
+
+
+def test_the_same_bytes_in_another_shape_are_another_image(tmp_path: Path) -> None:
+    """A wrong layout that was repaired must not find the features of the wrong one in the cache."""
+    pixels = torch.randint(0, 256, (3, 3, 4, 6), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    network, cache, found = replace(quick_network(), run=_first_column), FeatureCache(tmp_path), []
+    for images in (pixels, pixels.reshape(3, 3, 6, 4)):
+        source = array_images(Path("a.npy"), images, network)
+        features = extract(source, decode=source.decode, network=network, cache=cache)
+        assert features is not None
+        found.append(FeatureTable(features).matrix)
+        assert found[-1].equal(_first_column(images).features)
+    assert not found[0].equal(found[1])
+
+
+def _first_column(images: torch.Tensor) -> Outputs:
+    sums = images[..., 0].float().sum(2)
+    return Outputs(sums, sums)
+
+
+def test_bfloat16_that_takes_longer_is_noted_by_an_injected_clock() -> None:
+    """The first batch, where bfloat16 takes 50 seconds more, warms up; the last has fewer images and another shape."""
+    now, taken = [0.0], []
+
+    def network(precision: str, seconds: float) -> ScoringNetwork:
+        exact = class_network(NUM, lambda i: EXACT + 0 * i, precision)
+
+        def run(images: torch.Tensor) -> Outputs:
+            taken.append(precision)
+            now[0] += seconds if len(taken) > 1 and len(images) == 32 else 50 * seconds
+            return exact.run(images)
+
+        return replace(exact, run=run)
+
+    for seconds, expected in ((3.4, ["1.7 times"]), (2.05, []), (1.0, [])):
+        taken.clear()
+        notes: list[str] = []
+        rounded, exact = network("bfloat16", seconds), network("float32", 2.0)
+        chosen, warnings = check_precision(
+            rounded, lambda exact=exact: exact, sorted_images(NUM), note=notes.append, clock=lambda: now[0]
+        )
+        assert (chosen, warnings) == (rounded, [])
+        assert len(notes) == len(expected)
+        for note, ratio in zip(notes, expected, strict=True):
+            assert f"bfloat16 takes {ratio} as long as float32 on this processor (over 192 images)" in note
+            assert "--precision float32" in note
+
+
+def test_few_images_say_nothing_of_the_speed() -> None:
+    seconds, notes = iter(range(100)), []
+    rounded = class_network(NUM, lambda i: EXACT + 0 * i, "bfloat16")
+    check_precision(rounded, lambda: rounded, sorted_images(63), note=notes.append, clock=lambda: next(seconds) ** 2)
+    assert notes == []

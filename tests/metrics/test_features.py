@@ -27,6 +27,13 @@ def test_statistics_are_found_again_by_content(tmp_path: Path) -> None:
     assert again.count == 70
 
 
+def test_statistics_of_many_small_chunks_are_those_of_all_rows(tmp_path: Path) -> None:
+    rows, parts = torch.randn(4500, 3, generator=torch.Generator().manual_seed(0)), []
+    statistics = FeatureTable(stored(tmp_path, rows, rows)).statistics(parts.append)
+    np.testing.assert_allclose(statistics.covariance, np.cov(rows.double().numpy(), rowvar=False), rtol=1e-9)
+    assert (statistics.count, len(parts), sum(parts)) == (4500, 3, pytest.approx(1))
+
+
 def test_no_image_gives_no_matrix_and_no_statistics(tmp_path: Path) -> None:
     table = FeatureTable(stored(tmp_path, FEATURES[:0], LOGITS[:0]))
     with pytest.raises(MetricError, match="no image could be decoded"):

@@ -95,6 +95,21 @@ def test_bad_input() -> None:
         FeatureStatistics.from_moments(5, torch.zeros(3), torch.zeros(2, 2))
     with pytest.raises(MetricError, match="finite"):
         FeatureStatistics.from_moments(5, torch.zeros(1), torch.full((1, 1), torch.nan))
+    for mean, sigma in ((torch.full((2,), torch.inf), torch.eye(2)), (torch.zeros(2), torch.full((2, 2), torch.inf))):
+        with pytest.raises(MetricError, match="finite"):  # in float32, where the bound itself is infinite
+            FeatureStatistics.from_moments(5, mean, sigma)
+
+
+def test_more_rows_than_a_block_and_none() -> None:
+    x = torch.randn(5000, 3, generator=torch.Generator().manual_seed(0))
+    weights = torch.arange(5000) % 3
+    plain, weighted = FeatureStatistics.of(x), FeatureStatistics(3)
+    weighted.update(x, weights)
+    plain.update(x[:0])
+    assert (plain.count, weighted.count) == (5000, int(weights.sum()))
+    np.testing.assert_allclose(plain.covariance, np.cov(x.double().numpy(), rowvar=False), rtol=1e-9)
+    repeated = x.double().numpy().repeat(weights.numpy(), 0)
+    np.testing.assert_allclose(weighted.covariance, np.cov(repeated, rowvar=False), rtol=1e-9)
 
 
 def test_an_unknown_number_of_images_gives_a_distance_but_no_merging() -> None:

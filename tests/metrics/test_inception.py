@@ -1,9 +1,11 @@
 """The network against a plain block built here from the published form, and against torch-fidelity where it is."""
 
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 import torch.nn.functional as F
@@ -13,6 +15,8 @@ from benchmarks.random_inception import random_weights
 from improved_gan.data.images import decode_image
 from improved_gan.metrics import MetricError, feature_frechet_distance, inception_score, kernel_inception_distance
 from improved_gan.metrics.inception import Inception2015, prepare, resize
+from improved_gan.metrics.inception_onnx import onnx_runtime, recorded
+from improved_gan.metrics.network import inception_network
 from tests.oracles.peers import cure_torchvision, fidelity_network, peers_missing
 
 
@@ -88,6 +92,22 @@ def test_images_are_independent_of_their_batch_and_the_bias_is_left_out(
     torch.testing.assert_close(logits, features @ weights["fc.weight"].T, rtol=1e-4, atol=1e-4)
     alone = network(prepare(pictures[2:3]))
     torch.testing.assert_close(alone.features[0], features[2], rtol=1e-4, atol=1e-5)
+
+
+def test_onnx_runtime_computes_the_same(
+    weights: dict[str, Tensor], pictures: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, prepared = Inception2015(weights), prepare(pictures)
+    onnx.checker.check_model(recorded(network), full_check=True)
+    run = onnx_runtime(network)
+    assert run is not None
+    for some in (prepared, prepared[1:2]):
+        torch.testing.assert_close(run(some), network(some), rtol=1e-4, atol=1e-4)
+    by_it = inception_network(weights, "0" * 64).run(prepared)
+    assert all(one.equal(other) for one, other in zip(by_it, run(prepared), strict=True))
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    without = inception_network(weights, "0" * 64).run(prepared)
+    assert all(one.equal(other) for one, other in zip(without, network(prepared), strict=True))
 
 
 def test_bfloat16_is_near(weights: dict[str, Tensor], pictures: Tensor) -> None:

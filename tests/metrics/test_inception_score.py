@@ -103,6 +103,12 @@ def test_the_state_has_one_size_and_survives_a_file() -> None:
         InceptionScore(8, 203, replicates=20).load_state_dict(score.state_dict())
 
 
+@pytest.mark.parametrize("wrong", [{"num_classes": 0}, {"replicates": -1}])
+def test_settings_that_cannot_be(wrong: dict[str, int]) -> None:
+    with pytest.raises(MetricError, match="num_classes must be at least 1"):
+        InceptionScore(**{"num_classes": 3, "num_images": 10} | wrong)
+
+
 def test_wrong_updates_are_told() -> None:
     score = InceptionScore(3, 10, splits=2)
     with pytest.raises(MetricError, match="must have 3 classes; got 4"):

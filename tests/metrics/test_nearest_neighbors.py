@@ -1,8 +1,26 @@
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 import pytest
 import torch
 from sklearn.neighbors import NearestNeighbors
 
-from improved_gan.metrics import MetricError, nearest
+from improved_gan.metrics import (
+    FeatureStatistics,
+    MetricError,
+    cmmd,
+    density_coverage,
+    extrapolated_frechet_distance,
+    feature_frechet_distance,
+    frechet_distance,
+    kernel_inception_distance,
+    memorization,
+    nearest,
+    precision_recall,
+    support_size,
+    vendi_score,
+)
 from improved_gan.metrics.nearest_neighbors import distances_to
 
 POINTS = torch.randn(57, 9, generator=torch.Generator().manual_seed(0)) + 50  # float32, far from 0
@@ -39,3 +57,42 @@ def test_bad_input() -> None:
         nearest(POINTS[:0], POINTS)
     with pytest.raises(MetricError, match="NaN"):
         nearest(POINTS, POINTS * torch.nan)
+
+
+FUNCTIONS: dict[str, Callable[[torch.Tensor, torch.Tensor], Any]] = {
+    "frechet": lambda x, y: frechet_distance(FeatureStatistics.of(x), FeatureStatistics.of(y)),
+    "frechet of features": feature_frechet_distance,
+    "frechet of few features": lambda x, y: feature_frechet_distance(x[:8], y[:8]),
+    "extrapolated": lambda x, y: extrapolated_frechet_distance(x, FeatureStatistics.of(y)),
+    "kid": partial(kernel_inception_distance, subsets=1, subset_size=31),
+    "cmmd": cmmd,
+    "precision": precision_recall,
+    "density": density_coverage,
+    "memorization": lambda x, y: memorization(x, y)[2:],
+    "support": lambda x, y: support_size(x)[:3],
+    "vendi": lambda x, y: vendi_score(x),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_no_metric_takes_infinity_or_numbers_without_a_square(name: str) -> None:
+    for dtype, number in ((torch.float32, torch.inf), (torch.float16, torch.inf), (torch.float64, 1e200)):
+        bad = QUERIES.to(dtype, copy=True)
+        bad[7, 2] = number
+        with pytest.raises(MetricError, match=r"NaN or infinity \(or above 1e70\)"):
+            FUNCTIONS[name](bad, POINTS[:31])
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_features_with_a_graph_give_the_number_of_the_features(name: str) -> None:
+    """PyTorch warns where a number is taken out of a graph, and a warning fails a test."""
+    expected = FUNCTIONS[name](QUERIES, POINTS)
+    assert FUNCTIONS[name](QUERIES.clone().requires_grad_(), POINTS.clone().requires_grad_()) == expected
+
+
+@pytest.mark.parametrize("k", [0, -1])
+def test_a_number_of_neighbors_that_is_none(k: int) -> None:
+    functions: list[Callable[..., Any]] = [precision_recall, density_coverage, memorization, nearest]
+    for function in functions:
+        with pytest.raises(MetricError, match=f"must be at least 1; got {k}"):
+            function(QUERIES, POINTS, k=k)

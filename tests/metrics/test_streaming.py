@@ -6,6 +6,7 @@ import torch
 from improved_gan.metrics import (
     FeatureMetric,
     FrechetDistance,
+    InceptionScore,
     MetricError,
     density_coverage,
     feature_frechet_distance,
@@ -96,3 +97,30 @@ def test_bad_batches() -> None:
             metric.update(SAMPLES * torch.nan, real=False)
     with pytest.raises(MetricError, match=r"real.mean must be \(4,\); got \(5,\)"):
         FrechetDistance(4).load_state_dict(FrechetDistance(5).state_dict())
+    for other in (FrechetDistance(5), FeatureMetric(KID), InceptionScore(3, 10)):
+        with pytest.raises(MetricError, match=r"a state of this metric holds .*; got mean"):
+            other.load_state_dict({"mean": REAL})
+
+
+def test_features_that_do_not_fit_are_refused_by_whatever_way_they_come() -> None:
+    metric, narrow = FeatureMetric(KID), FeatureMetric(KID)
+    filled(metric)
+    narrow.update(SAMPLES[:, :3], real=False)
+    expected = metric.compute()
+    with pytest.raises(MetricError, match="with one A"):
+        metric.merge(narrow)
+    with pytest.raises(MetricError, match="with one A"):
+        metric.load_state_dict({"real": REAL, "generated": SAMPLES[:, :3]})
+    with pytest.raises(MetricError, match="NaN"):
+        metric.load_state_dict({"real": REAL * torch.nan, "generated": SAMPLES})
+    with pytest.raises(MetricError, match="infinity"):
+        metric.update(torch.full((2, 5), 1e50, dtype=torch.float64), real=True)  # infinite in float32
+    assert metric.compute() == expected
+
+
+def test_a_batch_may_be_empty() -> None:
+    for metric in (FrechetDistance(5), FeatureMetric(KID)):
+        filled(metric)
+        expected = metric.compute()
+        metric.update(SAMPLES[:0], real=False)
+        assert metric.compute() == expected

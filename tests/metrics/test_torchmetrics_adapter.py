@@ -1,9 +1,19 @@
+import copy
+import pickle
 from typing import Any
 
 import pytest
 import torch
 
-from improved_gan.metrics import FeatureMetric, FrechetDistance, InceptionScore, density_coverage, inception_score
+from improved_gan.metrics import (
+    FeatureMetric,
+    FrechetDistance,
+    InceptionScore,
+    MetricError,
+    density_coverage,
+    feature_frechet_distance,
+    inception_score,
+)
 from improved_gan.metrics.torchmetrics_adapter import as_torchmetric
 from tests.metrics.test_streaming import REAL, SAMPLES
 from tests.ranks import TwoRanks
@@ -48,6 +58,38 @@ def test_the_score_is_the_plain_one() -> None:
     metric.reset()
     metric.update(probabilities)
     assert float(metric.compute()["mean"]) == pytest.approx(inception_score(probabilities, 3).mean, rel=1e-12)
+
+
+def test_a_batch_alone_is_refused_and_takes_no_images_away() -> None:
+    """torchmetrics' own `forward` forgets the earlier images of a metric without torchmetrics' states."""
+    metrics = collection()
+    metrics.update(SAMPLES, real=False)
+    metrics.update(REAL, real=True)
+    expected = metrics.compute()
+    with pytest.raises(MetricError, match="call update, and compute at the end"):
+        metrics(SAMPLES, real=False)
+    assert metrics.compute() == expected
+
+
+def test_copies_pickles_and_merged_states() -> None:
+    first, second = (as_torchmetric(FrechetDistance(5)) for _ in range(2))
+    first.update(REAL, real=True)
+    first.update(SAMPLES[:20], real=False)
+    second.update(SAMPLES[20:], real=False)
+    before = first.compute()
+    for again in (copy.deepcopy(first), pickle.loads(pickle.dumps(first))):
+        assert float(again.compute()) == float(before)
+        again.update(SAMPLES[20:], real=False)
+    assert float(first.compute()) == float(before)
+    first.merge_state(second)
+    assert float(first.compute()) == pytest.approx(feature_frechet_distance(SAMPLES, REAL), rel=1e-9)
+
+
+def test_a_tensor_is_logged_as_it_is() -> None:
+    metric = as_torchmetric(FeatureMetric(lambda generated, real: (generated.mean(0) - real.mean(0)).norm()))
+    metric.update(REAL, real=True)
+    metric.update(SAMPLES, real=False)
+    assert float(metric.compute()) == pytest.approx(float((SAMPLES.mean(0) - REAL.mean(0)).norm()))
 
 
 def _on_a_rank() -> tuple[dict[str, Any], float]:

@@ -23,6 +23,9 @@ def test_orthogonal_groups_of_equal_images_count_by_their_shares() -> None:
     assert vendi_score(rows) == pytest.approx(math.exp(entropy))
     assert vendi_score(rows, order=math.inf) == pytest.approx(2)
     assert vendi_score(rows, order=2) == pytest.approx(1 / (1 / 4 + 1 / 9 + 1 / 36))
+    assert vendi_score(rows, order=5000) == pytest.approx(2 ** (5000 / 4999))  # no power of a share is left but 1/2's
+    for near in (1 - 1e-14, 1 + 1e-14, 1 + 1e-7):
+        assert vendi_score(rows, order=near) == pytest.approx(math.exp(entropy), rel=1e-6)
 
 
 def test_order_of_images_copies_and_scale_do_not_matter() -> None:

@@ -143,11 +143,11 @@ def test_generator_is_the_formula() -> None:
     nn.init.normal_(generator.norms[0].bias)
     latents = generator.draw_latents(7).double()
     values = latents @ generator.dense.weight.T
-    values = (values - values.mean(0)) / (values.var(0, correction=0) + 1e-5).sqrt() + generator.dense_norm.bias
+    values = (values - values.mean(0)) / (values.var(0, correction=0) + 1e-6).sqrt() + generator.dense_norm.bias
     values = F.relu(values.reshape(7, 6, 2, 2))
     values = F.conv_transpose2d(values, generator.upsamplings[0].weight, None, stride=2, padding=2, output_padding=1)
     mean, variance = values.mean((0, 2, 3), keepdim=True), values.var((0, 2, 3), keepdim=True, correction=0)
-    values = F.relu((values - mean) / (variance + 1e-5).sqrt() + generator.norms[0].bias[:, None, None])
+    values = F.relu((values - mean) / (variance + 1e-6).sqrt() + generator.norms[0].bias[:, None, None])
     last = generator.output
     values = F.conv_transpose2d(values, last.weight, last.bias, stride=2, padding=2, output_padding=1)
     np.testing.assert_allclose(generator(latents).detach().numpy(), (torch.tanh(values).detach() + 1) / 2, rtol=1e-9)
@@ -160,6 +160,14 @@ def test_init_from_data_gives_the_last_layer_std_one_tenth() -> None:
     generator(generator.draw_latents(500))
     assert outputs[-1].std().item() == pytest.approx(0.1, rel=0.1)
     assert generator.output.parametrizations.weight.original0.requires_grad
+
+
+def test_without_a_standard_deviation_the_last_layer_stays_as_it_is() -> None:
+    generator = ConvolutionalGenerator((3, 16, 16), widths=(16, 8), output_std=None)
+    before = {name: value.clone() for name, value in generator.state_dict().items()}
+    generator.init_from_data_(50)
+    torch.testing.assert_close(dict(generator.state_dict()), before, rtol=0, atol=0)
+    assert (generator.output.parametrizations.weight.original0 == 1).all()
 
 
 def test_latents_of_a_source_do_not_touch_the_global_state() -> None:

@@ -19,7 +19,9 @@ from improved_gan.recipes.cifar10 import (
     cifar10_small_supervised,
     cifar10_supervised,
 )
+from improved_gan.recipes.mnist import mnist_generation
 from improved_gan.recipes.recipe import RecipeError
+from improved_gan.recipes.svhn import svhn_generation, svhn_generation_released
 from improved_gan.reproduction.tables import TABLES
 from improved_gan.techniques import VirtualBatchNorm
 from improved_gan.training import Adversarial, SupervisedBaseline
@@ -72,6 +74,25 @@ def test_slope_and_initialization(recipe: Recipe, slope: float, std: float, spre
         units = values.std(0, correction=0)
         assert units.square().mean().sqrt().item() == pytest.approx(wanted, rel=1e-3)
         assert (units.max() > 1.01 * units.min()).item() == spread
+
+
+@pytest.mark.parametrize(
+    ("recipe", "kernels", "output"),
+    [
+        (cifar10_generation(), 0.1, None),
+        (mnist_generation(), 0.1, None),
+        (svhn_generation(), 0.1, None),
+        (cifar10_generation_released(), 0.05, 0.1),
+        (svhn_generation_released(), 0.05, 0.1),
+    ],
+    ids=lambda one: getattr(one, "name", None),
+)
+def test_initial_size_of_the_kernels_and_of_the_generators_output(
+    recipe: Recipe, kernels: float, output: float | None
+) -> None:
+    """The scripts of 8 June initialize T at 0.1 and G not from data, the last release at 0.05 and from data at 0.1."""
+    assert recipe.discriminator().minibatch.weight.std().item() == pytest.approx(kernels, rel=0.02)
+    assert recipe.generator().output_std == output
 
 
 def test_the_small_pair_is_a_narrower_cifar10() -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,10 @@ def test_all_techniques_of_the_release_are_present() -> None:
     assert discriminator.minibatch.weight.shape == (2560, 300, 50)
     assert discriminator.output.out_features == 1001
     assert (discriminator.tower, generator.body.reference.shape[0]) == (16, 16)
-    assert (recipe.objective.labeled_as_real, recipe.objective.generated_class) == (True, True)
+    objective = recipe.objective
+    assert (objective.labeled_as_real, objective.generated_class, objective.simultaneous) == (True, True, True)
+    with pytest.raises(RecipeError, match="one for each network"):
+        replace(recipe, generator_updates=2)
     assert (recipe.num_labels, recipe.labels_as_given) == (1_281_167, True)
     # D's loss is 0 at its targets of 0.75 and 0, G's at D(G(z)) = 0.375.
     at_target = recipe.objective.discriminator_loss(torch.logit(torch.tensor([0.75])), torch.tensor([-50.0]))

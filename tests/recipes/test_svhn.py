@@ -12,11 +12,12 @@ def test_widths_length_and_figures_are_those_of_section_6_3() -> None:
     assert (svhn().epochs, svhn().lr_decay_fraction) == (501, 0)
 
 
-def test_generation_has_all_labels_at_the_papers_date_and_svhns_widths_in_the_release() -> None:
+def test_generation_has_all_labels_at_the_papers_date_and_cifar10s_widths_in_both_scripts() -> None:
     assert (svhn_generation().num_labels, svhn_generation().labels_as_given) == (73_257, True)
     assert (svhn_generation(500).num_labels, svhn_generation(500).labels_as_given) == (500, False)
-    assert svhn_generation().discriminator().output.weight.shape == (10, 292)
-    assert svhn_generation_released().discriminator().output.weight.shape == (10, 228)
+    assert (svhn_generation_released().num_labels, svhn_generation_released().epochs) == (1000, 900)
+    for recipe in (svhn_generation(), svhn_generation_released()):
+        assert recipe.discriminator().output.weight.shape == (10, 192 + 100)
     assert svhn_generation().generator_updates == svhn_generation_released().generator_updates == 3
 
 

@@ -105,6 +105,11 @@ def test_the_paper_variant_has_no_initialization() -> None:
     assert torch.equal(layer.weight, before)
 
 
+def test_initial_standard_deviation() -> None:
+    assert MinibatchDiscrimination(400).weight.std().item() == pytest.approx(0.05, rel=0.02)
+    assert MinibatchDiscrimination(50, init_std=0.3).weight.std().item() == pytest.approx(0.3, rel=0.05)
+
+
 def test_bad_use() -> None:
     x = torch.randn(3, 2, 4)
     with pytest.raises(ValueError, match=r"\(N, B, C\).*got \(3, 2\)"):
@@ -121,6 +126,8 @@ def test_bad_use() -> None:
         MinibatchDiscrimination(4, variant="theano")
     with pytest.raises(ValueError, match="num_kernels=0"):
         MinibatchDiscrimination(4, 0)
+    with pytest.raises(ValueError, match="init_std must be positive"):
+        MinibatchDiscrimination(4, init_std=0.0)
     layer = MinibatchDiscrimination(4, variant="released")
     with pytest.raises(ValueError, match=r"\(N, 4\).*got \(3, 5\)"):
         layer(torch.zeros(3, 5))

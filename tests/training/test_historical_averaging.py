@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from improved_gan.networks.interface import Discriminator, Generator
-from improved_gan.training import Objective, Optimizers, Terms, train_step
+from improved_gan.training import Adversarial, Objective, Optimizers, Terms, train_step
 from improved_gan.training.historical_averaging import HistoricallyAveraged, ParameterAverages, after_each_step
 from tests.training.test_objectives import Identity, Images, Pixels
 
@@ -46,6 +46,23 @@ def test_both_networks_have_the_penalty_of_their_own_average() -> None:
             expected[name] = expected[name] - rate * (1 + 2 * weight * (expected[name] - mean))
             past[name].append(expected[name])
             np.testing.assert_allclose(flat(networks[name]), expected[name], rtol=1e-5)
+
+
+def test_simultaneous_updates_have_both_penalties() -> None:
+    generator, discriminator = Identity(), Pixels()
+    optimizers = Optimizers(
+        discriminator=torch.optim.SGD(discriminator.parameters(), lr=0.1),
+        generator=torch.optim.SGD(generator.parameters(), lr=0.1),
+    )
+    objective = HistoricallyAveraged(Adversarial(simultaneous=True), ParameterAverages(optimizers), 0.5)
+    first = train_step(generator, discriminator, objective, images(), optimizers)
+    assert first["discriminator/history"].item() == first["generator/history"].item() == 0
+    with torch.no_grad():
+        for parameter in (*generator.parameters(), *discriminator.parameters()):
+            parameter.add_(1.0)
+    second = train_step(generator, discriminator, objective, images(), optimizers)
+    for name, network in (("discriminator", discriminator), ("generator", generator)):  # each parameter is 1 away
+        assert second[f"{name}/history"].item() == pytest.approx(0.5 * flat(network).size, rel=1e-5)
 
 
 def flat(module: nn.Module) -> np.ndarray:

@@ -1,6 +1,8 @@
 """The options of `improved-gan evaluate`, which `cli/evaluation.py` runs; importing them does not import torch."""
 
+import os
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -62,5 +64,16 @@ class EvaluateOptions:
             raise click.BadParameter("a plot compares several sources: give two or more", param_hint="--plot")
         if len(self.sources) > 1 and self.save_statistics is not None:
             raise click.BadParameter("statistics are those of one source: give one", param_hint="--save-statistics")
+        if len({os.path.normpath(path) for path in self.sources}) < len(self.sources):
+            raise click.BadParameter("a source is named twice: name each once", param_hint="SOURCES")
+        if self.plot is not None and self.plot.suffix.lower() not in (".png", ".svg", ".pdf"):
+            raise click.BadParameter(f"a plot is a .png, .svg or .pdf file, not {self.plot.name}", param_hint="--plot")
+        if self.plot is not None and find_spec("matplotlib") is None:
+            raise click.BadParameter("plots need matplotlib: pip install 'improved-gan[plots]'", param_hint="--plot")
+        if self.save_statistics is not None and self.save_statistics.suffix.lower() != ".npz":
+            name = self.save_statistics.name
+            raise click.BadParameter(f"statistics are a .npz file, not {name}", param_hint="--save-statistics")
+        if self.replicates == 1:
+            raise click.BadParameter("an interval needs at least 2; 0 for none", param_hint="--replicates")
         if self.precision not in ("float32", "bfloat16"):
             raise click.BadParameter(f"take float32 or bfloat16, not {self.precision!r}", param_hint="--precision")

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import PIL
 import torch
@@ -20,7 +21,7 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 
 from improved_gan import __version__
 from improved_gan.cli.evaluate import EvaluateOptions
-from improved_gan.cli.evaluation_inputs import open_evaluation_images, value_range_of
+from improved_gan.cli.evaluation_inputs import open_evaluation_images, options_without_effect, value_range_of
 from improved_gan.cli.format_report import show, show_comparison
 from improved_gan.cli.trust import trust_or_ask
 from improved_gan.console import say, warn
@@ -140,6 +141,8 @@ class _Opener:
             self.about_network = self.about_network or found.network
             found = found if num is None else found.drawn(num)
             return _Side(path, found, None, warnings + repetitions(str(path), found.names, found.row_hashes()))
+        if num is not None:
+            raise MetricError(f"--num draws images, and {path} holds statistics: leave --num out")
         statistics, warnings, named = read_statistics(path, self.about_network)
         self.about_network = self.about_network or named
         return _Side(path, statistics, None, warnings)
@@ -150,7 +153,8 @@ class _Opener:
         self.network = self._choose(options.precision)
         images = self._images(path, options.num)
         exact = partial(self._choose, "float32")
-        self.network, self.warnings = check_precision(self.network, exact, images, asked=options.precision)
+        note = _note if rank() == 0 and self.device == "cpu" else _ignore  # a GPU's time is not the process's
+        self.network, self.warnings = check_precision(self.network, exact, images, asked=options.precision, note=note)
         self.about_network = self.network.as_dict()
         cache = FeatureCache(options.cache or cache_folder() / "features")
         self._extraction = FeatureExtraction(self.network, cache, self.console, options.skip_invalid)
@@ -197,12 +201,15 @@ def run_evaluation(options: EvaluateOptions, console: Console) -> dict[str, Any]
         torch.set_num_threads(options.threads)
     opener = _Opener(options, console if rank() == 0 else Console(quiet=True), opened)
     with_images = [path for path in paths if opener.needs_network(path)]
+    unused = options_without_effect(options, with_images, opened)
+    if "--value-range" in unused:
+        opener.values = None
     if with_images:
         opener.load_network(with_images[0])
         if opener.network is not None and not opener.network.has_logits:
             given = replace(given, logits=False)
             names = choose_metrics(options.metrics, given)
-    opener.warnings += left_out(options.metrics, given)
+    opener.warnings += [*left_out(options.metrics, given), *unused.values()]
     reference = None if options.reference is None else opener.side(options.reference, None)
     sources = [opener.side(path, options.num) for path in options.sources]
     _check_splits(names, sources, options.num_splits)
@@ -211,6 +218,14 @@ def run_evaluation(options: EvaluateOptions, console: Console) -> dict[str, Any]
     if rank() == 0:
         _write(report, sources, opener)
     return report
+
+
+def _note(text: str) -> None:
+    click.echo(f"note: {text}", err=True)
+
+
+def _ignore(text: str) -> None:
+    pass
 
 
 def _report(names: tuple[str, ...], sources: list[_Side], reference: _Side | None, opener: _Opener) -> dict[str, Any]:

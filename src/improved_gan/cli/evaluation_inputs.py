@@ -7,10 +7,12 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
+from improved_gan.cli.evaluate import EvaluateOptions
 from improved_gan.console import warn
 from improved_gan.data.dataset import DataError
 from improved_gan.data.value_range import ValueRange, parse_plain_range, stored_range
-from improved_gan.metrics.evaluation_images import EvaluationImages, array_decoder, image_files
+from improved_gan.metrics.array_files import FeatureFile, ImageArray
+from improved_gan.metrics.evaluation_images import EvaluationImages, array_content, array_decoder, image_files
 from improved_gan.metrics.extraction import Read
 from improved_gan.metrics.network import ScoringNetwork
 from improved_gan.runs import Networks, Run
@@ -20,6 +22,7 @@ from improved_gan.training.sampling import to_uint8
 
 __all__ = [
     "open_evaluation_images",
+    "options_without_effect",
     "value_range_of",
 ]
 
@@ -66,6 +69,24 @@ def value_range_of(asked: str | None, *paths: Path) -> ValueRange | None:
     return next((found for one in runs if (found := stored_range(one.get("value_range"))) is not None), None)
 
 
+def options_without_effect(
+    options: EvaluateOptions, with_images: list[Path], opened: dict[Path, ImageArray | FeatureFile | None]
+) -> dict[str, str]:
+    """A line for each option that was given and changes nothing, by its name."""
+    files = [path for path in with_images if path not in opened and not (path / "recipe.json").is_file()]
+    of_images = {
+        "--network": options.network is not None,
+        "--weights": options.weights is not None,
+        "--precision": options.precision != "float32",
+        "--skip-invalid": options.skip_invalid,
+    }
+    reason = "there are features or statistics only, which no network computes"
+    found = {name: f"{name} has no effect: {reason}" for name, asked in of_images.items() if asked and not with_images}
+    if options.value_range is not None and not files:
+        found["--value-range"] = "--value-range has no effect: there are no image files, and arrays hold 0 to 255"
+    return found
+
+
 def _samples(path: Path, networks: Networks, network: ScoringNetwork, *, num: int, seed: int) -> EvaluationImages:
     """Samples drawn batch by batch; the latents are drawn in order from one seed."""
     shape = networks.run.image_shape
@@ -80,7 +101,7 @@ def _samples(path: Path, networks: Networks, network: ScoringNetwork, *, num: in
             with torch.no_grad():
                 images = to_uint8(networks.generator(latents))
             for index, image in enumerate(images[: num - start]):
-                content = image.numpy().tobytes()
+                content = array_content(image)
                 yield names[start + index], lambda content=content: content  # type: ignore[misc]
 
     decode = array_decoder(tuple(shape), network)

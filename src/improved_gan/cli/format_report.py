@@ -34,7 +34,7 @@ def _score(score: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 def _frechet(content: dict[str, Any]) -> list[tuple[str, str, str]]:
     reference = content["reference_images"]
-    images = f"{content['images']} against {'an unknown number of' if reference is None else reference} images"
+    images = f"{_number(content['images']).removesuffix(' of')} against {_number(reference)} images"
     return [("Fréchet distance", f"{content['value']:.4f}", f"FID; 0 is best; {images}")]
 
 
@@ -111,6 +111,11 @@ def _birthday(content: dict[str, Any]) -> list[tuple[str, str, str]]:
     return found
 
 
+def _number(images: int | None) -> str:
+    """None: a file of statistics does not say how many."""
+    return "an unknown number of" if images is None else str(images)
+
+
 def _count(value: float | None) -> str:
     return "no upper bound" if value is None else f"{value:,.0f}"
 
@@ -132,7 +137,7 @@ _ROWS = {
 def show(report: dict[str, Any], console: Console) -> None:
     """Print table, provenance and warnings."""
     source, network, reference = report["source"], report["network"], report["reference"]
-    say(console, f"{source['name']}: {source['images']} images" + _list(source))
+    say(console, f"{source['name']}: {_number(source['images'])} images" + _list(source))
     if reference is not None:
         number = " (statistics)" if reference.get("statistics") else f": {reference['images']} images"
         say(console, f"against {reference['name']}{number}" + _list(reference))
@@ -153,9 +158,8 @@ def show_comparison(report: dict[str, Any], console: Console) -> None:
     comparison, models = report["comparison"], report["models"]
     letters = [chr(ord("A") + index) for index in range(len(models))]
     for letter, model in zip(letters, models, strict=True):
-        say(
-            console, f"{letter}: {model['source']['name']}: {model['source']['images']} images" + _list(model["source"])
-        )
+        source = model["source"]
+        say(console, f"{letter}: {source['name']}: {_number(source['images'])} images" + _list(source))
     table = Table("metric", *letters, box=None, pad_edge=False)
     for title, number in comparison["numbers"].items():
         table.add_row(title, *map(_with_interval, number["values"], number["intervals"]))

@@ -6,13 +6,9 @@ class (Iscen et al., 2019, "Label propagation for deep semi-supervised learning"
 The second part of each round may be trained without pseudo-labels, so that the network unlearns wrong ones before the
 next are computed.
 
-Pseudo-labels are computed at the beginning of each round and saved with the run. Nearest neighbors under the image
-deformation model depend on no label and no seed and take a minute or more, so models that are trained in one process
-share them.
+Pseudo-labels are computed at the beginning of each round and saved with the run.
 """
 
-import hashlib
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -24,49 +20,11 @@ from improved_gan.data.batches import PseudoLabels
 from improved_gan.data.dataset import LabeledImages, to_float01
 from improved_gan.data.label_split import LabelSplit
 from improved_gan.distributed import broadcast_from_rank0, single_process
-from improved_gan.label_spreading.image_deformation_model import idm_neighbors
-from improved_gan.label_spreading.layout_conv import apply_pixel_layout
+from improved_gan.label_spreading.neighbor_cache import idm_neighbor_cache
 from improved_gan.label_spreading.spreading import label_spreading, most_confident_per_class
 from improved_gan.networks.interface import Discriminator
 
-__all__ = ["PseudoLabelState", "PseudoLabeling", "idm_neighbor_cache", "images_at", "labels_of_split"]
-
-
-_KEPT = 2
-_PART = 4096
-_found: OrderedDict[tuple[object, ...], tuple[Tensor, Tensor]] = OrderedDict()
-
-
-def idm_neighbor_cache(
-    images: Tensor, positions: Tensor | None, num: int, max_displacement: int
-) -> tuple[Tensor, Tensor]:
-    """`idm_neighbors` of images, from the cache where it has them.
-
-    Args:
-        images: (N, C, H, W) of a real dtype.
-        positions: (H * W, 2) the pixel layout; None: rows and columns.
-        num: k.
-        max_displacement: how far each pixel may move, see `idm_neighbors`.
-
-    Returns:
-        (N, k) int64 indices and (N, k) float32 distances; not to be modified.
-    """
-    key = (_digest(images), None if positions is None else _digest(positions), num, max_displacement, images.device)
-    if key not in _found:
-        ordered = images if positions is None else apply_pixel_layout(images, positions)
-        _found[key] = idm_neighbors(ordered, num, max_displacement=max_displacement)
-    _found.move_to_end(key)
-    while len(_found) > _KEPT:
-        _found.popitem(last=False)
-    return _found[key]
-
-
-def _digest(values: Tensor) -> str:
-    digest = hashlib.sha256(repr((tuple(values.shape), values.dtype)).encode())
-    for part in torch.split(values, _PART):
-        digest.update(part.contiguous().cpu().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
-
+__all__ = ["PseudoLabelState", "PseudoLabeling", "images_at", "labels_of_split"]
 
 _ALPHA, _LATER_ALPHA = 0.99, 0.999  # neighbors in hidden layers agree more often, so labels may spread farther
 

@@ -28,6 +28,7 @@ from improved_gan.metrics.errors import MetricError
 from improved_gan.metrics.features import drawn_rows, random_order
 from improved_gan.metrics.frechet_distance import FeatureStatistics
 from improved_gan.metrics.inception import Outputs
+from improved_gan.metrics.nearest_neighbors import usable_rows
 from improved_gan.metrics.network import check_logits
 from improved_gan.metrics.statistics_files import NETWORK_KEYS
 
@@ -150,9 +151,14 @@ def open_array_file(path: Path) -> ImageArray | FeatureFile | None:
 
 def _images(path: Path, array: np.ndarray) -> Tensor:
     if array.dtype != np.uint8 or array.ndim not in (3, 4) or 0 in array.shape:
+        remedy = ": convert the pixels to uint8, 0 black and 255 white" if array.ndim in (3, 4) else ""
         raise MetricError(
             f"{path} must hold images (N, H, W, C) uint8 or features (N, A) of floating point; it holds "
-            f"{array.shape} {array.dtype}"
+            f"{array.shape} {array.dtype}{remedy}"
+        )
+    if array.ndim == 3 and array.shape[2] in (1, 3, 4):
+        raise MetricError(
+            f"{path} is {array.shape}, one image (H, W, C) rather than images (N, H, W): save it as (1, H, W, C)"
         )
     if array.ndim == 3:
         return torch.from_numpy(array)[:, None]
@@ -196,12 +202,14 @@ def _checked(path: Path, name: str, array: np.ndarray, names: tuple[str, ...]) -
         )
     rows, bad = torch.from_numpy(array), []
     for start in range(0, len(rows), _BLOCK):
-        finite = rows[start : start + _BLOCK].isfinite().all(1)
-        bad += (start + (~finite).nonzero().flatten()).tolist()
+        usable = usable_rows(rows[start : start + _BLOCK])
+        bad += (start + (~usable).nonzero().flatten()).tolist()
     if bad:
         listed = ", ".join(names[row] if row < len(names) else f"row {row}" for row in bad[:5])
         more = " ..." if len(bad) > 5 else ""
-        raise MetricError(f"{len(bad)} of {len(rows)} rows of {name} in {path} hold NaN or infinity ({listed}{more})")
+        raise MetricError(
+            f"{len(bad)} of {len(rows)} rows of {name} in {path} hold NaN or infinity, or above 1e70 ({listed}{more})"
+        )
     return rows
 
 

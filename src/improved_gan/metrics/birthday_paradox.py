@@ -7,6 +7,7 @@ duplicates; look at them in the end.
 Source: Arora and Zhang (2017), "Do GANs actually learn the distribution? An empirical study".
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -30,7 +31,14 @@ class SupportSize(NamedTuple):
     threshold: float
 
 
-def support_size(samples: Tensor, *, threshold: float | None = None, rows: int = 2048) -> SupportSize:
+@torch.no_grad()
+def support_size(
+    samples: Tensor,
+    *,
+    threshold: float | None = None,
+    rows: int = 2048,
+    advance: Callable[[float], object] = lambda fraction: None,
+) -> SupportSize:
     """Count pairs of samples at most `threshold` apart, and estimate the number of different images.
 
     Args:
@@ -38,6 +46,7 @@ def support_size(samples: Tensor, *, threshold: float | None = None, rows: int =
         threshold: Euclidean distance below which two images count as the same; default: exact copies only. See
             `duplicate_threshold`.
         rows: of a piece: memory is rows x rows distances, even where all samples are equal.
+        advance: called with the fraction of the work done since the last call.
 
     Raises:
         MetricError: too few samples, features that do not fit or are not finite.
@@ -52,7 +61,7 @@ def support_size(samples: Tensor, *, threshold: float | None = None, rows: int =
         raise MetricError(f"pairs need at least 2 samples; got {num}")
     if threshold is None:
         threshold = copy_distance(samples)
-    count, first, pairs = near_duplicates(samples, threshold, piece=rows)
+    count, first, pairs = near_duplicates(samples, threshold, piece=rows, advance=advance)
     possible = num * (num - 1) / 2
     from scipy.stats import chi2  # a second to import
 
@@ -69,13 +78,15 @@ def support_size(samples: Tensor, *, threshold: float | None = None, rows: int =
     )
 
 
-def duplicate_threshold(real: Tensor) -> float:
+@torch.no_grad()
+def duplicate_threshold(real: Tensor, *, advance: Callable[[float], object] = lambda fraction: None) -> float:
     """The distance of the nearest two *different* real images (M, A): nearer than any two real ones is a duplicate.
 
     Give as many real images as there are samples, drawn at random: more images have nearer pairs. Copies count once.
+    `advance` is called with the fraction of the work done since the last call.
 
     Raises:
         MetricError: fewer than 2 different images.
     """
-    found, first = distinct_neighbors(real)
+    found, first = distinct_neighbors(real, advance=advance)
     return float(found.distances[first == torch.arange(len(real)), 0].min())

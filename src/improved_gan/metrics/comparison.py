@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ from torch import Tensor
 
 from improved_gan.metrics.bootstrap import poisson_weights
 from improved_gan.metrics.errors import MetricError
-from improved_gan.metrics.features import Features, FeatureTable, random_order
+from improved_gan.metrics.features import Features, FeatureTable, random_order, table
 from improved_gan.metrics.frechet_distance import FeatureStatistics, frechet_distance
 from improved_gan.metrics.inception_score import InceptionScore
 from improved_gan.metrics.kernel_distance import (
@@ -94,10 +95,15 @@ def compare(
         `interval`.
 
     Raises:
-        MetricError: fewer than two models.
+        MetricError: fewer than two models, not as many metrics, or other numbers of features.
     """
-    if len(models) < 2:
-        raise MetricError(f"a comparison needs at least two models; got {len(models)}")
+    if len(models) < 2 or len(metrics) != len(models):
+        raise MetricError(
+            f"a comparison needs at least two models, and the metrics of each; got {len(models)} and {len(metrics)}"
+        )
+    widths = {table(one).width for one in models.values()}
+    if len(widths) > 1:
+        raise MetricError(f"the models have {', '.join(map(str, widths))} features an image: make all with one network")
     draws = [
         None
         if not replicates or isinstance(one, FeatureStatistics)
@@ -106,13 +112,15 @@ def compare(
     ]
     numbers: dict[str, Any] = {}
     for name in metrics[0]:
-        drawn: list[dict[str, Tensor]] = []
-        for draw in draws:
-            drawn.append({} if draw is None else draw.of(name))
-            advance(f"{name}: bootstrap", 1 / len(draws))
+        step = partial(_advance_part, advance, f"{name}: bootstrap", len(draws))
+        drawn = [{} if draw is None else draw.of(name, step) for draw in draws]
         for key, title in _NUMBERS[name].items():
             numbers[title] = _number([one[name][key] for one in metrics], [one.get(key) for one in drawn])
     return {"models": list(models), "replicates": replicates, "seed": seed, "numbers": numbers}
+
+
+def _advance_part(advance: Callable[[str, float], object], name: str, parts: int, fraction: float) -> None:
+    advance(name, fraction / parts)
 
 
 def _number(values: list[float | None], drawn: list[Tensor | None]) -> dict[str, Any]:
@@ -154,7 +162,7 @@ class _Bootstrap:
         num_real = 0 if self.real is None else self.real.features.num_images
         self.real_weights = poisson_weights(torch.arange(num_real), replicates, seed=seed + 1)
 
-    def of(self, name: str) -> dict[str, Tensor]:
+    def of(self, name: str, advance: Callable[[float], object]) -> dict[str, Tensor]:
         """Key of the metric's number -> (B,); empty where the metric has no intervals."""
         makers = {
             "is": self._score,
@@ -164,9 +172,9 @@ class _Bootstrap:
             "precision-recall": self._precision_recall,
             "density-coverage": self._density_coverage,
         }
-        return makers[name]() if name in makers else {}
+        return makers[name](advance) if name in makers else {}
 
-    def _score(self) -> dict[str, Tensor]:
+    def _score(self, advance: Callable[[float], object]) -> dict[str, Tensor]:
         features = self.model.features
         order = random_order(features.num_images) if self.shuffle else torch.arange(features.num_images)
         score, start = None, 0
@@ -176,10 +184,11 @@ class _Bootstrap:
             )
             score.update(batch.logits.double().softmax(1), order[start : start + len(batch.logits)])
             start += len(batch.logits)
+            advance(len(batch.logits) / len(order))
         assert score is not None
         return {"mean": score.replicate_means()}
 
-    def _frechet(self) -> dict[str, Tensor]:
+    def _frechet(self, advance: Callable[[float], object]) -> dict[str, Tensor]:
         values = []
         for index in range(self.replicates):
             fake = _weighted_statistics(self.model, self.weights[:, index])
@@ -188,32 +197,34 @@ class _Bootstrap:
                 real = _weighted_statistics(self.real, self.real_weights[:, index])
             assert real is not None
             values.append(frechet_distance(fake, real))
+            advance(1 / self.replicates)
         return {"value": torch.tensor(values, dtype=torch.float64)}
 
-    def _kernel(self) -> dict[str, Tensor]:
-        return {"mean": self._discrepancies(polynomial_kernel, unbiased=True)}
+    def _kernel(self, advance: Callable[[float], object]) -> dict[str, Tensor]:
+        return {"mean": self._discrepancies(polynomial_kernel, advance, unbiased=True)}
 
-    def _cmmd(self) -> dict[str, Tensor]:
-        return {"value": 1000 * self._discrepancies(directions_kernel(rbf_kernel(10.0)), unbiased=False)}
+    def _cmmd(self, advance: Callable[[float], object]) -> dict[str, Tensor]:
+        return {"value": 1000 * self._discrepancies(directions_kernel(rbf_kernel(10.0)), advance, unbiased=False)}
 
-    def _discrepancies(self, kernel: Kernel, *, unbiased: bool) -> Tensor:
+    def _discrepancies(self, kernel: Kernel, advance: Callable[[float], object], *, unbiased: bool) -> Tensor:
         assert self.real is not None
         return weighted_discrepancies(
-            self.model.matrix, self.real.matrix, self.weights, self.real_weights, kernel=kernel, unbiased=unbiased
-        )
+            self.model.matrix, self.real.matrix, self.weights, self.real_weights, kernel=kernel, unbiased=unbiased,
+            advance=advance,
+        )  # fmt: skip
 
-    def _precision_recall(self) -> dict[str, Tensor]:
+    def _precision_recall(self, advance: Callable[[float], object]) -> dict[str, Tensor]:
         assert self.real is not None
-        inside, _ = balls(self.model.matrix, self.real.matrix, 3)
-        covered, _ = balls(self.real.matrix, self.model.matrix, 3)
+        inside, _ = balls(self.model.matrix, self.real.matrix, 3, advance=lambda part: advance(part / 2))
+        covered, _ = balls(self.real.matrix, self.model.matrix, 3, advance=lambda part: advance(part / 2))
         return {
             "precision": _weighted_means(inside > 0, self.weights),
             "recall": _weighted_means(covered > 0, self.real_weights),
         }
 
-    def _density_coverage(self) -> dict[str, Tensor]:
+    def _density_coverage(self, advance: Callable[[float], object]) -> dict[str, Tensor]:
         assert self.real is not None
-        counts, holds = balls(self.model.matrix, self.real.matrix, 5)
+        counts, holds = balls(self.model.matrix, self.real.matrix, 5, advance=advance)
         return {
             "density": _weighted_means(counts, self.weights) / 5,
             "coverage": _weighted_means(holds, self.real_weights),

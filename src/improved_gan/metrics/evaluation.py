@@ -15,7 +15,7 @@ import torch
 
 from improved_gan.metrics.birthday_paradox import duplicate_threshold, support_size
 from improved_gan.metrics.errors import MetricError
-from improved_gan.metrics.features import Features, FeatureTable, StatisticsTable, drawn_rows, random_order
+from improved_gan.metrics.features import Features, FeatureTable, StatisticsTable, drawn_rows, random_order, table
 from improved_gan.metrics.frechet_distance import FeatureStatistics, extrapolated_frechet_distance, frechet_distance
 from improved_gan.metrics.inception_score import InceptionScore
 from improved_gan.metrics.kernel_distance import cmmd, kernel_inception_distance
@@ -38,16 +38,19 @@ class Inputs:
 
     Attributes:
         samples: the images to evaluate; of a file of statistics, these only.
-        real: the reference's images; None where there are none.
-        statistics: of the reference; None where there is none.
+        reference: real images, or their statistics; None where there is none.
         splits, shuffle: of the Inception score.
     """
 
     samples: FeatureTable | StatisticsTable
-    real: FeatureTable | None
-    statistics: Callable[[], FeatureStatistics] | None
+    reference: FeatureTable | StatisticsTable | None
     splits: int
     shuffle: bool
+
+    @property
+    def real(self) -> FeatureTable | None:
+        """The reference's images; None where there are none."""
+        return self.reference if isinstance(self.reference, FeatureTable) else None
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ def choose_metrics(names: str | None, given: Given) -> tuple[str, ...]:
     if names == "all":
         chosen = tuple(name for name in METRICS if given.lacks(name) is None)
     elif names is not None:
-        chosen = tuple(names.split(","))
+        chosen = tuple(dict.fromkeys(name.strip() for name in names.split(",")))
     elif not given.sources:
         chosen = ("fid",)
     else:
@@ -165,29 +168,28 @@ def evaluate(
     """
     found: dict[str, Any] = {}
     warnings: list[str] = []
-    inputs = _inputs(generated, reference, splits, shuffle)
+    inputs = Inputs(table(generated), None if reference is None else table(reference), splits, shuffle)
+    _check_widths(inputs)
     for name in names:
         if METRICS[name].needs == "images" and inputs.real is None:
             raise MetricError(f"{name} needs the images of a reference: --reference with a folder or an archive")
-        found[name] = METRICS[name].compute(inputs, partial(advance, name))
+        try:
+            found[name] = METRICS[name].compute(inputs, partial(advance, name))
+        except MetricError as error:
+            raise MetricError(f"{name}: {error}") from error
         warnings += found[name].pop("warnings", [])
     if inputs.real is not None:
         warnings += _confidence_warning(inputs.real.features)
     return found, warnings
 
 
-def _inputs(
-    generated: Features | FeatureStatistics,
-    reference: Features | FeatureStatistics | None,
-    splits: int,
-    shuffle: bool,
-) -> Inputs:
-    samples: FeatureTable | StatisticsTable
-    samples = StatisticsTable(generated) if isinstance(generated, FeatureStatistics) else FeatureTable(generated)
-    if isinstance(reference, FeatureStatistics):
-        return Inputs(samples, None, lambda: reference, splits, shuffle)
-    real = None if reference is None else FeatureTable(reference)
-    return Inputs(samples, real, None if real is None else real.statistics, splits, shuffle)
+def _check_widths(inputs: Inputs) -> None:
+    """As many features on both sides: the metrics that look at each side alone would not notice another network."""
+    widths = [None if one is None else one.width for one in (inputs.samples, inputs.reference)]
+    if None not in widths and widths[0] != widths[1]:
+        raise MetricError(
+            f"the samples have {widths[0]} features an image and the reference {widths[1]}: make both with one network"
+        )
 
 
 def _score(inputs: Inputs, advance: Advance) -> dict[str, Any]:
@@ -197,7 +199,7 @@ def _score(inputs: Inputs, advance: Advance) -> dict[str, Any]:
     start = 0
     for batch in inputs.samples.features.batches():
         if not batch.logits.shape[1]:
-            raise MetricError("is needs logits, and this file has features only: leave it out of --metrics")
+            raise MetricError("it needs logits, and there are features only: leave it out of --metrics")
         score = score or InceptionScore(batch.logits.shape[1], num, splits=inputs.splits)
         score.update(batch.logits.double().softmax(1), positions[start : start + len(batch.logits)])
         start += len(batch.logits)
@@ -208,8 +210,8 @@ def _score(inputs: Inputs, advance: Advance) -> dict[str, Any]:
 
 
 def _frechet(inputs: Inputs, advance: Advance) -> dict[str, Any]:
-    assert inputs.statistics is not None
-    real, fake = inputs.statistics(), inputs.samples.statistics()
+    assert inputs.reference is not None
+    real, fake = (one.statistics(lambda part: advance(part / 2)) for one in (inputs.reference, inputs.samples))
     found: dict[str, Any] = {
         "value": frechet_distance(fake, real), "images": fake.count, "reference_images": real.count
     }  # fmt: skip
@@ -220,9 +222,9 @@ def _frechet(inputs: Inputs, advance: Advance) -> dict[str, Any]:
 
 
 def _extrapolated_frechet(inputs: Inputs, advance: Advance) -> dict[str, Any]:
-    assert inputs.statistics is not None
-    samples = inputs.samples.matrix
-    found = extrapolated_frechet_distance(samples, inputs.statistics(), advance=advance)
+    assert inputs.reference is not None
+    samples, real = inputs.samples.matrix, inputs.reference.statistics()
+    found = extrapolated_frechet_distance(samples, real, advance=advance)
     content: dict[str, Any] = found._asdict() | {"images": len(samples), "seed": _SEED}
     if found.sizes[0] < samples.shape[1]:
         content["warnings"] = [
@@ -261,8 +263,9 @@ def _density_coverage(inputs: Inputs, advance: Advance) -> dict[str, Any]:
 
 
 def _vendi(inputs: Inputs, advance: Advance) -> dict[str, Any]:
-    reference = None if inputs.real is None else vendi_score(inputs.real.matrix)
-    return {"value": vendi_score(inputs.samples.matrix), "reference": reference, "similarity": "cosine", "order": 1}
+    sides = [inputs.samples] if inputs.real is None else [inputs.samples, inputs.real]
+    values = [vendi_score(one.matrix, advance=lambda part: advance(part / len(sides))) for one in sides]
+    return {"value": values[0], "reference": values[1] if values[1:] else None, "similarity": "cosine", "order": 1}
 
 
 def _nearest(inputs: Inputs, advance: Advance) -> dict[str, Any]:
@@ -279,15 +282,16 @@ def _nearest(inputs: Inputs, advance: Advance) -> dict[str, Any]:
 
 def _birthday(inputs: Inputs, advance: Advance) -> dict[str, Any]:
     samples, warnings, threshold = inputs.samples.matrix, [], None
+    share = 1.0 if inputs.real is None else 0.5
     if inputs.real is not None:
         real = inputs.real.matrix
-        threshold = duplicate_threshold(drawn_rows(real, len(samples)))
+        threshold = duplicate_threshold(drawn_rows(real, len(samples)), advance=lambda part: advance(part * share))
         if len(real) < len(samples):
             warnings.append(
                 f"birthday: {len(real)} real images for {len(samples)} samples: the nearest two of fewer images "
                 "lie farther apart, so too many samples count as duplicates; give as many real images"
             )
-    found = support_size(samples, threshold=threshold)
+    found = support_size(samples, threshold=threshold, advance=lambda part: advance(part * share))
     return {
         "pairs": found.num_pairs,
         "distinct": found.num_distinct,

@@ -1,5 +1,7 @@
 """Images to evaluate, one by one from files or arrays, and what is checked on the first of them."""
 
+import math
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -22,6 +24,7 @@ from improved_gan.metrics.network import ScoringNetwork
 
 __all__ = [
     "EvaluationImages",
+    "array_content",
     "array_decoder",
     "array_images",
     "check_precision",
@@ -34,6 +37,7 @@ __all__ = [
 _BATCH = 32
 _CHECKED, _FEWEST = 256, 32  # images on which bfloat16 is compared with float32
 _TOLERANCE = 1e-2  # relative change of the score: CIFAR-10's differs by 0.8% between splits of 5,000 images
+_SLOWER = 1.05  # bfloat16 over float32: less is noise of the clock
 _SEEN = 64  # images whose value range is looked at
 
 
@@ -115,28 +119,39 @@ def array_images(path: Path, images: Tensor, network: ScoringNetwork) -> Evaluat
 
     def stream() -> Iterator[tuple[str, Read]]:
         for name, image in zip(names, images, strict=True):
-            yield name, lambda image=image: image.contiguous().numpy().tobytes()  # type: ignore[misc]
+            yield name, lambda image=image: array_content(image)  # type: ignore[misc]
 
     decode = array_decoder(tuple(images.shape[1:]), network)
     return EvaluationImages(str(path), names, stream, decode)
 
 
-def array_decoder(shape: tuple[int, ...], network: ScoringNetwork) -> Decode:
-    """From the bytes of one image (C, H, W) uint8 to what the network takes: color from grayscale, its size (bicubic).
+def array_content(image: Tensor) -> bytes:
+    """One image (C, H, W) uint8 and its shape: the same bytes in another shape are another image to the cache."""
+    return image.contiguous().numpy().tobytes() + str(tuple(image.shape)).encode()
 
-    The decoder raises ValueError for a color image where the network takes grayscale.
+
+def array_decoder(shape: tuple[int, ...], network: ScoringNetwork) -> Decode:
+    """From `array_content` of an image to what the network takes: color or grayscale, as files are; its size (bicubic).
+
+    Args:
+        shape: (C, H, W) of the images, C 1 or 3.
+        network: which takes them.
     """
 
     def decode(content: bytes) -> tuple[Tensor, tuple[str, ...]]:
-        image, done = torch.frombuffer(bytearray(content), dtype=torch.uint8).view(shape), []
+        pixels = bytearray(content[: math.prod(shape)])
+        image, done = torch.frombuffer(pixels, dtype=torch.uint8).view(shape), []
         if shape[0] == 1 and network.channels == 3:
             image = image.expand(3, *shape[1:]).contiguous()
         elif shape[0] != network.channels:
-            raise ValueError(f"{network.name} takes images with {network.channels} channels, these have {shape[0]}")
+            gray = Image.fromarray(image.permute(1, 2, 0).numpy()).convert("L")
+            image = torch.from_numpy(np.array(gray))[None]
+            done.append("RGB to L")
         if network.size is not None and network.size != tuple(shape[1:]):
             height, width = network.size
-            pixels = image.permute(1, 2, 0).numpy()
-            scaled = Image.fromarray(pixels.squeeze()).resize((width, height), Image.Resampling.BICUBIC)
+            array = image.permute(1, 2, 0).numpy()
+            pillow = Image.fromarray(array.squeeze(2) if len(image) == 1 else array)
+            scaled = pillow.resize((width, height), Image.Resampling.BICUBIC)
             image = torch.from_numpy(np.array(scaled).reshape(height, width, -1)).permute(2, 0, 1).contiguous()
             done.append(f"scaled to {width} x {height} (bicubic)")
         return image, tuple(done)
@@ -145,20 +160,45 @@ def array_decoder(shape: tuple[int, ...], network: ScoringNetwork) -> Decode:
 
 
 def check_precision(
-    network: ScoringNetwork, exact: Callable[[], ScoringNetwork], images: EvaluationImages, *, asked: str = "float32"
+    network: ScoringNetwork,
+    exact: Callable[[], ScoringNetwork],
+    images: EvaluationImages,
+    *,
+    asked: str = "float32",
+    note: Callable[[str], object] = lambda text: None,
+    clock: Callable[[], float] = time.process_time,
 ) -> tuple[ScoringNetwork, list[str]]:
     """The network, or its float32 form unless bfloat16 surely keeps the score.
 
     It is kept where |change of the score| + 2 standard errors is below 1%, over 256 of the images (all, if they are
     fewer): a small change that may be chance is not enough.
+
+    Args:
+        network: in the precision asked for.
+        exact: makes the float32 form.
+        images: to be scored.
+        asked: precision, for a warning where it does not apply.
+        note: called with a line where the network takes longer than its float32 form, by more than 5%: in whole batches
+            of 32 images, without the first, in which both set up memory and kernels.
+        clock: seconds that this process has computed.
+
+    Returns:
+        The network to take, and warnings.
     """
     if network.precision == "float32":
         ignored = f"--precision {asked} applies to Inception only, not to {network.name}"
         return network, [ignored] if asked != "float32" else []
     reference, prepared = exact(), _prepared(images.some(_CHECKED), images.decode, network)
-    logits = []
+    logits, times = [], []
     for some in iter(lambda: list(islice(prepared, _BATCH)), []):
-        logits.append(torch.stack([one.run(torch.stack(some)).logits for one in (network, reference)]))
+        ran = [_timed(one, torch.stack(some), clock) for one in (network, reference)]
+        logits.append(torch.stack([one for one, _ in ran]))
+        times += [[seconds for _, seconds in ran]] if len(some) == _BATCH else []
+    if (slower := _ratio(times[1:])) > _SLOWER:
+        note(
+            f"{network.precision} takes {slower:.1f} times as long as float32 on this processor (over "
+            f"{_BATCH * len(times[1:])} images): take --precision float32"
+        )
     num = sum(one.shape[1] for one in logits)
     if num < _FEWEST:
         return reference, [f"{num} images cannot show what {network.precision} changes: float32 is used instead"]
@@ -169,6 +209,19 @@ def check_precision(
         f"{network.precision} changes the score by {change:+.2%} with a standard error of {error:.2%} over "
         f"{num} images, so that a change below {_TOLERANCE:.0%} is not sure: float32 is used instead"
     ]
+
+
+def _timed(network: ScoringNetwork, images: Tensor, clock: Callable[[], float]) -> tuple[Tensor, float]:
+    """Logits, and the seconds that they took."""
+    started = clock()
+    logits = network.run(images).logits
+    return logits, clock() - started
+
+
+def _ratio(times: list[list[float]]) -> float:
+    """The time of the first network over that of the second; 0 where none was measured."""
+    first, second = (sum(some) for some in zip(*times, strict=True)) if times else (0.0, 0.0)
+    return first / second if second else 0.0
 
 
 def _prepared(images: Iterable[tuple[str, Read]], decode: Decode, network: ScoringNetwork) -> Iterator[Tensor]:

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from improved_gan.metrics.errors import MetricError
+from improved_gan.metrics.nearest_neighbors import LARGEST, usable_rows
 
 __all__ = [
     "ExtrapolatedFrechetDistance",
@@ -32,7 +33,7 @@ __all__ = [
     "frechet_distance",
 ]
 
-_LARGEST = 1e70  # features beyond it are no features, and their products may leave float64
+_BLOCK = 2048  # rows that are in memory in float64
 _MOST_IMAGES = 2**53
 _ROUNDING = 1e-5  # of a covariance's largest entry: what sums in float32 leave
 _FULL_RANK = 1e-10  # smallest over largest squared pivot of Cholesky, below which eigenvectors decide on the rank
@@ -60,7 +61,7 @@ class FeatureStatistics:
     @classmethod
     def of(cls, features: Tensor) -> "FeatureStatistics":
         """The statistics of features (N, A)."""
-        statistics = cls(_checked(features).shape[1])
+        statistics = cls(_width(features))
         statistics.update(features)
         return statistics
 
@@ -78,13 +79,14 @@ class FeatureStatistics:
             )
         if count is not None and not 0 <= count <= _MOST_IMAGES:
             raise MetricError(f"the number of images must lie in 0..2^53; got {str(count)[:40]}")
-        if not (mean.abs().le(_LARGEST).all() and covariance.abs().le(_LARGEST**2).all()):
+        mean, covariance = mean.detach().double().cpu(), covariance.detach().double().cpu()
+        if not (mean.abs().le(LARGEST).all() and covariance.abs().le(LARGEST**2).all()):
             raise MetricError(
                 "mean and covariance must be finite (and below 1e70 and 1e140): make the statistics again"
             )
         statistics = cls(len(mean))
-        statistics.count, statistics.mean = count, mean.double()
-        statistics._scatter = _covariance(covariance.double()) * statistics._divisor
+        statistics.count, statistics.mean = count, mean
+        statistics._scatter = _covariance(covariance) * statistics._divisor
         return statistics
 
     @property
@@ -102,9 +104,14 @@ class FeatureStatistics:
         Raises:
             MetricError: another number of features, or numbers that are not finite.
         """
-        features = _checked(features).cpu()
-        if features.shape[1] != len(self.mean):
+        if _width(features) != len(self.mean):
             raise MetricError(f"there must be {len(self.mean)} features an image; got {features.shape[1]}")
+        _check_rows(features)
+        parts = torch.split(features.detach(), _BLOCK)
+        for start, part in zip(range(0, len(features), _BLOCK), parts, strict=False):
+            self._update(part.cpu().double(), None if weights is None else weights[start : start + _BLOCK])
+
+    def _update(self, features: Tensor, weights: Tensor | None) -> None:
         times = torch.ones(len(features), dtype=torch.float64) if weights is None else weights.double()
         count = int(times.sum())
         if count:
@@ -158,12 +165,15 @@ def feature_frechet_distance(first: Tensor, second: Tensor) -> float:
     Raises:
         MetricError: as `frechet_distance`, and features that are not finite.
     """
-    first, second = _checked(first), _checked(second)
+    widths = _width(first), _width(second)
     _check_counts(len(first), len(second))
-    if first.shape[1] != second.shape[1]:
-        raise MetricError(f"both sides need the same features; got {first.shape[1]} and {second.shape[1]}")
-    if max(len(first), len(second)) >= first.shape[1]:
+    if widths[0] != widths[1]:
+        raise MetricError(f"both sides need the same features; got {widths[0]} and {widths[1]}")
+    if max(len(first), len(second)) >= widths[0]:
         return frechet_distance(FeatureStatistics.of(first), FeatureStatistics.of(second))
+    _check_rows(first)
+    _check_rows(second)
+    first, second = first.detach().double(), second.detach().double()
     roots = [(one - one.mean(0)) / (len(one) - 1) ** 0.5 for one in (first, second)]
     traces = float(roots[0].square().sum() + roots[1].square().sum())
     shared = float(torch.linalg.svdvals(roots[0] @ roots[1].T).sum())
@@ -273,16 +283,18 @@ def _covariance(matrix: Tensor) -> Tensor:
     return symmetric
 
 
-def _checked(features: Tensor) -> Tensor:
+def _width(features: Tensor) -> int:
     if features.dim() != 2 or features.shape[1] == 0:
         raise MetricError(f"features must be (N, A), one row an image; got {tuple(features.shape)}")
-    bad = ~(features.abs() <= _LARGEST).all(1)
-    if bad.any():
+    return features.shape[1]
+
+
+def _check_rows(features: Tensor) -> None:
+    bad = sum(int((~usable_rows(part)).sum()) for part in torch.split(features, _BLOCK))
+    if bad:
         raise MetricError(
-            f"{int(bad.sum())} of {len(bad)} rows hold NaN or infinity (or above 1e70): the network fails on these "
-            "images"
+            f"{bad} of {len(features)} rows hold NaN or infinity (or above 1e70): the network fails on these images"
         )
-    return features.detach().double()
 
 
 def _check_counts(first: int | None, second: int | None) -> None:

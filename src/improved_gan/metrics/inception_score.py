@@ -8,6 +8,7 @@ random order: sorted by class, each split is one class and scores 1.
     score = InceptionScore(num_classes=10, num_images=50_000)   # batch by batch, in constant memory
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -72,7 +73,7 @@ class InceptionScore:
         seed: of the bootstrap.
 
     Raises:
-        MetricError: fewer images than splits.
+        MetricError: fewer images than splits, no class, or a negative number of replicates.
 
     Source: paper, section 4.
 
@@ -87,6 +88,8 @@ class InceptionScore:
         self, num_classes: int, num_images: int, *, splits: int = 10, replicates: int = 200, seed: int = 0
     ) -> None:
         _check_splits(splits, num_images)
+        if num_classes < 1 or replicates < 0:
+            raise MetricError(f"num_classes must be at least 1 and replicates 0; got {num_classes} and {replicates}")
         self.num_classes, self.num_images, self.splits = num_classes, num_images, splits
         self.replicates, self.seed = replicates, seed
         self._next = 0
@@ -182,8 +185,9 @@ class InceptionScore:
         """Load the sums from `state_dict` of one with the same settings.
 
         Raises:
-            MetricError: other settings.
+            MetricError: of another metric, or other settings.
         """
+        check_names(state, self.state_dict())
         for name, value in self.state_dict().items():
             if state[name].shape != value.shape:
                 raise MetricError(
@@ -221,6 +225,16 @@ class InceptionScore:
             "replicates": self.replicates,
             "seed": self.seed,
         }
+
+
+def check_names(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
+    """Whether a state is one of the same kind of metric.
+
+    Raises:
+        MetricError: other names.
+    """
+    if set(state) != set(own):
+        raise MetricError(f"a state of this metric holds {', '.join(own)}; got {', '.join(state) or 'nothing'}")
 
 
 def _checked(probabilities: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from improved_gan.metrics.errors import MetricError
+from improved_gan.metrics.nearest_neighbors import check_features
 
 __all__ = [
     "Kernel",
@@ -94,14 +95,16 @@ def kernel_inception_distance(
         advance: called with the fraction of the work done since the last call.
 
     Raises:
-        MetricError: fewer images than a subset has, or features that do not fit or are not finite.
+        MetricError: fewer images than a subset has, no subset, or features that do not fit or are not finite.
 
     >>> kernel_inception_distance(torch.zeros(4, 2), torch.ones(4, 2), subsets=1, subset_size=4)
     KernelInceptionDistance(mean=7.0, std=0.0)
     """
-    if min(len(first), len(second)) < subset_size or subset_size < 2:
+    if subset_size < 2 or subsets < 1:
+        raise MetricError(f"KID needs subsets of at least 2 images, and 1 subset; got {subset_size} and {subsets}")
+    if min(len(first), len(second)) < subset_size:
         raise MetricError(
-            f"subsets of {subset_size} need as many images on each side, and at least 2; got {len(first)} and "
+            f"subsets of {subset_size} need as many images on each side; got {len(first)} and "
             f"{len(second)}: take a smaller subset_size"
         )
     source = np.random.RandomState(seed)
@@ -144,6 +147,7 @@ def cmmd(
     return scale * maximum_mean_discrepancy(generated, real, kernel=kernel, unbiased=False, advance=advance)
 
 
+@torch.no_grad()
 def maximum_mean_discrepancy(
     first: Tensor,
     second: Tensor,
@@ -166,8 +170,7 @@ def maximum_mean_discrepancy(
     Raises:
         MetricError: features that do not fit or are not finite.
     """
-    if first.dim() != 2 or second.dim() != 2 or first.shape[1] != second.shape[1]:
-        raise MetricError(f"features must be (N, A) and (M, A); got {tuple(first.shape)} and {tuple(second.shape)}")
+    check_features(first, second)
     if min(len(first), len(second)) < 2:
         raise MetricError(f"at least 2 images are needed on each side; got {len(first)} and {len(second)}")
     n, m = len(first), len(second)
@@ -195,6 +198,7 @@ def weighted_discrepancies(
     kernel: Kernel = polynomial_kernel,
     unbiased: bool = True,
     rows: int = 2048,
+    advance: Callable[[float], object] = lambda fraction: None,
 ) -> Tensor:
     """The squared discrepancy under B weightings of the images, as in a bootstrap: (B,) float64.
 
@@ -209,26 +213,35 @@ def weighted_discrepancies(
         kernel: symmetric.
         unbiased: the U-statistic; else the V-statistic.
         rows: of a block.
+        advance: called with the fraction of the work done since the last call.
     """
+    n, m = len(first), len(second)
+
+    def done(pairs: int) -> None:
+        advance(pairs / (n * n + m * m + n * m))
+
     within = []
     for one, weights in ((first, first_weights), (second, second_weights)):
-        total, pairs = _weighted_sum(one, one, weights, weights, kernel, rows), weights.sum(0).square()
+        total, pairs = _weighted_sum(one, one, weights, weights, kernel, rows, done), weights.sum(0).square()
         if unbiased:
             own = [kernel(part.double(), part.double()).diagonal() for part in torch.split(one, rows)]
             total -= torch.cat(own) @ weights.square()
             pairs = pairs - weights.square().sum(0)
         within.append(total / pairs)
-    between = _weighted_sum(first, second, first_weights, second_weights, kernel, rows)
+    between = _weighted_sum(first, second, first_weights, second_weights, kernel, rows, done)
     return within[0] + within[1] - 2 * between / (first_weights.sum(0) * second_weights.sum(0))
 
 
-def _weighted_sum(first: Tensor, second: Tensor, v: Tensor, w: Tensor, kernel: Kernel, rows: int) -> Tensor:
+def _weighted_sum(
+    first: Tensor, second: Tensor, v: Tensor, w: Tensor, kernel: Kernel, rows: int, done: Callable[[int], None]
+) -> Tensor:
     """sum_ij v_ib w_jb k_ij for each b."""
     total = torch.zeros(v.shape[1], dtype=torch.float64)
     for one, own in zip(torch.split(first, rows), torch.split(v, rows), strict=True):
         some = one.double()
         for other, theirs in zip(torch.split(second, rows), torch.split(w, rows), strict=True):
             total += (own * (kernel(some, other.double()) @ theirs)).sum(0)
+            done(len(one) * len(other))
     return total
 
 

@@ -32,6 +32,7 @@ class Memorization(NamedTuple):
     copies: int  # samples at (nearly) no distance from a training image
 
 
+@torch.no_grad()
 def memorization(
     samples: Tensor, training: Tensor, *, k: int = 1, advance: Callable[[float], object] = lambda fraction: None
 ) -> Memorization:
@@ -44,7 +45,7 @@ def memorization(
         advance: called with the fraction of the work done since the last call.
 
     Raises:
-        MetricError: too few images, features that do not fit or are not finite.
+        MetricError: too few images, k below 1, features that do not fit or are not finite.
 
     >>> training = torch.tensor([[0.0], [1.0], [2.0]])
     >>> memorization(torch.tensor([[1.0], [5.0]]), training)[2:]
@@ -53,8 +54,7 @@ def memorization(
     check_features(samples, training)
     to_samples = len(samples) / (len(samples) + len(training))
     found = nearest(samples, training, k, advance=lambda fraction: advance(fraction * to_samples))
-    others, first = distinct_neighbors(training, 2)
-    advance(1 - to_samples)
+    others, first = distinct_neighbors(training, 2, advance=lambda fraction: advance(fraction * (1 - to_samples)))
     own, limit = others.distances[:, 0], copy_distance(training)
     near = found.distances[:, 0]
     near_copy = (near < own[first[found.indices[:, 0]]]) | (near <= limit)

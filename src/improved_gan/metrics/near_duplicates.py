@@ -4,6 +4,7 @@ n equal rows make n (n - 1) / 2 pairs, so pairs are counted and only the nearest
 """
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -28,13 +29,21 @@ class NearDuplicates(NamedTuple):
     pairs: Tensor  # (P, 2) int64 the nearest pairs i < j, nearest first, at most 1000
 
 
-def near_duplicates(rows: Tensor, threshold: float, *, piece: int = _ROWS) -> NearDuplicates:
+def near_duplicates(
+    rows: Tensor,
+    threshold: float,
+    *,
+    piece: int = _ROWS,
+    advance: Callable[[float], object] = lambda fraction: None,
+) -> NearDuplicates:
     """Pairs of rows (N, A) at most `threshold` apart, in memory of piece x piece distances.
+
+    `advance` is called with the fraction of the work done since the last call.
 
     >>> near_duplicates(torch.tensor([[0.0], [5.0], [5.5], [6.0]]), 0.5)[:2]
     (2, tensor([0, 1, 1, 1]))
     """
-    num_pairs, groups = 0, torch.arange(len(rows))
+    num_pairs, groups, blocks = 0, torch.arange(len(rows)), -(-len(rows) // piece)
     kept, pairs = torch.zeros(0, dtype=torch.float64), torch.zeros(0, 2, dtype=torch.int64)
     for i in range(0, len(rows), piece):
         for j in range(i, len(rows), piece):
@@ -42,6 +51,7 @@ def near_duplicates(rows: Tensor, threshold: float, *, piece: int = _ROWS) -> Ne
             num_pairs += len(near)
             groups = _merged(groups, near)
             kept, pairs = _nearest(kept, pairs, distances, near)
+            advance(2 / (blocks * (blocks + 1)))
     return NearDuplicates(num_pairs, _lowest(groups), pairs)
 
 
@@ -51,10 +61,13 @@ def copy_distance(rows: Tensor) -> float:
     return _COPY * math.sqrt(max(squares))
 
 
-def distinct_neighbors(rows: Tensor, k: int = 1) -> tuple[Neighbors, Tensor]:
+def distinct_neighbors(
+    rows: Tensor, k: int = 1, *, advance: Callable[[float], object] = lambda fraction: None
+) -> tuple[Neighbors, Tensor]:
     """The k nearest *different* rows of each, and the lowest row (N,) that is the same image.
 
-    Copies count once: only rows that are their own lowest row are neighbors.
+    Copies count once: only rows that are their own lowest row are neighbors. `advance` is called with the fraction of
+    the work done since the last call.
 
     Raises:
         MetricError: fewer than k + 1 different rows.
@@ -63,15 +76,20 @@ def distinct_neighbors(rows: Tensor, k: int = 1) -> tuple[Neighbors, Tensor]:
     >>> found.distances[first == torch.arange(4), 0].tolist(), first.tolist()
     ([3.0, 2.0, 2.0], [0, 1, 1, 3])
     """
-    found = nearest(rows, rows, k, exclude_self=True)
+
+    def third(fraction: float) -> None:
+        advance(fraction / 3)
+
+    found = nearest(rows, rows, k, exclude_self=True, advance=third)
     numbers, threshold = torch.arange(len(rows)), copy_distance(rows)
     if float(found.distances[:, 0].min()) > threshold:
+        advance(2 / 3)
         return found, numbers
-    first = near_duplicates(rows, threshold).first
+    first = near_duplicates(rows, threshold, advance=third).first
     different = int((first == numbers).sum())
     if different <= k:
         raise MetricError(f"{k + 1} different images are needed; of {len(rows)} only {different} are not copies")
-    return nearest(rows, rows, k, exclude_self=True, leave_out=first != numbers), first
+    return nearest(rows, rows, k, exclude_self=True, leave_out=first != numbers, advance=third), first
 
 
 def _pairs_between(some: Tensor, others: Tensor, i: int, j: int, threshold: float) -> tuple[Tensor, Tensor]:

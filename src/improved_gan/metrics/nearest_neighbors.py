@@ -8,9 +8,10 @@ from torch import Tensor
 
 from improved_gan.metrics.errors import MetricError
 
-__all__ = ["Neighbors", "check_features", "distances_to", "nearest"]
+__all__ = ["Neighbors", "check_features", "distances_to", "nearest", "usable_rows"]
 
 _ROWS = 2048
+LARGEST = 1e70  # features beyond it are no features, and their products may leave float64
 
 
 class Neighbors(NamedTuple):
@@ -20,6 +21,7 @@ class Neighbors(NamedTuple):
     indices: Tensor  # (N, k) int64
 
 
+@torch.no_grad()
 def nearest(
     queries: Tensor,
     points: Tensor,
@@ -35,19 +37,21 @@ def nearest(
     Args:
         queries: (N, A).
         points: (M, A).
-        k: how many, <= M.
+        k: how many, 1 <= k <= M.
         exclude_self: queries are the points, and none is its own neighbor.
         leave_out: (M,) bool, points that are not taken as neighbors.
         rows: of a piece: memory is rows x rows distances.
         advance: called with the fraction of the work done since the last call.
 
     Raises:
-        MetricError: shapes that do not fit, numbers that are not finite, or fewer points than k.
+        MetricError: shapes that do not fit, numbers that are not finite, k below 1, or fewer points than k.
 
     >>> nearest(torch.tensor([[0.0]]), torch.tensor([[5.0], [-3.0]])).indices.tolist()
     [[1]]
     """
     check_features(queries, points)
+    if k < 1:
+        raise MetricError(f"k, the number of nearest neighbors, must be at least 1; got {k}")
     left_out = torch.zeros(len(points), dtype=torch.bool) if leave_out is None else leave_out
     available = len(points) - int(left_out.sum()) - exclude_self
     if available < k:
@@ -69,7 +73,7 @@ def distances_to(queries: Tensor, points: Tensor) -> Tensor:
 
 
 def check_features(*features: Tensor) -> None:
-    """All (N, A) with one A, and finite.
+    """All (N, A) with one A, and usable (`usable_rows`).
 
     Raises:
         MetricError: not so.
@@ -78,8 +82,17 @@ def check_features(*features: Tensor) -> None:
         if one.dim() != 2 or one.shape[1:] != features[0].shape[1:] or len(one) == 0:
             raise MetricError(f"features must be (N, A) with one A, N >= 1; got {[tuple(f.shape) for f in features]}")
         for _, part in _pieces(one, _ROWS):
-            if not part.isfinite().all():
-                raise MetricError("the features hold NaN or infinity: the network fails on some images")
+            if not usable_rows(part).all():
+                raise MetricError("the features hold NaN or infinity (or above 1e70): the network fails on some images")
+
+
+def usable_rows(features: Tensor) -> Tensor:
+    """(N, A) -> (N,) bool: whether all numbers of a row are finite, and at most 1e70.
+
+    >>> usable_rows(torch.tensor([[1.0, 2.0], [1.0, torch.inf]])).tolist()
+    [True, False]
+    """
+    return (features.double().abs() <= LARGEST).all(1)  # float32 would round the bound to infinity
 
 
 def _nearest_of(

@@ -58,7 +58,7 @@ def precision_recall(
         advance: called with the fraction of the work done since the last call.
 
     Raises:
-        MetricError: too few images, features that do not fit or are not finite.
+        MetricError: too few images, k below 1, features that do not fit or are not finite.
 
     >>> points = torch.arange(8.0)[:, None]
     >>> precision_recall(points + 0.1, points)
@@ -90,7 +90,7 @@ def density_coverage(
         advance: called with the fraction of the work done since the last call.
 
     Raises:
-        MetricError: too few images, features that do not fit or are not finite.
+        MetricError: too few images, k below 1, features that do not fit or are not finite.
 
     >>> points = torch.arange(8.0)[:, None]
     >>> density_coverage(points[:2] + 0.1, points, k=1)
@@ -101,6 +101,7 @@ def density_coverage(
     return DensityCoverage(float(counts.sum()) / (k * len(generated)), float(covered.double().mean()))
 
 
+@torch.no_grad()
 def balls(
     queries: Tensor,
     manifold: Tensor,

@@ -47,8 +47,11 @@ def read_statistics(path: Path, network: Mapping[str, str]) -> tuple[FeatureStat
     count = _count(path, content["count"]) if "count" in content else None
     if count is None:
         warnings.append(f"{path} does not say how many images it was made of")
-    moments = (_moment(path, content, name) for name in ("mu", "sigma"))
-    return FeatureStatistics.from_moments(count, *moments), warnings, named
+    moments = [_moment(path, content, name) for name in ("mu", "sigma")]
+    try:
+        return FeatureStatistics.from_moments(count, *moments), warnings, named
+    except MetricError as error:
+        raise MetricError(f"{path}: {error}") from error
 
 
 def compare_networks(path: Path, found: Mapping[str, str], network: Mapping[str, str], what: str) -> list[str]:
@@ -73,13 +76,14 @@ def compare_networks(path: Path, found: Mapping[str, str], network: Mapping[str,
             f"scored with {network.get('name')} ({network.get('sha256', '?')[:12]}): make the {what} again with the "
             "same network"
         )
-    if found.get("resize", network.get("resize")) != network.get("resize"):
+    differing = [name for name in ("resize", "precision") if name in found and name in network]  # both say it
+    differing = [name for name in differing if found[name] != network[name]]
+    if "resize" in differing:
         raise MetricError(
-            f"{path} was made with another resize ({found['resize']}; here: {network.get('resize')}): make the {what} "
-            "again"
+            f"{path} was made with another resize ({found['resize']}; here: {network['resize']}): make the {what} again"
         )
-    if found.get("precision", network.get("precision")) != network.get("precision"):
-        return [f"{path} was made in {found['precision']}, the images are scored in {network.get('precision')}"]
+    if differing:
+        return [f"{path} was made in {found['precision']}, the images are scored in {network['precision']}"]
     return []
 
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from improved_gan.distributed import gather_rows
 from improved_gan.metrics.errors import MetricError
 from improved_gan.metrics.frechet_distance import FeatureStatistics, frechet_distance
+from improved_gan.metrics.inception_score import check_names
 from improved_gan.metrics.nearest_neighbors import check_features
 
 __all__ = ["FeatureMetric", "FrechetDistance"]
@@ -94,8 +95,9 @@ class FrechetDistance:
         """Load what `state_dict` gave.
 
         Raises:
-            MetricError: another number of features, or no covariance.
+            MetricError: of another metric, another number of features, or no covariance.
         """
+        check_names(state, self.state_dict())
         loaded = []
         for name in ("real", "generated"):
             if state[f"{name}.mean"].shape != (self.num_features,):
@@ -135,11 +137,16 @@ class FeatureMetric(Generic[T]):
         """Add a batch (M, A) of real images or samples, on any device.
 
         Raises:
-            MetricError: another number of features, or numbers that are not finite.
+            MetricError: another number of features, or numbers that are not finite in float32.
         """
-        kept = self._real if real else self._generated
+        self._add(features, self._real if real else self._generated)
+
+    def _add(self, features: Tensor, kept: list[Tensor]) -> None:
+        if features.dim() == 2 and not len(features):
+            return
+        features = features.detach().float().cpu()
         check_features(*(one[:1] for one in (*self._real[:1], *self._generated[:1])), features)
-        kept.append(features.detach().float().cpu())
+        kept.append(features)
 
     def compute(self) -> T:
         """The function of all features so far.
@@ -152,9 +159,14 @@ class FeatureMetric(Generic[T]):
         return self.function(torch.cat(self._generated), torch.cat(self._real))
 
     def merge(self, other: "FeatureMetric[Any]") -> None:
-        """Add the images of another instance."""
-        self._generated += other._generated
-        self._real += other._real
+        """Add the images of another instance.
+
+        Raises:
+            MetricError: another number of features.
+        """
+        for batches, kept in ((list(other._generated), self._generated), (list(other._real), self._real)):
+            for batch in batches:
+                self._add(batch, kept)
 
     def merge_ranks(self) -> None:
         """Add the images of all ranks, in order of rank, so that each rank has all of them."""
@@ -170,5 +182,13 @@ class FeatureMetric(Generic[T]):
         return {"real": torch.cat([empty, *self._real]), "generated": torch.cat([empty, *self._generated])}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Load what `state_dict` gave."""
-        self._real, self._generated = ([state[name]] if len(state[name]) else [] for name in ("real", "generated"))
+        """Load what `state_dict` gave.
+
+        Raises:
+            MetricError: of another metric, or features that do not fit or are not finite.
+        """
+        check_names(state, self.state_dict())
+        loaded = FeatureMetric(self.function)
+        for name, kept in (("real", loaded._real), ("generated", loaded._generated)):
+            loaded._add(state[name], kept)
+        self._real, self._generated = loaded._real, loaded._generated

@@ -4,16 +4,20 @@
     collection.update(features, real=False)
     collection.compute()
 
-The state is the metric's own, and `compute` merges it over the ranks by the metric's own rule. torchmetrics is
-imported when an adapter is made.
+The state is the metric's own, and `compute` merges it over the ranks by the metric's own rule. A batch has no value of
+its own, so `collection(features)`, which torchmetrics uses for that, is refused. torchmetrics is imported when an
+adapter is made.
 """
 
 import copy
 from dataclasses import is_dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import cache
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import torch
 from torch import Tensor
+
+from improved_gan.metrics.errors import MetricError
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -30,6 +34,9 @@ class Streaming(Protocol):
     def compute(self) -> Any:
         """The metric."""
 
+    def merge(self, other: Any) -> None:
+        """Add the images of another one."""
+
     def merge_ranks(self) -> None:
         """Add the images of all ranks."""
 
@@ -43,14 +50,28 @@ class Streaming(Protocol):
 def as_torchmetric(metric: Any) -> "Metric":
     """An adapter whose `update` takes what the metric's takes; `compute` gives the total of all ranks.
 
-    A metric of one number is computed as a tensor (), one of several as a dictionary of such tensors.
+    A metric of one number is computed as a tensor (), one of several as a dictionary of such tensors. The adapter can
+    be copied, and pickled where the metric can; `merge_state` takes another adapter.
 
     Args:
         metric: an `InceptionScore`, `FrechetDistance` or `FeatureMetric`.
 
     Raises:
         ModuleNotFoundError: torchmetrics is not installed.
+        MetricError: by `forward`, the call of the adapter; the remedy is `update`, and `compute` at the end.
     """
+    adapter: Metric = _adapter_class()(metric)
+    return adapter
+
+
+def _remade(metric: Any, updates: int) -> "Metric":
+    adapter = as_torchmetric(metric)
+    adapter._update_count = updates
+    return adapter
+
+
+@cache
+def _adapter_class() -> Any:
     from torchmetrics import Metric
 
     class Adapter(Metric):
@@ -62,6 +83,18 @@ def as_torchmetric(metric: Any) -> "Metric":
 
         def update(self, *args: Any, **kwargs: Any) -> None:
             self.streaming.update(*args, **kwargs)  # type: ignore[attr-defined]
+
+        def forward(self, *args: Any, **kwargs: Any) -> NoReturn:
+            # torchmetrics' own resets the metric to compute a batch alone: the earlier images would be lost
+            raise MetricError("a batch of images has no value of its own: call update, and compute at the end")
+
+        def merge_state(self, incoming_state: Any) -> None:
+            self.streaming.merge(incoming_state.streaming)
+            self._update_count += incoming_state._update_count
+            self._computed = None
+
+        def __reduce__(self) -> Any:
+            return _remade, (self.streaming, self._update_count)
 
         def compute(self) -> Tensor | dict[str, Tensor]:
             total = copy.deepcopy(self.streaming)  # this rank goes on with its own images
@@ -78,11 +111,13 @@ def as_torchmetric(metric: Any) -> "Metric":
         def set_extra_state(self, state: dict[str, Tensor]) -> None:
             self.streaming.load_state_dict(state)
 
-    return Adapter(metric)
+    return Adapter
 
 
 def _loggable(result: Any) -> Tensor | dict[str, Tensor]:
     """A number as a tensor; of a result with several numbers a dictionary of those that are one number each."""
+    if isinstance(result, Tensor):
+        return result
     if isinstance(result, (int, float)):
         return torch.tensor(result, dtype=torch.float64)
     named = vars(result) if is_dataclass(result) else result._asdict()

@@ -12,6 +12,7 @@ Pasarkar and Dieng (2024), "Cousins of the Vendi score".
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -21,14 +22,24 @@ from improved_gan.metrics.nearest_neighbors import check_features
 
 __all__ = ["vendi_score"]
 
+_NEAR_ONE = 1e-8  # of the order: nearer to 1 the rounding of the sum of shares, 1e-16, is a part of the entropy
 
-def vendi_score(features: Tensor, *, order: float = 1.0, rows: int = 2048) -> float:
+
+@torch.no_grad()
+def vendi_score(
+    features: Tensor,
+    *,
+    order: float = 1.0,
+    rows: int = 2048,
+    advance: Callable[[float], object] = lambda fraction: None,
+) -> float:
     """The Vendi score of features with the cosine similarity.
 
     Args:
         features: (N, A), no row of length 0.
         order: q > 0 of the entropy; 1 is Shannon's, as in the paper.
         rows: of a block that is in memory at a time.
+        advance: called with the fraction of the work done since the last call.
 
     Returns:
         Between 1 and min(N, A).
@@ -47,11 +58,13 @@ def vendi_score(features: Tensor, *, order: float = 1.0, rows: int = 2048) -> fl
     if num < width:  # the N x N matrix is the smaller one
         directions = _directions(features)
         similarity = directions @ directions.T
+        advance(1.0)
     else:
         similarity = torch.zeros(width, width, dtype=torch.float64)
         for part in torch.split(features, rows):
             directions = _directions(part)
             similarity += directions.T @ directions
+            advance(len(part) / num)
     return _effective_number(torch.linalg.eigvalsh(similarity / num).clamp(min=0), order)
 
 
@@ -65,8 +78,9 @@ def _directions(features: Tensor) -> Tensor:
 
 def _effective_number(shares: Tensor, order: float) -> float:
     """Exp of the entropy of shares that sum to 1."""
-    if order == 1:
+    shares = shares[shares > 0]
+    if abs(order - 1) < _NEAR_ONE:
         return math.exp(-float(torch.special.xlogy(shares, shares).sum()))
     if math.isinf(order):
         return 1 / float(shares.max())
-    return math.exp(math.log(float(shares[shares > 0].pow(order).sum())) / (1 - order))
+    return math.exp(float((order * shares.log()).logsumexp(0)) / (1 - order))  # a large power of a share may be 0

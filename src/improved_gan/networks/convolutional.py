@@ -11,8 +11,8 @@ Images are (N, C, H, W) in [0, 1] outside; inside they are [-1, 1]. SVHN has 64 
 G at 32x32: z uniform in [0, 1]^100 - dense to 512x4x4 - 5x5 transposed convolutions of stride 2 to 256x8x8, 128x16x16
 and 3x32x32. Batch norm with a shift but no scale, then ReLU, before each of them: after the dense layer each of the
 8192 units has statistics of its own (shared over space, the variation with z would be small beside the variation with
-the position). The last layer has weight norm (learned scale, initial standard deviation 0.1) and tanh. Images are in
-[0, 1] = (tanh + 1) / 2.
+the position); epsilon is 1e-6. The last layer has weight norm (learned scale, initial standard deviation 0.1) and tanh.
+Images are in [0, 1] = (tanh + 1) / 2.
 
 `ReferenceGenerator` replaces batch norm by virtual batch normalization (section 3.5).
 """
@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from improved_gan.kernels.noise import Dropout
 from improved_gan.kernels.random_source import source as random_source
+from improved_gan.networks.dense import BATCH_NORM_EPSILON
 from improved_gan.networks.interface import Discriminator, DiscriminatorOutput, Generator
 from improved_gan.techniques.gaussian_noise import GaussianNoise
 from improved_gan.techniques.minibatch_discrimination import MinibatchDiscrimination
@@ -179,7 +180,8 @@ class ConvolutionalGenerator(Generator):
         image_shape: (C, H, W) of an image; H and W divisible by 2 for each width.
         latent_size: Z.
         widths: channels at each scale, from the smallest; each scale ends with a doubling of the image.
-        output_std: initial standard deviation before tanh; 0.1 as released (gray images), 1 for short runs.
+        output_std: initial standard deviation before tanh; 0.1 as released (gray images), 1 for short runs; None leaves
+            scale 1 and bias 0, as in the authors' scripts with minibatch discrimination of the paper's date.
         init_per_unit: whether each channel before tanh gets it, or all of them together.
         crop: pixels that the last layer leaves out at each border: 2 makes 28x28 from 16x16.
 
@@ -199,7 +201,7 @@ class ConvolutionalGenerator(Generator):
         *,
         latent_size: int = 100,
         widths: Sequence[int] = (512, 256, 128),
-        output_std: float = 0.1,
+        output_std: float | None = 0.1,
         init_per_unit: bool = True,
         crop: int = 0,
     ) -> None:
@@ -230,8 +232,9 @@ class ConvolutionalGenerator(Generator):
         return from_tanh(self.output(F.relu(values)))
 
     def init_from_data_(self, num: int) -> None:
-        """Scale and bias of the last layer from `num` latents."""
-        data_dependent_init_(self, self.draw_latents(num), std=self.output_std, per_unit=self.init_per_unit)
+        """Scale and bias of the last layer from `num` latents, unless `output_std` is None."""
+        if self.output_std is not None:
+            data_dependent_init_(self, self.draw_latents(num), std=self.output_std, per_unit=self.init_per_unit)
 
 
 class ReferenceGenerator(Generator):
@@ -271,7 +274,7 @@ class ReferenceGenerator(Generator):
     def init_from_data_(self, num: int) -> None:
         """The reference batch is the data, so `num` is unused; only the last layer changes."""
         inner = self._inner
-        if isinstance(inner, ConvolutionalGenerator):
+        if isinstance(inner, ConvolutionalGenerator) and inner.output_std is not None:
             data_dependent_init_(self.body, self.body.reference, std=inner.output_std, per_unit=inner.init_per_unit)
 
     def train(self, mode: bool = True) -> Self:
@@ -325,6 +328,7 @@ def smallest(image_shape: Sequence[int], num_doublings: int) -> tuple[int, int]:
 
 
 def _shift_only(norm: _Norm) -> _Norm:
-    """Batch norm with a shift but no scale, as released: the scale stays 1."""
+    """Batch norm with a shift but no scale, as released: the scale stays 1, epsilon is 1e-6."""
+    norm.eps = BATCH_NORM_EPSILON
     norm.weight.requires_grad_(False)
     return norm

@@ -33,7 +33,9 @@ __all__ = [
     "IMAGE",
     "PAPER_DISCRIMINATOR",
     "PAPER_GENERATOR",
+    "PAPER_KERNELS",
     "RELEASED_KERNELS",
+    "UNINITIALIZED_GENERATOR",
     "ablated",
     "all_techniques",
     "cifar10",
@@ -47,11 +49,13 @@ __all__ = [
 
 
 IMAGE = (3, 32, 32)
-RELEASED_KERNELS = partial(MinibatchDiscrimination, num_kernels=100, kernel_dim=5, variant="released")
-# Slope and data-dependent initialization of 8 to 12 June 2016.
+RELEASED_KERNELS = partial(MinibatchDiscrimination, num_kernels=100, kernel_dim=5, variant="released", init_std=0.05)
+PAPER_KERNELS = partial(RELEASED_KERNELS, init_std=0.1)
+# Slope and data-dependent initialization of 8 to 12 June 2016. With minibatch discrimination G had none.
 PAPER_DISCRIMINATOR = partial(ConvolutionalDiscriminator, slope=0.1, output_std=1.0, init_per_unit=False)
 PAPER_GENERATOR = partial(ConvolutionalGenerator, output_std=1.0, init_per_unit=False)
-_WITH_KERNELS: dict[str, Any] = {"input_dropout": 0.0, "input_noise": 0.2, "minibatch": RELEASED_KERNELS}
+UNINITIALIZED_GENERATOR = partial(ConvolutionalGenerator, output_std=None)
+_NOISY: dict[str, Any] = {"input_dropout": 0.0, "input_noise": 0.2}  # D's input with minibatch discrimination
 # Test error in %, mean and standard deviation over ten label subsets (paper, table 2).
 _PAPER = {1000: "21.83 ± 2.01", 2000: "19.61 ± 2.09", 4000: "18.63 ± 2.32", 8000: "17.72 ± 1.82"}
 
@@ -59,10 +63,10 @@ _PAPER = {1000: "21.83 ± 2.01", 2000: "19.61 ± 2.09", 4000: "18.63 ± 2.32", 8
 def cifar10(labels: int | None = None) -> Recipe:
     """Semi-supervised CIFAR-10: feature matching of absolute differences, 1001 epochs at a constant rate of 0.0003.
 
-    The settings of the authors' script from 8 to 12 June 2016 (commits 8be79d0 to 4c858bb), the days of the paper:
-    leaky ReLU of slope 0.1, at initialization one standard deviation of 1 for each layer, D's weights averaged over
-    about 1,000 steps. (The average started at the initialized weights; here it is corrected for its start, which is
-    the same after some thousand steps.)
+    The settings of the authors' script of 8 June 2016 (commit 8be79d0), two days before the paper: leaky ReLU of slope
+    0.1, at initialization one standard deviation of 1 for each layer, D's weights averaged over about 1,000 steps. (The
+    average started at the initialized weights; here it is corrected for its start, which is the same after some
+    thousand steps. On 12 June, in 4c858bb, G was no longer initialized from data.)
 
     Table 2, "our model". Expected: the paper's figures. Measured at full width: not yet (a step takes seconds on a CPU
     core: 500,000 of them need a GPU).
@@ -161,8 +165,9 @@ def cifar10_supervised(labels: int | None = None) -> Recipe:
 def cifar10_generation(labels: int | None = None) -> Recipe:
     """CIFAR-10 samples: minibatch discrimination in place of feature matching, three updates of G for each of D.
 
-    The settings of the authors' script from 8 to 12 June 2016 (commits 8be79d0 to 4c858bb): 500 epochs at 0.0003, the
-    last 200 at a falling rate, the weights of D tested as they are; slope and initialization as in `cifar10`.
+    The settings of the authors' script from 8 to 12 June 2016 (commit 8be79d0): 500 epochs at 0.0003, the last 200 at a
+    falling rate, the weights of D tested as they are; D's slope and initialization as in `cifar10`, and G is not
+    initialized from data. (On 12 June, commit 4c858bb, only the kernels' initial size changed, from 0.1 to 0.05.)
 
     Section 6.2, figure 4. Expected: annotators distinguish samples from real images in 78.7% of votes, where 50% is
     chance (21.3% error). Measured: not yet at full width.
@@ -171,8 +176,10 @@ def cifar10_generation(labels: int | None = None) -> Recipe:
         cifar10_generation_released(labels),
         name="cifar10-generation",
         summary="CIFAR-10 samples: minibatch discrimination, input noise in place of dropout, labels as K+1 classes",
-        generator=partial(PAPER_GENERATOR, image_shape=IMAGE),
-        discriminator=partial(PAPER_DISCRIMINATOR, image_shape=IMAGE, num_classes=10, **_WITH_KERNELS),
+        generator=partial(UNINITIALIZED_GENERATOR, image_shape=IMAGE),
+        discriminator=partial(
+            PAPER_DISCRIMINATOR, image_shape=IMAGE, num_classes=10, minibatch=PAPER_KERNELS, **_NOISY
+        ),
         epochs=500,
         lr_decay_fraction=0.4,
         ema_decay=0.0,
@@ -189,7 +196,9 @@ def cifar10_generation_released(labels: int | None = None) -> Recipe:
         cifar10_released(labels),
         name="cifar10-generation-released",
         summary="CIFAR-10 samples: minibatch discrimination, settings of the authors' last release",
-        discriminator=partial(ConvolutionalDiscriminator, image_shape=IMAGE, num_classes=10, **_WITH_KERNELS),
+        discriminator=partial(
+            ConvolutionalDiscriminator, image_shape=IMAGE, num_classes=10, minibatch=RELEASED_KERNELS, **_NOISY
+        ),
         objective=Adversarial(generator_loss=minimax_generator_loss, adversarial_weight=0.5, supervised_weight=1.0),
         generator_updates=3,
         paper="78.7% of annotators' votes right, where 50% is chance",
@@ -231,9 +240,8 @@ def all_techniques(labels: int | None = None) -> Recipe:
             ConvolutionalDiscriminator,
             image_shape=IMAGE,
             num_classes=10,
-            input_dropout=0.0,
-            input_noise=0.2,
             minibatch=RELEASED_KERNELS,
+            **_NOISY,
         ),
         objective=Adversarial(discriminator_loss=smoothed_discriminator_loss, supervised_weight=1.0),
         score_samples=50_000,

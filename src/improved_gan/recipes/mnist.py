@@ -23,7 +23,7 @@ from improved_gan.label_spreading.pseudo_labeling import PseudoLabeling
 from improved_gan.label_spreading.virtual_adversarial import VirtualAdversarialObjective
 from improved_gan.networks.convolutional import ConvolutionalDiscriminator, ConvolutionalGenerator
 from improved_gan.networks.dense import DenseDiscriminator, DenseGenerator
-from improved_gan.recipes.cifar10 import PAPER_DISCRIMINATOR, PAPER_GENERATOR, RELEASED_KERNELS, cifar10_generation
+from improved_gan.recipes.cifar10 import PAPER_DISCRIMINATOR, PAPER_KERNELS, UNINITIALIZED_GENERATOR, cifar10_generation
 from improved_gan.recipes.recipe import AUTO, Recipe
 from improved_gan.techniques.feature_matching import feature_matching_loss
 from improved_gan.techniques.label_smoothing import smoothed_discriminator_loss
@@ -49,9 +49,10 @@ _PAPER = {20: "1677 ± 452", 50: "221 ± 136", 100: "93 ± 6.5", 200: "90 ± 4.2
 def mnist(labels: int | None = None) -> Recipe:
     """Semi-supervised MNIST, permutation-invariant: dense networks, feature matching, 300 epochs, the last 100 falling.
 
-    The learning rate is 0.001 * min(3 - epoch / 100, 1), as in the authors' script from 8 to 14 June 2016 (commits
-    8be79d0 to 30d4beb), the days of the paper, which tested the weights as they are. Here the log has the errors of
-    these weights (`test/num_errors_without_average`) and of their moving average (`test/num_errors`).
+    The settings of the authors' script of 14 June 2016, 09:59 (commit 30d4beb). Its learning rate, 0.001 * min(3 -
+    epoch / 100, 1), is that of 8 June (8be79d0; the paper is of 10 June), and so is the test with the weights as they
+    are. Here the log has the errors of these weights (`test/num_errors_without_average`) and of their moving average
+    (`test/num_errors`).
 
     Expected: the paper's table 1. Measured (docs/results.md): one split, not finished. D's unsupervised loss stays near
     0.3 from the first epoch on, with 20 labels too (docs/balance.md).
@@ -71,7 +72,7 @@ def mnist(labels: int | None = None) -> Recipe:
 def mnist_released(labels: int | None = None) -> Recipe:
     """`mnist` with the settings of the authors' last release: a constant learning rate of 0.003.
 
-    The authors changed the rate on 14 June 2016 (commit 0fa06b5), four days after the paper, and tested averaged
+    The authors changed the rate on 14 June 2016, 15:40 (commit 0fa06b5), four days after the paper, and tested averaged
     weights from then on.
 
     Measured (docs/results.md): 86 errors with 100 labels in bfloat16, split and seed 1, 2.4 hours of one core. With
@@ -160,7 +161,7 @@ def mnist_graph_two_rounds(labels: int | None = None) -> Recipe:
 
 
 def mnist_short(labels: int | None = None) -> Recipe:
-    """The GAN of `mnist-released` in 120 epochs, the last 48 at a falling rate: half an hour a model, two on two cores.
+    """The GAN of `mnist-released` in 120 epochs, the last 48 at a falling rate: 40 minutes a model, two on two cores.
 
     Measured (docs/results.md): 92, 97 and 131 errors with 100 labels, splits and seeds 1 to 3, 68 to 79 minutes on one
     core while the other is busy. Pseudo-labels from label spreading made it worse, so it has none. Two generator
@@ -173,7 +174,7 @@ def mnist_short(labels: int | None = None) -> Recipe:
     return replace(
         mnist_released(labels),
         name="mnist-short",
-        summary="MNIST in half an hour on two cores: the GAN of mnist, shorter, at a falling rate",
+        summary="MNIST in 40 minutes of two cores: the GAN of mnist-released, shorter, at a falling rate",
         epochs=120,
         generator_updates=2 if labels is not None and labels < 50 else 1,
         lr_decay_fraction=0.4,
@@ -197,7 +198,8 @@ def mnist_generation(labels: int | None = None) -> Recipe:
 
     The script leaves two things open or wrong, decided here: the last layer of its generator cannot make 28x28 of
     16x16, so here it makes 32x32 without two pixels at each border; and its generator has tanh, from -1 to 1, where the
-    digits are from 0 to 1: here both are in [-1, 1] inside the networks.
+    digits are from 0 to 1: here both are in [-1, 1] inside the networks, so that the noise is half as strong relative
+    to a digit's contrast.
 
     Section 6.1, figure 3. Expected: 52.4% of 2,000 votes right, where 50% is chance. Measured: not yet.
 
@@ -209,7 +211,7 @@ def mnist_generation(labels: int | None = None) -> Recipe:
         name="mnist-generation",
         summary="MNIST samples: minibatch discrimination, labels as K+1 classes, settings of the paper's date",
         load_data=_load,
-        generator=partial(PAPER_GENERATOR, image_shape=_IMAGE, crop=2),
+        generator=partial(UNINITIALIZED_GENERATOR, image_shape=_IMAGE, crop=2),
         discriminator=partial(
             PAPER_DISCRIMINATOR,
             image_shape=_IMAGE,
@@ -217,7 +219,7 @@ def mnist_generation(labels: int | None = None) -> Recipe:
             input_padding=3,
             input_dropout=0.0,
             input_noise=0.2,
-            minibatch=RELEASED_KERNELS,
+            minibatch=PAPER_KERNELS,
         ),
         image_shape=_IMAGE,
         paper="52.4% of annotators' 2,000 votes right, where 50% is chance",

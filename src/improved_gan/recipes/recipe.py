@@ -121,6 +121,8 @@ class Recipe:
                 "generator=None trains no GAN: give an objective that needs no generator, and no generator_ema_decay, "
                 "historical_averaging_weight or score_samples"
             )
+        if self.objective.simultaneous and self.generator_updates != 1:
+            raise RecipeError(f"simultaneous updates are one for each network; got {self.generator_updates=}")
         if self.num_labels < 0:
             raise RecipeError(f"num_labels must be positive, or 0 for none; got {self.num_labels}")
         for name in (

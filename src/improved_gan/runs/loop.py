@@ -319,7 +319,7 @@ class Recorder:
         compares = not self.state.discriminator.is_batch_independent
         return diagnostics.Setting(
             compares_rows=compares,
-            generator_updates=recipe.generator_updates,
+            generator_updates=None if recipe.objective.simultaneous else recipe.generator_updates,
             adam_epsilon=epsilon,
             float32=recipe.precision == "float32",
             learning_rate=recipe.learning_rate,

@@ -127,15 +127,17 @@ class MinibatchDiscrimination(nn.Module):
         across_ranks: whether the batch is that of all ranks.
         pooling: for features with positions, from (N, C, ...) to the (N, A) that are compared; by default the mean over
             positions, with A = C. `torch.nn.Flatten()` compares all positions, with A = C H W.
+        init_std: standard deviation of T at initialization (of V in the released variant, where only the size of the
+            first steps depends on it); None for A**-0.5, so that M has the scale of the features. The authors' scripts
+            have 0.1 (8 June 2016) and 0.05 (from 12 June on), the paper gives none.
 
     Raises:
-        ValueError: an unknown variant or a size below 1. When called: features that are not (N, A) after the pooling.
+        ValueError: an unknown variant, a size below 1, or an `init_std` that is not positive. When called: features
+            that are not (N, A) after the pooling.
 
     Shape: (N, A) -> (N, A + B); (N, C, L) -> (N, C + B, L); (N, C, H, W) -> (N, C + B, H, W).
 
     Source: paper, section 3.2; released CIFAR-10 and SVHN experiments (B = 100, C = 5), ImageNet (B = 300, C = 50).
-        The paper gives no initialization of T: here normal of standard deviation A**-0.5, so that M has the scale of
-        the features.
 
     >>> MinibatchDiscrimination(192, num_kernels=100, kernel_dim=5)(torch.randn(8, 192)).shape
     torch.Size([8, 292])
@@ -152,14 +154,18 @@ class MinibatchDiscrimination(nn.Module):
         variant: str = "paper",
         across_ranks: bool = True,
         pooling: Callable[[Tensor], Tensor] = _mean_over_positions,
+        init_std: float | None = None,
     ) -> None:
         super().__init__()
         if variant not in ("paper", "released"):
             raise ValueError(f"variant must be 'paper' or 'released'; got {variant!r}")
         if min(in_features, num_kernels, kernel_dim) < 1:
             raise ValueError(f"sizes must be at least 1; got {in_features=}, {num_kernels=}, {kernel_dim=}")
+        if init_std is not None and not init_std > 0:
+            raise ValueError(f"init_std must be positive, or None for in_features**-0.5; got {init_std}")
         self.variant, self.across_ranks, self.pooling = variant, across_ranks, pooling
-        self.weight = nn.Parameter(torch.randn(in_features, num_kernels, kernel_dim) * in_features**-0.5)
+        std = in_features**-0.5 if init_std is None else init_std
+        self.weight = nn.Parameter(torch.randn(in_features, num_kernels, kernel_dim) * std)
         released = variant == "released"
         self.log_weight_scale = nn.Parameter(torch.zeros(num_kernels, kernel_dim)) if released else None
         self.bias = nn.Parameter(torch.full((num_kernels,), -1.0)) if released else None

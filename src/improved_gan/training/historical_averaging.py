@@ -55,6 +55,11 @@ class HistoricallyAveraged(Objective):
     parameter_averages: ParameterAverages
     weight: float
 
+    @property
+    def simultaneous(self) -> bool:
+        """As the base objective."""
+        return self.base.simultaneous
+
     def discriminator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
         """The base objective's terms and the discriminator's penalty."""
         return self._with(
@@ -64,6 +69,14 @@ class HistoricallyAveraged(Objective):
     def generator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
         """The base objective's terms and the generator's penalty."""
         return self._with(self.base.generator_terms(generator, discriminator, batch), self.parameter_averages.generator)
+
+    def joint_terms(
+        self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch
+    ) -> tuple[Terms, Terms]:
+        """The base objective's terms, each with its network's penalty."""
+        of_discriminator, of_generator = self.base.joint_terms(generator, discriminator, batch)
+        averages = self.parameter_averages
+        return self._with(of_discriminator, averages.discriminator), self._with(of_generator, averages.generator)
 
     def _with(self, terms: Terms, history: HistoricalAverage) -> Terms:
         return Terms({**terms.losses, "history": self.weight * history.penalty()}, terms.monitors)

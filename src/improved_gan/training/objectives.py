@@ -97,9 +97,15 @@ class Objective(ABC):
     """The losses of both networks.
 
     `needs_generator` is False for an objective that trains no GAN; it then ignores the generator, which may be None.
+    With `simultaneous` both networks are updated at once: the step takes their terms from `joint_terms`.
     """
 
     needs_generator = True
+
+    @property
+    def simultaneous(self) -> bool:
+        """Whether the step takes both networks' terms from one forward pass."""
+        return False
 
     @abstractmethod
     def discriminator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
@@ -108,6 +114,16 @@ class Objective(ABC):
     @abstractmethod
     def generator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
         """The generator's terms; the discriminator's parameters are frozen."""
+
+    def joint_terms(
+        self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch
+    ) -> tuple[Terms, Terms]:
+        """The terms of the discriminator and of the generator, from one forward pass with gradients for both.
+
+        Raises:
+            NotImplementedError: an objective that has no such form.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no simultaneous form: its networks are updated in turn")
 
 
 @dataclass(frozen=True)
@@ -231,6 +247,8 @@ class Adversarial(Objective):
             "generated", as in that experiment; otherwise that of K classes.
         matching_weight: of feature matching in the generator's loss; 0 omits it.
         matching_loss: takes the real and the generated features.
+        simultaneous: whether both networks are updated at once, from the same latents and images, as in the released
+            ImageNet experiment; otherwise the generator is updated second, from latents and images of its own.
     """
 
     discriminator_loss: Callable[[Tensor, Tensor], Tensor] = adversarial_discriminator_loss
@@ -241,12 +259,33 @@ class Adversarial(Objective):
     generated_class: bool = False
     matching_weight: float = 0.0
     matching_loss: Callable[[Tensor, Tensor], Tensor] = feature_matching_loss
+    simultaneous: bool = False
 
     def discriminator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
         """The loss of real against generated images, and that of the labels."""
-        batches = [batch.labeled_images] if self.supervised_weight or self.labeled_as_real else []
-        batches += [] if self.labeled_as_real else [batch.unlabeled_images]
+        batches = self._real_batches(batch)
         outputs = forward_batches(discriminator, [*batches, generate_for_discriminator(generator, len(batches[-1]))])
+        return self._of_discriminator(outputs, batch)
+
+    def generator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
+        """The loss of generated images, and feature matching where it has a weight."""
+        return self._of_generator(*self._forward_for_generator(generator, discriminator, batch))
+
+    def joint_terms(
+        self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch
+    ) -> tuple[Terms, Terms]:
+        """Both networks' terms on the same generated and real images, with the same noise in the discriminator."""
+        batches = self._real_batches(batch)
+        images = generator(generator.draw_latents(len(batches[-1])))
+        outputs = forward_batches(discriminator, [*batches, images])
+        return self._of_discriminator(outputs, batch), self._of_generator(outputs[-2], outputs[-1])
+
+    def _real_batches(self, batch: TrainingBatch) -> list[Tensor]:
+        """Those that the discriminator's losses use; the last one is compared with generated images."""
+        batches = [batch.labeled_images] if self.supervised_weight or self.labeled_as_real else []
+        return batches if self.labeled_as_real else [*batches, batch.unlabeled_images]
+
+    def _of_discriminator(self, outputs: list[DiscriminatorOutput], batch: TrainingBatch) -> Terms:
         labeled, real, generated = outputs[: bool(self.supervised_weight)], outputs[-2], outputs[-1]
         real_logits, generated_logits = _as_real_logit(real.logits), _as_real_logit(generated.logits)
         losses = {"adversarial": self.adversarial_weight * self.discriminator_loss(real_logits, generated_logits)}
@@ -257,9 +296,7 @@ class Adversarial(Objective):
             monitors["labeled_error"] = error_rate(output.logits, batch.labels)
         return Terms(losses, monitors)
 
-    def generator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
-        """The loss of generated images, and feature matching where it has a weight."""
-        real, generated = self._forward_for_generator(generator, discriminator, batch)
+    def _of_generator(self, real: DiscriminatorOutput | None, generated: DiscriminatorOutput) -> Terms:
         losses = {"adversarial": self.generator_loss(_as_real_logit(generated.logits))}
         if self.matching_weight and real is not None:
             losses["feature_matching"] = self.matching_weight * self.matching_loss(real.features, generated.features)

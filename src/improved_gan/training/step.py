@@ -1,5 +1,8 @@
 """One training step: an update of the discriminator, then of the generator. Techniques are in the objective.
 
+An objective may ask for simultaneous updates instead (`Objective.simultaneous`): both gradients are taken before
+either network changes.
+
 Over several ranks each has its rows of the batch; gradients are averaged once per update (`distributed`).
 """
 
@@ -54,12 +57,18 @@ def train_step(
     Returns:
         Every term and monitor by name (`discriminator/supervised`, ...), detached scalars. The generator's are means
         over its updates, and over several ranks all are those of the global batch.
+
+    Raises:
+        ValueError: several generator updates of a simultaneous objective; micro-batches of a D that compares rows.
     """
     autocast_ = partial(autocast, batch.unlabeled_images.device, precision)
     generator, discriminator = wrap_networks(generator, discriminator, micro_batch)
-
-    trained = cast(Generator, generator)  # an objective that needs none does not look at it
-    generator_updates = 0 if generator is None else generator_updates
+    # An objective that needs no generator does not look at it.
+    trained, generator_updates = cast(Generator, generator), 0 if generator is None else generator_updates
+    if objective.simultaneous:
+        if generator_updates != 1:
+            raise ValueError(f"simultaneous updates are one for each network; got {generator_updates=}")
+        return _update_both(trained, discriminator, objective, batch, optimizers, autocast_())
 
     def generator_backward() -> Terms:
         with frozen(discriminator):
@@ -84,6 +93,35 @@ def train_step(
     return _over_ranks({**_named("discriminator", [discriminator_terms]), **_named("generator", generator_terms)})
 
 
+def _update_both(
+    generator: Generator,
+    discriminator: Discriminator,
+    objective: Objective,
+    batch: TrainingBatch,
+    optimizers: Optimizers,
+    autocast_: torch.autocast,
+) -> dict[str, Tensor]:
+    """Each network's loss has gradients for its own parameters; no parameter changes before both are computed."""
+    with _cached(generator), autocast_:
+        both = objective.joint_terms(generator, discriminator, batch)
+    pairs = [(one, terms) for one, terms in zip((optimizers.discriminator, optimizers.generator), both, strict=True)]
+    for optimizer, terms in pairs:
+        assert optimizer is not None
+        parameters = _parameters(optimizer)
+        loss = torch.stack(list(terms.losses.values())).sum()
+        gradients = torch.autograd.grad(loss, parameters, retain_graph=terms is both[0], allow_unused=True)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+    discriminator.invalidate_weight_cache()  # before the update, as in `train_step`
+    for optimizer, terms in pairs:
+        _update(optimizer, terms)
+    return _over_ranks({**_named("discriminator", both[:1]), **_named("generator", both[1:])})
+
+
+def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
 def _cached(generator: Generator | None) -> AbstractContextManager[None]:
     return nullcontext() if generator is None else generator.cache_weights()
 
@@ -97,7 +135,7 @@ def _backward(optimizer: torch.optim.Optimizer | None, terms: Terms) -> None:
 def _update(optimizer: torch.optim.Optimizer | None, terms: Terms) -> None:
     """One optimizer step with the gradient of the global batch; none without losses."""
     if terms.losses and optimizer is not None:
-        average_gradients(parameter for group in optimizer.param_groups for parameter in group["params"])
+        average_gradients(_parameters(optimizer))
         optimizer.step()
 
 

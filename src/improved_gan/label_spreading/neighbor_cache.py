@@ -1,0 +1,104 @@
+"""Nearest neighbors under the image deformation model, kept in memory and, of many images, on disk.
+
+They depend on no label and no seed and take a minute or more, so models of one process share them, and so do the runs
+of a table. A file's name is a SHA-256 of all that the neighbors depend on: the images, the pixel layout, the numbers
+that were asked for, and the source code that computes them.
+"""
+
+import hashlib
+from collections import OrderedDict
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from improved_gan.data.download import cache_folder
+from improved_gan.io import write_atomically
+from improved_gan.label_spreading.image_deformation_model import idm_neighbors
+from improved_gan.label_spreading.layout_conv import apply_pixel_layout
+
+__all__ = ["idm_neighbor_cache"]
+
+_STORED = 10_000  # images from which on a file is worth its place
+_KEPT = 2
+_PART = 4096
+_PACKAGE = Path(__file__).parents[1]
+_SOURCES = (
+    "label_spreading/image_deformation_model.py",
+    "label_spreading/knn.py",
+    "label_spreading/layout_conv.py",
+    "kernels/deformation.cpp",
+)
+_found: OrderedDict[str, tuple[Tensor, Tensor]] = OrderedDict()
+
+
+def idm_neighbor_cache(
+    images: Tensor, positions: Tensor | None, num: int, max_displacement: int
+) -> tuple[Tensor, Tensor]:
+    """`idm_neighbors` of images, from memory or from a file in the user's cache where they are known.
+
+    Args:
+        images: (N, C, H, W) of a real dtype.
+        positions: (H * W, 2) the pixel layout; None: rows and columns.
+        num: k.
+        max_displacement: how far each pixel may move, see `idm_neighbors`.
+
+    Returns:
+        (N, k) int64 indices and (N, k) float32 distances; not to be modified.
+    """
+    layout = "rows and columns" if positions is None else _digest(positions)
+    parts = (_digest(images), layout, str(num), str(max_displacement), str(images.device), torch.__version__, _code())
+    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    if key not in _found:
+        file = cache_folder() / "neighbors" / f"{key}.safetensors" if len(images) >= _STORED else None
+        found = None if file is None else _load(file, (len(images), num))
+        if found is None:
+            ordered = images if positions is None else apply_pixel_layout(images, positions)
+            found = idm_neighbors(ordered, num, max_displacement=max_displacement)
+            if file is not None:
+                _save(file, found)
+        _found[key] = found[0].to(images.device), found[1].to(images.device)
+    _found.move_to_end(key)
+    while len(_found) > _KEPT:
+        _found.popitem(last=False)
+    return _found[key]
+
+
+def _load(file: Path, shape: tuple[int, int]) -> tuple[Tensor, Tensor] | None:
+    """None where there is no file, or where it is damaged."""
+    try:
+        with safetensors.safe_open(file, framework="pt") as opened:
+            neighbors, distances = opened.get_tensor("neighbors"), opened.get_tensor("distances")
+            written = (opened.metadata() or {})["sha256"]
+    except (OSError, safetensors.SafetensorError, KeyError):
+        return None
+    intact = written == _digest(neighbors) + _digest(distances) and neighbors.shape == distances.shape == shape
+    return (neighbors, distances) if intact else None
+
+
+def _save(file: Path, found: tuple[Tensor, Tensor]) -> None:
+    neighbors, distances = (one.cpu().contiguous() for one in found)
+    about = {"sha256": _digest(neighbors) + _digest(distances)}
+    content = safetensors.torch.save({"neighbors": neighbors, "distances": distances}, about)
+    with suppress(OSError):  # a full or read-only disk: the next run computes them again
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, content, durable=False)
+
+
+@cache
+def _code() -> str:
+    digest = hashlib.sha256()
+    for source in _SOURCES:
+        digest.update((_PACKAGE / source).read_bytes())
+    return digest.hexdigest()
+
+
+def _digest(values: Tensor) -> str:
+    digest = hashlib.sha256(repr((tuple(values.shape), values.dtype)).encode())
+    for part in torch.split(values, _PART):
+        digest.update(part.contiguous().cpu().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
