@@ -71,7 +71,8 @@ class QuickPython:
         with line, line.makefile("rwb") as request:
             size, files, *_ = socket.recv_fds(line, 4, 3)
             words, variables, folder = json.loads(request.read(int.from_bytes(size, "big")))
-            process = self._context.Process(target=_run, args=(_Files(files), words, variables, folder))
+            arguments = (_Files(files), words, variables, folder, str(self.path))
+            process = self._context.Process(target=_run, args=arguments)
             process.start()
             for file in files:
                 os.close(file)
@@ -98,7 +99,7 @@ def _received(*files: object) -> list[int]:
     return [file.detach() for file in files]  # type: ignore[attr-defined]
 
 
-def _run(files: list[int], words: list[str], variables: dict[str, str], folder: str) -> None:
+def _run(files: list[int], words: list[str], variables: dict[str, str], folder: str, python: str) -> None:
     os.setsid()
     os.chdir(folder)
     os.environ.clear()
@@ -109,6 +110,7 @@ def _run(files: list[int], words: list[str], variables: dict[str, str], folder: 
     sys.stdin = open(0, closefd=False)  # noqa: SIM115
     for one in (signal.SIGTERM, signal.SIGINT):
         signal.signal(one, signal.SIG_DFL if one is signal.SIGTERM else signal.default_int_handler)
+    sys.executable = python  # what it starts in its turn
     sys.argv = words[1:] if words[0] == "-m" else words
     if words[0] == "-m":
         runpy.run_module(words[1], run_name="__main__", alter_sys=True)

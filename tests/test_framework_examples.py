@@ -44,9 +44,9 @@ def test_lightning_in_one_process(main: Callable[..., Any]) -> None:
 
 
 @pytest.mark.slow
-def test_lightning_in_two_processes(main: Callable[..., Any]) -> None:
+def test_lightning_in_two_processes(quick_python: Path) -> None:
     pytest.importorskip("lightning")
-    command = [sys.executable, EXAMPLES / "lightning_gan.py", "--devices", "2", "--steps", "2"]
+    command = [quick_python, EXAMPLES / "lightning_gan.py", "--devices", "2", "--steps", "2"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "after 2 steps of 2 processes" in done.stdout
 
@@ -79,9 +79,9 @@ def test_lightning_logs_the_metrics_of_the_same_images(main: Callable[..., Any])
 
 
 @pytest.mark.slow
-def test_lightning_measures_in_two_processes(main: Callable[..., Any]) -> None:
+def test_lightning_measures_in_two_processes(main: Callable[..., Any], quick_python: Path) -> None:
     pytest.importorskip("lightning")
-    command = [sys.executable, EXAMPLES / "lightning_metrics.py", "--devices", "2", "--epochs", "0"]
+    command = [quick_python, EXAMPLES / "lightning_metrics.py", "--devices", "2", "--epochs", "0"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     one = main("lightning_metrics", "--epochs", "0")
     assert f"fd {one['fd']:.3f}  cmmd {one['cmmd']:.3f}" in done.stdout

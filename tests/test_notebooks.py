@@ -46,6 +46,7 @@ def test_it_is_stored_without_outputs_and_installs_the_package_first(name: str) 
     assert not any(cell.outputs or cell.execution_count for cell in code)
 
 
+@pytest.mark.usefixtures("quick_trainings")  # the kernel is a process of its own
 @pytest.mark.filterwarnings("default")  # of the kernel's own packages
 @pytest.mark.parametrize("name", CHECKS)
 def test_it_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
