@@ -50,7 +50,10 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
-    torch.manual_seed(0)
+    if torch.accelerator.is_available():
+        torch.manual_seed(0)
+    else:  # of every device that is not there, torch.manual_seed would keep who seeded it: a stack of text
+        torch.default_generator.manual_seed(0)
     torch.set_num_threads(1)
 
 
