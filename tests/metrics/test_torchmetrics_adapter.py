@@ -1,5 +1,6 @@
 import copy
 import pickle
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -18,7 +19,8 @@ from improved_gan.metrics.torchmetrics_adapter import as_torchmetric
 from tests.metrics.test_streaming import REAL, SAMPLES
 from tests.ranks import TwoRanks
 
-pytest.importorskip("torchmetrics")
+# not by importing it: that takes a second in every process that collects the tests
+pytestmark = pytest.mark.skipif(find_spec("torchmetrics") is None, reason="torchmetrics is not installed")
 
 
 def collection() -> Any:
