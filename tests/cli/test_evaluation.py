@@ -107,6 +107,11 @@ def test_a_run_is_sampled_and_scored_with_its_own_classifier(trained_run: Path, 
     assert "digits classifier of this library" in text
 
 
+def test_a_run_is_no_reference(trained_run: Path, folders: tuple[Path, Path, Path]) -> None:
+    with pytest.raises(DataError, match=r"takes real images, and .* is a run: give the images that it was trained on"):
+        go(folders[0], folders[2], reference=trained_run)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -23,6 +23,7 @@ from improved_gan.training.sampling import to_uint8
 __all__ = [
     "open_evaluation_images",
     "options_without_effect",
+    "refuse_run_as_reference",
     "value_range_of",
 ]
 
@@ -67,6 +68,19 @@ def value_range_of(asked: str | None, *paths: Path) -> ValueRange | None:
         return parse_plain_range(asked)
     runs = (Run(path).settings for path in paths if (path / "recipe.json").is_file())
     return next((found for one in runs if (found := stored_range(one.get("value_range"))) is not None), None)
+
+
+def refuse_run_as_reference(path: Path | None) -> None:
+    """The samples of a run are no real images.
+
+    Raises:
+        DataError: the reference is a run folder.
+    """
+    if path is not None and (path / "recipe.json").is_file():
+        raise DataError(
+            f"--reference takes real images, and {path} is a run: give the images that it was trained on. To compare "
+            "with a run's samples, write them with `improved-gan sample`"
+        )
 
 
 def options_without_effect(
