@@ -86,7 +86,7 @@ def refuse_run_as_reference(path: Path | None) -> None:
 def options_without_effect(
     options: EvaluateOptions, with_images: list[Path], opened: dict[Path, ImageArray | FeatureFile | None]
 ) -> dict[str, str]:
-    """A line for each option that was given and changes nothing, by its name."""
+    """A line about options that were given and change nothing, by the last one's name."""
     files = [path for path in with_images if path not in opened and not (path / "recipe.json").is_file()]
     of_images = {
         "--network": options.network is not None,
@@ -94,10 +94,11 @@ def options_without_effect(
         "--precision": options.precision != "float32",
         "--skip-invalid": options.skip_invalid,
     }
+    unused = [name for name, asked in of_images.items() if asked and not with_images]
     reason = "there are features or statistics only, which no network computes"
-    found = {name: f"{name} has no effect: {reason}" for name, asked in of_images.items() if asked and not with_images}
+    found = {unused[-1]: f"without effect: {', '.join(unused)}, as {reason}"} if unused else {}
     if options.value_range is not None and not files:
-        found["--value-range"] = "--value-range has no effect: there are no image files, and arrays hold 0 to 255"
+        found["--value-range"] = "without effect: --value-range, as there are no image files, and arrays hold 0 to 255"
     return found
 
 
