@@ -90,9 +90,18 @@ def test_out_of_balance_and_saturated_name_the_learning_rate_first() -> None:
         assert "Try a smaller learning rate (--learning-rate 0.001), 2 generator updates" in found.message
 
 
-@pytest.mark.parametrize(("run", "epochs"), [("mnist-short-100-split1", []), ("mnist-100-split1", [2])])
+@pytest.mark.parametrize(
+    ("run", "epochs"),
+    [
+        ("mnist-short-100-split1", []),
+        ("mnist-100-split1", [2]),
+        ("mnist-100-paper-split1", []),
+        ("mnist-20-rate-0.001", []),
+        ("mnist-20-rate-0.003", []),
+    ],
+)
 def test_recorded_runs(run: str, epochs: list[int]) -> None:
-    """At 0.003 the second of these runs was out of balance in its second epoch, and recovered."""
+    """At 0.003 the second of these runs was out of balance in its second epoch, and recovered (docs/balance.md)."""
     log = (Path(__file__).parents[2] / "docs" / "runs" / f"{run}.jsonl").read_text().splitlines()
     reports = [json.loads(line) for line in log]
     assert [report["epoch"] for report in reports if check(report, step=report["step"])] == epochs

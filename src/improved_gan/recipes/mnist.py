@@ -161,7 +161,7 @@ def mnist_graph_two_rounds(labels: int | None = None) -> Recipe:
 
 
 def mnist_short(labels: int | None = None) -> Recipe:
-    """The GAN of `mnist-released` in 120 epochs, the last 48 at a falling rate: half an hour a model, two on two cores.
+    """The GAN of `mnist-released` in 120 epochs, the last 48 at a falling rate: 40 minutes a model, two on two cores.
 
     Measured (docs/results.md): 92, 97 and 131 errors with 100 labels, splits and seeds 1 to 3, 68 to 79 minutes on one
     core while the other is busy. Pseudo-labels from label spreading made it worse, so it has none. Two generator
@@ -174,7 +174,7 @@ def mnist_short(labels: int | None = None) -> Recipe:
     return replace(
         mnist_released(labels),
         name="mnist-short",
-        summary="MNIST in half an hour on two cores: the GAN of mnist, shorter, at a falling rate",
+        summary="MNIST in 40 minutes of two cores: the GAN of mnist-released, shorter, at a falling rate",
         epochs=120,
         generator_updates=2 if labels is not None and labels < 50 else 1,
         lr_decay_fraction=0.4,
