@@ -106,10 +106,11 @@ class FeatureStatistics:
         """
         if _width(features) != len(self.mean):
             raise MetricError(f"there must be {len(self.mean)} features an image; got {features.shape[1]}")
+        features = features.detach().cpu()  # before float64, which some devices lack
         _check_rows(features)
-        parts = torch.split(features.detach(), _BLOCK)
+        parts = torch.split(features, _BLOCK)
         for start, part in zip(range(0, len(features), _BLOCK), parts, strict=False):
-            self._update(part.cpu().double(), None if weights is None else weights[start : start + _BLOCK])
+            self._update(part.double(), None if weights is None else weights[start : start + _BLOCK])
 
     def _update(self, features: Tensor, weights: Tensor | None) -> None:
         times = torch.ones(len(features), dtype=torch.float64) if weights is None else weights.double()
