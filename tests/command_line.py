@@ -26,7 +26,8 @@ from improved_gan.cli import main
 _PRELOAD = ["torch", "torch.distributed.run", "scipy.stats", "sklearn", "PIL.Image", "rich.console",
             "torch._dynamo", "torch.utils.tensorboard",  # each takes seconds, and every training needs both
             "improved_gan.recipes", "improved_gan.metrics", "improved_gan.cli.training",
-            "improved_gan.turing_test.app", "improved_gan.turing_test.server"]  # fmt: skip
+            "improved_gan.turing_test.app", "improved_gan.turing_test.server",
+            "tests.frozen"]  # fmt: skip
 
 
 def cli(*words: str | Path) -> subprocess.CompletedProcess[str]:

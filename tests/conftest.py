@@ -1,8 +1,10 @@
 """What every test starts from: few threads, a fixed seed, no user settings; a small trained run, and two ranks."""
 
+import gc
 import importlib
 import io
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,9 +17,11 @@ import torch
 from filelock import FileLock
 from hypothesis import settings
 
+from tests.browser import Browser
 from tests.quick_python import QuickPython
 from tests.ranks import TwoRanks
 
+gc.disable()  # until all tests are collected: see below
 settings.register_profile("house", deadline=None)  # the first call of an operator, or a busy machine, is no failure
 settings.load_profile("house")
 os.environ |= {"NO_COLOR": "1", "COLUMNS": "120"}
@@ -36,6 +40,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return item.get_closest_marker("slow") is None, next((SHARED.index(n) for n in SHARED if n in names), 99)
 
     items.sort(key=place)
+
+
+def pytest_collection_finish() -> None:
+    """What collection has imported, a million objects, stays to the end: the garbage collector need not visit it."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
@@ -133,6 +143,26 @@ def quick_python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def quick_trainings(quick_python: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The trainings that our commands start in processes of their own begin at once."""
     monkeypatch.setattr(sys, "executable", str(quick_python))
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    found = shutil.which("chromium")
+    if found is None:
+        pytest.skip("chromium (Debian's package) is not installed")
+    playwright = pytest.importorskip("playwright.sync_api")
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+             "--disable-component-update", "--disable-sync"]  # fmt: skip
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=found, args=flags)
+        yield Browser(opened)
+        opened.close()
+
+
+@pytest.fixture
+def browser(chromium: Browser) -> Iterator[Browser]:
+    yield chromium
+    chromium.clean()
 
 
 @pytest.fixture(scope="session")

@@ -38,8 +38,8 @@ def make_page(path: Path, names: list[str], *, classes: list[str] = CLASSES, lab
     return path
 
 
-def open_page(context, path: Path):
-    page = context.new_page()
+def open_page(browser, path: Path, **settings: object):
+    page = browser.new_page(**settings)
     page.problems = []
     page.on("pageerror", lambda error: page.problems.append(str(error)))
     page.on("console", lambda message: page.problems.append(message.text))
@@ -57,9 +57,8 @@ def download(page, button: str = "#download") -> Path:
 
 
 def test_keyboard_mouse_undo_reload_and_download(browser, tmp_path: Path) -> None:
-    context = browser.new_context(**DESKTOP)
     path = make_page(tmp_path / "page.html", NAMES, labels={"old.png": "cat", "plain.png": "cow"})
-    page = open_page(context, path)
+    page = open_page(browser, path, **DESKTOP)
     assert page.text_content("#name") == "plain.png"
     page.keyboard.press("7")  # a class that is a digit has its own key
     page.keyboard.press("Enter")  # a,b.png: the first guess, which is the second class
@@ -98,13 +97,11 @@ def test_keyboard_mouse_undo_reload_and_download(browser, tmp_path: Path) -> Non
     page.keyboard.press("1")
     assert read_labels(download(page)) == {**expected, "new\nline.png": "cat"}
     assert page.problems == []
-    context.close()
 
 
 def test_a_phone_and_a_keyboard_without_mouse(browser, tmp_path: Path) -> None:
     path = make_page(tmp_path / "page.html", NAMES)
-    context = browser.new_context(**PHONE)
-    page = open_page(context, path)
+    page = open_page(browser, path, **PHONE)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     heights = page.eval_on_selector_all(".class, .others button", "all => all.map(one => one.offsetHeight)")
     assert min(heights) >= 44
@@ -114,9 +111,7 @@ def test_a_phone_and_a_keyboard_without_mouse(browser, tmp_path: Path) -> None:
     page.locator("#undo").tap()
     assert page.text_content("#count") == "1 of 10 done"
     assert page.problems == []
-    context.close()
-    context = browser.new_context(**DESKTOP)
-    page = open_page(context, path)
+    page = open_page(browser, path, **DESKTOP)
     page.locator(".class").nth(1).focus()
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     for count in ("1", "2"):
@@ -126,13 +121,11 @@ def test_a_phone_and_a_keyboard_without_mouse(browser, tmp_path: Path) -> None:
         "<b>dog</b>", "<b>dog</b>"]  # fmt: skip
     unnamed = "all => all.filter(one => !(one.textContent.trim() || one.getAttribute('aria-label'))).length"
     assert page.eval_on_selector_all("button", unnamed) == 0
-    context.close()
 
 
 def test_many_classes_are_found_by_typing(browser, tmp_path: Path) -> None:
-    context = browser.new_context(**DESKTOP)
     path = make_page(tmp_path / "page.html", ["a", "b"], classes=[f"class {k}" for k in range(1000)])
-    page = open_page(context, path)
+    page = open_page(browser, path, **DESKTOP)
     assert page.locator(".class").count() == 60
     assert page.locator(".class .word").nth(0).text_content() == "class 0"  # the most probable class first
     page.keyboard.press("/")
@@ -140,16 +133,13 @@ def test_many_classes_are_found_by_typing(browser, tmp_path: Path) -> None:
     page.keyboard.press("Enter")
     assert read_labels(download(page)) == {"a": "class 777"}
     assert page.problems == []
-    context.close()
 
 
 def test_two_tabs_and_a_browser_that_keeps_nothing(browser, tmp_path: Path) -> None:
     path = make_page(tmp_path / "page.html", ["a", "b", "c"])
-    context = browser.new_context(**DESKTOP)
-    first, second = open_page(context, path), open_page(context, path)
+    first, second = open_page(browser, path, **DESKTOP), open_page(browser, path, **DESKTOP)
     first.keyboard.press("1")
     second.wait_for_function("() => document.getElementById('count').textContent === '1 of 3 done'")
-    context.close()
     context = browser.new_context(**DESKTOP)
     context.add_init_script("Storage.prototype.setItem = () => { throw new Error('full'); }")
     page = open_page(context, path)
@@ -173,7 +163,7 @@ def test_copied_labels_are_those_of_the_file(browser, tmp_path: Path) -> None:
 
 def test_one_gesture_is_one_decision(browser, tmp_path: Path) -> None:
     """A double click, a double click on Skip, a key that is held down: one image each."""
-    page = open_page(browser.new_context(**DESKTOP), make_page(tmp_path / "page.html", NAMES))
+    page = open_page(browser, make_page(tmp_path / "page.html", NAMES), **DESKTOP)
     page.locator(".class", has_text="cat").dblclick()
     assert page.text_content("#count") == "1 of 10 done"
     page.locator("#skip").dblclick()

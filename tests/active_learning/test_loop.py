@@ -42,7 +42,7 @@ def test_labels_given_in_the_browser_train_the_next_network(browser, tmp_path: P
         run, (tmp_path / "images",), out=out, device="cpu", annotate=30, diversity=True, labels=first
     )
     classify_images(options, Console(file=io.StringIO()))
-    page = browser.new_context().new_page()
+    page = browser.new_page()
     page.goto(out.with_suffix(".annotate.html").as_uri())
     for number in range(30):
         name = page.text_content("#name")
@@ -64,4 +64,3 @@ def test_labels_given_in_the_browser_train_the_next_network(browser, tmp_path: P
     assert counts[1] - counts[0] >= 20  # 30 more labels, of which a fifth are held out for validation
     with second.open(newline="") as file:
         assert dict(list(csv.reader(file))[1:]).items() <= truth.items()
-    page.context.close()

@@ -118,6 +118,19 @@ def test_features_that_do_not_fit_are_refused_by_whatever_way_they_come() -> Non
     assert metric.compute() == expected
 
 
+def test_a_state_is_kept_while_the_metric_goes_on() -> None:
+    score = InceptionScore(3, 9, splits=2)
+    score.update(torch.randn(9, 3, generator=torch.Generator().manual_seed(0)).double().softmax(1))
+    distance, metric = FrechetDistance(5), FeatureMetric(density_coverage)
+    filled(distance)
+    filled(metric)
+    for one in (score, distance, metric):
+        expected, state = one.compute(), one.state_dict()
+        one.reset()
+        one.load_state_dict(state)
+        assert one.compute() == expected
+
+
 def test_a_batch_may_be_empty() -> None:
     for metric in (FrechetDistance(5), FeatureMetric(KID)):
         filled(metric)

@@ -1,7 +1,5 @@
 """The report in a real browser (Debian's Chromium): no errors, nothing loaded, keyboard, narrow and dark."""
 
-import shutil
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,8 +10,6 @@ from improved_gan.reports.evaluate_run import gather
 from improved_gan.reports.page import ShownRun, render
 
 pytestmark = pytest.mark.slow
-FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -28,22 +24,10 @@ def address(small_runs: dict[str, Path], tmp_path_factory: pytest.TempPathFactor
     return path.as_uri()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    found = shutil.which("chromium")
-    if found is None:
-        pytest.skip("chromium (Debian's package) is not installed")
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=found, args=[*FLAGS])
-        yield opened
-        opened.close()
-
-
 @pytest.fixture
 def page(browser, address: str, request: pytest.FixtureRequest):
     words = getattr(request, "param", {"viewport": {"width": 1280, "height": 900}})
-    opened = browser.new_context(**words).new_page()
+    opened = browser.new_page(**words)
     problems: list[str] = []
     opened.on("console", lambda message: problems.append(message.text))
     opened.on("pageerror", lambda error: problems.append(str(error)))
@@ -52,7 +36,6 @@ def page(browser, address: str, request: pytest.FixtureRequest):
     opened.wait_for_selector(".chart svg")
     yield opened
     assert problems == []
-    opened.context.close()
 
 
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}

@@ -135,11 +135,3 @@ def world(tmp_path: Path, folders: StudyFolders) -> Iterator[Callable[..., World
     yield make
     for one in made:
         one.app.state.site.close()
-
-
-@pytest.fixture(scope="session")
-def chromium() -> str:
-    found = shutil.which("chromium")
-    if found is None:
-        pytest.skip("chromium (Debian's package) is not installed")
-    return found

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from improved_gan.turing_test.questions import Question
-from tests.turing_test.test_browser import READY, browser, served, start, step  # noqa: F401 (fixtures)
+from tests.turing_test.test_browser import READY, served, start, step  # noqa: F401 (fixture)
 
 pytestmark = pytest.mark.slow
 DESIGNS = ["yes_no", "two_alternative", "timed", "rating", "odd_one_out", "preference"]
@@ -44,7 +44,7 @@ def test_judges_pages(browser, served, design: str) -> None:  # noqa: F811
     study = served(
         design=design, practice=1, trials=2, checks=0, comment=True, exposure_ms=300 if design == "timed" else None
     )
-    page = browser.new_context(reduced_motion="reduce").new_page()
+    page = browser.new_page(reduced_motion="reduce")
     page.goto(study.url)
     if design == "yes_no":
         check(page, "consent")

@@ -4,7 +4,6 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
@@ -16,19 +15,8 @@ from improved_gan.turing_test.records import read_study_votes
 from improved_gan.turing_test.settings import StudySettings
 from improved_gan.turing_test.studies import create_study
 
-FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync")  # fmt: skip
 pytestmark = pytest.mark.slow
 READY = "[data-choice]:enabled"
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[object]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=chromium, args=[*FLAGS])
-        yield opened
-        opened.close()
 
 
 class Served:
@@ -71,8 +59,8 @@ def served(folders, tmp_path):
         one.close()
 
 
-def start(browser, study, **context):
-    page = browser.new_context(**context).new_page()
+def start(browser, study, **settings):
+    page = browser.new_page(**settings)
     page.problems, page.heard = [], []
     page.on("pageerror", lambda error: page.problems.append(str(error)))
     page.on("request", lambda request: page.problems.append(request.url) if study.url[:20] not in request.url else None)
@@ -253,7 +241,7 @@ def twice(page, key: str) -> None:
 
 def double_tap(page, _: str) -> None:
     for _ in range(2):
-        page.locator("[data-choice]").first.tap(force=True, timeout=500, no_wait_after=True)
+        page.locator("[data-choice]").first.tap(force=True, timeout=5_000, no_wait_after=True)
         page.wait_for_timeout(120)
 
 
@@ -261,7 +249,7 @@ def tap_and_click(page, _: str) -> None:
     """Touch and mouse of one tap: some browsers and remote desktops send both, at the same place."""
     button = page.locator("[data-choice]").first
     box = button.bounding_box()
-    button.tap(force=True, timeout=500, no_wait_after=True)
+    button.tap(force=True, timeout=5_000, no_wait_after=True)
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
 
 
@@ -296,9 +284,9 @@ def test_a_held_or_bounced_key_a_double_tap_and_touch_with_mouse_are_one_answer(
 def test_a_press_that_began_before_the_picture_is_no_answer_to_it(browser, served) -> None:
     study = served(trials=8, practice=0, checks=0, break_every=0)
     page = start(browser, study)
-    page.keyboard.press("ArrowLeft")
     box = page.locator("[data-choice]").first.bounding_box()
     page.mouse.move(box["x"] + 10, box["y"] + 10)
+    page.keyboard.press("ArrowLeft")
     page.mouse.down()
     page.wait_for_selector(READY)
     page.mouse.up()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.turing_test.test_browser import READY, browser, served, step  # noqa: F401 (fixtures)
+from tests.turing_test.test_browser import READY, served, step  # noqa: F401 (fixture)
 
 pytestmark = pytest.mark.slow
 NGINX = """
@@ -81,8 +81,7 @@ def test_a_study_behind_a_proxy_with_tls(browser, served, tmp_path: Path, proxy:
         port = probe.getsockname()[1]
     command, path = proxy(tmp_path, port, server)
     with running(command, tmp_path, port):
-        context = browser.new_context(ignore_https_errors=True)
-        page = context.new_page()
+        page = browser.new_page(ignore_https_errors=True)
         page.goto(f"https://localhost:{port}{path}/s/{study.study.slug}", timeout=60_000)
         page.check("input[type=checkbox]")
         page.click("button.primary")
@@ -90,7 +89,7 @@ def test_a_study_behind_a_proxy_with_tls(browser, served, tmp_path: Path, proxy:
         for _ in range(2):
             step(page, lambda: page.keyboard.press("ArrowLeft"))
         page.wait_for_url(f"https://localhost:{port}{path}/s/{study.study.slug}/thanks")
-        cookies = context.cookies()
+        cookies = page.context.cookies()
         assert {cookie["path"] for cookie in cookies} == {path or "/"}
         assert all(cookie["secure"] and cookie["httpOnly"] for cookie in cookies)
     assert study.votes().response.tolist() == [False, False]
