@@ -114,7 +114,7 @@ class InceptionScore:
         Raises:
             MetricError: wrong shape, not finite, not probabilities, or a position outside 0..N-1 or twice.
         """
-        probabilities = _checked(probabilities).cpu()
+        probabilities = _checked(probabilities)
         if probabilities.shape[1] != self.num_classes:
             raise MetricError(f"probabilities must have {self.num_classes} classes; got {probabilities.shape[1]}")
         if positions is None:
@@ -244,7 +244,7 @@ def _checked(probabilities: Tensor) -> Tensor:
     """As float64 after a look at shape and values."""
     if probabilities.dim() != 2 or probabilities.shape[1] == 0:
         raise MetricError(f"probabilities must be (N, K), one row an image; got {tuple(probabilities.shape)}")
-    probabilities = probabilities.detach().double()
+    probabilities = probabilities.detach().cpu().double()  # in this order: some devices lack float64
     bad = ~probabilities.isfinite().all(1)
     if bad.any():
         raise MetricError(
