@@ -70,6 +70,19 @@ def test_a_precision_that_does_not_apply_gives_a_warning(folders: tuple[Path, Pa
     assert any("--precision bfloat16 applies to Inception only" in text for text in card["warnings"])
 
 
+def test_a_note_on_the_precision_goes_to_stderr(
+    folders: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def check(network: Any, exact: Any, images: Any, *, asked: str, note: Any) -> tuple[Any, list[str]]:
+        note(f"{asked} is slow")
+        return network, []
+
+    monkeypatch.setattr("improved_gan.cli.evaluation.check_precision", check)
+    _, text = go(folders[0], folders[2], precision="bfloat16")
+    assert capsys.readouterr().err == "note: bfloat16 is slow\n"
+    assert "slow" not in text
+
+
 def test_statistics_of_other_programs_have_no_number_of_images(
     folders: tuple[Path, Path, Path], tmp_path: Path
 ) -> None:
