@@ -13,8 +13,8 @@ from functools import partial
 from improved_gan.recipes.cifar10 import (
     IMAGE,
     PAPER_DISCRIMINATOR,
-    PAPER_GENERATOR,
-    RELEASED_KERNELS,
+    PAPER_KERNELS,
+    UNINITIALIZED_GENERATOR,
     cifar10_generation,
 )
 from improved_gan.recipes.recipe import Recipe
@@ -22,11 +22,11 @@ from improved_gan.recipes.recipe import Recipe
 
 def recipe(labels: int | None = None) -> Recipe:
     """CIFAR-10 samples with minibatch discrimination, networks of 16 and 32 channels in D."""
-    kernels = {"input_dropout": 0.0, "input_noise": 0.2, "minibatch": RELEASED_KERNELS}
+    kernels = {"input_dropout": 0.0, "input_noise": 0.2, "minibatch": PAPER_KERNELS}
     return replace(
         cifar10_generation(labels),
         name="cifar10-generation-narrow",
-        generator=partial(PAPER_GENERATOR, image_shape=IMAGE, widths=(64, 32, 16)),
+        generator=partial(UNINITIALIZED_GENERATOR, image_shape=IMAGE, widths=(64, 32, 16)),
         discriminator=partial(PAPER_DISCRIMINATOR, image_shape=IMAGE, num_classes=10, widths=(16, 32), **kernels),
         epochs=10,
         generator_ema_decay=0.999,

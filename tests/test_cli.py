@@ -59,10 +59,10 @@ def test_an_expected_error_is_one_line_and_exit_code_2(words: tuple[str, ...], m
 
 
 def test_an_error_of_the_operating_system_is_one_line_too(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    done = cli("train", "digits", "--epochs", "1", "--device", "cpu", "--out", tmp_path / "file" / "run")
+    run = tmp_path / ("long" * 100)
+    done = cli("train", "digits", "--epochs", "1", "--device", "cpu", "--out", run)
     assert done.returncode == 2
-    assert done.stderr == f"improved-gan: Not a directory: {tmp_path / 'file' / 'run'}: give another path\n"
+    assert done.stderr == f"improved-gan: File name too long: {run}: give another path\n"
 
 
 @pytest.mark.parametrize("words", [("train",), ("train", "digits", "--epoch"), ("nothing",), ("sample", "run")])

@@ -8,6 +8,7 @@ import pytest
 from improved_gan import techniques
 from improved_gan.cli import app
 from improved_gan.recipes import RECIPES
+from tests.pictures import quick_network
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -172,6 +173,13 @@ def test_every_public_technique_is_exported_and_says_where_it_comes_from() -> No
 def test_every_recipe_has_a_docstring() -> None:
     for name, build in RECIPES.items():
         assert build.__doc__, name
+
+
+def test_python_examples_of_the_metrics_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("improved_gan.embeddings.choose_network", quick_network)  # its weights are a download
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "metrics" / "README.md").read_text(), re.DOTALL)
+    assert len(blocks) == 3
+    exec(compile("\n".join(blocks), "metrics/README.md", "exec"), {})
 
 
 def test_python_examples_of_the_readme_run() -> None:

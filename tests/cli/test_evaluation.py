@@ -70,6 +70,19 @@ def test_a_precision_that_does_not_apply_gives_a_warning(folders: tuple[Path, Pa
     assert any("--precision bfloat16 applies to Inception only" in text for text in card["warnings"])
 
 
+def test_a_note_on_the_precision_goes_to_stderr(
+    folders: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def check(network: Any, exact: Any, images: Any, *, asked: str, note: Any) -> tuple[Any, list[str]]:
+        note(f"{asked} is slow")
+        return network, []
+
+    monkeypatch.setattr("improved_gan.cli.evaluation.check_precision", check)
+    _, text = go(folders[0], folders[2], precision="bfloat16")
+    assert capsys.readouterr().err == "note: bfloat16 is slow\n"
+    assert "slow" not in text
+
+
 def test_statistics_of_other_programs_have_no_number_of_images(
     folders: tuple[Path, Path, Path], tmp_path: Path
 ) -> None:
@@ -105,6 +118,11 @@ def test_a_run_is_sampled_and_scored_with_its_own_classifier(trained_run: Path, 
     assert card["metrics"]["is"]["num_classes"] == 10
     assert "200 samples, seed 0" in text
     assert "digits classifier of this library" in text
+
+
+def test_a_run_is_no_reference(trained_run: Path, folders: tuple[Path, Path, Path]) -> None:
+    with pytest.raises(DataError, match=r"takes real images, and .* is a run: give the images that it was trained on"):
+        go(folders[0], folders[2], reference=trained_run)
 
 
 @pytest.mark.parametrize(
@@ -195,17 +213,19 @@ def test_options_that_change_nothing_are_named(folders: tuple[Path, Path, Path],
     np.save(tmp_path / "f.npy", np.random.default_rng(0).normal(size=(40, 5)))
     np.save(tmp_path / "i.npy", np.random.default_rng(0).integers(0, 256, (9, 8, 8, 3), dtype=np.uint8))
     card, _ = go(tmp_path / "f.npy", cache, precision="bfloat16", value_range="0:1", metrics="vendi")
-    words = [text.split()[0] for text in card["warnings"] if "has no effect" in text]
-    assert words == ["--network", "--precision", "--value-range"]
+    lines = [text for text in card["warnings"] if "without effect" in text]
+    assert [line.split(", as")[0] for line in lines] == [
+        "without effect: --network, --precision", "without effect: --value-range"
+    ]  # fmt: skip
     plain, (ranged, text) = go(tmp_path / "i.npy", cache)[0], go(tmp_path / "i.npy", cache, value_range="0:1")
     assert [one for one in ranged["warnings"] if one not in plain["warnings"]] == [
-        "--value-range has no effect: there are no image files, and arrays hold 0 to 255"
+        "without effect: --value-range, as there are no image files, and arrays hold 0 to 255"
     ]
     assert ranged["network"] == plain["network"]
     assert "after values" not in text
     card, text = go(samples, cache, value_range="0:200")
     assert "after values 0:200" in text
-    assert not [one for one in card["warnings"] if "has no effect" in one]
+    assert not [one for one in card["warnings"] if "without effect" in one]
 
 
 def test_a_number_of_images_is_not_drawn_from_statistics(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:

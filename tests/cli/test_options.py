@@ -1,4 +1,5 @@
 import io
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,3 +103,60 @@ def test_a_group_lists_commands_as_they_were_added() -> None:
         group.add_command(command(name, Shared, lambda options, console: None, help="Do it."))
     screen = io.StringIO(CliRunner().invoke(group, ["--help"]).output)
     assert [line.split()[0] for line in screen if line.strip().endswith("Do it.")] == ["second", "first"]
+
+
+@dataclass(frozen=True)
+class Writing:
+    json: Path | None = option(None, help="A file.", written="file")
+    out: Path = option(Path("runs"), help="A folder.", written="folder")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--json -", "'--json': the command writes a file, not to standard output"),
+        ("--json {folder}", "'--json': {folder} is a folder: name a file in it"),
+        ("--json /dev/null", "'--json': /dev/null is not a regular file"),
+        ("--json {file}/a.json", "'--json': {file} is a file, so {file}/a.json cannot be written"),
+        ("--json {file}/x/y/a.json", "{file} is a file, so"),
+        ("--out {file}", "'--out': {file} is a file: name a folder"),
+        ("--out {file}/runs", "{file} is a file, so"),
+    ],
+)
+def test_a_path_that_cannot_be_written_is_an_error_at_the_start(words: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    names = {"file": tmp_path / "file", "folder": tmp_path}
+
+    def run(options: Writing, console: Any) -> None:
+        """Do it."""
+        pytest.fail("the work was begun")
+
+    result = CliRunner().invoke(command("do", Writing, run), words.format(**names).split())
+    assert result.exit_code == 2
+    assert message.format(**names) in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize("words", ["", "--json {folder}/new/a.json", "--json {file}", "--out {folder}/a/b", "--out ."])
+def test_new_files_and_folders_and_existing_files_can_be_written(words: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    seen = []
+
+    def run(options: Writing, console: Any) -> None:
+        """Do it."""
+        seen.append(options)
+
+    given = words.format(file=tmp_path / "file", folder=tmp_path).split()
+    assert CliRunner().invoke(command("do", Writing, run), given).exit_code == 0
+    assert len(seen) == 1
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_folder_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # the superuser has every permission
+
+    def run(options: Writing, console: Any) -> None:
+        """Do it."""
+
+    result = CliRunner().invoke(command("do", Writing, run), ["--json", str(tmp_path / "a.json")])
+    assert result.exit_code == 2
+    assert "cannot be written into" in " ".join(result.output.split())

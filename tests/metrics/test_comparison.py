@@ -38,6 +38,16 @@ def test_every_number_has_values_and_the_bootstrapped_ones_intervals() -> None:
             assert one["value"] == number["values"][one["first"]] - number["values"][one["second"]]
 
 
+def test_no_interval_leaves_the_range_of_its_number() -> None:
+    """Nearly all samples are in the manifold, and one model is the reference itself."""
+    found = compared({"a": features(3), "b": features(1, num=400)}, features(3), replicates=30)["numbers"]
+    for title in ("precision", "recall", "coverage"):
+        assert all(0 <= low <= high <= 1 for low, high in found[title]["intervals"]), title
+    for title in ("FID", "CMMD", "density"):
+        assert found[title]["intervals"][0][0] >= 0, title
+    assert found["FID"]["intervals"][0][0] == 0  # by chance below it without the limit
+
+
 def test_a_worse_model_is_told_from_an_equal_one() -> None:
     found = compared({"a": features(0), "worse": features(1, 1.0), "equal": features(2)}, features(3), replicates=60)
     for title in ("FID", "KID", "CMMD", "precision", "coverage"):

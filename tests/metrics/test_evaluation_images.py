@@ -18,6 +18,7 @@ from improved_gan.metrics.evaluation_images import (
     array_decoder,
     array_images,
     check_precision,
+    network_outputs,
     score_change,
 )
 from improved_gan.metrics.extraction import extract
@@ -164,6 +165,30 @@ def test_the_same_bytes_in_another_shape_are_another_image(tmp_path: Path) -> No
         found.append(FeatureTable(features).matrix)
         assert found[-1].equal(_first_column(images).features)
     assert not found[0].equal(found[1])
+
+
+@pytest.mark.parametrize(("channels", "size"), [(3, None), (1, None), (3, (8, 10))])
+def test_images_in_a_tensor_get_the_outputs_of_an_array_file(channels: int, size: Any, tmp_path: Path) -> None:
+    images = torch.randint(0, 256, (40, 3, 4, 6), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    network = replace(quick_network(), run=_first_column, channels=channels, size=size)
+    source = array_images(Path("a.npy"), images, network)
+    expected = extract(source, decode=source.decode, network=network, cache=FeatureCache(tmp_path))
+    assert expected is not None
+    assert network_outputs(images, network).features.equal(FeatureTable(expected).matrix)
+
+
+@pytest.mark.parametrize("wrong", ["floats", "last", "one", "none"])
+def test_tensors_that_are_no_images(wrong: str) -> None:
+    images = torch.zeros(5, 3, 8, 8, dtype=torch.uint8)
+    made = {"floats": images.float(), "last": images.permute(0, 2, 3, 1), "one": images[0], "none": images[:0]}
+    with pytest.raises(MetricError, match=r"images must be \(N, C, H, W\) uint8, C 1 or 3; got .*take \(127\.5 \* x"):
+        network_outputs(made[wrong], quick_network())
+
+
+def test_a_network_that_fails_on_a_tensor_is_told() -> None:
+    network = replace(quick_network(), run=lambda images: Outputs(*[torch.full((len(images), 2), torch.nan)] * 2))
+    with pytest.raises(MetricError, match="quick gives NaN or infinity"):
+        network_outputs(torch.zeros(5, 3, 8, 8, dtype=torch.uint8), network)
 
 
 def _first_column(images: torch.Tensor) -> Outputs:

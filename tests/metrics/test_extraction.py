@@ -81,6 +81,11 @@ def test_nan_is_told_with_the_image(tmp_path: Path) -> None:
     broken = ScoringNetwork("broken", "0", 3, None, "none", "float32", lambda image: image, run)
     with pytest.raises(MetricError, match=r"broken gives NaN or infinity for 3\.raw: check its weights"):
         go(10, tmp_path, broken)
+    silent = ScoringNetwork(
+        "silent", "0", 3, None, "none", "float32", lambda image: image, lambda batch: run(batch * torch.nan)
+    )
+    with pytest.raises(MetricError, match=r"for 0\.raw, 1\.raw, 2\.raw, 3\.raw, 4\.raw \.\.\.: check"):
+        go(10, tmp_path, silent)
 
 
 def test_images_of_several_sizes_need_a_network_that_takes_them(tmp_path: Path) -> None:

@@ -199,6 +199,12 @@ def test_a_line_needs_two_sizes(smallest: int) -> None:
         extrapolated_frechet_distance(generated, FeatureStatistics.of(generated), smallest=smallest)
 
 
+@pytest.mark.parametrize("weights", [[1, 1], [1, 1, -1], [1, 0.5, 0.5], [1, 1, torch.nan]])
+def test_weights_that_are_no_repetitions(weights: list[float]) -> None:
+    with pytest.raises(MetricError, match=r"weights must be \(3,\), whole numbers"):
+        FeatureStatistics(2).update(torch.randn(3, 2), torch.tensor(weights))
+
+
 def test_weights_are_repetitions() -> None:
     x, times = features(10), torch.tensor([0, 1, 2, 3, 0, 1, 1, 4, 0, 2])
     weighted = FeatureStatistics(12)

@@ -63,7 +63,7 @@ FUNCTIONS: dict[str, Callable[[torch.Tensor, torch.Tensor], Any]] = {
     "frechet": lambda x, y: frechet_distance(FeatureStatistics.of(x), FeatureStatistics.of(y)),
     "frechet of features": feature_frechet_distance,
     "frechet of few features": lambda x, y: feature_frechet_distance(x[:8], y[:8]),
-    "extrapolated": lambda x, y: extrapolated_frechet_distance(x, FeatureStatistics.of(y)),
+    "extrapolated": lambda x, y: extrapolated_frechet_distance(x, FeatureStatistics.of(y))[:2],
     "kid": partial(kernel_inception_distance, subsets=1, subset_size=31),
     "cmmd": cmmd,
     "precision": precision_recall,
@@ -88,6 +88,41 @@ def test_features_with_a_graph_give_the_number_of_the_features(name: str) -> Non
     """PyTorch warns where a number is taken out of a graph, and a warning fails a test."""
     expected = FUNCTIONS[name](QUERIES, POINTS)
     assert FUNCTIONS[name](QUERIES.clone().requires_grad_(), POINTS.clone().requires_grad_()) == expected
+
+
+def numbers(result: Any) -> list[float]:
+    return list(map(float, result)) if isinstance(result, tuple) else [float(result)]
+
+
+ORDERLESS = [name for name in FUNCTIONS if name not in ("extrapolated", "frechet of few features")]  # they draw rows
+
+
+@pytest.mark.parametrize("name", ORDERLESS)
+def test_the_order_of_the_images_does_not_matter(name: str) -> None:
+    x, y = QUERIES.double(), POINTS.double() + 1
+    if name == "kid":
+        y = y[: len(x)]  # one subset of all
+    assert numbers(FUNCTIONS[name](x.flip(0), y.roll(5, 0))) == pytest.approx(numbers(FUNCTIONS[name](x, y)), rel=1e-9)
+
+
+@pytest.mark.parametrize("name", ["frechet", "frechet of features", "cmmd", "kid"])
+def test_a_distance_has_no_direction(name: str) -> None:
+    x, y = QUERIES.double(), POINTS[: len(QUERIES)].double() + 1
+    assert numbers(FUNCTIONS[name](x, y))[0] == pytest.approx(numbers(FUNCTIONS[name](y, x))[0], rel=1e-9)
+
+
+@pytest.mark.parametrize("name", [name for name in FUNCTIONS if name != "kid"])  # its kernel has a constant 1
+def test_features_in_another_unit(name: str) -> None:
+    """Squared distances have the squared unit, all else has none."""
+    unit = 9.0 if name.startswith(("frechet", "extrapolated")) else 1.0
+    found, expected = (numbers(FUNCTIONS[name](scale * QUERIES.double(), scale * POINTS.double())) for scale in (3, 1))
+    assert found == pytest.approx([unit * one for one in expected], rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["frechet", "precision", "density", "memorization", "support"])
+def test_a_shift_of_all_features_does_not_matter(name: str) -> None:
+    x, y = QUERIES.double(), POINTS.double() + 1
+    assert numbers(FUNCTIONS[name](x + 7, y + 7)) == pytest.approx(numbers(FUNCTIONS[name](x, y)), rel=1e-6)
 
 
 @pytest.mark.parametrize("k", [0, -1])

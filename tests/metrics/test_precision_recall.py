@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -16,6 +17,26 @@ def test_it_is_the_definition(k: int, rows: int) -> None:
     assert precision_recall(generated, real, k=k, rows=rows) == oracle.precision_recall(
         generated.numpy(), real.numpy(), k
     )
+
+
+@pytest.mark.parametrize("rows", [7, 100])
+def test_distances_that_equal_a_radius_are_not_decided_by_rounding(rows: int) -> None:
+    source = np.random.default_rng(0)
+    real = source.integers(0, 5, (60, 4))
+    generated = np.concatenate([real[:20], source.integers(0, 5, (25, 4))])  # the first ones are copies
+
+    def inside(points: np.ndarray, manifold: np.ndarray, k: int) -> np.ndarray:
+        own = ((manifold[:, None] - manifold) ** 2).sum(2)  # whole numbers: exact
+        own[np.diag_indices(len(own))] = 10**6
+        return ((points[:, None] - manifold) ** 2).sum(2) <= np.sort(own, 1)[:, k - 1]
+
+    for scale, shift in ((0.1, 7.3), (1e-3 / 3, -20.1), (1e5 / 7, 1e7)):
+        samples, images = (torch.from_numpy(scale * one + shift) for one in (generated, real))
+        held = inside(generated, real, 5)
+        expected = (held.sum() / (5 * len(generated)), held.any(0).mean())
+        assert density_coverage(samples, images, rows=rows) == pytest.approx(expected, rel=1e-12)
+        both = inside(generated, real, 3).any(1).mean(), inside(real, generated, 3).any(1).mean()
+        assert precision_recall(samples, images, rows=rows) == pytest.approx(both, rel=1e-12)
 
 
 def test_extremes() -> None:

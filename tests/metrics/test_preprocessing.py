@@ -66,3 +66,9 @@ def test_configurations_that_cannot_be_used(tmp_path: Path, change: dict[str, ob
     (tmp_path / "config.json").write_text(json.dumps(TIMM | change))
     with pytest.raises(MetricError, match=message):
         read_preprocessing(tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize("image", [torch.zeros(3, 4, 4), torch.zeros(1, 4, 4).byte(), torch.zeros(2, 3, 4, 4).byte()])
+def test_tensors_that_are_no_image(image: torch.Tensor) -> None:
+    with pytest.raises(MetricError, match=r"an image must be \(3, H, W\) uint8"):
+        Preprocessing((4, 4), (4, 4)).prepare(image)

@@ -1,4 +1,5 @@
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -116,6 +117,44 @@ def test_features_that_do_not_fit_are_refused_by_whatever_way_they_come() -> Non
     with pytest.raises(MetricError, match="infinity"):
         metric.update(torch.full((2, 5), 1e50, dtype=torch.float64), real=True)  # infinite in float32
     assert metric.compute() == expected
+
+
+def test_a_state_is_kept_while_the_metric_goes_on() -> None:
+    score = InceptionScore(3, 9, splits=2)
+    score.update(torch.randn(9, 3, generator=torch.Generator().manual_seed(0)).double().softmax(1))
+    distance, metric = FrechetDistance(5), FeatureMetric(density_coverage)
+    filled(distance)
+    filled(metric)
+    for one in (score, distance, metric):
+        expected, state = one.compute(), one.state_dict()
+        one.reset()
+        one.load_state_dict(state)
+        assert one.compute() == expected
+
+
+class WithoutFloat64(torch.Tensor):
+    """Features on a device that has no float64, as Apple's."""
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.Tensor.double:
+            raise TypeError("Cannot convert a MPS Tensor to float64 dtype")
+        result = super().__torch_function__(func, types, args, kwargs or {})
+        return result.as_subclass(torch.Tensor) if func is torch.Tensor.cpu else result
+
+
+def test_features_on_a_device_without_float64() -> None:
+    probabilities = torch.randn(20, 3, generator=torch.Generator().manual_seed(0)).double().softmax(1).float()
+    scores = InceptionScore(3, 20, splits=2), InceptionScore(3, 20, splits=2)
+    distances = FrechetDistance(5), FrechetDistance(5)
+    metrics = FeatureMetric(density_coverage), FeatureMetric(density_coverage)
+    for move, score, distance, metric in zip((torch.Tensor, WithoutFloat64), scores, distances, metrics, strict=True):
+        score.update(probabilities.as_subclass(move))
+        for one in (distance, metric):
+            one.update(REAL.as_subclass(move), real=True)
+            one.update(SAMPLES.as_subclass(move), real=False)
+    for here, there in (scores, distances, metrics):
+        assert here.compute() == there.compute()
 
 
 def test_a_batch_may_be_empty() -> None:

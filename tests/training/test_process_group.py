@@ -42,8 +42,9 @@ def test_two_ranks_reproduce_the_golden_log_of_one_process(two_ranks: TwoRanks, 
     assert len(list((tmp_path / "run" / "tensorboard").iterdir())) == 1
 
 
+@pytest.mark.parametrize("simultaneous", [False, True])
 def test_two_ranks_train_convolutions_with_minibatch_features_as_one_process(
-    two_ranks: TwoRanks, tmp_path: Path
+    two_ranks: TwoRanks, tmp_path: Path, simultaneous: bool
 ) -> None:
     recipe = replace(
         golden_recipe(),
@@ -58,7 +59,7 @@ def test_two_ranks_train_convolutions_with_minibatch_features_as_one_process(
             hidden_dropout=0.0,
             minibatch=partial(MinibatchDiscrimination, num_kernels=5, kernel_dim=3, variant="released"),
         ),
-        objective=Adversarial(supervised_weight=1.0),
+        objective=Adversarial(supervised_weight=1.0, simultaneous=simultaneous),
         epochs=3,
     )
     one = [losses(line) for line in run(recipe, tmp_path / "one")]

@@ -37,7 +37,7 @@ class ClassifyOptions:
 
     run: Path = run_argument()
     images: tuple[Path, ...] = argument(help="Image files, or folders or archives of images.")
-    out: Path | None = option(None, help="CSV file to write, one row for each image; default: no file.")
+    out: Path | None = option(None, help="CSV file to write, one row for each image; default: no file.", written="file")
     resize: bool = option(False, help="Convert mode and size of the images to those of the training images.")
     invert: bool = option(False, help="Invert the gray levels (scans of ink on paper, for MNIST).")
     annotate: int | None = option(
@@ -48,7 +48,9 @@ class ClassifyOptions:
         None,
         help="CSV file of true classes, for the error; with --annotate these images are not shown again.",
     )
-    json: Path | None = option(None, help="Write error, interval, confusion matrix and recalls to this JSON file.")
+    json: Path | None = option(
+        None, help="Write error, interval, confusion matrix and recalls to this JSON file.", written="file"
+    )
     value_range: str | None = value_range_option()
     num_workers: int | None = option(None, help="Threads that decode images; default: at most 4.", min=1)
     trust: bool = trust_option()

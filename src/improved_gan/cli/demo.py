@@ -16,7 +16,7 @@ __all__ = ["DemoOptions", "demo"]
 class DemoOptions:
     """The options of `demo`."""
 
-    out: Path = option(Path("runs/demo"), help="Folder for run folders, images and results.json.")
+    out: Path = option(Path("runs/demo"), help="Folder for run folders, images and results.json.", written="folder")
     num_splits: int = option(3, help="Number of label splits.", min=1)
     epochs: int | None = option(None, help="Epochs of each training; default: the recipe's.", min=1)
 

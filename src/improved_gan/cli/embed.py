@@ -25,7 +25,7 @@ class EmbedOptions:
         help="A pretrained network: inception-2015, dinov2-vitb14, dinov2-vitl14, clip-vitb32, timm:NAME, a file "
         "(.onnx, .pt2), a run folder, or module:function."
     )
-    out: Path = option(help="The file to write (.npz).")
+    out: Path = option(help="The file to write (.npz).", written="file")
     weights: Path | None = option(None, help="Weight file of the network; default: from the cache.")
     dtype: str = option("float32", help="float32, or float16 for half of the size.")
     workers: int = option(1, help="Processes that share the images.", min=1)

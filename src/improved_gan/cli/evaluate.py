@@ -49,10 +49,14 @@ class EvaluateOptions:
     weights: Path | None = option(None, help="Weight file of the network; default: from the cache.")
     precision: str = option("float32", help="Precision of Inception: float32, or bfloat16 (checked on the images).")
     skip_invalid: bool = option(False, help="Skip images that cannot be used.")
-    json: Path | None = option(None, help="Write the report to this JSON file.")
+    json: Path | None = option(None, help="Write the report to this JSON file.", written="file")
     replicates: int = option(100, help="Bootstrap replicates of a comparison; 0: no intervals.", min=0)
-    plot: Path | None = option(None, help="Write a plot of a comparison to this file (.png, .svg, .pdf).")
-    save_statistics: Path | None = option(None, help="Write mean and covariance to this .npz, for --reference.")
+    plot: Path | None = option(
+        None, help="Write a plot of a comparison to this file (.png, .svg, .pdf).", written="file"
+    )
+    save_statistics: Path | None = option(
+        None, help="Write mean and covariance to this .npz, for --reference.", written="file"
+    )
     value_range: str | None = value_range_option()
     cache: Path | None = option(None, help="Folder for cached features; default: in the cache.")
     device: str | None = device_option()

@@ -21,7 +21,12 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 
 from improved_gan import __version__
 from improved_gan.cli.evaluate import EvaluateOptions
-from improved_gan.cli.evaluation_inputs import open_evaluation_images, options_without_effect, value_range_of
+from improved_gan.cli.evaluation_inputs import (
+    open_evaluation_images,
+    options_without_effect,
+    refuse_run_as_reference,
+    value_range_of,
+)
 from improved_gan.cli.format_report import show, show_comparison
 from improved_gan.cli.trust import trust_or_ask
 from improved_gan.console import say, warn
@@ -187,6 +192,7 @@ def run_evaluation(options: EvaluateOptions, console: Console) -> dict[str, Any]
         InterruptedRunError: stopped; the same command continues.
     """
     started = time.perf_counter()
+    refuse_run_as_reference(options.reference)
     paths = [*options.sources, *([options.reference] if options.reference else [])]
     opened = {path: open_array_file(path) for path in paths if is_array_file(path)}
     given = Given(

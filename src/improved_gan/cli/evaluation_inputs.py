@@ -23,6 +23,7 @@ from improved_gan.training.sampling import to_uint8
 __all__ = [
     "open_evaluation_images",
     "options_without_effect",
+    "refuse_run_as_reference",
     "value_range_of",
 ]
 
@@ -69,10 +70,23 @@ def value_range_of(asked: str | None, *paths: Path) -> ValueRange | None:
     return next((found for one in runs if (found := stored_range(one.get("value_range"))) is not None), None)
 
 
+def refuse_run_as_reference(path: Path | None) -> None:
+    """The samples of a run are no real images.
+
+    Raises:
+        DataError: the reference is a run folder.
+    """
+    if path is not None and (path / "recipe.json").is_file():
+        raise DataError(
+            f"--reference takes real images, and {path} is a run: give the images that it was trained on. To compare "
+            "with a run's samples, write them with `improved-gan sample`"
+        )
+
+
 def options_without_effect(
     options: EvaluateOptions, with_images: list[Path], opened: dict[Path, ImageArray | FeatureFile | None]
 ) -> dict[str, str]:
-    """A line for each option that was given and changes nothing, by its name."""
+    """A line about options that were given and change nothing, by the last one's name."""
     files = [path for path in with_images if path not in opened and not (path / "recipe.json").is_file()]
     of_images = {
         "--network": options.network is not None,
@@ -80,10 +94,11 @@ def options_without_effect(
         "--precision": options.precision != "float32",
         "--skip-invalid": options.skip_invalid,
     }
+    unused = [name for name, asked in of_images.items() if asked and not with_images]
     reason = "there are features or statistics only, which no network computes"
-    found = {name: f"{name} has no effect: {reason}" for name, asked in of_images.items() if asked and not with_images}
+    found = {unused[-1]: f"without effect: {', '.join(unused)}, as {reason}"} if unused else {}
     if options.value_range is not None and not files:
-        found["--value-range"] = "--value-range has no effect: there are no image files, and arrays hold 0 to 255"
+        found["--value-range"] = "without effect: --value-range, as there are no image files, and arrays hold 0 to 255"
     return found
 
 

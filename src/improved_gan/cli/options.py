@@ -17,10 +17,11 @@ is the option `--num-times`.
 
 import dataclasses
 import inspect
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import NoneType
-from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import click
 
@@ -46,6 +47,7 @@ class _Declared:
     min: float | None = None
     max: float | None = None
     several_numbers: bool = False
+    written: Literal["file", "folder"] | None = None
 
 
 def option(
@@ -56,6 +58,7 @@ def option(
     max: float | None = None,
     metavar: str | None = None,
     several_numbers: bool = False,
+    written: Literal["file", "folder"] | None = None,
 ) -> T:
     """A field that is an option; without a default it is required.
 
@@ -67,8 +70,10 @@ def option(
         max: the largest number allowed.
         metavar: name of the value in the help text; default: its type.
         several_numbers: of a repeated option, `--x 1 2 3` is short for `--x 1 --x 2 --x 3`.
+        written: what the command writes at this path, often after long work: a path where it cannot is an error at
+            the start.
     """
-    declared = _Declared(False, help, names, metavar, min, max, several_numbers)
+    declared = _Declared(False, help, names, metavar, min, max, several_numbers, written)
     return dataclasses.field(default=default, metadata={_KEY: declared})
 
 
@@ -127,6 +132,37 @@ class _RepeatedOption(click.Option):
     """An option declared with `several_numbers`."""
 
 
+class _WrittenPath(click.Path):
+    """A path of an option declared with `written`."""
+
+    def __init__(self, what: Literal["file", "folder"]) -> None:
+        super().__init__(path_type=Path)
+        self.what = what
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        reason = _unwritable(path, self.what)
+        return path if reason is None else self.fail(reason, param, ctx)
+
+
+def _unwritable(path: Path, what: Literal["file", "folder"]) -> str | None:
+    """Why nothing can be written there, or None."""
+    if what == "file" and str(path) == "-":
+        return "the command writes a file, not to standard output: name one"
+    if what == "file" and path.is_dir():
+        return f"{path} is a folder: name a file in it"
+    if what == "folder" and path.is_file():
+        return f"{path} is a file: name a folder"
+    if path.exists() and not (path.is_dir() or path.is_file()):  # a device, which a new file would replace
+        return f"{path} is not a regular file: name another"
+    above = path if what == "folder" else path.parent
+    while not above.exists() and above != above.parent:
+        above = above.parent
+    if not above.is_dir():
+        return f"{above} is a file, so {path} cannot be written"
+    return None if os.access(above, os.W_OK | os.X_OK) else f"{above} cannot be written into: name another folder"
+
+
 def _parameters(options: type) -> Iterator[click.Parameter]:
     hints = get_type_hints(options)
     for field in dataclasses.fields(options):
@@ -178,6 +214,8 @@ def _click_type(element: type, declared: _Declared) -> "click.ParamType[Any]":
         return click.IntRange(low, high) if ranged else click.INT
     if element is float:
         return click.FloatRange(declared.min, declared.max) if ranged else click.FLOAT
+    if declared.written is not None:
+        return _WrittenPath(declared.written)
     return click.Path(path_type=Path) if element is Path else click.STRING
 
 

@@ -21,7 +21,9 @@ class ReportOptions:
     """The options of `report`."""
 
     runs: tuple[Path, ...] = argument(metavar="RUN", help="Run folders made by `train`.")
-    out: Path = option(Path("report.html"), help="The HTML file to write; an existing file is replaced.")
+    out: Path = option(
+        Path("report.html"), help="The HTML file to write; an existing file is replaced.", written="file"
+    )
     data: Path | None = data_option("Folder with the data, as for `train`; nothing is downloaded.")
     title: str | None = option(None, help="Heading; default: the run's name.")
     log_only: bool = option(False, help="Use log and samples only: load no networks and no data.")
@@ -49,8 +51,6 @@ def report(options: ReportOptions, console: "Console") -> None:
 
     if options.out.suffix.lower() not in (".html", ".htm"):
         raise RunError(f"the report is an HTML file: give --out a name that ends in .html, not {options.out.name!r}")
-    if options.out.is_dir():
-        raise RunError(f"{options.out} is a folder: give --out another name")
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     device = choose_device(options.device)

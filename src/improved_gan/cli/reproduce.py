@@ -32,7 +32,7 @@ class ReproduceOptions:
     )
     epochs: int | None = option(None, help="Epochs of each run; default: the recipe's.", min=1)
     data: Path | None = data_option()
-    out: Path | None = option(None, help="Folder for all runs; default: runs/reproduce-TABLE.")
+    out: Path | None = option(None, help="Folder for all runs; default: runs/reproduce-TABLE.", written="folder")
     jobs: int | None = option(None, help="Runs at a time; default: one per core, or one per GPU.", min=1)
     threads: int | None = threads_option("CPU threads per run; default: cores / jobs.")
     device: str | None = device_option("all GPUs in turn")
@@ -45,7 +45,7 @@ class ReproduceOptions:
         None, help="Train all seeds of a split at once with torch.func.vmap; default: if there is a GPU."
     )
     save_expected: Path | None = option(
-        None, help="Write the time and error of these runs to this JSON file, as expected results."
+        None, help="Write the time and error of these runs to this JSON file, as expected results.", written="file"
     )
     dry_run: bool = option(False, "-n", help="Show the table with the results so far, and start no runs.")
 

@@ -26,7 +26,7 @@ class SampleOptions:
     """The options of `sample`."""
 
     run: Path = run_argument()
-    out: Path = option(help="New or empty folder for the images.")
+    out: Path = option(help="New or empty folder for the images.", written="folder")
     num: int | None = option(None, help="Number of single images; default: 100, or none with a gallery option.", min=1)
     seed: int = option(0, help="Seed of the latents: the same seed gives the same images.", min=0, max=MAX_SEED)
     interpolation: bool = option(False, help="Write interpolations between latents: interpolation.png and .gif.")

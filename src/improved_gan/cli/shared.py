@@ -58,7 +58,7 @@ class TrainingOptions:
         None, help="Seed that selects the labeled images; default: --seed.", min=0, max=MAX_SEED
     )
     epochs: int | None = option(None, help="Epochs; default: the recipe's.")
-    out: Path | None = option(None, help="Run folder; default: runs/RECIPE-LABELS-seedSEED.")
+    out: Path | None = option(None, help="Run folder; default: runs/RECIPE-LABELS-seedSEED.", written="folder")
     device: str | None = device_option()
     learning_rate: float | None = option(None, help="Initial learning rate of both networks; default: the recipe's.")
     precision: str | None = option(

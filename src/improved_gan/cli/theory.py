@@ -22,7 +22,7 @@ class TheoryOptions:
     """The options of `theory`."""
 
     name: str = argument(help="game, divergences, smoothed-discriminator or mode-collapse.")
-    out: Path = option(help="Folder for the PNG and CSV files.")
+    out: Path = option(help="Folder for the PNG and CSV files.", written="folder")
     seed: int = option(0, help="Random seed.", min=0, max=MAX_SEED)
 
 

@@ -109,7 +109,7 @@ class ReportOptions:
     min_median_ms: float = option(300.0, help="Exclude judges with a smaller median response time (ms).")
     min_answer_ms: float = option(100.0, help="Exclude single answers with a smaller response time (ms).")
     min_trials: int = option(1, help="Exclude judges with fewer answers.")
-    out: Path | None = option(None, help="Write the whole report to this JSON file too.")
+    out: Path | None = option(None, help="Write the whole report to this JSON file too.", written="file")
 
     def rules(self) -> "Rules":
         """The rules of exclusion."""
@@ -185,7 +185,7 @@ def _answers(options: ReportOptions) -> "tuple[Votes | Preferences, tuple[str, .
 class ExportOptions:
     """The options of `turing-test export`."""
 
-    out: Path = option(help="Folder for the tables, study.json and data_dictionary.json.")
+    out: Path = option(help="Folder for the tables, study.json and data_dictionary.json.", written="folder")
     db: str = database_option()
     study: str | None = study_option()
     pictures: bool = option(False, help="Include the pictures in study.json, so that it can be imported.")
@@ -227,7 +227,7 @@ class ImportOptions:
         metavar="FILE", help="A study.json written by `export --pictures`, or another tool's CSV table."
     )
     db: str = database_option()
-    out: Path | None = option(None, help="Of a CSV table: file for the table in this tool's columns.")
+    out: Path | None = option(None, help="Of a CSV table: file for the table in this tool's columns.", written="file")
     column: tuple[str, ...] = column_option()
     value: tuple[str, ...] = value_option()
 
@@ -308,7 +308,7 @@ def token(options: TokenOptions, console: "Console") -> None:
 class BackupOptions:
     """The options of `turing-test backup`."""
 
-    out: Path = option(help="File to write; it must not exist.")
+    out: Path = option(help="File to write; it must not exist.", written="file")
     db: str = database_option()
 
 

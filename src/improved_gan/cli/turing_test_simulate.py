@@ -30,7 +30,7 @@ class SimulateOptions:
         1, help="Number of simulated studies; above 1, print the coverage of the 95% intervals.", min=1
     )
     seed: int = seed_option()
-    out: Path | None = option(None, help="Write the simulated votes to this CSV file.")
+    out: Path | None = option(None, help="Write the simulated votes to this CSV file.", written="file")
 
 
 def simulate(options: SimulateOptions, console: "Console") -> None:

@@ -7,8 +7,8 @@ where image i of two models comes from the same latent, on the same latents: wha
 Replicates of the metrics: the Inception score and the Fréchet distance from weighted sums; KID and CMMD from weighted
 sums of the kernel (for KID over pairs of different images only); precision, recall, density and coverage from the
 weighted images with the balls as they are, which leaves out the variation of the balls. An interval of 95% is the value
-plus the percentiles of the replicates around their own mean, as repeated images shift all replicates alike. The other
-metrics have values and no intervals.
+plus the percentiles of the replicates around their own mean, as repeated images shift all replicates alike; it ends
+where the number itself does (a precision at 0 and 1). The other metrics have values and no intervals.
 
 Source: Efron and Tibshirani (1993), "An introduction to the bootstrap".
 
@@ -66,6 +66,18 @@ _NUMBERS = {
 }
 
 
+# What a number can be at all: its interval ends there. That of a difference does not.
+_LIMITS = {
+    "Inception score": (1.0, math.inf),
+    "FID": (0.0, math.inf),
+    "CMMD": (0.0, math.inf),
+    "precision": (0.0, 1.0),
+    "recall": (0.0, 1.0),
+    "density": (0.0, math.inf),
+    "coverage": (0.0, 1.0),
+}
+
+
 def compare(
     models: Mapping[str, Features | FeatureStatistics],
     metrics: Sequence[Mapping[str, Mapping[str, Any]]],
@@ -115,7 +127,7 @@ def compare(
         step = partial(_advance_part, advance, f"{name}: bootstrap", len(draws))
         drawn = [{} if draw is None else draw.of(name, step) for draw in draws]
         for key, title in _NUMBERS[name].items():
-            numbers[title] = _number([one[name][key] for one in metrics], [one.get(key) for one in drawn])
+            numbers[title] = _number([one[name][key] for one in metrics], [one.get(key) for one in drawn], title)
     return {"models": list(models), "replicates": replicates, "seed": seed, "numbers": numbers}
 
 
@@ -123,7 +135,7 @@ def _advance_part(advance: Callable[[str, float], object], name: str, parts: int
     advance(name, fraction / parts)
 
 
-def _number(values: list[float | None], drawn: list[Tensor | None]) -> dict[str, Any]:
+def _number(values: list[float | None], drawn: list[Tensor | None], title: str) -> dict[str, Any]:
     """Values, intervals and differences of one number."""
     differences = []
     for i, j in combinations(range(len(values)), 2):
@@ -131,7 +143,9 @@ def _number(values: list[float | None], drawn: list[Tensor | None]) -> dict[str,
         difference = None if a is None or b is None else a - b
         interval = None if of_a is None or of_b is None else _interval(difference, of_a - of_b)
         differences.append({"first": i, "second": j, "value": difference, "interval": interval})
-    intervals = [None if one is None else _interval(value, one) for value, one in zip(values, drawn, strict=True)]
+    low, high = _LIMITS.get(title, (-math.inf, math.inf))
+    found = [None if one is None else _interval(value, one) for value, one in zip(values, drawn, strict=True)]
+    intervals = [None if one is None else [min(max(end, low), high) for end in one] for one in found]
     return {"values": values, "intervals": intervals, "differences": differences}
 
 

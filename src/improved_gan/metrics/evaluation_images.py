@@ -20,6 +20,7 @@ from improved_gan.data.value_range import ValueRange
 from improved_gan.metrics.errors import MetricError
 from improved_gan.metrics.extraction import Decode, Read
 from improved_gan.metrics.features import random_order
+from improved_gan.metrics.inception import Outputs
 from improved_gan.metrics.network import ScoringNetwork
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "array_images",
     "check_precision",
     "image_files",
+    "network_outputs",
     "range_warnings",
     "score_change",
     "with_value_range",
@@ -140,23 +142,54 @@ def array_decoder(shape: tuple[int, ...], network: ScoringNetwork) -> Decode:
 
     def decode(content: bytes) -> tuple[Tensor, tuple[str, ...]]:
         pixels = bytearray(content[: math.prod(shape)])
-        image, done = torch.frombuffer(pixels, dtype=torch.uint8).view(shape), []
-        if shape[0] == 1 and network.channels == 3:
-            image = image.expand(3, *shape[1:]).contiguous()
-        elif shape[0] != network.channels:
-            gray = Image.fromarray(image.permute(1, 2, 0).numpy()).convert("L")
-            image = torch.from_numpy(np.array(gray))[None]
-            done.append("RGB to L")
-        if network.size is not None and network.size != tuple(shape[1:]):
-            height, width = network.size
-            array = image.permute(1, 2, 0).numpy()
-            pillow = Image.fromarray(array.squeeze(2) if len(image) == 1 else array)
-            scaled = pillow.resize((width, height), Image.Resampling.BICUBIC)
-            image = torch.from_numpy(np.array(scaled).reshape(height, width, -1)).permute(2, 0, 1).contiguous()
-            done.append(f"scaled to {width} x {height} (bicubic)")
-        return image, tuple(done)
+        return _fitted(torch.frombuffer(pixels, dtype=torch.uint8).view(shape), network)
 
     return decode
+
+
+def _fitted(image: Tensor, network: ScoringNetwork) -> tuple[Tensor, tuple[str, ...]]:
+    """(C, H, W) uint8 in the channels and the size of the network, and what was done."""
+    done = []
+    if len(image) == 1 and network.channels == 3:
+        image = image.expand(3, *image.shape[1:]).contiguous()
+    elif len(image) != network.channels:
+        gray = Image.fromarray(image.permute(1, 2, 0).numpy()).convert("L")
+        image = torch.from_numpy(np.array(gray))[None]
+        done.append("RGB to L")
+    if network.size is not None and network.size != tuple(image.shape[1:]):
+        height, width = network.size
+        array = image.permute(1, 2, 0).numpy()
+        pillow = Image.fromarray(array.squeeze(2) if len(image) == 1 else array)
+        scaled = pillow.resize((width, height), Image.Resampling.BICUBIC)
+        image = torch.from_numpy(np.array(scaled).reshape(height, width, -1)).permute(2, 0, 1).contiguous()
+        done.append(f"scaled to {width} x {height} (bicubic)")
+    return image, tuple(done)
+
+
+def network_outputs(images: Tensor, network: ScoringNetwork) -> Outputs:
+    """Features and logits of images in a tensor, prepared as `evaluate` prepares those of an array file.
+
+    Args:
+        images: (N, C, H, W) uint8, 0 black and 255 white, C 1 or 3, any size, on any device.
+        network: of `improved_gan.embeddings.choose_network`.
+
+    Returns:
+        (N, A) and (N, K) float32 on the processor.
+
+    Raises:
+        MetricError: no such images, as floating-point ones, or the network gives NaN or infinity.
+    """
+    if images.dim() != 4 or images.shape[1] not in (1, 3) or images.dtype != torch.uint8 or not len(images):
+        raise MetricError(
+            f"images must be (N, C, H, W) uint8, C 1 or 3; got {tuple(images.shape)} {images.dtype}. From x in [-1, 1] "
+            "take (127.5 * x + 127.5).round().clamp(0, 255).to(torch.uint8)"
+        )
+    parts = []
+    for some in torch.split(images, _BATCH):
+        parts.append(network.run(torch.stack([network.prepare(_fitted(image, network)[0]) for image in some.cpu()])))
+        if not all(one.isfinite().all() for one in parts[-1]):
+            raise MetricError(f"{network.name} gives NaN or infinity: check its weights")
+    return Outputs(*(torch.cat(one) for one in zip(*parts, strict=True)))
 
 
 def check_precision(

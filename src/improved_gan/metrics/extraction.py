@@ -212,7 +212,8 @@ def _run(chunk: _Chunk, network: ScoringNetwork) -> ChunkFeatures:
     finite = features.isfinite().all(1) & logits.isfinite().all(1)
     if not finite.all():
         names = [chunk.names[position] for position, fine in zip(chunk.good, finite.tolist(), strict=True) if not fine]
-        raise MetricError(f"{network.name} gives NaN or infinity for {', '.join(names)}: check its weights")
+        listed = ", ".join(names[:5]) + " ..." * (len(names) > 5)
+        raise MetricError(f"{network.name} gives NaN or infinity for {listed}: check its weights")
     shape = tuple(chunk.prepared[0].shape)
     return ChunkFeatures(features, logits, chunk.good, chunk.bad, chunk.conversions, shape, chunk.hashes)
 

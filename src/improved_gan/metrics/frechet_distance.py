@@ -102,14 +102,20 @@ class FeatureStatistics:
         """Add a batch (N, A); `weights` (N,), whole numbers, are how often each row counts (1).
 
         Raises:
-            MetricError: another number of features, or numbers that are not finite.
+            MetricError: another number of features, numbers that are not finite, or weights that are none.
         """
         if _width(features) != len(self.mean):
             raise MetricError(f"there must be {len(self.mean)} features an image; got {features.shape[1]}")
+        if weights is not None and not (
+            weights.shape == features.shape[:1] and weights.ge(0).all() and weights.double().frac().eq(0).all()
+        ):
+            found = f"{tuple(weights.shape)} {weights.dtype}"
+            raise MetricError(f"weights must be ({len(features)},), whole numbers of at least 0; got {found}")
+        features = features.detach().cpu()  # before float64, which some devices lack
         _check_rows(features)
-        parts = torch.split(features.detach(), _BLOCK)
+        parts = torch.split(features, _BLOCK)
         for start, part in zip(range(0, len(features), _BLOCK), parts, strict=False):
-            self._update(part.cpu().double(), None if weights is None else weights[start : start + _BLOCK])
+            self._update(part.double(), None if weights is None else weights[start : start + _BLOCK])
 
     def _update(self, features: Tensor, weights: Tensor | None) -> None:
         times = torch.ones(len(features), dtype=torch.float64) if weights is None else weights.double()

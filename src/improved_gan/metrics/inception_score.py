@@ -114,7 +114,7 @@ class InceptionScore:
         Raises:
             MetricError: wrong shape, not finite, not probabilities, or a position outside 0..N-1 or twice.
         """
-        probabilities = _checked(probabilities).cpu()
+        probabilities = _checked(probabilities)
         if probabilities.shape[1] != self.num_classes:
             raise MetricError(f"probabilities must have {self.num_classes} classes; got {probabilities.shape[1]}")
         if positions is None:
@@ -151,7 +151,7 @@ class InceptionScore:
 
     def reset(self) -> None:
         """Forget all images."""
-        for value in self.state_dict().values():
+        for value in self._state().values():
             value.zero_()
         self._next = 0
 
@@ -163,16 +163,19 @@ class InceptionScore:
         """
         if self._settings() != other._settings():
             raise MetricError(f"only scores of the same settings merge: {self._settings()} and {other._settings()}")
-        for name, value in self.state_dict().items():
-            value += other.state_dict()[name]
+        for name, value in self._state().items():
+            value += other._state()[name]
 
     def merge_ranks(self) -> None:
         """Add the sums of all ranks, in order of rank, so that each rank has the total."""
-        for value in self.state_dict().values():
+        for value in self._state().values():
             value.copy_(gather_rows(value[None]).sum(0))
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The sums, to be stored; the tensors are not copied."""
+        """The sums, to be stored."""
+        return {name: value.clone() for name, value in self._state().items()}
+
+    def _state(self) -> dict[str, Tensor]:
         return {
             "sums": self.sums,
             "squares": self.squares,
@@ -187,8 +190,8 @@ class InceptionScore:
         Raises:
             MetricError: of another metric, or other settings.
         """
-        check_names(state, self.state_dict())
-        for name, value in self.state_dict().items():
+        check_names(state, self._state())
+        for name, value in self._state().items():
             if state[name].shape != value.shape:
                 raise MetricError(
                     f"{name} must be {tuple(value.shape)}; got {tuple(state[name].shape)}: other settings"
@@ -241,7 +244,7 @@ def _checked(probabilities: Tensor) -> Tensor:
     """As float64 after a look at shape and values."""
     if probabilities.dim() != 2 or probabilities.shape[1] == 0:
         raise MetricError(f"probabilities must be (N, K), one row an image; got {tuple(probabilities.shape)}")
-    probabilities = probabilities.detach().double()
+    probabilities = probabilities.detach().cpu().double()  # in this order: some devices lack float64
     bad = ~probabilities.isfinite().all(1)
     if bad.any():
         raise MetricError(

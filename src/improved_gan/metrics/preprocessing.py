@@ -59,7 +59,13 @@ class Preprocessing:
             raise MetricError(f"a crop of {self.size} is larger than the image after its resize to {self.resize}")
 
     def prepare(self, image: Tensor) -> Tensor:
-        """(C, H, W) uint8 of any size -> (C, *size) uint8."""
+        """(C, H, W) uint8 of any size -> (C, *size) uint8.
+
+        Raises:
+            MetricError: no such image; one of floating point would be divided by 255 once more.
+        """
+        if image.dtype != torch.uint8 or image.dim() != 3 or len(image) != self.channels:
+            raise MetricError(f"an image must be ({self.channels}, H, W) uint8; got {tuple(image.shape)} {image.dtype}")
         height, width = image.shape[1:]
         if isinstance(self.resize, int):
             shorter = min(height, width)

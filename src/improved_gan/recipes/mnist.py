@@ -76,8 +76,8 @@ def mnist_released(labels: int | None = None) -> Recipe:
     weights from then on.
 
     Measured (docs/results.md): 86 errors with 100 labels in bfloat16, split and seed 1, 2.4 hours of one core. With
-    20 labels the discriminator saturates (loss near 0) within two epochs, in float32 too; at the rate of `mnist` it
-    does not.
+    20 labels the discriminator often saturates (loss near 0) within two epochs, in float32 too; at the rate of `mnist`
+    it does not (docs/balance.md).
 
     Args:
         labels: the number of labels; default 100. The paper has 20, 50, 100 and 200.
