@@ -196,6 +196,13 @@ def test_upsampling_doubles_exactly_and_its_initial_std() -> None:
     assert layer.weight.std().item() == pytest.approx(0.02, rel=0.05)
 
 
+def test_epsilons_are_those_of_the_authors_programs() -> None:
+    generator = ConvolutionalGenerator((1, 8, 8), latent_size=5, widths=(8, 4))
+    assert {one.eps for one in generator.modules() if isinstance(one, nn.BatchNorm1d | nn.BatchNorm2d)} == {1e-6}
+    norms = [one for one in small_reference_generator().modules() if isinstance(one, VirtualBatchNorm)]
+    assert {one.eps for one in norms} == {1e-5}
+
+
 def small_reference_generator() -> ReferenceGenerator:
     return ReferenceGenerator(lambda: ConvolutionalGenerator((1, 8, 8), latent_size=5, widths=(8, 4)), num_reference=12)
 

@@ -52,8 +52,8 @@ def test_a_recipe_with_new_descriptions_is_the_same_run(tmp_path: Path) -> None:
 
 def test_a_folder_of_another_schema_is_refused(tmp_path: Path) -> None:
     run = begin(tmp_path)
-    run.recipe_file.write_text(run.recipe_file.read_text().replace('"schema": 1', '"schema": 0'))
-    with pytest.raises(RunError, match="has schema 0, this version reads 1"):
+    run.recipe_file.write_text(run.recipe_file.read_text().replace('"schema": 2', '"schema": 0'))
+    with pytest.raises(RunError, match="has schema 0, this version reads 2"):
         begin(tmp_path)
 
 

@@ -1,5 +1,6 @@
 """Micro-batches give the results of the whole batch, whichever rows a loss compares."""
 
+from contextlib import nullcontext
 from functools import partial
 
 import pytest
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 
 from improved_gan import distributed
 from improved_gan.data import Batch
+from improved_gan.kernels.random_source import get_random_state, own_random_numbers, seed_random_numbers
 from improved_gan.networks import DenseDiscriminator, DenseGenerator, Discriminator, DiscriminatorOutput, Generator
 from improved_gan.techniques import MinibatchDiscrimination, feature_matching_loss
 from improved_gan.training import Adversarial, Objective, Optimizers, SemiSupervised, train_step
@@ -92,7 +94,8 @@ def test_micro_batches_change_nothing(name: str, rows: int, kind: type[Generator
         assert parts.largest_pass == min(rows, 12)
 
 
-def test_noise_is_the_same_in_the_recomputed_pass() -> None:
+@pytest.mark.parametrize("own", [False, True])
+def test_noise_is_the_same_in_the_recomputed_pass(own: bool) -> None:
     """Otherwise the gradient would be that of another loss than the reported one: compared with a finite difference."""
     torch.manual_seed(0)
     discriminator = DenseDiscriminator((1, 8, 8), 10, hidden=(20, 12)).double()
@@ -100,10 +103,16 @@ def test_noise_is_the_same_in_the_recomputed_pass() -> None:
     images = torch.rand(10, 1, 8, 8, dtype=torch.float64, requires_grad=True)
 
     def loss(values: Tensor) -> Tensor:
-        torch.manual_seed(7)
+        seed_random_numbers(7)
         return wrapped(values).logits.square().mean()
 
-    assert torch.autograd.gradcheck(loss, images, fast_mode=True)
+    with own_random_numbers(7) if own else nullcontext():
+        assert torch.autograd.gradcheck(loss, images, fast_mode=True)
+        seed_random_numbers(7)
+        wrapped(images.detach())
+        later = get_random_state()
+        loss(images).backward()
+        assert get_random_state().equal(later)
 
 
 def test_micro_batches_in_bfloat16_are_close() -> None:

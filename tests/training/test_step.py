@@ -133,6 +133,24 @@ def test_simultaneous_gradients_are_those_of_two_separate_passes() -> None:
     assert terms["generator/adversarial"].item() == pytest.approx(g_terms.losses["adversarial"].item(), rel=1e-5)
 
 
+def test_simultaneous_updates_leave_frozen_parameters_alone() -> None:
+    found = []
+    for only_trained in (True, False):
+        generator, discriminator, batches = small_networks()
+        for network in (generator, discriminator):
+            next(network.parameters()).requires_grad_(False)
+        chosen = (
+            [one for one in network.parameters() if one.requires_grad or not only_trained]
+            for network in (discriminator, generator)
+        )
+        both = Optimizers(*(torch.optim.SGD(some, lr=0.1) for some in chosen))
+        torch.manual_seed(0)
+        train_step(generator, discriminator, Adversarial(simultaneous=True), next(batches.epoch(0)), both)
+        found.append([one.detach().clone() for network in (generator, discriminator) for one in network.parameters()])
+        assert next(generator.parameters()).grad is None
+    assert all(one.equal(other) for one, other in zip(*found, strict=True))
+
+
 def test_simultaneous_updates_are_one_for_each_network() -> None:
     generator, discriminator, batches = small_networks()
     both, batch = optimizers(generator, discriminator), next(batches.epoch(0))

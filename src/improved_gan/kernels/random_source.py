@@ -6,7 +6,7 @@ inside that draws asks `source` for the generator. The setting is per thread.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from threading import Lock
 from typing import Any
@@ -20,6 +20,7 @@ __all__ = [
     "in_place_of_default",
     "own_generator_by_default",
     "own_random_numbers",
+    "pass_and_recomputation",
     "seed_random_numbers",
     "set_random_state",
     "source",
@@ -100,6 +101,38 @@ def in_place_of_default(device: torch.device | str) -> Iterator[None]:
         finally:
             own.set_state(default.get_state())
             default.set_state(before)
+
+
+def pass_and_recomputation() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    """`context_fn` of `torch.utils.checkpoint`, which restores the state of the default generators only.
+
+    A recomputation then draws the numbers of its pass from the caller's own generators, also in a thread of autograd,
+    and leaves their states as they are.
+    """
+    own = _OWN.get()
+    if own is None:
+        return nullcontext(), nullcontext()
+    return nullcontext(), _Repeated(own, {kind: generator.get_state() for kind, generator in own.items()})
+
+
+class _Repeated(AbstractContextManager[None]):
+    """The own generators with earlier states; may be entered several times, as a graph may be gone through."""
+
+    def __init__(self, own: _Kinds, states: Mapping[str, Tensor]) -> None:
+        self._own, self._states = own, states
+
+    def __enter__(self) -> None:
+        self._token = _OWN.set(self._own)
+        self._later = {kind: generator.get_state() for kind, generator in self._own.items()}
+        self._set(self._states)
+
+    def __exit__(self, *_: object) -> None:
+        self._set(self._later)
+        _OWN.reset(self._token)
+
+    def _set(self, states: Mapping[str, Tensor]) -> None:
+        for kind, generator in self._own.items():
+            generator.set_state(states[kind])
 
 
 class own_generator_by_default(TorchFunctionMode):  # noqa: N801  # a context, as `torch.no_grad`

@@ -33,7 +33,7 @@ from improved_gan.networks.interface import Discriminator, DiscriminatorOutput, 
 from improved_gan.techniques.gaussian_noise import GaussianNoise
 from improved_gan.techniques.minibatch_discrimination import MinibatchDiscrimination
 from improved_gan.techniques.reference_batch import ReferenceBatch
-from improved_gan.techniques.virtual_batch_norm import convert_virtual_batch_norm
+from improved_gan.techniques.virtual_batch_norm import VirtualBatchNorm, convert_virtual_batch_norm
 from improved_gan.techniques.weight_norm import data_dependent_init_, weight_norm
 
 __all__ = ["ConvolutionalDiscriminator", "ConvolutionalGenerator", "ReferenceGenerator", "from_tanh", "upsampling"]
@@ -41,6 +41,7 @@ __all__ = ["ConvolutionalDiscriminator", "ConvolutionalGenerator", "ReferenceGen
 
 _Layer = TypeVar("_Layer", nn.Linear, nn.Conv2d)
 SLOPE = 0.2  # of the leaky ReLU
+_VIRTUAL_EPSILON = 1e-5
 OUTPUT_STD = 0.1  # of the last layer's pre-activations after initialization, as released
 
 
@@ -249,7 +250,7 @@ class ReferenceGenerator(Generator):
 
     Shape: (N, Z) -> (N, C, H, W).
 
-    Source: paper, section 3.5.
+    Source: paper, section 3.5; epsilon 1e-5 as in the authors' ImageNet model, the only one that they released with it.
 
     >>> generator = ReferenceGenerator(lambda: ConvolutionalGenerator((1, 8, 8), widths=(8,)), num_reference=4)
     >>> generator(generator.draw_latents(2)).shape
@@ -260,6 +261,9 @@ class ReferenceGenerator(Generator):
         super().__init__()
         inner = build()
         convert_virtual_batch_norm(inner)
+        for layer in inner.modules():
+            if isinstance(layer, VirtualBatchNorm):
+                layer.eps = _VIRTUAL_EPSILON
         self.body = ReferenceBatch(inner, inner.draw_latents(num_reference), rows_at_once=100)
 
     def draw_latents(self, num: int, *, source: torch.Generator | None = None) -> Tensor:

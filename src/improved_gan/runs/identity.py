@@ -25,7 +25,7 @@ from improved_gan.training.errors import RunError
 
 __all__ = ["content", "differences", "listed", "missing_settings", "read", "with_recorded_settings"]
 
-SCHEMA = 1  # of recipe.json; another number is refused
+SCHEMA = 2  # of recipe.json; another number is refused
 _DESCRIPTION = "description"
 
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from improved_gan.distributed import broadcast_from_rank0, rank, world_size
+from improved_gan.kernels.random_source import pass_and_recomputation
 from improved_gan.networks.interface import Discriminator, DiscriminatorOutput, Generator
 
 __all__ = ["MicrobatchedDiscriminator", "MicrobatchedGenerator", "wrap_networks"]
@@ -114,4 +115,5 @@ def _microbatched(network: Callable[[Tensor], _Output], rows: Tensor, micro_batc
         return [network(rows)]
     if not torch.is_grad_enabled():
         return [network(part) for part in torch.split(rows, micro_batch)]
-    return [checkpoint(network, part, use_reentrant=False) for part in torch.split(rows, micro_batch)]
+    parts = torch.split(rows, micro_batch)
+    return [checkpoint(network, part, use_reentrant=False, context_fn=pass_and_recomputation) for part in parts]
