@@ -1,3 +1,5 @@
+import ast
+import shutil
 from pathlib import Path
 
 import pytest
@@ -97,8 +99,45 @@ def test_a_damaged_file_is_written_again(damage: str, found: list[Tensor], folde
     assert len(found) == (3 if damage == "folder" else 2)
 
 
-def test_other_code_computes_them_again(found: list[Tensor], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("source", module._SOURCES)
+def test_other_code_computes_them_again(
+    source: str, found: list[Tensor], folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    copy = tmp_path / "package"
+    for one in module._SOURCES:
+        (copy / one).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(module._PACKAGE / one, copy / one)
     idm_neighbor_cache(IMAGES, None, 4, 1)
-    monkeypatch.setattr(module, "_code", lambda: "another algorithm")
+    monkeypatch.setattr(module, "_PACKAGE", copy)
+    for text, times in (("", 1), ("# changed", 2)):
+        with (copy / source).open("a") as file:
+            file.write(text)
+        module._found.clear()
+        idm_neighbor_cache(IMAGES, None, 4, 1)
+        assert len(found) == times
+    (copy / source).unlink()  # an installation without source code stores nothing
+    module._found.clear()
     idm_neighbor_cache(IMAGES, None, 4, 1)
-    assert len(found) == 2
+    assert len(found) == 3
+    assert len(list(folder.iterdir())) == 2
+
+
+def test_all_code_that_computes_them_counts() -> None:
+    """What the two functions import from the package, but for building blocks of networks."""
+    unused = {"improved_gan.networks", "improved_gan.techniques", "improved_gan.data", "improved_gan.kernels.noise"}
+    counted = {f"improved_gan/{one}".removesuffix(".py").replace("/", ".") for one in module._SOURCES}
+    package = module._PACKAGE.parent
+    for name in [one for one in counted if not one.endswith(".cpp")]:
+        tree = ast.parse((package / f"{name.replace('.', '/')}.py").read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("improved_gan"):
+                found = {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+                assert found & counted or any(str(node.module).startswith(one) for one in unused), node.module
+
+
+def test_compiled_kernels_and_plain_ones_have_files_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = []
+    for kernels in (None, object()):
+        monkeypatch.setattr(module.cpp_extension, "library", lambda kernels=kernels: kernels)
+        files.append(module._file(("key",)))
+    assert files[0] != files[1]

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 import torch
 import torch.nn.functional as F
@@ -97,17 +96,39 @@ def test_images_are_independent_of_their_batch_and_the_bias_is_left_out(
 def test_onnx_runtime_computes_the_same(
     weights: dict[str, Tensor], pictures: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    onnx = pytest.importorskip("onnx")
     network, prepared = Inception2015(weights), prepare(pictures)
     onnx.checker.check_model(recorded(network), full_check=True)
     run = onnx_runtime(network)
     assert run is not None
-    for some in (prepared, prepared[1:2]):
+    for some in (prepared, prepared[1:2], prepared[1:2].double().requires_grad_()):
         torch.testing.assert_close(run(some), network(some), rtol=1e-4, atol=1e-4)
     by_it = inception_network(weights, "0" * 64).run(prepared)
     assert all(one.equal(other) for one, other in zip(by_it, run(prepared), strict=True))
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     without = inception_network(weights, "0" * 64).run(prepared)
     assert all(one.equal(other) for one, other in zip(without, network(prepared), strict=True))
+
+
+@pytest.mark.parametrize("fault", ["session", "import", "other numbers"])
+def test_an_onnx_runtime_that_fails_is_not_used(
+    fault: str, weights: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+
+    def failing(*args: object, **options: object) -> None:
+        raise TypeError("another version")
+
+    def wrong(session: object, names: object, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        return [np.ones((len(inputs["images"]), size), np.float32) for size in (2048, 1008)]
+
+    if fault == "session":
+        monkeypatch.setattr(onnxruntime, "InferenceSession", failing)
+    elif fault == "import":
+        monkeypatch.setattr("improved_gan.metrics.inception_onnx.optional_import", failing)
+    else:
+        monkeypatch.setattr(onnxruntime.InferenceSession, "run", wrong)
+    assert onnx_runtime(Inception2015(weights)) is None
 
 
 def test_bfloat16_is_near(weights: dict[str, Tensor], pictures: Tensor) -> None:

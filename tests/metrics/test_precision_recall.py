@@ -39,6 +39,14 @@ def test_distances_that_equal_a_radius_are_not_decided_by_rounding(rows: int) ->
         assert precision_recall(samples, images, rows=rows) == pytest.approx(both, rel=1e-12)
 
 
+def test_an_outlier_widens_no_other_ball() -> None:
+    real = draw(200, 0)
+    real[0] = 1e7
+    generated = draw(100, 1) + 3
+    expected = oracle.density_coverage(generated.numpy(), real.numpy(), 5)
+    assert density_coverage(generated, real) == pytest.approx(expected, rel=1e-12)
+
+
 def test_extremes() -> None:
     real = draw(100, 0)
     assert precision_recall(real, real) == (1, 1)

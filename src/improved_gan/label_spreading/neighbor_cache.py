@@ -1,14 +1,13 @@
 """Nearest neighbors under the image deformation model, kept in memory and, of many images, on disk.
 
-They depend on no label and no seed and take a minute or more, so models of one process share them, and so do the runs
-of a table. A file's name is a SHA-256 of all that the neighbors depend on: the images, the pixel layout, the numbers
-that were asked for, and the source code that computes them.
+They depend on no label and no seed and take a minute or more, so models of one process share them, and so do runs that
+begin later. A file's name is a SHA-256 of all that the neighbors depend on: the images, the pixel layout, the numbers
+that were asked for, the source code that computes them, and whether compiled kernels do.
 """
 
 import hashlib
 from collections import OrderedDict
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 
 import safetensors
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from improved_gan.data.download import cache_folder
 from improved_gan.io import write_atomically
+from improved_gan.kernels import cpp_extension
 from improved_gan.label_spreading.image_deformation_model import idm_neighbors
 from improved_gan.label_spreading.layout_conv import apply_pixel_layout
 
@@ -31,9 +31,11 @@ _SOURCES = (
     "label_spreading/image_deformation_model.py",
     "label_spreading/knn.py",
     "label_spreading/layout_conv.py",
+    "label_spreading/pixel_layout.py",
+    "kernels/cpp_extension.py",
     "kernels/deformation.cpp",
 )
-_found: OrderedDict[str, tuple[Tensor, Tensor]] = OrderedDict()
+_found: OrderedDict[tuple[str, ...], tuple[Tensor, Tensor]] = OrderedDict()
 
 
 def idm_neighbor_cache(
@@ -51,10 +53,9 @@ def idm_neighbor_cache(
         (N, k) int64 indices and (N, k) float32 distances; not to be modified.
     """
     layout = "rows and columns" if positions is None else _digest(positions)
-    parts = (_digest(images), layout, str(num), str(max_displacement), str(images.device), torch.__version__, _code())
-    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    key = (_digest(images), layout, str(num), str(max_displacement), str(images.device))
     if key not in _found:
-        file = cache_folder() / "neighbors" / f"{key}.safetensors" if len(images) >= _STORED else None
+        file = _file(key) if len(images) >= _STORED else None
         found = None if file is None else _load(file, (len(images), num))
         if found is None:
             ordered = images if positions is None else apply_pixel_layout(images, positions)
@@ -89,7 +90,16 @@ def _save(file: Path, found: tuple[Tensor, Tensor]) -> None:
         write_atomically(file, content, durable=False)
 
 
-@cache
+def _file(key: tuple[str, ...]) -> Path | None:
+    """None for an installation without its source code, whose changes could not be seen."""
+    kernels = "plain" if cpp_extension.library() is None else "compiled"
+    try:
+        parts = (*key, torch.__version__, kernels, _code())
+    except OSError:
+        return None
+    return cache_folder() / "neighbors" / f"{hashlib.sha256(chr(10).join(parts).encode()).hexdigest()}.safetensors"
+
+
 def _code() -> str:
     digest = hashlib.sha256()
     for source in _SOURCES:

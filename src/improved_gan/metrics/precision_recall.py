@@ -8,8 +8,8 @@ neighbor in the set. With N samples y_j and M real images x_i:
     density   = 1/(k N) sum_j sum_i [y_j in B(x_i, r_i)]       how many real images' balls a sample is in, over k
     coverage  = 1/M sum_i [some y_j in B(x_i, r_i)]            fraction of real images with a sample in their ball
 
-Balls are closed, and a distance that exceeds the radius by rounding only (1e-6 of the spread of the manifold) lies in
-the ball: a sample that is a copy of an image is exactly as far from other images as that one.
+Balls are closed, and a distance that exceeds the radius by rounding only (1e-6 of the manifold's median radius) lies
+in the ball: a sample that is a copy of an image is exactly as far from other images as that one.
 
 Density and coverage use the real manifold only, so a few outliers among the samples cannot raise them. For samples
 and real images of one source the density is 1 on average, and the coverage 1 - prod_{i=1..k} (M - i) / (N + M - i).
@@ -18,7 +18,6 @@ Sources: Kynkäänniemi, Karras, Laine, Lehtinen and Aila (2019), "Improved prec
 generative models"; Naeem, Oh, Uh, Choi and Yoo (2020), "Reliable fidelity and diversity metrics for generative models".
 """
 
-import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -29,7 +28,7 @@ from improved_gan.metrics.nearest_neighbors import check_features, distances_to,
 
 __all__ = ["DensityCoverage", "PrecisionRecall", "balls", "density_coverage", "precision_recall"]
 
-_ROUNDING = 1e-6  # of the root mean squared distance to the mean
+_ROUNDING = 1e-6  # of the median radius
 
 
 class PrecisionRecall(NamedTuple):
@@ -119,7 +118,10 @@ def balls(
     work = len(manifold) * (len(manifold) + len(queries))
     own = len(manifold) ** 2 / work
     neighbors = nearest(manifold, manifold, k, exclude_self=True, rows=rows, advance=lambda part: advance(part * own))
-    radii = neighbors.distances[:, -1] + _ROUNDING * _spread(manifold, rows)
+    radii = neighbors.distances[:, -1]
+    different = radii[radii > 0]
+    if len(different):
+        radii = radii + _ROUNDING * different.median()
     counts = torch.zeros(len(queries), dtype=torch.int64)
     holds = torch.zeros(len(manifold), dtype=torch.bool)
     for i, part in enumerate(torch.split(queries, rows)):
@@ -129,11 +131,3 @@ def balls(
             holds[j * rows : (j + 1) * rows] |= inside.any(0)
             advance(inside.numel() / work)
     return counts, holds
-
-
-def _spread(features: Tensor, rows: int) -> float:
-    """The root mean squared distance of (N, A) to their mean."""
-    parts = torch.split(features, rows)
-    center = torch.stack([part.double().sum(0) for part in parts]).sum(0) / len(features)
-    squares = sum(float((part.double() - center).square().sum()) for part in parts)
-    return math.sqrt(squares / len(features))
