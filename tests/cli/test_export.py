@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from rich.console import Console
@@ -64,6 +65,20 @@ def test_what_does_not_fit_is_told_before_anything_is_written(trained_run: Path,
     with pytest.raises(ExportError, match="--format must be one of onnx, torch, hub; got 'tf'"):
         go(trained_run, tmp_path / "x.onnx", format="tf")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("format", "out", "message"),
+    [("onnx", "a.onnx", "is a folder: name a file in it"), ("hub", "file", "is a file: name a folder"),
+     ("torch", "file/x.pt2", "is a file, so .* cannot be written")],
+)  # fmt: skip
+def test_a_path_that_cannot_be_written_is_told_before_the_run_is_loaded(
+    format: str, out: str, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "a.onnx").mkdir()
+    with pytest.raises(click.BadParameter, match=message):
+        ExportOptions(tmp_path / "nowhere", tmp_path / out, format=format)
 
 
 def test_an_unfinished_run_is_refused_unless_asked_for(

@@ -109,6 +109,7 @@ def test_a_group_lists_commands_as_they_were_added() -> None:
 class Writing:
     json: Path | None = option(None, help="A file.", written="file")
     out: Path = option(Path("runs"), help="A folder.", written="folder")
+    dry_run: bool = option(False, "-n", help="Do nothing.")
 
 
 @pytest.mark.parametrize(
@@ -157,6 +158,10 @@ def test_a_folder_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def run(options: Writing, console: Any) -> None:
         """Do it."""
 
-    result = CliRunner().invoke(command("do", Writing, run), ["--json", str(tmp_path / "a.json")])
+    words = ["--json", str(tmp_path / "a.json")]
+    result = CliRunner().invoke(command("do", Writing, run), words)
     assert result.exit_code == 2
+    assert "'--json': " in result.output
     assert "cannot be written into" in " ".join(result.output.split())
+    for dry in (["-n", *words], [*words, "--dry-run"]):
+        assert CliRunner().invoke(command("do", Writing, run), dry).exit_code == 0

@@ -1,3 +1,4 @@
+import json
 import shutil
 import sqlite3
 from pathlib import Path
@@ -30,7 +31,7 @@ def run(code: int, *words: object) -> str:
 
 
 def test_a_backup_is_reported_like_the_database(db: Path) -> None:
-    copy = db.with_name("copy.db")
+    copy = db.parent / "new" / "copy.db"
     assert f"{copy}: 0 answers" in run(0, "backup", "--db", db, "--out", copy)
     assert run(0, "report", "--db", copy) == run(0, "report", "--db", db)
 
@@ -70,15 +71,17 @@ def test_a_table_of_another_tool_is_imported_by_its_columns_and_words(tmp_path: 
     """The winner in words of that tool, or by the model's name."""
     (tmp_path / "arena.csv").write_text(ARENA)
     words = ["import", tmp_path / "arena.csv", *ARENA_COLUMNS, *ARENA_VALUES]
-    said = run(0, *words, "--out", tmp_path / "ours.csv")
+    said = run(0, *words, "--out", tmp_path / "new" / "ours.csv")
     assert "5 answers of 3 judges about x, y, z" in said
-    table = read_preferences(tmp_path / "ours.csv")
+    table = read_preferences(tmp_path / "new" / "ours.csv")
     assert table.judge.tolist() == [0, 0, 1, 1, 2]
     assert table.outcome.tolist() == ["left", "both_bad", "right", "right", "tie"]
     assert table.left.tolist() == ["x", "y", "x", "y", "z"]
     report = ("report", "--min-median-ms", 0, "--preferences")
-    own = run(0, *report, tmp_path / "ours.csv")
-    assert run(0, *report, tmp_path / "arena.csv", *ARENA_COLUMNS, *ARENA_VALUES) == own
+    own = run(0, *report, tmp_path / "new" / "ours.csv")
+    words, out = [tmp_path / "arena.csv", *ARENA_COLUMNS, *ARENA_VALUES], tmp_path / "newer" / "r.json"
+    assert run(0, *report, *words, "--out", out) == f"{own}written: {out}\n"
+    assert {one["model"] for one in json.loads(out.read_text())[0]["models"]} == {"x", "y", "z"}
 
 
 def test_votes_of_another_tool_are_imported(tmp_path: Path) -> None:

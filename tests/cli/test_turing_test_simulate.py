@@ -1,9 +1,12 @@
 import math
+from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from improved_gan.cli.turing_test import turing_test
 from improved_gan.turing_test.preferences import read_preferences
+from improved_gan.turing_test.votes import read_votes
 
 RUNNER = CliRunner()
 
@@ -15,7 +18,7 @@ def run(*words: object) -> str:
 
 
 def test_preferences_are_simulated_ranked_and_written(tmp_path) -> None:
-    out = tmp_path / "p.csv"
+    out = tmp_path / "new" / "p.csv"
     text = run(
         "--design", "preference", "--judges", 20, "--trials", 20, "--score", "a=1", "--score", "b=-1", "--out", out
     )
@@ -29,6 +32,18 @@ def test_odd_one_out_is_simulated_against_a_third() -> None:
     text = run("--design", "odd-one-out", "--accuracy", 0.500001, "--judges", 30, "--trials", 30)
     assert f"true value of generated: {math.atan(math.sqrt(3 + 2 * 0.16)) / math.pi:.1%} correct" in text
     assert "above chance with odd-one-out" in text
+
+
+def test_votes_replace_a_file_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or the old file stays."""
+    words, out = ("--judges", 3, "--trials", 9, "--out"), tmp_path / "new" / "v.csv"
+    run(*words, out)
+    assert len(read_votes(out).judge) == 27
+    out.write_text("old")
+    monkeypatch.setattr(Path, "replace", lambda *_: pytest.fail("stopped"))
+    with pytest.raises(pytest.fail.Exception):
+        run(*words, out)
+    assert [one.read_text() for one in out.parent.iterdir()] == ["old"]
 
 
 def test_coverage_of_a_few_studies() -> None:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from improved_gan.cli.options import option
+from improved_gan.cli.options import check_written, option
 from improved_gan.cli.shared import run_argument, trust_option
 from improved_gan.cli.trust import trust_or_ask
 
@@ -33,6 +33,9 @@ class ExportOptions:
     layout: str = option("nhwc", help="Axes of images: nhwc (N, H, W, C), as in Pillow and NumPy, or nchw.")
     trust: bool = trust_option()
     allow_incomplete: bool = option(False, help="Export a run that is not finished.")
+
+    def __post_init__(self) -> None:
+        check_written(self.out, "folder" if self.format == "hub" else "file", param_hint="--out")
 
 
 def export(options: ExportOptions, console: "Console") -> None:

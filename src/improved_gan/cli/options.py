@@ -28,7 +28,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["CommandGroup", "argument", "command", "option", "options_of"]
+__all__ = ["CommandGroup", "argument", "check_written", "command", "option", "options_of"]
 
 T = TypeVar("T")
 _REQUIRED: Any = dataclasses.MISSING
@@ -71,7 +71,8 @@ def option(
         metavar: name of the value in the help text; default: its type.
         several_numbers: of a repeated option, `--x 1 2 3` is short for `--x 1 --x 2 --x 3`.
         written: what the command writes at this path, often after long work: a path where it cannot is an error at
-            the start.
+            the start. The command makes folders that are missing, and replaces a file (`write_atomically`), so that
+            a device is refused; `--dry-run` needs no permission.
     """
     declared = _Declared(False, help, names, metavar, min, max, several_numbers, written)
     return dataclasses.field(default=default, metadata={_KEY: declared})
@@ -117,7 +118,7 @@ class _Command(click.Command):
     """A command whose options may take several numbers."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Repeat such an option before each further number."""
+        """Repeat such an option before each further number; check the paths that the command will write."""
         several = {name for one in self.params if isinstance(one, _RepeatedOption) for name in one.opts}
         given: list[str] = []
         for word in args:
@@ -125,7 +126,12 @@ class _Command(click.Command):
             if word.isdigit() and several.intersection(before[:1]):
                 given.append(before[0])
             given.append(word)
-        return super().parse_args(ctx, given)
+        rest = super().parse_args(ctx, given)
+        for one in self.params if not ctx.resilient_parsing else ():
+            path = ctx.params.get(one.name or "")
+            if isinstance(one.type, _WrittenPath) and path is not None:
+                check_written(path, one.type.what, permission=not ctx.params.get("dry_run"), ctx=ctx, param=one)
+        return rest
 
 
 class _RepeatedOption(click.Option):
@@ -139,13 +145,25 @@ class _WrittenPath(click.Path):
         super().__init__(path_type=Path)
         self.what = what
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        path = Path(os.fsdecode(super().convert(value, param, ctx)))
-        reason = _unwritable(path, self.what)
-        return path if reason is None else self.fail(reason, param, ctx)
+
+def check_written(path: Path, what: Literal["file", "folder"], *, permission: bool = True, **where: Any) -> None:
+    """Whether a command can write this path.
+
+    Args:
+        path: that the user gave.
+        what: the command makes there.
+        permission: whether it will be written at all, so that permission is needed.
+        where: of click.BadParameter: the option.
+
+    Raises:
+        click.BadParameter: it cannot.
+    """
+    reason = _unwritable(path, what, permission=permission)
+    if reason is not None:
+        raise click.BadParameter(reason, **where)
 
 
-def _unwritable(path: Path, what: Literal["file", "folder"]) -> str | None:
+def _unwritable(path: Path, what: Literal["file", "folder"], *, permission: bool) -> str | None:
     """Why nothing can be written there, or None."""
     if what == "file" and str(path) == "-":
         return "the command writes a file, not to standard output: name one"
@@ -160,7 +178,9 @@ def _unwritable(path: Path, what: Literal["file", "folder"]) -> str | None:
         above = above.parent
     if not above.is_dir():
         return f"{above} is a file, so {path} cannot be written"
-    return None if os.access(above, os.W_OK | os.X_OK) else f"{above} cannot be written into: name another folder"
+    if permission and not os.access(above, os.W_OK | os.X_OK):
+        return f"{above} cannot be written into: name another folder"
+    return None
 
 
 def _parameters(options: type) -> Iterator[click.Parameter]:

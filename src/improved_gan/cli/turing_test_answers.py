@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from improved_gan.turing_test.preferences import Preferences
     from improved_gan.turing_test.votes import Votes
 
-__all__ = ["add_commands", "by_name", "database_option", "number", "open_study_database", "seed_option"]
+__all__ = ["add_commands", "by_name", "database_option", "number", "open_study_database", "seed_option", "write"]
 
 
 def database_option() -> str:
@@ -85,6 +85,14 @@ def number(word: str, option: str) -> float:
         raise TuringTestError(f"{option} takes a number, not {word!r}") from None
 
 
+def write(out: Path, text: str) -> None:
+    """A new file, in folders that are made where they are missing."""
+    from improved_gan.io import write_atomically
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(out, text.encode())
+
+
 def column_option() -> Any:
     """`--column`: names of columns in another tool's table."""
     return option((), help="OURS=THEIRS: names of columns in a table of another tool.")
@@ -144,7 +152,7 @@ def report(options: ReportOptions, console: "Console") -> None:
         click.echo(report_text(found))
         stored = found.to_dict()
     if options.out is not None:
-        options.out.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
+        write(options.out, json.dumps(stored, indent=1) + "\n")
         click.echo(f"written: {options.out}")
 
 
@@ -275,7 +283,7 @@ def _import_table(options: ImportOptions) -> None:
     else:
         found = read_votes(options.file, columns, values)
         kind, text = "votes", votes_to_csv(found)
-    options.out.write_text(text, encoding="utf-8")
+    write(options.out, text)
     click.echo(
         f"{len(found)} answers of {len(set(found.judge.tolist()))} judges about {', '.join(found.models())} in "
         f"{options.out}; their analysis: improved-gan turing-test report --{kind} {options.out}"

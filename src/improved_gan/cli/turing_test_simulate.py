@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from improved_gan.cli.options import option
-from improved_gan.cli.turing_test_answers import by_name, number, seed_option
+from improved_gan.cli.turing_test_answers import by_name, number, seed_option, write
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -66,7 +66,7 @@ def simulate(options: SimulateOptions, console: "Console") -> None:
         )
     _print_judges_needed(trials)
     if options.out is not None:
-        options.out.write_text(votes_to_csv(votes), encoding="utf-8")
+        write(options.out, votes_to_csv(votes))
         click.echo(f"written: {options.out}")
 
 
@@ -104,5 +104,5 @@ def _simulate_preferences(options: SimulateOptions) -> None:
         click.echo(f"true score of {name}: {value:.2f}")
     _print_judges_needed(options.trials)
     if options.out is not None:
-        options.out.write_text(preferences_to_csv(table), encoding="utf-8")
+        write(options.out, preferences_to_csv(table))
         click.echo(f"written: {options.out}")

@@ -274,6 +274,7 @@ def back_up(db: str, out: Path) -> int:
     check_sqlite_file(path, must_hold=True)
     part = out.with_name(out.name + ".part")
     try:
+        out.parent.mkdir(parents=True, exist_ok=True)
         part.unlink(missing_ok=True)
         answers = _copy(path, part)
         part.replace(out)
