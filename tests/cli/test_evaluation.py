@@ -12,6 +12,7 @@ from rich.console import Console
 from improved_gan.cli.evaluate import EvaluateOptions
 from improved_gan.cli.evaluation import run_evaluation
 from improved_gan.data import DataError
+from improved_gan.data.value_range import ValueRange
 from improved_gan.metrics import MetricError
 from improved_gan.metrics.evaluation import METRICS
 from tests.command_line import cli, ranks
@@ -141,6 +142,18 @@ def test_wrong_wishes(folders: tuple[Path, Path, Path], options: dict[str, Any],
         go(samples, cache, **options)
 
 
+@pytest.mark.parametrize("suffix", ["", ".npz"])
+def test_what_does_not_exist_is_told_before_the_network_is_loaded(
+    folders: tuple[Path, Path, Path], suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("improved_gan.cli.evaluation.choose_network", lambda *_, **__: pytest.fail("loaded"))
+    samples, real, cache = folders
+    missing = real.with_name(f"missing{suffix}")
+    for sources, reference in (((samples, missing), real), ((samples,), missing)):
+        with pytest.raises(DataError, match=f"there is no {missing}: give images"):
+            go(sources, cache, reference=reference)
+
+
 def test_images_in_an_array_give_the_numbers_of_their_files(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
     samples, _, cache = folders
     pixels = np.stack([np.array(Image.open(file)) for file in sorted(samples.iterdir())])
@@ -214,18 +227,31 @@ def test_options_that_change_nothing_are_named(folders: tuple[Path, Path, Path],
     np.save(tmp_path / "i.npy", np.random.default_rng(0).integers(0, 256, (9, 8, 8, 3), dtype=np.uint8))
     card, _ = go(tmp_path / "f.npy", cache, precision="bfloat16", value_range="0:1", metrics="vendi")
     lines = [text for text in card["warnings"] if "without effect" in text]
-    assert [line.split(", as")[0] for line in lines] == [
-        "without effect: --network, --precision", "without effect: --value-range"
-    ]  # fmt: skip
-    plain, (ranged, text) = go(tmp_path / "i.npy", cache)[0], go(tmp_path / "i.npy", cache, value_range="0:1")
-    assert [one for one in ranged["warnings"] if one not in plain["warnings"]] == [
-        "without effect: --value-range, as there are no image files, and arrays hold 0 to 255"
-    ]
-    assert ranged["network"] == plain["network"]
-    assert "after values" not in text
+    assert [line.split(", as")[0] for line in lines] == ["without effect: --network, --precision, --value-range"]
+    plain, ranged = go(tmp_path / "i.npy", cache)[0], go(tmp_path / "i.npy", cache, value_range="0:1")[0]
+    (line,) = [one for one in ranged["warnings"] if one not in plain["warnings"]]
+    assert line.startswith("--value-range changes no pixels, as there are no image files")
+    assert ranged["metrics"] == plain["metrics"]
     card, text = go(samples, cache, value_range="0:200")
     assert "after values 0:200" in text
-    assert not [one for one in card["warnings"] if "without effect" in one]
+    assert not [one for one in card["warnings"] if "--value-range" in one]
+
+
+def test_arrays_and_a_run_are_compared_with_statistics_of_their_value_range(
+    folders: tuple[Path, Path, Path], trained_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pixels of arrays and samples are 0 to 255 already; the range says which values of the files these were."""
+    _, real, cache = folders
+    arrays = tmp_path / "i.npy"
+    np.save(arrays, np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), dtype=np.uint8))
+    go(real, cache, value_range="0:200", save_statistics=tmp_path / "r.npz")
+    chosen: dict[str, Any] = {"reference": tmp_path / "r.npz", "metrics": "fid", "num": 40}
+    assert go(arrays, cache, value_range="0:200", **chosen)[0]["metrics"]["fid"]["value"] > 0
+    with pytest.raises(MetricError, match="another resize"):
+        go(arrays, cache, **chosen)
+    named = go(trained_run, cache, value_range="0:200", **chosen)[0]
+    monkeypatch.setattr("improved_gan.cli.evaluation_inputs.stored_range", lambda _: ValueRange(0, 200))
+    assert go(trained_run, cache, **chosen)[0]["metrics"] == named["metrics"]  # its own range
 
 
 def test_a_number_of_images_is_not_drawn_from_statistics(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
@@ -233,6 +259,11 @@ def test_a_number_of_images_is_not_drawn_from_statistics(folders: tuple[Path, Pa
     np.savez(tmp_path / "b.npz", mu=np.ones(3), sigma=np.eye(3))
     with pytest.raises(MetricError, match=r"--num draws images, and .*a\.npz holds statistics"):
         go(tmp_path / "a.npz", folders[2], reference=tmp_path / "b.npz", num=10)
+    np.save(tmp_path / "f.npy", np.random.default_rng(0).normal(size=(40, 3)))
+    sources = (tmp_path / "f.npy", tmp_path / "a.npz")
+    card, _ = go(sources, folders[2], reference=tmp_path / "b.npz", num=20, replicates=0)
+    assert card["models"][0]["source"]["images"] == 20
+    assert any("--num draws nothing from" in one and "a.npz" in one for one in card["models"][1]["warnings"])
     _, text = go(tmp_path / "a.npz", folders[2], reference=tmp_path / "b.npz")
     assert "a.npz: an unknown number of images" in text
     assert "an unknown number against an unknown number of images" in text

@@ -1,10 +1,12 @@
 import io
 import signal
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from rich.console import Console
 from torch import Tensor
@@ -16,6 +18,7 @@ from improved_gan.embeddings.embed import Embedding, embed_images
 from improved_gan.estimator import LabelSpreadingClassifier, SemiSupervisedGANClassifier
 from improved_gan.metrics import MetricError
 from improved_gan.metrics.inception import Outputs
+from improved_gan.metrics.network import ScoringNetwork
 from improved_gan.training.errors import InterruptedRunError
 from tests.pictures import folder_of, picture, png, quick_network
 
@@ -85,6 +88,28 @@ def test_another_value_range_is_other_features(tmp_path: Path) -> None:
     quiet = io.StringIO()
     embed_images(tmp_path / "a", replace(how, values=ValueRange(0, 200)), Console(file=quiet))
     assert quiet.getvalue() == ""
+
+
+def test_the_network_is_made_with_the_threads_of_one_of_several_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session of ONNX Runtime keeps the number of threads that it was made with."""
+    before, made_with = torch.get_num_threads(), []
+
+    def choose(*_: object, **__: object) -> ScoringNetwork:
+        made_with.append(torch.get_num_threads())
+        return quick_network()
+
+    monkeypatch.setattr("improved_gan.embeddings.embed.choose_network", choose)
+    monkeypatch.setattr("improved_gan.embeddings.embed._helpers", lambda *_: nullcontext([]))
+    torch.set_num_threads(4)
+    try:
+        for workers in (1, 2, 8):
+            made(folder_of(tmp_path / str(workers), 2), workers=workers)
+            assert torch.get_num_threads() == 4
+    finally:
+        torch.set_num_threads(before)
+    assert made_with == [4, 2, 1]
 
 
 @pytest.mark.parametrize("damaged", [False, True])

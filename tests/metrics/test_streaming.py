@@ -132,6 +132,15 @@ def test_a_state_is_kept_while_the_metric_goes_on() -> None:
         assert one.compute() == expected
 
 
+def test_a_state_is_loaded_without_a_copy_of_the_features_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    metric, other = FeatureMetric(KID), FeatureMetric(KID)
+    filled(metric)
+    state, expected = metric.state_dict(), metric.compute()
+    monkeypatch.setattr(FeatureMetric, "state_dict", lambda self: pytest.fail("copied"))
+    other.load_state_dict(state)
+    assert other.compute() == expected
+
+
 class WithoutFloat64(torch.Tensor):
     """Features on a device that has no float64, as Apple's."""
 

@@ -81,8 +81,14 @@ def test_copies_pickles_and_merged_states() -> None:
     before = first.compute()
     for again in (copy.deepcopy(first), pickle.loads(pickle.dumps(first))):
         assert float(again.compute()) == float(before)
+        assert again.training
         again.update(SAMPLES[20:], real=False)
     assert float(first.compute()) == float(before)
+    evaluated = copy.deepcopy(first).eval()
+    assert not copy.deepcopy(evaluated).training
+    assert not pickle.loads(pickle.dumps(evaluated)).training
+    with pytest.raises(MetricError, match="takes another adapter of such a metric; got dict"):
+        first.merge_state(second.metric_state)
     first.merge_state(second)
     assert float(first.compute()) == pytest.approx(feature_frechet_distance(SAMPLES, REAL), rel=1e-9)
 

@@ -22,7 +22,9 @@ def test_all_techniques_of_the_release_are_present() -> None:
     assert (discriminator.tower, generator.body.reference.shape[0]) == (16, 16)
     objective = recipe.objective
     assert (objective.labeled_as_real, objective.generated_class, objective.simultaneous) == (True, True, True)
-    with pytest.raises(RecipeError, match="one for each network"):
+    with pytest.raises(
+        RecipeError, match=r"one for each network; got generator_updates=2: leave it at 1 \(--generator-updates 1\)"
+    ):
         replace(recipe, generator_updates=2)
     assert (recipe.num_labels, recipe.labels_as_given) == (1_281_167, True)
     # D's loss is 0 at its targets of 0.75 and 0, G's at D(G(z)) = 0.375.

@@ -24,6 +24,7 @@ from improved_gan.cli.evaluate import EvaluateOptions
 from improved_gan.cli.evaluation_inputs import (
     open_evaluation_images,
     options_without_effect,
+    refuse_missing,
     refuse_run_as_reference,
     value_range_of,
 )
@@ -146,10 +147,10 @@ class _Opener:
             self.about_network = self.about_network or found.network
             found = found if num is None else found.drawn(num)
             return _Side(path, found, None, warnings + repetitions(str(path), found.names, found.row_hashes()))
-        if num is not None:
-            raise MetricError(f"--num draws images, and {path} holds statistics: leave --num out")
         statistics, warnings, named = read_statistics(path, self.about_network)
         self.about_network = self.about_network or named
+        if num is not None:
+            warnings.append(f"--num draws nothing from {path}, which holds statistics")
         return _Side(path, statistics, None, warnings)
 
     def load_network(self, path: Path) -> None:
@@ -194,7 +195,10 @@ def run_evaluation(options: EvaluateOptions, console: Console) -> dict[str, Any]
     started = time.perf_counter()
     refuse_run_as_reference(options.reference)
     paths = [*options.sources, *([options.reference] if options.reference else [])]
+    refuse_missing(paths)
     opened = {path: open_array_file(path) for path in paths if is_array_file(path)}
+    if options.num is not None and all(opened.get(path, "images") is None for path in options.sources):
+        raise MetricError(f"--num draws images, and {options.sources[0]} holds statistics: leave --num out")
     given = Given(
         reference=options.reference is not None,
         images=options.reference is not None and opened.get(options.reference, "images") is not None,
@@ -208,14 +212,12 @@ def run_evaluation(options: EvaluateOptions, console: Console) -> dict[str, Any]
     opener = _Opener(options, console if rank() == 0 else Console(quiet=True), opened)
     with_images = [path for path in paths if opener.needs_network(path)]
     unused = options_without_effect(options, with_images, opened)
-    if "--value-range" in unused:
-        opener.values = None
     if with_images:
         opener.load_network(with_images[0])
         if opener.network is not None and not opener.network.has_logits:
             given = replace(given, logits=False)
             names = choose_metrics(options.metrics, given)
-    opener.warnings += [*left_out(options.metrics, given), *unused.values()]
+    opener.warnings += [*left_out(options.metrics, given), *unused]
     reference = None if options.reference is None else opener.side(options.reference, None)
     sources = [opener.side(path, options.num) for path in options.sources]
     _check_splits(names, sources, options.num_splits)

@@ -1,6 +1,6 @@
 """The images of `evaluate` that the user named, and their value range."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from improved_gan.training.sampling import to_uint8
 __all__ = [
     "open_evaluation_images",
     "options_without_effect",
+    "refuse_missing",
     "refuse_run_as_reference",
     "value_range_of",
 ]
@@ -50,8 +51,6 @@ def open_evaluation_images(
     if (path / "recipe.json").is_file():
         networks = Run(path).load(device=device, warn=partial(warn, console), trust=trust)
         return _samples(path, networks, network, num=num or _DEFAULT_SAMPLES, seed=seed)
-    if not path.exists() and (near := did_you_mean(path)):
-        raise DataError(f"there is no {path}: neither images nor a run{near}")
     images = image_files(path, network, values=values)
     for line in images.notices:
         warn(console, f"{path}: {line}")
@@ -83,23 +82,39 @@ def refuse_run_as_reference(path: Path | None) -> None:
         )
 
 
+def refuse_missing(paths: Iterable[Path]) -> None:
+    """Before a network is loaded.
+
+    Raises:
+        DataError: a path does not exist.
+    """
+    for path in paths:
+        if not path.exists():
+            raise DataError(f"there is no {path}{did_you_mean(path) or ': give images, a file of arrays, or a run'}")
+
+
 def options_without_effect(
     options: EvaluateOptions, with_images: list[Path], opened: dict[Path, ImageArray | FeatureFile | None]
-) -> dict[str, str]:
-    """A line about options that were given and change nothing, by the last one's name."""
-    files = [path for path in with_images if path not in opened and not (path / "recipe.json").is_file()]
+) -> list[str]:
+    """Lines about options that were given and change nothing."""
     of_images = {
         "--network": options.network is not None,
         "--weights": options.weights is not None,
         "--precision": options.precision != "float32",
         "--skip-invalid": options.skip_invalid,
+        "--value-range": options.value_range is not None,
     }
-    unused = [name for name, asked in of_images.items() if asked and not with_images]
-    reason = "there are features or statistics only, which no network computes"
-    found = {unused[-1]: f"without effect: {', '.join(unused)}, as {reason}"} if unused else {}
-    if options.value_range is not None and not files:
-        found["--value-range"] = "without effect: --value-range, as there are no image files, and arrays hold 0 to 255"
-    return found
+    unused = ", ".join(name for name, asked in of_images.items() if asked)
+    if unused and not with_images:
+        return [f"without effect: {unused}, as there are features or statistics only, which no network computes"]
+    if options.value_range is None or any(
+        path not in opened and not (path / "recipe.json").is_file() for path in with_images
+    ):
+        return []
+    return [
+        "--value-range changes no pixels, as there are no image files, and arrays hold 0 to 255: it is only compared "
+        "with that of features and statistics"
+    ]
 
 
 def _samples(path: Path, networks: Networks, network: ScoringNetwork, *, num: int, seed: int) -> EvaluationImages:

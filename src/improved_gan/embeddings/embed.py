@@ -61,17 +61,18 @@ def embed_images(images: Path, how: Embedding, console: Console, *, trust: Trust
         InterruptedRunError: stopped by Ctrl-C or SIGTERM; the same call continues.
     """
     name = absolute_name(how.network)  # the run will be used from other folders
-    network = choose_network(name, weights=how.weights, device=how.device, warn=partial(warn, console), trust=trust)
-    network = with_value_range(network, how.values)
-    files = image_files(images, network, values=how.values)
-    for line in files.notices:
-        warn(console, f"{images}: {line}")
-    extraction = FeatureExtraction(network, FeatureCache(how.cache), console, how.skip_invalid)
-    if how.workers > 1:
-        with _helpers(images, how) as helpers:
-            extraction.fill_cache(files, share=(0, how.workers))
-            for one in helpers:
-                one.join()
+    with _share_of_threads(how.workers) as threads:
+        network = choose_network(name, weights=how.weights, device=how.device, warn=partial(warn, console), trust=trust)
+        network = with_value_range(network, how.values)
+        files = image_files(images, network, values=how.values)
+        for line in files.notices:
+            warn(console, f"{images}: {line}")
+        extraction = FeatureExtraction(network, FeatureCache(how.cache), console, how.skip_invalid)
+        if how.workers > 1:
+            with _helpers(images, how, threads) as helpers:
+                extraction.fill_cache(files, share=(0, how.workers))
+                for one in helpers:
+                    one.join()
     found = extraction.run(files)
     for line in range_warnings(files, how.values) if how.check_range else ():
         warn(console, line)
@@ -105,23 +106,34 @@ def _gathered(found: FeatureSet, dtype: np.dtype) -> tuple[np.ndarray, np.ndarra
 
 
 @contextmanager
-def _helpers(images: Path, how: Embedding) -> Iterator[list[SpawnProcess]]:
+def _share_of_threads(workers: int) -> Iterator[int]:
+    """Within the block PyTorch takes this process's share of the threads, and so do sessions that ONNX Runtime makes.
+
+    Such a session keeps the number that it was made with: the network must be chosen within the block.
+    """
+    before = torch.get_num_threads()
+    threads = max(1, before // workers)
+    torch.set_num_threads(threads)
+    try:
+        yield threads
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _helpers(images: Path, how: Embedding, threads: int) -> Iterator[list[SpawnProcess]]:
     """Other processes that put their share of the chunks into the cache; ended with the block.
 
     What one of them cannot do, the calling process finds undone and does itself, with the error that there is.
     """
-    before = torch.get_num_threads()
-    threads = max(1, before // how.workers)
     context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
     shares = [(rank, how.workers) for rank in range(1, how.workers)]
     helpers = [context.Process(target=_fill_cache, args=(images, how, one, threads), daemon=True) for one in shares]
-    torch.set_num_threads(threads)
     for one in helpers:
         one.start()
     try:
         yield helpers
     finally:
-        torch.set_num_threads(before)
         for one in helpers:
             one.terminate()
             one.join()

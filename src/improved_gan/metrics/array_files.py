@@ -150,7 +150,9 @@ def open_array_file(path: Path) -> ImageArray | FeatureFile | None:
 
 
 def _images(path: Path, array: np.ndarray) -> Tensor:
-    if array.dtype != np.uint8 or array.ndim not in (3, 4) or 0 in array.shape:
+    if 0 in array.shape:
+        raise MetricError(f"{path} is empty: it holds {array.shape} {array.dtype}, no pixel of an image")
+    if array.dtype != np.uint8 or array.ndim not in (3, 4):
         remedy = ": convert the pixels to uint8, 0 black and 255 white" if array.ndim in (3, 4) else ""
         raise MetricError(
             f"{path} must hold images (N, H, W, C) uint8 or features (N, A) of floating point; it holds "

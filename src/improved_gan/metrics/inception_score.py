@@ -8,7 +8,7 @@ random order: sorted by class, each split is one class and scores 1.
     score = InceptionScore(num_classes=10, num_images=50_000)   # batch by batch, in constant memory
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import torch
@@ -230,7 +230,7 @@ class InceptionScore:
         }
 
 
-def check_names(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
+def check_names(state: Mapping[str, Tensor], own: Collection[str]) -> None:
     """Whether a state is one of the same kind of metric.
 
     Raises:

@@ -187,7 +187,7 @@ class FeatureMetric(Generic[T]):
         Raises:
             MetricError: of another metric, or features that do not fit or are not finite.
         """
-        check_names(state, self.state_dict())
+        check_names(state, ("real", "generated"))
         loaded = FeatureMetric(self.function)
         for name, kept in (("real", loaded._real), ("generated", loaded._generated)):
             loaded._add(state[name], kept)

@@ -58,14 +58,15 @@ def as_torchmetric(metric: Any) -> "Metric":
 
     Raises:
         ModuleNotFoundError: torchmetrics is not installed.
-        MetricError: by `forward`, the call of the adapter; the remedy is `update`, and `compute` at the end.
+        MetricError: by `forward`, the call of the adapter: the remedy is `update`, and `compute` at the end; by
+            `merge_state` of anything but an adapter.
     """
     adapter: Metric = _adapter_class()(metric)
     return adapter
 
 
-def _remade(metric: Any, updates: int) -> "Metric":
-    adapter = as_torchmetric(metric)
+def _remade(metric: Any, updates: int, training: bool) -> "Metric":  # positional, as pickle calls it
+    adapter = as_torchmetric(metric).train(training)
     adapter._update_count = updates
     return adapter
 
@@ -89,12 +90,17 @@ def _adapter_class() -> Any:
             raise MetricError("a batch of images has no value of its own: call update, and compute at the end")
 
         def merge_state(self, incoming_state: Any) -> None:
+            if not isinstance(incoming_state, Adapter):  # torchmetrics' own takes a dictionary of its states, too
+                raise MetricError(
+                    f"merge_state takes another adapter of such a metric; got {type(incoming_state).__name__}. "
+                    "load_state_dict loads what state_dict gave"
+                )
             self.streaming.merge(incoming_state.streaming)
             self._update_count += incoming_state._update_count
             self._computed = None
 
         def __reduce__(self) -> Any:
-            return _remade, (self.streaming, self._update_count)
+            return _remade, (self.streaming, self._update_count, self.training)
 
         def compute(self) -> Tensor | dict[str, Tensor]:
             total = copy.deepcopy(self.streaming)  # this rank goes on with its own images

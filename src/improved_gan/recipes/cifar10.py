@@ -165,9 +165,9 @@ def cifar10_supervised(labels: int | None = None) -> Recipe:
 def cifar10_generation(labels: int | None = None) -> Recipe:
     """CIFAR-10 samples: minibatch discrimination in place of feature matching, three updates of G for each of D.
 
-    The settings of the authors' script from 8 to 12 June 2016 (commit 8be79d0): 500 epochs at 0.0003, the last 200 at a
-    falling rate, the weights of D tested as they are; D's slope and initialization as in `cifar10`, and G is not
-    initialized from data. (On 12 June, commit 4c858bb, only the kernels' initial size changed, from 0.1 to 0.05.)
+    The settings of the authors' script of 8 June 2016 (commit 8be79d0): 500 epochs at 0.0003, the last 200 at a falling
+    rate, the weights of D tested as they are; D's slope and initialization as in `cifar10`, and G is not initialized
+    from data.
 
     Section 6.2, figure 4. Expected: annotators distinguish samples from real images in 78.7% of votes, where 50% is
     chance (21.3% error). Measured: not yet at full width.

@@ -25,9 +25,8 @@ def imagenet_128(labels: int | None = None) -> Recipe:
     Latents at every scale, virtual batch norm in G with a reference batch of 16, batch norm in D by real and by
     generated rows, two-sided minibatch features in towers of 16 and 16 images, 1000 classes and "generated", alpha =
     0.75 in the divergence form. All images have labels, and those of D's class loss are the real ones of its other
-    loss too. Both networks are updated at once, from the same latents and images. Different from the release: D's batch
-    norm has running statistics, for evaluation, and there is a last epoch (the authors' program ran until it was
-    stopped).
+    loss too. Both networks are updated at once, from the same latents and images. What differs from the release is in
+    docs/history.md; among it, D's batch norm has running statistics, for evaluation, and there is a last epoch.
 
     Figure 6. Expected: no number; samples with recognizable animals' fur, eyes and noses,
     but wrong anatomy. Measured: seconds and memory of a step in docs/results.md; not trained to the end yet.

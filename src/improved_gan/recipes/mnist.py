@@ -54,8 +54,8 @@ def mnist(labels: int | None = None) -> Recipe:
     are. Here the log has the errors of these weights (`test/num_errors_without_average`) and of their moving average
     (`test/num_errors`).
 
-    Expected: the paper's table 1. Measured (docs/results.md): one split, not finished. D's unsupervised loss stays near
-    0.3 from the first epoch on, with 20 labels too (docs/balance.md).
+    Expected: the paper's table 1. Measured (docs/results.md): one split, not finished. D's unsupervised loss is 0.2 to
+    0.3 from the first epoch on and falls slowly; with 20 labels it is 0.2 to 0.4 in the first six (docs/balance.md).
 
     Args:
         labels: the number of labels; default 100. The paper has 20, 50, 100 and 200.
@@ -76,8 +76,8 @@ def mnist_released(labels: int | None = None) -> Recipe:
     weights from then on.
 
     Measured (docs/results.md): 86 errors with 100 labels in bfloat16, split and seed 1, 2.4 hours of one core. With
-    20 labels the discriminator often saturates (loss near 0) within two epochs, in float32 too; at the rate of `mnist`
-    it does not (docs/balance.md).
+    20 labels the discriminator was saturated (loss near 0) after three epochs on three splits, in float32 too, and not
+    in a later run; at the rate of `mnist` it was not (docs/balance.md).
 
     Args:
         labels: the number of labels; default 100. The paper has 20, 50, 100 and 200.
@@ -161,12 +161,12 @@ def mnist_graph_two_rounds(labels: int | None = None) -> Recipe:
 
 
 def mnist_short(labels: int | None = None) -> Recipe:
-    """The GAN of `mnist-released` in 120 epochs, the last 48 at a falling rate: 40 minutes a model, two on two cores.
+    """The GAN of `mnist-released` in 120 epochs, the last 48 at a falling rate: 75 minutes of one core.
 
     Measured (docs/results.md): 92, 97 and 131 errors with 100 labels, splits and seeds 1 to 3, 68 to 79 minutes on one
     core while the other is busy. Pseudo-labels from label spreading made it worse, so it has none. Two generator
-    updates per discriminator update made it worse too, but with fewer than 50 labels it has them: otherwise the
-    discriminator saturates.
+    updates per discriminator update made it worse too, but with fewer than 50 labels it has them, because the
+    discriminator was saturated with one (docs/tried.md).
 
     Args:
         labels: the number of labels; default 100.
@@ -174,7 +174,7 @@ def mnist_short(labels: int | None = None) -> Recipe:
     return replace(
         mnist_released(labels),
         name="mnist-short",
-        summary="MNIST in 40 minutes of two cores: the GAN of mnist-released, shorter, at a falling rate",
+        summary="MNIST in 75 minutes of one core: the GAN of mnist-released, shorter, at a falling rate",
         epochs=120,
         generator_updates=2 if labels is not None and labels < 50 else 1,
         lr_decay_fraction=0.4,

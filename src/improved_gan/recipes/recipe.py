@@ -122,7 +122,8 @@ class Recipe:
                 "historical_averaging_weight or score_samples"
             )
         if self.objective.simultaneous and self.generator_updates != 1:
-            raise RecipeError(f"simultaneous updates are one for each network; got {self.generator_updates=}")
+            text = f"generator_updates={self.generator_updates}: leave it at 1 (--generator-updates 1)"
+            raise RecipeError(f"simultaneous updates are one for each network; got {text}")
         if self.num_labels < 0:
             raise RecipeError(f"num_labels must be positive, or 0 for none; got {self.num_labels}")
         for name in (

@@ -32,8 +32,9 @@ _PAPER = {500: "18.44 ± 4.8", 1000: "8.11 ± 1.3", 2000: "6.16 ± 0.58"}
 def svhn(labels: int | None = None) -> Recipe:
     """Semi-supervised SVHN: 501 epochs at a constant rate of 0.0003.
 
-    The settings of the authors' script of 8 June 2016 (commit 8be79d0), see `cifar10`. Table of section 6.3, "our
-    model". Expected: the paper's figures. Measured: not yet.
+    The settings of the authors' script of 8 June 2016 (commit 8be79d0), see `cifar10`; its default of 400 labels a
+    class became 100, as here, on 12 June. Table of section 6.3, "our model". Expected: the paper's figures. Measured:
+    not yet.
 
     Args:
         labels: the number of labels; default 1000. The paper has 500, 1000 and 2000.

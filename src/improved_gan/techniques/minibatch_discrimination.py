@@ -129,7 +129,7 @@ class MinibatchDiscrimination(nn.Module):
             positions, with A = C. `torch.nn.Flatten()` compares all positions, with A = C H W.
         init_std: standard deviation of T at initialization (of V in the released variant, where only the size of the
             first steps depends on it); None for A**-0.5, so that M has the scale of the features. The authors' scripts
-            have 0.1 (8 June 2016) and 0.05 (from 12 June on), the paper gives none.
+            have 0.1 (8 June 2016) and 0.05 (from 14 June on), the paper gives none.
 
     Raises:
         ValueError: an unknown variant, a size below 1, or an `init_std` that is not positive. When called: features

@@ -99,7 +99,7 @@ def _discriminator_saturates(report: Mapping[str, float], setting: Setting) -> D
 def _out_of_balance(report: Mapping[str, float], setting: Setting) -> Diagnostic | None:
     """With feature matching a balanced discriminator is never sure: in its first epochs D(real) is about 0.85.
 
-    MNIST with 20 labels often is at a learning rate of 0.003, and is not at 0.001 (docs/balance.md).
+    MNIST with 20 labels was in some runs at a learning rate of 0.003, and in none at 0.001 (docs/balance.md).
     """
     real = report.get("discriminator/real_probability", 0.5)
     generated = report.get("discriminator/generated_probability", 0.5)
@@ -114,7 +114,7 @@ def _out_of_balance(report: Mapping[str, float], setting: Setting) -> Diagnostic
     return Diagnostic(
         "out of balance",
         f"training is out of balance in its first epochs: D is {real:.3f} on real and {generated:.3f} on generated "
-        f"images, where about 0.85 and 0.15 are usual. Some runs recover, with few labels most do not. "
+        f"images, where about 0.85 and 0.15 are usual. Some runs recover, others do not. "
         f"Try {_any_of(remedies)}",
     )
 
