@@ -1,6 +1,7 @@
 import io
 import json
 import tarfile
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ def test_a_report_with_every_metric_and_its_provenance(folders: tuple[Path, Path
     assert len(stored["network"]["sha256"]) == 64
     assert stored["source"]["images"] == 70
     assert stored["versions"]["torch"]
+    assert stored["versions"]["onnxruntime"] in (version("onnxruntime"), "not installed")
     assert stored["metrics"]["nearest"]["nearest"][0][0].endswith(".png")
     for word in (
         "Inception score",
