@@ -1,3 +1,4 @@
+from copy import deepcopy
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,9 +61,18 @@ def test_simultaneous_updates_have_both_penalties() -> None:
     with torch.no_grad():
         for parameter in (*generator.parameters(), *discriminator.parameters()):
             parameter.add_(1.0)
-    second = train_step(generator, discriminator, objective, images(), optimizers)
-    for name, network in (("discriminator", discriminator), ("generator", generator)):  # each parameter is 1 away
+    plain = deepcopy((generator, discriminator))
+    batch = images()
+    torch.manual_seed(0)
+    second = train_step(generator, discriminator, objective, batch, optimizers)
+    torch.manual_seed(0)
+    train_step(*plain, objective.base, batch, Optimizers(*(torch.optim.SGD(one.parameters()) for one in plain[::-1])))
+    for name, network, without in zip(
+        ("generator", "discriminator"), (generator, discriminator), plain, strict=True
+    ):  # each parameter is 1 away from its average
         assert second[f"{name}/history"].item() == pytest.approx(0.5 * flat(network).size, rel=1e-5)
+        for one, other in zip(network.parameters(), without.parameters(), strict=True):
+            torch.testing.assert_close(one.grad - other.grad, torch.ones_like(one), rtol=1e-4, atol=1e-4)
 
 
 def flat(module: nn.Module) -> np.ndarray:
