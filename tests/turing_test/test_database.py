@@ -196,5 +196,5 @@ def test_what_cannot_be_backed_up_is_one_line_and_leaves_nothing(tmp_path, folde
     with pytest.raises(TuringTestError, match="exists already"):
         back_up(str(tmp_path / "s.db"), tmp_path / "s.db")
     with pytest.raises(TuringTestError, match="cannot be copied"):
-        back_up(str(tmp_path / "s.db"), tmp_path / "no" / "x.db")
+        back_up(str(tmp_path / "s.db"), tmp_path / "s.db" / "x.db")
     assert [path.name for path in tmp_path.iterdir()] == ["s.db"]

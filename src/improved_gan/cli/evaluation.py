@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -333,17 +333,10 @@ def _versions(device: str) -> dict[str, str]:
         "torch": torch.__version__,
         "numpy": np.__version__,
         "pillow": PIL.__version__,
-        "onnxruntime": _version_of("onnxruntime"),
+        "onnxruntime": next((one.version for one in distributions(name="onnxruntime")), "not installed"),
         "device": torch.cuda.get_device_name() if device.startswith("cuda") else platform.processor() or "cpu",
         "processes": str(world_size()),
     }
-
-
-def _version_of(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def _join_ranks() -> None:
