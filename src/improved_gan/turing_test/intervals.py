@@ -2,6 +2,9 @@
 
 Bootstrap over judges, percentile interval with the expanded percentiles of Hesterberg (2015): for J judges the level
 alpha/2 becomes Phi(-sqrt(J/(J-1)) t_{alpha/2, J-1}), which corrects the too narrow intervals that few judges give.
+Resamples reach no further than the judges do, and all J lie on the same side of the median with probability 2^(1-J):
+where that is more than alpha (fewer than six judges at 95%) the interval is the statistic -+ t_{alpha/2, J-1} standard
+errors, sqrt(J/(J-1)) times the standard deviation of the resamples.
 Where all judges agree entirely (no spread to resample) Wilson's interval over the votes stands in for it.
 """
 
@@ -13,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest, norm, t
 
-__all__ = ["Estimate", "cluster_bootstrap", "percentile_interval", "resampled", "wilson"]
+__all__ = ["Estimate", "cluster_bootstrap", "percentile_interval", "resampled", "wilson", "with_fallback"]
 
 Floats = NDArray[np.float64]
 RESAMPLES = 2000
+_UNBOUNDED = (-float("inf"), float("inf"))
 
 
 @lru_cache(maxsize=16)
@@ -61,6 +65,7 @@ def cluster_bootstrap(
     resamples: int = RESAMPLES,
     seed: int = 0,
     known_from: int | None = None,
+    bounds: tuple[float, float] = _UNBOUNDED,
 ) -> Estimate:
     """A statistic of pooled counts, with an interval over judges.
 
@@ -72,6 +77,7 @@ def cluster_bootstrap(
         seed: the same data and seed give the same interval.
         known_from: judges that the spread is known from, where those are fewer than J: of two groups that are compared,
             the size of the smaller one. Default: J.
+        bounds: smallest and largest value that the statistic can have.
 
     Returns:
         The statistic of all judges together and its interval; no interval (NaN) where fewer than two judges show the
@@ -90,7 +96,7 @@ def cluster_bootstrap(
     if known < 2 or np.isnan(value):
         return Estimate(value, float("nan"), float("nan"))
     drawn = statistic(resampled(counts, resamples=resamples, seed=seed))
-    return percentile_interval(value, drawn, known, level=level)
+    return percentile_interval(value, drawn, known, level=level, bounds=bounds)
 
 
 def resampled(counts: NDArray[np.int64] | Floats, *, resamples: int = RESAMPLES, seed: int = 0) -> Floats:
@@ -98,18 +104,41 @@ def resampled(counts: NDArray[np.int64] | Floats, *, resamples: int = RESAMPLES,
     return np.asarray(_weights(len(counts), resamples, seed) @ counts)
 
 
-def percentile_interval(value: float, drawn: Floats, num_judges: int, *, level: float = 0.95) -> Estimate:
-    """The expanded percentile interval (see above) from a statistic's values on resamples, NaN left out.
+def percentile_interval(
+    value: float, drawn: Floats, num_judges: int, *, level: float = 0.95, bounds: tuple[float, float] = _UNBOUNDED
+) -> Estimate:
+    """The interval (see above) from a statistic's values on resamples, NaN left out.
 
     Args:
         value: the statistic itself.
         drawn: (resamples,), its values on resamples.
         num_judges: judges that show the spread; fewer than two give no interval.
         level: of the interval.
+        bounds: smallest and largest value that the statistic can have.
     """
     drawn = drawn[~np.isnan(drawn)]
     if num_judges < 2 or len(drawn) == 0:
         return Estimate(value, float("nan"), float("nan"))
-    tail = norm.cdf(np.sqrt(num_judges / (num_judges - 1)) * t.ppf((1 - level) / 2, num_judges - 1))
+    inflation = float(np.sqrt(num_judges / (num_judges - 1)))
+    point = float(t.ppf((1 - level) / 2, num_judges - 1))
+    if 2.0 ** (1 - num_judges) > 1 - level:
+        half = -point * inflation * float(drawn.std()) if np.ptp(drawn) > 0 else 0.0
+        return Estimate(value, max(bounds[0], value - half), min(bounds[1], value + half))
+    tail = norm.cdf(inflation * point)
     low, high = np.quantile(drawn, [tail, 1 - tail])
     return Estimate(value, float(low), float(high))
+
+
+def with_fallback(found: Estimate, shares: list[tuple[float, float]]) -> Estimate:
+    """Wilson's interval where resampled judges show no spread at all, as when everybody is always right.
+
+    Args:
+        found: the estimate, with an interval over judges or none.
+        shares: the counts (successes, total) of shares whose mean the estimate is; half a success, of a tie, is rounded
+            to both sides.
+    """
+    if found.low < found.high or np.isnan(found.low):
+        return found
+    lows = [wilson(int(np.floor(successes)), int(total))[0] for successes, total in shares]
+    highs = [wilson(int(np.ceil(successes)), int(total))[1] for successes, total in shares]
+    return Estimate(found.value, float(np.mean(lows)), float(np.mean(highs)))
