@@ -2,9 +2,10 @@
 
 Whole judges are resampled for every interval (`intervals`). "Both bad" counts as a tie in the scores and is reported
 beside them. Two models can be told apart where the difference of their scores, in standard errors, is beyond the 95%
-point of the largest such error of all pairs (max-t: the errors of the resamples over sqrt(chi2_{J-1} / (J-1)), as the
-standard errors are known from J judges only), so that all pairs hold together with 95%. Where all judges agree about
-a pair (no spread to resample) an exact sign test of the pair's answers stands in, at 5% over the number of pairs.
+point of the largest of all pairs' errors (max-t: multivariate t with J - 1 degrees of freedom for J judges and the
+correlations of the resamples; Hothorn, Bretz & Westfall, 2008), so that all pairs hold together with 95%. Where all
+judges agree about a pair (no spread to resample) an exact sign test of its answers stands in, at 5% over the number of
+pairs.
 """
 
 from collections.abc import Iterable
@@ -35,6 +36,7 @@ __all__ = ["Ranked", "Ranking", "Win", "preference_counts", "rank_models"]
 Floats = NDArray[np.float64]
 _LEVEL = 0.95
 _NO_SPREAD = 1e-9
+_DRAWS = 10_000  # of the largest error
 
 
 @dataclass(frozen=True)
@@ -227,10 +229,12 @@ def _signs(value: Floats, drawn: Floats, counts: Floats, num_judges: int) -> NDA
     spread = deviation > _NO_SPREAD
     found = np.zeros(len(value), dtype=np.int64)
     if spread.any():
-        largest = (np.abs(drawn - value)[:, spread] / deviation[spread]).max(-1)
-        known = np.sqrt(np.random.default_rng(0).chisquare(freedom, len(largest)) / freedom)
+        correlation = np.corrcoef(drawn[:, spread].T).reshape(int(spread.sum()), -1)
+        generator = np.random.default_rng(0)
+        normal = generator.multivariate_normal(np.zeros(len(correlation)), correlation, _DRAWS, method="eigh")
+        largest = np.abs(normal).max(-1) / np.sqrt(generator.chisquare(freedom, _DRAWS) / freedom)
         errors = value[spread] / (deviation[spread] * np.sqrt(num_judges / freedom))
-        found[spread] = np.sign(errors) * (np.abs(errors) > np.quantile(largest / known, _LEVEL))
+        found[spread] = np.sign(errors) * (np.abs(errors) > np.quantile(largest, _LEVEL))
     for k in np.flatnonzero(~spread & (np.abs(value) > _NO_SPREAD)).tolist():
         first, second = counts[k, :2].astype(int).tolist()
         sign = int(np.sign(first - second))
