@@ -17,8 +17,10 @@ def test_no_text_is_a_formula_and_each_is_read_back(text: str) -> None:
 
 
 def test_a_table_is_read_back_by_any_reader_of_csv() -> None:
-    rows = list(csv.reader(io.StringIO(table_to_csv({"a": ['x"y,z', "two\nlines"], "b": [True, None]}))))
-    assert rows == [["a", "b"], ['x"y,z', "1"], ["two\nlines", ""]]
+    text = table_to_csv({"a": ['x"y,z', "two\nlines", "old\rMac"], "b": [True, None, 1]})
+    rows = list(csv.reader(io.StringIO(text, newline="")))
+    assert rows == [["a", "b"], ['x"y,z', "1"], ["two\nlines", ""], ["old\rMac", "1"]]
+    assert text.startswith("a,b\n")
 
 
 def test_columns_of_other_tools(tmp_path) -> None:

@@ -1,7 +1,6 @@
 """CSV tables: cells that no spreadsheet reads as a formula, and tables of other tools with other column names."""
 
 import csv
-import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -46,6 +45,17 @@ def stored_text(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and cell[1:2] in _FORMULA and cell[1:] else cell
 
 
+class _Lines:
+    """A file that keeps each row by itself."""
+
+    def __init__(self, rows: list[str]) -> None:
+        self._rows = rows
+
+    def write(self, row: str) -> None:
+        """Keep a row."""
+        self._rows.append(row)
+
+
 def table_to_csv(columns: Mapping[str, Sequence[Any]]) -> str:
     """Columns of equal length as CSV, every cell safe in a spreadsheet.
 
@@ -55,11 +65,12 @@ def table_to_csv(columns: Mapping[str, Sequence[Any]]) -> str:
         0,a
         1,'-b
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    rows: list[str] = []
+    # the writer quotes a lone carriage return, which readers take for the end of a row, only if its own rows end in one
+    writer = csv.writer(_Lines(rows), lineterminator="\r\n")
     writer.writerow(columns)
     writer.writerows(zip(*([safe_cell(value) for value in column] for column in columns.values()), strict=True))
-    return text.getvalue()
+    return "".join(f"{row[:-2]}\n" for row in rows)
 
 
 def judge_numbers(given: list[Any]) -> list[int]:
