@@ -35,6 +35,16 @@ def test_columns_of_other_tools(tmp_path) -> None:
         read_rows(path, {}, {})
 
 
+def test_values_are_exchanged_at_once(tmp_path) -> None:
+    """One after the other, 1 for 0 and then 0 for 1 would make all cells 1."""
+    path = tmp_path / "t.csv"
+    path.write_text("real,response\n1,1\n0,1\n", encoding="utf-8")
+    found = read_rows(path, {"signal": "real"}, {"signal": ""}, {"signal.1": "0", "signal.0": "1"})
+    assert [(row["signal"], row["response"]) for row in found] == [("0", "1"), ("1", "1")]
+    with pytest.raises(TuringTestError, match="no cell of column 'signal'"):
+        read_rows(path, {"signal": "real"}, {"signal": ""}, {"signal.1": "0", "signal.2": "1"})
+
+
 def test_judges_are_numbers_or_get_them() -> None:
     assert judge_numbers(["3", " 1"]) == [3, 1]
     assert judge_numbers(["3", "b", "3"]) == [0, 1, 0]
