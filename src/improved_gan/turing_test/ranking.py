@@ -225,15 +225,15 @@ def _signs(value: Floats, drawn: Floats, counts: Floats, num_judges: int) -> NDA
         counts: (P, 3), the answers about each pair.
         num_judges: J, two or more.
     """
-    deviation, freedom = drawn.std(0, ddof=1), num_judges - 1
-    spread = deviation > _NO_SPREAD
+    std, freedom = drawn.std(0, ddof=1), num_judges - 1
+    spread = std > _NO_SPREAD
     found = np.zeros(len(value), dtype=np.int64)
     if spread.any():
         correlation = np.corrcoef(drawn[:, spread].T).reshape(int(spread.sum()), -1)
         generator = np.random.default_rng(0)
         normal = generator.multivariate_normal(np.zeros(len(correlation)), correlation, _DRAWS, method="eigh")
         largest = np.abs(normal).max(-1) / np.sqrt(generator.chisquare(freedom, _DRAWS) / freedom)
-        errors = value[spread] / (deviation[spread] * np.sqrt(num_judges / freedom))
+        errors = value[spread] / (std[spread] * np.sqrt(num_judges / freedom))
         found[spread] = np.sign(errors) * (np.abs(errors) > np.quantile(largest, _LEVEL))
     for k in np.flatnonzero(~spread & (np.abs(value) > _NO_SPREAD)).tolist():
         first, second = counts[k, :2].astype(int).tolist()
