@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap, ttest_1samp
 
+from improved_gan.turing_test import intervals
 from improved_gan.turing_test.intervals import Estimate, cluster_bootstrap, wilson, with_fallback
 from improved_gan.turing_test.simulation import Population, coverage
 
@@ -70,3 +71,12 @@ def test_wilson_stands_in_where_judges_agree_and_half_a_success_is_rounded_to_bo
     assert with_fallback(Estimate(0.5, 0.4, 0.6), [(5, 10)]) == Estimate(0.5, 0.4, 0.6)
     found = with_fallback(Estimate(0.75, 0.75, 0.75), [(7.5, 10)])
     assert (found.low, found.high) == (wilson(7, 10)[0], wilson(8, 10)[1])
+
+
+def test_resamples_of_many_judges_are_drawn_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten thousand judges of another tool's table would need 160 MB for each size of a group."""
+    counts = np.random.default_rng(0).random((40, 3))
+    whole = intervals.resampled(counts, resamples=100)
+    monkeypatch.setattr(intervals, "_MOST_KEPT", 10)
+    monkeypatch.setattr(intervals, "_MOST_WEIGHTS", 7 * 40)
+    np.testing.assert_allclose(intervals.resampled(counts, resamples=100), whole)

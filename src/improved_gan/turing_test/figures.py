@@ -32,6 +32,7 @@ __all__ = [
 Floats = NDArray[np.float64]
 _LEVELS = 6  # of the rating scale
 _SHARE = (0.0, 1.0)
+_NO_SPREAD = 1e-9
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,8 @@ def p_above_chance(votes: Votes, *, chance: float = 0.5) -> float:
 
     Where each trial was drawn with a known probability p (column `prevalence`), a judge j who guesses has
     E[sum (s - p) (r - r')] = 0 over the trials, with signal s, response r and r' the mean response of the other judges,
-    whatever the judge makes of feedback; the test is of those sums. Where all judges are right as often there is no
-    spread to estimate, and the exact binomial test over votes stands in; at unequal numbers over
+    whatever the judge makes of feedback; the test is of those sums. Where all judges, or all sums, are alike there is
+    no spread to estimate, and the exact binomial test over votes stands in; at unequal numbers over
     4 / (1/signals + 1/noises) of them, which carry as much.
 
     Args:
@@ -118,13 +119,14 @@ def p_above_chance(votes: Votes, *, chance: float = 0.5) -> float:
     influence = (counts[:, 0] - counts[:, 1] * hits / signals) / signals / 2
     influence = influence - (counts[:, 2] - counts[:, 3] * false_alarms / noises) / noises / 2
     standard_error = np.sqrt(len(counts) / (len(counts) - 1) * (influence**2).sum())
-    if standard_error < 1e-9:
+    excess = share - chance
+    if standard_error > _NO_SPREAD and chance == 0.5 and not np.isnan(votes.prevalence).any():
+        sums = _covariance_sums(votes)
+        excess, standard_error = sums.mean(), sums.std(ddof=1) / np.sqrt(len(sums))
+    if standard_error <= _NO_SPREAD:
         worth = int(4 * signals * noises / (signals + noises))
         return above_chance(int(share * worth + 1e-9), worth, chance=chance)
-    if chance == 0.5 and not np.isnan(votes.prevalence).any():
-        sums = _covariance_sums(votes)
-        return float(t.sf(sums.mean() / (sums.std(ddof=1) / np.sqrt(len(sums))), len(sums) - 1))
-    return float(t.sf((share - chance) / standard_error, len(counts) - 1))
+    return float(t.sf(excess / standard_error, len(counts) - 1))
 
 
 def _p_of_shares(right: Floats, total: Floats) -> float:
@@ -132,7 +134,7 @@ def _p_of_shares(right: Floats, total: Floats) -> float:
     share = right.sum() / total.sum()
     influence = (right - share * total) / total.sum()
     standard_error = np.sqrt(len(total) / (len(total) - 1) * (influence**2).sum())
-    if standard_error < 1e-9:
+    if standard_error <= _NO_SPREAD:
         return above_chance(int(right.sum()), int(total.sum()), chance=1 / 3)
     return float(t.sf((share - 1 / 3) / standard_error, len(total) - 1))
 

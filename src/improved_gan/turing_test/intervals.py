@@ -8,7 +8,7 @@ errors, sqrt(J/(J-1)) times the standard deviation of the resamples.
 Where all judges agree entirely (no spread to resample) Wilson's interval over the votes stands in for it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -20,14 +20,23 @@ __all__ = ["Estimate", "cluster_bootstrap", "percentile_interval", "resampled", 
 
 Floats = NDArray[np.float64]
 RESAMPLES = 2000
+_MOST_KEPT = 4_000_000  # weights of one size: 32 MB, and a report has a dozen sizes
+_MOST_WEIGHTS = 20_000_000  # drawn at a time: 160 MB
 _UNBOUNDED = (-float("inf"), float("inf"))
 
 
 @lru_cache(maxsize=16)
 def _weights(num_judges: int, resamples: int, seed: int) -> Floats:
     """(resamples, J): how often each judge is drawn; kept, as a report asks for the same ones many times."""
-    generator = np.random.default_rng(seed)
-    return generator.multinomial(num_judges, np.full(num_judges, 1 / num_judges), size=resamples).astype(np.float64)
+    return next(_drawn_weights(num_judges, resamples, seed))
+
+
+def _drawn_weights(num_judges: int, resamples: int, seed: int) -> Iterator[Floats]:
+    """The same in parts of as many rows as memory has room for."""
+    generator, chances = np.random.default_rng(seed), np.full(num_judges, 1 / num_judges)
+    rows = max(1, min(resamples, _MOST_WEIGHTS // num_judges))
+    for start in range(0, resamples, rows):
+        yield generator.multinomial(num_judges, chances, size=min(rows, resamples - start)).astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -101,7 +110,9 @@ def cluster_bootstrap(
 
 def resampled(counts: NDArray[np.int64] | Floats, *, resamples: int = RESAMPLES, seed: int = 0) -> Floats:
     """(resamples, S): the pooled sums of judges drawn with replacement, from (J, S) sums of each judge."""
-    return np.asarray(_weights(len(counts), resamples, seed) @ counts)
+    if resamples * len(counts) <= _MOST_KEPT:
+        return np.asarray(_weights(len(counts), resamples, seed) @ counts)
+    return np.concatenate([weights @ counts for weights in _drawn_weights(len(counts), resamples, seed)])
 
 
 def percentile_interval(
