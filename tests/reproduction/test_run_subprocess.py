@@ -8,7 +8,7 @@ import pytest
 from improved_gan.reproduction import run_subprocess
 from improved_gan.reproduction.job_status import read_status
 from improved_gan.reproduction.provenance import commit
-from improved_gan.reproduction.run_subprocess import Outcome, machine, num_cores, run_job
+from improved_gan.reproduction.run_subprocess import Outcome, failed, machine, num_cores, run_job
 from improved_gan.runs import Run
 from tests.reproduction.jobs import STAND_IN, fill, job
 
@@ -65,6 +65,16 @@ def test_a_failure_is_kept_with_its_words_until_it_is_tried_again(tmp_path: Path
     with Run(one.folder).locked():
         run_job(one, threads=1, stop=never)
     assert read_status(one).state == "failed"
+
+
+def test_the_failure_of_several_models_in_one_is_that_of_those_that_are_not_done(tmp_path: Path) -> None:
+    both = job(tmp_path, models=2)
+    first, second = both.single()
+    fill(first, wrong=5)
+    failed(both, "second model: D is not finite", code=1)
+    assert (read_status(first).state, read_status(second).state) == ("done", "failed")
+    assert read_status(second).failure == "second model: D is not finite"
+    assert not first.sidecar_path("failed.json").exists()
 
 
 def test_a_killed_process_is_told_as_such(tmp_path: Path) -> None:

@@ -70,12 +70,15 @@ def failed(job: Job, message: str, *, code: int | None = None) -> Outcome:
     """Write the reason of a failure beside the run folder; the table shows it until the next try.
 
     Args:
-        job: the run.
+        job: the run; of several models in one, those that are not done.
         message: the reason in one line.
         code: exit code of its process; None if the process was not the cause.
     """
     job.group.mkdir(parents=True, exist_ok=True)
-    write_atomically(job.sidecar_path("failed.json"), json.dumps({"code": code, "message": message}).encode())
+    content = json.dumps({"code": code, "message": message}).encode()
+    for one in job.single():
+        if read_status(one).state != "done":
+            write_atomically(one.sidecar_path("failed.json"), content)
     return Outcome(job, "failed", message)
 
 
