@@ -208,8 +208,8 @@ def _choose_rows(table: PaperTable, recipe: str | None, labels: Sequence[int]) -
     if table.rows and _own_data(table) != found.load_data:
         title = f"recipe {found.name}: {table.measure.name} (not in the paper)"
         table = PaperTable("recipe", title, table.measure, ())
-    own = None if found.labels_as_given else found.num_labels
-    budgets = list(labels) or [row.labels for row in table.rows if row.labels] or [own]
+    budgets: list[int | None] = [*labels] or [row.labels for row in table.rows if row.labels]
+    budgets = budgets or [None if found.labels_as_given else found.num_labels]
     return replace(table, rows=tuple(_row(table, recipe, budget) for budget in dict.fromkeys(budgets)))
 
 
