@@ -170,8 +170,11 @@ def count_ensemble_errors(
         warn: called with a line for each damaged checkpoint that is skipped.
 
     Raises:
-        RunError: a run cannot be loaded.
+        RunError: a run cannot be loaded, or was trained on other labels than the first.
     """
+    first, *others = (Run(job.folder).settings["label_split"] for job in jobs)
+    if any(other != first for other in others):
+        raise RunError(f"the models of split {jobs[0].split} were trained on different labels: their data has changed")
     if (known := known_ensemble(jobs)) is not None:
         return known
     members, test = _members(jobs), load_data().test
