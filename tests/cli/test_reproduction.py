@@ -204,6 +204,16 @@ def test_recipes_without_labels_or_with_all_are_run(stand_in, setting: str, titl
     assert "1/1" in text
 
 
+def test_a_network_file_is_found_by_workers_that_run_in_another_folder() -> None:
+    for name, absolute in (
+        ("net.onnx", str(Path.cwd() / "net.onnx")),
+        ("timm:resnet18", "timm:resnet18"),
+        (None, None),
+    ):
+        options = ReproduceOptions(recipe="digits", eval_network=name)
+        assert reproduction._run_options(options).eval_network == absolute
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("quick_trainings")
 def test_stopped_by_a_signal_and_gone_on_with_by_the_same_command(tmp_path: Path) -> None:

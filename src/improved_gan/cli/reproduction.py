@@ -15,7 +15,7 @@ from rich.console import Console
 from improved_gan.cli.reproduce import ReproduceOptions
 from improved_gan.console import say, warn
 from improved_gan.data.dataset import DataError, Dataset
-from improved_gan.embeddings.networks import INCEPTION, choose_network
+from improved_gan.embeddings.networks import INCEPTION, absolute_name, choose_network
 from improved_gan.io import write_atomically
 from improved_gan.recipes.recipe import RecipeError
 from improved_gan.recipes.registry import find_recipe
@@ -157,7 +157,11 @@ def reproduce(options: ReproduceOptions, console: Console) -> int:
 def _run_options(options: ReproduceOptions) -> RunOptions:
     """The options that every run takes, with absolute paths: a run may be started in another folder."""
     runs = RunOptions(**{field.name: getattr(options, field.name) for field in fields(RunOptions)})
-    return replace(runs, data=runs.data and runs.data.absolute(), eval_network=_absolute(runs.eval_network))
+    return replace(
+        runs,
+        data=runs.data and runs.data.absolute(),
+        eval_network=runs.eval_network and absolute_name(runs.eval_network),
+    )
 
 
 def _use_vmap(options: ReproduceOptions) -> bool:
@@ -171,12 +175,6 @@ def _use_vmap(options: ReproduceOptions) -> bool:
 def _of(jobs: list[Job]) -> str:
     most = max((job.models for job in jobs), default=1)
     return f", {most} models in each" if most > 1 else ""
-
-
-def _absolute(network: str | None) -> str | None:
-    """The absolute path of a run folder that scores samples, so that every process finds it."""
-    is_folder = network is not None and (Path(network) / "recipe.json").is_file()
-    return str(Path(network).absolute()) if network is not None and is_folder else network
 
 
 def _out(options: ReproduceOptions) -> Path:
