@@ -41,6 +41,17 @@ def test_every_start_is_noted(tmp_path: Path) -> None:
     assert ([start["threads"] for start in noted["starts"]], noted["threads"]) == ([1, 2], 2)
 
 
+def test_a_start_that_came_second_is_not_noted(tmp_path: Path) -> None:
+    (tmp_path / "stand_in.py").write_text("import sys; sys.exit('improved-gan: another process is training in x')")
+    one = job(tmp_path)
+    assert run_job(one, threads=1, stop=never).how == "busy"
+    file = one.sidecar_path("machine.json")
+    assert not file.exists()
+    file.write_text('{"machine": "of the first"}')
+    assert run_job(one, threads=1, stop=never).how == "busy"
+    assert file.read_text() == '{"machine": "of the first"}'
+
+
 def test_a_run_that_is_done_is_not_started(tmp_path: Path) -> None:
     fill(job(tmp_path), wrong=5)
     assert run_job(job(tmp_path), threads=1, stop=never).how == "done"
