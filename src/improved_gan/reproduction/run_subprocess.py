@@ -55,20 +55,21 @@ def run_job(
     if read_status(job).state == "done":
         return Outcome(job, "done")
     job.group.mkdir(parents=True, exist_ok=True)
-    made_on, earlier = machine(threads, device), dict[Path, bytes | None]()
+    made_on, records = machine(threads, device), dict[Path, tuple[bytes | None, bytes]]()
     for one in job.single():
         one.sidecar_path("failed.json").unlink(missing_ok=True)
         if (run := read_status(one)).state != "done":  # several models in one: others may be done
             file = one.sidecar_path("machine.json")
-            noted = record_start(file, made_on, begun=bool(run.report))
-            earlier[file] = file.read_bytes() if file.exists() else None
-            write_atomically(file, json.dumps(noted, indent=1).encode(), durable=False)
+            noted = json.dumps(record_start(file, made_on, begun=bool(run.report)), indent=1).encode()
+            records[file] = (file.read_bytes() if file.exists() else None, noted)
+            write_atomically(file, noted, durable=False)
     with job.sidecar_path("log").open("ab") as said:
         code = _wait(_start(job, threads, device, said.fileno()), stop)
     outcome = _outcome(job, code, stopped=stop())
     if outcome.how == "busy":  # it never began: the record is that of the other process
-        for file, content in earlier.items():
-            file.unlink() if content is None else write_atomically(file, content, durable=False)
+        for file, (before, noted) in records.items():
+            if file.read_bytes() == noted:
+                file.unlink() if before is None else write_atomically(file, before, durable=False)
     return outcome
 
 
