@@ -185,6 +185,7 @@ class WeightEMA(nn.Module):
             kept = [target.detach().clone() for target, _ in pairs]
             for target, value in pairs:
                 target.copy_(value)
+        torch.clear_autocast_cache()  # a surrounding autocast has cached casts of the other weights
         before = [target._version for target, _ in pairs], int(self.num_updates)
         try:
             yield module
@@ -193,6 +194,7 @@ class WeightEMA(nn.Module):
             with torch.no_grad():
                 for (target, _), own in zip(pairs, kept, strict=True):
                     target.copy_(own)
+            torch.clear_autocast_cache()
         if before != after:
             raise RuntimeError("the parameters or their average were updated while swapped: train outside of swapped()")
 
