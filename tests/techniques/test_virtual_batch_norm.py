@@ -207,6 +207,9 @@ def test_conversion_keeps_scales_modes_and_shared_layers() -> None:
     assert network["c"].weight is None
     assert not network["c"].training
     assert isinstance(convert_virtual_batch_norm(nn.BatchNorm1d(3)), VirtualBatchNorm)
+    twice = convert_virtual_batch_norm(nn.Sequential(shared, nn.ReLU(), shared))
+    assert isinstance(twice[0], VirtualBatchNorm)
+    assert twice[0] is twice[2]
 
 
 def test_the_reference_is_saved_with_the_network(wrapped: ReferenceBatch) -> None:
