@@ -1,5 +1,7 @@
 import ast
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,10 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("IMPROVED_GAN_CACHE", str(tmp_path))
     monkeypatch.setattr(module, "_STORED", 100)
     return tmp_path / "neighbors"
+
+
+def _files(folder: Path) -> list[Path]:
+    return list(folder.glob("*.safetensors"))
 
 
 def test_those_of_images_with_their_pixels_in_place() -> None:
@@ -72,17 +78,65 @@ def test_another_process_finds_them_on_disk(found: list[Tensor], folder: Path) -
     again = idm_neighbor_cache(IMAGES, None, 4, 1)
     assert len(found) == 1
     assert all(one.equal(other) for one, other in zip(first, again, strict=True))
-    assert len(list(folder.iterdir())) == 1
+    assert len(_files(folder)) == 1
     idm_neighbor_cache(IMAGES[:99], None, 4, 1)  # too few to be stored
-    assert len(list(folder.iterdir())) == 1
+    assert len(_files(folder)) == 1
     idm_neighbor_cache(IMAGES, None, 5, 1)
-    assert len(list(folder.iterdir())) == 2
+    assert len(_files(folder)) == 2
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from filelock import FileLock
+lock, aside, file = map(Path, sys.argv[1:])
+with FileLock(lock):
+    print("held", flush=True)
+    sys.stdin.readline()
+    time.sleep(0.2)
+    aside.replace(file)
+"""
+
+
+@pytest.mark.parametrize("end", ["writes", "dies"])
+def test_of_processes_that_begin_together_one_computes(
+    end: str, found: list[Tensor], folder: Path, tmp_path: Path
+) -> None:
+    first = idm_neighbor_cache(IMAGES, None, 4, 1)
+    (file,) = _files(folder)
+    aside = file.replace(tmp_path / "aside")
+    module._found.clear()
+    command = [sys.executable, "-c", HOLD, *map(str, (file.with_suffix(".lock"), aside, file))]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdin is not None
+        assert other.stdout.readline() == "held\n"
+        if end == "writes":
+            other.stdin.write("\n")
+            other.stdin.flush()
+        else:
+            other.kill()
+        assert all(one.equal(two) for one, two in zip(first, idm_neighbor_cache(IMAGES, None, 4, 1), strict=True))
+    assert len(found) == (1 if end == "writes" else 2)
+
+
+@pytest.mark.parametrize("broken", ["folder", "lock"])
+def test_a_cache_that_cannot_be_written_stops_no_run(
+    broken: str, found: list[Tensor], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if broken == "folder":
+        folder.touch()
+    else:
+        folder.mkdir()
+        monkeypatch.setattr(Path, "with_suffix", lambda path, _: path.parent)  # the lock is a folder
+    assert idm_neighbor_cache(IMAGES, None, 4, 1)[0].equal(idm_neighbors(IMAGES, 4, max_displacement=1)[0])
+    assert len(found) == 1
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "another shape", "folder"])
 def test_a_damaged_file_is_written_again(damage: str, found: list[Tensor], folder: Path) -> None:
     first = idm_neighbor_cache(IMAGES, None, 4, 1)
-    (file,) = folder.iterdir()
+    (file,) = _files(folder)
     content = file.read_bytes()
     if damage == "cut":
         file.write_bytes(content[:-100])
@@ -119,7 +173,7 @@ def test_other_code_computes_them_again(
     module._found.clear()
     idm_neighbor_cache(IMAGES, None, 4, 1)
     assert len(found) == 3
-    assert len(list(folder.iterdir())) == 2
+    assert len(_files(folder)) == 2
 
 
 def test_all_code_that_computes_them_counts() -> None:

@@ -1,13 +1,15 @@
 """Nearest neighbors under the image deformation model, kept in memory and, of many images, on disk.
 
-They depend on no label and no seed and take a minute or more, so models of one process share them, and so do runs that
-begin later. A file's name is a SHA-256 of all that the neighbors depend on: the images, the pixel layout, the numbers
-that were asked for, the source code that computes them, and whether compiled kernels do.
+They depend on no label and no seed and take a minute or more, so models of one process share them, and so do other
+processes: one computes them, while others that begin at the same time wait for its file. A file's name is a SHA-256 of
+all that the neighbors depend on: the images, the pixel layout, the numbers that were asked for, the source code that
+computes them, and whether compiled kernels do.
 """
 
 import hashlib
 from collections import OrderedDict
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import safetensors
@@ -16,6 +18,7 @@ import torch
 from torch import Tensor
 
 from improved_gan.data.download import cache_folder
+from improved_gan.data.waiting_lock import waiting_lock
 from improved_gan.io import write_atomically
 from improved_gan.kernels import cpp_extension
 from improved_gan.label_spreading.image_deformation_model import idm_neighbors
@@ -54,19 +57,47 @@ def idm_neighbor_cache(
     """
     layout = "rows and columns" if positions is None else _digest(positions)
     key = (_digest(images), layout, str(num), str(max_displacement), str(images.device))
-    if key not in _found:
+    found = _found.get(key)
+    if found is None:
         file = _file(key) if len(images) >= _STORED else None
-        found = None if file is None else _load(file, (len(images), num))
+        stored = _stored(images, positions, num, max_displacement, file)
+        found = stored[0].to(images.device), stored[1].to(images.device)
+    _found[key] = found
+    _found.move_to_end(key)
+    while len(_found) > _KEPT:
+        _found.popitem(last=False)
+    return found
+
+
+def _stored(
+    images: Tensor, positions: Tensor | None, num: int, max_displacement: int, file: Path | None
+) -> tuple[Tensor, Tensor]:
+    """Those of the file; where there is none, it is written, by one process while others wait."""
+    shape = len(images), num
+    found = None if file is None else _load(file, shape)
+    if found is not None:
+        return found
+    with _alone(file):
+        found = None if file is None else _load(file, shape)  # what another process has written meanwhile
         if found is None:
             ordered = images if positions is None else apply_pixel_layout(images, positions)
             found = idm_neighbors(ordered, num, max_displacement=max_displacement)
             if file is not None:
                 _save(file, found)
-        _found[key] = found[0].to(images.device), found[1].to(images.device)
-    _found.move_to_end(key)
-    while len(_found) > _KEPT:
-        _found.popitem(last=False)
-    return _found[key]
+    return found
+
+
+@contextmanager
+def _alone(file: Path | None) -> Iterator[None]:
+    """While entered, other processes wait. The system frees the lock of a process that dies."""
+    with ExitStack() as stack:
+        # A read-only disk, or one that knows no locks: each process computes its own.
+        with suppress(OSError, NotImplementedError):
+            if file is not None:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                busy = "waiting for another process that computes the nearest neighbors of the same images"
+                stack.enter_context(waiting_lock(file.with_suffix(".lock"), busy=busy))
+        yield
 
 
 def _load(file: Path, shape: tuple[int, int]) -> tuple[Tensor, Tensor] | None:
@@ -86,7 +117,6 @@ def _save(file: Path, found: tuple[Tensor, Tensor]) -> None:
     about = {"sha256": _digest(neighbors) + _digest(distances)}
     content = safetensors.torch.save({"neighbors": neighbors, "distances": distances}, about)
     with suppress(OSError):  # a full or read-only disk: the next run computes them again
-        file.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(file, content, durable=False)
 
 
