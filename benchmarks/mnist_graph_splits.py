@@ -1,7 +1,7 @@
 """How many pseudo-labels of `mnist-graph` are wrong, split by split, and which cluster of images decides it.
 
     python benchmarks/mnist_graph_splits.py --data DIR --out FILE.json [--labels 100 10 20 50 200 1000]
-        [--num-splits 20] [--picture FILE.png]
+        [--num-splits 20] [--images FILE.png]
 
 The pseudo-labels are those that the recipe computes at the start of a run: the labels of the split, spread over the
 k-NN graph of all training images under the image deformation distance, on the estimated pixel layout. Their errors are
@@ -26,7 +26,7 @@ from improved_gan.data import LabelSplit, load_mnist
 from improved_gan.label_spreading.pseudo_labeling import labels_of_split
 from improved_gan.recipes.mnist import mnist_graph
 
-ROWS, COLUMNS = 4, 20  # of the picture
+ROWS, COLUMNS = 4, 20  # of the grid
 
 
 def counted(classes: Tensor, truth: Tensor) -> Tensor:
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--num-splits", type=int, default=20)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--picture", type=Path, help="images of the cluster")
+    parser.add_argument("--images", type=Path, help="images of the cluster")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     data = load_mnist(options.data).train
@@ -71,11 +71,11 @@ def main() -> None:
         if not found:
             digit, taken, members = largest_cluster(classes, truth)
             found = {"cluster": {"digit": digit, "as": taken, "images": len(members)}, "labels": {}}
-            if options.picture:
+            if options.images:
                 shown = data.images[members[:: max(1, len(members) // (ROWS * COLUMNS))][: ROWS * COLUMNS], 0]
                 grid = shown.view(ROWS, COLUMNS, 28, 28).permute(0, 2, 1, 3).reshape(ROWS * 28, COLUMNS * 28)
-                picture = Image.fromarray(255 - grid.numpy()).resize((COLUMNS * 42, ROWS * 42))
-                picture.save(options.picture, optimize=True)
+                scaled = Image.fromarray(255 - grid.numpy()).resize((COLUMNS * 42, ROWS * 42))
+                scaled.save(options.images, optimize=True)
         found["labels"][str(number)] = [
             {
                 "split": index + 1,
