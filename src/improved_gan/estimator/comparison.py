@@ -110,8 +110,9 @@ def prepared(features: np.ndarray, *, learned_from: np.ndarray | None = None) ->
         rows = unit_rows(rows)
     else:
         values = np.asarray(features, dtype=np.float32)
-        std = values[known].std(0)
-        rows = (values - values[known].mean(0)) / np.where(std > 0, std, 1) / np.sqrt(values.shape[1])
+        some = values[known]
+        std = np.where(some.min(0) < some.max(0), some.std(0), 1)  # rounded, that of a constant column may be above 0
+        rows = (values - some.mean(0)) / np.where(std > 0, std, 1) / np.sqrt(values.shape[1])
     rows = np.asarray(rows, dtype=np.float32)
     num, columns = rows[known].shape
     few = columns <= num and columns <= 2048  # whose covariance is faster than the rows
