@@ -71,7 +71,24 @@ def test_classes_are_text() -> None:
     rows, truth = make_blobs(90, centers=3, random_state=0)
     names = np.array(["red", "green", "blue"], dtype=object)[truth]
     y = np.where(np.arange(90) < 12, names, -1)
-    assert set(LabelSpreadingClassifier().fit(rows, y).predict(rows)) == {"red", "green", "blue"}
+    model = LabelSpreadingClassifier().fit(rows, y)
+    assert set(model.predict(rows)) == {"red", "green", "blue"}
+    assert model.score(rows, y) == (model.predict(rows[:12]) == names[:12]).mean()
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+def test_the_score_leaves_out_rows_without_a_label(digits, form) -> None:
+    images, y, _ = digits
+    model = LabelSpreadingClassifier().fit(form(images), y)
+    known, y = y >= 0, np.where(y == 3, 4, y)  # some wrong labels
+    right, weights = model.predict(form(images[known])) == y[known], np.arange(800.0)
+    assert 0 < right.mean() < 1
+    assert model.score(form(images), y) == right.mean()
+    expected = (right * weights[known]).sum() / weights[known].sum()
+    assert model.score(form(images), y, weights) == pytest.approx(expected, rel=1e-12)
+    assert cross_val_score(model, form(images), y, cv=2).min() > 0.3
+    with pytest.raises(ValueError, match="only -1, so there is nothing to score"):
+        model.score(form(images), np.full(800, -1))
 
 
 def test_masses_of_classes_agree_with_the_formula_on_dense_matrices() -> None:

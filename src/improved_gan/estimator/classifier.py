@@ -8,16 +8,14 @@ from typing import Any, Self
 
 import numpy as np
 from scipy.special import logsumexp
-from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.metrics import accuracy_score
-from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from improved_gan.estimator import storage
-from improved_gan.estimator.arrays import as_array
 from improved_gan.estimator.ensemble import FitPlan, fit_members, warn_at_chance
 from improved_gan.estimator.inputs import InputSpec, validate_input, warn_of_flat_images
-from improved_gan.estimator.labels import labeled_rows, read_labels
+from improved_gan.estimator.labels import LabeledScoreMixin, read_labels
 from improved_gan.estimator.settings import Settings, check_same
 from improved_gan.estimator.storage import EnsembleMember, Prediction
 from improved_gan.estimator.weights import label_weights, warn_of_imbalance
@@ -30,31 +28,11 @@ _CHUNK = 1000
 class SemiSupervisedMixin(
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]  # scikit-learn has no types
     TransformerMixin,  # type: ignore[misc]
-    ClassifierMixin,  # type: ignore[misc]
+    LabeledScoreMixin,
 ):
     """A score that leaves out examples without a label, features with names, and log-probabilities."""
 
     members_: list[EnsembleMember]
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:  # noqa: N803
-        """Accuracy on the examples whose label is known; those with -1 are left out.
-
-        Args:
-            X: (N, ...) examples.
-            y: (N,) their classes, -1 where unknown.
-            sample_weight: (N,) or None.
-
-        Raises:
-            ValueError: no label is known.
-        """
-        values = as_array(X)
-        check_consistent_length(values, y, sample_weight)
-        rows, truth = labeled_rows(y)
-        if not len(rows):
-            raise ValueError("y has no known label, only -1, so there is nothing to score: give labeled examples")
-        weights = None if sample_weight is None else np.asarray(sample_weight)[rows]
-        chosen = values if len(rows) == len(values) else _safe_indexing(values, rows)
-        return float(accuracy_score(truth, self.predict(chosen), sample_weight=weights))
 
     def decision_function(self, X: Any) -> np.ndarray:  # noqa: N803
         """(N, K) log-probabilities of the classes; for two classes (N,), their difference: positive for the second."""

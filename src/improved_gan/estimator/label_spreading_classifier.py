@@ -25,7 +25,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from scipy import sparse
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator
 from sklearn.decomposition import TruncatedSVD
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler, normalize
@@ -33,7 +33,7 @@ from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
-from improved_gan.estimator.labels import KnownLabels, read_labels
+from improved_gan.estimator.labels import KnownLabels, LabeledScoreMixin, read_labels
 from improved_gan.estimator.scaling import looks_like_embedding, unit_rows
 from improved_gan.estimator.weights import label_weights
 from improved_gan.label_spreading.knn import approximate_neighbors, nearest_neighbors, principal_components
@@ -53,7 +53,7 @@ _CHOICES = {
 }
 
 
-class LabelSpreadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # it has no types
+class LabelSpreadingClassifier(LabeledScoreMixin, BaseEstimator):  # type: ignore[misc]  # it has no types
     """A classifier from few labels and many unlabeled rows, best for embeddings of a pretrained network.
 
     Args:
