@@ -134,7 +134,8 @@ def constant_columns(mean: np.ndarray, std: np.ndarray) -> np.ndarray:
     """Which columns of rows of norm 1 are constant: their deviation is rounding, and must not be scaled up.
 
     Args:
-        mean, std: (A,) of the columns.
+        mean: (A,) of the columns.
+        std: (A,) their standard deviation.
 
     Returns:
         (A,) bool.

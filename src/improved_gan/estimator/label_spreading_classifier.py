@@ -137,16 +137,16 @@ class LabelSpreadingClassifier(LabeledScoreMixin, BaseEstimator):  # type: ignor
         X = validate_data(self, X, accept_sparse="csr", dtype=[np.float32, np.float64, np.float16])  # noqa: N806
         known = read_labels(y, classes=self.classes)
         check_consistent_length(X, y)
-        known, weights = label_weights(known, np.empty((X.shape[0], 1)), self.class_weight, sample_weight)
-        weights = np.ones(len(known.rows)) if weights is None else weights
+        _, counts = _weights(known, X.shape[0], None, sample_weight)  # a class's weight is no number of rows
+        known, weights = _weights(known, X.shape[0], self.class_weight, sample_weight)
         if unlabeled is not None:
             X = _stacked(X, validate_data(self, unlabeled, accept_sparse="csr", dtype=X.dtype, reset=False))  # noqa: N806
         self._find_scaling(X)
         scaled = self._scaled(X)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         points = _points(scaled, self.n_components, seed)
-        start = self._start(scaled, known, _balanced(weights, known))
-        probabilities = self._spread(points, start, seed, self._masses(known, weights))
+        start = self._start(scaled, known, _balanced(counts, known))
+        probabilities = self._spread(points, start, seed, self._masses(known, counts))
         self.classes_ = known.classes
         self.label_distributions_ = probabilities.numpy()
         self.transduction_ = known.classes[self.label_distributions_.argmax(1)]
@@ -181,7 +181,8 @@ class LabelSpreadingClassifier(LabeledScoreMixin, BaseEstimator):  # type: ignor
 
     def _scaled(self, X: Any) -> Any:  # noqa: N803
         if self._scaling == "columns":
-            return self._scaler.transform(X)
+            dense = sparse.issparse(X) and self._scaler.with_mean
+            return self._scaler.transform(X.toarray() if dense else X)
         if self._scaling == "none":
             return X
         return normalize(X) if sparse.issparse(X) else unit_rows(X)
@@ -285,8 +286,16 @@ def _balanced(weights: np.ndarray, known: KnownLabels) -> np.ndarray:
     return np.asarray(weights / sums[known.codes] * len(weights) / len(sums))
 
 
+def _weights(known: KnownLabels, num: int, *weights: Any) -> tuple[KnownLabels, np.ndarray]:
+    """`label_weights` of `num` rows, 1 where all count the same."""
+    known, found = label_weights(known, np.empty((num, 1)), *weights)
+    return known, np.ones(len(known.rows)) if found is None else found
+
+
 def _stacked(first: Any, second: Any) -> Any:
-    return sparse.vstack([first, second], "csr") if sparse.issparse(first) else np.concatenate([first, second])
+    if sparse.issparse(first):
+        return sparse.vstack([first, second], "csr")
+    return np.concatenate([first, second.toarray() if sparse.issparse(second) else second])
 
 
 def _dense(rows: Any) -> np.ndarray:
