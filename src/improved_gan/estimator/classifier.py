@@ -16,7 +16,7 @@ from improved_gan.estimator import storage
 from improved_gan.estimator.ensemble import FitPlan, fit_members, warn_at_chance
 from improved_gan.estimator.inputs import InputSpec, validate_input, warn_of_flat_images
 from improved_gan.estimator.labels import LabeledScoreMixin, read_labels
-from improved_gan.estimator.settings import Settings, check_same
+from improved_gan.estimator.settings import Settings, check_same, check_same_networks
 from improved_gan.estimator.storage import EnsembleMember, Prediction
 from improved_gan.estimator.weights import label_weights, warn_of_imbalance
 
@@ -94,7 +94,8 @@ class SemiSupervisedGANClassifier(SemiSupervisedMixin, BaseEstimator):  # type: 
             and none that a fit before a warm start trained on. 0 trains
             to the end.
         n_iter_no_change: reports without improvement (there are 40 in a training) before it stops early.
-        warm_start: whether `fit` goes on from the last fit (same shape and classes). It keeps the optimizers.
+        warm_start: whether `fit` goes on from the last fit (same shape, classes, networks and scaling). It keeps the
+            optimizers.
         precision: "float32", "bfloat16" for the forward passes, or "auto", that of the recipe on this machine.
         device: "auto" takes a GPU where there is one.
         n_jobs: members that are trained at the same time, each in a process; as in scikit-learn.
@@ -198,6 +199,7 @@ class SemiSupervisedGANClassifier(SemiSupervisedMixin, BaseEstimator):  # type: 
         if again:
             spec, before = self._format, [member.state for member in self.members_]
             check_same(parts, spec, before, known.classes, self.classes_, settings)
+            check_same_networks(self, spec, self.members_[0].choice.network, parts[0].shape)
         else:
             spec = InputSpec.learn(parts, layout=self.layout, scaling=self.scaling, value_range=self.value_range)
             before, self._trained = [], frozenset()
