@@ -1,5 +1,7 @@
 """The package itself: its public names, and a fast import."""
 
+import importlib
+import inspect
 import subprocess
 import sys
 
@@ -22,3 +24,17 @@ def test_the_import_is_fast() -> None:
     program = "import improved_gan; improved_gan.techniques.feature_matching_loss; improved_gan.nothing"
     done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
     assert "module 'improved_gan' has no attribute 'nothing'" in done.stderr
+
+
+def test_public_functions_take_paths_as_text_too() -> None:
+    wanted = set()
+    for package in dir(improved_gan):
+        module = importlib.import_module(f"improved_gan.{package}") if package[0].islower() else improved_gan
+        for name in getattr(module, "__all__", ()):
+            value = getattr(module, name)
+            called = getattr(value, "__init__", None) if inspect.isclass(value) else value
+            for parameter in inspect.signature(called).parameters.values() if inspect.isfunction(called) else ():
+                kind = str(parameter.annotation)
+                if "Path" in kind and "Callable" not in kind and "str" not in kind:
+                    wanted.add(f"{name}({parameter.name})")
+    assert wanted == {"Embedding(cache)", "Embedding(weights)", "Demo(files)"}

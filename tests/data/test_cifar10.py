@@ -163,7 +163,7 @@ def check(data) -> None:
 def test_archives_and_unpacked_folders_of_both_versions(tmp_path: Path) -> None:
     sums, paths = packed(tmp_path)
     for kind in ("python", "binary"):
-        check(load_cifar10(paths[kind], archives=sums))
+        check(load_cifar10(str(paths[kind]), archives=sums))
     check(load_cifar10(tmp_path, archives=sums))
     files = sums_of(tmp_path / "unpacked" / "cifar-10-batches-py")
     for folder in (tmp_path / "unpacked", *(tmp_path / "unpacked").iterdir()):

@@ -38,7 +38,7 @@ def small(tmp_path: Path) -> tuple[Path, dict[str, str]]:
 
 def test_plain_and_compressed_files_are_read(small: tuple[Path, dict[str, str]]) -> None:
     folder, files = small
-    data = load_mnist(folder, files=files)
+    data = load_mnist(str(folder), files=files)
     assert data.image_shape == (1, 28, 28)
     assert (len(data.train), len(data.test)) == (30, 10)
     expected = np.random.default_rng(0).integers(0, 256, (30, 28, 28))

@@ -100,7 +100,7 @@ def small(tmp_path: Path) -> tuple[Path, dict[str, str]]:
 
 def test_images_are_upright_and_label_ten_is_the_digit_zero(small: tuple[Path, dict[str, str]]) -> None:
     folder, files = small
-    data = load_svhn(folder, files=files)
+    data = load_svhn(str(folder), files=files)
     images = np.random.default_rng(30).integers(0, 256, (30, 32, 32, 3), dtype=np.uint8)
     np.testing.assert_array_equal(data.train.images.permute(0, 2, 3, 1).numpy(), images)
     assert data.train.labels.tolist() == [one % 10 for one in range(1, 31)]

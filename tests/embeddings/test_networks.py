@@ -31,7 +31,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_file_of_the_users_is_taken_with_its_own_hash(tmp_path: Path) -> None:
     file = written(tmp_path / "mine.pth")
-    state, digest = load_inception_weights(file)
+    state, digest = load_inception_weights(str(file))
     assert state["w"].tolist() == [0, 0, 0]
     assert digest == hashlib.sha256(file.read_bytes()).hexdigest() == sha256_of(file)
 

@@ -121,7 +121,7 @@ def test_the_last_report_has_the_errors_of_averaged_and_of_current_weights(
     state.load({**tensors, "progress.seconds": torch.zeros(())})
     current = experiment.evaluate(state.discriminator)["test/num_errors"]
     averaged = experiment.evaluate(state.average.averaged(state.discriminator))["test/num_errors"]
-    last = Run(folder).log.lines[-1]
+    last = Run(str(folder)).log.lines[-1]
     assert (last["test/num_errors"], last["test/num_errors_without_average"]) == (averaged, current)
     assert averaged != current  # else the test could not tell them apart
 

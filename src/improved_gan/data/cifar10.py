@@ -133,7 +133,7 @@ _READERS: tuple[tuple[tuple[str, ...], _Reader], ...] = (
 
 
 def load_cifar10(
-    folder: Path | None = None,
+    folder: str | Path | None = None,
     *,
     archives: Mapping[str, str] = CIFAR10_ARCHIVES,
     files: Mapping[str, str] = PYTHON_FILES,
@@ -160,6 +160,7 @@ def load_cifar10(
     """
     look = partial(_found, archives=archives, files=files, num_images=num_images)
     if folder is not None:
+        folder = Path(folder)
         load = look(folder)
         if load is None:
             state = "holds no CIFAR-10" if folder.exists() else "does not exist"

@@ -41,7 +41,7 @@ _LARGEST_DOWNLOAD = 1 << 25  # bytes; they have 10 MB compressed
 
 
 def load_mnist(
-    folder: Path | None = None, *, files: Mapping[str, str] = MNIST_FILES, mirrors: Sequence[str] = MNIST_MIRRORS
+    folder: str | Path | None = None, *, files: Mapping[str, str] = MNIST_FILES, mirrors: Sequence[str] = MNIST_MIRRORS
 ) -> Dataset:
     """MNIST from a folder, from IMPROVED_GAN_DATA, from the cache, or from a mirror into the cache.
 
@@ -56,7 +56,7 @@ def load_mnist(
     Raises:
         DataError: a file is missing, truncated, of another kind or altered, or no mirror answers.
     """
-    folder = _find_folder(folder, files) or _downloaded(files, mirrors)
+    folder = _find_folder(None if folder is None else Path(folder), files) or _downloaded(files, mirrors)
     train_images, train_labels, test_images, test_labels = (
         read_idx(_path(folder, name), md5=md5) for name, md5 in files.items()
     )

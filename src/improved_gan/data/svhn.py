@@ -140,7 +140,7 @@ SVHN_MIRRORS = ("http://ufldl.stanford.edu/housenumbers/",)
 
 
 def load_svhn(
-    folder: Path | None = None, *, files: Mapping[str, str] = SVHN_FILES, mirrors: Sequence[str] = SVHN_MIRRORS
+    folder: str | Path | None = None, *, files: Mapping[str, str] = SVHN_FILES, mirrors: Sequence[str] = SVHN_MIRRORS
 ) -> Dataset:
     """SVHN from a folder, from IMPROVED_GAN_DATA, from the cache, or from a mirror into the cache.
 
@@ -157,7 +157,7 @@ def load_svhn(
 
     Source: Y. Netzer et al., Reading Digits in Natural Images with Unsupervised Feature Learning, 2011.
     """
-    folder = _find_folder(folder, files) or _downloaded(files, mirrors)
+    folder = _find_folder(None if folder is None else Path(folder), files) or _downloaded(files, mirrors)
     train, test = (read_svhn(folder / name, md5=md5) for name, md5 in files.items())
     return Dataset(name="svhn", class_names=tuple("0123456789"), train=train, test=test)
 

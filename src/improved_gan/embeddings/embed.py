@@ -53,13 +53,14 @@ class Embedding:
     check_range: bool = True
 
 
-def embed_images(images: Path, how: Embedding, console: Console, *, trust: Trust = False) -> Embeddings:
+def embed_images(images: str | Path, how: Embedding, console: Console, *, trust: Trust = False) -> Embeddings:
     """The embeddings of all images, in order of name.
 
     Raises:
         DataError, MetricError, RunError: images or a network that cannot be used; one line with the remedy.
         InterruptedRunError: stopped by Ctrl-C or SIGTERM; the same call continues.
     """
+    images = Path(images)
     name = absolute_name(how.network)  # the run will be used from other folders
     with _share_of_threads(how.workers) as threads:
         network = choose_network(name, weights=how.weights, device=how.device, warn=partial(warn, console), trust=trust)

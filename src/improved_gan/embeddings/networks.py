@@ -41,7 +41,7 @@ INCEPTION_URLS = (f"https://github.com/toshas/torch-fidelity/releases/download/v
 
 
 def load_inception_weights(
-    path: Path | None = None, *, urls: tuple[str, ...] = INCEPTION_URLS
+    path: str | Path | None = None, *, urls: tuple[str, ...] = INCEPTION_URLS
 ) -> tuple[dict[str, Tensor], str]:
     """The tensors and the SHA-256 of the file.
 
@@ -54,6 +54,7 @@ def load_inception_weights(
         DataError: there is no such file, it is damaged, or it could not be downloaded; the line says where to put it.
     """
     if path is not None:
+        path = Path(path)
         if not path.is_file():
             raise DataError(
                 f"there is no weight file {path}: --weights wants {INCEPTION_FILE} or one of the same layout"
@@ -119,7 +120,7 @@ def absolute_name(name: str) -> str:
 def choose_network(
     name: str,
     *,
-    weights: Path | None = None,
+    weights: str | Path | None = None,
     precision: str = "float32",
     device: str = "cpu",
     warn: Callable[[str], None] = lambda _: None,
@@ -139,6 +140,7 @@ def choose_network(
     Raises:
         DataError, MetricError, RunError: the network does not exist or cannot be used; one line with the remedy.
     """
+    weights = None if weights is None else Path(weights)
     if weights is not None and name != INCEPTION and name not in PRESETS and not name.startswith("timm:"):
         raise DataError(f"--weights are of {', '.join((INCEPTION, *PRESETS))} or timm:NAME; {name} has its own")
     if name == INCEPTION:

@@ -45,7 +45,8 @@ class Run:
         name: a short name for reports; default: that of the folder.
     """
 
-    def __init__(self, path: Path, *, name: str = "") -> None:
+    def __init__(self, path: str | Path, *, name: str = "") -> None:
+        path = Path(path)
         self.path, self.name = path, name or path.resolve().name
         self.recipe_file = path / "recipe.json"
         self.code_file = path / "recipe.py"  # a copy of the user's recipe file, where the run came from one
