@@ -10,9 +10,11 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
+from improved_gan.cli.export import ExportOptions, export_run
 from improved_gan.cli.sample import SampleOptions, sample
 from improved_gan.cli.shared import TrainingOptions
 from improved_gan.cli.training import train_recipe
+from improved_gan.export.errors import ExportError
 from improved_gan.networks import DenseDiscriminator
 from improved_gan.recipes import RECIPES, Recipe, RecipeError, digits
 from improved_gan.reports.evaluate_run import gather
@@ -70,6 +72,18 @@ def test_samples_are_refused_in_one_line(run: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
     with pytest.raises(RunError, match="trains no GAN"):
         run.load(warn=pytest.fail).generator  # noqa: B018
+
+
+def test_its_classifier_is_exported(run: Run, tmp_path: Path) -> None:
+    out, console = tmp_path / "classifier.pt2", Console(file=io.StringIO())
+    export_run(ExportOptions(run.path, out, format="torch"), console)
+    images = torch.randint(0, 256, (3, 8, 8, 1), dtype=torch.uint8)
+    found = torch.export.load(out).module()(images)[0]
+    with torch.no_grad():
+        logits = run.load(warn=pytest.fail).discriminator(images.permute(0, 3, 1, 2) / 255).logits
+    torch.testing.assert_close(found, logits.softmax(1), rtol=0, atol=1e-5)
+    with pytest.raises(ExportError, match="trains no GAN, so there is no generator to export"):
+        export_run(ExportOptions(run.path, out, head="generator", format="torch"), console)
 
 
 def test_the_report_says_so(run: Run) -> None:

@@ -151,7 +151,7 @@ def _unit(images: Tensor, layout: str) -> Tensor:
 
 def make_export_module(
     what: str,
-    generator: Generator,
+    generator: Generator | None,
     discriminator: Discriminator,
     *,
     image_shape: Sequence[int],
@@ -162,14 +162,15 @@ def make_export_module(
 
     Args:
         what: one of `HEADS`.
-        generator: in evaluation mode, on the CPU.
+        generator: in evaluation mode, on the CPU; None where no GAN was trained.
         discriminator: in evaluation mode, on the CPU.
         image_shape: (C, H, W).
         class_names: names of the K classes.
         layout: one of `LAYOUTS`.
 
     Raises:
-        ExportError: an unknown name, a classifier without classes, or outputs that depend on the rest of the batch.
+        ExportError: an unknown name, no generator to export, a classifier without classes, or outputs that depend on
+            the rest of the batch.
     """
     for value, known, name in ((what, HEADS, "--head"), (layout, LAYOUTS, "--layout")):
         if value not in known:
@@ -247,12 +248,12 @@ def _classifier_outputs(class_names: Sequence[str]) -> tuple[TensorSpec, ...]:
 
 
 def _classifier(
-    generator: Generator, discriminator: Discriminator, image_spec: TensorSpec, class_names: Sequence[str], layout: str
+    generator: Generator | None, discriminator: Discriminator, image_spec: TensorSpec, names: Sequence[str], layout: str
 ) -> ExportSpec:
     @torch.no_grad()
     def expected(images: Tensor) -> tuple[Tensor, ...]:
         logits = discriminator(_pixels(images, layout)).logits.double()
-        if logits.dim() != 2 or logits.shape[1] != len(class_names) or len(class_names) < 2:
+        if logits.dim() != 2 or logits.shape[1] != len(names) or len(names) < 2:
             raise ExportError(
                 "this run's discriminator has no class outputs, so there is no classifier to export: take "
                 "--head features or --head generator"
@@ -261,12 +262,12 @@ def _classifier(
         return logits.softmax(1), real
 
     network = _Classifier(fused(discriminator), layout)
-    outputs = _classifier_outputs(class_names)
+    outputs = _classifier_outputs(names)
     return ExportSpec("classifier", network, image_spec, outputs, expected, _draw_images(generator, image_spec, layout))
 
 
 def _features(
-    generator: Generator, discriminator: Discriminator, image_spec: TensorSpec, class_names: Sequence[str], layout: str
+    generator: Generator | None, discriminator: Discriminator, image_spec: TensorSpec, names: Sequence[str], layout: str
 ) -> ExportSpec:
     @torch.no_grad()
     def expected(images: Tensor) -> tuple[Tensor, ...]:
@@ -282,8 +283,11 @@ def _features(
 
 
 def _generator(
-    generator: Generator, discriminator: Discriminator, image_spec: TensorSpec, class_names: Sequence[str], layout: str
+    generator: Generator | None, discriminator: Discriminator, image_spec: TensorSpec, names: Sequence[str], layout: str
 ) -> ExportSpec:
+    if generator is None:
+        raise ExportError("this run trains no GAN, so there is no generator to export: take --head classifier")
+
     @torch.no_grad()
     def expected(latents: Tensor) -> tuple[Tensor, ...]:
         images = generator(latents)
@@ -306,14 +310,16 @@ def _pixels(images: Tensor, layout: str) -> Tensor:
     return (images.movedim(3, 1) if layout == "nhwc" else images).to(torch.float32).div(255)
 
 
-def _draw_images(generator: Generator, image_spec: TensorSpec, layout: str) -> Callable[[int], Tensor]:
-    """Half noise, half generated images, which are of the distribution of the training."""
+def _draw_images(generator: Generator | None, image_spec: TensorSpec, layout: str) -> Callable[[int], Tensor]:
+    """Half noise, half generated images, which are of the distribution of the training; noise without a generator."""
     source = torch.Generator().manual_seed(0)
 
     @torch.no_grad()
     def draw(num: int) -> Tensor:
         shape = tuple(int(size) for size in image_spec.shape[1:])
         noise = torch.randint(0, 256, (num, *shape), dtype=torch.uint8, generator=source)
+        if generator is None:
+            return noise
         made = generator(generator.draw_latents(num, source=source)).mul(255).round().clamp(0, 255).to(torch.uint8)
         made = made.movedim(1, 3) if layout == "nhwc" else made
         return torch.cat([made[: num - num // 2], noise[: num // 2]])
