@@ -131,7 +131,7 @@ def read_embeddings(path: Path) -> Embeddings:
 
 
 def constant_columns(mean: np.ndarray, std: np.ndarray) -> np.ndarray:
-    """Which columns of rows of norm 1 are constant: their deviation is rounding, and must not be scaled up.
+    """Which columns of rows of norm 1 are constant: their standard deviation is rounding, not to be scaled up.
 
     Args:
         mean: (A,) of the columns.
