@@ -162,6 +162,15 @@ def test_the_weight_of_a_class_changes_the_final_model_only(class_weight) -> Non
     assert np.abs(plain.predict_proba(rows) - weighted.predict_proba(rows)).max() > 1e-3
 
 
+def test_the_scale_of_rows_does_not_matter_to_their_neighbors(digits) -> None:
+    images, y, _ = digits
+    settings = {"scaling": "none", "final": "neighbors", "linear_weight": 0, "alpha": 0.9}
+    plain, small = (LabelSpreadingClassifier(**settings).fit(one[:400], y[:400]) for one in (images, images * 2.0**-30))
+    np.testing.assert_allclose(
+        small.predict_proba(images[400:450] * 2.0**-30), plain.predict_proba(images[400:450]), atol=1e-4
+    )
+
+
 def test_dense_and_sparse_rows_mix(digits) -> None:
     images, y, _ = digits
     few = y >= 0

@@ -252,7 +252,7 @@ class LabelSpreadingClassifier(LabeledScoreMixin, BaseEstimator):  # type: ignor
         """The mean of the distributions of the nearest rows of fit, weighted as in the graph."""
         squares = torch.cdist(torch.from_numpy(_dense(part)), self._fit_points).square()
         near, rows = squares.topk(min(self.n_neighbors, squares.shape[1]), largest=False)
-        weights = torch.exp(-4 * near.double() / near[:, -1:].double().clamp_min(1e-12))
+        weights = torch.exp(-4 * near.double() / near[:, -1:].double().clamp_min(1e-300))
         mean = (weights[:, :, None] * torch.from_numpy(self.label_distributions_)[rows]).sum(1)
         return np.asarray(mean / mean.sum(1, keepdim=True))
 
