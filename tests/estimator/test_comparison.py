@@ -112,3 +112,5 @@ def test_labels_that_cannot_be_divided() -> None:
         compare_methods(rows, [0, 0, 1, -1, -1, -1, -1, -1])
     with pytest.raises(ValueError, match="two classes or more; got 1"):
         compare_methods(rows, [0, 0, 0, -1, -1, -1, -1, -1])
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        compare_methods(rows, [0, 0, 1, 1])

@@ -26,6 +26,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils import check_consistent_length
 
 from improved_gan.estimator.classifier import SemiSupervisedGANClassifier
 from improved_gan.estimator.label_spreading_classifier import LabelSpreadingClassifier
@@ -219,13 +220,14 @@ def compare_methods(
         jobs: fits at the same time, each in a process.
 
     Raises:
-        ValueError: fewer than two classes, or a class with one label.
+        ValueError: fewer than two classes, a class with one label, or another number of labels than rows.
 
     >>> rows = np.concatenate([np.zeros((10, 2)), np.ones((10, 2))]) + 0.01 * np.random.RandomState(0).randn(20, 2)
     >>> few = {name: METHODS[name] for name in ("linear probe", "k-NN")}
     >>> compare_methods(rows, np.repeat([0, 1], 10), methods=few).errors
     array([0., 0.])
     """
+    check_consistent_length(features, y)
     known, codes, num_folds = _codes(y)
     rows = prepared(features)
     tasks = [
