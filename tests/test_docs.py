@@ -1,8 +1,11 @@
 """The documents keep up with the code: commands and options, links, the map, examples in the README."""
 
 import re
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from improved_gan import techniques
@@ -42,6 +45,53 @@ def test_the_page_names_no_option_that_does_not_exist() -> None:
         for option in (*parameter.opts, *parameter.secondary_opts)
     }
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page)) <= known | {"--help", "--version"}
+
+
+def command_lines(text: str) -> Iterator[list[str]]:
+    """The words of each command of a page, in blocks of code and in sentences, after `improved-gan`."""
+    blocks = [block.replace("\\\n", " ") for block in re.findall(r"^```\n(.*?)^```", text, re.DOTALL | re.MULTILINE)]
+    lines = [line for block in blocks for line in block.splitlines()]
+    spans = [span.replace("\n", " ") for span in re.findall(r"`(improved-gan [^`]+)`", text)]
+    for line in (*lines, *spans):
+        if match := re.match(r"(?:torchrun .* -m improved_gan|improved-gan) (.*)", line.strip()):
+            yield shlex.split(match[1], comments=True)
+
+
+def refused(words: list[str]) -> str:
+    """Why the command line does not take the words, or nothing; capital words stand for anything."""
+    command: click.Command = app
+    while isinstance(command, click.Group):
+        if not words or words[0].startswith("-") or words[0].isupper() or "|" in words[0]:
+            return ""
+        name, *words = words
+        if (found := command.commands.get(name)) is None:
+            return f"no command {name}"
+        command = found
+    if command.name == "train" and words and words[0].islower() and words[0].isidentifier() and words[0] not in RECIPES:
+        return f"no recipe {words[0]}"
+    known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)} | {"--help"}
+    unknown = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", " ".join(words))) - known
+    return f"no option {', '.join(sorted(unknown))}" if unknown else ""
+
+
+def test_commands_of_the_pages_exist_with_their_options() -> None:
+    lines = [(page.name, words) for page in PAGES for words in command_lines(page.read_text(encoding="utf-8"))]
+    assert len(lines) > 100
+    assert [(page, words, why) for page, words in lines if (why := refused(list(words)))] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("```\nimproved-gan train digits \\\n    --epochs 5  # some words\n```", []),
+        ("```\nimproved-gan trane digits\n```", ["no command trane"]),
+        ("use `improved-gan train digit`", ["no recipe digit"]),
+        ("```\nimproved-gan turing-test serve --reel photos\n```", ["no option --reel"]),
+        ("```\ntorchrun --nproc-per-node 2 -m improved_gan sample RUN --nun 3\n```", ["no option --nun"]),
+    ],
+)
+def test_commands_that_do_not_exist_are_found(text: str, why: list[str]) -> None:
+    assert [reason for words in command_lines(text) if (reason := refused(words))] == why
 
 
 def prose(text: str) -> list[str]:
@@ -154,9 +204,7 @@ def test_tables_that_are_cut_are_found(text: str, lines: list[int]) -> None:
 
 def test_the_map_points_to_files_that_exist_and_names_every_technique() -> None:
     text = (ROOT / "docs" / "paper_map.md").read_text()
-    for path in re.findall(
-        r"`((?:techniques|models|training|data|metrics|theory|turing_test|tests|examples|docs)/[\w/.-]+\.\w+)`", text
-    ):
+    for path in re.findall(r"`(\w+/[\w/.-]+\.(?:py|md|cpp))`", text):
         assert (ROOT / path).exists() or (ROOT / "src" / "improved_gan" / path).exists(), path
     for file in (ROOT / "src" / "improved_gan" / "techniques").glob("[a-z]*.py"):
         assert f"techniques/{file.name}" in text

@@ -54,6 +54,11 @@ def test_the_page_fits_its_window_and_all_curves_are_drawn(page) -> None:
     assert page.locator("h1").inner_text() == "Three <b>runs</b>"
 
 
+@pytest.mark.parametrize("page", [{"viewport": {"width": 900, "height": 900}}], indirect=True)
+def test_the_errors_of_the_overview_lie_within_a_window_of_900_pixels(page) -> None:
+    assert page.evaluate("(box => box.scrollWidth <= box.clientWidth)(document.querySelector('#overview .scroll'))")
+
+
 def test_the_keyboard_moves_the_samples_and_reads_the_curves(page) -> None:
     slider, picture = page.locator("#timeline-slider"), page.locator("figure.timeline img").first
     last = picture.get_attribute("src")

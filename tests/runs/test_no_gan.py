@@ -14,7 +14,6 @@ from improved_gan.cli.export import ExportOptions, export_run
 from improved_gan.cli.sample import SampleOptions, sample
 from improved_gan.cli.shared import TrainingOptions
 from improved_gan.cli.training import train_recipe
-from improved_gan.export.errors import ExportError
 from improved_gan.networks import DenseDiscriminator
 from improved_gan.recipes import RECIPES, Recipe, RecipeError, digits
 from improved_gan.reports.evaluate_run import gather
@@ -74,18 +73,6 @@ def test_samples_are_refused_in_one_line(run: Run, tmp_path: Path) -> None:
         run.load(warn=pytest.fail).generator  # noqa: B018
 
 
-def test_its_classifier_is_exported(run: Run, tmp_path: Path) -> None:
-    out, console = tmp_path / "classifier.pt2", Console(file=io.StringIO())
-    export_run(ExportOptions(run.path, out, format="torch"), console)
-    images = torch.randint(0, 256, (3, 8, 8, 1), dtype=torch.uint8)
-    found = torch.export.load(out).module()(images)[0]
-    with torch.no_grad():
-        logits = run.load(warn=pytest.fail).discriminator(images.permute(0, 3, 1, 2) / 255).logits
-    torch.testing.assert_close(found, logits.softmax(1), rtol=0, atol=1e-5)
-    with pytest.raises(ExportError, match="trains no GAN, so there is no generator to export"):
-        export_run(ExportOptions(run.path, out, head="generator", format="torch"), console)
-
-
 def test_the_report_says_so(run: Run) -> None:
     found = gather(run, data_folder=None, device="cpu", say=lambda _: None, warn=pytest.fail)
     assert found.missing == {"neighbors": "the run trains no GAN, so it has no samples"}
@@ -118,3 +105,13 @@ def test_the_discriminator_is_trained_as_beside_a_generator() -> None:
 def test_what_needs_a_generator_is_refused(changes: dict[str, object]) -> None:
     with pytest.raises(RecipeError, match="generator=None trains no GAN"):
         replace(recipe(), **changes)
+
+
+def test_its_classifier_is_exported_with_a_card_that_says_so(run: Run, tmp_path: Path) -> None:
+    options = ExportOptions(run.path, tmp_path / "classifier.pt2", format="torch")
+    card = export_run(options, Console(file=io.StringIO()))
+    assert max(card["largest_difference"].values()) <= 1e-5
+    assert card["outputs"][1]["meaning"] == "of no use: no GAN was trained"
+    assert "The classifier of a run that trains no GAN" in (tmp_path / "classifier.card.md").read_text()
+    with pytest.raises(RunError, match="trains no GAN"):
+        export_run(replace(options, head="generator"), Console(file=io.StringIO()))

@@ -124,6 +124,12 @@ def test_the_same_picture_in_both_kinds_is_refused_and_twice_in_one_told(tmp_pat
     (warning,) = gather(folders.real, {"g": tmp_path / "g"}).warnings
     assert "1 pictures of g are copies of others" in warning
     assert "again.png" in warning
+    for k in range(20):
+        noise(tmp_path / "h" / f"{k}.png", 8, 8, 70 + k)
+    noise(tmp_path / "h" / "shared.png", 8, 8, 55)
+    warning = gather(folders.real, {"g": tmp_path / "g", "h": tmp_path / "h"}).warnings[1]
+    assert "1 pictures of h are pictures of g too" in warning
+    assert "shared.png" in warning
     Image.open(folders.real / "real-3.png").save(tmp_path / "g" / "leaked.bmp")  # other bytes, the same pixels
     with pytest.raises(
         TuringTestError, match=r"1 pictures are real and of g at once, as .*real-3.png and .*leaked.bmp"

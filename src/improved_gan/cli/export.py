@@ -126,7 +126,7 @@ def _specify(
     else:
         spec = make_export_module(
             options.head,
-            networks.maybe_generator,
+            networks.generator if options.head == "generator" else networks.maybe_generator,
             networks.discriminator,
             image_shape=networks.run.image_shape,
             class_names=networks.run.class_names,

@@ -92,8 +92,7 @@ def select_architecture(
     Color images, and images larger than 32x32: the convolutional pair of the recipe `cifar10-released`, narrower, with
     a stage more for each doubling of the size; their sides must be multiples of 4 (others of up to 10,000 numbers take
     a dense pair). All else: up to 256 numbers an example the narrow dense pair of `digits`, above it the dense pair of
-    `mnist-released`. Tables (each column with a scale of its own) get
-    less noise.
+    `mnist-released`. The narrow pair has half of the input noise on tables (each column with a scale of its own).
 
     Raises:
         ValueError: an unknown network, or images that the convolutional pair is not made for.

@@ -107,7 +107,8 @@ def _update_both(
     pairs = [(one, terms) for one, terms in zip((optimizers.discriminator, optimizers.generator), both, strict=True)]
     for optimizer, terms in pairs:
         assert optimizer is not None
-        parameters = [one for one in _parameters(optimizer) if one.requires_grad]  # the others keep no gradient
+        optimizer.zero_grad()  # also of parameters that are frozen since an earlier step
+        parameters = [one for one in _parameters(optimizer) if one.requires_grad]
         loss = torch.stack(list(terms.losses.values())).sum()
         gradients = torch.autograd.grad(loss, parameters, retain_graph=terms is both[0], allow_unused=True)
         for parameter, gradient in zip(parameters, gradients, strict=True):

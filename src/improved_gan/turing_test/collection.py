@@ -264,7 +264,7 @@ def _check_folders(real: Path, generated: dict[str, Path]) -> Iterable[str]:
 
 
 def _check_copies(found: dict[str, list[_Chosen]]) -> Iterable[str]:
-    """Whether pictures, as they are shown, are the same: twice in a condition is a warning, in both kinds an error."""
+    """Whether pictures, as they are shown, are the same: in both kinds an error, else a warning."""
     first: dict[str, dict[bytes, str]] = {}
     for name, pictures in found.items():
         own = first.setdefault(name, {})
@@ -280,6 +280,14 @@ def _check_copies(found: dict[str, list[_Chosen]]) -> Iterable[str]:
                 f"{len(both)} pictures are real and of {name} at once, as {both[0][1]} and {both[0][0]}, so no answer "
                 "to them is right: remove them from one of the folders"
             )
+        for other in sorted(set(first) - {name, REAL}):
+            both = [(file, first[other][png]) for png, file in own.items() if png in first[other]]
+            same = [(one, two) for one, two in both if Path(one).resolve() != Path(two).resolve()]  # else: as asked for
+            if same:
+                yield (
+                    f"{len(same)} pictures of {name} are pictures of {other} too, as {same[0][0]} and {same[0][1]}: "
+                    "judges who see both may recognize them"
+                )
 
 
 def _read_some(files: list[Path], most: int, size: ShownSize) -> tuple[list[_Chosen], list[Refused]]:

@@ -69,6 +69,9 @@ def find_files(folder: Path) -> tuple[list[Path], list[Refused]]:
         if path.name.startswith(".") or path.name in THUMBNAILS:
             refused.append(Refused(name, "hidden, or a folder of thumbnails: not looked into"))
             continue
+        if not _is_text(name):
+            refused.append(Refused(ascii(name)[1:-1], "its name is not UTF-8 text: rename it"))
+            continue
         try:
             target = path.resolve(strict=True)
             mode = target.stat().st_mode
@@ -87,6 +90,11 @@ def find_files(folder: Path) -> tuple[list[Path], list[Refused]]:
             seen[target] = name
             found.append(path)
     return sorted(found), refused
+
+
+def _is_text(name: str) -> bool:
+    """Whether a database can hold it: bytes that are not UTF-8 are surrogates in Python."""
+    return name.encode(errors="ignore").decode() == name
 
 
 def _walk(folder: Path) -> Iterator[Path]:
