@@ -107,6 +107,16 @@ def test_photographs_of_many_sizes_are_shown_alike_and_that_is_told(tmp_path: Pa
     assert (given.width, given.refused) == (80, [])
 
 
+@pytest.mark.parametrize(("bits", "told"), [(12, True), (16, False)])
+def test_12_bits_in_files_of_16_are_told_as_nearly_black(tmp_path: Path, folders, bits: int, told: bool) -> None:
+    (tmp_path / "g").mkdir()
+    for k in range(20):
+        values = np.random.default_rng(k).integers(0, 2**bits, (8, 8), dtype=np.uint16)
+        Image.fromarray(values).save(tmp_path / "g" / f"{k}.png")
+    found = gather(folders.real, {"g": tmp_path / "g"}).warnings
+    assert any("16-bit pictures of g have no value above 40" in one for one in found) == told
+
+
 def test_a_folder_inside_the_other_kinds_is_refused(tmp_path: Path) -> None:
     for k in range(3):
         noise(tmp_path / "photos" / f"{k}.png", 8, 8, k)
