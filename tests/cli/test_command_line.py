@@ -1,3 +1,4 @@
+import io
 import sys
 
 import pytest
@@ -69,3 +70,14 @@ def test_values_out_of_range_are_usage_errors(wrong: list[str]) -> None:
 
 def test_the_version() -> None:
     assert CliRunner().invoke(app, ["--version"]).output == f"improved-gan {__version__}\n"
+
+
+def test_a_character_that_the_output_cannot_encode_does_not_end_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    monkeypatch.setattr(sys, "argv", ["improved-gan", "train", "--list"])
+    with pytest.raises(SystemExit) as end:
+        command_line.main()
+    sys.stdout.flush()
+    assert end.value.code == 0
+    assert rb"93 \xb1 6.5" in written.getvalue()

@@ -1,5 +1,6 @@
 """Sessions with what stands before and after the trials, in another language, and below a path."""
 
+import csv
 import re
 
 import pytest
@@ -8,6 +9,7 @@ from starlette.testclient import TestClient
 
 from improved_gan.turing_test.app import create_app, is_root_path
 from improved_gan.turing_test.errors import TuringTestError
+from improved_gan.turing_test.export_tables import export_table
 from improved_gan.turing_test.questions import Question
 from improved_gan.turing_test.tables import Judge
 
@@ -60,6 +62,12 @@ def test_failed_checks_have_a_code_of_their_own_and_a_comment_is_kept(world, cho
     state = here.state()
     while state["code"] is None:
         state = here.answer(state["position"], choice).json()
+    assert state["code"] == here.state()["code"] == code  # whoever failed is not told the other one, in no reply
+    with here.engine.connect() as connection:
+        (person,) = csv.DictReader(
+            export_table(connection, here.study, "participants.csv", participants=True).split("\n")
+        )
+    assert person["completion_code"] == code
     page = here.client.get(here.base + "/thanks").text
     assert f">{code}</output>" in page
     assert f"https://example.org/?cc={code}" in page
@@ -90,6 +98,7 @@ def test_below_a_path_of_a_proxy(world, how: str) -> None:
     headers = {} if how == "option" else {"X-Forwarded-Prefix": "/lab/study/"}
     prefix = "/lab/study" if how == "header that keeps" else ""
     client = TestClient(app, follow_redirects=False, headers=headers)
+    assert client.get("/lab/study").headers["location"] == f"/lab/study{here.base}"
     page = client.get(prefix + here.base)
     assert "Path=/lab/study;" in page.headers["set-cookie"]
     addresses = re.findall(r'(?:href|src|action)="(/[^"]+)"', page.text)

@@ -254,6 +254,7 @@ def load_newest(folder: Path, *, fingerprint: str, warn: Callable[[str], None]) 
 
     Raises:
         RunError: a checkpoint has other settings, or all are damaged.
+        OSError: the newest one cannot be opened: no permission, for instance.
     """
     paths = _newest_first(folder)
     for path in paths:
@@ -271,8 +272,10 @@ def load_checkpoint(path: Path, *, fingerprint: str) -> dict[str, Tensor]:
 
     Raises:
         DamagedError: the file is damaged.
+        OSError: it cannot be opened, which does not mean that it is damaged.
         RunError: it has other settings.
     """
+    path.open("rb").close()  # safetensors calls every such error "no such file"
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
