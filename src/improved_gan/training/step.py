@@ -59,8 +59,7 @@ def train_step(
         over its updates, and over several ranks all are those of the global batch.
 
     Raises:
-        ValueError: several generator updates of a simultaneous objective; micro-batches of a D that compares rows; a
-            precision other than these two.
+        ValueError: another precision, several generator updates if simultaneous, micro-batches of a D comparing rows.
     """
     autocast_ = partial(autocast, batch.unlabeled_images.device, precision)
     generator, discriminator = wrap_networks(generator, discriminator, micro_batch)
