@@ -55,3 +55,16 @@ def test_votes_without_a_picture_say_nothing_about_agreement() -> None:
     report = make_report(votes_from_rows(rows))
     assert math.isnan(report.agreement)
     assert report.pictures == []
+
+
+def test_a_judge_who_sees_a_picture_again_does_not_agree_with_another() -> None:
+    def row(judge: int, trial: int, picture: int, response: int) -> dict:
+        return {"judge": judge, "trial": trial, "picture": picture, "signal": 1, "response": response}
+
+    alone = [row(0, k, k % 3, int(k % 3 > 0)) for k in range(12)]
+    assert math.isnan(make_report(votes_from_rows(alone)).agreement)
+    once = [row(judge, k, k, (k + judge) % 2) for judge in range(2) for k in range(6)]
+    again = [row(judge, 6 + k, k, (k + judge) % 2) for judge in range(2) for k in range(6)]
+    expected = make_report(votes_from_rows(once)).agreement
+    assert expected < 0
+    assert make_report(votes_from_rows(again + once)).agreement == expected

@@ -136,8 +136,14 @@ def _is_between(votes: Votes) -> bool:
 def _agreement(votes: Votes) -> float:
     """Krippendorff's alpha of what judges said about a picture; in pairs, whether the generated one was found.
 
-    Votes whose picture is not known are left out: they would pass for votes about one and the same picture.
+    Votes whose picture is not known are left out: they would pass for votes about one and the same picture. So are a
+    judge's later votes about a picture that came again: a judge's agreement with oneself is none between judges.
     """
     votes = votes.where(votes.picture >= 0)
+    order = np.lexsort((votes.trial, votes.picture, votes.judge))
+    judge, picture = votes.judge[order], votes.picture[order]
+    again = np.zeros(len(votes), dtype=bool)
+    again[order[1:]] = (judge[1:] == judge[:-1]) & (picture[1:] == picture[:-1])
+    votes = votes.where(~again)
     pairs = np.isin(votes.design, ("two_alternative", "odd_one_out"))
     return krippendorff_alpha(votes.picture, np.where(pairs, votes.correct, votes.response))
