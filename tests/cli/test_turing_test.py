@@ -80,6 +80,10 @@ def test_simulate_and_report_of_a_table(tmp_path: Path) -> None:
         (("report", "--db", "/nowhere/x.db"), "there is no database"),
         (("simulate", "--accuracy", "lots"), "takes a number"),
         (("serve", "--consent", "/nowhere"), "cannot be read as text"),
+        (("serve", "--judges", 60, "--break-every", 0), "--break-every, --judges: for a new study"),
+        (("simulate", "--score", "a=1", "--score", "b=0"), "--score has no effect in the design yes-no"),
+        (("simulate", "--design", "preference", "--feedback-gain", 1), "--feedback-gain has no effect"),
+        (("simulate", "--studies", 2, "--out", "v.csv"), "leave out --studies, or --out"),
     ],
 )
 def test_what_cannot_be_done_is_told_with_its_remedy(words, message: str, tmp_path, monkeypatch) -> None:

@@ -187,6 +187,10 @@ def serve(options: ServeOptions, console: "Console") -> None:
         raise TuringTestError(
             "a study needs --real FOLDER and --generated FOLDER; without both, the studies in --db are served"
         )
+    if not options.generated and options.study != (plain := StudyOptions()):
+        given = ", ".join(f"--{name.replace('_', '-')}" for name in vars(plain)
+                          if getattr(options.study, name) != getattr(plain, name))  # fmt: skip
+        raise TuringTestError(f"{given}: for a new study, which needs --generated FOLDER; stored ones keep their own")
     host = f"[{options.host}]" if ":" in options.host else options.host
     address = f"http://{host}:{options.port}{options.root_path}"
     engine = open_database(options.db, must_exist=not options.generated)

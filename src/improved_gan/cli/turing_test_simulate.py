@@ -44,6 +44,7 @@ def simulate(options: SimulateOptions, console: "Console") -> None:
     from improved_gan.turing_test.simulation import simulate as simulate_votes
     from improved_gan.turing_test.votes import votes_to_csv
 
+    _check(options)
     judges, trials, seed = options.judges, options.trials, options.seed
     if options.design == "preference":
         _simulate_preferences(options)
@@ -68,6 +69,23 @@ def simulate(options: SimulateOptions, console: "Console") -> None:
     if options.out is not None:
         write(options.out, votes_to_csv(votes))
         click.echo(f"written: {options.out}")
+
+
+def _check(options: SimulateOptions) -> None:
+    """Refuse options that the simulation would ignore.
+
+    Raises:
+        TuringTestError: there is one.
+    """
+    from improved_gan.turing_test.errors import TuringTestError
+
+    preference = options.design == "preference"
+    others = ("accuracy", "feedback_gain") if preference else ("score", "adaptive")
+    for name in others:
+        if getattr(options, name) != getattr(SimulateOptions(), name):
+            raise TuringTestError(f"--{name.replace('_', '-')} has no effect in the design {options.design}")
+    if options.studies > 1 and options.out is not None:
+        raise TuringTestError("--out writes the answers of one study: leave out --studies, or --out")
 
 
 def _print_judges_needed(trials: int) -> None:
