@@ -177,6 +177,29 @@ def budgets() -> list[str]:
     return table(["labels", "paper", "`mnist-graph`", "splits 1, 2, ...", "minutes"], rows)
 
 
+def graph_splits() -> list[str]:
+    """`mnist-graph`: wrong pseudo-labels and test errors, by whether the cluster gets the right class."""
+    recorded: Record = json.loads((RUNS / "mnist-graph-splits.json").read_text(encoding="utf-8"))
+    tested: dict[tuple[int, int], int] = {
+        (record["labels"], split["split"]): split["errors"][str(record["epochs"])]
+        for record in (*mnist_records(), other_records()["mnist-graph-later-splits"])
+        if record["recipe"] == "mnist-graph"
+        for split in record["splits"]
+    }
+    rows = []
+    for labels, splits in sorted(recorded["labels"].items(), key=lambda item: int(item[0])):
+        for lost in (False, True):
+            chosen = [one for one in splits if (2 * one["wrong_in_cluster"] > recorded["cluster"]["images"]) == lost]
+            if chosen:
+                wrong = [one["wrong"] for one in chosen]
+                errors = [tested[key] for one in chosen if (key := (int(labels), one["split"])) in tested]
+                labeled = sum(one["labels_in_cluster"] > 0 for one in chosen)
+                in_words = ["wrong" if lost else "right", len(chosen), labeled, interval(wrong)]
+                rows.append([labels, *in_words, f"{rounded(figure(errors))} ({len(errors)})" if errors else "-"])
+    head = ["labels", "cluster", "splits", "with a label in it", "wrong pseudo-labels of 60,000"]
+    return table([*head, "errors of 10,000 (splits trained)"], rows)
+
+
 def demo(record: Record) -> list[str]:
     """Errors of the demo on each split, and the mean error in per cent."""
     rows = []
@@ -299,6 +322,7 @@ def tables() -> dict[str, list[str]]:
         "mnist-short": curves(find("mnist-short", 100), (1, 6, 12, 22, 32, 44, 55, 67, 81, 99, 108, 120)),
         "mnist-graph-two-rounds": curves(find("mnist-graph-two-rounds", 100), (1, 6, 12)),
         "budgets": budgets(),
+        "graph-splits": graph_splits(),
         "packaged": packaged(),
         "demo": demo(others["demo"]),
         **{name: few_labels(others[name]) for name in others if name.startswith("few-labels")},

@@ -20,16 +20,17 @@ def test_folders_archives_and_files_in_order(folder: Path, tmp_path: Path, monke
     with zipfile.ZipFile(tmp_path / "some.zip", "w") as archive:
         for name in ("2.png", "1.png"):
             archive.write(folder / "z.png", name)
-    images = ImageList([folder, tmp_path / "some.zip", folder / "z.png"])
-    names = [f"{folder}/a,\"'.png", f"{folder}/b/y.png", f"{folder}/z.png", f"{tmp_path}/some.zip/1.png",
-             f"{tmp_path}/some.zip/2.png", f"{folder}/z.png"]  # fmt: skip
+    images = ImageList([folder / "b", tmp_path / "some.zip", folder, folder / "z.png"])  # some images twice
+    names = [f"{folder}/b/y.png", f"{tmp_path}/some.zip/1.png", f"{tmp_path}/some.zip/2.png",
+             f"{folder}/a,\"'.png", f"{folder}/z.png"]  # fmt: skip
     assert list(images.files()) == names
-    assert len(images) == 6
+    assert len(images) == 5
     streamed = [(name, read()) for name, read in images.stream()]
     assert [name for name, _ in streamed] == names
     assert {content for _, content in streamed} == {(folder / "z.png").read_bytes()}
     assert images.within(names[0]) == names[0]
-    assert [ImageList([folder]).within(name) for name in names[:2]] == ["a,\"'.png", "b/y.png"]
+    assert [ImageList([folder]).within(name) for name in names[3:]] == ["a,\"'.png", "z.png"]
+    assert ImageList([folder, folder / "b"]).labels_root == folder
     monkeypatch.chdir(folder)
     assert list(ImageList([Path()]).files()) == ["a,\"'.png", "b/y.png", "z.png"]
 

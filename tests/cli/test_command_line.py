@@ -1,3 +1,4 @@
+import io
 import sys
 
 import pytest
@@ -6,7 +7,12 @@ from click.testing import CliRunner
 from improved_gan import __version__
 from improved_gan.cli import app, command_line
 from improved_gan.data import DataError
-from improved_gan.training.errors import DivergedError, InterruptedRunError, ReportedByOtherRankError
+from improved_gan.training.errors import DivergedError, InterruptedRunError, ReportedByOtherRankError, RunError
+
+
+def _caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
 
 
 @pytest.mark.parametrize(
@@ -21,6 +27,8 @@ from improved_gan.training.errors import DivergedError, InterruptedRunError, Rep
             1,
             "improved-gan: No space left on device: x: make room ",
         ),
+        (_caused(RunError("could not save"), OSError(28, "No space left")), 1, "improved-gan: could not save\n"),
+        (_caused(RunError("not a run"), OSError(13, "Permission denied")), 2, "improved-gan: not a run\n"),
         (KeyboardInterrupt(), 130, "\n"),
     ],
 )
@@ -69,3 +77,14 @@ def test_values_out_of_range_are_usage_errors(wrong: list[str]) -> None:
 
 def test_the_version() -> None:
     assert CliRunner().invoke(app, ["--version"]).output == f"improved-gan {__version__}\n"
+
+
+def test_a_character_that_the_output_cannot_encode_does_not_end_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    monkeypatch.setattr(sys, "argv", ["improved-gan", "train", "--list"])
+    with pytest.raises(SystemExit) as end:
+        command_line.main()
+    sys.stdout.flush()
+    assert end.value.code == 0
+    assert rb"93 \xb1 6.5" in written.getvalue()

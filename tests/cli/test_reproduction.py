@@ -189,6 +189,31 @@ def test_what_is_wrong_for_all_runs_is_told_once_before_any(
     assert len(screen.getvalue().splitlines()) == 1  # how many runs there are to do; no empty table
 
 
+@pytest.mark.parametrize(
+    ("setting", "title", "given"),
+    [("num_labels=0", "0 labels", 0), ("num_labels=1297, labels_as_given=True", "all labels", None)],
+)
+def test_recipes_without_labels_or_with_all_are_run(stand_in, setting: str, title: str, given, tmp_path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from dataclasses import replace\nfrom improved_gan.recipes import digits\ndef recipe(labels=None):\n"
+        f"    assert labels in (None, {given})\n    return replace(digits(), name='mine', {setting})"
+    )
+    text = go(tmp_path / "out", recipe=str(file), num_splits=1)
+    assert f"{title}  " in text
+    assert "1/1" in text
+
+
+def test_a_network_file_is_found_by_workers_that_run_in_another_folder() -> None:
+    for name, absolute in (
+        ("net.onnx", str(Path.cwd() / "net.onnx")),
+        ("timm:resnet18", "timm:resnet18"),
+        (None, None),
+    ):
+        options = ReproduceOptions(recipe="digits", eval_network=name)
+        assert reproduction._run_options(options).eval_network == absolute
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("quick_trainings")
 def test_stopped_by_a_signal_and_gone_on_with_by_the_same_command(tmp_path: Path) -> None:

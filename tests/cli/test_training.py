@@ -1,4 +1,5 @@
 import io
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -195,11 +196,27 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_taken(tmp_path: Path) -
     assert "done: epoch 20/20" in text
 
 
+def test_a_log_without_its_checkpoints_is_kept(tmp_path: Path) -> None:
+    go(epochs=1, out=tmp_path)
+    log = (tmp_path / "log.jsonl").read_bytes()
+    shutil.rmtree(tmp_path / "checkpoints")
+    text = go(epochs=1, out=tmp_path)
+    assert f"{tmp_path} has a log up to epoch 1, but no checkpoint: training begins again" in text
+    assert (tmp_path / "log-before.jsonl").read_bytes() == log
+    assert len(Run(tmp_path).log.lines) == 1
+
+
 def test_options_without_a_network_are_refused() -> None:
     experiment = SimpleNamespace(recipe=SimpleNamespace(score_samples=0))
     with pytest.raises(MetricError, match="need --eval-network"):
         sample_scores(experiment, None, num=100, every=0, console=Console(file=io.StringIO()))
     assert sample_scores(experiment, None, num=None, every=0, console=Console()) is None
+
+
+def test_scores_of_a_run_without_samples_are_refused_before_it_begins(tmp_path: Path) -> None:
+    with pytest.raises(MetricError, match="digits-supervised trains no GAN, so there are no samples to score"):
+        go("digits-supervised", epochs=1, out=tmp_path / "run", eval_network="inception-2015")
+    assert not (tmp_path / "run").exists()
 
 
 def test_train_tells_a_wrong_score_option_in_a_dry_run_too(tmp_path: Path) -> None:

@@ -2,9 +2,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from improved_gan.data import DataError
-from improved_gan.data.embeddings import Embeddings, read_embeddings, write_embeddings
+from improved_gan.data.embeddings import Embeddings, EmbeddingScaling, read_embeddings, write_embeddings
 
 FEATURES = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float16)
 NAMES = ("a/1.png", "a/2.png", "b/é.png", "c.png")
@@ -57,3 +58,14 @@ def test_files_of_other_kinds(tmp_path: Path) -> None:
             read_embeddings(tmp_path / name)
     with pytest.raises(DataError, match="improved-gan embed"):
         read_embeddings(tmp_path / "none.npz")
+
+
+def test_a_constant_column_is_gray_and_not_its_rounding() -> None:
+    rows = np.random.default_rng(0).normal(size=(300, 63))
+    rows *= 0.75**0.5 / np.linalg.norm(rows, axis=1, keepdims=True)
+    rows = np.insert(rows, 3, 0.5, axis=1).astype(np.float32)
+    scaled = EmbeddingScaling.of(rows)(torch.from_numpy(rows))[:, 0, 0].numpy()
+    np.testing.assert_allclose(scaled[:, 3], 0.5, atol=1e-6)
+    units = rows.astype(np.float64) / np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
+    expected = 1 / (1 + np.exp(-1.5 * (units - units.mean(0)) / units.std(0)))
+    np.testing.assert_allclose(np.delete(scaled, 3, 1), np.delete(expected, 3, 1), atol=1e-4)

@@ -3,14 +3,18 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from improved_gan.data import DataError
+from improved_gan.data.decoded_cache import Decoded, decode_images
 from improved_gan.data.folder import CustomImages
 from improved_gan.data.folder_snapshot import HEADER, hashes_of_part, load_recorded
+from improved_gan.data.image_index import ImageIndex
 from improved_gan.data.value_range import parse_value_range
 from tests.data.test_folder import deep, load, make
 from tests.pictures import picture, png
@@ -55,6 +59,21 @@ def test_images_that_are_not_those_of_the_run_are_named(images: Path, tmp_path: 
     (images / "dog/04.png").unlink()
     with pytest.raises(DataError, match=r"1 changed \(cat/03.png\), 1 gone \(dog/04.png\): put them back"):
         load_recorded(None, run=run, class_names=("cat", "dog"))
+
+
+def test_images_that_pillow_no_longer_decodes_are_named(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = load(images, tmp_path)
+    run = record(own, tmp_path / "run")
+
+    def fewer(scan: ImageIndex, **options: Any) -> Decoded:
+        found = decode_images(scan, **options)
+        return replace(found, images=found.images[1:], bad={0: "has a broken stream"})
+
+    monkeypatch.setattr("improved_gan.data.folder_snapshot.decode_images", fewer)
+    with pytest.raises(DataError, match=r"1 images that .* can no longer be decoded \(the first, .*, has a broken"):
+        load_recorded(None, run=run, class_names=own.dataset.class_names)
 
 
 def test_a_run_without_records(tmp_path: Path) -> None:

@@ -32,6 +32,9 @@ ROWS = 'a.jpg,cat\n"b, c.jpg","a ""big"" dog"\nsub/d.jpg,cat\n'
         ROWS.replace("sub/d.jpg", "./sub/d.jpg"),
         ROWS.replace("a.jpg", "images/a.jpg", 1),
         'Label;Confidence;Filename\ncat;0.5;a.jpg\n"a ""big"" dog";1;b, c.jpg\ncat;1;sub/d.jpg\n',
+        "\n \n" + ROWS,  # blank lines before the first row
+        "\r\nfile;label\r\n" + ROWS.replace(",", ";").replace("b; c", "b, c"),
+        '"b, c.jpg";"a ""big"" dog"\na.jpg;cat\nsub/d.jpg;cat\n',  # a comma within quotes
         'a.jpg\tcat\nb, c.jpg\t"a ""big"" dog"\nsub/d.jpg\tcat\n',
     ],
 )

@@ -87,6 +87,14 @@ def test_rows_are_scaled_as_embeddings_or_column_by_column() -> None:
     np.testing.assert_allclose(np.linalg.norm(prepared(rows), axis=1), 1, atol=0.1)
 
 
+def test_a_column_that_is_constant_in_the_rows_learned_from_decides_nothing() -> None:
+    rows = np.random.default_rng(0).normal(size=(200, 4))
+    rows[:, 2] = 0.1
+    rows[150:, 2] = 0.2  # rows to be tested
+    found = prepared(rows, learned_from=np.arange(150))
+    assert np.abs(found[150:]).max() < 5
+
+
 def test_the_gan_learns_from_spread_labels(monkeypatch) -> None:
     monkeypatch.setattr("improved_gan.estimator.comparison._STEPS", 60)
     rows, truth = make_blobs(200, n_features=130, centers=3, cluster_std=3.0, random_state=0)
@@ -104,3 +112,5 @@ def test_labels_that_cannot_be_divided() -> None:
         compare_methods(rows, [0, 0, 1, -1, -1, -1, -1, -1])
     with pytest.raises(ValueError, match="two classes or more; got 1"):
         compare_methods(rows, [0, 0, 0, -1, -1, -1, -1, -1])
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        compare_methods(rows, [0, 0, 1, 1])

@@ -40,6 +40,34 @@ def test_a_warm_start_goes_on(few) -> None:
         model.fit(few.images, np.where(few.y == 2, -1, few.y))
     with pytest.raises(ValueError, match="fitted on"):
         model.fit(few.images[:, :4], few.y)
+    broken = few.images.copy()
+    broken[7, 2, 2] = np.nan
+    with pytest.raises(ValueError, match=r"NaN or infinity in 1 of 300 rows \(the first is row 7\)"):
+        model.fit(broken, few.y)
+    with pytest.raises(ValueError, match=r"NaN or infinity in 1 of 600 rows"):
+        model.fit(few.images, few.y, unlabeled=broken)
+
+
+@pytest.mark.parametrize(
+    ("before", "change"),
+    [
+        ({}, {"network": "convolutional"}),
+        ({}, {"value_range": (0, 255)}),
+        ({"value_range": (0, 20)}, {"value_range": (0, 16)}),
+        ({}, {"scaling": "columns"}),
+        ({"layout": "NCHW"}, {"layout": "NHWC"}),
+    ],
+)
+def test_a_warm_start_refuses_what_it_would_ignore(before: dict, change: dict) -> None:
+    images, y = np.random.default_rng(0).integers(0, 17, size=(24, 4, 12, 4)).astype(float), np.arange(24) % 2
+    images = images if before.get("layout") else images.transpose(0, 2, 1, 3).reshape(24, 12, 16)
+    settings = {"epochs": 1, "warm_start": True, "random_state": 0, "device": "cpu", "network": "dense"}
+    model = SemiSupervisedGANClassifier(**settings | before).fit(images, y)
+    kept = {"network": "auto", "layout": "auto", "scaling": "range", "value_range": before.get("value_range")}
+    model.set_params(**kept).set_params(**before).fit(images, y)  # says the same
+    (name,) = change
+    with pytest.raises(ValueError, match=rf"continues with dense networks.*got {name}=.*warm_start=False"):
+        model.set_params(**change).fit(images, y)
 
 
 def test_a_warm_start_needs_what_a_cold_fit_drops(few, fitted) -> None:

@@ -71,7 +71,23 @@ def test_classes_are_text() -> None:
     rows, truth = make_blobs(90, centers=3, random_state=0)
     names = np.array(["red", "green", "blue"], dtype=object)[truth]
     y = np.where(np.arange(90) < 12, names, -1)
-    assert set(LabelSpreadingClassifier().fit(rows, y).predict(rows)) == {"red", "green", "blue"}
+    model = LabelSpreadingClassifier().fit(rows, y)
+    assert set(model.predict(rows)) == {"red", "green", "blue"}
+    assert model.score(rows, y) == (model.predict(rows[:12]) == names[:12]).mean()
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+def test_the_score_leaves_out_rows_without_a_label(digits, form) -> None:
+    images, y, _ = digits
+    model = LabelSpreadingClassifier().fit(form(images), y)
+    known, y = y >= 0, np.where(y == 3, 4, y)  # some wrong labels
+    right, weights = model.predict(form(images[known])) == y[known], np.arange(800.0)
+    assert 0 < right.mean() < 1
+    assert model.score(form(images), y) == right.mean()
+    expected = (right * weights[known]).sum() / weights[known].sum()
+    assert model.score(form(images), y, weights) == pytest.approx(expected, rel=1e-12)
+    with pytest.raises(ValueError, match="only -1, so there is nothing to score"):
+        model.score(form(images), np.full(800, -1))
 
 
 def test_masses_of_classes_agree_with_the_formula_on_dense_matrices() -> None:
@@ -132,6 +148,39 @@ def test_a_label_of_weight_zero_is_unknown_and_a_heavier_one_decides() -> None:
 
     assert (middle(9, 1), middle(1, 9)) == (0, 1)
     assert (middle(1, 0), middle(0, 1)) == (0, 1)
+
+
+@pytest.mark.parametrize("class_weight", [{0: 20.0}, "balanced"])
+def test_the_weight_of_a_class_changes_the_final_model_only(class_weight) -> None:
+    rows, truth = make_blobs(200, centers=3, random_state=1, cluster_std=4.0)
+    y = np.where(np.arange(200) < 40, truth, -1)
+    weights = np.random.default_rng(0).uniform(0.5, 2, size=200)
+    plain, weighted = (
+        LabelSpreadingClassifier(class_weight=one).fit(rows, y, sample_weight=weights) for one in (None, class_weight)
+    )
+    np.testing.assert_array_equal(plain.label_distributions_, weighted.label_distributions_)
+    assert np.abs(plain.predict_proba(rows) - weighted.predict_proba(rows)).max() > 1e-3
+
+
+def test_the_scale_of_rows_does_not_matter_to_their_neighbors(digits) -> None:
+    images, y, _ = digits
+    settings = {"scaling": "none", "final": "neighbors", "linear_weight": 0, "alpha": 0.9}
+    plain, small = (LabelSpreadingClassifier(**settings).fit(one[:400], y[:400]) for one in (images, images * 2.0**-30))
+    np.testing.assert_allclose(
+        small.predict_proba(images[400:450] * 2.0**-30), plain.predict_proba(images[400:450]), atol=1e-4
+    )
+
+
+def test_dense_and_sparse_rows_mix(digits) -> None:
+    images, y, _ = digits
+    few = y >= 0
+    for form in ("columns", "embedding"):
+        dense = LabelSpreadingClassifier(scaling=form).fit(images[few], y[few], unlabeled=images[~few])
+        mixed = LabelSpreadingClassifier(scaling=form).fit(
+            images[few], y[few], unlabeled=sparse.csr_array(images[~few])
+        )
+        expected = dense.predict_proba(images[:20])
+        np.testing.assert_allclose(mixed.predict_proba(sparse.csr_array(images[:20])), expected, atol=1e-6)
 
 
 def test_equal_rows_are_one_node() -> None:

@@ -71,6 +71,29 @@ def test_a_constant_column_stays_what_it_is() -> None:
     np.testing.assert_allclose(scale.undo(scale.apply(array))[:, 1], 7)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_constant_column_has_the_scale_1(dtype: type) -> None:
+    """The mean of many equal numbers is rounded, so their standard deviation is 1e-15 or so, not 0."""
+    array = np.random.default_rng(0).normal(size=(1000, 3)).astype(dtype)
+    array[:, 1] = 0.1
+    scale = chosen(array)
+    assert isinstance(scale, ColumnScale)
+    assert scale.std[1] == 1
+    moved = array[:1] + dtype(0.2)
+    np.testing.assert_allclose(scale.apply(moved)[0, 1], 1 / (1 + np.exp(-1.5 * 0.2)), atol=1e-6)
+
+
+def test_rounding_of_a_constant_column_of_embeddings_is_not_scaled_up() -> None:
+    rows = unit_rows(np.random.default_rng(0).normal(size=(500, 64)).astype(np.float32)) * np.float32(0.75**0.5)
+    rows = np.insert(rows, 3, np.float32(0.5), axis=1)  # norms of 1, up to rounding
+    scale = chosen(rows)
+    assert isinstance(scale, EmbeddingScale)
+    np.testing.assert_allclose(scale.apply(rows)[:, 3], 0.5, atol=1e-6)
+    others = np.delete(scale.apply(rows), 3, axis=1)
+    standard = StandardScaler().fit_transform(np.delete(unit_rows(rows), 3, axis=1))
+    np.testing.assert_allclose(others, 1 / (1 + np.exp(-1.5 * standard)), atol=1e-4)
+
+
 def test_the_user_may_say_which() -> None:
     array = load_digits().data
     assert isinstance(chosen(array, wanted="columns"), ColumnScale)

@@ -78,6 +78,16 @@ def test_what_would_answer_otherwise_in_another_batch_is_refused_and_the_rest_is
     assert made("features", WithMinibatchFeatures().eval()).outputs[0].shape == ("N", 60)
 
 
+def test_a_run_without_a_gan_has_a_classifier_and_no_generator() -> None:
+    usual = made("classifier").expected(rows := made("classifier").draw(6))
+    without = partial(make_export_module, generator=None, discriminator=pair()[1], image_shape=SHAPE, class_names=NAMES)
+    for one, other in zip(without("classifier").expected(rows), usual, strict=True):
+        torch.testing.assert_close(one, other)
+    assert without("features").draw(5).shape == (5, 4, 5, 3)
+    with pytest.raises(ExportError, match="no GAN was trained, so there is no generator"):
+        without("generator")
+
+
 def test_no_classes_and_unknown_words() -> None:
     with pytest.raises(ExportError, match="has no class outputs"):
         made("classifier", OnlyReal())

@@ -134,6 +134,15 @@ def test_a_pickle_or_changed_weights_or_the_code_of_a_recipe_file_are_refused(
         load(tmp_path / "m")
 
 
+def test_a_run_on_embeddings_is_refused_as_its_pretrained_network_would_be_missing(
+    networks: Networks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Run, "embedding", property(lambda _: {"spec": "lite0:network"}))
+    with pytest.raises(ExportError, match="a run on embeddings has no folder for the Hub"):
+        save(networks, tmp_path / "m")
+    assert not (tmp_path / "m").exists()
+
+
 def test_what_cannot_be_saved_or_found_is_told(
     networks: Networks, tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -48,6 +48,24 @@ def test_agrees_with_the_closed_form_in_float64() -> None:
     np.testing.assert_allclose(ours.numpy(), theirs, atol=2e-4)
 
 
+@pytest.mark.parametrize("scale", [2.0**-30, 2.0**30])
+def test_the_scale_of_the_examples_does_not_matter(scale: float) -> None:
+    inputs, labels = POINTS[:300], few_labels()[:300]
+    expected = referee(inputs.double().numpy(), labels.numpy(), 7, 0.9)
+    ours = label_spreading(inputs * scale, labels, num_neighbors=7, num_components=1000, alpha=0.9)
+    np.testing.assert_allclose(ours.numpy(), expected, atol=2e-4)
+
+
+def test_examples_that_no_label_reaches_are_uniform() -> None:
+    chain = torch.arange(200.0)[:, None]
+    labels = torch.full((200,), -1)
+    labels[0], labels[199] = 0, 1
+    found = label_spreading(chain, labels, num_neighbors=2, alpha=0.999)
+    assert (found[70:130] == 0.5).all()
+    assert (found[:50].argmax(1) == 0).all()
+    assert (found[150:].argmax(1) == 1).all()
+
+
 def test_masses_of_classes_weigh_their_columns() -> None:
     neighbors, labels = nearest_neighbors(POINTS[:300], 7), few_labels()[:300]
     start = torch.nn.functional.one_hot(labels + 1, 11)[:, 1:].double()

@@ -398,3 +398,30 @@ def test_backward_hooks_are_called_in_the_generator_update() -> None:
         _, scored = network.forward_real_and_generated(torch.rand(5, 1, 4, 4), lambda: images)
     scored.features.float().sum().backward()
     assert called == [1]
+
+
+def test_frozen_replaced_and_hooked_parts_are_themselves_in_bfloat16_too() -> None:
+    """The fused kernels call no module, so they run only where calling the modules would be the same."""
+    discriminator, images = DenseDiscriminator((1, 4, 4), 3, hidden=(8, 8)), torch.rand(5, 1, 4, 4)
+    discriminator.noises.eval()
+    with bfloat16():
+        frozen = discriminator(images).logits
+    torch.testing.assert_close(frozen.float(), discriminator(images).logits, rtol=0.1, atol=0.1)
+    discriminator.noises.train()
+    discriminator.noises[0] = torch.nn.Identity()
+    for noise in discriminator.noises[1:]:
+        noise.std = 0.0
+    with bfloat16():
+        replaced = discriminator(images).logits
+    torch.testing.assert_close(replaced.float(), frozen.float(), rtol=0.1, atol=0.1)
+    discriminator, called = DenseDiscriminator((1, 4, 4), 3, hidden=(8, 8)), []
+    discriminator.hidden[1].register_forward_hook(lambda *_: called.append(1))
+    with bfloat16():
+        discriminator(images)
+    assert called == [1]
+    generator = DenseGenerator((1, 4, 4), hidden=(8, 8))
+    block = generator.hidden[0].eval()
+    with bfloat16():
+        generator(generator.draw_latents(6))
+    assert torch.equal(block.running_mean, torch.zeros(8))
+    assert not torch.equal(generator.hidden[1].running_mean, torch.zeros(8))

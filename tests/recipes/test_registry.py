@@ -55,3 +55,11 @@ def test_a_bad_recipe_file(tmp_path: Path, content: str, message: str) -> None:
         find_recipe(str(tmp_path / "own.py"))
     with pytest.raises(RecipeError, match="no recipe file"):
         find_recipe(str(tmp_path / "missing.py"))
+
+
+def test_a_recipe_file_that_ignores_the_number_of_labels_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    file.write_text("from improved_gan.recipes import digits\ndef recipe(labels=None):\n    return digits(50)")
+    assert find_recipe(str(file)).num_labels == find_recipe(str(file), labels=50).num_labels == 50
+    with pytest.raises(RecipeError, match=r"recipe\(labels=100\) in .* returned a recipe with 50 labels"):
+        find_recipe(str(file), labels=100)

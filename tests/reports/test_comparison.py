@@ -94,6 +94,13 @@ def test_errors_of_averaged_and_of_current_weights_share_a_panel() -> None:
     assert list(found) == ["Test error", "Seconds per epoch, training steps only"]
 
 
+def test_a_mean_needs_half_of_the_runs_also_where_the_others_have_no_report_yet() -> None:
+    runs = [run_of({"epoch": 1, "generator/own_term": 2.0}), run_of(), run_of()]
+    for members, owners in (((0, 1), ["run-0", "group-0"]), ((0, 1, 2), ["run-0"])):
+        (panel,) = panels(runs[: len(members)], [Group("g", members)])
+        assert [line.owner for line in panel.lines] == owners
+
+
 def test_a_group_of_one_draws_no_second_line() -> None:
     found = panels([run_of({"epoch": 1, "seconds": 1.0, "test/error": 0.1})], [Group("alone", (0,))])
     assert [line.owner for line in found[0].lines] == ["run-0"]

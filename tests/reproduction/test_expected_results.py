@@ -113,6 +113,12 @@ def test_a_record_grows_budget_by_budget(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_recorded_is_told(tmp_path: Path) -> None:
+    without = recorded(tmp_path / "no labels")
+    for job in without.all_jobs()[:2]:
+        log = job.folder / "log.jsonl"
+        log.write_text(log.read_text().replace("test/error", "other/error"))
+    with pytest.raises(RunError, match="the runs of digits report no test error: leave out --save-expected"):
+        make_record(without)
     with pytest.raises(RunError, match=r"finished runs of one recipe; here are those of none"):
         make_record(plan(tmp_path / "empty"))
     whole, file = recorded(tmp_path / "out"), tmp_path / "r.json"

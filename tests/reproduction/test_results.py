@@ -131,6 +131,16 @@ def test_probabilities_are_averaged_not_logits(trained_run: Path) -> None:
     torch.testing.assert_close(twice, one)
 
 
+def test_models_of_different_labels_are_no_ensemble(tmp_path: Path) -> None:
+    jobs = [job(tmp_path), job(tmp_path, model=2)]
+    for one in jobs:
+        fill(one, wrong=20)
+    run = Run(jobs[1].folder)
+    run._write({**run.settings, "label_split": {**run.settings["label_split"], "indices": [7]}}, (), None)
+    with pytest.raises(RunError, match="the models of split 1 were trained on different labels"):
+        count_ensemble_errors(jobs, load_digits, device="cpu", warn=pytest.fail)
+
+
 def test_the_answer_is_kept_until_a_member_is_trained_anew(trained_run: Path, tmp_path: Path) -> None:
     jobs = [job(tmp_path), job(tmp_path, model=2)]
     for one in jobs:

@@ -8,7 +8,7 @@ import pytest
 from improved_gan.reproduction import run_subprocess
 from improved_gan.reproduction.job_status import read_status
 from improved_gan.reproduction.provenance import commit
-from improved_gan.reproduction.run_subprocess import Outcome, machine, num_cores, run_job
+from improved_gan.reproduction.run_subprocess import Outcome, failed, machine, num_cores, run_job
 from improved_gan.runs import Run
 from tests.reproduction.jobs import STAND_IN, fill, job
 
@@ -41,6 +41,17 @@ def test_every_start_is_noted(tmp_path: Path) -> None:
     assert ([start["threads"] for start in noted["starts"]], noted["threads"]) == ([1, 2], 2)
 
 
+def test_a_start_that_came_second_is_not_noted(tmp_path: Path) -> None:
+    (tmp_path / "stand_in.py").write_text("import sys; sys.exit('improved-gan: another process is training in x')")
+    one = job(tmp_path)
+    assert run_job(one, threads=1, stop=never).how == "busy"
+    file = one.sidecar_path("machine.json")
+    assert not file.exists()
+    file.write_text('{"machine": "of the first"}')
+    assert run_job(one, threads=1, stop=never).how == "busy"
+    assert file.read_text() == '{"machine": "of the first"}'
+
+
 def test_a_run_that_is_done_is_not_started(tmp_path: Path) -> None:
     fill(job(tmp_path), wrong=5)
     assert run_job(job(tmp_path), threads=1, stop=never).how == "done"
@@ -65,6 +76,16 @@ def test_a_failure_is_kept_with_its_words_until_it_is_tried_again(tmp_path: Path
     with Run(one.folder).locked():
         run_job(one, threads=1, stop=never)
     assert read_status(one).state == "failed"
+
+
+def test_the_failure_of_several_models_in_one_is_that_of_those_that_are_not_done(tmp_path: Path) -> None:
+    both = job(tmp_path, models=2)
+    first, second = both.single()
+    fill(first, wrong=5)
+    failed(both, "second model: D is not finite", code=1)
+    assert (read_status(first).state, read_status(second).state) == ("done", "failed")
+    assert read_status(second).failure == "second model: D is not finite"
+    assert not first.sidecar_path("failed.json").exists()
 
 
 def test_a_killed_process_is_told_as_such(tmp_path: Path) -> None:

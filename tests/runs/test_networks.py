@@ -1,6 +1,7 @@
 import itertools
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,6 +10,8 @@ from torch import nn
 from improved_gan.data import LabeledImages
 from improved_gan.networks import DiscriminatorOutput, ImageNetDiscriminator
 from improved_gan.recipes import RECIPES, digits
+from improved_gan.reports import evaluate_run
+from improved_gan.reproduction import results
 from improved_gan.runs import Run
 from improved_gan.runs.build import Experiment
 from improved_gan.runs.networks import count_errors
@@ -67,7 +70,7 @@ def test_samples_of_a_run_use_the_averaged_generator(tmp_path: Path, monkeypatch
     assert not torch.equal(trained.generator(latents), state.generator.eval()(latents))
 
 
-def test_a_discriminator_that_is_not_batch_independent_gets_batches_in_random_order() -> None:
+def test_a_discriminator_that_is_not_batch_independent_gets_batches_in_random_order(monkeypatch) -> None:
     class CountsItsBatch(nn.Module):
         is_batch_independent = False
 
@@ -84,6 +87,17 @@ def test_a_discriminator_that_is_not_batch_independent_gets_batches_in_random_or
     assert seen == [10, 10, 10]  # 5 rows twice in the last, counted once
     assert count_errors(CountsItsBatch(), LabeledImages(images, 1 - data.labels), device=torch.device("cpu")) == 25
     assert seen[3:] == [1000]
+    # Reports and ensembles measure with the same batches.
+    seen.clear()
+    classified = evaluate_run._classify(CountsItsBatch(), data, images, "cpu", 10)
+    loaded = SimpleNamespace(
+        discriminator=CountsItsBatch(), run=SimpleNamespace(settings={"values": {"batch_size": 10}})
+    )
+    monkeypatch.setattr(results, "Run", lambda _: SimpleNamespace(load=lambda **_: loaded))
+    averaged = results.average_probabilities([Path("a"), Path("b")], data, device="cpu", warn=pytest.fail)
+    assert seen == [10] * 9
+    for probabilities in (classified.probabilities, averaged):
+        assert torch.equal(probabilities.argmax(1), data.labels)
 
 
 @pytest.mark.parametrize("num", [9, 1])

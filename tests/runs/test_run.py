@@ -34,6 +34,15 @@ def test_a_run_may_be_made_longer_but_not_shorter(tmp_path: Path) -> None:
         begin(tmp_path, epochs=15)
 
 
+@pytest.mark.parametrize("now", [{"learning_rate": 1, "decay": None}, {"learning_rate": 1.0}])
+def test_the_same_settings_written_in_another_way_keep_the_fingerprint_of_the_checkpoints(tmp_path, now) -> None:
+    values = {name: value for name, value in SETTINGS["values"].items() if name != "learning_rate"}
+    fingerprint = begin(tmp_path, values={**values, "learning_rate": 1.0}).fingerprint
+    again = begin(tmp_path, values={**values, **now}, epochs=20)
+    assert (again.fingerprint, again.epochs) == (fingerprint, 20)
+    assert Run(tmp_path).fingerprint == fingerprint
+
+
 def test_another_run_is_refused_and_left_alone(tmp_path: Path) -> None:
     before = begin(tmp_path).recipe_file.read_text()
     with pytest.raises(RunError, match=r"holds another run \(seed: 1 there\): give its settings, or another --out"):

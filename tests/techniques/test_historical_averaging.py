@@ -103,6 +103,8 @@ def test_state_survives_checkpoint_copy_and_moves() -> None:
     with torch.no_grad():
         network.weight.zero_()
     assert both["history"].penalty() != history.penalty()  # the copy averages the copied network
+    alone = copy.deepcopy(history)  # and a copy by itself the same network
+    assert torch.equal(*(torch.autograd.grad(one.penalty(), network.weight)[0] for one in (alone, history)))
     moved = nn.ModuleDict({"network": network, "history": history}).half()
     assert moved["history"].mean_0.dtype == torch.float32
     assert moved["history"].penalty().dtype == torch.float32

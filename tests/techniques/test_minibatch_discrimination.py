@@ -63,6 +63,8 @@ def test_two_sided_means() -> None:
     np.testing.assert_allclose(of_real, np.concatenate([own, other], 1))
     other, own = minibatch.similarity(generated, real) / 4, minibatch.similarity(generated, include_self=False) / 4
     np.testing.assert_allclose(of_generated, np.concatenate([other, own], 1))
+    # A batch as both halves: an example is left out of its own half, and its copy in the other half counts.
+    assert all(map(torch.equal, *(real_and_generated_similarity(real, one) for one in (real, real.clone()))))
     layer = MinibatchDiscrimination(6, 3, 2).double()
     features = torch.randn(4, 6, dtype=torch.float64), torch.randn(5, 6, dtype=torch.float64)
     expected = real_and_generated_similarity(*(layer.project(f) for f in features))

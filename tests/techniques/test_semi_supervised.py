@@ -60,6 +60,14 @@ def test_bad_labels(labels: torch.Tensor, error: type[Exception], message: str) 
         semi_supervised_losses(logits, labels, logits, logits)
 
 
+def test_labels_of_minus_100_are_not_left_out_where_values_are_not_read() -> None:
+    """In compiled code and on accelerators, where cross entropy itself has to refuse them."""
+    logits = torch.zeros(3, 4)
+    compiled = torch.compile(semi_supervised_losses, backend="eager")
+    with pytest.raises(IndexError, match="Target -100 is out of bounds"):
+        compiled(logits, torch.tensor([0, -100, 1]), logits, logits)
+
+
 def test_bad_shapes() -> None:
     logits = torch.zeros(3, 4)
     with pytest.raises(ValueError, match=r"\[\(3, 4\), \(3, 5\), \(3, 4\)\]"):

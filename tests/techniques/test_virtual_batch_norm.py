@@ -122,6 +122,37 @@ def test_kept_statistics_are_never_stale(wrapped: ReferenceBatch, change: object
     assert torch.equal(after, fresh(latents))
 
 
+def sampled_then_trained(wrapped: ReferenceBatch, *, fused: bool) -> ReferenceBatch:
+    """With statistics of the initial weights; a fused optimizer changes weights without marking it."""
+    latents = torch.randn(4, 7)
+    wrapped.eval()(latents)
+    wrapped.train()(latents).sum().backward()
+    torch.optim.Adam(wrapped.parameters(), lr=0.1, fused=fused).step()
+    wrapped.zero_grad()
+    return wrapped
+
+
+@pytest.mark.parametrize("copied", [False, True])
+@pytest.mark.parametrize("fused", [False, True])
+def test_statistics_of_before_training_are_never_used_after_it(
+    wrapped: ReferenceBatch, fused: bool, copied: bool
+) -> None:
+    """Nor by a copy: its tensors count their changes anew, as those of the copy that was sampled did."""
+    trained = sampled_then_trained(copy.deepcopy(wrapped) if copied else wrapped, fused=fused)
+    tested = (copy.deepcopy(trained) if copied else trained).eval()
+    fresh = ReferenceBatch(copy.deepcopy(tested.network), tested.reference).eval()
+    latents = torch.randn(4, 7)
+    assert torch.equal(tested(latents), fresh(latents))
+
+
+def test_two_references_of_one_network_do_not_share_statistics(wrapped: ReferenceBatch) -> None:
+    other, latents = ReferenceBatch(wrapped.network, 3 * torch.randn(20, 7)).eval(), torch.randn(4, 7)
+    before, of_other = wrapped.eval()(latents), other(latents)
+    assert not torch.allclose(before, of_other, atol=1e-3)
+    assert torch.equal(wrapped(latents), before)
+    assert torch.equal(other(latents), of_other)
+
+
 def test_sampling_runs_the_reference_once(wrapped: ReferenceBatch) -> None:
     rows: list[int] = []
     wrapped.network.register_forward_pre_hook(lambda _, inputs: rows.append(len(inputs[0])))
@@ -176,6 +207,9 @@ def test_conversion_keeps_scales_modes_and_shared_layers() -> None:
     assert network["c"].weight is None
     assert not network["c"].training
     assert isinstance(convert_virtual_batch_norm(nn.BatchNorm1d(3)), VirtualBatchNorm)
+    twice = convert_virtual_batch_norm(nn.Sequential(shared, nn.ReLU(), shared))
+    assert isinstance(twice[0], VirtualBatchNorm)
+    assert twice[0] is twice[2]
 
 
 def test_the_reference_is_saved_with_the_network(wrapped: ReferenceBatch) -> None:

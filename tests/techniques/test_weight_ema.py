@@ -221,6 +221,20 @@ def test_a_copy_of_both_follows_the_copy_and_one_alone_the_same_network(first: s
     assert alone.averaged(network).weight.item() == 2
 
 
+def test_swapped_inside_autocast_takes_no_cast_of_other_weights() -> None:
+    network, values = nn.Linear(3, 2), torch.randn(4, 3)
+    average = WeightEMA(network, 0.5, variant="released")
+    average.update()
+    expected = [averaged_or_own(values) for averaged_or_own in (average.averaged(network), network)]
+    with torch.autocast("cpu", torch.bfloat16):
+        network(values)
+        with average.swapped(network):
+            inside = network(values)
+        after = network(values)
+    for found, exact in zip((inside, after), expected, strict=True):
+        torch.testing.assert_close(found.float(), exact, rtol=0.05, atol=0.05)
+
+
 def test_the_average_may_be_on_another_device_and_survives_pickle() -> None:
     network = nn.Linear(2, 2)
     average = WeightEMA(network.to("meta"), 0.5)

@@ -119,6 +119,15 @@ def test_init_without_bias_sets_the_std_only() -> None:
     torch.testing.assert_close(layer(batch).std(0, correction=0), torch.ones(3))
 
 
+def test_init_leaves_weights_with_another_parametrization_alone() -> None:
+    other = nn.utils.parametrizations.spectral_norm(nn.Linear(3, 2))
+    network, before = nn.Sequential(weight_norm(nn.Linear(4, 3)), other), copy.deepcopy(other.state_dict())
+    data_dependent_init_(network, torch.randn(50, 4))
+    assert all(torch.equal(value, before[name]) for name, value in other.state_dict().items())
+    with pytest.raises(ValueError, match=r"layers are \['0'\]"):
+        data_dependent_init_(network, torch.randn(50, 4), std={"1": 0.1})
+
+
 def test_state_dict_round_trip() -> None:
     layer = weight_norm(nn.ConvTranspose2d(3, 4, 5), learn_scale=False, scale=0.5)
     again = weight_norm(nn.ConvTranspose2d(3, 4, 5), learn_scale=False)
@@ -141,6 +150,10 @@ def test_bad_use() -> None:
         weight_norm(weight_norm(nn.Linear(2, 2)))
     with pytest.raises(ValueError, match="scale must be positive; got 0"):
         weight_norm(nn.Linear(2, 2), scale=0.0)
+    layer = nn.ConvTranspose2d(3, 4, 3)
+    nn.init.zeros_(layer.weight[:, 1:3])
+    with pytest.raises(ValueError, match="2 output units of this ConvTranspose2d are all 0"):
+        weight_norm(layer)
     with pytest.raises(ValueError, match="apply weight_norm"):
         data_dependent_init_(nn.Linear(2, 2), torch.randn(4, 2))
     network = nn.Sequential(weight_norm(nn.Linear(2, 2)))

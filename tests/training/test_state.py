@@ -219,6 +219,20 @@ def test_no_checkpoint_and_only_damaged_ones(tmp_path: Path) -> None:
         newest(tmp_path)
 
 
+def test_a_checkpoint_that_cannot_be_opened_is_not_called_damaged(tmp_path: Path, monkeypatch) -> None:
+    newer = [save(tmp_path, 1), save(tmp_path, 2)][1]
+    opened = Path.open
+
+    def forbidden(path: Path, *words):  # what a file of another user does; root may open all files
+        if path == newer:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return opened(path, *words)
+
+    monkeypatch.setattr(Path, "open", forbidden)
+    with pytest.raises(RunError, match=r"step-00000002\.safetensors cannot be read: Permission denied"):
+        newest(tmp_path)
+
+
 def test_other_settings_are_refused(tmp_path: Path) -> None:
     save(tmp_path, 1)
     with pytest.raises(RunError, match="made with other settings"):

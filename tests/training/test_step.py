@@ -6,7 +6,13 @@ import pytest
 import torch
 
 from improved_gan.data import Batches, LabelSplit, load_digits
-from improved_gan.networks import DenseDiscriminator, DenseGenerator, ImageNetDiscriminator, ImageNetGenerator
+from improved_gan.networks import (
+    DenseDiscriminator,
+    DenseGenerator,
+    ImageNetDiscriminator,
+    ImageNetGenerator,
+    ReferenceGenerator,
+)
 from improved_gan.techniques import MinibatchDiscrimination, data_dependent_init_
 from improved_gan.training import Adversarial, Optimizers, SemiSupervised, train_step
 from tests.oracles.plain_port import plain_step
@@ -90,6 +96,13 @@ def test_bfloat16_steps_keep_parameters_and_losses_in_float32() -> None:
         assert terms[name].item() == pytest.approx(expected[name].item(), rel=0.03)
 
 
+def test_float16_is_refused_and_not_run_in_float32() -> None:
+    generator, discriminator, batches = small_networks()
+    both, batch = optimizers(generator, discriminator), next(batches.epoch(0))
+    with pytest.raises(ValueError, match=r"torch\.float32 or torch\.bfloat16; got torch\.float16"):
+        train_step(generator, discriminator, SemiSupervised(), batch, both, precision=torch.float16)
+
+
 def test_simultaneous_updates_use_one_draw_of_latents_and_the_parameters_before_the_step() -> None:
     """Against the derivatives in closed form, of D(x) = sigmoid(w x + b) and G(z) = s z."""
     generator, discriminator = Identity(), Pixels(None)
@@ -149,6 +162,44 @@ def test_simultaneous_updates_leave_frozen_parameters_alone() -> None:
         found.append([one.detach().clone() for network in (generator, discriminator) for one in network.parameters()])
         assert next(generator.parameters()).grad is None
     assert all(one.equal(other) for one, other in zip(*found, strict=True))
+    later = discriminator.output.bias.requires_grad_(False)  # frozen between two steps: its old gradient must not count
+    value = later.clone()
+    train_step(generator, discriminator, Adversarial(simultaneous=True), next(batches.epoch(0)), both)
+    assert later.equal(value)
+
+
+def test_simultaneous_gradients_with_noise_in_bfloat16_have_one_draw_for_both_networks() -> None:
+    """Each is bit for bit that of a pass of its own with the same draws, and near that in float32."""
+    layer = partial(MinibatchDiscrimination, num_kernels=3, kernel_dim=2)
+    images, labels = torch.rand(4, 1, 32, 32), torch.tensor([0, 1, 2, 0])
+    batch = Images(images, labels, images, images)
+    objective = Adversarial(supervised_weight=1.0, labeled_as_real=True, generated_class=True, simultaneous=True)
+
+    def networks() -> tuple[ReferenceGenerator, ImageNetDiscriminator]:
+        torch.manual_seed(1)
+        build = partial(ImageNetGenerator, (1, 32, 32), latent_size=4, width=2, factors=(2, 1), noise_channels=1)
+        discriminator = ImageNetDiscriminator((1, 32, 32), 3, width=2, input_noise=0.5, minibatch=layer)
+        pair = ReferenceGenerator(build, num_reference=4), discriminator
+        torch.manual_seed(2)  # for the latents and the noise of the pass
+        return pair
+
+    def gradients(precision: torch.dtype) -> list[torch.Tensor]:
+        generator, discriminator = networks()
+        both = optimizers(generator, discriminator)
+        train_step(generator, discriminator, objective, batch, both, precision=precision)
+        return [one.grad for network in (discriminator, generator) for one in network.parameters()]
+
+    expected = []
+    for index in (0, 1):
+        generator, discriminator = networks()
+        with torch.autocast("cpu", torch.bfloat16):
+            losses = objective.joint_terms(generator, discriminator, batch)[index].losses
+        parameters = list((discriminator, generator)[index].parameters())
+        expected += torch.autograd.grad(torch.stack(list(losses.values())).sum(), parameters)
+    found, precise = gradients(torch.bfloat16), gradients(torch.float32)
+    assert all(one.equal(other) for one, other in zip(found, expected, strict=True))
+    rounded, exact = (torch.cat([one.flatten() for one in some]) for some in (found, precise))
+    assert torch.cosine_similarity(rounded, exact, dim=0) > 0.9
 
 
 def test_simultaneous_updates_are_one_for_each_network() -> None:

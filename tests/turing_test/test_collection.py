@@ -107,6 +107,16 @@ def test_photographs_of_many_sizes_are_shown_alike_and_that_is_told(tmp_path: Pa
     assert (given.width, given.refused) == (80, [])
 
 
+@pytest.mark.parametrize(("bits", "told"), [(12, True), (16, False)])
+def test_12_bits_in_files_of_16_are_told_as_nearly_black(tmp_path: Path, folders, bits: int, told: bool) -> None:
+    (tmp_path / "g").mkdir()
+    for k in range(20):
+        values = np.random.default_rng(k).integers(0, 2**bits, (8, 8), dtype=np.uint16)
+        Image.fromarray(values).save(tmp_path / "g" / f"{k}.png")
+    found = gather(folders.real, {"g": tmp_path / "g"}).warnings
+    assert any("16-bit pictures of g have no value above 40" in one for one in found) == told
+
+
 def test_a_folder_inside_the_other_kinds_is_refused(tmp_path: Path) -> None:
     for k in range(3):
         noise(tmp_path / "photos" / f"{k}.png", 8, 8, k)
@@ -124,6 +134,12 @@ def test_the_same_picture_in_both_kinds_is_refused_and_twice_in_one_told(tmp_pat
     (warning,) = gather(folders.real, {"g": tmp_path / "g"}).warnings
     assert "1 pictures of g are copies of others" in warning
     assert "again.png" in warning
+    for k in range(20):
+        noise(tmp_path / "h" / f"{k}.png", 8, 8, 70 + k)
+    noise(tmp_path / "h" / "shared.png", 8, 8, 55)
+    warning = gather(folders.real, {"g": tmp_path / "g", "h": tmp_path / "h"}).warnings[1]
+    assert "1 pictures of h are pictures of g too" in warning
+    assert "shared.png" in warning
     Image.open(folders.real / "real-3.png").save(tmp_path / "g" / "leaked.bmp")  # other bytes, the same pixels
     with pytest.raises(
         TuringTestError, match=r"1 pictures are real and of g at once, as .*real-3.png and .*leaked.bmp"

@@ -17,8 +17,10 @@ def test_no_text_is_a_formula_and_each_is_read_back(text: str) -> None:
 
 
 def test_a_table_is_read_back_by_any_reader_of_csv() -> None:
-    rows = list(csv.reader(io.StringIO(table_to_csv({"a": ['x"y,z', "two\nlines"], "b": [True, None]}))))
-    assert rows == [["a", "b"], ['x"y,z', "1"], ["two\nlines", ""]]
+    text = table_to_csv({"a": ['x"y,z', "two\nlines", "old\rMac"], "b": [True, None, 1]})
+    rows = list(csv.reader(io.StringIO(text, newline="")))
+    assert rows == [["a", "b"], ['x"y,z', "1"], ["two\nlines", ""], ["old\rMac", "1"]]
+    assert text.startswith("a,b\n")
 
 
 def test_columns_of_other_tools(tmp_path) -> None:
@@ -31,6 +33,16 @@ def test_columns_of_other_tools(tmp_path) -> None:
     path.write_text("a\n1,2\n", encoding="utf-8")
     with pytest.raises(TuringTestError, match="more cells"):
         read_rows(path, {}, {})
+
+
+def test_values_are_exchanged_at_once(tmp_path) -> None:
+    """One after the other, 1 for 0 and then 0 for 1 would make all cells 1."""
+    path = tmp_path / "t.csv"
+    path.write_text("real,response\n1,1\n0,1\n", encoding="utf-8")
+    found = read_rows(path, {"signal": "real"}, {"signal": ""}, {"signal.1": "0", "signal.0": "1"})
+    assert [(row["signal"], row["response"]) for row in found] == [("0", "1"), ("1", "1")]
+    with pytest.raises(TuringTestError, match="no cell of column 'signal'"):
+        read_rows(path, {"signal": "real"}, {"signal": ""}, {"signal.1": "0", "signal.2": "1"})
 
 
 def test_judges_are_numbers_or_get_them() -> None:

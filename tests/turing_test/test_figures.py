@@ -162,6 +162,14 @@ def test_times_and_exposures() -> None:
     assert len(figures.thresholds(votes)) == 1
 
 
+def test_two_judges_whose_sums_happen_to_be_alike_are_not_certain() -> None:
+    """Eight votes, 0.75 each drawn as generated: no spread of the sums is no p-value of 0."""
+    signal, response = [[0, 1, 1, 1], [1, 0, 1, 0]], [[0, 0, 0, 1], [0, 0, 0, 0]]
+    rows = [{"judge": j, "signal": signal[j][k], "response": response[j][k], "prevalence": 0.75}
+            for j in range(2) for k in range(4)]  # fmt: skip
+    assert 0.1 < figures.p_above_chance(votes_from_rows(rows)) < 0.9
+
+
 STUDY = Path(os.environ.get("IMPROVED_GAN_DATA", "/nowhere")) / "human-votes" / "dgm-eval-cifar10-participants.csv"
 
 

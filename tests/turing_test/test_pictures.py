@@ -1,6 +1,7 @@
 import io
 import os
 import struct
+import sys
 import zlib
 from pathlib import Path
 
@@ -116,3 +117,12 @@ def test_of_200_damaged_pictures_each_is_read_or_told_in_one_line(tmp_path: Path
 
     assert read(file.getvalue()) is None
     assert read_all(mutations(file.getvalue(), seed=0, num=200), read) > 10
+
+
+@pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="needs a file system of any bytes")
+def test_a_name_that_is_no_text_is_refused_as_no_database_can_hold_it(tmp_path: Path) -> None:
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    (tmp_path / "a.png").rename(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.png"))
+    found, (refused,) = find_files(tmp_path)
+    assert found == []
+    assert (refused.file, refused.reason) == ("\\udcff.png", "its name is not UTF-8 text: rename it")

@@ -99,3 +99,11 @@ def test_each_browser_has_its_number() -> None:
     assert len(numbers) > 20
     assert min(numbers) >= 10
     assert max(numbers) <= 99
+
+
+@pytest.mark.parametrize("more", [{"kind": "scale", "exclude": ("1",)}, {"kind": "text", "options": ("a", "b")},
+                                  {"kind": "choice", "options": ("a", "b"), "labels": ("a", "b")}])  # fmt: skip
+def test_what_a_kind_of_question_would_ignore_is_refused(more: dict) -> None:
+    """A scale compares whole numbers: `exclude`, a list of texts, would never exclude anybody."""
+    with pytest.raises(TuringTestError, match="not for the kind"):
+        Question("age", text="How old?", **more)

@@ -76,3 +76,36 @@ def test_one_judge_has_no_interval() -> None:
     found = rank_models(preferences_from_rows(rows(("a", "b", "left"), ("a", "b", "right"))), rules=NO_RULES)
     assert np.isnan(found.models[0].score.low)
     assert found.models[0].group == "a"
+
+
+def unanimous(models: str, judges: int) -> list[dict]:
+    """Each judge prefers each model to all that follow it."""
+    return rows(*((a, b, "left") for k, a in enumerate(models) for b in models[k + 1 :]), judges=judges)
+
+
+def test_two_judges_with_one_answer_each_tell_no_models_apart() -> None:
+    found = rank_models(preferences_from_rows(unanimous("ab", 2)), rules=NO_RULES)
+    assert [(one.group, one.rank_low, one.rank_high) for one in found.models] == [("a", 1, 2)] * 2
+    assert np.isnan([found.models[0].score.low, found.models[0].elo.high]).all()
+    assert (found.wins[0].share.low, found.wins[0].share.high) == pytest.approx((0.3424, 1), abs=1e-4)  # Wilson, 2 of 2
+    assert found.left_share.low == found.wins[0].share.low
+    cycle = rows(("a", "b", "left"), ("b", "c", "left"), ("c", "a", "left"), judges=2)
+    assert rank_models(preferences_from_rows(cycle), rules=NO_RULES).cycles == []
+
+
+@pytest.mark.parametrize("models", ["abc", "abcd"])
+def test_twelve_judges_who_agree_about_all_pairs_tell_them_apart_by_one_score(models: str) -> None:
+    found = rank_models(preferences_from_rows(unanimous(models, 12)), rules=NO_RULES)
+    assert [(one.model, one.group) for one in found.models] == [(one, one) for one in models]
+    assert found.p_transitive > 0.2
+    cycle = rows(("a", "b", "left"), ("b", "c", "left"), ("c", "a", "left"), judges=12)
+    assert len(rank_models(preferences_from_rows(cycle), rules=NO_RULES).cycles) == 1
+
+
+def test_five_judges_seldom_tell_apart_models_that_are_alike() -> None:
+    """Standard errors that five judges give need the t distribution: without it, it was two studies of five."""
+    told = 0
+    for seed in range(12):
+        found = rank_models(simulate_preferences(dict.fromkeys("abcd", 0), judges=5, trials=12, seed=seed))
+        told += len({one.group for one in found.models}) > 1
+    assert told <= 1

@@ -20,7 +20,8 @@ def test_settings_can_be_stored() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"design": "x"}, {"kinds": "x"}, {"feedback": "x"}, {"trials": 0}, {"prevalence": 1.0}, {"practice": -1},
+    [{"completion_code": "x" * 65}, {"failed_code": ""}, {"completion_code": "a\n"},
+     {"design": "x"}, {"kinds": "x"}, {"feedback": "x"}, {"trials": 0}, {"prevalence": 1.0}, {"practice": -1},
      {"exposure_ms": 200}, {"design": "timed", "exposure_ms": 50}, {"max_judges": 0},
      {"return_url": "http://a"}, {"title": " "}],
 )  # fmt: skip

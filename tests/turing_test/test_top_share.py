@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from improved_gan.turing_test.errors import TuringTestError
-from improved_gan.turing_test.top_share import image_scores, read_scores, top_files
+from improved_gan.turing_test.top_share import image_scores, prompt_of, read_scores, top_files
 from tests.mutations import damaged_values, mutations, read_all
 
 
@@ -81,3 +81,23 @@ def test_of_300_damaged_files_each_is_read_or_told_in_one_line(tmp_path: Path, n
     assert read_all(mutations(content.encode(), seed=0, num=300), read) > 100
     if name.endswith(".json"):
         assert read_all(damaged_values(json.loads(content), 300), read) > 100
+
+
+def test_files_of_one_name_in_two_folders_are_told_apart_by_the_end_of_their_path() -> None:
+    files = [Path("/samples/a/1.png"), Path("/samples/b/1.png")]
+    assert top_files(files, {"a/1.png": 1.0, "b/1.png": 3.0}, 0.5) == files[1:]
+    assert top_files(files[:1], {"elsewhere/1.png": 1.0}, 1) == files[:1]
+    for incomplete in ({"a/1.png": 1.0}, {"1.png": 1.0}, {"c/1.png": 1.0, "d/1.png": 3.0}):
+        with pytest.raises(TuringTestError, match="have no score"):
+            top_files(files, incomplete, 0.5)
+
+
+def test_scores_with_a_byte_order_mark_and_with_line_separators_in_names(tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_bytes("file,score\na\u2028b.png,3\n".encode("utf-8-sig"))
+    assert read_scores(tmp_path / "s.csv") == {"a\u2028b.png": 3.0}
+
+
+def test_the_prompt_of_a_whole_path_goes_before_that_of_its_name(tmp_path: Path) -> None:
+    file = tmp_path / "1.png"
+    assert prompt_of(file, {"1.png": "a dog", str(file): "a cat"}) == "a cat"
+    assert prompt_of(file, {"1.png": "a dog"}) == "a dog"

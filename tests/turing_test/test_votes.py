@@ -47,6 +47,7 @@ def test_two_alternative_votes_belong_to_one_model() -> None:
         ("judge,signal,response,rating\n1,1,1,2.5\n", "not 2.5"),
         ("judge,signal,response\n1000000000000000000000000000000,1,1\n", "column 'judge'.*too large"),
         ("judge,signal,response,design\n1,1,1,other\n", "must hold .* not \\['other'\\]"),
+        ("judge,signal,response,kind\n1,1,1,Main\n", "'kind' must hold main, practice, check or be empty, not"),
     ],
 )
 def test_a_wrong_table_says_what_is_wrong(tmp_path: Path, text: str, message: str) -> None:

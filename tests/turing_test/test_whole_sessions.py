@@ -1,6 +1,8 @@
 """Sessions with what stands before and after the trials, in another language, and below a path."""
 
+import csv
 import re
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import select
@@ -8,7 +10,9 @@ from starlette.testclient import TestClient
 
 from improved_gan.turing_test.app import create_app, is_root_path
 from improved_gan.turing_test.errors import TuringTestError
+from improved_gan.turing_test.export_tables import export_table
 from improved_gan.turing_test.questions import Question
+from improved_gan.turing_test.settings import StudySettings
 from improved_gan.turing_test.tables import Judge
 
 BEFORE = (
@@ -60,6 +64,12 @@ def test_failed_checks_have_a_code_of_their_own_and_a_comment_is_kept(world, cho
     state = here.state()
     while state["code"] is None:
         state = here.answer(state["position"], choice).json()
+    assert state["code"] == here.state()["code"] == code  # whoever failed is not told the other one, in no reply
+    with here.engine.connect() as connection:
+        (person,) = csv.DictReader(
+            export_table(connection, here.study, "participants.csv", participants=True).split("\n")
+        )
+    assert person["completion_code"] == code
     page = here.client.get(here.base + "/thanks").text
     assert f">{code}</output>" in page
     assert f"https://example.org/?cc={code}" in page
@@ -69,6 +79,25 @@ def test_failed_checks_have_a_code_of_their_own_and_a_comment_is_kept(world, cho
     assert judges(here)[0].comment.startswith("nice  one")
     assert len(judges(here)[0].comment) == 3000
     assert here.client.post(here.base + "/comment", data={"comment": "x"}).status_code == 403
+
+
+@pytest.mark.parametrize("character", ["x", "\u0434", "\u753b", "\U0001f600"])
+def test_long_texts_arrive_in_every_script(world, character: str) -> None:
+    """A form sends a character of Cyrillic in 6 bytes and of Chinese in 9; a textarea counts an emoji twice."""
+    longest = 6000 if character == "\U0001f600" else 12_000
+    question = Question("work", "text", "Work?", longest=10_000)
+    here = world(
+        trials=1, practice=0, checks=0, comment=True, before=(question, replace(question, name="b", longest=2000))
+    )
+    here.client.get(here.base)
+    reply = begin_with(here, **{"before-work": character * (longest - 2000), "before-b": character * 2000})
+    assert reply.status_code == 303
+    here.answer(0, "real")
+    data = {"csrf": here.csrf_token, "comment": character * 3000}
+    assert here.client.post(here.base + "/comment", data=data).status_code == 303
+    assert judges(here)[0].comment == character * 3000
+    with pytest.raises(TuringTestError, match="12001 characters together"):
+        StudySettings(before=(question, replace(question, name="b", longest=2001)))
 
 
 def test_pages_speak_the_language_of_the_study(world) -> None:
@@ -90,6 +119,7 @@ def test_below_a_path_of_a_proxy(world, how: str) -> None:
     headers = {} if how == "option" else {"X-Forwarded-Prefix": "/lab/study/"}
     prefix = "/lab/study" if how == "header that keeps" else ""
     client = TestClient(app, follow_redirects=False, headers=headers)
+    assert client.get("/lab/study").headers["location"] == f"/lab/study{here.base}"
     page = client.get(prefix + here.base)
     assert "Path=/lab/study;" in page.headers["set-cookie"]
     addresses = re.findall(r'(?:href|src|action)="(/[^"]+)"', page.text)

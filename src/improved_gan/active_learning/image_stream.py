@@ -1,6 +1,8 @@
 """A stream of the images in files, folders and archives, each with a unique name; no image is kept in memory."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor
@@ -18,7 +20,8 @@ Decode = Callable[[str, bytes], Tensor]
 class ImageList:
     """All images under the given paths, in a fixed order, each under one name.
 
-    An image of a folder or archive is called `FOLDER/NAME`, a single file as it was given.
+    An image of a folder or archive is called `FOLDER/NAME`, a single file as it was given. One that several paths name
+    (a folder, and one inside it) counts once.
 
     Args:
         paths: image files, folders, archives.
@@ -33,7 +36,7 @@ class ImageList:
     """
 
     def __init__(self, paths: Sequence[Path], *, root: Path | None = None) -> None:
-        self.parts, self._below = [_part(path) for path in paths], ""
+        self.parts, self._below = _without_repeats([_part(path) for path in paths]), ""
         self.labels_root: Path | None = None
         self.labels_names: Sequence[str]
         if len(self.parts) != 1:
@@ -79,6 +82,23 @@ def _part(path: Path) -> tuple[str, ImageSource]:
     if not path.exists():
         raise DataError(f"there is no file or folder {path}")
     return _prefix(path), open_images(path)
+
+
+def _without_repeats(parts: list[tuple[str, ImageSource]]) -> list[tuple[str, ImageSource]]:
+    """Each part without the images of earlier ones; parts of which nothing is left are dropped."""
+    seen, found = set[str](), list[tuple[str, ImageSource]]()
+    for prefix, source in parts if len(parts) > 1 else ():
+        names = tuple(name for name in source.names if prefix + name not in seen)
+        if len(names) < len(source):
+            source = replace(source, names=names, stream=partial(_stream_of, source, frozenset(names)))
+        if names:
+            found.append((prefix, source))
+        seen.update(prefix + name for name in names)
+    return found or parts
+
+
+def _stream_of(source: ImageSource, names: frozenset[str]) -> Iterator[tuple[str, Read]]:
+    return ((name, read) for name, read in source.stream() if name in names)
 
 
 def _below(path: Path, root: Path) -> str | None:

@@ -65,8 +65,6 @@ def _export_folder(options: ExportOptions, console: "Console") -> None:
     if options.layout != "nhwc":
         raise ExportError("--layout is of onnx and torch: the networks of --format hub take (N, C, H, W)")
     networks = Run(options.run).load(warn=partial(warn, console), trust=trust_or_ask(console, trust=options.trust))
-    if networks.run.embedding is not None:
-        raise ExportError("a run on embeddings has no folder for the Hub: take --format onnx or torch")
     _finished_log(options.run, networks, allow_incomplete=options.allow_incomplete)
     save(networks, options.out, part=parts[options.head])
     say(console, f"{options.out}: model.safetensors, config.json and README.md; please fill in the license")
@@ -128,7 +126,7 @@ def _specify(
     else:
         spec = make_export_module(
             options.head,
-            networks.generator,
+            networks.generator if options.head == "generator" else networks.maybe_generator,
             networks.discriminator,
             image_shape=networks.run.image_shape,
             class_names=networks.run.class_names,

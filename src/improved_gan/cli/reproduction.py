@@ -15,8 +15,7 @@ from rich.console import Console
 from improved_gan.cli.reproduce import ReproduceOptions
 from improved_gan.console import say, warn
 from improved_gan.data.dataset import DataError, Dataset
-from improved_gan.data.label_split import LabelSplit
-from improved_gan.embeddings.networks import INCEPTION, choose_network
+from improved_gan.embeddings.networks import INCEPTION, absolute_name, choose_network
 from improved_gan.io import write_atomically
 from improved_gan.recipes.recipe import RecipeError
 from improved_gan.recipes.registry import find_recipe
@@ -33,6 +32,7 @@ from improved_gan.reproduction.plan import Job, Plan, RunOptions, make_plan
 from improved_gan.reproduction.progress import Display
 from improved_gan.reproduction.results import Cell, collect, count_ensemble_errors, known_ensemble
 from improved_gan.reproduction.table_formats import as_json, as_markdown, draw_curves, draw_table, notes, print_table
+from improved_gan.runs.build import check_data, draw_split
 from improved_gan.training.process_group import choose_device
 from improved_gan.training.signals import catch_signals
 
@@ -50,7 +50,7 @@ def check(plan: Plan, missing: list[Job], console: Console) -> None:
         console: for warnings about damaged checkpoints.
 
     Raises:
-        DataError: the data, the labels or the network cannot be used.
+        DataError, RecipeError: the data, the labels or the network cannot be used.
     """
     options = missing[0].options
     if options.eval_network is not None or plan.table.measure.log_name.startswith("samples/"):
@@ -58,10 +58,11 @@ def check(plan: Plan, missing: list[Job], console: Console) -> None:
     recipes = [
         find_recipe(name, labels=labels) for name, labels in dict.fromkeys((job.recipe, job.labels) for job in missing)
     ]
-    loads = dict.fromkeys(recipe.load_data for recipe in recipes)
-    classes = {load: load(options.data).train.labels for load in loads}
-    for recipe in recipes:
-        LabelSplit.draw(classes[recipe.load_data], recipe.num_labels, seed=1, include_labeled=recipe.include_labeled)
+    for load in dict.fromkeys(recipe.load_data for recipe in recipes):
+        data = load(options.data)
+        for recipe in (one for one in recipes if one.load_data == load):
+            check_data(recipe, data)
+            draw_split(recipe, data, seed=1)
 
 
 def _check_network(name: str | None, console: Console, *, trust: bool) -> None:
@@ -156,7 +157,11 @@ def reproduce(options: ReproduceOptions, console: Console) -> int:
 def _run_options(options: ReproduceOptions) -> RunOptions:
     """The options that every run takes, with absolute paths: a run may be started in another folder."""
     runs = RunOptions(**{field.name: getattr(options, field.name) for field in fields(RunOptions)})
-    return replace(runs, data=runs.data and runs.data.absolute(), eval_network=_absolute(runs.eval_network))
+    return replace(
+        runs,
+        data=runs.data and runs.data.absolute(),
+        eval_network=runs.eval_network and absolute_name(runs.eval_network),
+    )
 
 
 def _use_vmap(options: ReproduceOptions) -> bool:
@@ -170,12 +175,6 @@ def _use_vmap(options: ReproduceOptions) -> bool:
 def _of(jobs: list[Job]) -> str:
     most = max((job.models for job in jobs), default=1)
     return f", {most} models in each" if most > 1 else ""
-
-
-def _absolute(network: str | None) -> str | None:
-    """The absolute path of a run folder that scores samples, so that every process finds it."""
-    is_folder = network is not None and (Path(network) / "recipe.json").is_file()
-    return str(Path(network).absolute()) if network is not None and is_folder else network
 
 
 def _out(options: ReproduceOptions) -> Path:

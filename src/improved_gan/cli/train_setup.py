@@ -21,6 +21,7 @@ from improved_gan.recipes.recipe import Recipe
 from improved_gan.reproduction.expected_results import expected_results, packaged_record
 from improved_gan.runs import Run
 from improved_gan.runs.build import Experiment, check_batch_divisible
+from improved_gan.runs.log import set_log_aside
 from improved_gan.runs.loop import take_steps
 from improved_gan.training.errors import RunError
 from improved_gan.training.process_group import ProcessGroup, choose_device, local_device
@@ -103,6 +104,10 @@ def restore(state: TrainingState, run: Run, console: Console, processes: Process
             raise RunError(f"the checkpoint in {run.path} does not fit this version's networks: {error}") from error
         say(console, f"continuing at step {state.step}")
     if rank() == 0:
+        if tensors is None and run.log.lines:
+            kept = set_log_aside(run.log_file)
+            there = f"{run.path} has a log up to epoch {run.log.epoch}, but no checkpoint"
+            warn(console, f"{there}: training begins again, and that log is kept in {kept.name}")
         run.rewind_log(state.step)
 
 

@@ -192,6 +192,9 @@ def sample_scores(
     wanted = num or experiment.recipe.score_samples or _NUM_SCORED
     if network is None and not experiment.recipe.score_samples:
         return None
+    if experiment.recipe.generator is None or experiment.data.embedding is not None:
+        reason = "trains no GAN" if experiment.recipe.generator is None else "generates no images"
+        raise MetricError(f"{experiment.recipe.name} {reason}, so there are no samples to score: no --eval-network")
     device = str(experiment.device)
     try:
         chosen = choose_network(network or INCEPTION, device=device, warn=partial(warn, console), trust=trust)

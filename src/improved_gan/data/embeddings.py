@@ -34,6 +34,7 @@ __all__ = [
     "EmbeddingScaling",
     "Embeddings",
     "as_embeddings",
+    "constant_columns",
     "read_embeddings",
     "read_scaling",
     "write_embeddings",
@@ -43,6 +44,7 @@ EMBEDDINGS_FILE = "embeddings.npz"  # in a run folder
 _GAIN = 1.5
 _TEXTS = ("network", "sha256", "resize", "precision", "spec", "weights", "source", "values")
 _BLOCK = 4096  # rows that are looked at together
+_ROUNDING = 2e-6  # of a number near 1, in rows of float32 that were divided by their norms
 
 
 @dataclass(frozen=True)
@@ -128,13 +130,29 @@ def read_embeddings(path: Path) -> Embeddings:
         raise DataError(f"{path}: {error}") from error
 
 
+def constant_columns(mean: np.ndarray, std: np.ndarray) -> np.ndarray:
+    """Which columns of rows of norm 1 are constant: their standard deviation is rounding, not to be scaled up.
+
+    Args:
+        mean: (A,) of the columns.
+        std: (A,) their standard deviation.
+
+    Returns:
+        (A,) bool.
+
+    >>> constant_columns(np.array([0.0, 0.5, 0.5]), np.array([0.0, 3e-8, 0.1]))
+    array([ True,  True, False])
+    """
+    return np.asarray(std <= _ROUNDING * np.abs(mean))
+
+
 class EmbeddingScaling(nn.Module):
     """Features (N, A) -> (N, 1, 1, A) in [0, 1]: u = 1 / (1 + exp(-1.5 (x / |x| - mean) / std)).
 
     The same as `scaling="embedding"` of the estimators.
 
     Args:
-        mean, std: (A,) of the training images' features, each divided by its norm.
+        mean, std: (A,) of the training images' features, each divided by its norm; `std` is 1 for a constant column.
 
     >>> scaling = EmbeddingScaling.of(np.eye(3, dtype=np.float32))
     >>> scaling(torch.eye(3)).shape, scaling.to_bytes(torch.eye(3)).dtype
@@ -155,8 +173,8 @@ class EmbeddingScaling(nn.Module):
         rows = features.astype(np.float64)
         norms = np.linalg.norm(rows, axis=1, keepdims=True)
         rows /= np.where(norms > 0, norms, 1)
-        std = rows.std(0)
-        return cls(rows.mean(0), np.where(std > 0, std, 1.0))
+        mean, std = rows.mean(0), rows.std(0)
+        return cls(mean, np.where(constant_columns(mean, std), 1.0, std))
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, A) -> (N, 1, 1, A) float32."""

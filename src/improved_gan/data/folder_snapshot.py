@@ -57,6 +57,11 @@ def load_recorded(images: Path | None, *, run: Path, class_names: Sequence[str])
     positions = _positions(rows, scan, images, run)
     folder = cache_folder() / "decoded"
     decoded = decode_images(scan, channels=3, size=size, folder=folder, workers=num_workers(), values=values)
+    if lost := [position for position in positions.tolist() if position in decoded.bad]:
+        raise DataError(
+            f"{len(lost)} images that {run} was trained on can no longer be decoded (the first, {scan.names[lost[0]]}, "
+            f"{decoded.bad[lost[0]]}): was Pillow exchanged? Install the version that reads them"
+        )
     # The position of an image of the scan among those that could be decoded.
     decodable = np.setdiff1d(np.arange(len(scan)), np.fromiter(decoded.bad, dtype=np.int64))
     positions = np.searchsorted(decodable, positions)

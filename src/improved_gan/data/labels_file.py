@@ -8,6 +8,7 @@ the disk, where that leaves one image. Values that mean that no label is known: 
 import csv
 import io
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -81,8 +82,8 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         raise DataError(f"the labels file {path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text ({error.reason}): save it as CSV in UTF-8") from error
-    first = text.split("\n", 1)[0]
-    delimiter = max("\t,;", key=first.count)  # the tab where there is none of them
+    first = next(filter(str.strip, text.splitlines()), "")
+    delimiter = max("\t,;", key=re.sub('"[^"]*"', "", first).count)  # the tab where there is none of them
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         for cells in reader:

@@ -8,17 +8,15 @@ from typing import Any, Self
 
 import numpy as np
 from scipy.special import logsumexp
-from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.metrics import accuracy_score
-from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from improved_gan.estimator import storage
-from improved_gan.estimator.arrays import as_array
 from improved_gan.estimator.ensemble import FitPlan, fit_members, warn_at_chance
 from improved_gan.estimator.inputs import InputSpec, validate_input, warn_of_flat_images
-from improved_gan.estimator.labels import labeled_rows, read_labels
-from improved_gan.estimator.settings import Settings, check_same
+from improved_gan.estimator.labels import LabeledScoreMixin, read_labels
+from improved_gan.estimator.settings import Settings, check_same, check_same_networks
 from improved_gan.estimator.storage import EnsembleMember, Prediction
 from improved_gan.estimator.weights import label_weights, warn_of_imbalance
 
@@ -30,31 +28,11 @@ _CHUNK = 1000
 class SemiSupervisedMixin(
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]  # scikit-learn has no types
     TransformerMixin,  # type: ignore[misc]
-    ClassifierMixin,  # type: ignore[misc]
+    LabeledScoreMixin,
 ):
     """A score that leaves out examples without a label, features with names, and log-probabilities."""
 
     members_: list[EnsembleMember]
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:  # noqa: N803
-        """Accuracy on the examples whose label is known; those with -1 are left out.
-
-        Args:
-            X: (N, ...) examples.
-            y: (N,) their classes, -1 where unknown.
-            sample_weight: (N,) or None.
-
-        Raises:
-            ValueError: no label is known.
-        """
-        values = as_array(X)
-        check_consistent_length(values, y, sample_weight)
-        rows, truth = labeled_rows(y)
-        if not len(rows):
-            raise ValueError("y has no known label, only -1, so there is nothing to score: give labeled examples")
-        weights = None if sample_weight is None else np.asarray(sample_weight)[rows]
-        chosen = values if len(rows) == len(values) else _safe_indexing(values, rows)
-        return float(accuracy_score(truth, self.predict(chosen), sample_weight=weights))
 
     def decision_function(self, X: Any) -> np.ndarray:  # noqa: N803
         """(N, K) log-probabilities of the classes; for two classes (N,), their difference: positive for the second."""
@@ -116,7 +94,8 @@ class SemiSupervisedGANClassifier(SemiSupervisedMixin, BaseEstimator):  # type: 
             and none that a fit before a warm start trained on. 0 trains
             to the end.
         n_iter_no_change: reports without improvement (there are 40 in a training) before it stops early.
-        warm_start: whether `fit` goes on from the last fit (same shape and classes). It keeps the optimizers.
+        warm_start: whether `fit` goes on from the last fit (same shape, classes, networks and scaling). It keeps the
+            optimizers.
         precision: "float32", "bfloat16" for the forward passes, or "auto", that of the recipe on this machine.
         device: "auto" takes a GPU where there is one.
         n_jobs: members that are trained at the same time, each in a process; as in scikit-learn.
@@ -220,6 +199,7 @@ class SemiSupervisedGANClassifier(SemiSupervisedMixin, BaseEstimator):  # type: 
         if again:
             spec, before = self._format, [member.state for member in self.members_]
             check_same(parts, spec, before, known.classes, self.classes_, settings)
+            check_same_networks(self, spec, self.members_[0].choice.network, parts[0].shape)
         else:
             spec = InputSpec.learn(parts, layout=self.layout, scaling=self.scaling, value_range=self.value_range)
             before, self._trained = [], frozenset()

@@ -26,6 +26,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils import check_consistent_length
 
 from improved_gan.estimator.classifier import SemiSupervisedGANClassifier
 from improved_gan.estimator.label_spreading_classifier import LabelSpreadingClassifier
@@ -110,8 +111,9 @@ def prepared(features: np.ndarray, *, learned_from: np.ndarray | None = None) ->
         rows = unit_rows(rows)
     else:
         values = np.asarray(features, dtype=np.float32)
-        std = values[known].std(0)
-        rows = (values - values[known].mean(0)) / np.where(std > 0, std, 1) / np.sqrt(values.shape[1])
+        some = values[known]
+        std = np.where(some.min(0) < some.max(0), some.std(0), 1)  # rounded, that of a constant column may be above 0
+        rows = (values - some.mean(0)) / np.where(std > 0, std, 1) / np.sqrt(values.shape[1])
     rows = np.asarray(rows, dtype=np.float32)
     num, columns = rows[known].shape
     few = columns <= num and columns <= 2048  # whose covariance is faster than the rows
@@ -218,13 +220,14 @@ def compare_methods(
         jobs: fits at the same time, each in a process.
 
     Raises:
-        ValueError: fewer than two classes, or a class with one label.
+        ValueError: fewer than two classes, a class with one label, or another number of labels than rows.
 
     >>> rows = np.concatenate([np.zeros((10, 2)), np.ones((10, 2))]) + 0.01 * np.random.RandomState(0).randn(20, 2)
     >>> few = {name: METHODS[name] for name in ("linear probe", "k-NN")}
     >>> compare_methods(rows, np.repeat([0, 1], 10), methods=few).errors
     array([0., 0.])
     """
+    check_consistent_length(features, y)
     known, codes, num_folds = _codes(y)
     rows = prepared(features)
     tasks = [

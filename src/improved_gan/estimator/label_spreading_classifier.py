@@ -25,7 +25,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from scipy import sparse
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator
 from sklearn.decomposition import TruncatedSVD
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler, normalize
@@ -33,7 +33,7 @@ from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
-from improved_gan.estimator.labels import KnownLabels, read_labels
+from improved_gan.estimator.labels import KnownLabels, LabeledScoreMixin, read_labels
 from improved_gan.estimator.scaling import looks_like_embedding, unit_rows
 from improved_gan.estimator.weights import label_weights
 from improved_gan.label_spreading.knn import approximate_neighbors, nearest_neighbors, principal_components
@@ -53,7 +53,7 @@ _CHOICES = {
 }
 
 
-class LabelSpreadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # it has no types
+class LabelSpreadingClassifier(LabeledScoreMixin, BaseEstimator):  # type: ignore[misc]  # it has no types
     """A classifier from few labels and many unlabeled rows, best for embeddings of a pretrained network.
 
     Args:
@@ -137,16 +137,16 @@ class LabelSpreadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         X = validate_data(self, X, accept_sparse="csr", dtype=[np.float32, np.float64, np.float16])  # noqa: N806
         known = read_labels(y, classes=self.classes)
         check_consistent_length(X, y)
-        known, weights = label_weights(known, np.empty((X.shape[0], 1)), self.class_weight, sample_weight)
-        weights = np.ones(len(known.rows)) if weights is None else weights
+        _, counts = _weights(known, X.shape[0], None, sample_weight)  # a class's weight is no number of rows
+        known, weights = _weights(known, X.shape[0], self.class_weight, sample_weight)
         if unlabeled is not None:
             X = _stacked(X, validate_data(self, unlabeled, accept_sparse="csr", dtype=X.dtype, reset=False))  # noqa: N806
         self._find_scaling(X)
         scaled = self._scaled(X)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         points = _points(scaled, self.n_components, seed)
-        start = self._start(scaled, known, _balanced(weights, known))
-        probabilities = self._spread(points, start, seed, self._masses(known, weights))
+        start = self._start(scaled, known, _balanced(counts, known))
+        probabilities = self._spread(points, start, seed, self._masses(known, counts))
         self.classes_ = known.classes
         self.label_distributions_ = probabilities.numpy()
         self.transduction_ = known.classes[self.label_distributions_.argmax(1)]
@@ -181,7 +181,8 @@ class LabelSpreadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
 
     def _scaled(self, X: Any) -> Any:  # noqa: N803
         if self._scaling == "columns":
-            return self._scaler.transform(X)
+            dense = sparse.issparse(X) and self._scaler.with_mean
+            return self._scaler.transform(X.toarray() if dense else X)
         if self._scaling == "none":
             return X
         return normalize(X) if sparse.issparse(X) else unit_rows(X)
@@ -251,7 +252,7 @@ class LabelSpreadingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         """The mean of the distributions of the nearest rows of fit, weighted as in the graph."""
         squares = torch.cdist(torch.from_numpy(_dense(part)), self._fit_points).square()
         near, rows = squares.topk(min(self.n_neighbors, squares.shape[1]), largest=False)
-        weights = torch.exp(-4 * near.double() / near[:, -1:].double().clamp_min(1e-12))
+        weights = torch.exp(-4 * near.double() / near[:, -1:].double().clamp_min(1e-300))
         mean = (weights[:, :, None] * torch.from_numpy(self.label_distributions_)[rows]).sum(1)
         return np.asarray(mean / mean.sum(1, keepdim=True))
 
@@ -285,8 +286,16 @@ def _balanced(weights: np.ndarray, known: KnownLabels) -> np.ndarray:
     return np.asarray(weights / sums[known.codes] * len(weights) / len(sums))
 
 
+def _weights(known: KnownLabels, num: int, *weights: Any) -> tuple[KnownLabels, np.ndarray]:
+    """`label_weights` of `num` rows, 1 where all count the same."""
+    known, found = label_weights(known, np.empty((num, 1)), *weights)
+    return known, np.ones(len(known.rows)) if found is None else found
+
+
 def _stacked(first: Any, second: Any) -> Any:
-    return sparse.vstack([first, second], "csr") if sparse.issparse(first) else np.concatenate([first, second])
+    if sparse.issparse(first):
+        return sparse.vstack([first, second], "csr")
+    return np.concatenate([first, second.toarray() if sparse.issparse(second) else second])
 
 
 def _dense(rows: Any) -> np.ndarray:

@@ -11,12 +11,16 @@ from collections.abc import Sequence, Set
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
+from sklearn.utils import _safe_indexing, assert_all_finite, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _num_samples
 
 from improved_gan.data.unknown_labels import Reading, reading_of
+from improved_gan.estimator.arrays import as_array
 
-__all__ = ["KnownLabels", "hold_out", "labeled_rows", "read_labels"]
+__all__ = ["KnownLabels", "LabeledScoreMixin", "hold_out", "labeled_rows", "read_labels"]
 
 _UNKNOWN = -1
 
@@ -81,6 +85,30 @@ def labeled_rows(y: Any) -> tuple[np.ndarray, np.ndarray]:
     rows = np.flatnonzero(~unknown)
     known = labels[rows]
     return rows, _of_one_kind(known, "y") if known.dtype == object else known
+
+
+class LabeledScoreMixin(ClassifierMixin):  # type: ignore[misc]  # scikit-learn has no types
+    """A score that leaves out examples without a label."""
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:  # noqa: N803
+        """Accuracy on the examples whose label is known; those with -1 are left out.
+
+        Args:
+            X: (N, ...) examples.
+            y: (N,) their classes, -1 where unknown.
+            sample_weight: (N,) or None.
+
+        Raises:
+            ValueError: no label is known.
+        """
+        values = as_array(X)
+        check_consistent_length(values, y, sample_weight)
+        rows, truth = labeled_rows(y)
+        if not len(rows):
+            raise ValueError("y has no known label, only -1, so there is nothing to score: give labeled examples")
+        weights = None if sample_weight is None else np.asarray(sample_weight)[rows]
+        chosen = values if len(rows) == _num_samples(values) else _safe_indexing(values, rows)
+        return float(accuracy_score(truth, self.predict(chosen), sample_weight=weights))
 
 
 def hold_out(

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from improved_gan.data.embeddings import constant_columns
 from improved_gan.estimator.arrays import Statistics, chunks
 
 __all__ = [
@@ -196,9 +197,9 @@ def select_scaler(
     pixels = is_image or _like_pixels(dtype, seen)
     found = not is_image and all(looks_like_embedding(part, pixels=pixels) for part in parts)
     if wanted == "embedding" or (wanted == "auto" and found):
-        return EmbeddingScale(_column_scale(parts, unit_rows))
+        return EmbeddingScale(_column_scale(parts, constant_columns, unit_rows))
     if wanted == "columns" or (wanted == "auto" and not pixels):
-        return _column_scale(parts)
+        return _column_scale(parts, lambda *_: seen.low == seen.high)
     low, high = _known_range(dtype if pixels else np.dtype(float), float(seen.low.min()), float(seen.high.max()))
     return _range(low, high, checked=is_image or (pixels and dtype == np.uint8))
 
@@ -246,9 +247,14 @@ def _like_pixels(dtype: np.dtype, seen: Statistics) -> bool:
 
 
 def _column_scale(
-    parts: list[np.ndarray], change: Callable[[np.ndarray], np.ndarray] = lambda rows: rows
+    parts: list[np.ndarray],
+    constant: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    change: Callable[[np.ndarray], np.ndarray] = lambda rows: rows,
 ) -> ColumnScale:
-    """Mean and standard deviation of each column, in two float64 passes; for a constant column the latter is 1."""
+    """Mean and standard deviation of each column, in two float64 passes; for a constant column the latter is 1.
+
+    The sum of many equal numbers is rounded, so the standard deviation does not tell which columns are constant.
+    """
     num = sum(len(part) for part in parts)
     with np.errstate(over="ignore", invalid="ignore"):
         mean = sum(change(rows).sum(0, dtype=np.float64) for part in parts for rows in chunks(part)) / num
@@ -256,4 +262,4 @@ def _column_scale(
     if not np.isfinite(variance).all():
         raise ValueError("X holds numbers too large to scale (their squares are infinite): divide them first")
     std = np.sqrt(variance)
-    return ColumnScale(mean, np.where(std > 0, std, 1.0))
+    return ColumnScale(mean, np.where((std == 0) | constant(mean, std), 1.0, std))

@@ -8,10 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from improved_gan.estimator.arrays import statistics
 from improved_gan.estimator.inputs import InputSpec
+from improved_gan.estimator.layout import find_layout
+from improved_gan.estimator.scaling import ColumnScale, EmbeddingScale, RangeScale
 from improved_gan.recipes.recipe import AUTO, PRECISIONS
 
-__all__ = ["Settings", "check_same"]
+__all__ = ["Settings", "check_same", "check_same_networks"]
+
+_SCALES = {"range": RangeScale, "columns": ColumnScale, "embedding": EmbeddingScale}
 
 
 @dataclass(frozen=True)
@@ -109,10 +114,12 @@ def check_same(
     """Whether a warm start can go on from an earlier fit.
 
     Raises:
-        ValueError: that fit kept no states, or examples, classes or the number of models have changed.
+        ValueError: that fit kept no states, or examples, classes or the number of models have changed; or numbers that
+            are not finite.
     """
     for part in parts:
         spec.check(part)
+    statistics(parts)
     if None in states:
         raise ValueError("warm_start=True continues from a fit that was made with warm_start=True: set it before both")
     if not np.array_equal(classes, classes_before) or settings.n_estimators != len(states):
@@ -125,4 +132,31 @@ def check_same(
         raise ValueError(
             "warm_start=True continues with a GAN or without: unsupervised_weight must stay 0, or stay above 0; set "
             "warm_start=False to start again"
+        )
+
+
+def check_same_networks(params: Any, spec: InputSpec, network: str, shape: tuple[int, ...]) -> None:
+    """Whether a warm start, which keeps networks and scaling, does what the parameters say.
+
+    Args:
+        params: the estimator.
+        spec: how the earlier fit read X.
+        network: its kind of networks.
+        shape: of X now.
+
+    Raises:
+        ValueError: a parameter that was changed and would have no effect.
+    """
+    scale, wanted = spec.scale, params.value_range
+    changed = {
+        "network": params.network not in ("auto", network),
+        "layout": params.layout != "auto" and find_layout(shape, params.layout) != spec.layout,
+        "scaling": params.scaling != "auto" and not isinstance(scale, _SCALES.get(params.scaling, ())),
+        "value_range": wanted is not None
+        and not (isinstance(scale, RangeScale) and (scale.low, scale.high) == tuple(map(float, wanted))),
+    }
+    if name := next((name for name, is_changed in changed.items() if is_changed), None):
+        raise ValueError(
+            f"warm_start=True continues with {network} networks and {spec.describe()}; got "
+            f"{name}={getattr(params, name)!r}: set warm_start=False to start again"
         )

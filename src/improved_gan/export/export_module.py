@@ -27,6 +27,7 @@ from improved_gan.techniques.minibatch_discrimination import MinibatchDiscrimina
 __all__ = ["HEADS", "LAYOUTS", "ExportSpec", "TensorSpec", "make_embedding_classifier", "make_export_module"]
 
 HEADS = ("classifier", "generator", "features")
+_Draw = Callable[[int], Tensor]  # inputs for verification
 LAYOUTS = ("nhwc", "nchw")
 
 
@@ -151,7 +152,7 @@ def _unit(images: Tensor, layout: str) -> Tensor:
 
 def make_export_module(
     what: str,
-    generator: Generator,
+    generator: Generator | None,
     discriminator: Discriminator,
     *,
     image_shape: Sequence[int],
@@ -162,14 +163,14 @@ def make_export_module(
 
     Args:
         what: one of `HEADS`.
-        generator: in evaluation mode, on the CPU.
+        generator: in evaluation mode, on the CPU; None where no GAN is trained.
         discriminator: in evaluation mode, on the CPU.
         image_shape: (C, H, W).
         class_names: names of the K classes.
         layout: one of `LAYOUTS`.
 
     Raises:
-        ExportError: an unknown name, a classifier without classes, or outputs that depend on the rest of the batch.
+        ExportError: an unknown name, a head that the run lacks, or outputs that depend on the rest of the batch.
     """
     for value, known, name in ((what, HEADS, "--head"), (layout, LAYOUTS, "--layout")):
         if value not in known:
@@ -179,8 +180,15 @@ def make_export_module(
     image_spec = TensorSpec(
         "images", "uint8", shape, f"{'RGB' if channels == 3 else 'grayscale'}, 0 to 255, not normalized"
     )
-    makers = {"classifier": _classifier, "features": _features, "generator": _generator}
-    made = makers[what](generator, discriminator, image_spec, class_names, layout)
+    draw = _draw_images(generator, image_spec, layout)
+    if what == "generator":
+        if generator is None:
+            raise ExportError("no GAN was trained, so there is no generator to export: take --head classifier")
+        made = _generator(generator, image_spec, layout)
+    else:
+        made = {"classifier": _classifier, "features": _features}[what](
+            discriminator, image_spec, class_names, layout, draw
+        )
     _check_batch_independence(made)
     return made
 
@@ -247,7 +255,7 @@ def _classifier_outputs(class_names: Sequence[str]) -> tuple[TensorSpec, ...]:
 
 
 def _classifier(
-    generator: Generator, discriminator: Discriminator, image_spec: TensorSpec, class_names: Sequence[str], layout: str
+    discriminator: Discriminator, image_spec: TensorSpec, class_names: Sequence[str], layout: str, draw: _Draw
 ) -> ExportSpec:
     @torch.no_grad()
     def expected(images: Tensor) -> tuple[Tensor, ...]:
@@ -262,11 +270,11 @@ def _classifier(
 
     network = _Classifier(fused(discriminator), layout)
     outputs = _classifier_outputs(class_names)
-    return ExportSpec("classifier", network, image_spec, outputs, expected, _draw_images(generator, image_spec, layout))
+    return ExportSpec("classifier", network, image_spec, outputs, expected, draw)
 
 
 def _features(
-    generator: Generator, discriminator: Discriminator, image_spec: TensorSpec, class_names: Sequence[str], layout: str
+    discriminator: Discriminator, image_spec: TensorSpec, class_names: Sequence[str], layout: str, draw: _Draw
 ) -> ExportSpec:
     @torch.no_grad()
     def expected(images: Tensor) -> tuple[Tensor, ...]:
@@ -274,16 +282,13 @@ def _features(
         twice = torch.cat([pixels, pixels])  # minibatch features after f(x) need at least two images
         return (discriminator(twice).features.flatten(1)[: len(images)],)
 
-    draw = _draw_images(generator, image_spec, layout)
     size = expected(draw(2))[0].shape[1]
     outputs = (TensorSpec("features", "float32", ("N", size), "f(x), the layer that feature matching compares"),)
     network = _Features(_without_minibatch(fused(discriminator)), layout)
     return ExportSpec("features", network, image_spec, outputs, expected, draw)
 
 
-def _generator(
-    generator: Generator, discriminator: Discriminator, image_spec: TensorSpec, class_names: Sequence[str], layout: str
-) -> ExportSpec:
+def _generator(generator: Generator, image_spec: TensorSpec, layout: str) -> ExportSpec:
     @torch.no_grad()
     def expected(latents: Tensor) -> tuple[Tensor, ...]:
         images = generator(latents)
@@ -306,14 +311,16 @@ def _pixels(images: Tensor, layout: str) -> Tensor:
     return (images.movedim(3, 1) if layout == "nhwc" else images).to(torch.float32).div(255)
 
 
-def _draw_images(generator: Generator, image_spec: TensorSpec, layout: str) -> Callable[[int], Tensor]:
-    """Half noise, half generated images, which are of the distribution of the training."""
+def _draw_images(generator: Generator | None, image_spec: TensorSpec, layout: str) -> _Draw:
+    """Half noise, half generated images, which are of the distribution of the training; without a generator noise."""
     source = torch.Generator().manual_seed(0)
 
     @torch.no_grad()
     def draw(num: int) -> Tensor:
         shape = tuple(int(size) for size in image_spec.shape[1:])
         noise = torch.randint(0, 256, (num, *shape), dtype=torch.uint8, generator=source)
+        if generator is None:
+            return noise
         made = generator(generator.draw_latents(num, source=source)).mul(255).round().clamp(0, 255).to(torch.uint8)
         made = made.movedim(1, 3) if layout == "nhwc" else made
         return torch.cat([made[: num - num // 2], noise[: num // 2]])

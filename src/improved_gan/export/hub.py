@@ -52,8 +52,8 @@ def save(model: Model, folder: str | Path, *, part: str = "networks", repo_id: s
         repo_id: the repository that the card's example names.
 
     Raises:
-        ExportError: a folder that holds something else, a run of a recipe file (loading it would execute code), or a
-            run without what `part` names.
+        ExportError: a folder that holds something else, a run of a recipe file (loading it would execute code), a run
+            on embeddings (its pretrained network would be missing), or a run without what `part` names.
         ValueError: an estimator with a parameter that is no JSON.
     """
     folder = Path(folder)
@@ -175,6 +175,8 @@ def _save_networks(networks: Networks, folder: Path, part: str, repo_id: str) ->
             f"{run.path} was made from a recipe file, and loading it would execute that code: only runs of built-in "
             "recipes and of train-folder have this layout"
         )
+    if run.embedding is not None:
+        raise ExportError("a run on embeddings has no folder for the Hub: take --format onnx or torch")
     modules: dict[str, nn.Module] = {}
     if part == "networks":
         modules["discriminator"] = networks.discriminator

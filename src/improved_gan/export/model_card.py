@@ -63,11 +63,13 @@ def card_of(
     channels, height, width = (shape[2], *shape[:2]) if embedding and layout == "nhwc" else shape
     of_folder = settings["recipe"] == "folder" or embedding is not None
     classes, last = list(settings["class_names"]), log[-1] if log else {}
+    of_a_gan = settings["values"].get("generator") is not None
+    untrained = {} if of_a_gan else {"real_score": {"meaning": "of no use: no GAN was trained"}}
     return {
         "what": spec.what,
         "layout": layout,
         "input": _tensor_facts(spec.source),
-        "outputs": [_tensor_facts(one) for one in spec.outputs],
+        "outputs": [{**_tensor_facts(one), **untrained.get(one.name, {})} for one in spec.outputs],
         "classes": classes,
         "image": {"height": height, "width": width, "channels": channels},
         "crop": "central square" if settings["recipe"] == "folder" else "none",
@@ -82,6 +84,7 @@ def card_of(
             "training_images": _num_training(settings["label_split"]),
             "labels": labels_of(settings["label_split"], classes),
             "objective": settings["values"].get("objective"),
+            "gan": of_a_gan,
             "epochs": last.get("epoch"),
             "epochs_planned": settings["epochs"],
             "step": step,
@@ -160,10 +163,11 @@ def markdown(card: Mapping[str, Any]) -> str:
     agreement = f"{max(card['largest_difference'].values()):.1e} ({card['checked_in']})"
     content = f", SHA-256 of their content `{training['data_sha256']}`" if training["data_sha256"] else ""
     diagnostics = "".join(f"\n- **Warning in the last report:** {one_line(one)}" for one in training["diagnostics"])
+    kind = "semi-supervised GAN" if training["gan"] else "run that trains no GAN"
     length = f"{training['epochs']} of {training['epochs_planned']} epochs"
     return f"""# {one_line(card["file"])}
 
-The {card["what"]} of a semi-supervised GAN, recipe `{one_line(training["recipe"])}`, \
+The {card["what"]} of a {kind}, recipe `{one_line(training["recipe"])}`, \
 exported from a run of improved-gan.
 
 | | name | type | shape | meaning |

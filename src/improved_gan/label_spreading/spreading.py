@@ -5,6 +5,9 @@
     F     = (I - alpha S)^(-1) Y, Y the one-hot labels, zero where there is none
     p_ik  ~ m_k F_ik / sum_i F_ik, scaled to sum to 1 over k: class k has the mass m_k, the same for all by default
 
+F is computed by conjugate gradients, to a residual of 1e-6 or for 60 steps, each of which reaches one edge farther;
+examples that nothing has reached by then get the same probability for each class.
+
 Distances are those of the leading principal components, so nothing depends on the order of the pixels. This is not in
 the paper: it gives a semi-supervised GAN pseudo-labels while its generated images are still poor.
 
@@ -49,7 +52,8 @@ def label_spreading(
             for example from `idm_neighbors`; the values of `inputs` and both numbers are then ignored.
 
     Returns:
-        (N, K) float64, rows sum to 1; uniform for examples that are connected to no labeled one.
+        (N, K) float64, rows sum to 1; uniform for examples that no label reaches: connected to none, or too far away
+        (see above).
 
     Raises:
         ValueError: a shape or number out of range, no labels, a class without any, or inputs that are not finite.
@@ -89,7 +93,8 @@ def spread(
         masses: sum_i F_ik, (K,), what has reached the examples from each class -> m_k, (K,), above 0.
 
     Returns:
-        (N, K) float64, rows sum to 1; uniform for examples that are connected to no labeled one.
+        (N, K) float64, rows sum to 1; uniform for examples that no label reaches: connected to none, or too far away
+        (see above).
 
     Raises:
         ValueError: shapes that disagree, indices out of range, or distances that are not finite.
@@ -144,7 +149,7 @@ def _graph(neighbors: Tensor, distances: Tensor) -> Tensor:
     """(N, N) sparse S, float64."""
     number, num = neighbors.shape
     farthest = distances.double().amax(1, keepdim=True)
-    weights = torch.exp(-4 * distances.double() / farthest.clamp_min(1e-12))
+    weights = torch.exp(-4 * distances.double() / farthest.clamp_min(1e-300))  # 0 / 0 among equal rows is 0
     rows = torch.arange(number, device=neighbors.device).repeat_interleave(num)
     edges = torch.stack([rows, neighbors.flatten()])
     # W is the maximum of both directions: an undirected edge has one key.

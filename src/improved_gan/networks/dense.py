@@ -8,7 +8,7 @@ The parameters of all layers are the arguments of the fused kernels (`kernels`).
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any, Self
@@ -75,6 +75,15 @@ def uses_fused_kernel(values: Tensor, output: nn.Linear) -> bool:
     kind = values.device.type
     wanted = kind == "cpu" and torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind) == torch.bfloat16
     return wanted and output.bias.dtype == torch.float32 and dense_operations.available() and not uses_reference_ops()
+
+
+def _only_called(modules: Iterable[nn.Module]) -> bool:
+    """Whether calling these modules runs their training pass alone: none is frozen (in eval mode) or has hooks."""
+    return all(
+        one.training
+        and not (one._forward_hooks or one._forward_pre_hooks or one._backward_hooks or one._backward_pre_hooks)
+        for one in modules
+    )
 
 
 def batch_norm_layer_of(block: Any) -> BatchNormLayer:
@@ -193,7 +202,10 @@ class DenseDiscriminator(Discriminator):
 
     def _uses_fused_kernel(self, values: Tensor) -> bool:
         own = type(self).hidden_layers is DenseDiscriminator.hidden_layers and len(self.hidden) > 0
-        return self.training and own and uses_fused_kernel(values, self.output)
+        if not (self.training and own and uses_fused_kernel(values, self.output)):
+            return False
+        noisy = all(type(one) is GaussianNoise for one in self.noises)
+        return noisy and _only_called((*self.noises, *self.hidden, self.output))
 
     def _has_plain_forward(self) -> bool:
         """Whether calling the network runs this class's `forward` alone: no override, no hooks."""
@@ -211,7 +223,7 @@ class DenseDiscriminator(Discriminator):
 
     def _fused_forward(self, values: Tensor, *, num_constant: int = 0) -> DiscriminatorOutput:
         layers = [layer_of(linear) for linear in (*self.hidden, self.output)]
-        stds = [noise.std for noise in self.noises if isinstance(noise, GaussianNoise)]
+        stds: list[float] = [noise.std for noise in self.noises]  # type: ignore[misc]
         return DiscriminatorOutput(*fused_mlp_discriminator(values, layers, stds, self._weights(layers), num_constant))
 
     def _weights(self, layers: list[Layer]) -> list[NormalizedWeight]:
@@ -261,8 +273,7 @@ class DenseGenerator(Generator):
     def forward(self, latents: Tensor) -> Tensor:
         """One image per latent vector, by the fused kernel where it can run."""
         values = latents
-        # Over several ranks batch norm needs the statistics of all rows, which the kernel does not have.
-        if self.training and world_size() == 1 and uses_fused_kernel(values, self.output):
+        if self._uses_fused_kernel(values):
             hidden, output = [batch_norm_layer_of(block) for block in self.hidden], layer_of(self.output)
             weights = self._cached_weights or cast_weights(hidden, output)
             if self._caches_weights:
@@ -275,6 +286,12 @@ class DenseGenerator(Generator):
         logits = self.output(values)
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         return torch.sigmoid(logits).reshape(-1, *self.image_shape)
+
+    def _uses_fused_kernel(self, values: Tensor) -> bool:
+        # Over several ranks batch norm needs the statistics of all rows, which the kernel does not have.
+        if not (self.training and world_size() == 1 and uses_fused_kernel(values, self.output)):
+            return False
+        return all(type(one) is SoftplusBlock for one in self.hidden) and _only_called((*self.hidden, self.output))
 
     @contextmanager
     def cache_weights(self) -> Iterator[None]:

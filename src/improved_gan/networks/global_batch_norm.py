@@ -121,7 +121,7 @@ def convert_global_batch_norm(network: nn.Module) -> nn.Module:
         return network
     converted: dict[int, nn.Module] = {}
     for parent in list(network.modules()):
-        for name, child in parent.named_children():
+        for name, child in list(parent._modules.items()):  # named_children leaves out a second name of a layer
             if isinstance(child, _BatchNorm) and not isinstance(child, GlobalBatchNorm):
                 parent.register_module(name, converted.setdefault(id(child), _converted(child)))
     return network

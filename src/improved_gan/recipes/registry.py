@@ -22,7 +22,8 @@ def find_recipe(name: str, *, labels: int | None = None) -> Recipe:
         labels: the number of labels; None for the recipe's default.
 
     Raises:
-        RecipeError: no such recipe (the message has the nearest names), or a file that defines none.
+        RecipeError: no such recipe (the message has the nearest names), or a file that defines none, or one with
+            another number of labels.
 
     >>> find_recipe("mnist", labels=20).paper
     '1677 ± 452 of 10,000 wrong'
@@ -32,7 +33,13 @@ def find_recipe(name: str, *, labels: int | None = None) -> Recipe:
     path = Path(name)
     if not path.is_file():
         raise RecipeError(f"there is no recipe file {path}")
-    return from_code(path.read_bytes(), path, labels=labels)
+    recipe = from_code(path.read_bytes(), path, labels=labels)
+    if labels not in (None, recipe.num_labels):  # a table would show it as the result of that many labels
+        raise RecipeError(
+            f"recipe(labels={labels}) in {path} returned a recipe with {recipe.num_labels} labels: let it use its "
+            "argument, or ask for no number of labels"
+        )
+    return recipe
 
 
 def built_in(name: str, *, labels: int | None = None) -> Recipe:

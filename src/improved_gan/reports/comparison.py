@@ -233,9 +233,9 @@ def _panel(kind: _Kind, owners: Mapping[str, Sequence[Log]]) -> Panel:
     lines = []
     for entry, name in kind.entries.items():
         for owner, logs in owners.items():
-            with_entry = [log for log in logs if any(entry in report for report in log)]
-            if with_entry:
-                lines.append(_line(owner, name, entry, with_entry, kind.factor))
+            line = _line(owner, name, entry, logs, kind.factor)
+            if line.epochs:  # of a group: at least half of its runs have a value, those without a report counted
+                lines.append(line)
     values = [value for line in lines for value in line.mean]
     logarithmic = bool(values) and min(values) > 0 and max(values) / min(values) > _LOG_RANGE
     return Panel(kind.title, kind.unit, logarithmic, lines)

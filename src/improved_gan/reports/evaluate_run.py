@@ -8,12 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from improved_gan.data.dataset import DataError, Dataset, LabeledImages, to_float01
+from improved_gan.data.dataset import DataError, Dataset, LabeledImages
 from improved_gan.data.download import offline
 from improved_gan.networks.interface import Discriminator
 from improved_gan.recipes.recipe import RecipeError
 from improved_gan.reports.training_neighbors import CopyCheck, check_copies
 from improved_gan.runs import Run
+from improved_gan.runs.networks import logits_of
 from improved_gan.runs.own_code import Trust
 from improved_gan.training.errors import RunError
 from improved_gan.training.sampling import sample
@@ -22,7 +23,6 @@ __all__ = ["ClassifiedImages", "Evidence", "find_data", "gather"]
 
 _SEED = 0
 _MOST_CLASSIFIED, _MOST_COMPARED = 10_000, 200
-_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,8 @@ def gather(
     else:
         say(f"{run.name}: classifying {min(len(data.test), _MOST_CLASSIFIED)} {data.test_kind} images")
         shown_images = data.test.images if data.shown_images is None else data.shown_images[1]
-        classified = _classify(networks.discriminator, data.test, shown_images, device)
+        batch_size = run.settings["values"]["batch_size"]
+        classified = _classify(networks.discriminator, data.test, shown_images, device, batch_size)
         if classified is None:
             missing["classifier"] = "the discriminator has no class outputs"
     copies = None
@@ -149,21 +150,18 @@ def _no_classes(run: Run, data: Dataset) -> str:
 
 
 def _classify(
-    discriminator: Discriminator, test: LabeledImages, shown_images: Tensor, device: str
+    discriminator: Discriminator, test: LabeledImages, shown_images: Tensor, device: str, batch_size: int
 ) -> ClassifiedImages | None:
     """Class probabilities of labeled test images, at most ten thousand; None without class outputs."""
     known = test.labels >= 0
     if not bool(known.all()):
         test, shown_images = LabeledImages(test.images[known], test.labels[known]), shown_images[known]
-    chosen, parts = _chosen(len(test), _MOST_CLASSIFIED), []
+    chosen = _chosen(len(test), _MOST_CLASSIFIED)
     some = LabeledImages(test.images[chosen], test.labels[chosen])
-    with torch.no_grad():
-        for images in torch.split(some.images, _BATCH):
-            logits = discriminator(to_float01(images.to(device))).logits
-            if logits.dim() != 2 or logits.shape[1] < 2:
-                return None
-            parts.append(logits.double().softmax(1).cpu())
-    return ClassifiedImages(some, torch.cat(parts), int(known.sum()), shown_images[chosen])
+    _, logits = logits_of(discriminator, some.images, device=device, batch_size=batch_size)
+    if logits.dim() != 2 or logits.shape[1] < 2:
+        return None
+    return ClassifiedImages(some, logits.double().softmax(1), int(known.sum()), shown_images[chosen])
 
 
 def _chosen(size: int, num: int) -> Tensor | slice:

@@ -116,13 +116,15 @@ def make_record(plan: Plan) -> dict[str, Any]:
         that of the weights without average if it is in the logs; a fraction without a log entry near it is left out.
 
     Raises:
-        RunError: no run is finished, or the rows are of several recipes.
+        RunError: no run is finished, the rows are of several recipes, or the runs report no test error.
     """
     names, budgets = set(), {}
     for row, jobs in plan.jobs.items():
         done = [run for run in map(read_status, jobs or ()) if run.state == "done" and run.report.get("models", 1) == 1]
         if done:
             recipe = find_recipe(done[0].job.recipe, labels=row.labels)
+            if any("test/error" not in run.report for run in done):
+                raise RunError(f"the runs of {recipe.name} report no test error: leave out --save-expected")
             names.add(recipe.name)
             budgets[str(recipe.num_labels)] = _budget(done, recipe)
     if len(names) != 1:

@@ -50,7 +50,7 @@ class Job:
 
     Args:
         recipe: a name, or the path of a recipe file.
-        labels: the budget.
+        labels: the budget; None for all labels as they are given.
         split: number of the label split, from 1; its seed.
         model: number of the model on this split, from 1.
         group: folder of the runs with this recipe and budget.
@@ -60,7 +60,7 @@ class Job:
     """
 
     recipe: str
-    labels: int
+    labels: int | None
     split: int
     model: int
     group: Path
@@ -94,7 +94,8 @@ class Job:
     def arguments(self, *, threads: int, device: str | None) -> list[str]:
         """Arguments of `improved-gan` for this run."""
         options = self.options
-        words = ["train", self.recipe, "--labels", self.labels, "--seed", self.seed, "--split-seed", self.split]
+        words = ["train", self.recipe, *([] if self.labels is None else ["--labels", self.labels])]
+        words += ["--seed", self.seed, "--split-seed", self.split]
         words += ["--out", self.folder if self.models == 1 else self.group]
         words += ["--threads", threads, "--save-every", options.save_every]
         words += ["--num-models", self.models] if self.models > 1 else []
@@ -207,14 +208,16 @@ def _choose_rows(table: PaperTable, recipe: str | None, labels: Sequence[int]) -
     if table.rows and _own_data(table) != found.load_data:
         title = f"recipe {found.name}: {table.measure.name} (not in the paper)"
         table = PaperTable("recipe", title, table.measure, ())
-    budgets = list(labels) or [row.labels for row in table.rows if row.labels] or [found.num_labels]
+    budgets: list[int | None] = [*labels] or [row.labels for row in table.rows if row.labels]
+    budgets = budgets or [None if found.labels_as_given else found.num_labels]
     return replace(table, rows=tuple(_row(table, recipe, budget) for budget in dict.fromkeys(budgets)))
 
 
-def _row(table: PaperTable, recipe: str, labels: int) -> Row:
+def _row(table: PaperTable, recipe: str, labels: int | None) -> Row:
     """The paper's row of that budget for another recipe, or a row without the paper's results."""
-    known = {row.labels: row for row in table.rows}
-    return replace(known.get(labels, Row(f"{labels} labels", recipe, labels)), recipe=recipe)
+    known: dict[int | None, Row] = {row.labels: row for row in table.rows if row.labels is not None}
+    title = "all labels" if labels is None else f"{labels} labels"
+    return replace(known.get(labels, Row(title, recipe, labels)), recipe=recipe)
 
 
 def _jobs(row: Row, *, splits: int, models: int, out: Path, options: RunOptions) -> list[Job] | None:
@@ -226,10 +229,10 @@ def _jobs(row: Row, *, splits: int, models: int, out: Path, options: RunOptions)
         recipe = replace(recipe, epochs=options.epochs)
     if options.precision is not None:
         recipe = replace(recipe, precision=options.precision)
-    group = out / f"{recipe.name}-{recipe.num_labels}"
+    group, labels = out / f"{recipe.name}-{recipe.num_labels}", None if recipe.labels_as_given else recipe.num_labels
     source = str(Path(row.recipe).absolute()) if row.recipe.endswith(".py") else row.recipe
     jobs = [
-        Job(source, recipe.num_labels, split, model, group, recipe.epochs, options)
+        Job(source, labels, split, model, group, recipe.epochs, options)
         for model in range(1, models + 1)
         for split in range(1, splits + 1)
     ]

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from improved_gan.data.dataset import Dataset, LabeledImages, to_float01
+from improved_gan.data.dataset import Dataset, LabeledImages
 from improved_gan.io import write_atomically
 from improved_gan.recipes.recipe import RecipeError
 from improved_gan.reproduction.job_status import JobStatus, read_note, read_status
@@ -24,6 +24,7 @@ from improved_gan.reproduction.plan import Job, Plan, run_name, training_seed
 from improved_gan.reproduction.statistics import Difference, figure, welch
 from improved_gan.reproduction.tables import Figure, Measure, Row
 from improved_gan.runs import Run
+from improved_gan.runs.networks import logits_of
 from improved_gan.runs.own_code import Trust, is_file_of
 from improved_gan.training.errors import RunError
 
@@ -153,9 +154,6 @@ def _value(run: JobStatus, measure: Measure) -> float:
     return float(run.report[measure.log_name]) * measure.factor
 
 
-_BATCH = 1000
-
-
 def count_ensemble_errors(
     jobs: Sequence[Job], load_data: Callable[[], Dataset], *, device: str, warn: Callable[[str], None]
 ) -> tuple[int, int]:
@@ -170,8 +168,11 @@ def count_ensemble_errors(
         warn: called with a line for each damaged checkpoint that is skipped.
 
     Raises:
-        RunError: a run cannot be loaded.
+        RunError: a run cannot be loaded, or was trained on other labels than the first.
     """
+    first, *others = (Run(job.folder).settings["label_split"] for job in jobs)
+    if any(other != first for other in others):
+        raise RunError(f"the models of split {jobs[0].split} were trained on different labels: their data has changed")
     if (known := known_ensemble(jobs)) is not None:
         return known
     members, test = _members(jobs), load_data().test
@@ -193,7 +194,6 @@ def known_ensemble(jobs: Sequence[Job]) -> tuple[int, int] | None:
     return (int(wrong), int(num)) if fits else None  # type: ignore[arg-type]
 
 
-@torch.no_grad()
 def average_probabilities(
     folders: Sequence[Path],
     images: LabeledImages,
@@ -205,12 +205,10 @@ def average_probabilities(
     """(N, K) float64, the mean over the runs of softmax(logits) of each image, with averaged weights."""
     total = torch.zeros(())
     for folder in folders:  # one after the other, so that only one discriminator is in memory
-        discriminator = Run(folder).load(device=device, warn=warn, trust=trust).discriminator
-        parts = [
-            discriminator(to_float01(some.to(device))).logits.double().softmax(1).cpu()
-            for some in torch.split(images.images, _BATCH)
-        ]
-        total = total + torch.cat(parts)
+        networks = Run(folder).load(device=device, warn=warn, trust=trust)
+        batch_size = networks.run.settings["values"]["batch_size"]
+        _, logits = logits_of(networks.discriminator, images.images, device=device, batch_size=batch_size)
+        total = total + logits.double().softmax(1)
     return total / len(folders)
 
 

@@ -55,27 +55,37 @@ def run_job(
     if read_status(job).state == "done":
         return Outcome(job, "done")
     job.group.mkdir(parents=True, exist_ok=True)
-    made_on = machine(threads, device)
+    made_on, records = machine(threads, device), dict[Path, tuple[bytes | None, bytes]]()
     for one in job.single():
         one.sidecar_path("failed.json").unlink(missing_ok=True)
         if (run := read_status(one)).state != "done":  # several models in one: others may be done
-            noted = record_start(one.sidecar_path("machine.json"), made_on, begun=bool(run.report))
-            write_atomically(one.sidecar_path("machine.json"), json.dumps(noted, indent=1).encode(), durable=False)
+            file = one.sidecar_path("machine.json")
+            noted = json.dumps(record_start(file, made_on, begun=bool(run.report)), indent=1).encode()
+            records[file] = (file.read_bytes() if file.exists() else None, noted)
+            write_atomically(file, noted, durable=False)
     with job.sidecar_path("log").open("ab") as said:
         code = _wait(_start(job, threads, device, said.fileno()), stop)
-    return _outcome(job, code, stopped=stop())
+    outcome = _outcome(job, code, stopped=stop())
+    if outcome.how == "busy":  # it never began: the record is that of the other process
+        for file, (before, noted) in records.items():
+            if file.read_bytes() == noted:
+                file.unlink() if before is None else write_atomically(file, before, durable=False)
+    return outcome
 
 
 def failed(job: Job, message: str, *, code: int | None = None) -> Outcome:
     """Write the reason of a failure beside the run folder; the table shows it until the next try.
 
     Args:
-        job: the run.
+        job: the run; of several models in one, those that are not done.
         message: the reason in one line.
         code: exit code of its process; None if the process was not the cause.
     """
     job.group.mkdir(parents=True, exist_ok=True)
-    write_atomically(job.sidecar_path("failed.json"), json.dumps({"code": code, "message": message}).encode())
+    content = json.dumps({"code": code, "message": message}).encode()
+    for one in job.single():
+        if read_status(one).state != "done":
+            write_atomically(one.sidecar_path("failed.json"), content)
     return Outcome(job, "failed", message)
 
 

@@ -23,7 +23,7 @@ from typing import Any
 from improved_gan.recipes.recipe import OVERRIDABLE, Recipe
 from improved_gan.training.errors import RunError
 
-__all__ = ["content", "differences", "listed", "missing_settings", "read", "with_recorded_settings"]
+__all__ = ["content", "differences", "listed", "missing_settings", "read", "resumed", "with_recorded_settings"]
 
 SCHEMA = 2  # of recipe.json; another number is refused
 _DESCRIPTION = "description"
@@ -120,6 +120,15 @@ def with_recorded_settings(recipe: Recipe, settings: Mapping[str, Any], *, file:
             f"{file.parent} was made with other values of {', '.join(changed)} than recipe {recipe.name} has now"
         )
     return recipe
+
+
+def resumed(stored: Mapping[str, Any], now: Mapping[str, Any], resumable_fields: Iterable[str]) -> dict[str, Any]:
+    """The settings of a run that continues: those stored, with the numbers that it may increase and the texts of now.
+
+    Settings without `differences` may still be written in other ways, 1 for 1.0, or null for one that was missing; the
+    checkpoints carry the fingerprint of how they were written first.
+    """
+    return {**stored, **{key: now[key] for key in (*resumable_fields, _DESCRIPTION) if key in now}}
 
 
 def _fingerprint(settings: Mapping[str, Any], resumable_fields: Iterable[str]) -> str:

@@ -15,7 +15,16 @@ from typing import Any
 
 from improved_gan.io import write_atomically
 
-__all__ = ["DiagnosticSpan", "Log", "append_report", "last_report", "parse_report", "read_log", "rewind_log"]
+__all__ = [
+    "DiagnosticSpan",
+    "Log",
+    "append_report",
+    "last_report",
+    "parse_report",
+    "read_log",
+    "rewind_log",
+    "set_log_aside",
+]
 
 _WHOLE = ("epoch", "epochs", "step")
 _NUMBERS = ("seconds", "learning_rate", "models")
@@ -121,6 +130,14 @@ def rewind_log(file: Path, step: int) -> None:
     """Drop reports after `step`: the resumed run makes them again."""
     kept = [line for line in read_log(file).lines if line["step"] <= step]
     write_atomically(file, "".join(json.dumps(line) + "\n" for line in kept).encode())
+
+
+def set_log_aside(file: Path) -> Path:
+    """Add the log to `log-before.jsonl` beside it, for a run that begins again without a checkpoint."""
+    kept = file.with_name("log-before.jsonl")
+    with kept.open("ab") as opened:
+        opened.write(file.read_bytes())
+    return kept
 
 
 def parse_report(text: bytes) -> Report | None:

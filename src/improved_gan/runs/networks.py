@@ -13,7 +13,7 @@ from improved_gan.techniques.weight_ema import WeightEMA
 from improved_gan.training.sampling import ema_generator
 from improved_gan.training.state import with_prefix
 
-__all__ = ["count_errors", "trained_networks"]
+__all__ = ["count_errors", "logits_of", "trained_networks"]
 
 
 def trained_networks(recipe: Recipe, tensors: dict[str, Tensor]) -> tuple[Generator | None, Discriminator]:
@@ -46,6 +46,45 @@ _EVALUATION_BATCH = 1000
 
 
 @torch.no_grad()
+def logits_of(
+    discriminator: nn.Module,
+    images: Tensor,
+    *,
+    device: torch.device | str,
+    batch_size: int,
+    share: tuple[int, int] = (0, 1),
+) -> tuple[Tensor, Tensor]:
+    """The logits of images in evaluation mode, wherever a test error or a probability comes from.
+
+    A discriminator that is not batch-independent gets batches as in training: of `batch_size`, in a fixed random order;
+    the last batch is filled up with rows from the start of that order. The mode of each module is restored afterwards.
+
+    Args:
+        discriminator: the network.
+        images: (N, C, H, W) uint8.
+        device: where the network is.
+        batch_size: of training.
+        share: (r, R): only every R-th batch from r on is evaluated.
+
+    Returns:
+        (n,) the rows that were evaluated, in their order, and their logits (n, ...) on the CPU.
+    """
+    independent = getattr(discriminator, "is_batch_independent", True)
+    order = torch.arange(len(images))
+    if not independent:
+        order = torch.from_numpy(np.random.RandomState(0).permutation(len(images)))
+    (first, step), found = share, []
+    chosen = torch.split(order, _EVALUATION_BATCH if independent else batch_size)[first::step]
+    with single_process(), in_mode(discriminator, training=False):
+        for own in chosen:
+            rows = own if independent else torch.cat([own, order.repeat(-(-batch_size // len(order)))])[:batch_size]
+            found.append(discriminator(to_float01(images[rows].to(device))).logits[: len(own)].cpu())
+    if not found:  # more ranks than batches
+        return torch.arange(0), torch.zeros(0, 1)
+    evaluated, position = torch.cat(chosen).sort()
+    return evaluated, torch.cat(found)[position]
+
+
 def count_errors(
     discriminator: nn.Module,
     images: LabeledImages,
@@ -54,27 +93,6 @@ def count_errors(
     batch_size: int = _EVALUATION_BATCH,
     share: tuple[int, int] = (0, 1),
 ) -> int:
-    """The number of misclassified images, in evaluation mode.
-
-    A discriminator that is not batch-independent gets batches as in training: of `batch_size`, in a fixed random order;
-    the last batch is filled up with rows from the start of that order, which are not counted again. The mode of each
-    module is restored afterwards.
-
-    Args:
-        discriminator: the network.
-        images: with labels.
-        device: where the network is.
-        batch_size: of training.
-        share: (r, R): only every R-th batch from r on is evaluated.
-    """
-    independent = getattr(discriminator, "is_batch_independent", True)
-    order = torch.arange(len(images))
-    if not independent:
-        order = torch.from_numpy(np.random.RandomState(0).permutation(len(images)))
-    wrong, (first, step) = 0, share
-    with single_process(), in_mode(discriminator, training=False):
-        for own in torch.split(order, _EVALUATION_BATCH if independent else batch_size)[first::step]:
-            rows = own if independent else torch.cat([own, order.repeat(-(-batch_size // len(order)))])[:batch_size]
-            predicted = discriminator(to_float01(images.images[rows].to(device))).logits.argmax(1).cpu()
-            wrong += int((predicted[: len(own)] != images.labels[own]).sum())
-    return wrong
+    """The number of misclassified images (`logits_of`); `images` have labels, the other arguments are the same."""
+    rows, logits = logits_of(discriminator, images.images, device=device, batch_size=batch_size, share=share)
+    return int((logits.argmax(1) != images.labels[rows]).sum())

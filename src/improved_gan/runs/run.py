@@ -141,6 +141,7 @@ class Run:
         self.path.mkdir(parents=True, exist_ok=True)
         for left_over in (*self.path.glob(".*.tmp"), *self.checkpoints.glob(".*.tmp")):
             left_over.unlink()  # of a process that was killed while writing
+        settings = identity.resumed(self._stored["settings"] if self.begun else settings, settings, resumable_fields)
         self._write(settings, resumable_fields, self.code_sha256 if self.begun else None)
 
     def keep_code(self, content: bytes) -> bool:

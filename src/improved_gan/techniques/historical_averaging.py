@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from improved_gan.kernels.followed_tensors import FollowedTensors
 from improved_gan.kernels.precision import precise
 
 __all__ = ["HistoricalAverage"]
@@ -26,6 +27,9 @@ class HistoricalAverage(nn.Module):
 
     The mean and the number of steps are buffers: saved, moved and loaded with the module. The mean keeps the initial
     precision of the parameters (at least float32), whatever dtype this module is moved to.
+
+    A deep copy that is made together with the network (of both in one object) has the parameters of the network's copy;
+    a deep copy of the average alone has the same parameters as before.
 
     Args:
         parameters: of one network, as for an optimizer; they are not registered here.
@@ -49,18 +53,19 @@ class HistoricalAverage(nn.Module):
 
     def __init__(self, parameters: Iterable[Tensor]) -> None:
         super().__init__()
-        self._tracked = _listed(parameters)  # a list hides them from this module's parameters
-        if not self._tracked:
+        listed = _listed(parameters)
+        if not listed:
             raise ValueError("there are no parameters to average; got an empty list (or an exhausted iterator)")
-        self.register_buffer("num_updates", torch.zeros((), dtype=torch.int64, device=self._tracked[0].device))
-        for index, parameter in enumerate(self._tracked):
+        self._followed = FollowedTensors(listed)
+        self.register_buffer("num_updates", torch.zeros((), dtype=torch.int64, device=listed[0].device))
+        for index, parameter in enumerate(listed):
             value = precise(parameter.detach()).clone()
             self.register_buffer(f"mean_{index}", value)
             self.register_buffer(f"remainder_{index}", torch.zeros_like(value))
 
     def penalty(self) -> Tensor:
         """|| theta - mean ||^2, a scalar in the parameters' dtype (float32 or better); 0 before the first update."""
-        differences = torch._foreach_sub([precise(p) for p in self._tracked], self._buffers_of("mean"))
+        differences = torch._foreach_sub([precise(p) for p in self._followed.tensors()], self._buffers_of("mean"))
         torch._foreach_sub_(differences, self._buffers_of("remainder"))
         squares: Tensor = _SumOfSquares.apply(*differences)  # type: ignore[no-untyped-call]
         return squares * (self.num_updates > 0)
@@ -70,7 +75,7 @@ class HistoricalAverage(nn.Module):
         """Add the current parameters to the mean: call it once, after each step of the optimizer."""
         self.num_updates += 1
         means, remainders = self._buffers_of("mean"), self._buffers_of("remainder")
-        steps = torch._foreach_sub([precise(p.detach()) for p in self._tracked], means)
+        steps = torch._foreach_sub([precise(p.detach()) for p in self._followed.tensors()], means)
         torch._foreach_sub_(steps, remainders)
         torch._foreach_div_(steps, self.num_updates.to(steps[0].dtype))
         # Compensated summation: remainder += step; mean += remainder; the rounding error is the new remainder.
@@ -86,7 +91,7 @@ class HistoricalAverage(nn.Module):
         return [mean.double() + remainder.double() for mean, remainder in pairs]
 
     def _buffers_of(self, kind: str) -> list[Tensor]:
-        return [self.get_buffer(f"{kind}_{index}") for index in range(len(self._tracked))]
+        return [self.get_buffer(f"{kind}_{index}") for index in range(len(self._followed.tensors()))]
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
         """Moves to a device as any module does, but keeps the dtype."""
@@ -98,7 +103,7 @@ class HistoricalAverage(nn.Module):
 
     def extra_repr(self) -> str:
         """The number of parameters, for printing."""
-        return f"{sum(parameter.numel() for parameter in self._tracked)} values"
+        return f"{sum(parameter.numel() for parameter in self._followed.tensors())} values"
 
 
 def _listed(parameters: Iterable[Tensor]) -> list[Tensor]:

@@ -103,14 +103,14 @@ def real_and_generated_similarity(
     if min(counts) < 2:
         raise ValueError(f"each half needs at least 2 examples to compare; got {counts[0]} real, {counts[1]} generated")
     results, total = [], sum(counts)
-    for own in halves:
+    for index, own in enumerate(halves):
         means = [
             minibatch_similarity(own, include_self=False, across_ranks=across_ranks)
             / (count * (total - 1) if over_pairs else count - 1)
-            if other is own
+            if place == index
             else minibatch_similarity(own, other, across_ranks=across_ranks)
             / (count * (total - 1) if over_pairs else count)
-            for other, count in zip(halves, counts, strict=True)
+            for place, (other, count) in enumerate(zip(halves, counts, strict=True))
         ]
         results.append(torch.cat(means, dim=1))
     return results[0], results[1]

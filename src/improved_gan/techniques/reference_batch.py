@@ -10,7 +10,7 @@ Use: `generator = ReferenceBatch(convert_virtual_batch_norm(generator), (referen
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -107,7 +107,8 @@ class ReferenceBatch(nn.Module):
     eval mode too: a graph cannot see that the weights have changed. There the output for an image is independent of its
     batch up to rounding. `improved_gan.export` writes constant statistics instead.
 
-    Source: paper, section 3.5. A change that PyTorch does not count (through `parameter.data`) needs `refresh()`.
+    Source: paper, section 3.5. A change in eval mode that PyTorch does not count (through `parameter.data`, or by a
+    fused optimizer) needs `refresh()`; a change of the mode has that effect.
 
     >>> from improved_gan.techniques import VirtualBatchNorm
     >>> network = nn.Sequential(nn.Linear(3, 4), VirtualBatchNorm(4))
@@ -164,6 +165,17 @@ class ReferenceBatch(nn.Module):
         self._run(reference, len(reference), keep=True)
         self._kept_for = self._state()
 
+    def train(self, mode: bool = True) -> Self:
+        """As any module; a change of the mode drops the cached statistics, since fused optimizers mark no changes."""
+        if mode != self.training:
+            self._kept_for = []
+        return super().train(mode)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the versions that the statistics were computed from: a copy's tensors count theirs anew."""
+        state: dict[str, Any] = super().__getstate__()  # type: ignore[no-untyped-call]
+        return state | {"_kept_for": []}
+
     def _refresh_if_stale(self) -> None:
         state = self._state()
         pairs = zip(state, self._kept_for, strict=False)
@@ -171,11 +183,12 @@ class ReferenceBatch(nn.Module):
             self.refresh()
 
     def _state(self) -> list[object]:
-        """All that the statistics depend on: tensors, the version counter of each, and autocast."""
-        others = [module for module in self.network.modules() if not isinstance(module, _FollowsReference)]
-        buffers = [buffer for module in others for buffer in module.buffers(recurse=False)]
+        """All that the statistics depend on: tensors, the version counter of each, and autocast.
+
+        The statistics are among the buffers: another ReferenceBatch of the same network replaces them.
+        """
         references = self._reference().tensors()
-        tensors: list[Tensor] = [*references, *self.network.parameters(), *buffers]
+        tensors: list[Tensor] = [*references, *self.network.parameters(), *self.network.buffers()]
         versions: list[object] = [(None if t.is_inference() else t._version, t.dtype, t.device) for t in tensors]
         device = references[0].device.type
         autocast = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)

@@ -19,6 +19,8 @@ from improved_gan.kernels.vmap_fallback import uses_reference_ops
 
 __all__ = ["real_logit", "semi_supervised_losses"]
 
+_IGNORES_NONE = -(2**62)  # by default cross entropy leaves out labels of -100 without a word
+
 
 def real_logit(class_logits: Tensor) -> Tensor:
     """The logit of "this is a real example": L(x) = logsumexp_k l_k(x), so that D(x) = sigmoid(L(x)).
@@ -67,7 +69,7 @@ def semi_supervised_losses(
     [0.0, 1.3863]
     """
     _check(labeled_logits, labels, unlabeled_logits, generated_logits)
-    supervised = F.cross_entropy(precise(labeled_logits), labels)
+    supervised = F.cross_entropy(precise(labeled_logits), labels, ignore_index=_IGNORES_NONE)
     # -log D(x) = -log_sigmoid(L) = softplus(-L) and -log(1 - D(G(z))) = -log_sigmoid(-L) = softplus(L).
     unlabeled = -F.logsigmoid(real_logit(unlabeled_logits)).mean()
     generated = -F.logsigmoid(-real_logit(generated_logits)).mean()

@@ -189,7 +189,7 @@ def convert_virtual_batch_norm(network: nn.Module) -> nn.Module:
     _check_norms(network)
     converted: dict[int, nn.Module] = {}  # a layer used in several places stays one layer
     for parent in list(network.modules()):
-        for name, child in parent.named_children():
+        for name, child in list(parent._modules.items()):  # named_children leaves out a second name of a layer
             if isinstance(child, _CONVERTIBLE):
                 parent.register_module(name, converted.setdefault(id(child), _converted(child)))
     return network

@@ -13,13 +13,14 @@ Use: `average.update()` after each step of the optimizer, `average.averaged(netw
 """
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from improved_gan.kernels.followed_tensors import FollowedTensors
 from improved_gan.kernels.precision import at_least_float32
 
 __all__ = ["WeightEMA", "warm_up_decay"]
@@ -116,7 +117,7 @@ class WeightEMA(nn.Module):
             raise ValueError("the module has no trainable parameters (requires_grad), so there is nothing to average")
         buffers = {name: one for name, one in module.named_buffers() if use_buffers and one.is_floating_point()}
         self._names = (*learned, *buffers)
-        self._followed = _Followed([*learned.values(), *buffers.values()])
+        self._followed = FollowedTensors([*learned.values(), *buffers.values()])
         self.register_buffer("num_updates", torch.zeros((), dtype=torch.int64))
         if callable(decay):
             self.register_buffer("remaining", torch.ones((), dtype=torch.float64))
@@ -184,6 +185,7 @@ class WeightEMA(nn.Module):
             kept = [target.detach().clone() for target, _ in pairs]
             for target, value in pairs:
                 target.copy_(value)
+        torch.clear_autocast_cache()  # a surrounding autocast has cached casts of the other weights
         before = [target._version for target, _ in pairs], int(self.num_updates)
         try:
             yield module
@@ -192,6 +194,7 @@ class WeightEMA(nn.Module):
             with torch.no_grad():
                 for (target, _), own in zip(pairs, kept, strict=True):
                     target.copy_(own)
+            torch.clear_autocast_cache()
         if before != after:
             raise RuntimeError("the parameters or their average were updated while swapped: train outside of swapped()")
 
@@ -230,27 +233,3 @@ class WeightEMA(nn.Module):
     def extra_repr(self) -> str:
         """The settings, for printing."""
         return f"decay={self.decay}, variant={self.variant!r}, every={self.every}"
-
-
-class _Followed:
-    """References to tensors of a module elsewhere: it hides them from the parameters of the module that holds it.
-
-    `copy.deepcopy` calls `__deepcopy__` with the memo of the whole copy, which has the tensors' copies only once the
-    module was reached. So a copy keeps the memo and looks at its first use.
-    """
-
-    def __init__(self, tensors: Sequence[Tensor], memo: dict[int, Any] | None = None) -> None:
-        self._tensors, self._memo = list(tensors), memo
-
-    def tensors(self) -> list[Tensor]:
-        """The tensors, or their copies where they were copied together with this object."""
-        if self._memo is not None:
-            self._tensors = [self._memo.get(id(one), one) for one in self._tensors]
-            self._memo = None
-        return self._tensors
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> "_Followed":
-        return _Followed(self.tensors(), memo)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _Followed, (self.tensors(),)

@@ -52,7 +52,8 @@ def weight_norm(layer: _Layer, *, learn_scale: bool = True, scale: float | None 
 
     Raises:
         TypeError: a layer of another kind.
-        ValueError: a transposed convolution with groups, a weight that is parametrized already, or scale <= 0.
+        ValueError: a transposed convolution with groups, a weight that is parametrized already, scale <= 0, or an
+            output unit whose weights are all 0.
 
     Source: Salimans & Kingma, 2016, equation 2.
 
@@ -68,6 +69,7 @@ def weight_norm(layer: _Layer, *, learn_scale: bool = True, scale: float | None 
         raise ValueError(f"the weight of this {type(layer).__name__} is parametrized already")
     if scale is not None and not scale > 0:
         raise ValueError(f"scale must be positive; got {scale}")
+    _check_directions(layer)
     parametrizations.weight_norm(layer, dim=_output_dimension(layer))
     g = _scale(layer)
     g.requires_grad_(learn_scale)
@@ -188,8 +190,22 @@ def _output_dimension(layer: nn.Module) -> int:
     return 1 if isinstance(layer, _TRANSPOSED) else 0
 
 
+def _check_directions(layer: nn.Module) -> None:
+    """v/||v|| of a unit whose weights are all 0 would be NaN."""
+    weight = layer.get_parameter("weight").detach()
+    others = [axis for axis in range(weight.dim()) if axis != _output_dimension(layer)]
+    if not weight.is_meta and (num := int((weight == 0).all(others).sum())):
+        raise ValueError(
+            f"the weights of {num} output units of this {type(layer).__name__} are all 0, so they have no direction: "
+            f"initialize them first, as by torch.nn.init.normal_"
+        )
+
+
 def _is_weight_normalized(layer: nn.Module) -> bool:
-    return isinstance(layer, _TRANSPOSED + _PLAIN) and parametrize.is_parametrized(layer, "weight")
+    if not (isinstance(layer, _TRANSPOSED + _PLAIN) and parametrize.is_parametrized(layer, "weight")):
+        return False
+    parametrized: Any = layer.parametrizations
+    return any(isinstance(one, parametrizations._WeightNorm) for one in parametrized.weight)
 
 
 def _scale(layer: nn.Module) -> Tensor:

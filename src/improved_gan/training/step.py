@@ -59,7 +59,7 @@ def train_step(
         over its updates, and over several ranks all are those of the global batch.
 
     Raises:
-        ValueError: several generator updates of a simultaneous objective; micro-batches of a D that compares rows.
+        ValueError: another precision, several generator updates if simultaneous, micro-batches of a D comparing rows.
     """
     autocast_ = partial(autocast, batch.unlabeled_images.device, precision)
     generator, discriminator = wrap_networks(generator, discriminator, micro_batch)
@@ -107,7 +107,8 @@ def _update_both(
     pairs = [(one, terms) for one, terms in zip((optimizers.discriminator, optimizers.generator), both, strict=True)]
     for optimizer, terms in pairs:
         assert optimizer is not None
-        parameters = [one for one in _parameters(optimizer) if one.requires_grad]  # the others keep no gradient
+        optimizer.zero_grad()  # also of parameters that are frozen since an earlier step
+        parameters = [one for one in _parameters(optimizer) if one.requires_grad]
         loss = torch.stack(list(terms.losses.values())).sum()
         gradients = torch.autograd.grad(loss, parameters, retain_graph=terms is both[0], allow_unused=True)
         for parameter, gradient in zip(parameters, gradients, strict=True):
@@ -140,7 +141,13 @@ def _update(optimizer: torch.optim.Optimizer | None, terms: Terms) -> None:
 
 
 def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
-    """The context of the forward passes of a step."""
+    """The context of the forward passes of a step.
+
+    Raises:
+        ValueError: a precision other than float32 and bfloat16: float16 would need a loss scaler.
+    """
+    if precision not in (torch.float32, torch.bfloat16):
+        raise ValueError(f"precision must be torch.float32 or torch.bfloat16; got {precision}")
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == torch.bfloat16)
 
 

@@ -74,7 +74,7 @@ HANDLERS = {
 
 
 _STATIC = Path(__file__).parent / "static"
-_MOST_BYTES = 16_384
+_MOST_BYTES = 131_072  # settings.TEXT_LENGTH characters, up to 9 bytes each in a form, and the rest
 
 
 class _Application(Starlette):
@@ -139,7 +139,9 @@ class _RootPath:
             if not root and is_root_path(given):
                 root = given
             path = scope["path"]
-            if not path.startswith(f"{root}/"):  # the proxy took it off: ASGI's path has it
+            if path == root:
+                path = f"{root}/"
+            elif not path.startswith(f"{root}/"):  # the proxy took it off: ASGI's path has it
                 path = root + path
             scope = {**scope, "root_path": root, "path": path}
         await self._app(scope, receive, send)

@@ -11,6 +11,7 @@ from improved_gan.turing_test.errors import TuringTestError
 from improved_gan.turing_test.pictures import (
     Picture,
     Refused,
+    dim_warning,
     encode,
     false_picture,
     find_files,
@@ -124,6 +125,7 @@ class _Chosen:
     original_size: tuple[int, int]
     source_format: str
     is_gray: bool
+    peak: int | None
 
 
 @dataclass(frozen=True)
@@ -194,6 +196,7 @@ def collect(source: StudyFolders, *, checks: int, seed: int) -> Collected:
         found[name] = pictures
     warnings += [shown.told] if shown.told else []
     warnings += _check_copies(found)
+    warnings += [words for name, some in found.items() for words in dim_warning(name, [one.peak for one in some])]
     width, height = shown.width, shown.height
     conditions = _prepared(found, folders, source.prompts, _false_pictures(width, height, checks, seed))
     return Collected(
@@ -264,7 +267,7 @@ def _check_folders(real: Path, generated: dict[str, Path]) -> Iterable[str]:
 
 
 def _check_copies(found: dict[str, list[_Chosen]]) -> Iterable[str]:
-    """Whether pictures, as they are shown, are the same: twice in a condition is a warning, in both kinds an error."""
+    """Whether pictures, as they are shown, are the same: in both kinds an error, else a warning."""
     first: dict[str, dict[bytes, str]] = {}
     for name, pictures in found.items():
         own = first.setdefault(name, {})
@@ -280,6 +283,14 @@ def _check_copies(found: dict[str, list[_Chosen]]) -> Iterable[str]:
                 f"{len(both)} pictures are real and of {name} at once, as {both[0][1]} and {both[0][0]}, so no answer "
                 "to them is right: remove them from one of the folders"
             )
+        for other in sorted(set(first) - {name, REAL}):
+            both = [(file, first[other][png]) for png, file in own.items() if png in first[other]]
+            same = [(one, two) for one, two in both if Path(one).resolve() != Path(two).resolve()]  # else: as asked for
+            if same:
+                yield (
+                    f"{len(same)} pictures of {name} are pictures of {other} too, as {same[0][0]} and {same[0][1]}: "
+                    "judges who see both may recognize them"
+                )
 
 
 def _read_some(files: list[Path], most: int, size: ShownSize) -> tuple[list[_Chosen], list[Refused]]:
@@ -305,7 +316,7 @@ def _cut(picture: Picture, size: ShownSize) -> _Chosen:
     if size.side is not None and not size.enlarge and min(image.size) < size.side:
         raise TuringTestError(f"{by(image.size)} pixels: smaller than the {size.side} that are shown")
     png = encode(image if size.side is None else to_square(image, size.side))
-    return _Chosen(picture.file, png, image.size, picture.source_format, picture.is_gray)
+    return _Chosen(picture.file, png, image.size, picture.source_format, picture.is_gray, picture.peak)
 
 
 def _differences(found: dict[str, list[_Chosen]], size: tuple[int, int]) -> Iterable[str]:

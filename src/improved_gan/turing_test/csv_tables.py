@@ -1,7 +1,6 @@
 """CSV tables: cells that no spreadsheet reads as a formula, and tables of other tools with other column names."""
 
 import csv
-import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from improved_gan.turing_test.errors import TuringTestError, short
 
 __all__ = ["judge_numbers", "read_rows", "safe_cell", "stored_text", "table_to_csv", "typed_columns"]
 
+KINDS = ("main", "practice", "check")  # of a trial: only the first counts
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 
 
@@ -46,6 +46,17 @@ def stored_text(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and cell[1:2] in _FORMULA and cell[1:] else cell
 
 
+class _Lines:
+    """A file that keeps each row by itself."""
+
+    def __init__(self, rows: list[str]) -> None:
+        self._rows = rows
+
+    def write(self, row: str) -> None:
+        """Keep a row."""
+        self._rows.append(row)
+
+
 def table_to_csv(columns: Mapping[str, Sequence[Any]]) -> str:
     """Columns of equal length as CSV, every cell safe in a spreadsheet.
 
@@ -55,11 +66,12 @@ def table_to_csv(columns: Mapping[str, Sequence[Any]]) -> str:
         0,a
         1,'-b
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    rows: list[str] = []
+    # the writer quotes a lone carriage return, which readers take for the end of a row, only if its own rows end in one
+    writer = csv.writer(_Lines(rows), lineterminator="\r\n")
     writer.writerow(columns)
     writer.writerows(zip(*([safe_cell(value) for value in column] for column in columns.values()), strict=True))
-    return text.getvalue()
+    return "".join(f"{row[:-2]}\n" for row in rows)
 
 
 def judge_numbers(given: list[Any]) -> list[int]:
@@ -107,6 +119,8 @@ def typed_columns(
             raise TuringTestError(f"the table of {table} lacks the column {name!r}: it needs {needed}") from error
         except (ValueError, TypeError, OverflowError) as error:
             raise TuringTestError(f"column {name!r} of the table of {table}: {short(error)}") from error
+    if "kind" in columns and (unknown := set(columns["kind"].tolist()) - set(KINDS)):
+        raise TuringTestError(f"column 'kind' must hold {', '.join(KINDS)} or be empty, not {short(sorted(unknown))}")
     return columns
 
 
@@ -162,18 +176,21 @@ def read_rows(
         | {ours: row[theirs] for ours, theirs in columns.items()}
         for row in rows
     ]
-    for name, ours in (values or {}).items():
-        _replace(renamed, name, ours, path)
+    _replace(renamed, values or {}, path)
     return renamed
 
 
-def _replace(rows: list[dict[str, Any]], name: str, ours: str, path: str | Path) -> None:
-    column, _, theirs = name.partition(".")
-    found = [row for row in rows if str(row.get(column)) == theirs]
-    if not found:
-        there = ", ".join(sorted({str(row[column]) for row in rows if row.get(column) is not None})) or "nothing"
-        raise TuringTestError(
-            f"--value {name}={ours}: no cell of column {column!r} in {path} is {theirs!r}; it has {short(there)}"
-        )
-    for row in found:
+def _replace(rows: list[dict[str, Any]], values: Mapping[str, str], path: str | Path) -> None:
+    """All at once, so that a cell that one of them has replaced is not replaced again (0 and 1 exchanged)."""
+    found: list[tuple[dict[str, Any], str, str]] = []
+    for name, ours in values.items():
+        column, _, theirs = name.partition(".")
+        cells = [(row, column, ours) for row in rows if str(row.get(column)) == theirs]
+        if not cells:
+            there = ", ".join(sorted({str(row[column]) for row in rows if row.get(column) is not None})) or "nothing"
+            raise TuringTestError(
+                f"--value {name}={ours}: no cell of column {column!r} in {path} is {theirs!r}; it has {short(there)}"
+            )
+        found += cells
+    for row, column, ours in found:
         row[column] = ours

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Integer, cast, func, select
 
 from improved_gan.turing_test.csv_tables import table_to_csv
-from improved_gan.turing_test.judging import failed_checks
+from improved_gan.turing_test.judging import completion_code, failed_checks
 from improved_gan.turing_test.preferences import PREFERENCE_DICTIONARY, Preferences, preferences_to_csv
 from improved_gan.turing_test.records import read_preferences_of, read_study_votes
 from improved_gan.turing_test.settings import PREFERENCE
@@ -120,7 +120,9 @@ def _participants(connection: Connection, study: OpenStudy, *, participants: boo
         times = select(Trial.response_ms).where(Trial.judge_id == row["id"], Trial.response_ms.is_not(None))
         sorted_ms = sorted(one for one in connection.scalars(times) if one is not None)
         middle = sorted_ms[(len(sorted_ms) - 1) // 2 : len(sorted_ms) // 2 + 1]
-        private = {name: row[name] if participants else None for name in ("participant", "completion_code", "comment")}
+        told = {"participant": row["participant"], "comment": row["comment"],
+                "completion_code": completion_code(connection, study, row)}  # fmt: skip
+        private = told if participants else dict.fromkeys(told)
         values = {
             "judge": row["number"], **private, "arm": row["arm"], "model": row["model"],
             "started_at": str(row["started_at"]), "finished_at": row["finished_at"] and str(row["finished_at"]),

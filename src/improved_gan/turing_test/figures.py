@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import t
 
 from improved_gan.turing_test.chance import above_chance
-from improved_gan.turing_test.intervals import Estimate, cluster_bootstrap, wilson
+from improved_gan.turing_test.intervals import Estimate, cluster_bootstrap, with_fallback
 from improved_gan.turing_test.signal_detection import (
     accuracy_of_rates,
     bias,
@@ -31,6 +31,8 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 _LEVELS = 6  # of the rating scale
+_SHARE = (0.0, 1.0)
+_NO_SPREAD = 1e-9
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,11 @@ def _or_none(found: Estimate, agree: bool) -> Estimate:
     return Estimate(found.value, float("nan"), float("nan")) if agree or found.low == found.high else found
 
 
-def _with_fallback(found: Estimate, wrong_or_right: list[tuple[int, int]]) -> Estimate:
-    """Wilson's interval where resampled judges show no spread at all, as when everybody is always right."""
-    if found.low < found.high or np.isnan(found.low):
-        return found
-    bounds = [wilson(successes, total) for successes, total in wrong_or_right]
-    return Estimate(found.value, float(np.mean([low for low, _ in bounds])), float(np.mean([b for _, b in bounds])))
+def _pooled_share(counts: Floats) -> Estimate:
+    """Of (J, 2), for each judge how often and of how many."""
+    found = cluster_bootstrap(counts, lambda sums: rate(sums[..., 0], sums[..., 1]), bounds=_SHARE)
+    count, total = counts.sum(0)
+    return with_fallback(found, [(count, total)])
 
 
 def accuracy(votes: Votes) -> Estimate:
@@ -90,10 +91,9 @@ def accuracy(votes: Votes) -> Estimate:
     hits, signals, false_alarms, noises = counts.sum(0).astype(int).tolist() if len(counts) else [0] * 4
     if min(signals, noises) == 0:
         right = np.stack([counts[:, 0] + counts[:, 3] - counts[:, 2], counts[:, 1] + counts[:, 3]], axis=1)
-        found = cluster_bootstrap(right, lambda sums: rate(sums[..., 0], sums[..., 1]))
-        return _with_fallback(found, [(hits + noises - false_alarms, signals + noises)])
-    found = cluster_bootstrap(counts, _of_counts(accuracy_of_rates))
-    return _with_fallback(found, [(hits, signals), (noises - false_alarms, noises)])
+        return _pooled_share(right)
+    found = cluster_bootstrap(counts, _of_counts(accuracy_of_rates), bounds=_SHARE)
+    return with_fallback(found, [(hits, signals), (noises - false_alarms, noises)])
 
 
 def p_above_chance(votes: Votes, *, chance: float = 0.5) -> float:
@@ -101,8 +101,8 @@ def p_above_chance(votes: Votes, *, chance: float = 0.5) -> float:
 
     Where each trial was drawn with a known probability p (column `prevalence`), a judge j who guesses has
     E[sum (s - p) (r - r')] = 0 over the trials, with signal s, response r and r' the mean response of the other judges,
-    whatever the judge makes of feedback; the test is of those sums. Where all judges are right as often there is no
-    spread to estimate, and the exact binomial test over votes stands in; at unequal numbers over
+    whatever the judge makes of feedback; the test is of those sums. Where all judges, or all sums, are alike there is
+    no spread to estimate, and the exact binomial test over votes stands in; at unequal numbers over
     4 / (1/signals + 1/noises) of them, which carry as much.
 
     Args:
@@ -119,13 +119,14 @@ def p_above_chance(votes: Votes, *, chance: float = 0.5) -> float:
     influence = (counts[:, 0] - counts[:, 1] * hits / signals) / signals / 2
     influence = influence - (counts[:, 2] - counts[:, 3] * false_alarms / noises) / noises / 2
     standard_error = np.sqrt(len(counts) / (len(counts) - 1) * (influence**2).sum())
-    if standard_error < 1e-9:
+    excess = share - chance
+    if standard_error > _NO_SPREAD and chance == 0.5 and not np.isnan(votes.prevalence).any():
+        sums = _covariance_sums(votes)
+        excess, standard_error = sums.mean(), sums.std(ddof=1) / np.sqrt(len(sums))
+    if standard_error <= _NO_SPREAD:
         worth = int(4 * signals * noises / (signals + noises))
         return above_chance(int(share * worth + 1e-9), worth, chance=chance)
-    if chance == 0.5 and not np.isnan(votes.prevalence).any():
-        sums = _covariance_sums(votes)
-        return float(t.sf(sums.mean() / (sums.std(ddof=1) / np.sqrt(len(sums))), len(sums) - 1))
-    return float(t.sf((share - chance) / standard_error, len(counts) - 1))
+    return float(t.sf(excess / standard_error, len(counts) - 1))
 
 
 def _p_of_shares(right: Floats, total: Floats) -> float:
@@ -133,7 +134,7 @@ def _p_of_shares(right: Floats, total: Floats) -> float:
     share = right.sum() / total.sum()
     influence = (right - share * total) / total.sum()
     standard_error = np.sqrt(len(total) / (len(total) - 1) * (influence**2).sum())
-    if standard_error < 1e-9:
+    if standard_error <= _NO_SPREAD:
         return above_chance(int(right.sum()), int(total.sum()), chance=1 / 3)
     return float(t.sf((share - 1 / 3) / standard_error, len(total) - 1))
 
@@ -164,10 +165,8 @@ def model_figures(votes: Votes, model: str) -> ModelFigures:
         false_alarms=false_alarms,
         noises=noises,
         accuracy=accuracy(votes),
-        hit_rate=_with_fallback(cluster_bootstrap(counts, lambda s: rate(s[..., 0], s[..., 1])), [(hits, signals)]),
-        false_alarm_rate=_with_fallback(
-            cluster_bootstrap(counts, lambda s: rate(s[..., 2], s[..., 3])), [(false_alarms, noises)]
-        ),
+        hit_rate=_pooled_share(counts[:, :2]),
+        false_alarm_rate=_pooled_share(counts[:, 2:]),
         sensitivity=_or_none(cluster_bootstrap(counts, _of_counts(_sensitivity_of(votes))), agree),
         bias=_or_none(cluster_bootstrap(counts, _of_counts(bias)), agree),
         roc_area=_roc_area(rated) if len(rated) else None,
@@ -188,7 +187,7 @@ def _roc_area(votes: Votes) -> Estimate:
     level = votes.rating.astype(int) - 1 + _LEVELS * ~votes.signal
     table = np.zeros((len(judges), 2 * _LEVELS))
     np.add.at(table, (judge, level), 1)
-    found = cluster_bootstrap(table, lambda sums: roc_area(sums[..., :_LEVELS], sums[..., _LEVELS:]))
+    found = cluster_bootstrap(table, lambda sums: roc_area(sums[..., :_LEVELS], sums[..., _LEVELS:]), bounds=_SHARE)
     return _or_none(found, agree=False)
 
 
@@ -205,7 +204,9 @@ def difference(first: Votes, second: Votes) -> Estimate:
     right = _of_counts(accuracy_of_rates)
     groups = [len(np.unique(votes.judge)) for votes in (first, second)]
     known = min(groups) if sum(groups) == len(judges) else len(judges)
-    found = cluster_bootstrap(table, lambda sums: right(sums[..., :4]) - right(sums[..., 4:]), known_from=known)
+    found = cluster_bootstrap(
+        table, lambda sums: right(sums[..., :4]) - right(sums[..., 4:]), known_from=known, bounds=(-1.0, 1.0)
+    )
     return _or_none(found, _judges_agree(table[:, :4]) and _judges_agree(table[:, 4:]))
 
 

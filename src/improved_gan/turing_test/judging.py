@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, select, update
+from sqlalchemy import Connection, Row, RowMapping, bindparam, func, select, update
 
 from improved_gan.turing_test.errors import OtherSessionError, StudyClosedError, TuringTestError
 from improved_gan.turing_test.settings import PREFERENCE, StudySettings
@@ -133,7 +133,7 @@ def _state(
         "exposure_ms": _exposure(study, staircase),
     }
     if position >= settings.length:
-        return told | {"code": judge.completion_code}
+        return told | {"code": completion_code(connection, study, judge)}
     if study.has_prompts or settings.questions:
         beside = connection.execute(_BESIDE, {"judge": judge.id, "place": position}).one()
         told |= {"question": settings.questions.get(beside.question, ""), "prompt": beside.prompt}
@@ -261,12 +261,12 @@ def failed_checks(connection: Connection, judge_id: int) -> int:
     return connection.scalar(query) or 0
 
 
-def completion_code(connection: Connection, study: OpenStudy, judge: Row[Any]) -> str:
+def completion_code(connection: Connection, study: OpenStudy, judge: Row[Any] | RowMapping) -> str:
     """The code of the last page: another one, if the study has it, for who failed too many attention checks."""
-    settings = study.settings
-    if settings.failed_code is not None and failed_checks(connection, judge.id) > settings.max_failed_checks:
+    settings, row = study.settings, judge if isinstance(judge, RowMapping) else judge._mapping
+    if settings.failed_code is not None and failed_checks(connection, row["id"]) > settings.max_failed_checks:
         return settings.failed_code
-    return str(judge.completion_code)
+    return str(row["completion_code"])
 
 
 def store_comment(connection: Connection, judge_id: int, comment: str) -> None:

@@ -20,6 +20,7 @@ from improved_gan.turing_test.errors import TuringTestError
 __all__ = [
     "Picture",
     "Refused",
+    "dim_warning",
     "encode",
     "false_picture",
     "find_files",
@@ -52,6 +53,22 @@ class Picture:
     image: Image.Image
     source_format: str
     is_gray: bool
+    peak: int | None = None  # largest value of a 16-bit file; else None
+
+
+def dim_warning(name: str, peaks: list[int | None]) -> Iterator[str]:
+    """Whether a condition's 16-bit pictures hold 14 bits or fewer, as of microscopes and scanners: they look black.
+
+    Example:
+        >>> next(dim_warning("real", [4000, 4095, None]))
+        'the 16-bit pictures of real have no value above 4095 of 65535, so they are nearly black: rescale the files'
+    """
+    known = [one for one in peaks if one is not None]
+    if known and max(known) < 1 << 14:
+        yield (
+            f"the 16-bit pictures of {name} have no value above {max(known)} of 65535, so they are nearly black: "
+            "rescale the files"
+        )
 
 
 def find_files(folder: Path) -> tuple[list[Path], list[Refused]]:
@@ -68,6 +85,9 @@ def find_files(folder: Path) -> tuple[list[Path], list[Refused]]:
         name = str(path.relative_to(folder))
         if path.name.startswith(".") or path.name in THUMBNAILS:
             refused.append(Refused(name, "hidden, or a folder of thumbnails: not looked into"))
+            continue
+        if not _is_text(name):
+            refused.append(Refused(ascii(name)[1:-1], "its name is not UTF-8 text: rename it"))
             continue
         try:
             target = path.resolve(strict=True)
@@ -87,6 +107,11 @@ def find_files(folder: Path) -> tuple[list[Path], list[Refused]]:
             seen[target] = name
             found.append(path)
     return sorted(found), refused
+
+
+def _is_text(name: str) -> bool:
+    """Whether a database can hold it: bytes that are not UTF-8 are surrogates in Python."""
+    return name.encode(errors="ignore").decode() == name
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -126,6 +151,7 @@ def read_picture(path: Path) -> Picture:
                 if opened.width * opened.height > MAX_PIXELS:
                     raise TuringTestError(f"{opened.width}x{opened.height} pixels: more than {MAX_PIXELS:,}")
                 opened.load()
+                peak = int(np.asarray(opened).max()) if opened.mode.startswith("I") else None
                 image, kind = _upright_rgb(opened), str(opened.format)
     except UnidentifiedImageError as error:
         raise TuringTestError("not a picture of a known format") from error
@@ -142,7 +168,7 @@ def read_picture(path: Path) -> Picture:
             raise
         raise TuringTestError(f"cannot be decoded: {error}") from error
     red, green, blue = np.moveaxis(np.asarray(image), -1, 0)
-    return Picture(str(path), image, kind, bool((red == green).all() and (green == blue).all()))
+    return Picture(str(path), image, kind, bool((red == green).all() and (green == blue).all()), peak)
 
 
 def _upright_rgb(image: Image.Image) -> Image.Image:

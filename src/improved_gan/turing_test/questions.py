@@ -67,6 +67,10 @@ class Question:
                 raise TuringTestError(f"{where}: {name} must be a whole number from 0 to 10000")
         if self.kind == "choice" and (len(self.options) < 2 or not set(self.exclude) <= set(self.options)):
             raise TuringTestError(f"{where}: a choice needs two options or more, and excludes some of them")
+        if self.kind != "choice" and (self.options or self.exclude):
+            raise TuringTestError(f"{where}: options and exclude are for a choice, not for the kind {self.kind}")
+        if self.kind != "scale" and self.labels:
+            raise TuringTestError(f"{where}: labels are for a scale, not for the kind {self.kind}")
         if self.kind == "scale" and (not 1 <= self.highest - self.lowest <= 20 or len(self.labels) not in (0, 2)):
             raise TuringTestError(f"{where}: a scale has 2 to 21 steps, and labels for its two ends or none")
 

@@ -1,8 +1,11 @@
 """Ranking of models by preferences: Bradley-Terry scores, win matrix, indistinguishable groups, transitivity.
 
 Whole judges are resampled for every interval (`intervals`). "Both bad" counts as a tie in the scores and is reported
-beside them. Two models can be told apart where the difference of their scores is beyond the 95% point of the largest
-such difference in the resamples, in standard errors (max-t), so that all pairs hold together with 95%.
+beside them. Two models can be told apart where the difference of their scores, in standard errors, is beyond the 95%
+point of the largest of all pairs' errors (max-t: multivariate t with J - 1 degrees of freedom for J judges and the
+correlations of the resamples; Hothorn, Bretz & Westfall, 2008), so that all pairs hold together with 95%. Where all
+judges agree about a pair (no spread to resample) an exact sign test of its answers stands in, at 5% over the number of
+pairs.
 """
 
 from collections.abc import Iterable
@@ -12,18 +15,28 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 from scipy.stats import f as f_distribution
 
 from improved_gan.turing_test.bradley_terry import Davidson, fit_davidson, outcome_probabilities
 from improved_gan.turing_test.errors import TuringTestError
 from improved_gan.turing_test.exclusions import Exclusion, Rules, apply_rules
-from improved_gan.turing_test.intervals import Estimate, cluster_bootstrap, percentile_interval, resampled
+from improved_gan.turing_test.intervals import (
+    Estimate,
+    cluster_bootstrap,
+    percentile_interval,
+    resampled,
+    with_fallback,
+)
 from improved_gan.turing_test.preferences import Preferences
 from improved_gan.turing_test.report import plain
 
 __all__ = ["Ranked", "Ranking", "Win", "preference_counts", "rank_models"]
 
 Floats = NDArray[np.float64]
+_LEVEL = 0.95
+_NO_SPREAD = 1e-9
+_DRAWS = 10_000  # of the largest error
 
 
 @dataclass(frozen=True)
@@ -156,7 +169,9 @@ def _left_share(decided: Preferences) -> Estimate:
     left = np.bincount(judge, weights=decided.outcome == "left", minlength=len(total))
     if not len(decided):
         return Estimate(float("nan"), float("nan"), float("nan"))
-    return cluster_bootstrap(np.stack([left, total], axis=1), lambda sums: sums[..., 0] / sums[..., 1])
+    counts = np.stack([left, total], axis=1)
+    found = cluster_bootstrap(counts, lambda sums: sums[..., 0] / sums[..., 1], bounds=(0.0, 1.0))
+    return with_fallback(found, [(left.sum(), total.sum())])
 
 
 def _ranked(
@@ -167,26 +182,30 @@ def _ranked(
     sums = resampled(counts.reshape(num_judges, -1)).reshape(-1, len(pairs), 3)
     resampled_fit = fit_davidson(sums, pairs)
     drawn = resampled_fit.scores
-    beats = _beats(fit.scores, drawn, num_judges)
+    beats = _beats(fit.scores, drawn, pooled, num_judges)
     order = np.argsort(-fit.scores, kind="stable")
     letters = _letters(order, beats)
     to_elo = 400 / np.log(10)
     ranked = []
     for k in order.tolist():
-        own = [percentile_interval(float(a * fit.scores[k] + b), a * drawn[:, k] + b, num_judges)
+        spread = drawn[:, k] if np.ptp(drawn[:, k]) > _NO_SPREAD else np.full(1, np.nan)  # no interval without spread
+        own = [percentile_interval(float(a * fit.scores[k] + b), a * spread + b, num_judges)
                for a, b in ((1.0, 0.0), (to_elo, 1000.0))]  # fmt: skip
         ranked.append(Ranked(models[k], own[0], own[1], 1 + int(beats[:, k].sum()),
                              len(models) - int(beats[k].sum()), letters[k], *_tally(kept, models[k])))  # fmt: skip
     share, drawn_share = _win_shares(pooled), _win_shares(sums)
     fitted = outcome_probabilities(fit.scores[pairs[:, 0]] - fit.scores[pairs[:, 1]], fit.log_tie) @ [1, 0, 0.5]
     wins = [
-        Win(models[i], models[j], int(pooled[p].sum()),
-            percentile_interval(float(share[p]), drawn_share[:, p], num_judges), float(fitted[p]))
+        Win(models[i], models[j], int(pooled[p].sum()), with_fallback(
+            percentile_interval(float(share[p]), drawn_share[:, p], num_judges, bounds=(0.0, 1.0)),
+            [(pooled[p, 0] + pooled[p, 2] / 2, pooled[p].sum())]), float(fitted[p]))
         for p, (i, j) in enumerate(pairs.tolist())
     ]  # fmt: skip
     residuals, others = _residuals(pooled, pairs, fit), _residuals(sums, pairs, resampled_fit)
-    p_value = _p_transitive(residuals, others, pooled.sum(-1) > 0, len(models), num_judges)
-    return ranked, wins, p_value, _cycles(models, pairs, share, drawn_share, num_judges)
+    used = pooled.sum(-1) > 0
+    least = _independent_variance(pooled[used], pairs[used], fit)
+    p_value = _p_transitive(residuals[used], others[:, used], least, len(models), num_judges)
+    return ranked, wins, p_value, _cycles(models, pairs, share, drawn_share, pooled, num_judges)
 
 
 def _tally(kept: Preferences, model: str) -> tuple[int, int, int, int, int]:
@@ -197,22 +216,42 @@ def _tally(kept: Preferences, model: str) -> tuple[int, int, int, int, int]:
     return int(shown.sum()), int(wins.sum()), int(shown.sum() - wins.sum()) - ties - bad, ties, bad
 
 
-def _max_t(value: Floats, drawn: Floats, num_judges: int) -> tuple[Floats, float]:
-    """Each statistic in standard errors (of resamples), and the simultaneous 95% point of their largest error."""
-    spread = np.maximum(drawn.std(0, ddof=1) * np.sqrt(num_judges / max(num_judges - 1, 1)), 1e-12)
-    largest = np.quantile((np.abs(drawn - value) / spread).max(-1), 0.95)
-    return value / spread, float(largest)
+def _signs(value: Floats, drawn: Floats, counts: Floats, num_judges: int) -> NDArray[np.int64]:
+    """(P,): 1 or -1 where a pair's statistic is above or below 0, all statements together at 95%; else 0.
+
+    Args:
+        value: (P,), the statistics.
+        drawn: (resamples, P), their values on resamples.
+        counts: (P, 3), the answers about each pair.
+        num_judges: J, two or more.
+    """
+    std, freedom = drawn.std(0, ddof=1), num_judges - 1
+    spread = std > _NO_SPREAD
+    found = np.zeros(len(value), dtype=np.int64)
+    if spread.any():
+        correlation = np.corrcoef(drawn[:, spread].T).reshape(int(spread.sum()), -1)
+        generator = np.random.default_rng(0)
+        normal = generator.multivariate_normal(np.zeros(len(correlation)), correlation, _DRAWS, method="eigh")
+        largest = np.abs(normal).max(-1) / np.sqrt(generator.chisquare(freedom, _DRAWS) / freedom)
+        errors = value[spread] / (std[spread] * np.sqrt(num_judges / freedom))
+        found[spread] = np.sign(errors) * (np.abs(errors) > np.quantile(largest, _LEVEL))
+    for k in np.flatnonzero(~spread & (np.abs(value) > _NO_SPREAD)).tolist():
+        first, second = counts[k, :2].astype(int).tolist()
+        sign = int(np.sign(first - second))
+        if sign == np.sign(value[k]) and binomtest(first, first + second).pvalue * len(value) <= 1 - _LEVEL:
+            found[k] = sign
+    return found
 
 
-def _beats(scores: Floats, drawn: Floats, num_judges: int) -> NDArray[np.bool_]:
+def _beats(scores: Floats, drawn: Floats, counts: Floats, num_judges: int) -> NDArray[np.bool_]:
     """(K, K): whether the row's model has a higher score than the column's, all statements together at 95%."""
     size = len(scores)
     found = np.zeros((size, size), dtype=bool)
     if num_judges < 2:
         return found
     one, two = np.triu_indices(size, 1)
-    errors, edge = _max_t(scores[one] - scores[two], drawn[:, one] - drawn[:, two], num_judges)
-    found[one, two], found[two, one] = errors > edge, errors < -edge
+    signs = _signs(scores[one] - scores[two], drawn[:, one] - drawn[:, two], counts, num_judges)
+    found[one, two], found[two, one] = signs > 0, signs < 0
     return found
 
 
@@ -244,34 +283,49 @@ def _residuals(counts: Floats, pairs: NDArray[np.int64], fit: Davidson) -> Float
     return np.asarray(counts[..., 0] + counts[..., 2] / 2 - counts.sum(-1) * expected)
 
 
-def _p_transitive(own: Floats, drawn: Floats, used: NDArray[np.bool_], num_models: int, num_judges: int) -> float:
+def _independent_variance(counts: Floats, pairs: NDArray[np.int64], fit: Davidson) -> Floats:
+    """(P,): the variance n Var(1, 0 or 1/2) of the first model's wins in each pair if all answers were independent."""
+    chances = outcome_probabilities(fit.scores[pairs[:, 0]] - fit.scores[pairs[:, 1]], fit.log_tie)
+    return np.asarray(counts.sum(-1) * (chances @ [1, 0, 0.25] - (chances @ [1, 0, 0.5]) ** 2))
+
+
+def _p_transitive(own: Floats, drawn: Floats, least: Floats, num_models: int, num_judges: int) -> float:
     """Whether one score a model is enough: whether all residuals may be 0 (Hotelling's T squared).
 
     The P residuals have P - K + 1 degrees of freedom, as the scores take K - 1 of them; their covariance is that of
-    the resamples.
+    the resamples, in no direction below that of independent answers: judges who agree show no spread, and the residuals
+    that the prior leaves to them would be beyond any measure.
+
+    Args:
+        own: (P,), the residuals of the pairs that were compared.
+        drawn: (resamples, P), those of the resamples.
+        least: (P,), their variance if all answers were independent.
+        num_models: K.
+        num_judges: J.
     """
-    freedom = int(used.sum()) - num_models + 1
+    freedom = len(own) - num_models + 1
     if freedom < 1 or num_judges <= freedom + 1:
         return float("nan")
-    covariance = np.cov(drawn[:, used].T).reshape(int(used.sum()), -1) * num_judges / (num_judges - 1)
+    covariance = np.cov(drawn.T).reshape(len(own), -1) * num_judges / (num_judges - 1)
     values, vectors = np.linalg.eigh(covariance)
     values, vectors = values[-freedom:], vectors[:, -freedom:]
-    statistic = float((((own[used] @ vectors) ** 2) / np.maximum(values, 1e-12)).sum())
+    values = np.maximum(values, least @ vectors**2)
+    statistic = float((((own @ vectors) ** 2) / np.maximum(values, 1e-12)).sum())
     scale = (num_judges - freedom) / (freedom * (num_judges - 1))
     return float(f_distribution.sf(statistic * scale, freedom, num_judges - freedom))
 
 
 def _cycles(
-    models: list[str], pairs: NDArray[np.int64], share: Floats, drawn: Floats, num_judges: int
+    models: list[str], pairs: NDArray[np.int64], share: Floats, drawn: Floats, counts: Floats, num_judges: int
 ) -> list[tuple[str, str, str]]:
     """Three models, each preferred to the next and the last to the first, all beyond chance together (95%)."""
     known = ~np.isnan(share) & ~np.isnan(drawn).any(0)
     if num_judges < 2 or known.sum() < 3:
         return []
-    errors, edge = _max_t(share[known] - 0.5, drawn[:, known] - 0.5, num_judges)
+    signs = _signs(share[known] - 0.5, drawn[:, known] - 0.5, counts[known], num_judges)
     preferred = np.zeros((len(models), len(models)), dtype=bool)
-    for (i, j), error in zip(pairs[known].tolist(), errors, strict=True):
-        preferred[i, j], preferred[j, i] = error > edge, error < -edge
+    for (i, j), sign in zip(pairs[known].tolist(), signs.tolist(), strict=True):
+        preferred[i, j], preferred[j, i] = sign > 0, sign < 0
     found = []
     for i, j, k in combinations(range(len(models)), 3):
         for a, b, c in ((i, j, k), (i, k, j)):

@@ -6,6 +6,8 @@ from typing import Any
 from sqlalchemy import JSON, DateTime, ForeignKey, LargeBinary, String, Text, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from improved_gan.turing_test.settings import CODE_LENGTH
+
 __all__ = [
     "PARTICIPANT_LENGTH",
     "SCHEMA_VERSION",
@@ -91,7 +93,7 @@ class Judge(Base):
     model: Mapped[str | None] = mapped_column(String(100))  # --between: the only one that this judge sees
     position: Mapped[int] = mapped_column(default=0)
     staircase: Mapped[dict[str, Any] | None] = mapped_column(JSON)
-    completion_code: Mapped[str] = mapped_column(String(64))
+    completion_code: Mapped[str] = mapped_column(String(CODE_LENGTH))
     answers: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # to the questions before the trials
     comment: Mapped[str | None] = mapped_column(Text)
     started_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))

@@ -8,7 +8,9 @@ A file of scores is CSV with a column `file` and either `score`, or one column `
 """
 
 import csv
+import io
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +53,7 @@ def read_scores(path: Path) -> dict[str, float]:
         TuringTestError: another form, or a score that is not finite.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         scores = _from_json(json.loads(text)) if path.suffix == ".json" else _from_csv(text)
     except (OSError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError, csv.Error) as error:
         if isinstance(error, TuringTestError):
@@ -66,7 +68,7 @@ def read_scores(path: Path) -> dict[str, float]:
 
 
 def _from_csv(text: str) -> dict[str, float]:
-    rows = list(csv.DictReader(text.splitlines()))
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
     if not rows or "file" not in rows[0]:
         raise TuringTestError("a CSV file of scores needs the column file, and score or p(CLASS) for each class")
     if any(None in row or None in row.values() for row in rows):
@@ -89,7 +91,8 @@ def _from_json(stored: Any) -> dict[str, float]:
 def top_files(files: list[Path], scores: dict[str, float], share: float) -> list[Path]:
     """The best-scoring `share` of the files (at least one), best first.
 
-    A score belongs to the file whose path is, or ends in, the name in the table.
+    A score belongs to the file whose path is, or ends in, the path in the table; else to the only file of that name,
+    where the table has the name once.
 
     Raises:
         TuringTestError: a share outside 0 to 1, or files without a score.
@@ -101,17 +104,19 @@ def top_files(files: list[Path], scores: dict[str, float], share: float) -> list
     if not 0 < share <= 1:
         raise TuringTestError(f"a fraction must be above 0 and at most 1 (0.01 is the top 1%), not {share}")
     by_resolved = {str(Path(name).resolve()): score for name, score in scores.items()}
-    by_name: dict[str, list[float]] = {}
-    for name, score in scores.items():
-        by_name.setdefault(Path(name).name, []).append(score)
+    by_parts = {Path(name).parts: score for name, score in scores.items()}
+    in_table, in_folder = (Counter(Path(one).name for one in names) for names in (scores, files))
+    by_name = {Path(name).name: score for name, score in scores.items() if in_table[Path(name).name] == 1}
     found, missing = [], []
     for file in files:
-        exact = by_resolved.get(str(file.resolve()))
-        same_name = by_name.get(file.name, [])
-        if exact is None and len(same_name) != 1:
+        ends = (by_parts.get(file.parts[start:]) for start in range(len(file.parts) - 1))
+        score = by_resolved.get(str(file.resolve()), next((one for one in ends if one is not None), None))
+        if score is None and in_folder[file.name] == 1:
+            score = by_name.get(file.name)
+        if score is None:
             missing.append(file)
         else:
-            found.append((same_name[0] if exact is None else exact, str(file), file))
+            found.append((score, str(file), file))
     if missing:
         raise TuringTestError(f"{len(missing)} of {len(files)} files have no score, for example {missing[0]}")
     found.sort(key=lambda one: (-one[0], one[1]))
@@ -139,7 +144,7 @@ def read_prompts(path: Path) -> dict[str, str]:
 
 
 def prompt_of(file: Path, prompts: dict[str, str]) -> str:
-    """The prompt of a file: by its path, by the end of its path, or by its name.
+    """The prompt of a file: by its path, as it is or resolved, by the end of its path, or by its name.
 
     Raises:
         TuringTestError: the table has none.
@@ -149,11 +154,8 @@ def prompt_of(file: Path, prompts: dict[str, str]) -> str:
         'a cat'
     """
     parts = file.parts
-    for start in range(len(parts)):
-        end = "/".join(parts[start:])
-        if end in prompts:
-            return prompts[end]
-    exact = prompts.get(str(file.resolve()))
-    if exact is None:
-        raise TuringTestError(f"the table of prompts has none for {file}")
-    return exact
+    ends = ("/".join(parts[start:]) for start in range(len(parts)))
+    for name in (str(file), str(file.resolve()), *ends):
+        if name in prompts:
+            return prompts[name]
+    raise TuringTestError(f"the table of prompts has none for {file}")
