@@ -268,3 +268,28 @@ def test_the_generator_update_gives_real_images_to_a_discriminator_that_compares
 
     assert cost(images) == cost(images)
     assert cost(images) != cost(1 - images)
+
+
+@pytest.mark.parametrize("kernels", [None, partial(MinibatchDiscrimination, num_kernels=3, kernel_dim=2)])
+def test_a_discriminator_that_compares_gets_the_generated_images_last(kernels: object) -> None:
+    """With batch norm by halves alone, too; and in the generator's update both halves."""
+    discriminator = ImageNetDiscriminator((1, 32, 32), 3, width=2, input_noise=0.0, minibatch=kernels)
+    labeled, unlabeled, fresh, extra, generated = torch.rand(5, 3, 1, 32, 32)
+    generator = Identity()
+    generator.draw_latents = lambda num, source=None: generated
+    of_extra = torch.tensor([2, 2, 0])
+    images = Images(labeled, torch.tensor([0, 1, 2]), unlabeled, fresh, extra, of_extra)
+    outputs = discriminator.forward_each([labeled, unlabeled, extra, generated])
+    expected = torch.nn.functional.cross_entropy(outputs[2].logits, of_extra).item()
+    _, unsupervised = losses.semi_supervised(
+        outputs[0].logits.detach().numpy(),
+        images.labels,
+        *(outputs[place].logits.detach().numpy() for place in (1, 3)),
+    )
+    terms = SemiSupervised(unsupervised_weight=1.0).discriminator_terms(generator, discriminator, images).losses
+    assert terms["pseudo_label"].item() == pytest.approx(expected, rel=1e-5)
+    assert terms["unsupervised"].item() == pytest.approx(float(unsupervised), rel=1e-5)
+    real, made = discriminator.forward_each([fresh, generated])
+    for objective in (SemiSupervised(), Adversarial(matching_weight=1.0)):
+        matching = objective.generator_terms(generator, discriminator, images).losses["feature_matching"]
+        assert matching.item() == pytest.approx(feature_matching_loss(real.features, made.features).item(), rel=1e-5)

@@ -144,9 +144,11 @@ class SemiSupervised(Objective):
         """The weighted L_supervised and L_unsupervised of section 5."""
         generated_images = generate_for_discriminator(generator, len(batch.unlabeled_images))
         batches = [batch.labeled_images, batch.unlabeled_images, generated_images]
+        place = 2 if discriminator.compares_real_and_generated else 3  # it takes the last ones for the generated ones
         if batch.pseudo_labeled_images is not None:
-            batches.append(batch.pseudo_labeled_images)
+            batches.insert(place, batch.pseudo_labeled_images)
         outputs = forward_batches(discriminator, batches)
+        outputs += [outputs.pop(place)] if len(outputs) > 3 else []
         labeled, unlabeled, generated, *pseudo_labeled = (one.logits for one in outputs)
         supervised, unsupervised = semi_supervised_losses(labeled, batch.labels, unlabeled, generated)
         if batch.label_weights is not None:
@@ -307,14 +309,9 @@ class Adversarial(Objective):
     ) -> tuple[DiscriminatorOutput | None, DiscriminatorOutput]:
         """The outputs for real images, where they are needed, and for generated ones."""
         images = generator(generator.draw_latents(len(batch.matching_images)))
-        if discriminator.compares_real_and_generated:
-            real, generated = forward_batches(discriminator, [batch.matching_images, images])
-            return real, generated
-        if not self.matching_weight:
+        if not (self.matching_weight or discriminator.compares_real_and_generated):
             return None, discriminator(images)
-        with torch.no_grad():  # the real features are constants, so no graph is built for them
-            real_output: DiscriminatorOutput = discriminator(batch.matching_images)
-        return real_output, discriminator(images)
+        return discriminator.forward_real_and_generated(batch.matching_images, lambda: images)
 
 
 def _as_real_logit(logits: Tensor) -> Tensor:
