@@ -53,5 +53,5 @@ print("modes covered without:", without.modes_covered[-1], " with:", with_it.mod
 # (:func:`improved_gan.techniques.real_and_generated_similarity`).
 #
 # **What we measured.** The modes in the figure, on the machine that built this page. In the paper, table 3, the
-# Inception score of CIFAR-10 samples falls from 8.09 to 3.87 without labels and minibatch features;
-# :doc:`the results </results>` list which parts of table 3 we have run, and at which size.
+# Inception score of CIFAR-10 samples falls from 8.09 to 3.87 without minibatch features; :doc:`the results </results>`
+# list which parts of table 3 we have run, and at which size.

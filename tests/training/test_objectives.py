@@ -193,6 +193,18 @@ def test_labels_add_a_supervised_loss(batch: Images) -> None:
     assert terms.monitors["labeled_error"].item() == pytest.approx(wrong)
 
 
+@pytest.mark.parametrize(
+    "objective",
+    [SemiSupervised(), SupervisedBaseline(), Adversarial(supervised_weight=1.0), VirtualAdversarialObjective()],
+)
+def test_label_weights_weight_the_supervised_loss(batch: Images, objective: Objective) -> None:
+    discriminator, weights = Pixels(), torch.tensor([0.5, 2.0, 1.0, 0.5], dtype=torch.float64)
+    terms = objective.discriminator_terms(Identity(), discriminator, replace(batch, label_weights=weights))
+    of_labeled = logits(discriminator, batch.labeled_images)
+    right = np.exp(of_labeled)[range(4), batch.labels] / np.exp(of_labeled).sum(1)
+    assert terms.losses["supervised"].item() == pytest.approx(-(weights.numpy() * np.log(right)).mean())
+
+
 def test_labeled_images_may_be_the_real_ones_and_be_told_from_generated(batch: Images) -> None:
     generator, discriminator = Identity(), Pixels()
     objective = Adversarial(supervised_weight=1.0, labeled_as_real=True, generated_class=True)

@@ -96,6 +96,13 @@ def test_bfloat16_steps_keep_parameters_and_losses_in_float32() -> None:
         assert terms[name].item() == pytest.approx(expected[name].item(), rel=0.03)
 
 
+def test_float16_is_refused_and_not_run_in_float32() -> None:
+    generator, discriminator, batches = small_networks()
+    both, batch = optimizers(generator, discriminator), next(batches.epoch(0))
+    with pytest.raises(ValueError, match=r"torch\.float32 or torch\.bfloat16; got torch\.float16"):
+        train_step(generator, discriminator, SemiSupervised(), batch, both, precision=torch.float16)
+
+
 def test_simultaneous_updates_use_one_draw_of_latents_and_the_parameters_before_the_step() -> None:
     """Against the derivatives in closed form, of D(x) = sigmoid(w x + b) and G(z) = s z."""
     generator, discriminator = Identity(), Pixels(None)

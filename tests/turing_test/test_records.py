@@ -8,6 +8,7 @@ from improved_gan.turing_test.database import open_database, writing
 from improved_gan.turing_test.errors import TuringTestError
 from improved_gan.turing_test.records import export_study, import_study, read_study_votes
 from improved_gan.turing_test.report import make_report
+from improved_gan.turing_test.settings import StudySettings
 from improved_gan.turing_test.studies import find_study
 from improved_gan.turing_test.votes import votes_to_csv
 from tests.mutations import damaged_values, mutations, read_all
@@ -46,6 +47,15 @@ def test_truth_of_the_votes_is_that_of_the_folders(world) -> None:
     np.testing.assert_array_equal(votes.signal, [condition[number] != "real" for number in votes.picture.tolist()])
     assert votes.model.tolist() == [condition[number] for number in votes.picture.tolist()]
     assert stored["judges"][0]["participant"] is stored["judges"][0]["completion_code"] is None
+
+
+def test_without_participants_an_export_holds_no_code_that_pays_them(world) -> None:
+    here = world(completion_code="PAID", failed_code="FAILED", return_url="https://example.org/complete?cc=PAID")
+    with here.engine.connect() as connection:
+        for participants in (True, False):
+            stored = export_study(connection, here.study, pictures=False, participants=participants)
+            assert ("PAID" in json.dumps(stored)) == participants
+            assert StudySettings.from_dict(stored["study"]["settings"]).trials == here.study.settings.trials
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": "improved-gan turing-test export 2"}'])

@@ -2,6 +2,7 @@
 
 import csv
 import re
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import select
@@ -11,6 +12,7 @@ from improved_gan.turing_test.app import create_app, is_root_path
 from improved_gan.turing_test.errors import TuringTestError
 from improved_gan.turing_test.export_tables import export_table
 from improved_gan.turing_test.questions import Question
+from improved_gan.turing_test.settings import StudySettings
 from improved_gan.turing_test.tables import Judge
 
 BEFORE = (
@@ -77,6 +79,25 @@ def test_failed_checks_have_a_code_of_their_own_and_a_comment_is_kept(world, cho
     assert judges(here)[0].comment.startswith("nice  one")
     assert len(judges(here)[0].comment) == 3000
     assert here.client.post(here.base + "/comment", data={"comment": "x"}).status_code == 403
+
+
+@pytest.mark.parametrize("character", ["x", "\u0434", "\u753b", "\U0001f600"])
+def test_long_texts_arrive_in_every_script(world, character: str) -> None:
+    """A form sends a character of Cyrillic in 6 bytes and of Chinese in 9; a textarea counts an emoji twice."""
+    longest = 6000 if character == "\U0001f600" else 12_000
+    question = Question("work", "text", "Work?", longest=10_000)
+    here = world(
+        trials=1, practice=0, checks=0, comment=True, before=(question, replace(question, name="b", longest=2000))
+    )
+    here.client.get(here.base)
+    reply = begin_with(here, **{"before-work": character * (longest - 2000), "before-b": character * 2000})
+    assert reply.status_code == 303
+    here.answer(0, "real")
+    data = {"csrf": here.csrf_token, "comment": character * 3000}
+    assert here.client.post(here.base + "/comment", data=data).status_code == 303
+    assert judges(here)[0].comment == character * 3000
+    with pytest.raises(TuringTestError, match="12001 characters together"):
+        StudySettings(before=(question, replace(question, name="b", longest=2001)))
 
 
 def test_pages_speak_the_language_of_the_study(world) -> None:

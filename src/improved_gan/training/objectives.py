@@ -187,10 +187,7 @@ class SupervisedBaseline(Objective):
     def discriminator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
         """L_supervised of section 5."""
         logits = discriminator(batch.labeled_images).logits
-        if batch.label_weights is None:
-            loss = F.cross_entropy(precise(logits), batch.labels)
-        else:
-            loss = weighted_cross_entropy(logits, batch.labels, batch.label_weights)
+        loss = weighted_cross_entropy(logits, batch.labels, batch.label_weights)
         return Terms(losses={"supervised": loss}, monitors={"labeled_error": error_rate(logits, batch.labels)})
 
     def generator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
@@ -204,7 +201,7 @@ def generate_for_discriminator(generator: Generator, num: int) -> Tensor:
         return generator(generator.draw_latents(num))  # type: ignore[no-any-return]
 
 
-def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
     """L_supervised of section 5 with weighted labels: mean_i w_i (-log p(y_i | x_i, y < K+1)).
 
     With weights of mean 1 over all labels its expectation over batches is sum_i w_i l_i / sum_i w_i.
@@ -212,8 +209,10 @@ def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> T
     Args:
         logits: (N, K).
         labels: (N,) int64.
-        weights: (N,).
+        weights: (N,); None for equal ones.
     """
+    if weights is None:
+        return F.cross_entropy(precise(logits), labels)
     losses = F.cross_entropy(precise(logits), labels, reduction="none")
     return (weights * losses).mean()
 
@@ -292,7 +291,8 @@ class Adversarial(Objective):
         monitors = _monitors(real_logits.detach(), generated_logits.detach(), real, generated)
         for output in labeled:  # one, or none
             logits = F.pad(output.logits, (0, 1)) if self.generated_class else output.logits
-            losses["supervised"] = self.supervised_weight * F.cross_entropy(precise(logits), batch.labels)
+            loss = weighted_cross_entropy(logits, batch.labels, batch.label_weights)
+            losses["supervised"] = self.supervised_weight * loss
             monitors["labeled_error"] = error_rate(output.logits, batch.labels)
         return Terms(losses, monitors)
 

@@ -59,7 +59,7 @@ def train_step(
         over its updates, and over several ranks all are those of the global batch.
 
     Raises:
-        ValueError: several generator updates of a simultaneous objective; micro-batches of a D that compares rows.
+        ValueError: another precision, several generator updates if simultaneous, micro-batches of a D comparing rows.
     """
     autocast_ = partial(autocast, batch.unlabeled_images.device, precision)
     generator, discriminator = wrap_networks(generator, discriminator, micro_batch)
@@ -141,7 +141,13 @@ def _update(optimizer: torch.optim.Optimizer | None, terms: Terms) -> None:
 
 
 def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
-    """The context of the forward passes of a step."""
+    """The context of the forward passes of a step.
+
+    Raises:
+        ValueError: a precision other than float32 and bfloat16: float16 would need a loss scaler.
+    """
+    if precision not in (torch.float32, torch.bfloat16):
+        raise ValueError(f"precision must be torch.float32 or torch.bfloat16; got {precision}")
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == torch.bfloat16)
 
 

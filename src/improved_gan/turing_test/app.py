@@ -74,7 +74,7 @@ HANDLERS = {
 
 
 _STATIC = Path(__file__).parent / "static"
-_MOST_BYTES = 16_384
+_MOST_BYTES = 131_072  # settings.TEXT_LENGTH characters, up to 9 bytes each in a form, and the rest
 
 
 class _Application(Starlette):

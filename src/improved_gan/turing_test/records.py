@@ -103,8 +103,12 @@ def export_study(connection: Connection, study: OpenStudy, *, pictures: bool, pa
         connection: to the database.
         study: which.
         pictures: with the pictures themselves (base64 PNG), so that an import can show them.
-        participants: with the recruiter's participant numbers, for payment; leave them out of what you publish.
+        participants: with the recruiter's participant numbers and what pays them (completion codes, the address of the
+            last page's link); leave them out of what you publish.
     """
+    settings = study.settings.to_dict()
+    if not participants:
+        settings |= dict.fromkeys(("completion_code", "failed_code", "return_url"))
     rows = connection.execute(select(Condition.id, Condition.name).where(Condition.study_id == study.id))
     conditions = {row.id: row.name for row in rows}
     columns = [
@@ -121,7 +125,7 @@ def export_study(connection: Connection, study: OpenStudy, *, pictures: bool, pa
     return {
         "format": _FORMAT,
         "data_dictionary": PREFERENCE_DICTIONARY if study.settings.design == PREFERENCE else DATA_DICTIONARY,
-        "study": {"slug": study.slug, "settings": study.settings.to_dict(), "seed": study.seed,
+        "study": {"slug": study.slug, "settings": settings, "seed": study.seed,
                   "models": list(study.models), "width": study.width, "height": study.height},
         "pictures": [
             {"number": row.number, "condition": conditions[row.condition_id], "file": row.file, "prompt": row.prompt}

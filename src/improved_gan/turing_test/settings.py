@@ -10,10 +10,11 @@ from improved_gan.turing_test.questions import Question, questions_from
 from improved_gan.turing_test.texts import Texts, check_language
 from improved_gan.turing_test.votes import DESIGNS, REAL
 
-__all__ = ["ARMS", "CODE_LENGTH", "PREFERENCE", "StudySettings"]
+__all__ = ["ARMS", "CODE_LENGTH", "PREFERENCE", "TEXT_LENGTH", "StudySettings"]
 
 PREFERENCE = "preference"  # the design that has no right answer
 CODE_LENGTH = 64  # characters of a completion code
+TEXT_LENGTH = 12_000  # of all answers in words to the questions before the trials: what the server takes
 
 KINDS = ("independent", "fixed")
 ARMS = {"both": ("feedback", "no_feedback"), "always": ("feedback",), "never": ("no_feedback",)}
@@ -134,6 +135,12 @@ class StudySettings:
         check_language(self.language, self.texts)
         if not all(isinstance(one, Question) for one in self.before) or len(self.before) > 30:
             raise TuringTestError("at most 30 questions can precede the trials")
+        longest = sum(one.longest for one in self.before if one.kind == "text")
+        if longest > TEXT_LENGTH:
+            raise TuringTestError(
+                f"the answers in words may have {longest} characters together, and at most {TEXT_LENGTH} are taken: "
+                "give the questions of the kind text a smaller `longest` (500 where none is given)"
+            )
         names = [one.name for one in self.before]
         if len(set(names)) < len(names):
             raise TuringTestError(f"two questions before the trials have the same name: {', '.join(names)}")
