@@ -51,7 +51,7 @@ sphinx_gallery_conf = {
     "write_computation_times": False,
     "examples_dirs": ["../examples", "paper"],
     "gallery_dirs": ["gallery/techniques", "gallery/paper"],
-    "filename_pattern": r"/(dcgan|section|minibatch_divergences)\w*\.py",
+    "filename_pattern": r"/(dcgan|section|the_note)\w*\.py",
     "reset_argv": "gallery.arguments",
     "image_scrapers": ("matplotlib", "gallery.before_and_after"),
     "reset_modules": (),

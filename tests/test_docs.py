@@ -161,6 +161,12 @@ def test_links_lead_somewhere() -> None:
     assert {page: found for page in PAGES if (found := broken_links(page, page.read_text()))} == {}
 
 
+def test_each_page_has_one_title() -> None:
+    """The site lists every heading of the first level as a page."""
+    titles = {page: [line for line in prose(page.read_text()) if line.startswith("# ")] for page in PAGES}
+    assert {page: found for page, found in titles.items() if len(found) != 1} == {}
+
+
 def test_tables_are_whole() -> None:
     assert {page: found for page in PAGES if (found := headless_tables(page.read_text()))} == {}
 

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
-__all__ = ["columns_of_images", "progress_bar", "say", "warn"]
+__all__ = ["columns_of_images", "print_whole", "progress_bar", "say", "warn"]
 
 
 def say(console: Console, text: str) -> None:
@@ -19,6 +20,17 @@ def say(console: Console, text: str) -> None:
 def warn(console: Console, text: str) -> None:
     """Print text verbatim after "warning:"."""
     console.print("[yellow]warning:[/yellow]", escape(text), highlight=False, soft_wrap=True)
+
+
+def print_whole(console: Console, table: Table) -> None:
+    """Print a table; in a file or a pipe at its full width, where rich would replace digits by an ellipsis."""
+    width = console.width
+    if not console.is_terminal:
+        console.width = max(width, console.measure(table, options=console.options.update(width=10_000)).maximum)
+    try:
+        console.print(table)
+    finally:
+        console.width = width
 
 
 def columns_of_images() -> tuple[ProgressColumn, ...]:

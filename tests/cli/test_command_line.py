@@ -7,7 +7,12 @@ from click.testing import CliRunner
 from improved_gan import __version__
 from improved_gan.cli import app, command_line
 from improved_gan.data import DataError
-from improved_gan.training.errors import DivergedError, InterruptedRunError, ReportedByOtherRankError
+from improved_gan.training.errors import DivergedError, InterruptedRunError, ReportedByOtherRankError, RunError
+
+
+def _caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
 
 
 @pytest.mark.parametrize(
@@ -22,6 +27,8 @@ from improved_gan.training.errors import DivergedError, InterruptedRunError, Rep
             1,
             "improved-gan: No space left on device: x: make room ",
         ),
+        (_caused(RunError("could not save"), OSError(28, "No space left")), 1, "improved-gan: could not save\n"),
+        (_caused(RunError("not a run"), OSError(13, "Permission denied")), 2, "improved-gan: not a run\n"),
         (KeyboardInterrupt(), 130, "\n"),
     ],
 )

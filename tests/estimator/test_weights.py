@@ -11,7 +11,7 @@ from sklearn.model_selection import KFold, cross_val_score
 
 from improved_gan import SemiSupervisedGANClassifier
 from improved_gan.data import Batch
-from improved_gan.estimator import classifier
+from improved_gan.estimator import classifier, labels
 from improved_gan.estimator.labels import KnownLabels
 from improved_gan.estimator.weights import label_weights, to_mean_one, warn_of_imbalance
 from improved_gan.networks import DenseDiscriminator, DenseGenerator
@@ -122,7 +122,7 @@ def test_metadata_is_routed_to_fit_and_score(monkeypatch) -> None:
         return label_weights(known, examples, class_weight, sample_weight)
 
     monkeypatch.setattr(classifier, "label_weights", fit_weights)
-    monkeypatch.setattr(classifier, "accuracy_score", lambda *_, sample_weight: scored.append(sample_weight) or 0.5)
+    monkeypatch.setattr(labels, "accuracy_score", lambda *_, sample_weight: scored.append(sample_weight) or 0.5)
     with sklearn.config_context(enable_metadata_routing=True):
         model = SemiSupervisedGANClassifier(epochs=1, device="cpu", random_state=0)
         model.set_fit_request(sample_weight=True).set_score_request(sample_weight=True)

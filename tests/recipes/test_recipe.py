@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from improved_gan.label_spreading.pseudo_labeling import PseudoLabeling
 from improved_gan.recipes import RecipeError, digits
 from improved_gan.recipes.recipe import to_jsonable
+from improved_gan.training.objectives import Adversarial
 
 
 def test_all_settings_are_json_values() -> None:
@@ -28,6 +30,10 @@ def test_to_jsonable_distinguishes_different_settings() -> None:
     [
         ({"epochs": 0}, "epochs must be positive; got 0"),
         ({"learning_rate": -1.0}, "learning_rate must be positive"),
+        (
+            {"pseudo_labeling": PseudoLabeling(10), "objective": Adversarial()},
+            "Adversarial has no term for pseudo-labels: set pseudo_labeling to None, or take SemiSupervised",
+        ),
         ({"num_labels": -1}, "num_labels must be positive, or 0 for none"),
         ({"lr_decay_fraction": 1.5}, r"lr_decay_fraction must lie in 0\.\.1; got 1\.5"),
         ({"precision": "float8"}, "float32, bfloat16, auto; got 'float8'"),

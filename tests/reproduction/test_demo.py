@@ -9,8 +9,9 @@ from PIL import Image
 from rich.console import Console
 from sklearn.semi_supervised import LabelSpreading
 
+from improved_gan.console import print_whole
 from improved_gan.data import LabelSplit, load_digits
-from improved_gan.reproduction.demo import NAMES, run_demo
+from improved_gan.reproduction.demo import NAMES, Result, _table, run_demo
 
 pytestmark = pytest.mark.slow  # one demonstration of 30 epochs, and its second start
 
@@ -65,3 +66,10 @@ def test_a_second_start_continues_where_the_first_ended(short_demo: tuple[Path, 
 def test_the_gan_beats_the_same_network_on_the_labels_alone(short_demo: tuple[Path, str]) -> None:
     results = json.loads((short_demo[0] / "results.json").read_text())
     assert results["GAN"]["wrong"][0] < results["supervised"]["wrong"][0]
+
+
+def test_no_digit_of_many_splits_is_lost_in_a_pipe() -> None:
+    screen, wrong = io.StringIO(), list(range(101, 121))
+    print_whole(Console(file=screen, width=80), _table(dict.fromkeys(NAMES, Result(wrong, 1.0)), 500))
+    row = next(line for line in screen.getvalue().splitlines() if line.startswith("SelfTraining"))
+    assert row.split()[1:21] == [str(one) for one in wrong]

@@ -10,6 +10,7 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
+from improved_gan.active_learning.classification import check_classes
 from improved_gan.cli.export import ExportOptions, export_run
 from improved_gan.cli.sample import SampleOptions, sample
 from improved_gan.cli.shared import TrainingOptions
@@ -115,3 +116,9 @@ def test_its_classifier_is_exported_with_a_card_that_says_so(run: Run, tmp_path:
     assert "The classifier of a run that trains no GAN" in (tmp_path / "classifier.card.md").read_text()
     with pytest.raises(RunError, match="trains no GAN"):
         export_run(replace(options, head="generator"), Console(file=io.StringIO()))
+
+
+def test_its_real_score_comes_with_a_warning(run: Run) -> None:
+    screen = io.StringIO()
+    check_classes(run.load(warn=pytest.fail), run.path, Console(file=screen, width=200))
+    assert "warning: this run trains no GAN, so its real_score does not tell real images" in screen.getvalue()

@@ -193,6 +193,18 @@ def test_labels_add_a_supervised_loss(batch: Images) -> None:
     assert terms.monitors["labeled_error"].item() == pytest.approx(wrong)
 
 
+@pytest.mark.parametrize(
+    "objective",
+    [SemiSupervised(), SupervisedBaseline(), Adversarial(supervised_weight=1.0), VirtualAdversarialObjective()],
+)
+def test_label_weights_weight_the_supervised_loss(batch: Images, objective: Objective) -> None:
+    discriminator, weights = Pixels(), torch.tensor([0.5, 2.0, 1.0, 0.5], dtype=torch.float64)
+    terms = objective.discriminator_terms(Identity(), discriminator, replace(batch, label_weights=weights))
+    of_labeled = logits(discriminator, batch.labeled_images)
+    right = np.exp(of_labeled)[range(4), batch.labels] / np.exp(of_labeled).sum(1)
+    assert terms.losses["supervised"].item() == pytest.approx(-(weights.numpy() * np.log(right)).mean())
+
+
 def test_labeled_images_may_be_the_real_ones_and_be_told_from_generated(batch: Images) -> None:
     generator, discriminator = Identity(), Pixels()
     objective = Adversarial(supervised_weight=1.0, labeled_as_real=True, generated_class=True)
@@ -256,3 +268,28 @@ def test_the_generator_update_gives_real_images_to_a_discriminator_that_compares
 
     assert cost(images) == cost(images)
     assert cost(images) != cost(1 - images)
+
+
+@pytest.mark.parametrize("kernels", [None, partial(MinibatchDiscrimination, num_kernels=3, kernel_dim=2)])
+def test_a_discriminator_that_compares_gets_the_generated_images_last(kernels: object) -> None:
+    """With batch norm by halves alone, too; and in the generator's update both halves."""
+    discriminator = ImageNetDiscriminator((1, 32, 32), 3, width=2, input_noise=0.0, minibatch=kernels)
+    labeled, unlabeled, fresh, extra, generated = torch.rand(5, 3, 1, 32, 32)
+    generator = Identity()
+    generator.draw_latents = lambda num, source=None: generated
+    of_extra = torch.tensor([2, 2, 0])
+    images = Images(labeled, torch.tensor([0, 1, 2]), unlabeled, fresh, extra, of_extra)
+    outputs = discriminator.forward_each([labeled, unlabeled, extra, generated])
+    expected = torch.nn.functional.cross_entropy(outputs[2].logits, of_extra).item()
+    _, unsupervised = losses.semi_supervised(
+        outputs[0].logits.detach().numpy(),
+        images.labels,
+        *(outputs[place].logits.detach().numpy() for place in (1, 3)),
+    )
+    terms = SemiSupervised(unsupervised_weight=1.0).discriminator_terms(generator, discriminator, images).losses
+    assert terms["pseudo_label"].item() == pytest.approx(expected, rel=1e-5)
+    assert terms["unsupervised"].item() == pytest.approx(float(unsupervised), rel=1e-5)
+    real, made = discriminator.forward_each([fresh, generated])
+    for objective in (SemiSupervised(), Adversarial(matching_weight=1.0)):
+        matching = objective.generator_terms(generator, discriminator, images).losses["feature_matching"]
+        assert matching.item() == pytest.approx(feature_matching_loss(real.features, made.features).item(), rel=1e-5)

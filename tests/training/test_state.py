@@ -229,7 +229,7 @@ def test_a_checkpoint_that_cannot_be_opened_is_not_called_damaged(tmp_path: Path
         return opened(path, *words)
 
     monkeypatch.setattr(Path, "open", forbidden)
-    with pytest.raises(PermissionError):
+    with pytest.raises(RunError, match=r"step-00000002\.safetensors cannot be read: Permission denied"):
         newest(tmp_path)
 
 

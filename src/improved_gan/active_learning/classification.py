@@ -166,7 +166,7 @@ def decoder_of(networks: Networks, *, resize: bool, invert: bool, values: ValueR
 
 @torch.no_grad()
 def check_classes(networks: Networks, run: Path, console: Console) -> None:
-    """Check that there are classes, and warn where the prediction for an image depends on its batch."""
+    """Check that there are classes; warn where a prediction depends on its batch, and where the real score is none."""
     device = next(networks.discriminator.parameters()).device
     pixels = torch.rand(4, *networks.run.image_shape, generator=torch.Generator().manual_seed(0)).to(device)
     logits = networks.discriminator(pixels).logits
@@ -175,6 +175,8 @@ def check_classes(networks: Networks, run: Path, console: Console) -> None:
     if (logits[:2] - networks.discriminator(pixels[:2]).logits).abs().max() > 1e-3 * logits.abs().max():
         warn(console, "this run compares the images of a batch (minibatch features): the prediction for an image "
                       "depends on the other images of its batch, here the 63 next to it in order of name")  # fmt: skip
+    if not networks.run.has_generator:
+        warn(console, "this run trains no GAN, so its real_score does not tell real images from generated ones")
 
 
 def columns(networks: Networks) -> list[str]:

@@ -116,16 +116,21 @@ def _expected(error: Exception) -> tuple[str | None, int]:
     if isinstance(error, InterruptedRunError):
         return str(error), 128 + error.signal_number
     if isinstance(error, (DataError, ExportError, MetricError, RecipeError, RunError, TheoryError)):
-        return str(error), 2
+        return str(error), 1 if _is_full(error.__cause__) else 2
     if isinstance(error, (DivergedError, RankLostError)):
         return str(error), 1
     return _of_system(error)
 
 
+def _is_full(error: BaseException | None) -> bool:
+    """Whether it is that of a full disk or quota: the input was right, so the exit code is that of a failure."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def _of_system(error: Exception) -> tuple[str | None, int]:
     """Message and exit code of a full disk or a folder that cannot be written; (None, 1) for another error."""
     if isinstance(error, OSError) and error.strerror:  # a full disk, a folder that cannot be written
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        full = _is_full(error)
         remedy = "make room and run the same command again" if full else "give another path"
         return f"{error.strerror}: {error.filename or 'while writing'}: {remedy}", 1 if full else 2
     return None, 1

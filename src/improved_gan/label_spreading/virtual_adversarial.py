@@ -28,7 +28,7 @@ from improved_gan.distributed import global_mean
 from improved_gan.kernels.logits import class_logits
 from improved_gan.kernels.precision import precise
 from improved_gan.networks.interface import Discriminator, Generator, forward_batches, frozen
-from improved_gan.training.objectives import Objective, Terms, TrainingBatch
+from improved_gan.training.objectives import Objective, Terms, TrainingBatch, weighted_cross_entropy
 
 __all__ = [
     "VirtualAdversarialObjective",
@@ -237,7 +237,7 @@ class VirtualAdversarialObjective(Objective):
         batches += [] if batch.pseudo_labeled_images is None else [batch.pseudo_labeled_images]
         labeled, *unlabeled = (output.logits for output in forward_batches(discriminator, batches))
         pseudo_labeled = unlabeled.pop() if batch.pseudo_labeled_images is not None else None
-        losses = {"supervised": F.cross_entropy(precise(labeled), batch.labels)}
+        losses = {"supervised": weighted_cross_entropy(labeled, batch.labels, batch.label_weights)}
         for name, logits in zip(views, unlabeled, strict=False):
             weight = self.adversarial_weight if name == "virtual_adversarial" else self.consistency_weight
             losses[name] = weight * prediction_kl(clean, logits)

@@ -160,7 +160,7 @@ class ImageNetDiscriminator(Discriminator):
     [torch.Size([2, 10]), torch.Size([3, 10])]
     """
 
-    is_batch_independent = False  # batch norm
+    is_batch_independent, compares_real_and_generated = False, True  # batch norm by real and by generated rows
 
     def __init__(
         self,
@@ -181,8 +181,7 @@ class ImageNetDiscriminator(Discriminator):
         self.dense = nn.Linear(_WIDTHS[-1] * width * height * breadth, num_features)
         self.dense_norm = HalfBatchNorm(num_features)
         self.minibatch = None if minibatch is None else minibatch(num_features)
-        self.compares_real_and_generated, self.explicit_generated = self.minibatch is not None, explicit_generated
-        self.tower = tower
+        self.explicit_generated, self.tower = explicit_generated, tower
         num_similarities = 0 if self.minibatch is None else 2 * self.minibatch.weight.shape[1]
         self.output = nn.Linear(num_features + num_similarities, num_classes + int(explicit_generated))
         for layer in (self.dense, self.output):

@@ -79,7 +79,13 @@ class Discriminator(nn.Module, ABC):
     def forward_real_and_generated(
         self, constants: Tensor, make_images: Callable[[], Tensor]
     ) -> tuple[DiscriminatorOutput, DiscriminatorOutput]:
-        """Outputs for constant images, without gradient, and for `make_images()`: by default in two forward passes."""
+        """Outputs for constant images, without gradient, and for `make_images()`: by default in two forward passes.
+
+        In one pass where the discriminator compares the two.
+        """
+        if self.compares_real_and_generated:
+            real, generated = self.forward_each([constants, make_images()])
+            return DiscriminatorOutput(real.logits.detach(), real.features.detach()), generated
         with torch.no_grad():
             output: DiscriminatorOutput = self(constants)
         return output, self(make_images())

@@ -16,7 +16,7 @@ from improved_gan.data.dataset import Dataset
 from improved_gan.label_spreading.augmentation import Augmentation
 from improved_gan.label_spreading.pseudo_labeling import PseudoLabeling
 from improved_gan.networks.interface import Discriminator, Generator
-from improved_gan.training.objectives import Objective
+from improved_gan.training.objectives import Adversarial, Objective, SupervisedBaseline
 
 __all__ = ["AUTO", "NOT_IDENTITY", "OVERRIDABLE", "PRECISIONS", "Recipe", "RecipeError", "to_jsonable"]
 
@@ -124,6 +124,9 @@ class Recipe:
         if self.objective.simultaneous and self.generator_updates != 1:
             text = f"generator_updates={self.generator_updates}: leave it at 1 (--generator-updates 1)"
             raise RecipeError(f"simultaneous updates are one for each network; got {text}")
+        if self.pseudo_labeling is not None and isinstance(self.objective, Adversarial | SupervisedBaseline):
+            text = f"{type(self.objective).__name__} has no term for pseudo-labels: set pseudo_labeling to None"
+            raise RecipeError(f"{text}, or take SemiSupervised or VirtualAdversarialObjective")
         if self.num_labels < 0:
             raise RecipeError(f"num_labels must be positive, or 0 for none; got {self.num_labels}")
         for name in (

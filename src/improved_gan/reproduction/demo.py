@@ -15,7 +15,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from improved_gan.console import say
+from improved_gan.console import print_whole, say
 from improved_gan.data.dataset import Dataset
 from improved_gan.data.digits import load_digits
 from improved_gan.data.label_split import LabelSplit
@@ -72,7 +72,7 @@ def run_demo(out: Path, *, splits: int, epochs: int | None, console: Console) ->
     for name, method in {"LabelSpreading": _label_spreading, "SelfTraining": _self_training}.items():
         results[name] = _fit(method, data, recipe, splits)
     _write_results(out, results, len(data.test))
-    console.print(_table(results, len(data.test)))
+    print_whole(console, _table(results, len(data.test)))
     images = [_draw_samples(jobs, out), _draw_curves(jobs, out)]
     for image in filter(None, images):
         say(console, f"written: {image}")

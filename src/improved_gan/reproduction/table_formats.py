@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from improved_gan.console import print_whole
 from improved_gan.io import write_atomically
 from improved_gan.reproduction.plan import Plan
 from improved_gan.reproduction.provenance import made_by
@@ -57,13 +58,7 @@ def as_text(plan: Plan, cells: list[Cell]) -> Table:
 def print_table(plan: Plan, cells: list[Cell], console: Console) -> None:
     """Print the title and the table; in a file or a pipe at the table's full width."""
     console.print(plan.table.title, style="bold", markup=False, highlight=False, soft_wrap=True)
-    table, width = as_text(plan, cells), console.width
-    if not console.is_terminal:
-        console.width = max(width, console.measure(table, options=console.options.update(width=10_000)).maximum)
-    try:
-        console.print(table)
-    finally:
-        console.width = width
+    print_whole(console, as_text(plan, cells))
 
 
 def as_markdown(plan: Plan, cells: list[Cell], *, plots: list[str]) -> str:

@@ -144,9 +144,11 @@ class SemiSupervised(Objective):
         """The weighted L_supervised and L_unsupervised of section 5."""
         generated_images = generate_for_discriminator(generator, len(batch.unlabeled_images))
         batches = [batch.labeled_images, batch.unlabeled_images, generated_images]
+        place = 2 if discriminator.compares_real_and_generated else 3  # it takes the last ones for the generated ones
         if batch.pseudo_labeled_images is not None:
-            batches.append(batch.pseudo_labeled_images)
+            batches.insert(place, batch.pseudo_labeled_images)
         outputs = forward_batches(discriminator, batches)
+        outputs += [outputs.pop(place)] if len(outputs) > 3 else []
         labeled, unlabeled, generated, *pseudo_labeled = (one.logits for one in outputs)
         supervised, unsupervised = semi_supervised_losses(labeled, batch.labels, unlabeled, generated)
         if batch.label_weights is not None:
@@ -187,10 +189,7 @@ class SupervisedBaseline(Objective):
     def discriminator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
         """L_supervised of section 5."""
         logits = discriminator(batch.labeled_images).logits
-        if batch.label_weights is None:
-            loss = F.cross_entropy(precise(logits), batch.labels)
-        else:
-            loss = weighted_cross_entropy(logits, batch.labels, batch.label_weights)
+        loss = weighted_cross_entropy(logits, batch.labels, batch.label_weights)
         return Terms(losses={"supervised": loss}, monitors={"labeled_error": error_rate(logits, batch.labels)})
 
     def generator_terms(self, generator: Generator, discriminator: Discriminator, batch: TrainingBatch) -> Terms:
@@ -204,7 +203,7 @@ def generate_for_discriminator(generator: Generator, num: int) -> Tensor:
         return generator(generator.draw_latents(num))  # type: ignore[no-any-return]
 
 
-def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
     """L_supervised of section 5 with weighted labels: mean_i w_i (-log p(y_i | x_i, y < K+1)).
 
     With weights of mean 1 over all labels its expectation over batches is sum_i w_i l_i / sum_i w_i.
@@ -212,8 +211,10 @@ def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> T
     Args:
         logits: (N, K).
         labels: (N,) int64.
-        weights: (N,).
+        weights: (N,); None for equal ones.
     """
+    if weights is None:
+        return F.cross_entropy(precise(logits), labels)
     losses = F.cross_entropy(precise(logits), labels, reduction="none")
     return (weights * losses).mean()
 
@@ -292,7 +293,8 @@ class Adversarial(Objective):
         monitors = _monitors(real_logits.detach(), generated_logits.detach(), real, generated)
         for output in labeled:  # one, or none
             logits = F.pad(output.logits, (0, 1)) if self.generated_class else output.logits
-            losses["supervised"] = self.supervised_weight * F.cross_entropy(precise(logits), batch.labels)
+            loss = weighted_cross_entropy(logits, batch.labels, batch.label_weights)
+            losses["supervised"] = self.supervised_weight * loss
             monitors["labeled_error"] = error_rate(output.logits, batch.labels)
         return Terms(losses, monitors)
 
@@ -307,14 +309,9 @@ class Adversarial(Objective):
     ) -> tuple[DiscriminatorOutput | None, DiscriminatorOutput]:
         """The outputs for real images, where they are needed, and for generated ones."""
         images = generator(generator.draw_latents(len(batch.matching_images)))
-        if discriminator.compares_real_and_generated:
-            real, generated = forward_batches(discriminator, [batch.matching_images, images])
-            return real, generated
-        if not self.matching_weight:
+        if not (self.matching_weight or discriminator.compares_real_and_generated):
             return None, discriminator(images)
-        with torch.no_grad():  # the real features are constants, so no graph is built for them
-            real_output: DiscriminatorOutput = discriminator(batch.matching_images)
-        return real_output, discriminator(images)
+        return discriminator.forward_real_and_generated(batch.matching_images, lambda: images)
 
 
 def _as_real_logit(logits: Tensor) -> Tensor:

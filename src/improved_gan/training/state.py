@@ -253,8 +253,7 @@ def load_newest(folder: Path, *, fingerprint: str, warn: Callable[[str], None]) 
         warn: called with a message for each damaged checkpoint that is skipped.
 
     Raises:
-        RunError: a checkpoint has other settings, or all are damaged.
-        OSError: the newest one cannot be opened: no permission, for instance.
+        RunError: a checkpoint has other settings or cannot be opened, or all are damaged.
     """
     paths = _newest_first(folder)
     for path in paths:
@@ -272,10 +271,12 @@ def load_checkpoint(path: Path, *, fingerprint: str) -> dict[str, Tensor]:
 
     Raises:
         DamagedError: the file is damaged.
-        OSError: it cannot be opened, which does not mean that it is damaged.
-        RunError: it has other settings.
+        RunError: it has other settings, or cannot be opened, which does not mean that it is damaged.
     """
-    path.open("rb").close()  # safetensors calls every such error "no such file"
+    try:
+        path.open("rb").close()  # safetensors calls every such error "no such file"
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror or error}") from error
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
