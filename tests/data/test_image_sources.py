@@ -85,6 +85,15 @@ def test_a_folder_in_order_of_name_with_those_below(tmp_path: Path) -> None:
     assert found["001.png"] == png(picture(1))
 
 
+def test_the_grid_beside_the_images_of_sample_is_no_image(tmp_path: Path) -> None:
+    folder_of(tmp_path / "run" / "images", 2)
+    for name in ("grid.png", "run/grid.png", "run/other.png"):
+        (tmp_path / name).write_bytes(png(picture(1)))
+    source = open_images(tmp_path)
+    assert source.names == ("grid.png", "run/images/000.png", "run/images/001.png", "run/other.png")
+    assert source.notices == ("left out: 1 sample grid",)
+
+
 def test_links_are_followed_and_loops_end(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "a", 2)
     (folder / "loop").symlink_to(folder)

@@ -36,15 +36,19 @@ def test_links_out_of_the_folder_and_odd_files_are_refused(tmp_path: Path) -> No
     (folder / ".hidden").mkdir()
     for place in ("@eaDir", ".hidden"):
         Image.new("RGB", (4, 4)).save(folder / place / "thumbnail.png")
+    (folder / "images").mkdir()
+    for name in ("grid.png", "images/grid.png"):
+        Image.new("RGB", (4, 4)).save(folder / name)
     (folder / "notes.txt").write_text("x")
     os.mkfifo(folder / "pipe.png")
     found, refused = find_files(folder)
-    assert [path.name for path in found] == ["a.png"]
+    assert [str(path.relative_to(folder)) for path in found] == ["a.png", "images/grid.png"]
     reasons = {one.file: one.reason for one in refused}
     assert reasons["link.png"] == reasons["linked"] == "a link that leads out of the folder"
     assert reasons["inside.png"] == "a link to a.png, which is used already"
     assert reasons["@eaDir"] == reasons[".hidden"] == "hidden, or a folder of thumbnails: not looked into"
     assert reasons["broken.png"] == "a broken link"
+    assert reasons["grid.png"] == "the grid of samples that `sample` writes beside them"
     assert reasons["pipe.png"] == "no regular file"
     assert "no picture by its name" in reasons["notes.txt"]
     with pytest.raises(TuringTestError, match="is not a folder"):

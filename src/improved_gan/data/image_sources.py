@@ -19,7 +19,7 @@ from improved_gan.data.archives import TarIndex, open_zip
 from improved_gan.data.dataset import DataError
 from improved_gan.data.file_names import plain_name
 from improved_gan.data.image_endings import IMAGE_SUFFIXES, holds_an_image
-from improved_gan.data.left_out import LeftOut, is_leftover
+from improved_gan.data.left_out import LeftOut, is_grid_of_samples, is_leftover
 
 __all__ = ["MAX_BYTES", "ImageSource", "Read", "is_archive", "open_files", "open_images", "walk"]
 
@@ -117,9 +117,10 @@ class ImageSource:
 def open_images(path: Path) -> ImageSource:
     """All images of a folder and those below it, or of an archive, or of all archives of a folder without images.
 
-    Links are followed; a folder that is reached twice, as in a loop of links, is read once. Hidden folders and those
-    that programs leave behind are left out. A link that leads nowhere is an image that cannot be read. Files without an
-    ending are read if their first bytes are those of an image.
+    Links are followed; a folder that is reached twice, as in a loop of links, is read once. Hidden folders, those
+    that programs leave behind, and in a folder the grid that `sample` writes beside its images are left out. A link
+    that leads nowhere is an image that cannot be read. Files without an ending are read if their first bytes are those
+    of an image.
 
     Raises:
         DataError: there is no such path, it holds no image, or a folder or the archive cannot be read.
@@ -175,6 +176,9 @@ def _open_folder(path: Path, wanted: Wanted, left_out: LeftOut) -> ImageSource:
 def _is_chosen(name: str, file: Path, wanted: Wanted, left_out: LeftOut) -> bool:
     """Whether a file is wanted; it is counted where it is not."""
     chosen = wanted(name, partial(_beginning, file))
+    if chosen and is_grid_of_samples(file):
+        left_out.note_grid()
+        return False
     if not chosen and file.is_symlink() and not file.exists():
         left_out.note_dead_link()
     else:

@@ -6,11 +6,11 @@ are no images of the user's. Everything else that is not read is counted by its 
 
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from improved_gan.data.wording import counted, listed
 
-__all__ = ["LeftOut", "is_leftover"]
+__all__ = ["LeftOut", "is_grid_of_samples", "is_leftover"]
 
 _LEFTOVERS = frozenset({  # folders, in small letters; those that begin with a point need no entry
     "@eadir", "@recycle", "@recently-snapshot", "@tmp", "#recycle", "#snapshot",  # Synology, QNAP
@@ -33,6 +33,11 @@ def is_leftover(name: str) -> bool:
     return _first_leftover(name) is not None
 
 
+def is_grid_of_samples(file: Path) -> bool:
+    """Whether it is the grid that `sample` writes beside the folder `images`: all samples in one, and no sample."""
+    return file.name == "grid.png" and (file.parent / "images").is_dir()
+
+
 class LeftOut:
     """Counts what is not read; `lines` reports it.
 
@@ -43,7 +48,7 @@ class LeftOut:
     def __init__(self) -> None:
         self.endings = Counter[str]()
         self._hidden, self._hidden_files = dict[str, None](), 0
-        self._dead_links = self._no_files = 0
+        self._dead_links = self._no_files = self._grids = 0
         self._twice: list[str] = []
         self._folders, self._with_images = set[str](), set[str]()
 
@@ -84,6 +89,10 @@ class LeftOut:
         """A link that leads nowhere, and has no image's name."""
         self._dead_links += 1
 
+    def note_grid(self) -> None:
+        """The grid of `sample`."""
+        self._grids += 1
+
     def note_no_file(self) -> None:
         """A pipe, socket or device."""
         self._no_files += 1
@@ -113,6 +122,7 @@ class LeftOut:
             "hidden image": self._hidden_files,
             "dead link": self._dead_links,
             "pipe or device": self._no_files,
+            "sample grid": self._grids,
         }
         parts += [counted(num, what) for what, num in counts.items() if num]
         advice = ": to use these files, convert them to PNG, JPEG or TIFF" if self.endings else ""

@@ -101,6 +101,8 @@ def find_files(folder: Path) -> tuple[list[Path], list[Refused]]:
             refused.append(Refused(name, "no regular file"))
         elif path.suffix.lower() not in SUFFIXES:
             refused.append(Refused(name, f"no picture by its name ({path.suffix or 'no ending'})"))
+        elif path.name == "grid.png" and (path.parent / "images").is_dir():
+            refused.append(Refused(name, "the grid of samples that `sample` writes beside them"))
         elif target in seen:
             refused.append(Refused(name, f"a link to {seen[target]}, which is used already"))
         else:
