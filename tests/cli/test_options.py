@@ -72,6 +72,8 @@ def test_a_word_after_a_single_number_is_an_argument() -> None:
         ("--out y", "Missing argument 'DIR'"),
         ("x --out y --num-labels 0", "0 is not in the range x>=1"),
         ("x --out y --learning-rate 1.5", "1.5 is not in the range x<=1"),
+        ("x --out y --learning-rate nan", "Invalid value for '--learning-rate': 'nan' is not a finite number"),
+        ("x --out y --learning-rate=-inf", "'-inf' is not a finite number"),
         ("x --out y --num-labels z", "'z' is not a valid integer"),
         ("x --out nowhere", "Invalid value for --out: it must be somewhere"),
         ("x --out y --num_labels 3", "No such option"),

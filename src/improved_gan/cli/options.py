@@ -17,6 +17,7 @@ is the option `--num-times`.
 
 import dataclasses
 import inspect
+import math
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -138,6 +139,16 @@ class _RepeatedOption(click.Option):
     """An option declared with `several_numbers`."""
 
 
+class _FiniteFloat(click.FloatRange):
+    """A float; NaN is in no range and infinity no number of seconds, images or steps."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number", param, ctx)
+        return number
+
+
 class _WrittenPath(click.Path):
     """A path of an option declared with `written`."""
 
@@ -233,7 +244,7 @@ def _click_type(element: type, declared: _Declared) -> "click.ParamType[Any]":
         low, high = (None if one is None else int(one) for one in (declared.min, declared.max))
         return click.IntRange(low, high) if ranged else click.INT
     if element is float:
-        return click.FloatRange(declared.min, declared.max) if ranged else click.FLOAT
+        return _FiniteFloat(declared.min, declared.max)
     if declared.written is not None:
         return _WrittenPath(declared.written)
     return click.Path(path_type=Path) if element is Path else click.STRING
