@@ -48,3 +48,4 @@ def test_values_are_exchanged_at_once(tmp_path) -> None:
 def test_judges_are_numbers_or_get_them() -> None:
     assert judge_numbers(["3", " 1"]) == [3, 1]
     assert judge_numbers(["3", "b", "3"]) == [0, 1, 0]
+    assert judge_numbers(["007", "7", "007"]) == [0, 1, 0]

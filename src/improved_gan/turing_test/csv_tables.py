@@ -83,7 +83,9 @@ def judge_numbers(given: list[Any]) -> list[int]:
     """
     texts = [str(one).strip() for one in given]
     if all(one.removeprefix("-").isdecimal() for one in texts):
-        return [int(one) for one in texts]
+        whole = [int(one) for one in texts]
+        if len(set(whole)) == len(set(texts)):  # 7 and 007 are two judges
+            return whole
     numbers = {text: number for number, text in enumerate(dict.fromkeys(texts))}
     return [numbers[text] for text in texts]
 
