@@ -230,7 +230,7 @@ def _held_out(
     for one in np.unique(labels[labeled]):
         members = labeled[labels[labeled] == one]
         single = sorted((row for row in members.tolist() if times[keys[row]] == 1), key=lambda row: keys[row])
-        chosen += single[: int(fraction * len(members))]
+        chosen += single[: int(fraction * len(members) + 1e-9)]  # 0.29 * 100 is 28.999...
     return np.asarray(sorted(chosen), dtype=np.int64)
 
 
