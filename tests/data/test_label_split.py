@@ -155,6 +155,11 @@ def test_a_validation_folder_counts_without_the_copies_in_it() -> None:
     assert (rows.tolist(), kind) == (list(range(80, 100)), "test")
 
 
+def test_a_fraction_is_not_rounded_down_twice() -> None:
+    rows, _, _ = split_validation(np.zeros(100, dtype=np.int64), TRAIN, hashes(list(range(100))), fraction=0.29)
+    assert len(rows) == 29  # in floating point 0.29 * 100 is below 29
+
+
 def test_too_few_labels_and_very_many(monkeypatch) -> None:
     rows, _, notices = split_validation(np.array([0, 0, 1, 1]), TRAIN[:4], hashes([1, 2, 3, 4]), fraction=0.2)
     assert (len(rows), notices) == (
@@ -162,8 +167,6 @@ def test_too_few_labels_and_very_many(monkeypatch) -> None:
         ["no image is held out for validation: 20% of each class are less than one image"],
     )
     monkeypatch.setattr(label_split, "MOST_VALIDATION", 10)
-    rows, _, _ = split_validation(np.zeros(100, dtype=np.int64), TRAIN, hashes(list(range(100))), fraction=0.29)
-    assert len(rows) == 29  # in floating point 0.29 * 100 is below 29
     rows, _, _ = split_validation(np.arange(100) % 2, TRAIN, hashes(list(range(100))), fraction=0.5)
     assert len(rows) == 10
     # A part that was given has as many at most, of all classes, whatever its order.
