@@ -7,6 +7,7 @@ import errno
 import inspect
 import io
 import sys
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -70,8 +71,9 @@ app.add_command(turing_test)
 
 def main() -> None:
     """Run the command line; an expected error is one line on stderr and exit code 2 (1 for a failed run)."""
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a character that it cannot encode must not end the work
-        sys.stdout.reconfigure(errors="backslashreplace")
+    with suppress(OSError):  # it was opened as a file and is a pipe by now
+        if isinstance(sys.stdout, io.TextIOWrapper):  # a character that it cannot encode must not end the work
+            sys.stdout.reconfigure(errors="backslashreplace")
     try:
         sys.exit(app.main(standalone_mode=False))
     except click.ClickException as error:  # wrong usage

@@ -52,7 +52,7 @@ def label_spreading(
             for example from `idm_neighbors`; the values of `inputs` and both numbers are then ignored.
 
     Returns:
-        (N, K) float64, rows sum to 1; uniform for examples that no label reaches: connected to none, or too far away
+        (N, K) float64, rows sum to 1; uniform for examples that no label reaches, connected to none or too far away
         (see above).
 
     Raises:
@@ -93,7 +93,7 @@ def spread(
         masses: sum_i F_ik, (K,), what has reached the examples from each class -> m_k, (K,), above 0.
 
     Returns:
-        (N, K) float64, rows sum to 1; uniform for examples that no label reaches: connected to none, or too far away
+        (N, K) float64, rows sum to 1; uniform for examples that no label reaches, connected to none or too far away
         (see above).
 
     Raises:
