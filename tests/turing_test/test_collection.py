@@ -147,12 +147,23 @@ def test_the_same_picture_in_both_kinds_is_refused_and_twice_in_one_told(tmp_pat
         gather(folders.real, {"g": tmp_path / "g"})
 
 
-def test_two_models_may_share_pictures_which_is_told_of_nested_folders(tmp_path: Path, folders) -> None:
+@pytest.mark.parametrize("with_real", [True, False])
+@pytest.mark.parametrize("other", ["all", "all/best", "link"])
+def test_the_same_files_of_two_models_are_told_unless_one_is_the_share_of_the_best(
+    tmp_path: Path, folders, other: str, with_real: bool
+) -> None:
     for k in range(20):
         noise(tmp_path / "all" / "best" / f"{k}.png", 8, 8, k)
-    assert gather(folders.real, {"x": tmp_path / "all", "y": tmp_path / "all"}).warnings == []
-    (warning,) = gather(folders.real, {"x": tmp_path / "all", "y": tmp_path / "all" / "best"}).warnings
-    assert "the pictures of y are pictures of x too" in warning
+    (tmp_path / "link").symlink_to(tmp_path / "all")
+    real, models = folders.real if with_real else None, {"x": tmp_path / "all", "y": tmp_path / other}
+    (warning,) = gather(real, models).warnings
+    assert "20 pictures of y are pictures of x too" in warning
+    (tmp_path / "s.json").write_text(json.dumps({f"{k}.png": float(k) for k in range(20)}))
+    assert not [
+        one
+        for one in gather(real, models, scores={"y": tmp_path / "s.json"}, top={"y": 0.5}).warnings
+        if "pictures of y are pictures of x" in one
+    ]
 
 
 def drawn(folder: Path, *conditions: list[tuple[int, int]]) -> dict[str, list[Path]]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -173,7 +172,8 @@ def collect(source: StudyFolders, *, checks: int, seed: int) -> Collected:
     real, generated, most, size = source.real, source.generated, source.most, source.size
     _check_names(generated, source.scores, source.top)
     folders = ({} if real is None else {REAL: real}) | generated
-    warnings = [] if real is None else list(_check_folders(real, generated))
+    if real is not None:
+        _check_folders(real, generated)
     if most < 1 or (size is not None and not MIN_SIDE <= size <= MAX_SIDE):
         raise TuringTestError(f"needs a picture of each kind, and a size of {MIN_SIDE} to {MAX_SIDE} pixels")
     refused: list[Refused] = []
@@ -194,8 +194,8 @@ def collect(source: StudyFolders, *, checks: int, seed: int) -> Collected:
             reason = f" ({refused[-1].file}: {refused[-1].reason})" if refused else ""
             raise TuringTestError(f"{folder} holds no picture that can be used{reason}")
         found[name] = pictures
-    warnings += [shown.told] if shown.told else []
-    warnings += _check_copies(found)
+    warnings = [shown.told] if shown.told else []
+    warnings += _check_copies(found, source.top)
     warnings += [words for name, some in found.items() for words in dim_warning(name, [one.peak for one in some])]
     width, height = shown.width, shown.height
     conditions = _prepared(found, folders, source.prompts, _false_pictures(width, height, checks, seed))
@@ -247,7 +247,7 @@ def _check_names(generated: dict[str, Path], scores: dict[str, Path], top: dict[
             )
 
 
-def _check_folders(real: Path, generated: dict[str, Path]) -> Iterable[str]:
+def _check_folders(real: Path, generated: dict[str, Path]) -> None:
     """A picture is real or generated: no folder of one kind lies in one of the other. Two models may share pictures."""
     inside = real.resolve()
     generated = {name: folder for name, folder in generated.items() if real.is_dir() and folder.is_dir()}
@@ -261,13 +261,13 @@ def _check_folders(real: Path, generated: dict[str, Path]) -> Iterable[str]:
                 f"{inner} lies inside {outer}, so its pictures would be real and of {name} at once: give each kind a "
                 "folder of its own, none inside the other"
             )
-    for (one, first), (two, second) in permutations(generated.items(), 2):
-        if first.resolve() != second.resolve() and first.resolve().is_relative_to(second.resolve()):
-            yield f"{first} lies inside {second}: the pictures of {one} are pictures of {two} too"
 
 
-def _check_copies(found: dict[str, list[_Chosen]]) -> Iterable[str]:
-    """Whether pictures, as they are shown, are the same: in both kinds an error, else a warning."""
+def _check_copies(found: dict[str, list[_Chosen]], top: dict[str, float]) -> Iterable[str]:
+    """Whether pictures, as they are shown, are the same: in both kinds an error, else a warning.
+
+    The best-scoring pictures of a model (`top`) may be shown beside all of them: the same files are then as asked for.
+    """
     first: dict[str, dict[bytes, str]] = {}
     for name, pictures in found.items():
         own = first.setdefault(name, {})
@@ -285,7 +285,8 @@ def _check_copies(found: dict[str, list[_Chosen]]) -> Iterable[str]:
             )
         for other in sorted(set(first) - {name, REAL}):
             both = [(file, first[other][png]) for png, file in own.items() if png in first[other]]
-            same = [(one, two) for one, two in both if Path(one).resolve() != Path(two).resolve()]  # else: as asked for
+            asked = name in top or other in top
+            same = [(one, two) for one, two in both if not asked or Path(one).resolve() != Path(two).resolve()]
             if same:
                 yield (
                     f"{len(same)} pictures of {name} are pictures of {other} too, as {same[0][0]} and {same[0][1]}: "
