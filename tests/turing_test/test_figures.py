@@ -229,3 +229,12 @@ def test_the_difference_of_two_groups_of_judges_holds_the_truth() -> None:
         first, second = (simulate(one, judges=4, trials=30, seed=2 * seed + k) for k, one in enumerate(people))
         held.append(figures.difference(first, replace(second, judge=second.judge + 4)).contains(truth))
     assert 0.9 < np.mean(held) <= 1
+
+
+def test_judges_without_a_trial_of_a_kind_do_not_show_its_spread() -> None:
+    """Two of twelve judges saw generated pictures: a hit rate's interval is the t interval of two."""
+    counts = np.zeros((12, 2))
+    counts[:2] = (40, 100), (60, 100)
+    found = figures._pooled_share(counts)
+    # a standard error of 0.1, times t_{0.975, 1} = 12.7, is beyond all shares
+    assert (found.value, found.low, found.high) == (0.5, 0, 1)

@@ -1,3 +1,5 @@
+from itertools import combinations
+
 import numpy as np
 import pytest
 
@@ -109,3 +111,39 @@ def test_five_judges_seldom_tell_apart_models_that_are_alike() -> None:
         found = rank_models(simulate_preferences(dict.fromkeys("abcd", 0), judges=5, trials=12, seed=seed))
         told += len({one.group for one in found.models}) > 1
     assert told <= 1
+
+
+def apart(answers: list[dict]) -> set[frozenset[str]]:
+    models = rank_models(preferences_from_rows(answers), rules=NO_RULES).models
+    names = combinations(models, 2)
+    return {frozenset((one.model, two.model)) for one, two in names if not set(one.group) & set(two.group)}
+
+
+def test_judges_who_all_agree_tell_the_ends_of_a_ranking_apart_and_a_turned_answer_no_more() -> None:
+    answers = unanimous("abcdef", 8)
+    told = apart(answers)
+    assert {frozenset("af"), frozenset("ae"), frozenset("bf")} <= told
+    for turned in (0, 4, 14):
+        changed = [row | {"outcome": "right"} if k == turned else row for k, row in enumerate(answers)]
+        assert apart(changed) <= told
+
+
+def test_a_handful_of_answers_tells_no_models_apart() -> None:
+    """All for a, 4 answers: the sign test has p = 0.125, whoever gave how many. A model that 3 judges saw is alike."""
+    answers = [row for j, times in enumerate((1, 1, 2)) for row in rows(*[("a", "b", "left")] * times, judge=j)]
+    assert apart(answers) == set()
+    generator = np.random.default_rng(0)
+    pairs = [("a", "b"), ("a", "c"), ("b", "c")] * 3
+    noise = [{"judge": j, "left": a, "right": b, "outcome": ("left", "right")[generator.integers(2)]}
+             for j in range(30) for a, b in pairs]  # fmt: skip
+    assert apart([*noise, *rows(("a", "d", "left"), judges=3)]) == set()
+
+
+def test_a_pair_that_two_of_twelve_judges_saw_has_the_t_interval_of_two() -> None:
+    answers = rows(("b", "c", "left"), ("c", "b", "left"), judges=12)
+    for j, won in enumerate((40, 60)):
+        answers += rows(*[("a", "b", "left")] * won, *[("a", "b", "right")] * (100 - won), judge=j)
+    found = rank_models(preferences_from_rows(answers), rules=NO_RULES)
+    (share,) = (one.share for one in found.wins if {one.model, one.other} == {"a", "b"})
+    # a standard error of 0.1, times t_{0.975, 1} = 12.7, is beyond all shares; that of twelve judges was 0.38 to 0.62
+    assert (share.value, share.low, share.high) == (0.5, 0, 1)

@@ -79,7 +79,8 @@ def _or_none(found: Estimate, agree: bool) -> Estimate:
 
 
 def _pooled_share(counts: Floats) -> Estimate:
-    """Of (J, 2), for each judge how often and of how many."""
+    """Of (J, 2), for each judge how often and of how many; who answered nothing is no judge of it."""
+    counts = counts[counts[:, 1] > 0]
     found = cluster_bootstrap(counts, lambda sums: rate(sums[..., 0], sums[..., 1]), bounds=_SHARE)
     count, total = counts.sum(0)
     return with_fallback(found, [(count, total)])

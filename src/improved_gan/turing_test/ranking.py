@@ -1,11 +1,9 @@
 """Ranking of models by preferences: Bradley-Terry scores, win matrix, indistinguishable groups, transitivity.
 
 Whole judges are resampled for every interval (`intervals`). "Both bad" counts as a tie in the scores and is reported
-beside them. Two models can be told apart where the difference of their scores, in standard errors, is beyond the 95%
-point of the largest of all pairs' errors (max-t: multivariate t with J - 1 degrees of freedom for J judges and the
-correlations of the resamples; Hothorn, Bretz & Westfall, 2008), so that all pairs hold together with 95%. Where all
-judges agree about a pair (no spread to resample) an exact sign test of its answers stands in, at 5% over the number of
-pairs.
+beside them. Two models can be told apart where the difference of their scores is beyond chance, all pairs together at
+95% (`multiple_comparisons`: max-t with standard errors not below those of independent answers, or a sign test where
+all answers about a pair are the same).
 """
 
 from collections.abc import Iterable
@@ -15,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 from scipy.stats import f as f_distribution
 
 from improved_gan.turing_test.bradley_terry import Davidson, fit_davidson, outcome_probabilities
@@ -28,15 +25,14 @@ from improved_gan.turing_test.intervals import (
     resampled,
     with_fallback,
 )
+from improved_gan.turing_test.multiple_comparisons import signs
 from improved_gan.turing_test.preferences import Preferences
 from improved_gan.turing_test.report import plain
 
 __all__ = ["Ranked", "Ranking", "Win", "preference_counts", "rank_models"]
 
 Floats = NDArray[np.float64]
-_LEVEL = 0.95
 _NO_SPREAD = 1e-9
-_DRAWS = 10_000  # of the largest error
 
 
 @dataclass(frozen=True)
@@ -182,7 +178,7 @@ def _ranked(
     sums = resampled(counts.reshape(num_judges, -1)).reshape(-1, len(pairs), 3)
     resampled_fit = fit_davidson(sums, pairs)
     drawn = resampled_fit.scores
-    beats = _beats(fit.scores, drawn, pooled, num_judges)
+    beats = _beats(fit, drawn, pairs, counts)
     order = np.argsort(-fit.scores, kind="stable")
     letters = _letters(order, beats)
     to_elo = 400 / np.log(10)
@@ -194,10 +190,11 @@ def _ranked(
         ranked.append(Ranked(models[k], own[0], own[1], 1 + int(beats[:, k].sum()),
                              len(models) - int(beats[k].sum()), letters[k], *_tally(kept, models[k])))  # fmt: skip
     share, drawn_share = _win_shares(pooled), _win_shares(sums)
+    judges = (counts.sum(-1) > 0).sum(0)  # who answered about each pair
     fitted = outcome_probabilities(fit.scores[pairs[:, 0]] - fit.scores[pairs[:, 1]], fit.log_tie) @ [1, 0, 0.5]
     wins = [
         Win(models[i], models[j], int(pooled[p].sum()), with_fallback(
-            percentile_interval(float(share[p]), drawn_share[:, p], num_judges, bounds=(0.0, 1.0)),
+            percentile_interval(float(share[p]), drawn_share[:, p], int(judges[p]), bounds=(0.0, 1.0)),
             [(pooled[p, 0] + pooled[p, 2] / 2, pooled[p].sum())]), float(fitted[p]))
         for p, (i, j) in enumerate(pairs.tolist())
     ]  # fmt: skip
@@ -205,7 +202,7 @@ def _ranked(
     used = pooled.sum(-1) > 0
     least = _independent_variance(pooled[used], pairs[used], fit)
     p_value = _p_transitive(residuals[used], others[:, used], least, len(models), num_judges)
-    return ranked, wins, p_value, _cycles(models, pairs, share, drawn_share, pooled, num_judges)
+    return ranked, wins, p_value, _cycles(models, pairs, share, drawn_share, counts)
 
 
 def _tally(kept: Preferences, model: str) -> tuple[int, int, int, int, int]:
@@ -216,42 +213,17 @@ def _tally(kept: Preferences, model: str) -> tuple[int, int, int, int, int]:
     return int(shown.sum()), int(wins.sum()), int(shown.sum() - wins.sum()) - ties - bad, ties, bad
 
 
-def _signs(value: Floats, drawn: Floats, counts: Floats, num_judges: int) -> NDArray[np.int64]:
-    """(P,): 1 or -1 where a pair's statistic is above or below 0, all statements together at 95%; else 0.
-
-    Args:
-        value: (P,), the statistics.
-        drawn: (resamples, P), their values on resamples.
-        counts: (P, 3), the answers about each pair.
-        num_judges: J, two or more.
-    """
-    std, freedom = drawn.std(0, ddof=1), num_judges - 1
-    spread = std > _NO_SPREAD
-    found = np.zeros(len(value), dtype=np.int64)
-    if spread.any():
-        correlation = np.corrcoef(drawn[:, spread].T).reshape(int(spread.sum()), -1)
-        generator = np.random.default_rng(0)
-        normal = generator.multivariate_normal(np.zeros(len(correlation)), correlation, _DRAWS, method="eigh")
-        largest = np.abs(normal).max(-1) / np.sqrt(generator.chisquare(freedom, _DRAWS) / freedom)
-        errors = value[spread] / (std[spread] * np.sqrt(num_judges / freedom))
-        found[spread] = np.sign(errors) * (np.abs(errors) > np.quantile(largest, _LEVEL))
-    for k in np.flatnonzero(~spread & (np.abs(value) > _NO_SPREAD)).tolist():
-        first, second = counts[k, :2].astype(int).tolist()
-        sign = int(np.sign(first - second))
-        if sign == np.sign(value[k]) and binomtest(first, first + second).pvalue * len(value) <= 1 - _LEVEL:
-            found[k] = sign
-    return found
-
-
-def _beats(scores: Floats, drawn: Floats, counts: Floats, num_judges: int) -> NDArray[np.bool_]:
+def _beats(fit: Davidson, drawn: Floats, pairs: NDArray[np.int64], counts: Floats) -> NDArray[np.bool_]:
     """(K, K): whether the row's model has a higher score than the column's, all statements together at 95%."""
-    size = len(scores)
+    size = len(fit.scores)
+    one, two = pairs.T
+    contrasts = np.eye(size)[one] - np.eye(size)[two]
+    seen = counts.sum(-1) > 0
+    judges = np.array([seen[:, (pairs == k).any(1)].any(1).sum() for k in range(size)])  # who saw each model
     found = np.zeros((size, size), dtype=bool)
-    if num_judges < 2:
-        return found
-    one, two = np.triu_indices(size, 1)
-    signs = _signs(scores[one] - scores[two], drawn[:, one] - drawn[:, two], counts, num_judges)
-    found[one, two], found[two, one] = signs > 0, signs < 0
+    independent = contrasts @ np.linalg.solve(fit.information, contrasts.T)
+    sign = signs(contrasts @ fit.scores, drawn @ contrasts.T, independent, counts, np.minimum(judges[one], judges[two]))
+    found[one, two], found[two, one] = sign > 0, sign < 0
     return found
 
 
@@ -316,16 +288,18 @@ def _p_transitive(own: Floats, drawn: Floats, least: Floats, num_models: int, nu
 
 
 def _cycles(
-    models: list[str], pairs: NDArray[np.int64], share: Floats, drawn: Floats, counts: Floats, num_judges: int
+    models: list[str], pairs: NDArray[np.int64], share: Floats, drawn: Floats, counts: Floats
 ) -> list[tuple[str, str, str]]:
     """Three models, each preferred to the next and the last to the first, all beyond chance together (95%)."""
     known = ~np.isnan(share) & ~np.isnan(drawn).any(0)
-    if num_judges < 2 or known.sum() < 3:
+    if known.sum() < 3:
         return []
-    signs = _signs(share[known] - 0.5, drawn[:, known] - 0.5, counts[known], num_judges)
+    pooled, judges = counts[:, known].sum(0), (counts[:, known].sum(-1) > 0).sum(0)
+    independent = np.diag(pooled[:, :2].sum(-1) / 4 / pooled.sum(-1) ** 2)  # of shares that are 1/2 in truth
+    sign = signs(share[known] - 0.5, drawn[:, known] - 0.5, independent, counts[:, known], judges)
     preferred = np.zeros((len(models), len(models)), dtype=bool)
-    for (i, j), sign in zip(pairs[known].tolist(), signs.tolist(), strict=True):
-        preferred[i, j], preferred[j, i] = sign > 0, sign < 0
+    for (i, j), one in zip(pairs[known].tolist(), sign.tolist(), strict=True):
+        preferred[i, j], preferred[j, i] = one > 0, one < 0
     found = []
     for i, j, k in combinations(range(len(models)), 3):
         for a, b, c in ((i, j, k), (i, k, j)):
