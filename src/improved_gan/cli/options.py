@@ -139,7 +139,7 @@ class _RepeatedOption(click.Option):
     """An option declared with `several_numbers`."""
 
 
-class _Finite(click.ParamType):
+class _Finite(click.types.FloatParamType):
     """A float; NaN is in no range and infinity no number of seconds, images or steps."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -149,12 +149,8 @@ class _Finite(click.ParamType):
         return number
 
 
-class _FiniteFloat(_Finite, click.types.FloatParamType):
-    """Without a range."""
-
-
-class _FiniteFloatRange(_Finite, click.FloatRange):
-    """With one."""
+class _FiniteRange(_Finite, click.FloatRange):
+    """With a range."""
 
 
 class _WrittenPath(click.Path):
@@ -252,7 +248,7 @@ def _click_type(element: type, declared: _Declared) -> "click.ParamType[Any]":
         low, high = (None if one is None else int(one) for one in (declared.min, declared.max))
         return click.IntRange(low, high) if ranged else click.INT
     if element is float:
-        return _FiniteFloatRange(declared.min, declared.max) if ranged else _FiniteFloat()
+        return _FiniteRange(declared.min, declared.max) if ranged else _Finite()
     if declared.written is not None:
         return _WrittenPath(declared.written)
     return click.Path(path_type=Path) if element is Path else click.STRING
