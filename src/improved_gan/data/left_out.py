@@ -12,7 +12,7 @@ from improved_gan.data.wording import counted, listed
 
 __all__ = ["SAMPLE_OVERVIEWS", "LeftOut", "is_leftover", "is_sample_overview"]
 
-SAMPLE_OVERVIEWS = frozenset(  # what `sample` writes beside the folder `images`: many samples in one picture
+SAMPLE_OVERVIEWS = frozenset(  # what `sample` writes beside the folder `images`: many samples in one image
     {"grid.png", "interpolation.gif", "interpolation.png", "nearest.png", "training.gif", "training.png"}
 )
 _LEFTOVERS = frozenset({  # folders, in small letters; those that begin with a point need no entry
