@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ import pytest
 from improved_gan import techniques
 from improved_gan.cli import app
 from improved_gan.recipes import RECIPES
+from improved_gan.reproduction import TABLES
 from tests.pictures import quick_network
 
 ROOT = Path(__file__).parent.parent
@@ -67,8 +69,16 @@ def refused(words: list[str]) -> str:
         if (found := command.commands.get(name)) is None:
             return f"no command {name}"
         command = found
-    if command.name == "train" and words and words[0].islower() and words[0].isidentifier() and words[0] not in RECIPES:
-        return f"no recipe {words[0]}"
+    named = r"[a-z][a-z0-9-]*"  # no file, option or capital word
+    recipes = words[:1] if command.name == "train" else []
+    for option, value in pairwise(words):
+        recipes += [value] if option == "--recipe" else []
+    recipes += [word.removeprefix("--recipe=") for word in words if word.startswith("--recipe=")]
+    for recipe in recipes:
+        if re.fullmatch(named, recipe) and recipe not in RECIPES:
+            return f"no recipe {recipe}"
+    if command.name == "reproduce" and words and re.fullmatch(named, words[0]) and words[0] not in TABLES:
+        return f"no table {words[0]}"
     known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)} | {"--help"}
     unknown = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", " ".join(words))) - known
     return f"no option {', '.join(sorted(unknown))}" if unknown else ""
@@ -86,6 +96,12 @@ def test_commands_of_the_pages_exist_with_their_options() -> None:
         ("```\nimproved-gan train digits \\\n    --epochs 5  # some words\n```", []),
         ("```\nimproved-gan trane digits\n```", ["no command trane"]),
         ("use `improved-gan train digit`", ["no recipe digit"]),
+        ("use `improved-gan train mnist-grapf`", ["no recipe mnist-grapf"]),
+        ("```\nimproved-gan train mnist-graph\nimproved-gan train my_recipe.py\nimproved-gan train RECIPE\n```", []),
+        ("use `improved-gan reproduce mnist-tables --labels 100`", ["no table mnist-tables"]),
+        ("use `improved-gan reproduce mnist --recipe mnist-grapf`", ["no recipe mnist-grapf"]),
+        ("use `improved-gan reproduce --recipe=mnist-grapf`", ["no recipe mnist-grapf"]),
+        ("```\nimproved-gan reproduce mnist --recipe mnist-graph\nimproved-gan reproduce --recipe my.py\n```", []),
         ("```\nimproved-gan turing-test serve --reel photos\n```", ["no option --reel"]),
         ("```\ntorchrun --nproc-per-node 2 -m improved_gan sample RUN --nun 3\n```", ["no option --nun"]),
     ],

@@ -35,6 +35,22 @@ def test_folders_archives_and_files_in_order(folder: Path, tmp_path: Path, monke
     assert list(ImageList([Path()]).files()) == ["a,\"'.png", "b/y.png", "z.png"]
 
 
+def test_an_image_counts_once_however_its_path_is_spelled(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with zipfile.ZipFile("some.zip", "w") as archive:
+        archive.write(folder / "z.png", "b/1.png")
+    (tmp_path / "linked").symlink_to(folder / "b")
+    (folder / "same.png").symlink_to(folder / "z.png")  # an image of its own, as in one folder
+    paths = [Path("images"), folder, Path("linked"), folder / "z.png", Path("images/../images/b/y.png"),
+             Path("some.zip"), tmp_path / "some.zip"]  # fmt: skip
+    names = ["images/a,\"'.png", "images/b/y.png", "images/same.png", "images/z.png", "some.zip/b/1.png"]
+    assert list(ImageList(paths).files()) == names
+    assert [name for name, _ in ImageList(paths).stream()] == names
+    assert list(ImageList([Path("linked"), Path("images/b")]).files()) == ["linked/y.png"]
+
+
 def test_what_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no file or folder"):
         ImageList([tmp_path / "nothing"])

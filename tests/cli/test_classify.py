@@ -307,7 +307,7 @@ def test_options_of_the_page_without_a_page() -> None:
         ClassifyOptions(Path("run"), (Path("a"),), annotate=5)
 
 
-def test_only_images_that_were_named_are_printed(tmp_path: Path) -> None:
+def test_only_images_that_were_named_are_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a[b].png", "c.png"):
         Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / name)
     file = tmp_path / "p.csv"
@@ -318,3 +318,7 @@ def test_only_images_that_were_named_are_printed(tmp_path: Path) -> None:
     screen = io.StringIO()
     _print_single([tmp_path / "a[b].png"], file, Console(file=screen, width=300))
     assert screen.getvalue() == f"{tmp_path}/a[b].png: dog, probability 60.0% (then cow 25.0%, cat 10.0%)\n"
+    monkeypatch.chdir(tmp_path)
+    again = io.StringIO()
+    _print_single([tmp_path, Path("a[b].png")], file, Console(file=again, width=300))  # the folder gave it its name
+    assert again.getvalue() == screen.getvalue()

@@ -15,6 +15,7 @@ from improved_gan.cli.options import CommandGroup, argument, command, option, op
 class Shared:
     num_labels: int | None = option(None, help="Number of labels.", min=1)
     rate: float = option(0.5, "--learning-rate", help="Learning rate.", max=1)
+    scale: float = option(1.0, help="Scale.")
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,8 @@ def test_a_word_after_a_single_number_is_an_argument() -> None:
         ("--out y", "Missing argument 'DIR'"),
         ("x --out y --num-labels 0", "0 is not in the range x>=1"),
         ("x --out y --learning-rate 1.5", "1.5 is not in the range x<=1"),
+        ("x --out y --scale inf", "Invalid value for '--scale': 'inf' is not a finite number"),
+        ("x --out y --scale z", "'z' is not a valid float."),
         ("x --out y --learning-rate nan", "Invalid value for '--learning-rate': 'nan' is not a finite number"),
         ("x --out y --learning-rate=-inf", "'-inf' is not a finite number"),
         ("x --out y --num-labels z", "'z' is not a valid integer"),
@@ -94,7 +97,8 @@ def test_the_result_is_the_exit_code() -> None:
 def test_the_help_text_is_that_of_the_function_and_of_the_fields() -> None:
     text = go("--help")[0].output
     for part in ("Do it.", "Example: `do x`.", "A folder.", "-n, --dry-run", "--compile / --no-compile",
-                 "--num-labels <int range>", "[x>=1]", "[default: 0.5; x<=1]", "--names <list[str]>"):  # fmt: skip
+                 "--num-labels <int range>", "[x>=1]", "[default: 0.5; x<=1]", "--scale <float>", "[default: 1.0]",
+                 "--names <list[str]>"):  # fmt: skip
         assert part in text
     assert "[required]" in next(line for line in text.splitlines() if "--out" in line)
 

@@ -3,6 +3,7 @@ import json
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,10 @@ from rich.console import Console
 from improved_gan.cli import reproduction
 from improved_gan.cli.reproduce import ReproduceOptions
 from improved_gan.cli.reproduction import print_expected_time, total_time
-from improved_gan.data import DataError
+from improved_gan.data import DataError, load_digits
 from improved_gan.data.download import offline
-from improved_gan.recipes import RECIPES, RecipeError
+from improved_gan.metrics.errors import MetricError
+from improved_gan.recipes import RECIPES, RecipeError, digits
 from improved_gan.reproduction import cluster, executors, run_subprocess
 from improved_gan.reproduction.expected_results import packaged_record, readable_duration
 from improved_gan.reproduction.plan import Plan, RunOptions
@@ -172,6 +174,11 @@ def test_without_a_recipe_the_papers_table_is_shown_and_nothing_written(
             DataError,
             "--eval-network: there is no network nothing: take inception-2015",
         ),
+        (
+            {"recipe": "digits-supervised", "eval_network": "inception-2015"},
+            MetricError,
+            "digits-supervised trains no GAN, so there are no samples to score: no --eval-network",
+        ),
         ({"labels": [50, 55]}, DataError, "55 labels cannot be divided evenly among 10 classes"),
         ({"scheduler": "tcp://127.0.0.1:9"}, RunError, "no dask scheduler found"),
     ],
@@ -247,3 +254,12 @@ def test_all_models_of_a_split_in_one_process_and_none_twice(tmp_path: Path) -> 
     assert all(list(cell["values"]) == ["1"] for cell in cells)
     assert "0 of 1 runs to do" in go(tmp_path, epochs=1, device="cpu", **asked)
     assert "0 of 2 runs to do;" in go(tmp_path, epochs=1, device="cpu", **{**asked, "vmap": None})
+
+
+def test_scores_of_embeddings_are_refused_before_any_run(stand_in: None, tmp_path: Path, monkeypatch) -> None:
+    embedded = replace(load_digits(), embedding={"name": "pixels"})
+    monkeypatch.setitem(RECIPES, "digits", lambda labels: replace(digits(labels), load_data=lambda _: embedded))
+    monkeypatch.setattr(reproduction, "choose_network", lambda *_, **__: None)
+    with pytest.raises(MetricError, match="digits generates no images, so there are no samples to score"):
+        go(tmp_path / "out", eval_network="inception-2015")
+    assert not (tmp_path / "out").exists()

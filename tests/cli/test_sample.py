@@ -7,6 +7,8 @@ from PIL import Image
 from rich.console import Console
 
 from improved_gan.cli.sample import SampleOptions, sample
+from improved_gan.data.image_sources import open_images
+from improved_gan.data.left_out import SAMPLE_OVERVIEWS
 from improved_gan.training.errors import RunError
 
 
@@ -32,6 +34,15 @@ def test_single_images_and_a_grid(trained_run: Path, tmp_path: Path) -> None:
     assert [image.shape for image in images] == [(8, 8)] * 12
     grid = pixels(tmp_path / "samples" / "grid.png")
     assert (grid[:64:8, :64:8] == images[0]).all()
+
+
+def test_what_is_written_beside_the_images_is_never_taken_for_samples(trained_run: Path, tmp_path: Path) -> None:
+    options = SampleOptions(
+        trained_run, tmp_path / "all", 2, interpolation=True, training_gif=True, nearest_real=True, trust=True
+    )
+    sample(options, Console(file=io.StringIO(), width=200))
+    assert {path.name for path in (tmp_path / "all").iterdir()} == SAMPLE_OVERVIEWS | {"images"}
+    assert open_images(tmp_path / "all").names == ("images/00000.png", "images/00001.png")
 
 
 def test_the_seed_decides(trained_run: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from improved_gan.data import DataError, image_sources
 from improved_gan.data.image_sources import ImageSource, open_images, walk
-from improved_gan.data.left_out import LeftOut
+from improved_gan.data.left_out import SAMPLE_OVERVIEWS, LeftOut
 from tests.pictures import folder_of, picture, png
 
 
@@ -85,13 +85,14 @@ def test_a_folder_in_order_of_name_with_those_below(tmp_path: Path) -> None:
     assert found["001.png"] == png(picture(1))
 
 
-def test_the_grid_beside_the_images_of_sample_is_no_image(tmp_path: Path) -> None:
+@pytest.mark.parametrize("overview", sorted(SAMPLE_OVERVIEWS))
+def test_grids_and_galleries_beside_the_images_of_sample_are_no_images(tmp_path: Path, overview: str) -> None:
     folder_of(tmp_path / "run" / "images", 2)
-    for name in ("grid.png", "run/grid.png", "run/other.png"):
+    for name in (overview, f"run/{overview}", "run/other.png"):
         (tmp_path / name).write_bytes(png(picture(1)))
     source = open_images(tmp_path)
-    assert source.names == ("grid.png", "run/images/000.png", "run/images/001.png", "run/other.png")
-    assert source.notices == ("left out: 1 sample grid",)
+    assert sorted(source.names) == sorted((overview, "run/images/000.png", "run/images/001.png", "run/other.png"))
+    assert source.notices == ("left out: 1 sample overview",)
 
 
 def test_links_are_followed_and_loops_end(tmp_path: Path) -> None:

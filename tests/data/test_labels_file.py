@@ -54,7 +54,15 @@ def test_names_relative_to_the_labels_file_and_absolute(tmp_path: Path) -> None:
         ("file,label\n", "gives no label to any image"),
         ("a.jpg,\n", "gives no label to any image"),
         ("x.jpg,cat\ny.jpg,dog\n", r"none of the 2 files .* is an image in .*images \(x.jpg, y.jpg\): write names"),
-        ("a.jpg,cat\nx.jpg,cat\n", r"has labels for 1 files that are not among the images .* \(x.jpg\): correct or"),
+        (
+            "a.jpg,cat\nx.jpg,cat\n",
+            r"has labels for 1 files that are not among the images .* \(x.jpg\): correct or remove these rows$",
+        ),
+        (
+            "a.jpg,cat\ngrid.png,cat\n",
+            r"\(grid.png\): correct or .* rows \(beside a folder images, grid.png of `sample`",
+        ),
+        ("run/nearest.png,cat\n", r"labels file \(beside a folder images, nearest.png of `sample` is left out"),
         ("a.jpg,cat\na.jpg,dog\n", r"gives two labels to 1 files \(a.jpg \(cat, dog\)\): keep one"),
         ("a.jpg,cat\n./a.jpg,dog\n", "gives two labels to 1 files"),
         (

@@ -90,6 +90,17 @@ def test_the_score_leaves_out_rows_without_a_label(digits, form) -> None:
         model.score(form(images), np.full(800, -1))
 
 
+@pytest.mark.parametrize("form", ["csr", "csc", "coo", "bsr", "dia", "lil", "dok"])
+def test_the_score_takes_every_sparse_format(form: str) -> None:
+    rows, truth = make_blobs(60, centers=3, random_state=1)
+    y = np.where(np.arange(60) < 30, truth, -1)
+    model = LabelSpreadingClassifier().fit(sparse.csr_array(rows), y)
+    weights = np.arange(60.0)
+    expected = np.average(model.predict(rows)[:30] == truth[:30], weights=weights[:30])
+    for matrix in (sparse.csr_array(rows), sparse.csr_matrix(rows)):
+        assert model.score(matrix.asformat(form), y, weights) == pytest.approx(expected, rel=1e-12)
+
+
 def test_masses_of_classes_agree_with_the_formula_on_dense_matrices() -> None:
     random = np.random.RandomState(0)
     rows = random.randn(60, 4).astype(np.float32)
@@ -160,6 +171,17 @@ def test_the_weight_of_a_class_changes_the_final_model_only(class_weight) -> Non
     )
     np.testing.assert_array_equal(plain.label_distributions_, weighted.label_distributions_)
     assert np.abs(plain.predict_proba(rows) - weighted.predict_proba(rows)).max() > 1e-3
+
+
+def test_a_label_whose_weights_multiply_to_zero_is_unknown() -> None:
+    rows, truth = make_blobs(60, centers=2, random_state=1)
+    y, weights = np.where(np.arange(60) < 20, truth, -1), np.ones(60)
+    first = np.flatnonzero(y == 0)[0]
+    weights[first] = 1e-200
+    found = LabelSpreadingClassifier(class_weight={0: 1e-200, 1: 1}).fit(rows, y, sample_weight=weights)
+    weights[first] = 0
+    expected = LabelSpreadingClassifier(class_weight={0: 1e-200, 1: 1}).fit(rows, y, sample_weight=weights)
+    np.testing.assert_array_equal(found.label_distributions_, expected.label_distributions_)
 
 
 def test_the_scale_of_rows_does_not_matter_to_their_neighbors(digits) -> None:

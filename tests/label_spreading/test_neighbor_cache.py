@@ -98,9 +98,9 @@ with FileLock(lock):
 """
 
 
-@pytest.mark.parametrize("end", ["writes", "dies"])
+@pytest.mark.parametrize("end", ["writes", "dies", "stays"])
 def test_of_processes_that_begin_together_one_computes(
-    end: str, found: list[Tensor], folder: Path, tmp_path: Path
+    end: str, found: list[Tensor], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = idm_neighbor_cache(IMAGES, None, 4, 1)
     (file,) = _files(folder)
@@ -114,9 +114,12 @@ def test_of_processes_that_begin_together_one_computes(
         if end == "writes":
             other.stdin.write("\n")
             other.stdin.flush()
-        else:
+        elif end == "dies":
             other.kill()
+        else:
+            monkeypatch.setattr(module, "_LONGEST", 0.1)
         assert all(one.equal(two) for one, two in zip(first, idm_neighbor_cache(IMAGES, None, 4, 1), strict=True))
+        other.kill()
     assert len(found) == (1 if end == "writes" else 2)
 
 

@@ -8,6 +8,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils.parametrize import register_parametrization, remove_parametrizations
 
 from improved_gan.data import Batch
 from improved_gan.kernels import cpp_extension
@@ -20,7 +22,8 @@ from improved_gan.networks.dense import (
     uses_fused_kernel,
     weight_normed,
 )
-from improved_gan.techniques import data_dependent_init_
+from improved_gan.recipes.registry import find_recipe
+from improved_gan.techniques import data_dependent_init_, weight_norm
 from improved_gan.training import Optimizers, SemiSupervised, train_step
 
 
@@ -60,15 +63,27 @@ def test_initialization_is_the_released_one(learn_scale: bool) -> None:
     cpp_extension.library() is None, reason=f"no compiled kernels: {cpp_extension.unavailable_reason()}"
 )
 def test_fused_kernels_run_only_under_bfloat16_with_float32_parameters() -> None:
-    values, output = torch.rand(2, 3), nn.Linear(3, 3)
-    assert not uses_fused_kernel(values, output)
+    values, layers = torch.rand(2, 3), [weight_normed(nn.Linear(3, 3), learn_scale=True) for _ in range(2)]
+    assert not uses_fused_kernel(values, layers)
     with torch.autocast("cpu", dtype=torch.float16):
-        assert not uses_fused_kernel(values, output)
+        assert not uses_fused_kernel(values, layers)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert uses_fused_kernel(values, output)
-        assert not uses_fused_kernel(values, nn.Linear(3, 3, dtype=torch.float64))
+        assert uses_fused_kernel(values, layers)
+        assert not uses_fused_kernel(values, [layers[0], copy.deepcopy(layers[1]).double()])
         with use_reference_ops():
-            assert not uses_fused_kernel(values, output)
+            assert not uses_fused_kernel(values, layers)
+
+
+@pytest.mark.skipif(
+    cpp_extension.library() is None, reason=f"no compiled kernels: {cpp_extension.unavailable_reason()}"
+)
+@pytest.mark.parametrize("name", ["mnist", "mnist-released", "mnist-short", "digits"])
+def test_fused_kernels_run_the_networks_of_the_recipes(name: str) -> None:
+    recipe = find_recipe(name)
+    generator, discriminator = recipe.generator(), recipe.discriminator()
+    with bfloat16():
+        assert discriminator._uses_fused_kernel(torch.rand(2, 1))
+        assert generator._uses_fused_kernel(torch.rand(2, 1))
 
 
 def count(module: torch.nn.Module) -> int:
@@ -425,3 +440,64 @@ def test_frozen_replaced_and_hooked_parts_are_themselves_in_bfloat16_too() -> No
         generator(generator.draw_latents(6))
     assert torch.equal(block.running_mean, torch.zeros(8))
     assert not torch.equal(generator.hidden[1].running_mean, torch.zeros(8))
+
+
+class Negated(nn.Linear):
+    """A layer with its own forward."""
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        return -super().forward(values)
+
+
+def _negate(layer: nn.Linear) -> nn.Module:
+    result = Negated(layer.in_features, layer.out_features)
+    nn.init.normal_(result.weight)
+    return weight_norm(result)
+
+
+def _assign_forward(layer: nn.Linear) -> nn.Module:
+    layer.forward = lambda values: -nn.Linear.forward(layer, values)
+    return layer
+
+
+def _norm_of_columns(layer: nn.Linear) -> nn.Module:
+    return nn.utils.parametrizations.weight_norm(nn.Linear(layer.in_features, layer.out_features), dim=1)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda layer: nn.Linear(layer.in_features, layer.out_features), id="replaced"),
+        pytest.param(lambda layer: nn.Sequential(layer), id="wrapped"),
+        pytest.param(lambda layer: remove_parametrizations(layer, "weight"), id="without weight norm"),
+        pytest.param(lambda layer: spectral_norm(remove_parametrizations(layer, "weight")), id="spectral norm"),
+        pytest.param(lambda layer: register_parametrization(layer, "weight", nn.Hardtanh()), id="a second one"),
+        pytest.param(lambda layer: register_parametrization(layer, "bias", nn.Hardtanh()), id="of the bias"),
+        pytest.param(
+            lambda layer: weight_norm(nn.Linear(layer.in_features, layer.out_features, bias=False)), id="no bias"
+        ),
+        pytest.param(_norm_of_columns, id="norm of the columns"),
+        pytest.param(_negate, id="subclass"),
+        pytest.param(_assign_forward, id="assigned forward"),
+    ],
+)
+@pytest.mark.parametrize("place", ["hidden layer of D", "output of D", "output of G"])
+def test_layers_of_another_kind_are_themselves_in_bfloat16_too(change, place: str) -> None:
+    """The fused kernels compute weight-normalized `nn.Linear` layers and no others."""
+    torch.manual_seed(0)
+    if place == "output of G":
+        network, inputs = DenseGenerator((1, 4, 4), hidden=(8, 8)), torch.rand(6, 100)
+    else:
+        network, inputs = DenseDiscriminator((1, 4, 4), 3, hidden=(8, 8)), torch.rand(6, 1, 4, 4)
+        for noise in network.noises:
+            noise.std = 0.0
+    if place == "hidden layer of D":
+        network.hidden[0] = change(network.hidden[0])
+    else:
+        network.output = change(network.output)
+    expected = network(inputs)
+    with bfloat16():
+        computed = network(inputs)
+    if place != "output of G":
+        expected, computed = expected.logits, computed.logits
+    torch.testing.assert_close(computed.float(), expected, rtol=0.1, atol=0.1)

@@ -25,6 +25,16 @@ def test_to_jsonable_distinguishes_different_settings() -> None:
     assert to_jsonable({"a": (1, 2)}) == {"a": [1, 2]}
 
 
+@dataclasses.dataclass(frozen=True)
+class WithPseudoLabelTerm(Adversarial):
+    """An objective of a user with a pseudo-label term of its own."""
+
+
+def test_a_users_own_objective_may_take_pseudo_labels() -> None:
+    recipe = dataclasses.replace(digits(), pseudo_labeling=PseudoLabeling(10), objective=WithPseudoLabelTerm())
+    assert recipe.pseudo_labeling == PseudoLabeling(10)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -81,6 +81,20 @@ def test_an_ensemble_that_cannot_be_loaded_says_why(tmp_path: Path) -> None:
     assert collect(whole, fails)[1].note == "made with other values"
 
 
+def test_a_recipe_with_all_labels_has_an_ensemble_too(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from dataclasses import replace\nfrom improved_gan.recipes import digits\ndef recipe(labels=None):\n"
+        "    return replace(digits(), name='mine', num_labels=1297, labels_as_given=True)"
+    )
+    whole = plan(tmp_path, recipe=str(file), models=2, splits=1)
+    for one in whole.all_jobs():
+        fill(one, wrong=20)
+    one, ensemble = collect(whole, lambda jobs: (18, 500))
+    assert (one.row.title, ensemble.row.title) == ("all labels", "all labels")
+    assert (one.values, ensemble.values) == ({1: 20}, {1: 18})
+
+
 def test_an_error_in_percent_comes_from_the_report_too(tmp_path: Path, monkeypatch) -> None:
     from improved_gan.recipes import digits
     from improved_gan.reproduction.plan import RunOptions, make_plan

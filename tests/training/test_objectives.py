@@ -274,17 +274,18 @@ def test_the_generator_update_gives_real_images_to_a_discriminator_that_compares
 def test_a_discriminator_that_compares_gets_the_generated_images_last(kernels: object) -> None:
     """With batch norm by halves alone, too; and in the generator's update both halves."""
     discriminator = ImageNetDiscriminator((1, 32, 32), 3, width=2, input_noise=0.0, minibatch=kernels)
-    labeled, unlabeled, fresh, extra, generated = torch.rand(5, 3, 1, 32, 32)
+    labeled, unlabeled, fresh, generated = torch.rand(4, 3, 1, 32, 32)
+    extra = torch.rand(2, 1, 32, 32)  # the similarities of a batch depend on its size
     generator = Identity()
     generator.draw_latents = lambda num, source=None: generated
-    of_extra = torch.tensor([2, 2, 0])
+    of_extra = torch.tensor([2, 0])
     images = Images(labeled, torch.tensor([0, 1, 2]), unlabeled, fresh, extra, of_extra)
-    outputs = discriminator.forward_each([labeled, unlabeled, extra, generated])
-    expected = torch.nn.functional.cross_entropy(outputs[2].logits, of_extra).item()
+    outputs = discriminator.forward_each([labeled, extra, unlabeled, generated])
+    expected = torch.nn.functional.cross_entropy(outputs[1].logits, of_extra).item()
     _, unsupervised = losses.semi_supervised(
         outputs[0].logits.detach().numpy(),
         images.labels,
-        *(outputs[place].logits.detach().numpy() for place in (1, 3)),
+        *(outputs[place].logits.detach().numpy() for place in (2, 3)),
     )
     terms = SemiSupervised(unsupervised_weight=1.0).discriminator_terms(generator, discriminator, images).losses
     assert terms["pseudo_label"].item() == pytest.approx(expected, rel=1e-5)

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from improved_gan.data.left_out import SAMPLE_OVERVIEWS
+from improved_gan.turing_test import pictures
 from improved_gan.turing_test.errors import TuringTestError
 from improved_gan.turing_test.pictures import (
     FORMATS,
@@ -37,7 +39,7 @@ def test_links_out_of_the_folder_and_odd_files_are_refused(tmp_path: Path) -> No
     for place in ("@eaDir", ".hidden"):
         Image.new("RGB", (4, 4)).save(folder / place / "thumbnail.png")
     (folder / "images").mkdir()
-    for name in ("grid.png", "images/grid.png"):
+    for name in (*SAMPLE_OVERVIEWS, "images/grid.png"):
         Image.new("RGB", (4, 4)).save(folder / name)
     (folder / "notes.txt").write_text("x")
     os.mkfifo(folder / "pipe.png")
@@ -48,7 +50,9 @@ def test_links_out_of_the_folder_and_odd_files_are_refused(tmp_path: Path) -> No
     assert reasons["inside.png"] == "a link to a.png, which is used already"
     assert reasons["@eaDir"] == reasons[".hidden"] == "hidden, or a folder of thumbnails: not looked into"
     assert reasons["broken.png"] == "a broken link"
-    assert reasons["grid.png"] == "the grid of samples that `sample` writes beside them"
+    assert pictures.SAMPLE_OVERVIEWS == SAMPLE_OVERVIEWS
+    for name in SAMPLE_OVERVIEWS:
+        assert reasons[name] == "a grid or gallery that `sample` writes beside its images"
     assert reasons["pipe.png"] == "no regular file"
     assert "no picture by its name" in reasons["notes.txt"]
     with pytest.raises(TuringTestError, match="is not a folder"):

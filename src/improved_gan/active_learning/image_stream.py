@@ -21,7 +21,8 @@ class ImageList:
     """All images under the given paths, in a fixed order, each under one name.
 
     An image of a folder or archive is called `FOLDER/NAME`, a single file as it was given. One that several paths name
-    (a folder, and one inside it) counts once.
+    (a folder, and one inside it; a relative path, and the absolute one; a folder, and a link to it) counts once, under
+    the first of its names.
 
     Args:
         paths: image files, folders, archives.
@@ -88,13 +89,21 @@ def _without_repeats(parts: list[tuple[str, ImageSource]]) -> list[tuple[str, Im
     """Each part without the images of earlier ones; parts of which nothing is left are dropped."""
     seen, found = set[str](), list[tuple[str, ImageSource]]()
     for prefix, source in parts if len(parts) > 1 else ():
-        names = tuple(name for name in source.names if prefix + name not in seen)
+        places = _places(prefix, source.names)
+        names = tuple(name for name, place in zip(source.names, places, strict=True) if place not in seen)
         if len(names) < len(source):
             source = replace(source, names=names, stream=partial(_stream_of, source, frozenset(names)))
         if names:
             found.append((prefix, source))
-        seen.update(prefix + name for name in names)
+        seen.update(places)
     return found or parts
+
+
+def _places(prefix: str, names: Sequence[str]) -> list[str]:
+    """Where each image lies, however it is spelled: links to its folder are followed, one that it is itself is not."""
+    folders = {name.rpartition("/")[0] for name in names}
+    resolved = {folder: str(Path(prefix, folder).resolve()) for folder in folders}
+    return [f"{resolved[folder]}/{file}" for folder, _, file in (name.rpartition("/") for name in names)]
 
 
 def _stream_of(source: ImageSource, names: frozenset[str]) -> Iterator[tuple[str, Read]]:

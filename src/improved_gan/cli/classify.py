@@ -217,14 +217,14 @@ def _print_single(images: Sequence[Path], predictions: Path, console: "Console")
     from improved_gan.console import say
     from improved_gan.data.image_sources import is_archive
 
-    files = (path for path in images if path.is_file() and not is_archive(path.name))
-    single = {file for path in files for file in ImageList([path]).files()}
+    files = [path for path in images if path.is_file() and not is_archive(path.name)]
+    single = {Path(file).resolve() for path in files for file in ImageList([path]).files()}
     if not single or len(single) > _MOST_SINGLE:
         return
     rows = rows_of(predictions)
-    names = [name[2:-1] for name in next(rows) if name.startswith("p(")]
+    names, ends = [name[2:-1] for name in next(rows) if name.startswith("p(")], {path.name for path in files}
     for row in rows:
-        if row[0] in single:
+        if Path(row[0]).name in ends and Path(row[0]).resolve() in single:  # a folder may have been named before it
             most_probable = Counter(dict(zip(names, map(float, row[2:]), strict=False))).most_common(3)
             (label, probability), *others = most_probable
             rest = ", ".join(f"{name} {probability:.1%}" for name, probability in others)

@@ -139,7 +139,7 @@ class _RepeatedOption(click.Option):
     """An option declared with `several_numbers`."""
 
 
-class _FiniteFloat(click.FloatRange):
+class _Finite(click.types.FloatParamType):
     """A float; NaN is in no range and infinity no number of seconds, images or steps."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -147,6 +147,10 @@ class _FiniteFloat(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{value!r} is not a finite number", param, ctx)
         return number
+
+
+class _FiniteRange(_Finite, click.FloatRange):
+    """With a range."""
 
 
 class _WrittenPath(click.Path):
@@ -244,7 +248,7 @@ def _click_type(element: type, declared: _Declared) -> "click.ParamType[Any]":
         low, high = (None if one is None else int(one) for one in (declared.min, declared.max))
         return click.IntRange(low, high) if ranged else click.INT
     if element is float:
-        return _FiniteFloat(declared.min, declared.max)
+        return _FiniteRange(declared.min, declared.max) if ranged else _Finite()
     if declared.written is not None:
         return _WrittenPath(declared.written)
     return click.Path(path_type=Path) if element is Path else click.STRING

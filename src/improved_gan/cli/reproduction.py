@@ -13,6 +13,7 @@ import torch
 from rich.console import Console
 
 from improved_gan.cli.reproduce import ReproduceOptions
+from improved_gan.cli.train_setup import check_has_samples
 from improved_gan.console import say, warn
 from improved_gan.data.dataset import DataError, Dataset
 from improved_gan.embeddings.networks import INCEPTION, absolute_name, choose_network
@@ -50,17 +51,22 @@ def check(plan: Plan, missing: list[Job], console: Console) -> None:
         console: for warnings about damaged checkpoints.
 
     Raises:
-        DataError, RecipeError: the data, the labels or the network cannot be used.
+        DataError, RecipeError, MetricError: the data, the labels or the network cannot be used.
     """
     options = missing[0].options
-    if options.eval_network is not None or plan.table.measure.log_name.startswith("samples/"):
-        _check_network(options.eval_network, console, trust=options.trust)
     recipes = [
         find_recipe(name, labels=labels) for name, labels in dict.fromkeys((job.recipe, job.labels) for job in missing)
     ]
+    if options.eval_network is not None:
+        for recipe in recipes:
+            check_has_samples(recipe)
+    if options.eval_network is not None or plan.table.measure.log_name.startswith("samples/"):
+        _check_network(options.eval_network, console, trust=options.trust)
     for load in dict.fromkeys(recipe.load_data for recipe in recipes):
         data = load(options.data)
         for recipe in (one for one in recipes if one.load_data == load):
+            if options.eval_network is not None:
+                check_has_samples(recipe, data)
             check_data(recipe, data)
             draw_split(recipe, data, seed=1)
 
@@ -119,7 +125,7 @@ def reproduce(options: ReproduceOptions, console: Console) -> int:
         1 if a run failed, otherwise 0.
 
     Raises:
-        RecipeError, RunError, DataError: invalid options, runs or data; nothing was started.
+        RecipeError, RunError, DataError, MetricError: invalid options, runs or data; nothing was started.
         InterruptedRunError: stopped on request, after every run has saved; the table holds the results so far.
     """
     out = _out(options)

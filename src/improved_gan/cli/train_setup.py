@@ -14,8 +14,10 @@ from rich.console import Console
 
 from improved_gan.cli.shared import TrainingOptions
 from improved_gan.console import say, warn
+from improved_gan.data.dataset import Dataset
 from improved_gan.distributed import rank, world_size
 from improved_gan.kernels import cpp_extension
+from improved_gan.metrics.errors import MetricError
 from improved_gan.recipes.precision import resolve_precision
 from improved_gan.recipes.recipe import Recipe
 from improved_gan.reproduction.expected_results import expected_results, packaged_record
@@ -31,6 +33,7 @@ from improved_gan.training.time_estimate import StepTimer
 
 __all__ = [
     "build_experiment",
+    "check_has_samples",
     "copy_recipe_file",
     "device_name",
     "print_cost",
@@ -42,6 +45,13 @@ __all__ = [
 
 _MOST_STEPS, _MOST_SECONDS = 1000, 60.0  # one second is measured, or a single step if that takes longer
 _STEPS_OF_RANKS = 20  # several processes must take the same number of steps
+
+
+def check_has_samples(recipe: Recipe, data: Dataset | None = None) -> None:
+    """Raise a MetricError if there will be no sample images to score; without the data, by the recipe alone."""
+    if recipe.generator is None or (data is not None and data.embedding is not None):
+        reason = "trains no GAN" if recipe.generator is None else "generates no images"
+        raise MetricError(f"{recipe.name} {reason}, so there are no samples to score: no --eval-network")
 
 
 def build_experiment(

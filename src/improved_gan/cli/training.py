@@ -21,6 +21,7 @@ from improved_gan.cli.shared import TrainingOptions
 from improved_gan.cli.train_models import train_models
 from improved_gan.cli.train_setup import (
     build_experiment,
+    check_has_samples,
     copy_recipe_file,
     device_name,
     print_cost,
@@ -192,9 +193,7 @@ def sample_scores(
     wanted = num or experiment.recipe.score_samples or _NUM_SCORED
     if network is None and not experiment.recipe.score_samples:
         return None
-    if experiment.recipe.generator is None or experiment.data.embedding is not None:
-        reason = "trains no GAN" if experiment.recipe.generator is None else "generates no images"
-        raise MetricError(f"{experiment.recipe.name} {reason}, so there are no samples to score: no --eval-network")
+    check_has_samples(experiment.recipe, experiment.data)
     device = str(experiment.device)
     try:
         chosen = choose_network(network or INCEPTION, device=device, warn=partial(warn, console), trust=trust)

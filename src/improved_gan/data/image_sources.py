@@ -19,7 +19,7 @@ from improved_gan.data.archives import TarIndex, open_zip
 from improved_gan.data.dataset import DataError
 from improved_gan.data.file_names import plain_name
 from improved_gan.data.image_endings import IMAGE_SUFFIXES, holds_an_image
-from improved_gan.data.left_out import LeftOut, is_grid_of_samples, is_leftover
+from improved_gan.data.left_out import LeftOut, is_leftover, is_sample_overview
 
 __all__ = ["MAX_BYTES", "ImageSource", "Read", "is_archive", "open_files", "open_images", "walk"]
 
@@ -176,8 +176,8 @@ def _open_folder(path: Path, wanted: Wanted, left_out: LeftOut) -> ImageSource:
 def _is_chosen(name: str, file: Path, wanted: Wanted, left_out: LeftOut) -> bool:
     """Whether a file is wanted; it is counted where it is not."""
     chosen = wanted(name, partial(_beginning, file))
-    if chosen and is_grid_of_samples(file):
-        left_out.note_grid()
+    if chosen and is_sample_overview(file):
+        left_out.note_sample_overview()
         return False
     if not chosen and file.is_symlink() and not file.exists():
         left_out.note_dead_link()

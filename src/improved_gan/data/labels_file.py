@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from improved_gan.data.dataset import DataError
 from improved_gan.data.file_names import NameTable
 from improved_gan.data.image_endings import IMAGE_SUFFIXES
+from improved_gan.data.left_out import SAMPLE_OVERVIEWS
 from improved_gan.data.unknown_labels import is_unknown, label_notices, only_known, plain_label
 from improved_gan.data.wording import listed
 
@@ -167,12 +168,20 @@ def _refuse(
     if len(unknown) == num_rows and num_rows:
         raise DataError(
             f"none of the {num_rows} files that {path} names is an image in {folder} ({listed(unknown)}): write names "
-            "relative to that folder, or to the labels file"
+            f"relative to that folder, or to the labels file{_overviews_among(unknown)}"
         )
     if unknown:
         raise DataError(
             f"{path} has labels for {len(unknown)} files that are not among the images in {folder} ("
-            f"{listed(unknown)}): correct or remove these rows"
+            f"{listed(unknown)}): correct or remove these rows{_overviews_among(unknown)}"
         )
     if twice:
         raise DataError(f"{path} gives two labels to {len(Counter(twice))} files ({listed(twice)}): keep one of each")
+
+
+def _overviews_among(names: Sequence[str]) -> str:
+    """Why the grids and galleries of `sample` are not among the images, where some of the names may be such."""
+    found = dict.fromkeys(
+        name for one in names if (name := one.replace("\\", "/").rpartition("/")[2]) in SAMPLE_OVERVIEWS
+    )
+    return f" (beside a folder images, {listed(list(found))} of `sample` is left out: no sample)" if found else ""

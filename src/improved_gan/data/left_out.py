@@ -10,8 +10,11 @@ from pathlib import Path, PurePosixPath
 
 from improved_gan.data.wording import counted, listed
 
-__all__ = ["LeftOut", "is_grid_of_samples", "is_leftover"]
+__all__ = ["SAMPLE_OVERVIEWS", "LeftOut", "is_leftover", "is_sample_overview"]
 
+SAMPLE_OVERVIEWS = frozenset(  # what `sample` writes beside the folder `images`: many samples in one image
+    {"grid.png", "interpolation.gif", "interpolation.png", "nearest.png", "training.gif", "training.png"}
+)
 _LEFTOVERS = frozenset({  # folders, in small letters; those that begin with a point need no entry
     "@eadir", "@recycle", "@recently-snapshot", "@tmp", "#recycle", "#snapshot",  # Synology, QNAP
     "__macosx", "network trash folder", "temporary items",  # macOS
@@ -33,9 +36,9 @@ def is_leftover(name: str) -> bool:
     return _first_leftover(name) is not None
 
 
-def is_grid_of_samples(file: Path) -> bool:
-    """Whether it is the grid that `sample` writes beside the folder `images`: all samples in one, and no sample."""
-    return file.name == "grid.png" and (file.parent / "images").is_dir()
+def is_sample_overview(file: Path) -> bool:
+    """Whether it is a grid or gallery that `sample` writes beside the folder `images`, and no sample itself."""
+    return file.name in SAMPLE_OVERVIEWS and (file.parent / "images").is_dir()
 
 
 class LeftOut:
@@ -48,7 +51,7 @@ class LeftOut:
     def __init__(self) -> None:
         self.endings = Counter[str]()
         self._hidden, self._hidden_files = dict[str, None](), 0
-        self._dead_links = self._no_files = self._grids = 0
+        self._dead_links = self._no_files = self._overviews = 0
         self._twice: list[str] = []
         self._folders, self._with_images = set[str](), set[str]()
 
@@ -89,9 +92,9 @@ class LeftOut:
         """A link that leads nowhere, and has no image's name."""
         self._dead_links += 1
 
-    def note_grid(self) -> None:
-        """The grid of `sample`."""
-        self._grids += 1
+    def note_sample_overview(self) -> None:
+        """A grid or gallery of `sample`."""
+        self._overviews += 1
 
     def note_no_file(self) -> None:
         """A pipe, socket or device."""
@@ -122,7 +125,7 @@ class LeftOut:
             "hidden image": self._hidden_files,
             "dead link": self._dead_links,
             "pipe or device": self._no_files,
-            "sample grid": self._grids,
+            "sample overview": self._overviews,
         }
         parts += [counted(num, what) for what, num in counts.items() if num]
         advice = ": to use these files, convert them to PNG, JPEG or TIFF" if self.endings else ""

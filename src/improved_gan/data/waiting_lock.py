@@ -13,12 +13,16 @@ _POLL = 0.1  # seconds
 
 
 @contextmanager
-def waiting_lock(path: Path, *, busy: str) -> Iterator[None]:
+def waiting_lock(path: Path, *, busy: str, timeout: float = -1) -> Iterator[None]:
     """Hold a lock file; where another process holds it, say `busy` on stderr and wait. The file stays behind.
 
     Args:
         path: of the lock file; its folder must be there.
         busy: one line.
+        timeout: seconds to wait for another process, at least 0; -1: as long as it takes.
+
+    Raises:
+        TimeoutError: it took longer.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder, waiting_lock(Path(folder) / ".lock", busy="waiting"):
@@ -30,7 +34,7 @@ def waiting_lock(path: Path, *, busy: str) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         sys.stderr.write(f"{busy}\n")
-        lock.acquire(poll_interval=_POLL)
+        lock.acquire(timeout, poll_interval=_POLL)
     try:
         yield
     finally:

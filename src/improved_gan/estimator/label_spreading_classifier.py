@@ -137,8 +137,9 @@ class LabelSpreadingClassifier(LabeledScoreMixin, BaseEstimator):  # type: ignor
         X = validate_data(self, X, accept_sparse="csr", dtype=[np.float32, np.float64, np.float16])  # noqa: N806
         known = read_labels(y, classes=self.classes)
         check_consistent_length(X, y)
-        _, counts = _weights(known, X.shape[0], None, sample_weight)  # a class's weight is no number of rows
+        counted, counts = _weights(known, X.shape[0], None, sample_weight)  # a class's weight is no number of rows
         known, weights = _weights(known, X.shape[0], self.class_weight, sample_weight)
+        counts = counts[np.isin(counted.rows, known.rows)]  # a product of tiny weights may be 0
         if unlabeled is not None:
             X = _stacked(X, validate_data(self, unlabeled, accept_sparse="csr", dtype=X.dtype, reset=False))  # noqa: N806
         self._find_scaling(X)

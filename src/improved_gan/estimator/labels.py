@@ -11,6 +11,7 @@ from collections.abc import Sequence, Set
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils import _safe_indexing, assert_all_finite, check_consistent_length, column_or_1d
@@ -107,6 +108,8 @@ class LabeledScoreMixin(ClassifierMixin):  # type: ignore[misc]  # scikit-learn 
         if not len(rows):
             raise ValueError("y has no known label, only -1, so there is nothing to score: give labeled examples")
         weights = None if sample_weight is None else np.asarray(sample_weight)[rows]
+        if sparse.issparse(values):
+            values = values.tocsr()  # rows of COO, DIA and BSR matrices cannot be indexed
         chosen = values if len(rows) == _num_samples(values) else _safe_indexing(values, rows)
         return float(accuracy_score(truth, self.predict(chosen), sample_weight=weights))
 

@@ -29,6 +29,7 @@ __all__ = ["idm_neighbor_cache"]
 _STORED = 10_000  # images from which on a file is worth its place
 _KEPT = 2
 _PART = 4096
+_LONGEST = 900.0  # seconds that a process waits for another's neighbors; 60,000 images take 100
 _PACKAGE = Path(__file__).parents[1]
 _SOURCES = (
     "label_spreading/image_deformation_model.py",
@@ -89,14 +90,17 @@ def _stored(
 
 @contextmanager
 def _alone(file: Path | None) -> Iterator[None]:
-    """While entered, other processes wait. The system frees the lock of a process that dies."""
+    """While entered, other processes wait. The system frees the lock of a process that dies.
+
+    Some network disks know no locks: there a file stands for one, which stays where its process was killed on another
+    machine, so nobody waits for longer than the neighbors would take.
+    """
     with ExitStack() as stack:
-        # A read-only disk, or one that knows no locks: each process computes its own.
-        with suppress(OSError, NotImplementedError):
+        with suppress(OSError, NotImplementedError):  # a read-only disk, or a lock that stays: each computes its own
             if file is not None:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 busy = "waiting for another process that computes the nearest neighbors of the same images"
-                stack.enter_context(waiting_lock(file.with_suffix(".lock"), busy=busy))
+                stack.enter_context(waiting_lock(file.with_suffix(".lock"), busy=busy, timeout=_LONGEST))
         yield
 
 

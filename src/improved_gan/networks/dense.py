@@ -16,6 +16,8 @@ from typing import Any, Self
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import _WeightNorm
+from torch.nn.utils.parametrize import type_before_parametrizations
 
 from improved_gan.distributed import world_size
 from improved_gan.kernels import dense_operations
@@ -70,11 +72,23 @@ class SoftplusBlock(nn.Module):
         return F.softplus(values)
 
 
-def uses_fused_kernel(values: Tensor, output: nn.Linear) -> bool:
-    """Whether the fused kernel can run: autocast to bfloat16 on a CPU with a compiler, float32 parameters."""
+def uses_fused_kernel(values: Tensor, layers: Iterable[nn.Module]) -> bool:
+    """Whether the fused kernel can run: autocast to bfloat16 on a CPU with a compiler, layers that it can compute."""
     kind = values.device.type
     wanted = kind == "cpu" and torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind) == torch.bfloat16
-    return wanted and output.bias.dtype == torch.float32 and dense_operations.available() and not uses_reference_ops()
+    available = wanted and dense_operations.available() and not uses_reference_ops()
+    return available and all(_is_weight_normed_linear(one) for one in layers)
+
+
+def _is_weight_normed_linear(layer: nn.Module) -> bool:
+    """Whether `layer_of` is all of the layer: `nn.Linear` itself, float32, weight norm its only parametrization."""
+    kinds, bias = layer._modules.get("parametrizations"), layer._parameters.get("bias")
+    weight = None if kinds is None or len(kinds._modules) != 1 else kinds._modules.get("weight")
+    if weight is None or bias is None or bias.dtype != torch.float32 or "forward" in vars(layer):
+        return False
+    norms = list(weight._modules.values())
+    ours = len(norms) == 1 and type(norms[0]) is _WeightNorm and norms[0].dim == 0
+    return ours and type_before_parametrizations(layer) is nn.Linear
 
 
 def _only_called(modules: Iterable[nn.Module]) -> bool:
@@ -202,7 +216,7 @@ class DenseDiscriminator(Discriminator):
 
     def _uses_fused_kernel(self, values: Tensor) -> bool:
         own = type(self).hidden_layers is DenseDiscriminator.hidden_layers and len(self.hidden) > 0
-        if not (self.training and own and uses_fused_kernel(values, self.output)):
+        if not (self.training and own and uses_fused_kernel(values, (*self.hidden, self.output))):
             return False
         noisy = all(type(one) is GaussianNoise for one in self.noises)
         return noisy and _only_called((*self.noises, *self.hidden, self.output))
@@ -289,7 +303,7 @@ class DenseGenerator(Generator):
 
     def _uses_fused_kernel(self, values: Tensor) -> bool:
         # Over several ranks batch norm needs the statistics of all rows, which the kernel does not have.
-        if not (self.training and world_size() == 1 and uses_fused_kernel(values, self.output)):
+        if not (self.training and world_size() == 1 and uses_fused_kernel(values, [self.output])):
             return False
         return all(type(one) is SoftplusBlock for one in self.hidden) and _only_called((*self.hidden, self.output))
 

@@ -124,7 +124,8 @@ class Recipe:
         if self.objective.simultaneous and self.generator_updates != 1:
             text = f"generator_updates={self.generator_updates}: leave it at 1 (--generator-updates 1)"
             raise RecipeError(f"simultaneous updates are one for each network; got {text}")
-        if self.pseudo_labeling is not None and isinstance(self.objective, Adversarial | SupervisedBaseline):
+        # Not a subclass, which may have a term of its own.
+        if self.pseudo_labeling is not None and type(self.objective) in (Adversarial, SupervisedBaseline):
             text = f"{type(self.objective).__name__} has no term for pseudo-labels: set pseudo_labeling to None"
             raise RecipeError(f"{text}, or take SemiSupervised or VirtualAdversarialObjective")
         if self.num_labels < 0:

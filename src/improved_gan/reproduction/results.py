@@ -98,16 +98,16 @@ class Cell:
 
 
 def collect(plan: Plan, ensemble_of: EnsembleOf) -> list[Cell]:
-    """Two cells per row: one model, and the ensemble."""
-    cells = []
+    """Two cells per row: one model, and the ensemble; a table of scores has no ensembles."""
+    cells, has_ensembles = [], plan.table.measure.lower_is_better
     for row, jobs in plan.jobs.items():
         if jobs is None:
             empty = Cell(row, 1, {}, {}, {}, plan.splits, {}, NO_RECIPE)
-            cells += [empty, replace(empty, models=plan.ensemble)] if row.labels else [empty]
+            cells += [empty, replace(empty, models=plan.ensemble)] if has_ensembles else [empty]
             continue
         runs = [read_status(job) for job in jobs]
         cells.append(_one_model(row, runs, plan))
-        if row.labels is not None and plan.table.measure.lower_is_better:
+        if has_ensembles:
             cells.append(_ensemble(row, runs, plan, ensemble_of))
     return cells
 

@@ -144,7 +144,8 @@ class SemiSupervised(Objective):
         """The weighted L_supervised and L_unsupervised of section 5."""
         generated_images = generate_for_discriminator(generator, len(batch.unlabeled_images))
         batches = [batch.labeled_images, batch.unlabeled_images, generated_images]
-        place = 2 if discriminator.compares_real_and_generated else 3  # it takes the last ones for the generated ones
+        # A discriminator that compares takes the last batches for the unlabeled and the generated images.
+        place = 1 if discriminator.compares_real_and_generated else 3
         if batch.pseudo_labeled_images is not None:
             batches.insert(place, batch.pseudo_labeled_images)
         outputs = forward_batches(discriminator, batches)

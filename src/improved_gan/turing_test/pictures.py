@@ -32,6 +32,9 @@ __all__ = [
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"))
+SAMPLE_OVERVIEWS = frozenset(  # what `sample` writes beside the folder `images`
+    ("grid.png", "interpolation.gif", "interpolation.png", "nearest.png", "training.gif", "training.png")
+)
 THUMBNAILS = frozenset(("@eaDir", "__MACOSX"))  # what network drives and archives of macOS add to every folder
 MAX_FILE_BYTES = 64 * 2**20
 MAX_PIXELS = 40_000_000
@@ -101,8 +104,8 @@ def find_files(folder: Path) -> tuple[list[Path], list[Refused]]:
             refused.append(Refused(name, "no regular file"))
         elif path.suffix.lower() not in SUFFIXES:
             refused.append(Refused(name, f"no picture by its name ({path.suffix or 'no ending'})"))
-        elif path.name == "grid.png" and (path.parent / "images").is_dir():
-            refused.append(Refused(name, "the grid of samples that `sample` writes beside them"))
+        elif path.name in SAMPLE_OVERVIEWS and (path.parent / "images").is_dir():
+            refused.append(Refused(name, "a grid or gallery that `sample` writes beside its images"))
         elif target in seen:
             refused.append(Refused(name, f"a link to {seen[target]}, which is used already"))
         else:
