@@ -30,8 +30,8 @@ def test_training_saves_and_ends_when_its_starter_is_killed(tmp_path: Path, quic
         f"words = ['-m', 'improved_gan.reproduction.subprocess_entry', *{words!r}]\n"
         f"child = subprocess.Popen([{str(quick_python)!r}, *words],"
         " stdin=subprocess.PIPE, stdout=subprocess.PIPE)\n"
-        "while not child.stdout.readline().startswith(b'epoch'): pass\n"
-        "print(child.pid, flush=True); time.sleep(600)\n"
+        "if any(line.startswith(b'epoch') for line in child.stdout):\n"
+        "    print(child.pid, flush=True); time.sleep(600)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", starter], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
