@@ -1,5 +1,6 @@
 import hashlib
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,16 @@ def test_the_split_has_the_seed_of_the_training_unless_told(
     options = TrainingOptions(seed=7, split_seed=split_seed, device="cpu")
     experiment = build_experiment(digits(20), options, tmp_path / "run", ProcessGroup())
     assert (experiment.seed, experiment.split.seed, len(experiment.split.indices)) == (7, expected, 20)
+
+
+def test_rank_0_chooses_the_precision_of_all_ranks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor that would choose bfloat16, in a group whose rank 0 chose float32, and the reverse."""
+    recipe, options = replace(digits(20), precision="auto"), TrainingOptions(seed=7, device="cpu")
+    for own, of_rank0 in (("bfloat16", "float32"), ("float32", "bfloat16")):
+        monkeypatch.setattr("improved_gan.cli.train_setup.fastest_precision", lambda device, own=own: own)
+        processes = ProcessGroup()
+        monkeypatch.setattr(processes, "broadcast_from_rank0", lambda value, sent=of_rank0: sent)
+        assert build_experiment(recipe, options, tmp_path / "run", processes).recipe.precision == of_rank0
 
 
 @pytest.mark.parametrize(("labels", "known"), [(50, True), (20, False)])

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 
 from improved_gan.kernels import cpp_extension
 from improved_gan.kernels.fused_mlp_discriminator import Layer, fused_mlp_discriminator, normalized_weights
+from improved_gan.techniques import gradient_penalty
 
 pytestmark = pytest.mark.skipif(
     cpp_extension.library() is None, reason=f"no compiled kernels: {cpp_extension.unavailable_reason()}"
@@ -91,12 +92,38 @@ def test_frozen_parameters_still_pass_the_gradient_to_the_images() -> None:
     assert torch.equal(frozen.grad, learning.grad)
 
 
-def test_second_derivatives_are_refused() -> None:
-    values = torch.randn(4, WIDTHS[0], requires_grad=True)
-    loss = fused_mlp_discriminator(values, make_layers(), [0.0] * 3)[0].square().sum()
-    (grad,) = torch.autograd.grad(loss, values, create_graph=True)
-    with pytest.raises(RuntimeError, match="once_differentiable"):
-        grad.sum().backward()
+def test_a_gradient_penalty_has_the_gradients_of_the_formula() -> None:
+    torch.manual_seed(2)
+    values = 0.3 * torch.randn(50, WIDTHS[0])
+    layers, layers64 = make_layers(), make_layers(torch.float64)
+    weights = torch.randn(WIDTHS[-1])  # linear in the logits: their rounding in bfloat16 must not matter
+    penalty = gradient_penalty(lambda x: fused_mlp_discriminator(x, layers, [0.0] * 3)[0] @ weights, values)
+    expected = gradient_penalty(lambda x: plain(x, layers64)[0] @ weights.double(), values.double())
+    assert penalty.item() == pytest.approx(expected.item(), rel=0.01)
+    got = torch.autograd.grad(penalty, tensors(layers), allow_unused=True)
+    wanted = torch.autograd.grad(expected, tensors(layers64), allow_unused=True)
+    for one, other in zip(got, wanted, strict=True):
+        assert (one is None) == (other is None)
+        if one is not None and other is not None:
+            assert alike(one, other) > 0.999 or not (one.any() or other.any())  # biases: 0 but at a kink
+            assert one.norm().item() == pytest.approx(other.norm().item(), rel=0.02)
+
+
+@pytest.mark.parametrize("parts", ["logits", "features", "both"])
+def test_a_gradient_that_is_differentiated_again_has_the_same_noise(parts: str) -> None:
+    values, layers, found = torch.randn(40, WIDTHS[0], requires_grad=True), make_layers(), []
+    for again in (False, True):
+        torch.manual_seed(4)
+        outputs = fused_mlp_discriminator(values, layers, [2.0, 3.0, 1.0], num_constant=5)
+        chosen = {"logits": outputs[:1], "features": outputs[1:], "both": outputs}[parts]
+        loss = sum(one.float().square().sum() for one in chosen)
+        assert isinstance(loss, torch.Tensor)
+        found.append(torch.autograd.grad(loss, [values, *tensors(layers)], create_graph=again, allow_unused=True))
+    for once, twice in zip(*found, strict=True):
+        assert (once is None) == (twice is None)
+        if once is not None and twice is not None:
+            assert alike(twice, once) > 0.999
+    assert not found[1][0][:5].any()
 
 
 def test_no_gradient_goes_through_constant_rows() -> None:

@@ -67,3 +67,18 @@ def test_a_recomputed_pass_updates_no_statistics(reentrant: bool) -> None:
         output.sin().sum().backward()
         found.append([latents.grad, *(one.grad for one in tensors), hidden[0].running_mean, hidden[1].running_var])
     torch.testing.assert_close(*found)
+
+
+def test_second_derivatives_are_those_of_the_formula() -> None:
+    latents = torch.rand(60, 20, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    latents64 = latents.detach().double().requires_grad_()
+    tensors, tensors64 = make_tensors(torch.float32), make_tensors(torch.float64)
+    hidden = [BatchNormLayer(tensors[i], tensors[i + 1], torch.zeros(n), torch.ones(n)) for i, n in ((0, 32), (2, 24))]
+    pixels = fused_mlp_generator(latents, hidden, Layer(*tensors[4:]), eps=1e-6)
+    found = []
+    for images, given, parameters in ((pixels, latents, tensors), (plain(latents64, tensors64), latents64, tensors64)):
+        (grad,) = torch.autograd.grad(images.square().sum(), given, create_graph=True)
+        found.append(torch.autograd.grad(grad.square().sum(), [given, *parameters]))
+    for one, other in zip(*found, strict=True):
+        assert F.cosine_similarity(one.double().flatten(), other.flatten(), dim=0).item() > 0.999
+        assert one.norm().item() == pytest.approx(other.norm().item(), rel=0.02)

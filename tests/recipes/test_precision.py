@@ -17,17 +17,25 @@ CPU = torch.device("cpu")
     [
         ({"avx2": True}, "float32"),
         ({"avx512_bf16": False, "amx_bf16": False}, "float32"),
-        ({"avx512_bf16": True}, "bfloat16"),  # AMD Zen 4
-        ({"amx_bf16": True}, "bfloat16"),
+        ({"cpu_name": "AMD EPYC", "avx512_bf16": True}, "bfloat16"),
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": True, "amx_bf16": True}, "bfloat16"),
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": True, "amx_bf16": False}, "float32"),  # half of float32's rate
         ({"architecture": "aarch64", "bf16": True}, "bfloat16"),
     ],
 )
-def test_bfloat16_where_the_processor_supports_it(
+def test_bfloat16_where_the_processor_is_faster_in_it(
     monkeypatch: pytest.MonkeyPatch, units: dict[str, object], precision: str
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: units)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
     assert fastest_precision(CPU) == precision
     assert resolve_precision(find_recipe("cifar10"), CPU).precision == precision
+
+
+def test_float32_without_the_library_that_uses_the_instructions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "arm64", "bf16": True})
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    assert fastest_precision(CPU) == "float32"
 
 
 @pytest.mark.parametrize("supported", [True, False])

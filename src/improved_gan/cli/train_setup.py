@@ -18,7 +18,7 @@ from improved_gan.data.dataset import Dataset
 from improved_gan.distributed import rank, world_size
 from improved_gan.kernels import cpp_extension
 from improved_gan.metrics.errors import MetricError
-from improved_gan.recipes.precision import resolve_precision
+from improved_gan.recipes.precision import fastest_precision, resolve_precision
 from improved_gan.recipes.recipe import Recipe
 from improved_gan.reproduction.expected_results import expected_results, packaged_record
 from improved_gan.runs import Run
@@ -60,8 +60,9 @@ def build_experiment(
     """Device, precision (a run that continues in `out` keeps its precision), data and label split."""
     check_batch_divisible(recipe)
     device = choose_device(local_device(options.device))
-    begun = Run(out).precision if rank() == 0 else None
-    recipe = resolve_precision(recipe, torch.device(device), recorded=processes.broadcast_from_rank0(begun))
+    # Processors may differ between ranks: rank 0 decides for all.
+    chosen = (Run(out).precision or fastest_precision(torch.device(device))) if rank() == 0 else None
+    recipe = resolve_precision(recipe, torch.device(device), recorded=processes.broadcast_from_rank0(chosen))
     split_seed = options.seed if options.split_seed is None else options.split_seed
     return processes.local_rank0_first(
         lambda: Experiment.prepare(recipe, seed=options.seed, split_seed=split_seed, data_folder=data, device=device)

@@ -3,7 +3,9 @@
     u_0 = x + s_0 e,  h_l = relu(u_l W_l^T + b_l),  u_{l+1} = h_l + s_{l+1} e,  logits = u_L W_L^T + b_L,  W = g v/||v||
 
 with independent e ~ N(0, 1) everywhere. Forward and backward are written out by hand, so that nearly all of a step's
-time goes to matrix products (docs/performance.md). The last, small layer is computed in float32. Differentiable once.
+time goes to matrix products (docs/performance.md). The last, small layer is computed in float32. A gradient that is
+differentiated again (`create_graph`, as for a gradient penalty) is computed by PyTorch's operations, in float32 and
+with the noise of the forward pass.
 """
 
 from collections.abc import Sequence
@@ -12,7 +14,6 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from improved_gan.kernels import dense_operations as operations
 from improved_gan.kernels.noise import draw_slices
@@ -96,16 +97,17 @@ class _FusedMlpDiscriminator(torch.autograd.Function):
         last_weight, _ = _output_weight(layers[-1])
         ctx.set_materialize_grads(False)  # the gradient of an unused output stays None: its products are skipped
         ctx.dtype, ctx.num_hidden, ctx.weights, ctx.num_constant = values.dtype, len(hidden), weights, num_constant
-        ctx.save_for_backward(*hidden, *inputs, last_input, *parameters)
+        ctx.save_for_backward(*hidden, *inputs, last_input, values, *parameters)
         return torch.addmm(layers[-1].bias, last_input, last_weight.t()), hidden[-1]
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, logits_grad: Tensor | None, features_grad: Tensor | None) -> tuple[Any, ...]:
+        if torch.is_grad_enabled():  # create_graph
+            return _differentiable_backward(ctx, logits_grad, features_grad)
         count, first = ctx.num_hidden, ctx.num_constant
         saved = ctx.saved_tensors
         *activations, last_input = (rows[first:] for rows in saved[: 2 * count + 1])
-        hidden, inputs, parameters = activations[:count], activations[count:], saved[2 * count + 1 :]
+        hidden, inputs, parameters = activations[:count], activations[count:], saved[2 * count + 2 :]
         layers = [Layer(*parameters[i : i + 3]) for i in range(0, len(parameters), 3)]
         needs_parameters = any(ctx.needs_input_grad[4:])  # False in the generator's update: D's weights are frozen
         grads: list[Tensor | None] = [None] * len(parameters)
@@ -134,6 +136,32 @@ class _FusedMlpDiscriminator(torch.autograd.Function):
         if grad is not None:
             grad = F.pad(grad.to(ctx.dtype), (0, 0, first, 0))  # zeros for the constant rows
         return (grad, None, None, None, *grads)
+
+
+def _differentiable_backward(ctx: Any, logits_grad: Tensor | None, features_grad: Tensor | None) -> tuple[Any, ...]:
+    """The gradients by PyTorch's operations, from the input and the parameters, with the noise of the forward pass."""
+    count, first, saved = ctx.num_hidden, ctx.num_constant, ctx.saved_tensors
+    given = values, *parameters = saved[2 * count + 1 :]
+    noisy, plain = saved[count : 2 * count + 1], (values, *saved[:count])  # u_l and h_{l-1}
+    features = active = values[first:].float()
+    for index in range(count + 1):
+        noise = (noisy[index].float() - plain[index].float()).detach()[first:]
+        v, g, bias = parameters[3 * index : 3 * index + 3]
+        features, weight = active, v * (g / torch.linalg.vector_norm(v, dim=1, keepdim=True))
+        products = F.linear(features + noise, weight, bias)
+        active = F.relu(products) if index < count else products  # at the end the logits
+    pairs = [(active, logits_grad), (features, features_grad)]
+    pairs = [(result, grad[first:].to(result.dtype)) for result, grad in pairs if grad is not None]
+    needed = [index for index, one in enumerate((ctx.needs_input_grad[0], *ctx.needs_input_grad[4:])) if one]
+    grads = torch.autograd.grad(
+        [result for result, _ in pairs],
+        [given[index] for index in needed],
+        [grad for _, grad in pairs],
+        create_graph=True,
+        allow_unused=True,
+    )
+    values_grad, *parameter_grads = (dict(zip(needed, grads, strict=True)).get(index) for index in range(len(given)))
+    return (values_grad, None, None, None, *parameter_grads)
 
 
 def _output_weight(layer: Layer) -> tuple[Tensor, Tensor]:

@@ -3,7 +3,8 @@
     h_{l+1} = softplus(batchnorm(h_l W_l^T) + b_l),  x = sigmoid(h_L W^T + b),  W = g v/||v|| in the last layer
 
 Batch norm has a shift and no scale. Matrix products take bfloat16 factors; batch norm, softplus and sigmoid are
-computed in float32: bfloat16 would round bright pixels to 1, where the sigmoid has no gradient. Differentiable once.
+computed in float32: bfloat16 would round bright pixels to 1, where the sigmoid has no gradient. A gradient that is
+differentiated again (`create_graph`) is computed by PyTorch's operations, in float32.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,6 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from improved_gan.kernels import dense_operations as operations
 from improved_gan.kernels.fused_mlp_discriminator import Layer, NormalizedWeight
@@ -100,17 +100,18 @@ class _FusedMlpGenerator(torch.autograd.Function):
             )
             saved += [values, weight, products, shift, mean, inverse]
             values = active
-        v, g, bias = parameters[-3:]
+        bias = parameters[-1]
         weight, norm = weights.output
         pixels = operations.bias_sigmoid(F.linear(values, weight), bias)
-        ctx.num_hidden, ctx.dtype = len(running), latents.dtype
-        ctx.save_for_backward(pixels, values, weight, norm, v, g, *saved)
+        ctx.num_hidden, ctx.dtype, ctx.eps = len(running), latents.dtype, eps
+        ctx.save_for_backward(latents, *parameters, pixels, values, weight, norm, *saved)
         return pixels
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, pixels_grad: Tensor) -> tuple[Any, ...]:
-        pixels, values, weight, norm, v, g, *saved = ctx.saved_tensors
+        if torch.is_grad_enabled():  # create_graph
+            return _differentiable_backward(ctx, pixels_grad)
+        v, g, _, pixels, values, weight, norm, *saved = ctx.saved_tensors[1 + 2 * ctx.num_hidden :]
         # x = sigmoid(h_L W^T + b): gradients of the last layer's v, g and bias.
         grad, transposed, bias_grad = operations.sigmoid_backward(pixels_grad.float(), pixels)
         v_grad, g_grad = operations.weight_norm_backward(transposed @ values, v, g, norm)
@@ -125,3 +126,18 @@ class _FusedMlpGenerator(torch.autograd.Function):
             grads = [(transposed @ values).float(), shift_grad, *grads]
         latents_grad = (grad @ weight).to(ctx.dtype) if ctx.needs_input_grad[0] else None
         return (latents_grad, None, None, None, *grads)
+
+
+def _differentiable_backward(ctx: Any, pixels_grad: Tensor) -> tuple[Any, ...]:
+    """The gradients by PyTorch's operations, from the latents and the parameters."""
+    given = ctx.saved_tensors[: 1 + 2 * ctx.num_hidden + 3]
+    values, (*hidden, v, g, bias) = given[0].float(), given[1:]
+    for weight, shift in zip(hidden[::2], hidden[1::2], strict=True):
+        products = F.linear(values, weight)
+        values = F.softplus(F.batch_norm(products, None, None, None, shift, training=True, eps=ctx.eps))
+    weight = v * (g / torch.linalg.vector_norm(v, dim=1, keepdim=True))
+    pixels = torch.sigmoid(F.linear(values, weight, bias))
+    needed = [index for index, one in enumerate((ctx.needs_input_grad[0], *ctx.needs_input_grad[4:])) if one]
+    grads = torch.autograd.grad(pixels, [given[index] for index in needed], pixels_grad, create_graph=True)
+    latents_grad, *parameter_grads = (dict(zip(needed, grads, strict=True)).get(index) for index in range(len(given)))
+    return (latents_grad, None, None, None, *parameter_grads)

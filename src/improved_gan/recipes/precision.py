@@ -1,4 +1,4 @@
-"""The meaning of `precision="auto"`: bfloat16 where the processor has instructions for it, otherwise float32."""
+"""The meaning of `precision="auto"`: bfloat16 where products of matrices are faster in it, otherwise float32."""
 
 from dataclasses import replace
 
@@ -8,12 +8,16 @@ from improved_gan.recipes.recipe import AUTO, Recipe
 
 __all__ = ["fastest_precision", "resolve_precision"]
 
-# As `torch.cpu.get_capabilities` calls them: x86 without and with tiles, ARM.
-_BFLOAT16_UNITS = ("avx512_bf16", "amx_bf16", "bf16")
+# As `torch.cpu.get_capabilities` calls them: x86 with tiles, ARM, AMD from Zen 4 on.
+_TILES, _ARM, _VECTORS = "amx_bf16", "bf16", "avx512_bf16"
 
 
 def fastest_precision(device: torch.device) -> str:
     """The faster precision on a device; without hardware support bfloat16 is emulated slowly.
+
+    Instructions alone do not make it faster: Intel's processors with vector instructions for bfloat16, but without
+    tiles (or in a virtual machine that hides them), multiply matrices in it at half the rate of float32
+    (docs/performance.md). Without oneDNN, as in PyTorch for macOS, no instructions are used.
 
     Args:
         device: a CPU or a GPU.
@@ -24,7 +28,10 @@ def fastest_precision(device: torch.device) -> str:
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     known = torch.cpu.get_capabilities()
-    return "bfloat16" if any(known.get(unit, False) for unit in _BFLOAT16_UNITS) else "float32"
+    vectors = known.get(_VECTORS, False) and not str(known.get("cpu_name", "")).startswith("Intel")
+    faster = known.get(_TILES, False) or known.get(_ARM, False) or vectors
+    onednn: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return "bfloat16" if faster and onednn else "float32"
 
 
 def resolve_precision(recipe: Recipe, device: torch.device, *, recorded: str | None = None) -> Recipe:
