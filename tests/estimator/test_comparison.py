@@ -87,6 +87,11 @@ def test_rows_are_scaled_as_embeddings_or_column_by_column() -> None:
     np.testing.assert_allclose(np.linalg.norm(prepared(rows), axis=1), 1, atol=0.1)
 
 
+def test_columns_far_from_zero_keep_their_digits() -> None:
+    table = np.random.RandomState(0).randn(50, 6)  # such as times in seconds since 1970
+    np.testing.assert_allclose(np.abs(prepared(table + 1e9)), np.abs(prepared(table)), atol=1e-4)
+
+
 def test_a_column_that_is_constant_in_the_rows_learned_from_decides_nothing() -> None:
     rows = np.random.default_rng(0).normal(size=(200, 4))
     rows[:, 2] = 0.1

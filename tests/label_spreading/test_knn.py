@@ -38,6 +38,12 @@ def test_components_are_those_of_scikit_learn_up_to_sign() -> None:
     np.testing.assert_allclose(np.abs(ours.numpy()), np.abs(theirs), atol=1e-3)
 
 
+@pytest.mark.parametrize("width", [64, 5000])
+def test_a_large_mean_of_float64_examples_is_subtracted_before_rounding(width: int) -> None:
+    points = torch.cat([POINTS[:90], POINTS.new_zeros(90, width - 64)], 1).double()
+    torch.testing.assert_close(principal_components(1e8 + points, 5).abs(), principal_components(points, 5).abs())
+
+
 def test_components_of_wide_examples_are_those_of_the_singular_value_decomposition() -> None:
     wide = torch.randn(30, 5000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     ours = principal_components(wide.float(), 8).double()

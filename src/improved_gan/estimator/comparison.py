@@ -107,13 +107,15 @@ def prepared(features: np.ndarray, *, learned_from: np.ndarray | None = None) ->
     known = np.arange(len(features)) if learned_from is None else learned_from
     if looks_like_embedding(features):
         rows = unit_rows(features)
-        rows -= rows[known].mean(0)  # features after a ReLU all point one way
+        rows -= rows[known].mean(0, dtype=np.float64)  # features after a ReLU all point one way
         rows = unit_rows(rows)
     else:
-        values = np.asarray(features, dtype=np.float32)
+        # Float64 is centered before it is rounded: a column may vary far less than its mean is.
+        values = np.asarray(features, dtype=np.result_type(features.dtype, np.float32))
         some = values[known]
-        std = np.where(some.min(0) < some.max(0), some.std(0), 1)  # rounded, that of a constant column may be above 0
-        rows = (values - some.mean(0)) / np.where(std > 0, std, 1) / np.sqrt(values.shape[1])
+        mean, std = some.mean(0, dtype=np.float64), some.std(0, dtype=np.float64)
+        std = np.where(some.min(0) < some.max(0), std, 1)  # rounded, that of a constant column may be above 0
+        rows = (values - mean) / np.where(std > 0, std, 1) / np.sqrt(values.shape[1])
     rows = np.asarray(rows, dtype=np.float32)
     num, columns = rows[known].shape
     few = columns <= num and columns <= 2048  # whose covariance is faster than the rows

@@ -26,7 +26,8 @@ def principal_components(inputs: Tensor, num: int) -> Tensor:
     """(N, A...) examples -> (N, min(num, A)) coordinates along the directions of largest variance, the largest first.
 
     The examples, of any real dtype, are converted to float32 a part at a time, so a memory-mapped set is never held
-    whole. Where A is above 4,096 the directions are those of at most 4,096 of the examples, evenly spaced.
+    whole; float64 is centered before, since what is left may be far smaller than the mean. Where A is above 4,096 the
+    directions are those of at most 4,096 of the examples, evenly spaced.
 
     >>> principal_components(torch.tensor([[0.0, 0.0], [3.0, 0.1]]), 1).shape
     torch.Size([2, 1])
@@ -34,7 +35,7 @@ def principal_components(inputs: Tensor, num: int) -> Tensor:
     mean = sum((some.double().sum(0) for some in parts_of(inputs)), torch.zeros(())) / len(inputs)
 
     def centered(some: Tensor) -> Tensor:
-        return some.float() - mean.float()
+        return (some - mean).float() if some.dtype == torch.float64 else some.float() - mean.float()
 
     if mean.numel() > _MOST:  # the covariance would not fit: eigenvectors of the Gram matrix of some examples instead
         some = centered(inputs[:: -(-len(inputs) // _MOST)].flatten(1))
