@@ -92,12 +92,18 @@ def test_frozen_parameters_still_pass_the_gradient_to_the_images() -> None:
     assert torch.equal(frozen.grad, learning.grad)
 
 
-def test_a_gradient_penalty_has_the_gradients_of_the_formula() -> None:
+@pytest.mark.parametrize("under_autocast", [False, True])
+def test_a_gradient_penalty_has_the_gradients_of_the_formula(under_autocast: bool) -> None:
     torch.manual_seed(2)
     values = 0.3 * torch.randn(50, WIDTHS[0])
     layers, layers64 = make_layers(), make_layers(torch.float64)
     weights = torch.randn(WIDTHS[-1])  # linear in the logits: their rounding in bfloat16 must not matter
-    penalty = gradient_penalty(lambda x: fused_mlp_discriminator(x, layers, [0.0] * 3)[0] @ weights, values)
+
+    def score(images: torch.Tensor) -> torch.Tensor:
+        return (fused_mlp_discriminator(images, layers, [0.0] * 3)[0] * weights).sum(1)
+
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=under_autocast):
+        penalty = gradient_penalty(score, values)
     expected = gradient_penalty(lambda x: plain(x, layers64)[0] @ weights.double(), values.double())
     assert penalty.item() == pytest.approx(expected.item(), rel=0.01)
     got = torch.autograd.grad(penalty, tensors(layers), allow_unused=True)

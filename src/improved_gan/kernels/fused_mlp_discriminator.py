@@ -102,8 +102,9 @@ class _FusedMlpDiscriminator(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, logits_grad: Tensor | None, features_grad: Tensor | None) -> tuple[Any, ...]:
-        if torch.is_grad_enabled():  # create_graph
-            return _differentiable_backward(ctx, logits_grad, features_grad)
+        if torch.is_grad_enabled():  # create_graph, perhaps called under autocast
+            with torch.autocast("cpu", enabled=False):
+                return _differentiable_backward(ctx, logits_grad, features_grad)
         count, first = ctx.num_hidden, ctx.num_constant
         saved = ctx.saved_tensors
         *activations, last_input = (rows[first:] for rows in saved[: 2 * count + 1])

@@ -109,8 +109,9 @@ class _FusedMlpGenerator(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, pixels_grad: Tensor) -> tuple[Any, ...]:
-        if torch.is_grad_enabled():  # create_graph
-            return _differentiable_backward(ctx, pixels_grad)
+        if torch.is_grad_enabled():  # create_graph, perhaps called under autocast
+            with torch.autocast("cpu", enabled=False):
+                return _differentiable_backward(ctx, pixels_grad)
         v, g, _, pixels, values, weight, norm, *saved = ctx.saved_tensors[1 + 2 * ctx.num_hidden :]
         # x = sigmoid(h_L W^T + b): gradients of the last layer's v, g and bias.
         grad, transposed, bias_grad = operations.sigmoid_backward(pixels_grad.float(), pixels)
