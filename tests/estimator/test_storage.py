@@ -28,6 +28,27 @@ def test_what_it_says_follows_from_its_logits(fitted) -> None:
     assert judged.features.shape == (5, 128)
 
 
+def test_a_convolutional_member_takes_few_images_at_a_time() -> None:
+    choice = select_architecture(find_layout((200, 32, 32, 3)), 3)
+    networks = {"generator": choice.build_generator(), "classifier": choice.build_discriminator()}
+    member = EnsembleMember(
+        choice, {f"{key}.{name}": value for key, one in networks.items() for name, value in one.state_dict().items()}
+    )
+    seen: list[int] = []
+    for network in (member._classifier, member._generator):
+        network.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    images = torch.rand(100, 3, 32, 32)
+    judged = member.predict(images)
+    assert seen == [85, 15]
+    with torch.no_grad():
+        output = networks["classifier"].eval()(images)
+        drawn = networks["generator"].eval().draw_latents(120, source=torch.Generator().manual_seed(7))
+        np.testing.assert_allclose(judged.log_probabilities, output.logits.log_softmax(1), atol=1e-5)
+        np.testing.assert_allclose(judged.features, output.features, atol=1e-5)
+        torch.testing.assert_close(member.sample(120, seed=7), networks["generator"](drawn))
+    assert seen[2:] == [16, 85, 19]
+
+
 def test_it_pickles(fitted) -> None:
     member = member_of(fitted)
     again = pickle.loads(pickle.dumps(member))

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from improved_gan.data import LabeledImages, LabelSplit, PseudoLabels, load_digits
 from improved_gan.label_spreading import grid_positions
 from improved_gan.label_spreading.pseudo_labeling import PseudoLabeling, PseudoLabelState
-from improved_gan.networks import Discriminator, DiscriminatorOutput
+from improved_gan.networks import ConvolutionalDiscriminator, Discriminator, DiscriminatorOutput
 from improved_gan.recipes.digits import digits
 from improved_gan.runs.build import Experiment
 from improved_gan.runs.loop import take_steps
@@ -208,6 +208,19 @@ def test_a_network_that_is_not_batch_independent_gets_batches_as_in_training() -
     pseudo_labels = state_of(ROUNDS, Across).at(4)
     assert pseudo_labels is not None
     assert torch.equal(pseudo_labels.classes, data.labels[pseudo_labels.indices])
+
+
+def test_hidden_layers_of_convolutions_come_from_few_images_at_a_time() -> None:
+    network = ConvolutionalDiscriminator((3, 32, 32), 2, widths=(2, 4), convolutions=1)
+    data = LabeledImages(torch.randint(0, 256, (100, 3, 32, 32), dtype=torch.uint8), torch.arange(100) % 2)
+    split = LabelSplit.draw(data.labels, 10, seed=0)
+    state = PseudoLabelState(ROUNDS, data, split, epochs=8, batch_size=60, discriminator=lambda: network)
+    seen: list[int] = []
+    network.register_forward_hook(lambda _, inputs, output: seen.append(len(inputs[0])))
+    (features,) = state._layers(torch.arange(100))  # f(x) is the only hidden layer of this network
+    assert seen == [85, 15]
+    with torch.no_grad():
+        torch.testing.assert_close(features, network(data.images / 255).features)
 
 
 def test_pseudo_labels_are_kept_when_the_network_has_diverged() -> None:

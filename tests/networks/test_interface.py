@@ -1,11 +1,21 @@
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
+import pytest
 import torch
 from torch import Tensor, nn
 
-from improved_gan.networks import Discriminator, DiscriminatorOutput, forward_batches
-from improved_gan.networks.interface import weights_computed_once
+from improved_gan.networks import (
+    ConvolutionalDiscriminator,
+    ConvolutionalGenerator,
+    DenseDiscriminator,
+    DenseGenerator,
+    Discriminator,
+    DiscriminatorOutput,
+    Generator,
+    forward_batches,
+)
+from improved_gan.networks.interface import evaluation_batch_size, generate_in_batches, weights_computed_once
 from improved_gan.techniques import weight_norm
 
 
@@ -104,3 +114,32 @@ def test_each_thread_has_its_own_cache() -> None:
         finally:
             done.wait()
         staying.result()
+
+
+@pytest.mark.parametrize(
+    ("image_shape", "expected"),
+    [((3, 32, 32), 85), ((3, 64, 64), 21), ((1, 28, 28), 334), ((1, 12, 12), 1000), ((3, 2048, 2048), 1)],
+)
+def test_with_convolutions_on_a_cpu_a_pass_has_a_bounded_number_of_numbers(
+    image_shape: tuple[int, int, int], expected: int
+) -> None:
+    network = ConvolutionalDiscriminator((3, 32, 32), 2, widths=(2, 4), convolutions=1)
+    assert evaluation_batch_size(network, image_shape) == expected
+    assert evaluation_batch_size(network.to("meta"), image_shape) == 1000  # as any device that is no CPU
+    assert evaluation_batch_size(DenseDiscriminator((3, 8, 8), 2, hidden=(4, 3)), image_shape) == 1000
+
+
+@pytest.mark.parametrize(
+    ("generator", "pieces"),
+    [
+        (ConvolutionalGenerator((3, 32, 32), latent_size=5, widths=(8, 4)), [16, 85, 49]),
+        (DenseGenerator((3, 32, 32), latent_size=5, hidden=(4,)), [150]),
+    ],
+)
+def test_generated_in_batches_are_the_images_of_one_pass(generator: Generator, pieces: list[int]) -> None:
+    latents = generator.eval().draw_latents(150)
+    with torch.no_grad():
+        images = list(generate_in_batches(generator, latents))
+        assert [len(piece) for piece in images] == pieces
+        torch.testing.assert_close(torch.cat(images), generator(latents))
+        assert len(next(generate_in_batches(generator, latents[:3]))) == 3

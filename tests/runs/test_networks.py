@@ -8,13 +8,13 @@ import torch
 from torch import nn
 
 from improved_gan.data import LabeledImages
-from improved_gan.networks import DiscriminatorOutput, ImageNetDiscriminator
+from improved_gan.networks import ConvolutionalDiscriminator, DiscriminatorOutput, ImageNetDiscriminator
 from improved_gan.recipes import RECIPES, digits
 from improved_gan.reports import evaluate_run
 from improved_gan.reproduction import results
 from improved_gan.runs import Run
 from improved_gan.runs.build import Experiment
-from improved_gan.runs.networks import count_errors
+from improved_gan.runs.networks import count_errors, logits_of
 from improved_gan.techniques import MinibatchDiscrimination
 from improved_gan.training import train_step
 from improved_gan.training.errors import RunError
@@ -98,6 +98,21 @@ def test_a_discriminator_that_is_not_batch_independent_gets_batches_in_random_or
     assert seen == [10] * 9
     for probabilities in (classified.probabilities, averaged):
         assert torch.equal(probabilities.argmax(1), data.labels)
+
+
+@pytest.mark.parametrize("compares", [False, True])
+def test_convolutions_take_few_images_at_a_time_unless_rows_are_compared(compares: bool) -> None:
+    minibatch = (lambda size: MinibatchDiscrimination(size, 2, 2)) if compares else None
+    network = ConvolutionalDiscriminator((3, 32, 32), 2, widths=(2, 4), convolutions=1, minibatch=minibatch)
+    seen: list[int] = []
+    network.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    images = torch.randint(0, 256, (200, 3, 32, 32), dtype=torch.uint8)
+    rows, logits = logits_of(network, images, device="cpu", batch_size=100)
+    assert seen == ([100, 100] if compares else [85, 85, 30])
+    assert torch.equal(rows, torch.arange(200))
+    if not compares:
+        with torch.no_grad():
+            torch.testing.assert_close(logits, network.eval()(images / 255).logits)
 
 
 @pytest.mark.parametrize("num", [9, 1])

@@ -20,12 +20,10 @@ from improved_gan.estimator.inputs import InputSpec
 from improved_gan.estimator.layout import Layout
 from improved_gan.estimator.scaling import ColumnScale, EmbeddingScale, RangeScale, Scale
 from improved_gan.io import write_atomically
+from improved_gan.networks.interface import evaluation_batch_size, generate_in_batches
 from improved_gan.training.state import with_prefix
 
 __all__ = ["EnsembleMember", "Prediction", "Stored", "read", "write"]
-
-
-_CHUNK = 1000
 
 
 class Prediction(NamedTuple):
@@ -78,8 +76,10 @@ class EnsembleMember:
     @torch.no_grad()
     def predict(self, images: Tensor) -> Prediction:
         """Predictions for images (N, C, H, W) in [0, 1]."""
-        output = self._classifier(images.to(self.device, self._precision))
-        logits, features = output.logits.double().cpu(), output.features.double().cpu()
+        pieces = torch.split(images, evaluation_batch_size(self._classifier, images.shape[1:]))
+        outputs = [self._classifier(piece.to(self.device, self._precision)) for piece in pieces]
+        logits = torch.cat([output.logits.double().cpu() for output in outputs])
+        features = torch.cat([output.features.double().cpu() for output in outputs])
         return Prediction(logits.log_softmax(1).numpy(), logits.logsumexp(1).numpy(), features.flatten(1).numpy())
 
     @property
@@ -97,7 +97,7 @@ class EnsembleMember:
         if self._generator is None:
             raise ValueError("unsupervised_weight=0 trains no GAN, so there is no generator to sample from")
         latents = self._generator.draw_latents(num, source=torch.Generator().manual_seed(seed))
-        return torch.cat([self._generator(some) for some in torch.split(latents, _CHUNK)])
+        return torch.cat(list(generate_in_batches(self._generator, latents)))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """As arrays: networks with normalized weights do not pickle."""

@@ -22,7 +22,7 @@ from improved_gan.data.label_split import LabelSplit
 from improved_gan.distributed import broadcast_from_rank0, single_process
 from improved_gan.label_spreading.neighbor_cache import idm_neighbor_cache
 from improved_gan.label_spreading.spreading import label_spreading, most_confident_per_class
-from improved_gan.networks.interface import Discriminator
+from improved_gan.networks.interface import Discriminator, evaluation_batch_size
 
 __all__ = ["PseudoLabelState", "PseudoLabeling", "images_at", "labels_of_split"]
 
@@ -185,9 +185,6 @@ def images_at(data: LabeledImages, rows: Tensor) -> Tensor:
     return data.images if len(rows) == len(data) else data.images[rows]
 
 
-_ROWS = 1000
-
-
 class PseudoLabelState(nn.Module):
     """The pseudo-labels of a run with several rounds; a `PseudoLabelSource`.
 
@@ -279,8 +276,10 @@ class PseudoLabelState(nn.Module):
         network = self._discriminator().eval()
         assert isinstance(network, Discriminator)
         device, independent = next(network.parameters()).device, network.is_batch_independent
-        order = torch.arange(len(rows))
-        if not independent:
+        order, batch_size = torch.arange(len(rows)), self._batch_size
+        if independent:
+            batch_size = evaluation_batch_size(network, self._data.images.shape[1:])
+        else:
             order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))
 
         def of(some: Tensor) -> list[Tensor]:
@@ -290,6 +289,6 @@ class PseudoLabelState(nn.Module):
             return [layers[index].flatten(1).float() for index in chosen]
 
         with single_process():
-            parts = [of(some) for some in torch.split(rows[order], _ROWS if independent else self._batch_size)]
+            parts = [of(some) for some in torch.split(rows[order], batch_size)]
         back = order.argsort().to(device)
         return [torch.cat(layer)[back] for layer in zip(*parts, strict=True)]

@@ -3,6 +3,7 @@
 Images are (N, C, H, W) in [0, 1]; class logits leave out "generated", whose logit is 0 (paper, section 5).
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,20 @@ from torch.nn.utils import parametrize
 
 from improved_gan.techniques.weight_norm import data_dependent_init_
 
-__all__ = ["Discriminator", "DiscriminatorOutput", "Generator", "forward_batches", "frozen", "weights_computed_once"]
+__all__ = [
+    "Discriminator",
+    "DiscriminatorOutput",
+    "Generator",
+    "evaluation_batch_size",
+    "forward_batches",
+    "frozen",
+    "generate_in_batches",
+    "weights_computed_once",
+]
+
+_ROWS = 1000  # images in a pass without gradients
+_NUMBERS = 2**18  # of the images in a pass through convolutions on a CPU, whose activations then stay in its cache
+_FIRST = 16  # latents in the first pass of a generator with convolutions, from which the image size is known
 
 
 class DiscriminatorOutput(NamedTuple):
@@ -146,6 +160,44 @@ def forward_batches(discriminator: Discriminator, batches: Sequence[Tensor]) -> 
     sizes = [len(batch) for batch in batches]
     logits, features = discriminator(torch.cat(list(batches)))
     return [DiscriminatorOutput(*parts) for parts in zip(logits.split(sizes), features.split(sizes), strict=True)]
+
+
+def evaluation_batch_size(network: nn.Module, image_shape: Sequence[int]) -> int:
+    """How many images a pass without gradients has: 1,000, or on a CPU with convolutions about 2^18 numbers of images.
+
+    Through convolutions larger passes take up to three times as long and twelve times the memory; a dense network reads
+    its weights anew in each pass, so that small ones cost time.
+
+    Args:
+        network: a generator or discriminator.
+        image_shape: (C, H, W).
+
+    Returns:
+        at least 1, at most 1,000.
+
+    >>> evaluation_batch_size(nn.Conv2d(3, 8, 3), (3, 32, 32)), evaluation_batch_size(nn.Linear(3072, 8), (3, 32, 32))
+    (85, 1000)
+    """
+    if not _has_convolutions_on_cpu(network):
+        return _ROWS
+    return max(1, min(_ROWS, _NUMBERS // math.prod(image_shape)))
+
+
+def generate_in_batches(generator: Generator, latents: Tensor) -> Iterator[Tensor]:
+    """The images of latents (N, Z), in their order and in pieces (n, C, H, W) of `evaluation_batch_size`.
+
+    The generator is in evaluation mode, where an image does not depend on the others. The first piece is smaller with
+    convolutions on a CPU.
+    """
+    images = generator(latents[: _FIRST if _has_convolutions_on_cpu(generator) else _ROWS])
+    yield images
+    start, step = len(images), evaluation_batch_size(generator, images.shape[1:])
+    for first in range(start, len(latents), step):
+        yield generator(latents[first : first + step])
+
+
+def _has_convolutions_on_cpu(network: nn.Module) -> bool:
+    return any(one.dim() >= 4 and one.device.type == "cpu" for one in network.parameters())
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from improved_gan.data.dataset import LabeledImages, to_float01
 from improved_gan.distributed import single_process
 from improved_gan.modes import in_mode
-from improved_gan.networks.interface import Discriminator, Generator
+from improved_gan.networks.interface import Discriminator, Generator, evaluation_batch_size
 from improved_gan.recipes.recipe import Recipe
 from improved_gan.techniques.weight_ema import WeightEMA
 from improved_gan.training.sampling import ema_generator
@@ -42,9 +42,6 @@ def trained_networks(recipe: Recipe, tensors: dict[str, Tensor]) -> tuple[Genera
     return generator, averaged
 
 
-_EVALUATION_BATCH = 1000
-
-
 @torch.no_grad()
 def logits_of(
     discriminator: nn.Module,
@@ -71,10 +68,12 @@ def logits_of(
     """
     independent = getattr(discriminator, "is_batch_independent", True)
     order = torch.arange(len(images))
-    if not independent:
+    if independent:
+        batch_size = evaluation_batch_size(discriminator, images.shape[1:])
+    else:
         order = torch.from_numpy(np.random.RandomState(0).permutation(len(images)))
     (first, step), found = share, []
-    chosen = torch.split(order, _EVALUATION_BATCH if independent else batch_size)[first::step]
+    chosen = torch.split(order, batch_size)[first::step]
     with single_process(), in_mode(discriminator, training=False):
         for own in chosen:
             rows = own if independent else torch.cat([own, order.repeat(-(-batch_size // len(order)))])[:batch_size]
@@ -90,7 +89,7 @@ def count_errors(
     images: LabeledImages,
     *,
     device: torch.device,
-    batch_size: int = _EVALUATION_BATCH,
+    batch_size: int = 1000,
     share: tuple[int, int] = (0, 1),
 ) -> int:
     """The number of misclassified images (`logits_of`); `images` have labels, the other arguments are the same."""

@@ -12,12 +12,11 @@ from torch import Tensor
 from improved_gan.io import write_atomically
 from improved_gan.kernels.precision import precise
 from improved_gan.modes import in_mode
-from improved_gan.networks.interface import Generator
+from improved_gan.networks.interface import Generator, generate_in_batches
 from improved_gan.techniques.weight_ema import WeightEMA
 
 __all__ = ["ema_generator", "grid", "sample", "to_uint8", "write_png"]
 
-_CHUNK = 1000
 _STATISTICS_BATCHES, _STATISTICS_SIZE = 50, 100  # with momentum 0.1, 0.9^50 = 0.5% of the old statistics is left
 
 
@@ -38,7 +37,7 @@ def sample(generator: Generator, num: int, *, seed: int) -> Tensor:
     source = torch.Generator().manual_seed(seed)
     latents = generator.draw_latents(num, source=source)
     with in_mode(generator, training=False):
-        return torch.cat([to_uint8(generator(chunk)) for chunk in torch.split(latents, _CHUNK)])
+        return torch.cat([to_uint8(images) for images in generate_in_batches(generator, latents)])
 
 
 @torch.no_grad()
