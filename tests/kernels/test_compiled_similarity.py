@@ -1,8 +1,11 @@
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from improved_gan.kernels import compiled_similarity, cpp_extension
 from improved_gan.kernels.l1_similarity import l1_similarity
+from tests.oracles import minibatch
 
 pytestmark = pytest.mark.skipif(cpp_extension.library() is None, reason="no C++ compiler")
 
@@ -52,8 +55,37 @@ def test_threads_do_not_change_a_bit(monkeypatch: pytest.MonkeyPatch) -> None:
         assert first.equal(second)
 
 
-def test_small_batches_and_other_types_are_left_to_pytorch() -> None:
-    assert not compiled_similarity.takes(draws(0, 100, 100, 5), None, 0)
-    assert compiled_similarity.takes(torch.zeros(256, 300, 50), None, 0)
+def test_the_smallest_batches_and_other_types_are_left_to_pytorch() -> None:
+    assert not compiled_similarity.takes(torch.zeros(8, 20, 5), None, 0)
+    for shape in ((16, 20, 5), (100, 100, 5), (256, 300, 50)):
+        assert compiled_similarity.takes(torch.zeros(shape), None, 0)
     assert not compiled_similarity.takes(torch.zeros(256, 300, 50), None, 1)
     assert not compiled_similarity.takes(torch.zeros(256, 300, 50, dtype=torch.float16), None, 0)
+
+
+def test_nothing_is_compiled_while_a_graph_is_traced(monkeypatch: pytest.MonkeyPatch) -> None:
+    called = []
+    library = cpp_extension.library
+    monkeypatch.setattr(cpp_extension, "library", lambda: called.append(True) or library())
+    x = draws(0, 32, 20, 5)
+    with FakeTensorMode():
+        assert l1_similarity(torch.empty(32, 20, 5)).shape == (32, 20)
+    make_fx(lambda rows: l1_similarity(rows), tracing_mode="fake")(x)
+    assert not called
+    torch.testing.assert_close(l1_similarity(x).numpy(), minibatch.similarity(x))
+    assert called
+
+
+def test_it_works_in_compiled_graphs_and_under_vmap() -> None:
+    x, weight = draws(0, 2, 32, 20, 5), draws(1, 32, 20)
+    expected = torch.stack([torch.as_tensor(minibatch.similarity(one)) for one in x])
+    gradient = torch.as_tensor(minibatch.similarity_gradient(x[0], weight))
+
+    def loss(rows: torch.Tensor) -> torch.Tensor:
+        return (l1_similarity(rows) * weight).sum()
+
+    torch.testing.assert_close(torch.func.vmap(l1_similarity)(x), expected)
+    compiled = torch.compile(loss, backend="aot_eager", fullgraph=True)
+    rows = x[0].clone().requires_grad_()
+    torch.testing.assert_close(torch.autograd.grad(compiled(rows), rows)[0], gradient)
+    torch.library.opcheck(torch.ops.improved_gan.l1_similarity, (rows, None, 0))

@@ -1,12 +1,24 @@
+"""The PyTorch operations; tests/kernels/test_compiled_similarity.py compares the C++ kernel with them."""
+
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from improved_gan.kernels import compiled_similarity
 from improved_gan.kernels import l1_similarity as kernel
 from improved_gan.kernels.l1_similarity import l1_similarity
 from tests.oracles import minibatch
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _without_the_kernel() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled_similarity, "_LEAST", 2**62)
+        yield
 
 
 def draws(seed: int, *shape: int) -> torch.Tensor:

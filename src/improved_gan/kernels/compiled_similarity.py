@@ -1,4 +1,4 @@
-"""The sums of `l1_similarity` and their gradient in C++ (`l1_similarity.cpp`), for large batches on a processor.
+"""The sums of `l1_similarity` and their gradient in C++ (`l1_similarity.cpp`), on a processor.
 
 A pair of examples costs one pass over C numbers in registers, where PyTorch's operations write the differences to
 memory and read them again. The result does not depend on the number of threads. Memory: the arguments and results
@@ -15,7 +15,7 @@ from improved_gan.kernels import cpp_extension
 __all__ = ["gradient", "similarity", "takes"]
 
 _LANES = 16  # N and M are padded to whole vectors of float32 (two of float64)
-_LEAST = 2**26  # differences x_ibc - y_jbc: below, the calls cost more than they save
+_LEAST = 2**14  # differences x_ibc - y_jbc: below, nothing is worth compiling for
 _NAMES = {torch.float32: "float", torch.float64: "double"}
 
 

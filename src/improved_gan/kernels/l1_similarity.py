@@ -13,7 +13,7 @@ With several CPU threads torch.cdist does the same in a few large operations: ea
 does, and on a busy machine that wait, repeated many thousand times, costs more than the arithmetic. Memory is then
 O((N + M) B C) plus the distances of one piece.
 
-Large batches on a processor with a C++ compiler go to `compiled_similarity`.
+All but the smallest batches on a processor with a C++ compiler go to `compiled_similarity` instead.
 """
 
 import math
