@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -7,6 +8,8 @@ import torch
 from improved_gan.data import Dataset, LabeledImages
 from improved_gan.recipes import RecipeError
 from improved_gan.recipes.folder import folder, folder_again, folder_for, folder_recipe
+from improved_gan.recipes.precision import resolve_precision
+from improved_gan.runs import Run
 from improved_gan.runs.build import Experiment
 from improved_gan.training import Adversarial, SemiSupervised
 
@@ -62,6 +65,23 @@ def test_the_recipe_is_rebuilt_from_settings_without_the_images(num_labels: int 
     again = replace(again, epochs=settings["epochs"])
     values = {key: value for key, value in json.loads(json.dumps(again.as_dict())).items() if key != "epochs"}
     assert values == settings["values"]
+
+
+@pytest.mark.parametrize("num_labels", [None, 0])
+@pytest.mark.parametrize("begun_in", ["float32", "bfloat16"])
+def test_precision_is_that_of_the_machine_or_of_the_run_that_goes_on(
+    num_labels: int | None, begun_in: str, tmp_path: Path
+) -> None:
+    recipe = folder_recipe(own(num=60), num_labels=num_labels)
+    assert recipe.precision == "auto"
+    assert recipe.channels_last
+    begun = replace(recipe, precision=begun_in, channels_last=False)  # float32: as before there was a choice
+    experiment = Experiment.prepare(begun, seed=1, split_seed=1, data_folder=None, device="cpu")
+    run = Run(tmp_path / "run")
+    run.begin(json.loads(json.dumps(experiment.settings())))
+    run.check_planned(recipe, seed=1, split_seed=1)
+    assert resolve_precision(recipe, torch.device("cpu"), recorded=run.precision).precision == begun_in
+    assert folder_again(run.settings).precision == begun_in
 
 
 def test_labels_and_data_that_do_not_fit_are_refused() -> None:

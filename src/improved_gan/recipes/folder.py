@@ -10,7 +10,7 @@ from improved_gan.data.dataset import Dataset
 from improved_gan.data.folder_snapshot import load_recorded
 from improved_gan.data.label_split import LabelSplit
 from improved_gan.networks.convolutional import ConvolutionalDiscriminator, ConvolutionalGenerator
-from improved_gan.recipes.recipe import Recipe, RecipeError
+from improved_gan.recipes.recipe import AUTO, Recipe, RecipeError
 from improved_gan.techniques.feature_matching import feature_matching_loss
 from improved_gan.techniques.label_smoothing import smoothed_discriminator_loss
 from improved_gan.techniques.minibatch_discrimination import MinibatchDiscrimination
@@ -77,6 +77,8 @@ def folder_for(image_shape: tuple[int, int, int], *, num_classes: int, num_label
         init_batch_size=100,
         generator_ema_decay=0.999,
         ema_decay=0.999,
+        precision=AUTO,
+        channels_last=True,
         image_shape=image_shape,
         report_every=max(1, epochs // _REPORTS),
         sample_every=max(1, epochs // _REPORTS),
@@ -132,7 +134,7 @@ def folder_again(settings: dict[str, Any], *, run: Path | None = None) -> Recipe
         num_labels=split["num_labels"],
         num_images=split["num_images"],
     )
-    kept = ("batch_size", "report_every", "sample_every", "labels_as_given")
+    kept = ("batch_size", "report_every", "sample_every", "labels_as_given", "precision")
     load = None if run is None else partial(load_recorded, run=run, class_names=settings["class_names"])
     return replace(recipe, load_data=GivenData(None, load), **{name: settings["values"][name] for name in kept})
 
