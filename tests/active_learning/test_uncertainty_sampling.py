@@ -1,6 +1,7 @@
 import math
 
 import numpy as np
+import pytest
 import scipy.stats
 import torch
 from hypothesis import given
@@ -20,6 +21,22 @@ def test_entropy_at_its_ends() -> None:
     certain = torch.tensor([[0.0, -math.inf, -math.inf]], dtype=torch.float64)
     assert entropy(certain).item() == 0
     assert math.isclose(entropy(torch.full((1, 7), 1 / 7, dtype=torch.float64).log()).item(), math.log(7))
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_a_row_without_probabilities_is_no_certain_image(number: float) -> None:
+    rows = torch.full((3, 4), 0.25).log()
+    rows[1, 2] = number
+    with pytest.raises(ValueError, match=r"1 of 3 rows hold others: the network fails on these images"):
+        entropy(rows)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_entropy_in_lower_precision(dtype: torch.dtype) -> None:
+    logits = torch.randn(200, 4, generator=torch.Generator().manual_seed(0)) * 5
+    rows = logits.to(dtype).log_softmax(1)
+    expected = scipy.stats.entropy(rows.double().exp().numpy(), axis=1)
+    np.testing.assert_allclose(entropy(rows).double(), expected, atol=0.05)
 
 
 @given(st.integers(0, 1000), st.integers(2, 6))
