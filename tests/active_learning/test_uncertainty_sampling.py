@@ -53,6 +53,13 @@ def test_farthest_first_covers_within_twice_the_best(seed: int, num: int) -> Non
     assert distances[chosen].min(0).max() <= 2 * best + 1e-9
 
 
+def test_a_row_without_distances_is_not_the_farthest() -> None:
+    features = torch.randn(6, 2, generator=torch.Generator().manual_seed(0))
+    features[4, 1] = math.nan
+    with pytest.raises(ValueError, match="1 of 6 rows of features hold NaN or infinity"):
+        farthest_first(features, 3)
+
+
 def test_alike_rows_are_each_taken_once() -> None:
     assert sorted(farthest_first(torch.ones(4, 3), 9)) == [0, 1, 2, 3]
     assert farthest_first(torch.zeros(0, 3), 2) == []

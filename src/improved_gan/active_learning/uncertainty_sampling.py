@@ -49,6 +49,9 @@ def farthest_first(features: Tensor, num: int) -> list[int]:
     Returns:
         Their indices, in the order of choice. O(num N A) time, O(N) memory beside the features.
 
+    Raises:
+        ValueError: features that are not finite, whose distances are none.
+
     Source: Gonzalez, 1985: the largest distance to a chosen row is at most twice the least possible.
 
     >>> farthest_first(torch.tensor([[0.0], [0.1], [9.0], [5.0]]), 3)
@@ -56,6 +59,8 @@ def farthest_first(features: Tensor, num: int) -> list[int]:
     """
     if not len(features):
         return []
+    if bad := int((~features.isfinite().all(1)).sum()):
+        raise ValueError(f"{bad} of {len(features)} rows of features hold NaN or infinity: leave these images out")
     std = features.double().std(0, correction=0)
     scaled = features.double() / torch.where(std > 0, std, torch.ones_like(std))
     chosen = [0]
