@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -103,6 +104,20 @@ def test_a_single_output_is_both(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(CONFIG))
     features, logits = file_network(write(tmp_path, "onnx", Net())).run(torch.zeros(2, 3, 8, 8, dtype=torch.uint8))
     assert features.equal(logits)
+
+
+def test_an_onnx_file_takes_the_threads_of_pytorch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    start, seen = onnxruntime.InferenceSession, []
+
+    def started(network: object, options: Any, **more: Any) -> Any:
+        seen.append(options.intra_op_num_threads)
+        return start(network, options, **more)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", started)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    file_network(write(tmp_path, "onnx", Net("features", bytes_in=True), names=("features",)))
+    assert seen == [3]
 
 
 @pytest.mark.parametrize(
