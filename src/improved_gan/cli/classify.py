@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["ClassifyOptions", "classify", "classify_images"]
 
 _MOST_SINGLE = 20  # images whose labels are printed
+_MOST_WORKERS = 4  # by default
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,7 @@ def _write_rows(
     try:
         with Predictions(file, columns(networks), made_by) as predictions:
             work = Classification(networks, images, predictions, console, decode, RangeWatch(values))
-            finished = work.run(options.num_workers or num_workers())
+            finished = work.run(options.num_workers or min(_MOST_WORKERS, num_workers()))
     except OSError as error:
         raise RunError(f"could not write {file}: {error.strerror or error}") from error
     for line in pages_notice(work.further):
