@@ -204,7 +204,7 @@ def test_at_most_four_threads_decode_unless_asked(
         return run(work, num)
 
     monkeypatch.setattr(classification.Classification, "run", watched)
-    monkeypatch.setattr("improved_gan.data.ordered_map.num_workers", lambda: cores)
+    monkeypatch.setattr("improved_gan.data.ordered_map.num_cores", lambda: cores)
     classified(trained_run, images, num_workers=asked)
     assert seen == [workers]
 
