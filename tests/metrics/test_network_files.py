@@ -100,6 +100,17 @@ def test_uint8_in_the_layout_of_pillow_needs_no_configuration(tmp_path: Path) ->
         np.testing.assert_allclose(found.run(image[None]).features, network(image.permute(1, 2, 0)[None]), atol=1e-6)
 
 
+def test_a_program_computes_without_tf32(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    network = file_network(write(tmp_path, "pt2", Net("both")))
+    seen: list[bool] = []
+    assert network.module is not None
+    network.module.register_forward_hook(lambda *_: seen.append(torch.backends.cudnn.allow_tf32))
+    network.run(torch.zeros(2, 3, 8, 8, dtype=torch.uint8))
+    assert seen == [False]
+    assert torch.backends.cudnn.allow_tf32
+
+
 def test_a_single_output_is_both(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(CONFIG))
     features, logits = file_network(write(tmp_path, "onnx", Net())).run(torch.zeros(2, 3, 8, 8, dtype=torch.uint8))

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from improved_gan.metrics.errors import MetricError
 from improved_gan.metrics.feature_cache import CHUNK
+from improved_gan.metrics.float32 import full_float32
 from improved_gan.metrics.inception import Outputs
 from improved_gan.metrics.network import OnnxFile, ScoringNetwork, check_logits
 from improved_gan.metrics.onnx_session import onnx_session
@@ -71,6 +72,7 @@ def file_network(path: Path, *, device: str = "cpu") -> ScoringNetwork:
     names, digest = program.names, _digest(path)
     prepare = _Prepare(preprocessing, program.dtype, last=last)
 
+    @full_float32()
     @torch.no_grad()
     def run(images: Tensor) -> Outputs:
         values = prepare(images)
