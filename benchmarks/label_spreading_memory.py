@@ -20,8 +20,7 @@ import numpy as np
 import torch
 
 from improved_gan.estimator import LabelSpreadingClassifier
-from improved_gan.estimator.label_spreading_classifier import _faiss_neighbors
-from improved_gan.label_spreading.knn import approximate_neighbors, principal_components
+from improved_gan.label_spreading.knn import approximate_neighbors, faiss_neighbors, principal_components
 
 CLUSTERS, CLASSES, DIMENSIONS, NEIGHBORS, NUM_LABELS = 100, 10, 32, 10, 400
 
@@ -44,7 +43,7 @@ def recall(x: np.ndarray, graph: str, components: int) -> float:
     points = torch.from_numpy(x)
     points /= torch.linalg.vector_norm(points, dim=1, keepdim=True)  # in place: as the estimator scales embeddings
     points = principal_components(points, components)
-    find = _faiss_neighbors if graph == "faiss" else approximate_neighbors
+    find = faiss_neighbors if graph == "faiss" else approximate_neighbors
     found = find(points, NEIGHBORS)
     rows = torch.arange(0, len(points), len(points) // 500)[:500]
     neighbors = next(part for part in found if not part.is_floating_point())[rows]

@@ -27,13 +27,16 @@ def test_every_label_is_predicted_without_itself_and_all_rows_are_there() -> Non
         return Fixed(lambda held: np.zeros(len(held), dtype=int))
 
     found = compare_methods(rows, y, methods={"first class": method}, num_repeats=2, seed=5)
-    assert seen == [(40, 9, 5)] * 4 + [(40, 9, 6)] * 4  # four labels of each class: four folds
+    seeds = [seed for _, _, seed in seen]
+    assert [(rows, labels) for rows, labels, _ in seen] == [(40, 9)] * 8  # four labels of each class: four folds
+    assert len(set(seeds[:4])) == len(set(seeds[4:])) == 1
+    assert seeds[0] != seeds[4]
     np.testing.assert_allclose(found.wrong[0], np.arange(12) % 3 != 0)
     assert (found.num_folds, found.num_unlabeled) == (4, 28)
 
 
 def test_side_by_side_the_same_as_one_after_the_other() -> None:
-    rows, y = make_blobs(60, centers=3, cluster_std=4.0, random_state=0)
+    rows, y = make_blobs(60, centers=3, cluster_std=3.0, random_state=0)
     few = {name: METHODS[name] for name in ("linear probe", "k-NN", "label spreading")}
     with joblib.parallel_config("threading"):  # starting processes takes seconds
         one, two = (compare_methods(rows, y, methods=few, num_repeats=1, jobs=jobs) for jobs in (1, 2))

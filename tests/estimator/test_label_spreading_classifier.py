@@ -13,8 +13,8 @@ from sklearn.model_selection import cross_val_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from improved_gan import LabelSpreadingClassifier
-from improved_gan.estimator.label_spreading_classifier import _distinct, _faiss_neighbors
-from improved_gan.label_spreading.knn import nearest_neighbors
+from improved_gan.estimator.label_spreading_classifier import _distinct
+from improved_gan.label_spreading.knn import faiss_neighbors, nearest_neighbors
 
 
 @parametrize_with_checks(
@@ -241,7 +241,7 @@ def test_fits_side_by_side_give_what_they_give_alone(digits) -> None:
 def test_faiss_finds_the_same_neighbors(digits) -> None:
     pytest.importorskip("faiss")
     points = torch.from_numpy(digits[0][:500])
-    found, exact = _faiss_neighbors(points, 5)[0], nearest_neighbors(points, 5)[0]
+    found, exact = faiss_neighbors(points, 5)[0], nearest_neighbors(points, 5)[0]
     assert np.mean([len(set(a) & set(b)) / 5 for a, b in zip(found.tolist(), exact.tolist(), strict=True)]) > 0.95
 
 
@@ -268,3 +268,29 @@ def test_priors_that_are_none(priors) -> None:
 def test_rows_that_are_all_the_same() -> None:
     with pytest.raises(ValueError, match="all rows of X are the same"):
         LabelSpreadingClassifier().fit(np.ones((6, 3)), [0, 1, -1, -1, -1, -1])
+
+
+def of_times(seconds: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Two columns of times since 1970 (in units of `seconds`) in two classes a minute apart; half of the labels."""
+    truth = np.arange(200) % 2
+    times = 1.7e9 / seconds + (60 * truth[:, None] + np.random.RandomState(0).randint(0, 20, (200, 2))) / seconds
+    return times.round().astype(np.int64), np.where(np.arange(200) < 100, truth, -1), truth
+
+
+@pytest.mark.parametrize("seconds", [1.0, 1e-3])
+@pytest.mark.parametrize("final", ["linear", "neighbors"])
+def test_whole_numbers_keep_their_digits(seconds: float, final: str) -> None:
+    times, y, truth = of_times(seconds)
+    model = LabelSpreadingClassifier(final=final).fit(times, y)
+    assert (model.predict(times) == truth).all()
+    later = LabelSpreadingClassifier(final=final).fit(times[:120], y[:120], unlabeled=times[120:])
+    assert (later.predict(times.astype(float)) == truth).all()
+    assert (later.transduction_ == truth).all()
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e4, 1e6])
+def test_nearest_rows_far_from_zero_are_found(offset: float) -> None:
+    rows, truth = make_blobs(300, centers=[[0, 0], [3, 0], [0, 3]], cluster_std=0.3, random_state=0)
+    y = np.where(np.arange(300) < 30, truth, -1)
+    model = LabelSpreadingClassifier(scaling="none", final="neighbors").fit(rows[:200] + offset, y[:200])
+    assert (model.predict(rows[200:] + offset) == truth[200:]).all()

@@ -39,9 +39,25 @@ def test_components_are_those_of_scikit_learn_up_to_sign() -> None:
 
 
 @pytest.mark.parametrize("width", [64, 5000])
-def test_a_large_mean_of_float64_examples_is_subtracted_before_rounding(width: int) -> None:
-    points = torch.cat([POINTS[:90], POINTS.new_zeros(90, width - 64)], 1).double()
-    torch.testing.assert_close(principal_components(1e8 + points, 5).abs(), principal_components(points, 5).abs())
+@pytest.mark.parametrize("dtype", [torch.float64, torch.int64, torch.int32])
+def test_a_large_mean_is_subtracted_before_rounding(width: int, dtype: torch.dtype) -> None:
+    points = (1000 * torch.cat([POINTS[:90], POINTS.new_zeros(90, width - 64)], 1)).to(dtype)
+    found, centered = principal_components(2_000_000_000 + points, 5), principal_components(points, 5)
+    torch.testing.assert_close(found.abs(), centered.abs(), rtol=1e-4, atol=0.1)
+
+
+@pytest.mark.parametrize(("distance", "std"), [(0.0, 1.0), (100.0, 0.01), (1000.0, 0.1), (1000.0, 1.0)])
+def test_neighbors_within_clusters_that_are_far_apart(distance: float, std: float) -> None:
+    source = torch.Generator().manual_seed(0)
+    signs = 2 * (torch.arange(1000) % 2)[:, None] - 1
+    points = distance * signs + std * torch.randn(1000, 8, generator=source)
+    squares = (points[:, None].double() - points.double()).square().sum(2)
+    squares.fill_diagonal_(torch.inf)
+    exact = squares.topk(10, largest=False)
+    for found, distances in (nearest_neighbors(points, 10), approximate_neighbors(points, 10)):
+        recall = (found[:, :, None] == exact.indices[:, None]).any(2).double().mean().item()
+        assert recall > 0.999
+        torch.testing.assert_close(distances.double(), squares.gather(1, found), rtol=1e-2, atol=0)
 
 
 def test_components_of_wide_examples_are_those_of_the_singular_value_decomposition() -> None:

@@ -184,3 +184,11 @@ def test_pixels_as_bytes_give_the_graph_of_pixels_between_0_and_1() -> None:
     torch.testing.assert_close(
         label_spreading(pixels, labels), label_spreading(pixels.double() / 255, labels), atol=1e-4, rtol=0
     )
+
+
+def test_a_class_that_no_example_starts_with_takes_nothing() -> None:
+    neighbors, distances = torch.tensor([[1], [0], [3], [2]]), torch.ones(4, 1)
+    start = torch.tensor([[1.0, 0.0, 0.0], [0.0] * 3, [0.0, 2.0, 0.0], [0.0] * 3], dtype=torch.float64)
+    found = spread(neighbors, distances, start)
+    torch.testing.assert_close(found[:, :2], spread(neighbors, distances, start[:, :2]))
+    assert not found[:, 2].any()

@@ -160,6 +160,10 @@ def test_times_and_exposures() -> None:
     assert list(figures.by_exposure(votes)) == [100, 200, 300]
     assert figures.response_times(votes)["real"][1] == 514
     assert len(figures.thresholds(votes)) == 1
+    # Two exposures that are one whole number: each has its own accuracy.
+    rows = [row | {"exposure_ms": 33.2 if row["signal"] else 33.8} for row in rows]
+    found = figures.by_exposure(votes_from_rows(rows))
+    assert {time: one.value for time, one in found.items()} == {33.2: 1.0, 33.8: 0.0}
 
 
 def test_two_judges_whose_sums_happen_to_be_alike_are_not_certain() -> None:

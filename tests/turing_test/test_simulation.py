@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from improved_gan.turing_test import simulation
 from improved_gan.turing_test.errors import TuringTestError
 from improved_gan.turing_test.ranking import rank_models
 from improved_gan.turing_test.simulation import (
@@ -100,3 +101,16 @@ def test_intervals_hold_the_truth(adaptive: bool) -> None:
 def test_what_cannot_be_simulated(scores, words: str) -> None:
     with pytest.raises(TuringTestError, match=words):
         simulate_preferences(scores, judges=2, trials=2)
+
+
+def test_the_next_seed_has_other_studies(monkeypatch) -> None:
+    seen: list[int] = []
+
+    def simulated(*args, seed, **settings):
+        seen.append(seed)
+        return simulate(*args, seed=seed, **settings)
+
+    monkeypatch.setattr(simulation, "simulate", simulated)
+    for seed in (0, 1):
+        coverage(Population(), judges=3, trials=4, studies=20, seed=seed)
+    assert len(set(seen)) == 40

@@ -232,10 +232,12 @@ def compare_methods(
     check_consistent_length(features, y)
     known, codes, num_folds = _codes(y)
     rows = prepared(features)
+    # With seed + repeat the next seed would divide the labels as this one does, but for one repeat.
+    seeds = [int(one) for one in np.random.SeedSequence(seed).generate_state(num_repeats)]
     tasks = [
-        (name, held, seed + repeat)
-        for repeat in range(num_repeats)
-        for _, held in StratifiedKFold(num_folds, shuffle=True, random_state=seed + repeat).split(known, codes)
+        (name, held, own)
+        for own in seeds
+        for _, held in StratifiedKFold(num_folds, shuffle=True, random_state=own).split(known, codes)
         for name in methods
     ]
     fits = Parallel(n_jobs=jobs)(

@@ -36,7 +36,13 @@ from torch import Tensor
 from improved_gan.estimator.labels import KnownLabels, LabeledScoreMixin, read_labels
 from improved_gan.estimator.scaling import looks_like_embedding, unit_rows
 from improved_gan.estimator.weights import label_weights
-from improved_gan.label_spreading.knn import approximate_neighbors, nearest_neighbors, principal_components
+from improved_gan.label_spreading.knn import (
+    approximate_neighbors,
+    faiss_neighbors,
+    nearest_neighbors,
+    nearest_points,
+    principal_components,
+)
 from improved_gan.label_spreading.spreading import most_confident_per_class, spread
 from improved_gan.optional_import import optional_import
 
@@ -134,14 +140,15 @@ class LabelSpreadingClassifier(LabeledScoreMixin, BaseEstimator):  # type: ignor
             ValueError: data or parameters that cannot work; the message says what would.
         """
         _check(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype=[np.float32, np.float64, np.float16])  # noqa: N806
+        X = validate_data(self, X, accept_sparse="csr", dtype=_dtypes(X))  # noqa: N806
         known = read_labels(y, classes=self.classes)
         check_consistent_length(X, y)
         counted, counts = _weights(known, X.shape[0], None, sample_weight)  # a class's weight is no number of rows
         known, weights = _weights(known, X.shape[0], self.class_weight, sample_weight)
         counts = counts[np.isin(counted.rows, known.rows)]  # a product of tiny weights may be 0
         if unlabeled is not None:
-            X = _stacked(X, validate_data(self, unlabeled, accept_sparse="csr", dtype=X.dtype, reset=False))  # noqa: N806
+            more = validate_data(self, unlabeled, accept_sparse="csr", dtype=_dtypes(unlabeled), reset=False)
+            X = _stacked(X, more)  # noqa: N806
         self._find_scaling(X)
         scaled = self._scaled(X)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
@@ -157,7 +164,7 @@ class LabelSpreadingClassifier(LabeledScoreMixin, BaseEstimator):  # type: ignor
     def predict_proba(self, X: Any) -> np.ndarray:  # noqa: N803
         """(N, K) probabilities of the classes."""
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype=[np.float32, np.float64, np.float16], reset=False)  # noqa: N806
+        X = validate_data(self, X, accept_sparse="csr", dtype=_dtypes(X), reset=False)  # noqa: N806
         parts = (self._scaled(X[start : start + _CHUNK]) for start in range(0, X.shape[0], _CHUNK))
         if self.final == "linear":
             return np.concatenate([self._linear.predict_proba(part) for part in parts])
@@ -233,13 +240,15 @@ class LabelSpreadingClassifier(LabeledScoreMixin, BaseEstimator):  # type: ignor
             self.graph_ = "exact" if len(points) <= _EXACT else "faiss" if _faiss(required=False) else "approximate"
         if self.graph_ == "exact":
             return nearest_neighbors(points, num)
-        return (
-            _faiss_neighbors(points, num) if self.graph_ == "faiss" else approximate_neighbors(points, num, seed=seed)
-        )
+        if self.graph_ == "faiss" and _faiss():
+            return faiss_neighbors(points, num)
+        return approximate_neighbors(points, num, seed=seed)
 
     def _fit_final(self, scaled: Any, probabilities: Tensor, known: KnownLabels, weights: np.ndarray) -> None:
         if self.final == "neighbors":
-            self._fit_points = torch.from_numpy(_dense(scaled))
+            sparsely = sparse.issparse(scaled)
+            self._fit_center = np.zeros(scaled.shape[1]) if sparsely else scaled.mean(0, dtype=np.float64)
+            self._fit_points = torch.from_numpy(_dense(scaled, self._fit_center))
             return
         fraction = min(self.confident_fraction, _LINEAR_ROWS / len(probabilities))
         confident = most_confident_per_class(probabilities, fraction).numpy()
@@ -251,8 +260,8 @@ class LabelSpreadingClassifier(LabeledScoreMixin, BaseEstimator):  # type: ignor
 
     def _by_neighbors(self, part: Any) -> np.ndarray:
         """The mean of the distributions of the nearest rows of fit, weighted as in the graph."""
-        squares = torch.cdist(torch.from_numpy(_dense(part)), self._fit_points).square()
-        near, rows = squares.topk(min(self.n_neighbors, squares.shape[1]), largest=False)
+        queries = torch.from_numpy(_dense(part, self._fit_center))
+        rows, near = nearest_points(queries, self._fit_points, min(self.n_neighbors, len(self._fit_points)))
         weights = torch.exp(-4 * near.double() / near[:, -1:].double().clamp_min(1e-300))
         mean = (weights[:, :, None] * torch.from_numpy(self.label_distributions_)[rows]).sum(1)
         return np.asarray(mean / mean.sum(1, keepdim=True))
@@ -299,8 +308,17 @@ def _stacked(first: Any, second: Any) -> Any:
     return np.concatenate([first, second.toarray() if sparse.issparse(second) else second])
 
 
-def _dense(rows: Any) -> np.ndarray:
-    return np.ascontiguousarray(rows.toarray() if sparse.issparse(rows) else rows, dtype=np.float32)
+def _dtypes(examples: Any) -> list[type]:
+    """For `validate_data`: floats as they are; integers become the first, which must have their digits."""
+    kind = getattr(examples, "dtype", None)
+    small = isinstance(kind, np.dtype) and kind.kind in "biu" and kind.itemsize <= 2
+    return [np.float32, np.float64, np.float16] if small else [np.float64, np.float32, np.float16]
+
+
+def _dense(rows: Any, center: np.ndarray) -> np.ndarray:
+    """(N, A) float32, without the center (A,) of the rows of fit: far from 0 float32 has too few digits."""
+    dense = rows.toarray() if sparse.issparse(rows) else rows
+    return np.ascontiguousarray(dense - center, dtype=np.float32)
 
 
 def _points(scaled: Any, num: int, seed: int) -> Tensor:
@@ -328,20 +346,3 @@ def _faiss(*, required: bool = True) -> Any:
         if required:
             raise ValueError("graph='faiss' needs that library: pip install 'improved-gan[faiss]'") from error
         return None
-
-
-def _faiss_neighbors(points: Tensor, num: int) -> tuple[Tensor, Tensor]:
-    faiss, values = _faiss(), points.numpy()
-    cells = max(1, round(len(points) ** 0.5))
-    index = faiss.IndexIVFFlat(faiss.IndexFlatL2(values.shape[1]), values.shape[1], cells)
-    index.train(values)
-    index.add(values)
-    index.nprobe = 16
-    distances, found = index.search(values, num + 1)
-    own = found == np.arange(len(values))[:, None]
-    own[~own.any(1), -1] = True  # the point itself may be missing among equal ones
-    shape = (len(values), num)
-    indices, squares = found[~own].reshape(shape), distances[~own].reshape(shape)
-    missing = indices < 0  # fewer found: the nearest again
-    indices, squares = np.where(missing, indices[:, :1], indices), np.where(missing, squares[:, :1], squares)
-    return torch.from_numpy(indices), torch.from_numpy(squares)

@@ -10,14 +10,26 @@ nearest neighbors.
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["approximate_neighbors", "nearest_neighbors", "parts_of", "principal_components"]
+from improved_gan.optional_import import optional_import
+
+__all__ = [
+    "approximate_neighbors",
+    "faiss_neighbors",
+    "nearest_neighbors",
+    "nearest_points",
+    "parts_of",
+    "principal_components",
+]
 
 
 _ROWS, _GROUP = 500, 64
 _MOST = 4096
+_WIDE = (torch.float64, torch.int64, torch.int32)  # have digits that float32 has not
+_CANCELS = 1e-4  # |x - y|^2 / |x|^2 below which |x|^2 - 2 xy + |y|^2 has too few digits left in float32
 _NUMBERS = 2**22  # values that are converted to float32 at a time
 
 
@@ -26,8 +38,8 @@ def principal_components(inputs: Tensor, num: int) -> Tensor:
     """(N, A...) examples -> (N, min(num, A)) coordinates along the directions of largest variance, the largest first.
 
     The examples, of any real dtype, are converted to float32 a part at a time, so a memory-mapped set is never held
-    whole; float64 is centered before, since what is left may be far smaller than the mean. Where A is above 4,096 the
-    directions are those of at most 4,096 of the examples, evenly spaced.
+    whole; float64 and wide integers are centered before, since what is left may be far smaller than the mean. Where A
+    is above 4,096 the directions are those of at most 4,096 of the examples, evenly spaced.
 
     >>> principal_components(torch.tensor([[0.0, 0.0], [3.0, 0.1]]), 1).shape
     torch.Size([2, 1])
@@ -35,7 +47,7 @@ def principal_components(inputs: Tensor, num: int) -> Tensor:
     mean = sum((some.double().sum(0) for some in parts_of(inputs)), torch.zeros(())) / len(inputs)
 
     def centered(some: Tensor) -> Tensor:
-        return (some - mean).float() if some.dtype == torch.float64 else some.float() - mean.float()
+        return (some.double() - mean).float() if some.dtype in _WIDE else some.float() - mean.float()
 
     if mean.numel() > _MOST:  # the covariance would not fit: eigenvectors of the Gram matrix of some examples instead
         some = centered(inputs[:: -(-len(inputs) // _MOST)].flatten(1))
@@ -83,7 +95,53 @@ def nearest_neighbors(points: Tensor, num: int) -> tuple[Tensor, Tensor]:
         values, columns_in = some.topk(num, largest=False)
         indices.append(best.gather(1, columns_in // _GROUP) * _GROUP + columns_in % _GROUP)
         distances.append((values + squares[own, None]).clamp_min_(0))
-    return torch.cat(indices), torch.cat(distances)
+    found, measured = torch.cat(indices), torch.cat(distances)
+    close = (measured[:, -1] < _CANCELS * squares).nonzero().flatten()
+    for rows in torch.split(close, _ROWS // 4) if len(close) else ():
+        found[rows], measured[rows] = _in_float64(points[rows], points, num, rows[:, None] == torch.arange(number))
+    return found, measured
+
+
+@torch.no_grad()
+def nearest_points(
+    queries: Tensor, points: Tensor, num: int, *, excluded: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """The points that are nearest to each query, by squared Euclidean distance.
+
+    Args:
+        queries: (M, A) float32; the table of all M N distances is held at once.
+        points: (N, A) float32.
+        num: k, 1 <= k <= N.
+        excluded: (M, N) bool: points that do not count for a query; None: all count.
+
+    Returns:
+        (M, k) int64 indices and (M, k) squared distances, nearest first.
+
+    >>> nearest_points(torch.tensor([[2.5]]), torch.tensor([[0.0], [1.0], [3.0]]), 2)[0]
+    tensor([[2, 1]])
+    """
+    squares = queries.square().sum(1, keepdim=True)
+    table = torch.addmm(points.square().sum(1), queries, points.T, alpha=-2)
+    if excluded is not None:
+        table[excluded] = torch.inf
+    values, indices = table.topk(num, largest=False)
+    distances = (values + squares).clamp_min(0)
+    close = (distances[:, -1:] < _CANCELS * squares).flatten().nonzero().flatten()
+    for rows in torch.split(close, _ROWS // 4) if len(close) else ():
+        without = None if excluded is None else excluded[rows]
+        indices[rows], distances[rows] = _in_float64(queries[rows], points, num, without)
+    return indices, distances
+
+
+def _in_float64(queries: Tensor, points: Tensor, num: int, excluded: Tensor | None) -> tuple[Tensor, Tensor]:
+    """`nearest_points` for few queries that are nearer to points than float32 products can tell."""
+    origin = queries[0].double()
+    queries, points = queries.double() - origin, points.double() - origin
+    table = queries.square().sum(1, keepdim=True) - 2 * (queries @ points.T) + points.square().sum(1)
+    if excluded is not None:
+        table[excluded] = torch.inf
+    distances, indices = table.topk(num, largest=False)
+    return indices, distances.clamp_min(0).float()
 
 
 def parts_of(inputs: Tensor) -> Iterator[Tensor]:
@@ -120,7 +178,7 @@ def approximate_neighbors(points: Tensor, num: int, *, num_probes: int = 32, see
     order = cells.argsort(stable=True)
     counts = torch.bincount(cells, minlength=len(centers))
     members = list(torch.split(order, counts.tolist()))
-    between = torch.cdist(centers, centers).argsort(1)
+    between = torch.cdist(centers.double(), centers.double()).argsort(1)
     indices = torch.empty(len(points), num, dtype=torch.int64)
     distances = torch.empty(len(points), num)
     for cell, own in enumerate(members):
@@ -144,7 +202,8 @@ def _centers(points: Tensor, num: int, seed: int) -> Tensor:
 
 
 def _nearest(points: Tensor, centers: Tensor) -> Tensor:
-    return torch.addmm(centers.square().sum(1), points, centers.T, alpha=-2).argmin(1)
+    wide = centers.double()
+    return torch.addmm(wide.square().sum(1), points.double(), wide.T, alpha=-2).argmin(1)
 
 
 def _members_near(members: list[Tensor], nearest: list[int], num_probes: int, *, at_least: int) -> Tensor:
@@ -159,8 +218,29 @@ def _members_near(members: list[Tensor], nearest: list[int], num_probes: int, *,
 
 
 def _among(points: Tensor, rows: Tensor, near: Tensor, num: int) -> tuple[Tensor, Tensor]:
-    some = points[near]
-    table = torch.addmm(some.square().sum(1), points[rows], some.T, alpha=-2)
-    table[rows[:, None] == near] = torch.inf
-    values, columns = table.topk(num, largest=False)
-    return near[columns], (values + points[rows].square().sum(1, keepdim=True)).clamp_min(0)
+    origin = points[rows].mean(0)  # the cell's: far from it, products of float32 would cancel
+    queries, others = points[rows] - origin, points[near] - origin
+    columns, distances = nearest_points(queries, others, num, excluded=rows[:, None] == near)
+    return near[columns], distances
+
+
+def faiss_neighbors(points: Tensor, num: int) -> tuple[Tensor, Tensor]:
+    """`approximate_neighbors` by the library faiss.
+
+    Raises:
+        ImportError: it is not installed.
+    """
+    faiss, values = optional_import("faiss"), points.numpy()
+    cells = max(1, round(len(points) ** 0.5))
+    index = faiss.IndexIVFFlat(faiss.IndexFlatL2(values.shape[1]), values.shape[1], cells)
+    index.train(values)
+    index.add(values)
+    index.nprobe = 16
+    distances, found = index.search(values, num + 1)
+    own = found == np.arange(len(values))[:, None]
+    own[~own.any(1), -1] = True  # the point itself may be missing among equal ones
+    shape = (len(values), num)
+    indices, squares = found[~own].reshape(shape), distances[~own].reshape(shape)
+    missing = indices < 0  # fewer found: the nearest again
+    indices, squares = np.where(missing, indices[:, :1], indices), np.where(missing, squares[:, :1], squares)
+    return torch.from_numpy(indices), torch.from_numpy(squares)

@@ -107,7 +107,8 @@ def spread(
     tensor([0, 0, 1, 1])
     """
     reached = _solve(_graph(*_checked(neighbors, distances, start)), start, alpha).clamp_min_(0)
-    parts = reached / reached.sum(0) * masses(reached.sum(0))
+    sums = reached.sum(0)
+    parts = torch.where(sums > 0, reached / sums * masses(sums), 0.0)  # a class that no example starts with has none
     total = parts.sum(1, keepdim=True)
     return torch.where(total > 0, parts / total, torch.full_like(parts, 1 / parts.shape[1]))
 
@@ -118,7 +119,7 @@ def most_confident_per_class(probabilities: Tensor, fraction: float) -> Tensor:
 
     Args:
         probabilities: (N, K) of each class.
-        fraction: 0 < fraction <= 1; at most fraction * N / K examples of each class are taken.
+        fraction: 0 < fraction <= 1; at most fraction * N / K examples of each class, rounded, are taken, or one.
 
     Returns:
         (M,) int64 their indices, ascending.

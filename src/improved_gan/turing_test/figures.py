@@ -234,10 +234,10 @@ def by_position(votes: Votes, *, blocks: int = 5, trials: tuple[int, int] | None
     return [accuracy(votes.where(block == one)) for one in range(blocks)]
 
 
-def by_exposure(votes: Votes) -> dict[int, Estimate]:
+def by_exposure(votes: Votes) -> dict[float, Estimate]:
     """Accuracy at each exposure time (milliseconds) of a timed study."""
-    times = np.unique(votes.exposure_ms[~np.isnan(votes.exposure_ms)])
-    return {int(time): accuracy(votes.where(votes.exposure_ms == time)) for time in times}
+    times = np.unique(votes.exposure_ms[~np.isnan(votes.exposure_ms)]).tolist()
+    return {time: accuracy(votes.where(votes.exposure_ms == time)) for time in times}
 
 
 def thresholds(votes: Votes) -> list[float]:

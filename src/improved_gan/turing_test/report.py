@@ -54,7 +54,7 @@ class Report:
     learning: dict[str, list[Estimate]]
     response_times: dict[str, tuple[float, float, float]]
     agreement: float
-    exposures: dict[int, Estimate]
+    exposures: dict[float, Estimate]
     thresholds: list[float]
     pictures: list[PictureFigures]
     notes: list[str]

@@ -68,7 +68,7 @@ def report_text(report: Report) -> str:
         blocks = " ".join(f"{block.value:.0%}" if block.value == block.value else "-" for block in report.learning[arm])
         lines.append(f"  {_ARMS.get(arm, arm)}: {_percent(found)}; {blocks}")
     for time, found in report.exposures.items():
-        lines.append(f"  shown for {time} ms: {_percent(found)}")
+        lines.append(f"  shown for {time:g} ms: {_percent(found)}")
     if report.thresholds:
         lines.append(f"staircases settle at {', '.join(f'{one:.0f}' for one in report.thresholds)} ms (70.7% correct)")
     for name, (low, middle, high) in report.response_times.items():

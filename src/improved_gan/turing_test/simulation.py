@@ -230,8 +230,8 @@ def coverage(
     held = {"accuracy": 0, "sensitivity": 0}
     accuracy = population.true_accuracy(model, judges=judges, trials=trials, design=design)
     sensitivity = population.true_sensitivity(model, judges=judges, trials=trials, design=design)
-    for study in range(studies):
-        votes = simulate(population, judges=judges, trials=trials, seed=seed + study, design=design)
+    for own in np.random.SeedSequence(seed).generate_state(studies).tolist():  # shared with no other seed
+        votes = simulate(population, judges=judges, trials=trials, seed=own, design=design)
         figures = model_figures(votes, model)
         held["accuracy"] += figures.accuracy.contains(accuracy)
         held["sensitivity"] += figures.sensitivity.contains(sensitivity)
@@ -334,10 +334,8 @@ def preference_coverage(
     """
     truth = true_scores(scores, spread=spread)
     held = dict.fromkeys(truth, 0)
-    for study in range(studies):
-        table = simulate_preferences(
-            scores, judges=judges, trials=trials, adaptive=adaptive, spread=spread, seed=seed + study
-        )
+    for own in np.random.SeedSequence(seed).generate_state(studies).tolist():
+        table = simulate_preferences(scores, judges=judges, trials=trials, adaptive=adaptive, spread=spread, seed=own)
         for one in rank_models(table).models:
             held[one.model] += one.score.contains(truth[one.model])
     return {name: count / studies for name, count in held.items()}
