@@ -1,6 +1,7 @@
 import math
 
 import numpy as np
+import pytest
 import scipy.stats
 import torch
 from hypothesis import given
@@ -22,6 +23,22 @@ def test_entropy_at_its_ends() -> None:
     assert math.isclose(entropy(torch.full((1, 7), 1 / 7, dtype=torch.float64).log()).item(), math.log(7))
 
 
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_a_row_without_probabilities_is_no_certain_image(number: float) -> None:
+    rows = torch.full((3, 4), 0.25).log()
+    rows[1, 2] = number
+    with pytest.raises(ValueError, match=r"1 of 3 rows hold others: the network fails on these images"):
+        entropy(rows)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_entropy_in_lower_precision(dtype: torch.dtype) -> None:
+    logits = torch.randn(200, 4, generator=torch.Generator().manual_seed(0)) * 5
+    rows = logits.to(dtype).log_softmax(1)
+    expected = scipy.stats.entropy(rows.double().exp().numpy(), axis=1)
+    np.testing.assert_allclose(entropy(rows).double(), expected, atol=0.05)
+
+
 @given(st.integers(0, 1000), st.integers(2, 6))
 def test_farthest_first_covers_within_twice_the_best(seed: int, num: int) -> None:
     """Gonzalez' bound, the best cover of 9 points found by trying all choices."""
@@ -34,6 +51,13 @@ def test_farthest_first_covers_within_twice_the_best(seed: int, num: int) -> Non
     assert len(set(chosen)) == num
     best = min(distances[list(some)].min(0).max() for some in itertools.combinations(range(9), num))
     assert distances[chosen].min(0).max() <= 2 * best + 1e-9
+
+
+def test_a_row_without_distances_is_not_the_farthest() -> None:
+    features = torch.randn(6, 2, generator=torch.Generator().manual_seed(0))
+    features[4, 1] = math.nan
+    with pytest.raises(ValueError, match="1 of 6 rows of features hold NaN or infinity"):
+        farthest_first(features, 3)
 
 
 def test_alike_rows_are_each_taken_once() -> None:

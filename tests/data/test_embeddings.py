@@ -69,3 +69,19 @@ def test_a_constant_column_is_gray_and_not_its_rounding() -> None:
     units = rows.astype(np.float64) / np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
     expected = 1 / (1 + np.exp(-1.5 * (units - units.mean(0)) / units.std(0)))
     np.testing.assert_allclose(np.delete(scaled, 3, 1), np.delete(expected, 3, 1), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "factor"),
+    [("f4", 1.0), ("f4", 1e20), ("f4", 1e-25), ("f4", 1e37), ("f8", 1e300), ("f8", 1e-300), ("f2", 1e4), ("f2", 1e-3)],
+)
+def test_rows_of_any_length_have_their_direction(dtype: str, factor: float) -> None:
+    """Squares of such numbers are infinite or 0; a row of zeros stays one."""
+    rows = (np.random.default_rng(0).normal(size=(50, 20)) * factor).astype(dtype)
+    rows[7] = 0
+    scaled = EmbeddingScaling.of(rows)(torch.from_numpy(rows))[:, 0, 0].numpy()
+    wide = rows.astype(np.float64) / factor
+    norms = np.linalg.norm(wide, axis=1, keepdims=True)
+    units = wide / np.where(norms > 0, norms, 1)
+    expected = 1 / (1 + np.exp(-1.5 * (units - units.mean(0)) / units.std(0)))
+    np.testing.assert_allclose(scaled, expected, atol=1e-5)

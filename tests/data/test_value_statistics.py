@@ -1,3 +1,4 @@
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,23 @@ def test_percentiles_are_numpys(name: str) -> None:
     expected = np.percentile(whole, PERCENTILES, method="inverted_cdf")
     assert list(counts.percentiles().values()) == expected.tolist()
     assert list(counts.percentiles()) == list(PERCENTILES)
+
+
+@pytest.mark.parametrize(("total", "step"), [(100, "1"), (1000, "0.1"), (777, "0.7")])
+def test_ranks_are_exact_in_decimals(total: int, step: str) -> None:
+    """Of 1..N, the smallest value v with v / N >= p / 100, found by trying all in whole numbers."""
+    wanted = [float(Decimal(step) * count) for count in range(int(100 / Decimal(step)) + 1)]
+    counts = ValueCounts(wanted)
+    counts.add(np.arange(1, total + 1, dtype=np.uint16))
+    for percentile, found in counts.percentiles().items():
+        thousandths = int(Decimal(str(percentile)) * 1000)
+        expected = next(value for value in range(1, total + 1) if 100_000 * value >= thousandths * total)
+        assert found == expected, percentile
+    several = ValueCounts([np.float64(7), 7])
+    several.add(np.arange(1, 101, dtype=np.float32))
+    assert several.needs_second_pass()
+    several.add(np.arange(1, 101, dtype=np.float32))
+    assert several.percentiles() == {7: 7.0}
 
 
 def write(folder: Path, images: list[np.ndarray]) -> Path:

@@ -259,6 +259,16 @@ def test_parameters_out_of_range(change, message: str) -> None:
         LabelSpreadingClassifier(**change).fit([[0.0], [1.0]], [0, 1])
 
 
+@pytest.mark.parametrize("factor", [1e308, 1e-310])
+def test_only_the_ratios_of_priors_matter(factor: float) -> None:
+    rows, y = np.arange(12.0)[:, None], np.array([0, *[-1] * 10, 1])
+    expected, found = (
+        LabelSpreadingClassifier(priors=priors).fit(rows, y).label_distributions_
+        for priors in ([1, 1.5], [factor, 1.5 * factor])
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
 @pytest.mark.parametrize("priors", [[1.0], [1, 0], [1, np.nan], [[1, 1]], "uniform"])
 def test_priors_that_are_none(priors) -> None:
     with pytest.raises(ValueError, match="priors must be 2 positive numbers, one a class"):

@@ -1,6 +1,7 @@
 """Weights of labels: against the formula in plain NumPy, and what they do to a fit."""
 
 import warnings
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -36,6 +37,16 @@ def test_weights_are_those_of_the_class_times_those_of_the_example(class_weight,
     assert known.rows.tolist() == [0, 2, 3, 5]
     np.testing.assert_allclose(weights, np.array(expected) / np.mean(expected), rtol=1e-12)
     assert to_mean_one(weights[:2]).mean() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("given", [[1e308, 1.5e308], [1e-310, 3e-310], [5e-324, 1e-323, 5e-324], [0.0, 1e308, 1e300]])
+def test_weights_of_any_size_have_mean_one_and_their_ratios(given: list[float]) -> None:
+    exact = [Fraction(one) for one in given]
+    expected = [float(one * len(exact) / sum(exact)) for one in exact]
+    np.testing.assert_allclose(to_mean_one(np.array(given)), expected, rtol=1e-14)
+    if min(given) > 0 and len(given) == 2:
+        known = KnownLabels(np.array([0, 1]), np.array([0, 1]), np.array(["a", "b"]))
+        np.testing.assert_allclose(label_weights(known, X[:2], None, given)[1], expected, rtol=1e-14)
 
 
 def test_equal_weights_are_none_and_a_label_of_weight_0_is_unknown() -> None:

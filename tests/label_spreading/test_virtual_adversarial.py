@@ -1,7 +1,10 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
+import scipy.special
+import scipy.stats
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -90,6 +93,27 @@ def test_conditional_entropy_of_known_distributions() -> None:
     probabilities = torch.tensor([[0.5, 0.25, 0.25], [1 - 2e-9, 1e-9, 1e-9]])
     expected = (0.5 * math.log(2) + 0.5 * math.log(4) + 0.0) / 2
     assert conditional_entropy(probabilities.log()).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_class_of_probability_zero_adds_nothing_and_has_a_finite_gradient() -> None:
+    """Logits of -inf, as of classes that are masked, and differences that underflow, against scipy."""
+    logits = torch.tensor([[0.3, -torch.inf, 1.0], [-torch.inf, 0.0, -torch.inf], [0.0, -800.0, 1.0]])
+    others = torch.tensor([[0.1, -torch.inf, 2.0], [-1.0, 0.5, -torch.inf], [1.0, -torch.inf, 0.0]])
+    logits, others = logits.double().requires_grad_(), others.double().requires_grad_()
+    first, second = (scipy.special.softmax(one.detach().numpy(), axis=1) for one in (logits, others))
+    first[2, 1] = 0  # exp(-800)
+    entropy = conditional_entropy(logits)
+    assert entropy.item() == pytest.approx(scipy.stats.entropy(first, axis=1).mean(), rel=1e-12)
+    divergence = prediction_kl(logits, others)
+    assert divergence.item() == pytest.approx(scipy.stats.entropy(first, second, axis=1).mean(), rel=1e-12)
+    (gradient,) = torch.autograd.grad(divergence, others)
+    np.testing.assert_allclose(gradient, (second - first) / 3, atol=1e-12)
+    (gradient,) = torch.autograd.grad(entropy, logits)
+    rows = scipy.stats.entropy(first, axis=1)[:, None]
+    np.testing.assert_allclose(gradient, -first * (np.log(np.where(first > 0, first, 1)) + rows) / 3, atol=1e-12)
+    certain, excluded = torch.tensor([[0.0, 0.0]]), torch.tensor([[0.0, -torch.inf]])
+    assert prediction_kl(certain, excluded) == torch.inf
+    assert conditional_entropy(torch.full((1, 3), torch.nan)).isnan()
 
 
 def test_marginal_entropy_is_that_of_the_mean_prediction_and_largest_where_all_classes_are_used() -> None:

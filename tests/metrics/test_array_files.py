@@ -13,8 +13,10 @@ from improved_gan.metrics.array_files import (
     is_array_file,
     open_array_file,
 )
+from improved_gan.metrics.evaluation import evaluate
 from improved_gan.metrics.statistics_files import read_statistics, statistics_bytes
 from tests.mutations import damaged_headers
+from tests.oracles import metrics as oracle
 from tests.pictures import quick_network
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (9, 4, 5, 3), dtype=np.uint8)
@@ -84,6 +86,20 @@ def test_features_with_logits_and_their_network(save: Any, tmp_path: Path) -> No
     assert (drawn.num_images, len(drawn.features.unique(dim=0))) == (20, 20)
     assert drawn.logits is not None
     assert drawn.logits.equal(drawn.features[:, :3])
+
+
+def test_a_drawn_part_of_float64_features_is_evaluated_as_it_is(tmp_path: Path) -> None:
+    """Far from 0, where float32 would round them to few values."""
+    rows = np.random.default_rng(2).normal(size=(60, 4)) + 1e8
+    np.savez(tmp_path / "f.npz", features=rows, logits=rows)
+    drawn = features_of(tmp_path / "f.npz").drawn(45)
+    assert drawn.logits is not None
+    chosen = rows[np.sort(np.random.RandomState(2020).permutation(60)[:45])]
+    np.testing.assert_array_equal(drawn.features.numpy(), chosen)
+    np.testing.assert_array_equal(drawn.logits.numpy(), chosen)
+    found = evaluate(["precision-recall"], drawn, features_of(tmp_path / "f.npz"))[0]["precision-recall"]
+    expected = oracle.precision_recall(chosen, rows, 3)
+    assert (found["precision"], found["recall"]) == pytest.approx(expected)
 
 
 def test_plain_features_have_no_logits_and_a_digest_of_their_content(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from improved_gan.metrics.bootstrap import poisson_weights
+from improved_gan.metrics.bootstrap import poisson_weights, usable_weights
 
 
 def test_weights_are_poisson_and_uncorrelated() -> None:
@@ -20,3 +20,17 @@ def test_they_depend_on_place_and_seed_alone() -> None:
     assert poisson_weights(places, 2).equal(poisson_weights(torch.arange(200_000), 2)[places])
     assert not poisson_weights(torch.arange(100), 4).equal(poisson_weights(torch.arange(100), 4, seed=1))
     assert poisson_weights(places, 0).shape == (3, 0)
+
+
+@pytest.mark.parametrize(("num", "smallest"), [(4, 4), (9, 3), (2, 2), (5, 1), (1, 1)])
+def test_usable_replicates_are_the_first_with_two_different_images(num: int, smallest: int) -> None:
+    every = poisson_weights(torch.arange(num), 1000, seed=3).numpy()
+    drawn = (every[:smallest] > 0).sum(0)
+    expected = every[:, drawn >= min(2, smallest)][:, :60]
+    assert drawn[:60].min() < min(2, smallest)
+    assert usable_weights(num, 60, smallest=smallest, seed=3).numpy().tolist() == expected.tolist()
+
+
+def test_of_many_images_every_replicate_is_usable() -> None:
+    for num, replicates in ((50, 200), (0, 5), (7, 0)):
+        assert usable_weights(num, replicates, seed=1).equal(poisson_weights(torch.arange(num), replicates, seed=1))

@@ -3,6 +3,7 @@ import pytest
 import torch
 from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
 
+from improved_gan.metrics import MetricError
 from improved_gan.metrics.classification import (
     calibration,
     class_scores,
@@ -91,3 +92,20 @@ def test_the_interval_is_wilsons(num: int, images: int) -> None:
     middle = (share + spread / 2) / (1 + spread)
     half = z / (1 + spread) * np.sqrt(share * (1 - share) / images + spread / (4 * images))
     assert wilson_interval(num, images) == pytest.approx((max(0, middle - half), min(1, middle + half)), abs=1e-12)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_probabilities_that_are_none_are_refused_and_empty_bins_are_not(
+    classified: tuple[torch.Tensor, torch.Tensor], number: float
+) -> None:
+    probabilities, labels = classified
+    bad = probabilities.clone()
+    bad[3, 1] = bad[7] = number
+    with pytest.raises(MetricError, match=r"2 of 400 rows of probabilities hold NaN or infinity \(row 3, 7\)"):
+        calibration(bad, labels)
+    with pytest.raises(MetricError, match="the classifier fails on these images"):
+        confident_mistakes(bad, labels, 5)
+    certain = torch.eye(5, dtype=torch.float64)[labels]  # one bin has all images
+    found = calibration(certain, labels)
+    assert (found.error, found.accuracy) == (0, 1)
+    assert [np.isnan(one.accuracy) for one in found.bins] == [True] * 14 + [False]

@@ -7,6 +7,7 @@ import torch
 
 from improved_gan.metrics import FeatureStatistics, MetricError
 from improved_gan.metrics.array_files import FeatureFile
+from improved_gan.metrics.bootstrap import poisson_weights
 from improved_gan.metrics.comparison import _NUMBERS, _READING, compare, comparison_figure
 from improved_gan.metrics.evaluation import evaluate
 
@@ -74,6 +75,35 @@ def test_intervals_have_the_width_of_fresh_draws(name: str, title: str) -> None:
         for i in range(60)
     ]
     assert (high - low) / 3.92 == pytest.approx(np.std(draws), rel=0.4)
+
+
+@pytest.mark.parametrize(("first", "second", "real"), [(4, 6, 5), (6, 4, 4)])
+def test_few_images_have_intervals_over_replicates_that_draw_two_of_them(first: int, second: int, real: int) -> None:
+    models, reference = {"a": features(0, num=first), "b": features(1, num=second)}, features(3, num=real)
+    names = ("fid", "kid", "cmmd", "precision-recall")
+    found = compared(models, reference, names, replicates=100)["numbers"]
+    for number in found.values():
+        assert np.isfinite(number["intervals"]).all()
+        assert np.isfinite([one["interval"] for one in number["differences"]]).all()
+    every = [poisson_weights(torch.arange(num), 400, seed=seed).numpy() for num, seed in ((6, 0), (real, 1))]
+    usable = [one[:, (one[:least] > 0).sum(0) >= 2].T[:100] for one, least in zip(every, (4, real), strict=True)]
+    y = reference.features.double().numpy()
+    draws = []
+    for model, value in zip(models.values(), found["KID"]["values"], strict=True):
+        x = model.features.double().numpy()
+        xx, yy, xy = ((one @ other.T / 4 + 1) ** 3 for one, other in ((x, x), (y, y), (x, y)))
+        replicates = []
+        for drawn, w in zip(*usable, strict=True):
+            v = drawn[: len(x)]
+            vv, ww = np.outer(v, v) * (1 - np.eye(len(v))), np.outer(w, w) * (1 - np.eye(len(w)))
+            between = np.average(xy, weights=np.outer(v, w))
+            replicates.append(np.average(xx, weights=vv) + np.average(yy, weights=ww) - 2 * between)
+        draws.append(np.array(replicates))
+        expected = value + np.quantile(draws[-1] - draws[-1].mean(), [0.025, 0.975])
+        assert found["KID"]["intervals"][len(draws) - 1] == pytest.approx(expected, rel=1e-9)
+    difference, paired = found["KID"]["differences"][0], draws[0] - draws[1]
+    expected = difference["value"] + np.quantile(paired - paired.mean(), [0.025, 0.975])
+    assert difference["interval"] == pytest.approx(expected, rel=1e-9)
 
 
 def test_statistics_of_the_reference_are_not_resampled() -> None:

@@ -53,3 +53,22 @@ def test_drawn_rows_are_spread_over_all_rows() -> None:
     assert len(drawn) == len(drawn.unique()) == 3000
     assert 2400 < float(drawn.mean()) < 2600
     assert drawn_rows(rows, 5000) is rows
+
+
+FAR = np.random.default_rng(0).normal(size=(40, 3)) + 1e8  # float32 rounds them to multiples of 8
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+def test_drawn_rows_are_rows_to_the_last_bit(dtype: torch.dtype) -> None:
+    rows = torch.from_numpy(FAR - 1e8 * (dtype != torch.float64)).to(dtype)
+    drawn = drawn_rows(rows, 30)
+    assert drawn.dtype == dtype
+    chosen = np.random.RandomState(2020).permutation(40)[:30]
+    assert drawn.equal(rows[np.sort(chosen)])
+    large = torch.tensor([[1e60], [2e60]], dtype=torch.float64)
+    assert drawn_rows(large, 1).isfinite().all()
+
+
+def test_the_matrix_of_stored_features_keeps_float64(tmp_path: Path) -> None:
+    rows = torch.from_numpy(FAR)
+    assert FeatureTable(stored(tmp_path, rows, rows)).matrix.equal(rows)

@@ -1,6 +1,7 @@
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,7 +13,9 @@ from improved_gan.metrics import (
     density_coverage,
     feature_frechet_distance,
     kernel_inception_distance,
+    precision_recall,
 )
+from tests.oracles import metrics as oracle
 from tests.ranks import TwoRanks
 
 SAMPLES = torch.randn(61, 5, generator=torch.Generator().manual_seed(0))
@@ -89,6 +92,53 @@ def test_a_rank_may_have_no_images(two_ranks: TwoRanks) -> None:
     assert two_ranks(_with_an_empty_rank) == [density_coverage(SAMPLES, REAL)] * 2
 
 
+FAR = np.random.default_rng(0).normal(size=(2, 50, 4)) + 1e8  # float64: float32 rounds them to multiples of 8
+
+
+def test_float64_features_are_kept_merged_and_loaded_without_rounding() -> None:
+    samples, real = torch.from_numpy(FAR)
+    metric, loaded = FeatureMetric(precision_recall), FeatureMetric(precision_recall)
+    metric.update(samples[:20], real=False)
+    metric.update(real, real=True)
+    other = FeatureMetric(precision_recall)
+    other.update(samples[20:], real=False)
+    metric.merge(other)
+    assert tuple(metric.compute()) == pytest.approx(oracle.precision_recall(*FAR, 3))
+    loaded.load_state_dict(metric.state_dict())
+    assert loaded.state_dict()["generated"].equal(samples)
+    assert loaded.compute() == metric.compute()
+
+
+def test_a_state_has_the_dtype_of_its_features() -> None:
+    metric = FeatureMetric(KID)
+    assert {one.dtype for one in metric.state_dict().values()} == {torch.float32}
+    metric.update(SAMPLES.half(), real=True)
+    metric.update(SAMPLES.double(), real=False)
+    state = metric.state_dict()
+    assert (state["real"].dtype, state["generated"].dtype) == (torch.float32, torch.float64)
+    metric.update(SAMPLES, real=False)
+    assert metric.state_dict()["generated"].equal(torch.cat([SAMPLES, SAMPLES]).double())
+
+
+def _with_float64_on_one_rank() -> tuple[object, list[torch.dtype]]:
+    samples, real = torch.from_numpy(FAR)
+    metric = FeatureMetric(precision_recall)
+    if torch.distributed.get_rank() == 1:
+        metric.update(samples, real=False)
+        metric.update(real, real=True)
+    else:
+        metric.update(torch.full((1, 4), 1e8), real=True)  # float32
+    metric.merge_ranks()
+    return metric.compute(), [one.dtype for one in metric.state_dict().values()]
+
+
+def test_ranks_with_float32_float64_and_no_features_merge(two_ranks: TwoRanks) -> None:
+    expected = oracle.precision_recall(FAR[0], np.concatenate([np.full((1, 4), 1e8), FAR[1]]), 3)
+    for found, dtypes in two_ranks(_with_float64_on_one_rank):
+        assert tuple(found) == pytest.approx(expected)
+        assert dtypes == [torch.float64, torch.float64]
+
+
 def test_bad_batches() -> None:
     for metric in (FrechetDistance(5), FeatureMetric(KID)):
         metric.update(REAL, real=True)
@@ -115,7 +165,7 @@ def test_features_that_do_not_fit_are_refused_by_whatever_way_they_come() -> Non
     with pytest.raises(MetricError, match="NaN"):
         metric.load_state_dict({"real": REAL * torch.nan, "generated": SAMPLES})
     with pytest.raises(MetricError, match="infinity"):
-        metric.update(torch.full((2, 5), 1e50, dtype=torch.float64), real=True)  # infinite in float32
+        metric.update(torch.full((2, 5), 1e80, dtype=torch.float64), real=True)
     assert metric.compute() == expected
 
 

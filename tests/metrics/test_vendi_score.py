@@ -28,6 +28,17 @@ def test_orthogonal_groups_of_equal_images_count_by_their_shares() -> None:
         assert vendi_score(rows, order=near) == pytest.approx(math.exp(entropy), rel=1e-6)
 
 
+@pytest.mark.parametrize("order", [0.01, 0.1, 0.5, 1.0, 3.0])
+@pytest.mark.parametrize(("num", "width"), [(600, 256), (100, 256), (20_000, 4)])
+def test_rounding_of_zero_eigenvalues_is_no_image(num: int, width: int, order: float) -> None:
+    """Equal images are 1; equal numbers of images with two directions at a right angle are 2, whatever the order."""
+    row = torch.randn(1, width, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    assert vendi_score(row.expand(num, -1), order=order) == pytest.approx(1, rel=1e-9)
+    turned = row.reshape(-1, 2).flip(1) * torch.tensor([1, -1])
+    both = torch.cat([row, turned.reshape(1, -1)]).repeat(num // 2, 1)
+    assert vendi_score(both, order=order) == pytest.approx(2, rel=1e-9)
+
+
 def test_order_of_images_copies_and_scale_do_not_matter() -> None:
     expected = vendi_score(X)
     assert vendi_score(X.flip(0)) == pytest.approx(expected)

@@ -45,6 +45,20 @@ def test_the_classifier_is_the_one_whose_error_the_log_tells(run: Path) -> None:
     assert found.missing == {}
 
 
+def test_a_classifier_that_gives_nan_is_told_and_has_no_numbers(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = evaluate_run.logits_of
+
+    def broken(*args: object, **options: object) -> tuple[torch.Tensor, torch.Tensor]:
+        features, logits = plain(*args, **options)  # type: ignore[arg-type]
+        logits[4] = torch.nan
+        return features, logits
+
+    monkeypatch.setattr(evaluate_run, "logits_of", broken)
+    found = look(Run(run))
+    assert found.classified is None
+    assert found.missing == {"classifier": "it gives NaN for 1 of 500 images"}
+
+
 def test_a_run_without_labels_has_neighbors_and_no_classifier(small_runs: dict[str, Path]) -> None:
     found = look(Run(small_runs["pictures"]))
     assert found.classified is None

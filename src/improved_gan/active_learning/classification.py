@@ -136,13 +136,20 @@ class Classification:
 
 @torch.no_grad()
 def classify_batch(networks: Networks, batch: list[tuple[str, str, Tensor]]) -> list[list[str]]:
-    """One CSV row for each image (file, sha256, (C, H, W) uint8)."""
+    """One CSV row for each image (file, sha256, (C, H, W) uint8).
+
+    Raises:
+        RunError: the network gives NaN for an image.
+    """
     device = next(networks.discriminator.parameters()).device
     inputs = networks.inputs(torch.stack([pixels for _, _, pixels in batch]).to(device))
     # Filled up by repeating the images: minibatch features then compare images of the same distribution.
     filled = inputs[[index % len(batch) for index in range(_BATCH)]].to(device)
     logits = networks.discriminator(filled).logits[: len(batch)]
     log_probabilities = logits.double().log_softmax(1).cpu()
+    if bad := [batch[row][0] for row in log_probabilities.isnan().any(1).nonzero().flatten().tolist()]:
+        listed = ", ".join(bad[:5]) + ", ..." * (len(bad) > 5)
+        raise RunError(f"the classifier gives NaN for {listed}: its weights are damaged or diverged, train it again")
     real_score = torch.sigmoid(real_logit(logits)).cpu().tolist()
     labels, uncertainties = log_probabilities.argmax(1).tolist(), entropy(log_probabilities).tolist()
     rows = []

@@ -11,6 +11,8 @@ from torch import Tensor
 
 __all__ = ["entropy", "farthest_first"]
 
+_ROUNDING = 1e-2  # of a logarithm in half precision
+
 
 def entropy(log_probabilities: Tensor) -> Tensor:
     """H(p) in nats of each row.
@@ -21,11 +23,20 @@ def entropy(log_probabilities: Tensor) -> Tensor:
     Returns:
         (N,), from 0 to log K.
 
+    Raises:
+        ValueError: log-probabilities that are NaN or above 0 by more than rounding: such a row has no entropy.
+
     >>> entropy(torch.full((1, 4), 0.25).log())
     tensor([1.3863])
     """
-    terms = log_probabilities.exp() * log_probabilities
-    return -terms.nan_to_num(0.0).sum(1).clamp(max=0.0)  # p log p = 0 at p = 0
+    bad = ~(log_probabilities <= _ROUNDING).all(1)
+    if bad.any():
+        raise ValueError(
+            f"log-probabilities must be numbers up to 0; {int(bad.sum())} of {len(bad)} rows hold others: the network "
+            "fails on these images"
+        )
+    terms = log_probabilities.exp() * log_probabilities.masked_fill(log_probabilities == -torch.inf, 0.0)
+    return -terms.sum(1).clamp(max=0.0)  # p log p = 0 at p = 0
 
 
 def farthest_first(features: Tensor, num: int) -> list[int]:
@@ -38,6 +49,9 @@ def farthest_first(features: Tensor, num: int) -> list[int]:
     Returns:
         Their indices, in the order of choice. O(num N A) time, O(N) memory beside the features.
 
+    Raises:
+        ValueError: features that are not finite, whose distances are none.
+
     Source: Gonzalez, 1985: the largest distance to a chosen row is at most twice the least possible.
 
     >>> farthest_first(torch.tensor([[0.0], [0.1], [9.0], [5.0]]), 3)
@@ -45,6 +59,8 @@ def farthest_first(features: Tensor, num: int) -> list[int]:
     """
     if not len(features):
         return []
+    if bad := int((~features.isfinite().all(1)).sum()):
+        raise ValueError(f"{bad} of {len(features)} rows of features hold NaN or infinity: leave these images out")
     std = features.double().std(0, correction=0)
     scaled = features.double() / torch.where(std > 0, std, torch.ones_like(std))
     chosen = [0]

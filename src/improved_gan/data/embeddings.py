@@ -171,6 +171,8 @@ class EmbeddingScaling(nn.Module):
     def of(cls, features: np.ndarray) -> "EmbeddingScaling":
         """That of training images (N, A)."""
         rows = features.astype(np.float64)
+        largest = np.abs(rows).max(1, keepdims=True)
+        rows /= np.where(largest > 0, largest, 1)  # squares neither overflow nor vanish, as in `forward`
         norms = np.linalg.norm(rows, axis=1, keepdims=True)
         rows /= np.where(norms > 0, norms, 1)
         mean, std = rows.mean(0), rows.std(0)
@@ -178,7 +180,10 @@ class EmbeddingScaling(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, A) -> (N, 1, 1, A) float32."""
-        scaled = (F.normalize(features.float(), eps=1e-30) - self.mean) / self.std
+        rows = features.to(torch.promote_types(features.dtype, torch.float32))
+        largest = rows.abs().amax(1, keepdim=True)
+        rows = (rows / torch.where(largest > 0, largest, torch.ones_like(largest))).float()
+        scaled = (F.normalize(rows) - self.mean) / self.std
         return torch.sigmoid(_GAIN * scaled.clamp(-20, 20))[:, None, None, :]
 
     def to_bytes(self, features: Tensor) -> Tensor:

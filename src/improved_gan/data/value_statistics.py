@@ -5,7 +5,9 @@ upper 16 bits of each, which gives the one of 65,536 bins that a percentile is i
 there. Integers from 0 to 65535 are counted one by one, so that images of 16 bits take one pass.
 """
 
+import math
 from collections.abc import Callable, Collection, Iterator, Sequence
+from fractions import Fraction
 from itertools import compress
 
 import numpy as np
@@ -101,8 +103,8 @@ class ValueCounts:
         return _place(self._upper, self._rank(percentile))
 
     def _rank(self, percentile: float) -> int:
-        """How many numbers are to be passed, from 1 on."""
-        return max(1, int(np.ceil(self.total * (percentile / 100))))
+        """How many numbers are to be passed, from 1 on; of the decimal number, as 0.07 * 100 is above 7 in binary."""
+        return max(1, math.ceil(self.total * Fraction(str(percentile)) / 100))
 
 
 def percentiles_of(

@@ -35,7 +35,7 @@ from torch import Tensor
 
 from improved_gan.estimator.labels import KnownLabels, LabeledScoreMixin, read_labels
 from improved_gan.estimator.scaling import looks_like_embedding, unit_rows
-from improved_gan.estimator.weights import label_weights
+from improved_gan.estimator.weights import label_weights, to_mean_one
 from improved_gan.label_spreading.knn import (
     approximate_neighbors,
     faiss_neighbors,
@@ -219,7 +219,7 @@ class LabelSpreadingClassifier(LabeledScoreMixin, BaseEstimator):  # type: ignor
                 priors = np.empty(0)
             if priors.shape != (num,) or not (np.isfinite(priors).all() and (priors > 0).all()):
                 raise ValueError(f"priors must be {num} positive numbers, one a class; got {self.priors!r}")
-            return lambda _: torch.from_numpy(priors / priors.sum())
+            return lambda _: torch.from_numpy(to_mean_one(priors) / num)
         scale = len(weights) / weights.sum()
         counts = torch.from_numpy(np.bincount(known.codes, weights * scale, minlength=num) + _UNIFORM / num)
         return lambda reached: (reached / reached.sum() * counts / counts.sum()).sqrt()

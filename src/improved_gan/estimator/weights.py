@@ -63,8 +63,13 @@ def label_weights(
 
 
 def to_mean_one(weights: np.ndarray) -> np.ndarray:
-    """Weights (L,) scaled to mean 1."""
-    scaled: np.ndarray = weights * (len(weights) / weights.sum())
+    """Weights (L,), finite and at least 0, not all 0, scaled to mean 1.
+
+    >>> to_mean_one(np.array([1e308, 1.5e308]))
+    array([0.8, 1.2])
+    """
+    relative = weights / weights.max()  # the sum of large weights may overflow, the inverse of small ones, too
+    scaled: np.ndarray = relative * (len(relative) / relative.sum())
     return scaled
 
 

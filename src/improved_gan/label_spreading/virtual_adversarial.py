@@ -152,7 +152,7 @@ def conditional_entropy(logits: Tensor) -> Tensor:
     tensor(4.)
     """
     logs = _checked(logits).log_softmax(1)
-    return -(logs.exp() * logs).sum(1).mean()
+    return -_expected(logs.exp(), logs).mean()
 
 
 def marginal_entropy(logits: Tensor) -> Tensor:
@@ -186,7 +186,12 @@ def _divergence(logits: Tensor, others: Tensor) -> Tensor:
     if logits.shape != others.shape:
         raise ValueError(f"logits must come in pairs of one shape; got {tuple(logits.shape)}, {tuple(others.shape)}")
     logs, other_logs = _checked(logits).log_softmax(1), _checked(others).log_softmax(1)
-    return (logs.exp() * (logs - other_logs)).sum(1)
+    return _expected(logs.exp(), logs - other_logs)
+
+
+def _expected(probabilities: Tensor, values: Tensor) -> Tensor:
+    """(N, K), (N, K) -> (N,) sum_k p_k v_k, in which p_k v_k = 0 at p_k = 0, whatever v_k (-inf, or NaN)."""
+    return (probabilities * values.masked_fill(probabilities == 0, 0.0)).sum(1)
 
 
 def _checked(logits: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["poisson_weights", "position_hash"]
+__all__ = ["poisson_weights", "position_hash", "usable_weights"]
 
 _CUMULATIVE = np.cumsum([math.exp(-1) / math.factorial(k) for k in range(20)])
 
@@ -40,6 +40,34 @@ def poisson_weights(positions: Tensor, replicates: int, *, seed: int = 0) -> Ten
         bits = _mix(_mix(numbers + start) + columns)
     uniform = (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
     return torch.from_numpy(np.searchsorted(_CUMULATIVE, uniform, side="right").astype(np.float64))
+
+
+def usable_weights(num: int, replicates: int, *, smallest: int | None = None, seed: int = 0) -> Tensor:
+    """`poisson_weights` of the first replicates that draw two different images, as a variance or a mean of pairs needs.
+
+    Of ten images about one replicate in 1,200 is passed over, of 4 one in 7.
+
+    Args:
+        num: N, images at the positions 0..N-1.
+        replicates: B.
+        smallest: images of the smallest of several sets that share the replicates (N): two of its images are drawn,
+            and so also two of each larger set.
+        seed: as for `poisson_weights`.
+
+    Returns:
+        (N, B) float64; where the smallest set has one image only, that one is drawn.
+
+    >>> usable_weights(2, 50).min() >= 1
+    tensor(True)
+    """
+    smallest = num if smallest is None else smallest
+    wanted, tried = min(2, smallest), replicates
+    while True:
+        drawn = (poisson_weights(torch.arange(smallest), tried, seed=seed) > 0).sum(0)
+        chosen = (drawn >= wanted).nonzero().flatten()[:replicates]
+        if len(chosen) == replicates:
+            return poisson_weights(torch.arange(num), tried, seed=seed)[:, chosen]
+        tried *= 2
 
 
 def position_hash(positions: Tensor) -> Tensor:

@@ -12,6 +12,8 @@ import torch
 from scipy.stats import binomtest
 from torch import Tensor
 
+from improved_gan.metrics.errors import MetricError
+
 __all__ = [
     "Calibration",
     "CalibrationBin",
@@ -100,9 +102,13 @@ def confident_mistakes(probabilities: Tensor, labels: Tensor, num: int) -> Tenso
         labels: (N,) int64.
         num: largest M.
 
+    Raises:
+        MetricError: probabilities that are not finite.
+
     >>> confident_mistakes(torch.tensor([[0.6, 0.4], [0.9, 0.1], [0.2, 0.8]]), torch.tensor([1, 1, 1]), 5).tolist()
     [1, 0]
     """
+    _check_finite(probabilities)
     confidence, predicted = probabilities.max(1)
     wrong = (predicted != labels).nonzero().flatten()
     return wrong[confidence[wrong].argsort(descending=True, stable=True)][:num]
@@ -116,16 +122,20 @@ def calibration(probabilities: Tensor, labels: Tensor, *, num_bins: int = NUM_BI
         labels: (N,) int64.
         num_bins: B.
 
+    Raises:
+        MetricError: probabilities that are not finite.
+
     >>> calibration(torch.tensor([[0.8, 0.2], [0.8, 0.2]]), torch.tensor([0, 1])).error
     0.30000001192092896
     """
+    _check_finite(probabilities)
     probabilities = probabilities.double()
     confidence, predicted = probabilities.max(1)
     right = (predicted == labels).double()
     bin_indices = (confidence * num_bins).ceil().long().clamp(1, num_bins) - 1
     counts = torch.bincount(bin_indices, minlength=num_bins)
     sums = [torch.bincount(bin_indices, weights=values, minlength=num_bins) / counts for values in (confidence, right)]
-    gaps = (sums[1] - sums[0]).abs().nan_to_num(0.0)
+    gaps = (sums[1] - sums[0]).abs().masked_fill(counts == 0, 0.0)
     bins = tuple(
         CalibrationBin(index / num_bins, (index + 1) / num_bins, int(n), float(p), float(a))
         for index, (n, p, a) in enumerate(zip(counts, *sums, strict=True))
@@ -138,3 +148,13 @@ def calibration(probabilities: Tensor, labels: Tensor, *, num_bins: int = NUM_BI
         accuracy=float(right.mean()),
         log_loss=float(-true.log().mean()),
     )
+
+
+def _check_finite(probabilities: Tensor) -> None:
+    bad = ~probabilities.isfinite().all(1)
+    if bad.any():
+        listed = ", ".join(map(str, bad.nonzero().flatten()[:5].tolist())) + ", ..." * (int(bad.sum()) > 5)
+        raise MetricError(
+            f"{int(bad.sum())} of {len(bad)} rows of probabilities hold NaN or infinity (row {listed}): the classifier "
+            "fails on these images"
+        )

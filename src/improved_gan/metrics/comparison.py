@@ -3,6 +3,7 @@
 In each of B bootstrap replicates image i of every model has the same weight (a Poisson(1) number that depends on i and
 the replicate only), and so has each real image. The models are thus compared on the same draw of real images, and
 where image i of two models comes from the same latent, on the same latents: what they share cancels in the difference.
+A replicate that draws fewer than two different images, of the smallest model or of the real ones, is drawn again.
 
 Replicates of the metrics: the Inception score and the Fréchet distance from weighted sums; KID and CMMD from weighted
 sums of the kernel (for KID over pairs of different images only); precision, recall, density and coverage from the
@@ -26,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from improved_gan.metrics.bootstrap import poisson_weights
+from improved_gan.metrics.bootstrap import usable_weights
 from improved_gan.metrics.errors import MetricError
 from improved_gan.metrics.features import Features, FeatureTable, random_order, table
 from improved_gan.metrics.frechet_distance import FeatureStatistics, frechet_distance
@@ -116,10 +117,11 @@ def compare(
     widths = {table(one).width for one in models.values()}
     if len(widths) > 1:
         raise MetricError(f"the models have {', '.join(map(str, widths))} features an image: make all with one network")
+    smallest = min((one.num_images for one in models.values() if not isinstance(one, FeatureStatistics)), default=0)
     draws = [
         None
         if not replicates or isinstance(one, FeatureStatistics)
-        else _Bootstrap(FeatureTable(one), reference, replicates, seed, splits, shuffle)
+        else _Bootstrap(FeatureTable(one), reference, replicates, seed, splits, shuffle, smallest)
         for one in models.values()
     ]
     numbers: dict[str, Any] = {}
@@ -167,14 +169,15 @@ class _Bootstrap:
         seed: int,
         splits: int,
         shuffle: bool,
+        smallest: int,
     ) -> None:
         self.model, self.replicates, self.seed, self.splits, self.shuffle = model, replicates, seed, splits, shuffle
         self.statistics = reference if isinstance(reference, FeatureStatistics) else None
         images = None if reference is None or isinstance(reference, FeatureStatistics) else reference
         self.real = None if images is None else FeatureTable(images)
-        self.weights = poisson_weights(torch.arange(model.features.num_images), replicates, seed=seed)
+        self.weights = usable_weights(model.features.num_images, replicates, smallest=smallest, seed=seed)
         num_real = 0 if self.real is None else self.real.features.num_images
-        self.real_weights = poisson_weights(torch.arange(num_real), replicates, seed=seed + 1)
+        self.real_weights = usable_weights(num_real, replicates, seed=seed + 1)
 
     def of(self, name: str, advance: Callable[[float], object]) -> dict[str, Tensor]:
         """Key of the metric's number -> (B,); empty where the metric has no intervals."""

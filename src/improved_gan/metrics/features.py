@@ -61,7 +61,7 @@ class FeatureTable:
 
     @cached_property
     def matrix(self) -> Tensor:
-        """(N, A) float32, mapped from a file: unnamed, of the size that it takes, or the user's.
+        """(N, A) in the dtype of the features, mapped from a file: unnamed, of the size that it takes, or the user's.
 
         Raises:
             MetricError: no image has features.
@@ -73,7 +73,7 @@ class FeatureTable:
         start = 0
         for batch in self.features.batches():
             if matrix is None:
-                matrix = _mapped(self.features.num_images, batch.features.shape[1])
+                matrix = _mapped(self.features.num_images, batch.features.shape[1], batch.features.dtype)
             matrix[start : start + len(batch.features)] = batch.features
             start += len(batch.features)
         if matrix is None:
@@ -176,17 +176,24 @@ def random_order(num: int) -> Tensor:
 
 
 def drawn_rows(rows: Tensor, num: int) -> Tensor:
-    """At most `num` rows of (N, A), drawn at random: the first ones of a folder may be one class."""
+    """At most `num` rows of (N, A), drawn at random, in their dtype: the first ones of a folder may be one class.
+
+    >>> drawn_rows(torch.full((3, 1), 1e8 + 1, dtype=torch.float64), 1).tolist()
+    [[100000001.0]]
+    """
     if num >= len(rows):
         return rows
     chosen = (random_order(len(rows)) < num).nonzero().flatten()
-    drawn = _mapped(num, rows.shape[1])
+    drawn = _mapped(num, rows.shape[1], rows.dtype)
     for start in range(0, num, _BLOCK):
         drawn[start : start + _BLOCK] = rows[chosen[start : start + _BLOCK]]
     return drawn
 
 
-def _mapped(num: int, width: int) -> Tensor:
+def _mapped(num: int, width: int, dtype: torch.dtype) -> Tensor:
+    """(num, width) zeros in an unnamed file."""
+    size = num * width * dtype.itemsize
     with tempfile.TemporaryFile() as file:
-        file.truncate(num * width * 4)
-        return torch.from_numpy(np.memmap(file, dtype=np.float32, mode="r+", shape=(num, width)))
+        file.truncate(size)
+        content = np.memmap(file, dtype=np.uint8, mode="r+", shape=(size,))
+    return torch.from_numpy(content).view(dtype).view(num, width)

@@ -111,6 +111,8 @@ class FrechetDistance:
 class FeatureMetric(Generic[T]):
     """Any function of samples' and real images' features, which are kept: memory grows with the number of images.
 
+    Features are kept in float32, or in float64 where they are float64.
+
     Args:
         function: (N, A) samples, (M, A) real images -> the metric, as `cmmd`, `precision_recall`,
             `density_coverage` or `functools.partial(kernel_inception_distance, subset_size=500)`.
@@ -137,14 +139,15 @@ class FeatureMetric(Generic[T]):
         """Add a batch (M, A) of real images or samples, on any device.
 
         Raises:
-            MetricError: another number of features, or numbers that are not finite in float32.
+            MetricError: another number of features, or numbers that are not finite or above 1e70.
         """
         self._add(features, self._real if real else self._generated)
 
     def _add(self, features: Tensor, kept: list[Tensor]) -> None:
         if features.dim() == 2 and not len(features):
             return
-        features = features.detach().float().cpu()
+        features = features.detach().cpu()
+        features = features.to(torch.promote_types(features.dtype, torch.float32))
         check_features(*(one[:1] for one in (*self._real[:1], *self._generated[:1])), features)
         kept.append(features)
 
@@ -171,15 +174,23 @@ class FeatureMetric(Generic[T]):
     def merge_ranks(self) -> None:
         """Add the images of all ranks, in order of rank, so that each rank has all of them."""
         state = self.state_dict()
-        width = int(gather_rows(torch.tensor([state["real"].shape[1]])).max())  # a rank without images knows none
-        own = {name: value if len(value) else value.new_zeros(0, width) for name, value in state.items()}
+        # A rank without images knows neither the width nor the dtype, and all send messages of one kind.
+        own_kind = [state["real"].shape[1], *(value.dtype == torch.float64 for value in state.values())]
+        width, *double = gather_rows(torch.tensor([own_kind])).amax(0).tolist()
+        dtypes = [torch.float64 if one else torch.float32 for one in double]
+        own = {
+            name: (value if len(value) else value.new_zeros(0, width)).to(dtype)
+            for (name, value), dtype in zip(state.items(), dtypes, strict=True)
+        }
         self.load_state_dict({name: gather_rows(value) for name, value in own.items()})
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The features, to be stored."""
+        """The features, to be stored: of each side (N, A), N = 0 where it has none, float32 or float64 as they came."""
         width = max((one.shape[1] for one in (*self._real, *self._generated)), default=0)
-        empty = torch.zeros(0, width)
-        return {"real": torch.cat([empty, *self._real]), "generated": torch.cat([empty, *self._generated])}
+        return {
+            name: torch.cat(kept) if kept else torch.zeros(0, width)
+            for name, kept in (("real", self._real), ("generated", self._generated))
+        }
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Load what `state_dict` gave.

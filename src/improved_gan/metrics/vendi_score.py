@@ -65,7 +65,7 @@ def vendi_score(
             directions = _directions(part)
             similarity += directions.T @ directions
             advance(len(part) / num)
-    return _effective_number(torch.linalg.eigvalsh(similarity / num).clamp(min=0), order)
+    return _effective_number(_shares(similarity / num, num), order)
 
 
 def _directions(features: Tensor) -> Tensor:
@@ -76,9 +76,20 @@ def _directions(features: Tensor) -> Tensor:
     return directions
 
 
+def _shares(similarity: Tensor, num: int) -> Tensor:
+    """(R,) the eigenvalues that are above the rounding of sums over `num` images, scaled to sum 1.
+
+    Zero eigenvalues come out as about 1e-16, and an order below 1 would count each of them: (1e-16)^0.1 = 0.025.
+    """
+    values = torch.linalg.eigvalsh(similarity)
+    rounding = (len(values) + num**0.5) * torch.finfo(torch.float64).eps
+    values = values[values > values.max() * rounding]
+    shares: Tensor = values / values.sum()
+    return shares
+
+
 def _effective_number(shares: Tensor, order: float) -> float:
-    """Exp of the entropy of shares that sum to 1."""
-    shares = shares[shares > 0]
+    """Exp of the entropy of positive shares that sum to 1."""
     if abs(order - 1) < _NEAR_ONE:
         return math.exp(-float(torch.special.xlogy(shares, shares).sum()))
     if math.isinf(order):

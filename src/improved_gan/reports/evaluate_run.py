@@ -96,6 +96,9 @@ def gather(
         classified = _classify(networks.discriminator, data.test, shown_images, device, batch_size)
         if classified is None:
             missing["classifier"] = "the discriminator has no class outputs"
+        elif bad := int((~classified.probabilities.isfinite().all(1)).sum()):
+            missing["classifier"] = f"it gives NaN for {bad} of {len(classified.images)} images"
+            classified = None
     copies = None
     if samples is not None:
         say(f"{run.name}: comparing {len(samples)} samples with {len(data.train)} training images")
