@@ -16,6 +16,7 @@ from rich.console import Console
 
 from improved_gan.active_learning import classification
 from improved_gan.active_learning.classification import classify_batch, decoder_of
+from improved_gan.active_learning.predictions import Finished
 from improved_gan.cli import classify as command
 from improved_gan.cli.classify import ClassifyOptions, _print_single, classify, classify_images
 from improved_gan.data import DataError, load_digits
@@ -190,6 +191,22 @@ def test_an_archive_gives_what_its_folder_gives(trained_run: Path, images: Path,
     for one, other in zip(rows, same, strict=True):
         assert other["file"] == one["file"].replace(str(images), str(packed))
         assert {**one, "file": ""} == {**other, "file": ""}
+
+
+@pytest.mark.parametrize(("cores", "asked", "workers"), [(2, None, 2), (64, None, 4), (64, 9, 9)])
+def test_at_most_four_threads_decode_unless_asked(
+    trained_run: Path, images: Path, monkeypatch: pytest.MonkeyPatch, cores: int, asked: int | None, workers: int
+) -> None:
+    run, seen = classification.Classification.run, []
+
+    def watched(work: classification.Classification, num: int) -> Finished:
+        seen.append(num)
+        return run(work, num)
+
+    monkeypatch.setattr(classification.Classification, "run", watched)
+    monkeypatch.setattr("improved_gan.data.ordered_map.num_cores", lambda: cores)
+    classified(trained_run, images, num_workers=asked)
+    assert seen == [workers]
 
 
 @pytest.mark.slow

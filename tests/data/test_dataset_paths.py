@@ -18,6 +18,17 @@ def test_places_come_in_order(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     assert first_existing("x", lambda place: None) is None
 
 
+def test_without_a_home_directory_there_is_no_cache_to_look_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", home)
+    for name in ("IMPROVED_GAN_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("IMPROVED_GAN_DATA", str(tmp_path))
+    assert search_paths("x") == [tmp_path / "x", tmp_path]
+
+
 def test_sums(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"abc" * 1_000_000)
     check_md5(tmp_path / "file", hashlib.md5(b"abc" * 1_000_000).hexdigest())

@@ -1,10 +1,13 @@
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from improved_gan.data.ordered_map import chunked, num_workers, ordered_map
+from improved_gan.data.ordered_map import chunked, num_cores, ordered_map
 
 
 def test_order_is_kept_whatever_finishes_first() -> None:
@@ -31,7 +34,38 @@ def test_an_error_ends_it() -> None:
         list(ordered_map(lambda n: 1 // (n - 5), range(100), workers=2))
 
 
-def test_chunks_and_workers() -> None:
+def test_chunks() -> None:
     assert list(chunked(range(5), 2)) == [[0, 1], [2, 3], [4]]
     assert list(chunked([], 2)) == []
-    assert num_workers() >= 1
+
+
+QUOTA = """
+import builtins, io, os
+from unittest import mock
+texts = {"/sys/fs/cgroup/cpu.max": "250000 100000"}  # as in a container with --cpus 2.5
+exists, open_file = os.path.exists, open
+with (
+    mock.patch("os.cpu_count", lambda: 64),
+    mock.patch("os.sched_getaffinity", lambda _: set(range(64)), create=True),
+    mock.patch("os.path.exists", lambda path: path in texts or exists(path)),
+    mock.patch("builtins.open", lambda path, *more, **options: (
+        io.StringIO(texts[path]) if path in texts else open_file(path, *more, **options))),
+):
+    from improved_gan.data.ordered_map import num_cores
+    print(num_cores())
+"""
+
+
+def test_the_quota_of_a_container_limits_the_cores() -> None:
+    done = subprocess.run([sys.executable, "-c", QUOTA], capture_output=True, text=True, check=True)
+    assert done.stdout == "3\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system has no affinity of processes")
+def test_the_affinity_limits_the_cores() -> None:
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        assert num_cores() == 1
+    finally:
+        os.sched_setaffinity(0, before)

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.nn.modules.module import register_module_forward_hook
 
 from improved_gan.data import DataError
 from improved_gan.embeddings import networks
@@ -74,6 +75,15 @@ def test_a_run_stands_in(trained_run: Path) -> None:
     network = choose_network(str(trained_run))
     assert (network.channels, network.size, network.has_logits) == (1, (8, 8), True)
     assert network.name.startswith("digits classifier of this library, step ")
+
+
+def test_a_run_computes_without_tf32(trained_run: Path) -> None:
+    network, seen = choose_network(str(trained_run)), []
+    hook = register_module_forward_hook(lambda *_: seen.append(torch.backends.cudnn.allow_tf32))
+    with hook:
+        network.run(torch.zeros(2, 1, 8, 8, dtype=torch.uint8))
+    assert set(seen) == {False}
+    assert torch.backends.cudnn.allow_tf32
 
 
 def test_what_is_no_network(tmp_path: Path) -> None:

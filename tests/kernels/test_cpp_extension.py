@@ -9,7 +9,7 @@ from improved_gan.kernels import cpp_extension
 
 def ask(**environment: str) -> str:
     """Whether a process with these environment variables has the kernels, and why not."""
-    with mock.patch.dict(os.environ, environment):
+    with mock.patch.dict(os.environ, {"IMPROVED_GAN_CACHE": "", **environment}):
         library, reason = cpp_extension._load.__wrapped__()
     return f"{library is not None} | {reason}".strip()
 
@@ -26,6 +26,32 @@ def test_compiled_once_and_kept(tmp_path: Path) -> None:
     written = kept.stat().st_mtime_ns
     assert ask(XDG_CACHE_HOME=str(tmp_path)) == "True |"
     assert kept.stat().st_mtime_ns == written
+
+
+@needs_compiler
+def test_the_cache_of_this_package_comes_first(tmp_path: Path) -> None:
+    environment = {"IMPROVED_GAN_CACHE": str(tmp_path / "own"), "XDG_CACHE_HOME": str(tmp_path / "xdg")}
+    assert ask(**environment) == "True |"
+    assert [path.name for path in tmp_path.iterdir()] == ["own"]
+    assert [path.suffix for path in (tmp_path / "own" / "native").iterdir()] == [".so"]
+    (tmp_path / "own" / "native").chmod(0o777)  # as another user's would be: not to be loaded from
+    assert ask(**environment) == "True |"
+    assert (tmp_path / "xdg" / "improved-gan" / "native").is_dir()
+
+
+def test_without_a_home_directory_there_are_no_kernels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    compiler = tmp_path / "compiler"
+    compiler.write_text("#!/bin/sh\n")
+    compiler.chmod(0o700)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", raising_home)
+    said = ask(CXX=str(compiler))
+    assert said.startswith("False | ")
+    assert "there is no home directory: set IMPROVED_GAN_CACHE" in said
+
+
+def raising_home() -> Path:
+    raise RuntimeError("Could not determine home directory.")
 
 
 def test_turned_off() -> None:
@@ -57,6 +83,6 @@ def test_a_cache_that_others_can_write_to_is_not_loaded(tmp_path: Path) -> None:
 
 def test_a_system_without_user_numbers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Windows: the rights of the user's own home folder decide."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("IMPROVED_GAN_CACHE", str(tmp_path))
     monkeypatch.delattr(os, "getuid", raising=False)
     assert cpp_extension._cache_folder().is_dir()

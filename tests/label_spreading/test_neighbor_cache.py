@@ -136,6 +136,18 @@ def test_a_cache_that_cannot_be_written_stops_no_run(
     assert len(found) == 1
 
 
+def test_without_a_home_directory_there_is_no_file(found: list[Tensor], monkeypatch: pytest.MonkeyPatch) -> None:
+    def home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(module, "_STORED", 100)
+    monkeypatch.setattr(Path, "home", home)
+    for name in ("IMPROVED_GAN_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert idm_neighbor_cache(IMAGES, None, 4, 1)[0].equal(idm_neighbors(IMAGES, 4, max_displacement=1)[0])
+    assert len(found) == 1
+
+
 @pytest.mark.parametrize("damage", ["cut", "changed", "another shape", "folder"])
 def test_a_damaged_file_is_written_again(damage: str, found: list[Tensor], folder: Path) -> None:
     first = idm_neighbor_cache(IMAGES, None, 4, 1)
@@ -181,7 +193,7 @@ def test_other_code_computes_them_again(
 
 def test_all_code_that_computes_them_counts() -> None:
     """What the two functions import from the package, but for building blocks of networks."""
-    unused = {"improved_gan.networks", "improved_gan.techniques", "improved_gan.data", "improved_gan.kernels.noise"}
+    unused = {f"improved_gan.{one}" for one in ("networks", "techniques", "data", "kernels.noise", "optional_import")}
     counted = {f"improved_gan/{one}".removesuffix(".py").replace("/", ".") for one in module._SOURCES}
     package = module._PACKAGE.parent
     for name in [one for one in counted if not one.endswith(".cpp")]:

@@ -180,3 +180,12 @@ def test_the_users_network_is_judged_in_evaluation_mode_and_keeps_its_own(own: P
     custom_network("my_network:net").run(torch.zeros(2, 1, 4, 5, dtype=torch.uint8))
     assert set(seen) == {False}
     assert [module.training for module in net.modules()] == [True, False, True]
+
+
+def test_the_users_network_computes_without_tf32(own: Path) -> None:
+    network = custom_network("my_network:net")
+    seen: list[bool] = []
+    sys.modules["my_network"].net.register_forward_hook(lambda *_: seen.append(torch.backends.cudnn.allow_tf32))  # type: ignore[attr-defined]
+    network.run(torch.ones(2, 1, 4, 5, dtype=torch.uint8))
+    assert seen == [False]
+    assert torch.backends.cudnn.allow_tf32

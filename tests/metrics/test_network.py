@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmarks.random_inception import random_weights
 from improved_gan.metrics import MetricError
@@ -29,6 +29,25 @@ def test_digest_of_tensors() -> None:
     assert digest_of(state) == digest_of(dict(reversed(state.items())))
     assert digest_of(state) != digest_of({"b": torch.zeros(2), "a": torch.ones(3).double()})
     assert digest_of({"a": torch.ones(1, dtype=torch.bfloat16)}) != digest_of({})
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_inception_computes_without_tf32(monkeypatch: pytest.MonkeyPatch, precision: str) -> None:
+    seen: list[bool] = []
+
+    class Fake(nn.Module):
+        def __init__(self, state: object, *, dtype: torch.dtype) -> None:
+            super().__init__()
+
+        def forward(self, images: Tensor) -> Outputs:
+            seen.append(torch.backends.cudnn.allow_tf32)
+            return Outputs(images[:, :0], images[:, :0])
+
+    monkeypatch.setattr("improved_gan.metrics.network.Inception2015", Fake)
+    monkeypatch.setattr("improved_gan.metrics.network.onnx_runtime", lambda network: None)
+    inception_network({}, "0" * 64, precision=precision).run(torch.zeros(1, 3))
+    assert seen == [False]
+    assert torch.backends.cudnn.allow_tf32
 
 
 @pytest.mark.slow

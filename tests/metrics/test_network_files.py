@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -99,10 +100,35 @@ def test_uint8_in_the_layout_of_pillow_needs_no_configuration(tmp_path: Path) ->
         np.testing.assert_allclose(found.run(image[None]).features, network(image.permute(1, 2, 0)[None]), atol=1e-6)
 
 
+def test_a_program_computes_without_tf32(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    network = file_network(write(tmp_path, "pt2", Net("both")))
+    seen: list[bool] = []
+    assert network.module is not None
+    network.module.register_forward_hook(lambda *_: seen.append(torch.backends.cudnn.allow_tf32))
+    network.run(torch.zeros(2, 3, 8, 8, dtype=torch.uint8))
+    assert seen == [False]
+    assert torch.backends.cudnn.allow_tf32
+
+
 def test_a_single_output_is_both(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(CONFIG))
     features, logits = file_network(write(tmp_path, "onnx", Net())).run(torch.zeros(2, 3, 8, 8, dtype=torch.uint8))
     assert features.equal(logits)
+
+
+def test_an_onnx_file_takes_the_threads_of_pytorch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    start, seen = onnxruntime.InferenceSession, []
+
+    def started(network: object, options: Any, **more: Any) -> Any:
+        seen.append(options.intra_op_num_threads)
+        return start(network, options, **more)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", started)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    file_network(write(tmp_path, "onnx", Net("features", bytes_in=True), names=("features",)))
+    assert seen == [3]
 
 
 @pytest.mark.parametrize(

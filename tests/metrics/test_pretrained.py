@@ -84,6 +84,17 @@ def test_features_logits_and_preprocessing_of_the_configuration(timm: ModuleType
     assert not timm_network("timm:plain", weights=tmp_path / "p.safetensors", device="cpu").has_logits
 
 
+def test_a_pretrained_network_computes_without_tf32(timm: ModuleType, tmp_path: Path) -> None:
+    weights(tmp_path / "w.safetensors", 4)
+    network = timm_network("timm:small.in1k", weights=tmp_path / "w.safetensors", device="cpu")
+    seen: list[bool] = []
+    assert network.module is not None
+    network.module.register_forward_hook(lambda *_: seen.append(torch.backends.cudnn.allow_tf32))
+    network.run(torch.zeros(2, 3, 32, 32, dtype=torch.uint8))
+    assert seen == [False]
+    assert torch.backends.cudnn.allow_tf32
+
+
 def test_presets(timm: ModuleType, tmp_path: Path) -> None:
     weights(tmp_path / "cache" / "vit_base_patch14_dinov2.lvd142m.safetensors", 0)
     dino = timm_network("dinov2-vitb14", weights=None, device="cpu")

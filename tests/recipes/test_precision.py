@@ -27,9 +27,28 @@ def test_bfloat16_where_the_processor_is_faster_in_it(
     monkeypatch: pytest.MonkeyPatch, units: dict[str, object], precision: str
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: units)
+    monkeypatch.setattr(torch.cpu, "_init_amx", lambda: units.get("amx_bf16", False))
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
     assert fastest_precision(CPU) == precision
     assert resolve_precision(find_recipe("cifar10"), CPU).precision == precision
+
+
+@pytest.mark.parametrize(("name", "precision"), [("Intel Xeon", "float32"), ("AMD EPYC", "bfloat16")])
+def test_tiles_that_the_system_does_not_permit_do_not_count(
+    monkeypatch: pytest.MonkeyPatch, name: str, precision: str
+) -> None:
+    units = {"cpu_name": name, "avx512_bf16": True, "amx_bf16": True}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: units)
+    monkeypatch.setattr(torch.cpu, "_init_amx", lambda: False)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
+    assert fastest_precision(CPU) == precision
+
+
+def test_a_pytorch_that_cannot_ask_for_tiles_is_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"cpu_name": "Intel Xeon", "amx_bf16": True})
+    monkeypatch.delattr(torch.cpu, "_init_amx")
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
+    assert fastest_precision(CPU) == "bfloat16"
 
 
 def test_float32_without_the_library_that_uses_the_instructions(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["ClassifyOptions", "classify", "classify_images"]
 
 _MOST_SINGLE = 20  # images whose labels are printed
+_MOST_WORKERS = 4  # by default
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ def _write_rows(
     from improved_gan.active_learning.predictions import Predictions
     from improved_gan.console import warn
     from improved_gan.data.image_pages import pages_notice
-    from improved_gan.data.ordered_map import num_workers
+    from improved_gan.data.ordered_map import num_cores
     from improved_gan.data.range_watch import RangeWatch
     from improved_gan.training.errors import RunError
 
@@ -176,7 +177,7 @@ def _write_rows(
     try:
         with Predictions(file, columns(networks), made_by) as predictions:
             work = Classification(networks, images, predictions, console, decode, RangeWatch(values))
-            finished = work.run(options.num_workers or num_workers())
+            finished = work.run(options.num_workers or min(_MOST_WORKERS, num_cores()))
     except OSError as error:
         raise RunError(f"could not write {file}: {error.strerror or error}") from error
     for line in pages_notice(work.further):

@@ -16,7 +16,7 @@ from improved_gan.data.folder import CustomImages, FolderOptions, load_folder
 from improved_gan.data.folder_snapshot import HEADER as _HEADER
 from improved_gan.data.folder_snapshot import IMAGES_FILE, read_listing
 from improved_gan.data.folder_snapshot import REPORT_FILE as _REPORT_FILE
-from improved_gan.data.ordered_map import num_workers
+from improved_gan.data.ordered_map import num_cores
 from improved_gan.data.value_range import ValueRange, parse_value_range
 from improved_gan.embeddings.embed import Embedding, embed_images
 from improved_gan.io import write_atomically
@@ -71,7 +71,7 @@ def load_images(options: ImageOptions, *, labels: int | None) -> CustomImages:
             size=options.size,
             validation=options.validation,
             cache=options.cache or cache_folder() / "decoded",
-            workers=options.workers or num_workers(),
+            workers=options.workers or num_cores(),
             values=None if options.value_range is None else parse_value_range(options.value_range),
         )
     )

@@ -26,7 +26,7 @@ from improved_gan.data.download import cache_folder, download
 from improved_gan.data.image_index import index_images
 from improved_gan.data.image_sources import open_images
 from improved_gan.data.images import IMAGE_SUFFIXES
-from improved_gan.data.ordered_map import num_workers
+from improved_gan.data.ordered_map import num_cores
 from improved_gan.data.plain_pickles import PickleError, read_plain_pickle
 
 __all__ = [
@@ -262,7 +262,7 @@ def _joined(batches: Sequence[LabeledImages]) -> Dataset:
 
 def _from_images(path: Path) -> Dataset:
     """Image files in train/CLASS and test/CLASS, decoded into the cache."""
-    workers = num_workers()
+    workers = num_cores()
     scan = index_images(open_images(path), workers=workers)
     places = [PurePosixPath(name).parts[-3:-1] for name in scan.names]
     wrong = next((name for name, place in zip(scan.names, places, strict=True) if not _is_place(place)), None)

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,13 +20,17 @@ Found = TypeVar("Found")
 def search_paths(name: str) -> list[Path]:
     """Folders to look in when none is given: IMPROVED_GAN_DATA/name, IMPROVED_GAN_DATA, and the cache's `name`.
 
+    Without a home directory there may be no cache to look in.
+
     >>> search_paths("svhn")[-1].name
     'svhn'
     """
-    found = [cache_folder() / name]
+    found = []
     if os.environ.get("IMPROVED_GAN_DATA"):
         root = Path(os.environ["IMPROVED_GAN_DATA"])
-        found = [root / name, root, *found]
+        found = [root / name, root]
+    with suppress(DataError):
+        found.append(cache_folder() / name)
     return found
 
 

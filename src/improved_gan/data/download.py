@@ -28,10 +28,19 @@ _ALLOWED = ContextVar("downloads are allowed", default=True)
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept: IMPROVED_GAN_CACHE, else improved-gan in XDG_CACHE_HOME or ~/.cache."""
+    """Where downloads are kept: IMPROVED_GAN_CACHE, else improved-gan in XDG_CACHE_HOME or ~/.cache.
+
+    Raises:
+        DataError: none of them is set, and there is no home directory.
+    """
     if os.environ.get("IMPROVED_GAN_CACHE"):
         return Path(os.environ["IMPROVED_GAN_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "improved-gan"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "improved-gan"
+    except RuntimeError as error:
+        raise DataError(
+            "there is no home directory for the cache: set IMPROVED_GAN_CACHE to a folder that you can write to"
+        ) from error
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from improved_gan.data.file_names import NameTable
 from improved_gan.data.image_index import ImageIndex, index_images
 from improved_gan.data.image_sizes import SIZES
 from improved_gan.data.image_sources import open_images
-from improved_gan.data.ordered_map import num_workers
+from improved_gan.data.ordered_map import num_cores
 from improved_gan.data.value_range import ValueRange, stored_range
 from improved_gan.data.wording import shortened
 
@@ -53,10 +53,10 @@ def load_recorded(images: Path | None, *, run: Path, class_names: Sequence[str])
         raise DataError(
             f"the images of {run} lay in {shortened(str(images))}, which is not there: name the folder with --data"
         )
-    scan = index_images(open_images(images), workers=num_workers())
+    scan = index_images(open_images(images), workers=num_cores())
     positions = _positions(rows, scan, images, run)
     folder = cache_folder() / "decoded"
-    decoded = decode_images(scan, channels=3, size=size, folder=folder, workers=num_workers(), values=values)
+    decoded = decode_images(scan, channels=3, size=size, folder=folder, workers=num_cores(), values=values)
     if lost := [position for position in positions.tolist() if position in decoded.bad]:
         raise DataError(
             f"{len(lost)} images that {run} was trained on can no longer be decoded (the first, {scan.names[lost[0]]}, "

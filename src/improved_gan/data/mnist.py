@@ -8,7 +8,6 @@ sums, whatever compressed it.
 import gzip
 import hashlib
 import math
-import os
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
@@ -20,6 +19,7 @@ import torch
 from torch import Tensor
 
 from improved_gan.data.dataset import DataError, Dataset, LabeledImages
+from improved_gan.data.dataset_paths import first_existing
 from improved_gan.data.download import cache_folder, download
 
 __all__ = ["MNIST_FILES", "MNIST_MIRRORS", "load_mnist", "read_idx"]
@@ -114,11 +114,7 @@ def _find_folder(folder: Path | None, files: Mapping[str, str]) -> Path | None:
         if missing:
             raise DataError(f"{folder} lacks {', '.join(missing)} (plain or .gz): give the folder that contains MNIST")
         return folder
-    paths = [cache_folder() / "mnist"]
-    if os.environ.get("IMPROVED_GAN_DATA"):
-        root = Path(os.environ["IMPROVED_GAN_DATA"])
-        paths = [root / "mnist", root, *paths]
-    return next((place for place in paths if all(_path(place, name).is_file() for name in files)), None)
+    return first_existing("mnist", lambda place: place if all(_path(place, name).is_file() for name in files) else None)
 
 
 def _path(folder: Path, name: str) -> Path:

@@ -1,12 +1,11 @@
 """Map a function over many items in several threads; results keep the order of the items, and few are buffered."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-__all__ = ["chunked", "num_workers", "ordered_map"]
+__all__ = ["chunked", "num_cores", "ordered_map"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -52,10 +51,12 @@ def chunked(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
         yield chunk
 
 
-def num_workers() -> int:
-    """Threads for decoding: the cores that this process may use.
+def num_cores() -> int:
+    """The CPU cores that this process may use: by its affinity, and by the quota of its container (rounded up).
 
-    >>> num_workers() >= 1
+    >>> num_cores() >= 1
     True
     """
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    import joblib
+
+    return int(joblib.cpu_count())

@@ -13,6 +13,7 @@ from torch import Tensor
 from improved_gan.data.dataset import DataError, to_float01
 from improved_gan.data.download import cache_folder, download
 from improved_gan.metrics.custom_network import custom_network
+from improved_gan.metrics.float32 import full_float32
 from improved_gan.metrics.inception import Outputs
 from improved_gan.metrics.network import ScoringNetwork, digest_of, inception_network
 from improved_gan.metrics.network_files import file_network
@@ -167,6 +168,7 @@ def _run_network(networks: Networks, device: str) -> ScoringNetwork:
         raise DataError(f"{networks.run.path} takes embeddings: name its network {networks.run.embedding['spec']} here")
     channels, height, width = networks.run.image_shape
 
+    @full_float32()
     @torch.no_grad()
     def run(images: Tensor) -> Outputs:
         outputs = networks.discriminator(to_float01(images.to(device)))

@@ -18,6 +18,7 @@ from improved_gan.export.errors import ExportError, needs_extra
 from improved_gan.export.export_module import ExportSpec
 from improved_gan.export.fuse import fold_graph
 from improved_gan.export.onnx_backbone import joined
+from improved_gan.metrics.onnx_session import onnx_session
 from improved_gan.optional_import import optional_import
 
 __all__ = [
@@ -118,12 +119,9 @@ def run_onnx(path: Path) -> Callable[[Tensor], tuple[Tensor, ...]]:
         ExportError: onnxruntime is not installed.
     """
     try:
-        onnxruntime = optional_import("onnxruntime")
+        session = onnx_session(path)
     except ModuleNotFoundError as error:
         raise needs_extra(error) from error
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
 
     def run(rows: Tensor) -> tuple[Tensor, ...]:

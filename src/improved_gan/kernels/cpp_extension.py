@@ -2,6 +2,7 @@
 
 Every caller has a fallback in PyTorch operations, so a missing compiler costs speed and nothing else. The file's name
 has a hash of the sources, the compiler and the processor: another version or machine compiles again.
+The folder is `native` in `IMPROVED_GAN_CACHE`, else in `improved-gan` under `XDG_CACHE_HOME` or `~/.cache`.
 `IMPROVED_GAN_NATIVE=0` turns the kernels off.
 """
 
@@ -12,6 +13,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -77,13 +79,26 @@ def _compile(compiler: str, out: Path) -> None:
 
 
 def _cache_folder() -> Path:
-    """A folder that only the user can write to: its content is loaded as code."""
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = root / "improved-gan" / "native"
+    """A folder that only the user can write to: its content is loaded as code.
+
+    Raises:
+        OSError: there is none, and none can be made.
+    """
+    if os.environ.get("IMPROVED_GAN_CACHE"):
+        with suppress(OSError):  # several users may share it, and the folder is another's
+            return _private(Path(os.environ["IMPROVED_GAN_CACHE"]) / "native")
+    try:
+        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError as error:
+        raise OSError("there is no home directory: set IMPROVED_GAN_CACHE to a folder of your own") from error
+    return _private(root / "improved-gan" / "native")
+
+
+def _private(folder: Path) -> Path:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     user = getattr(os, "getuid", None)  # none on Windows, where the rights of the user's home decide
     if user is not None and (folder.stat().st_uid != user() or folder.stat().st_mode & 0o022):
-        raise OSError(f"{folder} can be written by others: chmod 700 it, or set XDG_CACHE_HOME")
+        raise OSError(f"{folder} can be written by others: chmod 700 it, or set IMPROVED_GAN_CACHE")
     return folder
 
 

@@ -17,6 +17,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from improved_gan.data.dataset import DataError
 from improved_gan.data.download import cache_folder
 from improved_gan.data.waiting_lock import waiting_lock
 from improved_gan.io import write_atomically
@@ -125,13 +126,13 @@ def _save(file: Path, found: tuple[Tensor, Tensor]) -> None:
 
 
 def _file(key: tuple[str, ...]) -> Path | None:
-    """None for an installation without its source code, whose changes could not be seen."""
+    """None for an installation without its source code, whose changes could not be seen, or without a cache."""
     kernels = "plain" if cpp_extension.library() is None else "compiled"
     try:
-        parts = (*key, torch.__version__, kernels, _code())
-    except OSError:
+        parts, folder = (*key, torch.__version__, kernels, _code()), cache_folder()
+    except (OSError, DataError):
         return None
-    return cache_folder() / "neighbors" / f"{hashlib.sha256(chr(10).join(parts).encode()).hexdigest()}.safetensors"
+    return folder / "neighbors" / f"{hashlib.sha256(chr(10).join(parts).encode()).hexdigest()}.safetensors"
 
 
 def _code() -> str:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from improved_gan.metrics.errors import MetricError
 from improved_gan.metrics.feature_cache import CHUNK
+from improved_gan.metrics.float32 import full_float32
 from improved_gan.metrics.inception import Outputs
 from improved_gan.metrics.network import ScoringNetwork, check_logits, digest_of
 from improved_gan.modes import in_mode
@@ -43,6 +44,7 @@ def custom_network(spec: str) -> ScoringNetwork:
     module, function = _found(spec)
     channels, size = _image_shape(spec, function)
 
+    @full_float32()
     @torch.no_grad()
     def run(images: Tensor) -> Outputs:
         try:

@@ -5,7 +5,6 @@ every metric of them, are the same bit for bit (on one kind of processor).
 """
 
 import hashlib
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,6 +15,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from improved_gan.data.ordered_map import num_cores
 from improved_gan.distributed import gather_rows, rank, world_size
 from improved_gan.metrics.errors import MetricError
 from improved_gan.metrics.feature_cache import CHUNK, ChunkFeatures, FeatureCache
@@ -28,6 +28,7 @@ __all__ = ["Decode", "FeatureSet", "extract"]
 Read = Callable[[], bytes]
 Decode = Callable[[bytes], tuple[Tensor, tuple[str, ...]]]
 _AHEAD = 3  # chunks that are read while one is in the network
+_MOST_WORKERS = 4  # threads that read
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def _read_ahead(
 ) -> Iterator[_Chunk]:
     """The chunks of this process, decoded in threads a few chunks ahead."""
     stream, waiting = iter(images), deque[Future[_Chunk]]()
-    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(max_workers=min(_MOST_WORKERS, num_cores())) as pool:
         for index in range(2**62):
             files = list(islice(stream, CHUNK))
             if not files:

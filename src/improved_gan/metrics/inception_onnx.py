@@ -5,7 +5,6 @@ one definition of the network, and no exporter, which takes seconds.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from improved_gan.metrics.inception import INPUT_SIZE, Inception2015, Outputs
+from improved_gan.metrics.onnx_session import onnx_session
 from improved_gan.optional_import import optional_import
 
 __all__ = ["onnx_runtime", "recorded"]
@@ -34,7 +34,7 @@ def onnx_runtime(network: Inception2015) -> Callable[[Tensor], Outputs] | None:
     """
     try:
         optional_import("onnx")
-        run = _started(network, optional_import("onnxruntime"))
+        run = _started(network)
         trial = torch.zeros(1, 3, INPUT_SIZE, INPUT_SIZE)
         same = all(torch.allclose(*pair, rtol=1e-3, atol=1e-3) for pair in zip(run(trial), network(trial), strict=True))
     except Exception:  # each version has errors of its own; PyTorch computes the same
@@ -42,13 +42,8 @@ def onnx_runtime(network: Inception2015) -> Callable[[Tensor], Outputs] | None:
     return run if same else None
 
 
-def _started(network: Inception2015, onnxruntime: ModuleType) -> Callable[[Tensor], Outputs]:
-    settings = onnxruntime.SessionOptions()
-    settings.log_severity_level = 4
-    settings.intra_op_num_threads = torch.get_num_threads()
-    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")  # while images are read
-    graph = recorded(network).SerializeToString()
-    session = onnxruntime.InferenceSession(graph, settings, providers=["CPUExecutionProvider"])
+def _started(network: Inception2015) -> Callable[[Tensor], Outputs]:
+    session = onnx_session(recorded(network).SerializeToString())
 
     def run(prepared: Tensor) -> Outputs:
         images = prepared.detach().float().contiguous().numpy()

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from improved_gan.metrics.errors import MetricError
+from improved_gan.metrics.float32 import full_float32
 from improved_gan.metrics.frechet_distance import FeatureStatistics, frechet_distance
 from improved_gan.metrics.inception import Inception2015, Outputs, prepare
 from improved_gan.metrics.inception_onnx import onnx_runtime
@@ -62,7 +63,7 @@ class ScoringNetwork:
         channels: of the images, 3 or 1.
         size: (H, W) that images are scaled to when they are read; None leaves it to `prepare`.
         resize: how images get the network's size, in words.
-        precision: of the network, "float32" or "bfloat16".
+        precision: of the network, "float32" (without TF32) or "bfloat16".
         prepare: (C, H, W) uint8 -> the network's input for this image; called in the reading threads.
         run: prepared images (N, ...) -> features and logits.
         has_logits: whether it has class scores; else they are (N, 0).
@@ -150,6 +151,7 @@ def inception_network(
     faster = onnx_runtime(network) if (device, precision) == ("cpu", "float32") else None
     function: Callable[[Tensor], Outputs] = faster or network
 
+    @full_float32()  # products and convolutions in bfloat16 are not affected
     def run(prepared: Tensor) -> Outputs:
         some = torch.split(prepared, _PROCESSOR_BATCH if device == "cpu" else max(1, len(prepared)))
         features, logits = zip(*(function(batch.to(device)) for batch in some), strict=True)

@@ -17,10 +17,11 @@ from torch import Tensor
 
 from improved_gan.metrics.errors import MetricError
 from improved_gan.metrics.feature_cache import CHUNK
+from improved_gan.metrics.float32 import full_float32
 from improved_gan.metrics.inception import Outputs
 from improved_gan.metrics.network import OnnxFile, ScoringNetwork, check_logits
+from improved_gan.metrics.onnx_session import onnx_session
 from improved_gan.metrics.preprocessing import Preprocessing, read_preprocessing
-from improved_gan.optional_import import optional_import
 
 __all__ = ["file_network"]
 
@@ -71,6 +72,7 @@ def file_network(path: Path, *, device: str = "cpu") -> ScoringNetwork:
     names, digest = program.names, _digest(path)
     prepare = _Prepare(preprocessing, program.dtype, last=last)
 
+    @full_float32()
     @torch.no_grad()
     def run(images: Tensor) -> Outputs:
         values = prepare(images)
@@ -178,13 +180,9 @@ def _is_table(one: Tensor) -> bool:
 
 def _onnx(path: Path) -> _Program:
     try:
-        onnxruntime = optional_import("onnxruntime")
+        session = onnx_session(path)
     except ModuleNotFoundError as error:
         raise MetricError(f"{path} needs onnxruntime: pip install 'improved-gan[export]'") from error
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise MetricError(f"{path} cannot be read as ONNX: {_line(error)}") from error
     inputs = session.get_inputs()

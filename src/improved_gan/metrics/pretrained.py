@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from improved_gan.data.download import cache_folder
 from improved_gan.metrics.errors import MetricError
+from improved_gan.metrics.float32 import full_float32
 from improved_gan.metrics.inception import Outputs
 from improved_gan.metrics.network import ScoringNetwork
 from improved_gan.metrics.preprocessing import Preprocessing
@@ -114,6 +115,7 @@ def timm_network(name: str, *, weights: Path | None, device: str) -> ScoringNetw
         preprocessing = replace(preprocessing, size=(side, side), resize=(side, side) if preset.squash else side)
     backbone = _Backbone(network, preprocessing, preset).to(device).eval().requires_grad_(False)
 
+    @full_float32()
     @torch.no_grad()
     def run(images: Tensor) -> Outputs:
         return Outputs(*(one.cpu() for one in backbone(images.to(device))))

@@ -11,9 +11,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
 from typing import Protocol
 
+from improved_gan.data.ordered_map import num_cores
 from improved_gan.reproduction.job_status import read_status
 from improved_gan.reproduction.plan import Job
-from improved_gan.reproduction.run_subprocess import Outcome, failed, num_cores, run_job
+from improved_gan.reproduction.run_subprocess import Outcome, failed, run_job
 from improved_gan.training.errors import InterruptedRunError
 from improved_gan.training.signals import StopRequest
 

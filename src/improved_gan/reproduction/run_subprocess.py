@@ -10,13 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from improved_gan.data.ordered_map import num_cores
 from improved_gan.io import write_atomically
 from improved_gan.reproduction.job_status import read_status
 from improved_gan.reproduction.plan import Job
 from improved_gan.reproduction.provenance import record_start
 from improved_gan.runs import Run
 
-__all__ = ["Outcome", "failed", "machine", "num_cores", "run_job"]
+__all__ = ["Outcome", "failed", "machine", "run_job"]
 
 PROGRAM = ("-m", "improved_gan.reproduction.subprocess_entry")
 _POLL = 0.1  # seconds
@@ -141,8 +142,3 @@ def _processor() -> str:
         return platform.processor() or platform.machine()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
-
-
-def num_cores() -> int:
-    """The CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
