@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
 import torch
@@ -304,3 +305,12 @@ def test_nearest_rows_far_from_zero_are_found(offset: float) -> None:
     y = np.where(np.arange(300) < 30, truth, -1)
     model = LabelSpreadingClassifier(scaling="none", final="neighbors").fit(rows[:200] + offset, y[:200])
     assert (model.predict(rows[200:] + offset) == truth[200:]).all()
+
+
+@pytest.mark.parametrize(("dtype", "wanted"), [("uint8", "float32"), ("bool", "float32"), ("int64", "float64")])
+def test_whole_numbers_of_few_digits_stay_in_float32(dtype: str, wanted: str) -> None:
+    rows = np.random.RandomState(0).randint(0, 2, (20, 3)).astype(dtype)
+    rows[:3] = np.eye(3)
+    y = np.where(np.arange(20) < 10, np.arange(20) % 2, -1)
+    for form in (rows, torch.from_numpy(rows), pd.DataFrame(rows, columns=list("abc")), sparse.csr_matrix(rows)):
+        assert wanted in LabelSpreadingClassifier().fit(form, y).input_

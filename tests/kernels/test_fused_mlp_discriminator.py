@@ -138,3 +138,13 @@ def test_no_gradient_goes_through_constant_rows() -> None:
     loss = logits[:3].square().sum() + features[:3].float().sum()
     for grad in torch.autograd.grad(loss, [values, *tensors(layers)], allow_unused=True):
         assert grad is None or not grad.any()
+
+
+def test_nothing_to_differentiate_gives_no_gradient_with_a_graph_too() -> None:
+    layers, values = make_layers(), torch.randn(6, WIDTHS[0])
+    for tensor in tensors(layers[:-1]):
+        tensor.requires_grad_(False)
+    features = fused_mlp_discriminator(values, layers, [0.0] * 3)[1]
+    values.zero_()  # the caller's batch may be used again
+    given = list(layers[-1])
+    assert torch.autograd.grad(features.sum(), given, create_graph=True, allow_unused=True) == (None,) * 3

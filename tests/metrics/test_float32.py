@@ -34,6 +34,7 @@ def settings() -> dict[str, object]:
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
     yield
+    BACKENDS.fp32_precision = "none"
     BACKENDS.cudnn.allow_tf32 = True
     torch.set_float32_matmul_precision("highest")
     BACKENDS.cuda.matmul.fp32_precision = BACKENDS.mkldnn.matmul.fp32_precision = "none"
@@ -67,3 +68,23 @@ def within_a_failing_call() -> dict[str, object]:
         found.update(settings())
         raise ZeroDivisionError
     return found
+
+
+def test_calls_that_overlap_restore_once_all_have_left() -> None:
+    torch.set_float32_matmul_precision("high")
+    before = settings()
+    first, second = full_float32(), full_float32()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert settings()["products"] == "ieee"
+    second.__exit__(None, None, None)
+    assert settings() == before
+
+
+def test_inherited_settings_are_inherited_afterwards() -> None:
+    BACKENDS.fp32_precision = "tf32"
+    with full_float32():
+        pass
+    BACKENDS.fp32_precision = "ieee"
+    assert {settings()[one] for one in ("recurrent", "products", "oneDNN's products")} == {"ieee"}

@@ -157,7 +157,7 @@ def test_times_and_exposures() -> None:
              "signal": k % 2, "response": 1, "design": "timed", "exposure_ms": 100 + 100 * (k % 3),
              "response_ms": 500 + k, "model": "g" if k % 2 else "real"} for k in range(30)]  # fmt: skip
     votes = votes_from_rows(rows)
-    assert list(figures.by_exposure(votes)) == [100, 200, 300]
+    assert [str(time) for time in figures.by_exposure(votes)] == ["100", "200", "300"]  # keys of report.json
     assert figures.response_times(votes)["real"][1] == 514
     assert len(figures.thresholds(votes)) == 1
     # Two exposures that are one whole number: each has its own accuracy.

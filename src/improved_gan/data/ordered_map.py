@@ -57,6 +57,6 @@ def num_cores() -> int:
     >>> num_cores() >= 1
     True
     """
-    import joblib
+    from joblib.externals.loky import cpu_count  # joblib's own says 1 where JOBLIB_MULTIPROCESSING is 0
 
-    return int(joblib.cpu_count())
+    return int(cpu_count())

@@ -246,8 +246,7 @@ class LabelSpreadingClassifier(LabeledScoreMixin, BaseEstimator):  # type: ignor
 
     def _fit_final(self, scaled: Any, probabilities: Tensor, known: KnownLabels, weights: np.ndarray) -> None:
         if self.final == "neighbors":
-            sparsely = sparse.issparse(scaled)
-            self._fit_center = np.zeros(scaled.shape[1]) if sparsely else scaled.mean(0, dtype=np.float64)
+            self._fit_center = 0.0 if sparse.issparse(scaled) else scaled.mean(0, dtype=np.float64)
             self._fit_points = torch.from_numpy(_dense(scaled, self._fit_center))
             return
         fraction = min(self.confident_fraction, _LINEAR_ROWS / len(probabilities))
@@ -310,15 +309,18 @@ def _stacked(first: Any, second: Any) -> Any:
 
 def _dtypes(examples: Any) -> list[type]:
     """For `validate_data`: floats as they are; integers become the first, which must have their digits."""
-    kind = getattr(examples, "dtype", None)
-    small = isinstance(kind, np.dtype) and kind.kind in "biu" and kind.itemsize <= 2
-    return [np.float32, np.float64, np.float16] if small else [np.float64, np.float32, np.float16]
+    kinds = getattr(examples, "dtypes", [getattr(examples, "dtype", None)])  # a table has those of its columns
+    small = ("bool", "int8", "uint8", "int16", "uint16")
+    first = np.float32 if all(str(one).removeprefix("torch.") in small for one in kinds) else np.float64
+    return [first, np.float64, np.float32, np.float16]
 
 
-def _dense(rows: Any, center: np.ndarray) -> np.ndarray:
+def _dense(rows: Any, center: np.ndarray | float) -> np.ndarray:
     """(N, A) float32, without the center (A,) of the rows of fit: far from 0 float32 has too few digits."""
-    dense = rows.toarray() if sparse.issparse(rows) else rows
-    return np.ascontiguousarray(dense - center, dtype=np.float32)
+    rows = rows.toarray() if sparse.issparse(rows) else rows
+    dense: np.ndarray = np.empty(rows.shape, dtype=np.float32)
+    np.subtract(rows, center, out=dense, casting="same_kind")  # in blocks, without a table in float64
+    return dense
 
 
 def _points(scaled: Any, num: int, seed: int) -> Tensor:

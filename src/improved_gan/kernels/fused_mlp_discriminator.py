@@ -97,7 +97,8 @@ class _FusedMlpDiscriminator(torch.autograd.Function):
         last_weight, _ = _output_weight(layers[-1])
         ctx.set_materialize_grads(False)  # the gradient of an unused output stays None: its products are skipped
         ctx.dtype, ctx.num_hidden, ctx.weights, ctx.num_constant = values.dtype, len(hidden), weights, num_constant
-        ctx.save_for_backward(*hidden, *inputs, last_input, values, *parameters)
+        given = values if ctx.needs_input_grad[0] else inputs[0]  # the caller may overwrite a batch without gradient
+        ctx.save_for_backward(*hidden, *inputs, last_input, given, *parameters)
         return torch.addmm(layers[-1].bias, last_input, last_weight.t()), hidden[-1]
 
     @staticmethod
@@ -152,8 +153,10 @@ def _differentiable_backward(ctx: Any, logits_grad: Tensor | None, features_grad
         products = F.linear(features + noise, weight, bias)
         active = F.relu(products) if index < count else products  # at the end the logits
     pairs = [(active, logits_grad), (features, features_grad)]
-    pairs = [(result, grad[first:].to(result.dtype)) for result, grad in pairs if grad is not None]
+    pairs = [(one, grad[first:].to(one.dtype)) for one, grad in pairs if grad is not None and one.requires_grad]
     needed = [index for index, one in enumerate((ctx.needs_input_grad[0], *ctx.needs_input_grad[4:])) if one]
+    if not pairs:
+        return (None,) * (4 + len(parameters))
     grads = torch.autograd.grad(
         [result for result, _ in pairs],
         [given[index] for index in needed],

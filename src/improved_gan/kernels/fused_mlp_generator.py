@@ -104,7 +104,8 @@ class _FusedMlpGenerator(torch.autograd.Function):
         weight, norm = weights.output
         pixels = operations.bias_sigmoid(F.linear(values, weight), bias)
         ctx.num_hidden, ctx.dtype, ctx.eps = len(running), latents.dtype, eps
-        ctx.save_for_backward(latents, *parameters, pixels, values, weight, norm, *saved)
+        given = latents if ctx.needs_input_grad[0] else latents.clone()  # the caller may overwrite them
+        ctx.save_for_backward(given, *parameters, pixels, values, weight, norm, *saved)
         return pixels
 
     @staticmethod

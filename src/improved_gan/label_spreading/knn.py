@@ -97,14 +97,15 @@ def nearest_neighbors(points: Tensor, num: int) -> tuple[Tensor, Tensor]:
         distances.append((values + squares[own, None]).clamp_min_(0))
     found, measured = torch.cat(indices), torch.cat(distances)
     close = (measured[:, -1] < _CANCELS * squares).nonzero().flatten()
-    for rows in torch.split(close, _ROWS // 4) if len(close) else ():
-        found[rows], measured[rows] = _in_float64(points[rows], points, num, rows[:, None] == torch.arange(number))
+    if len(close):
+        numbers = torch.arange(number, device=points.device)
+        found[close], measured[close] = _told_apart(points[close], points, num, close, numbers)
     return found, measured
 
 
 @torch.no_grad()
 def nearest_points(
-    queries: Tensor, points: Tensor, num: int, *, excluded: Tensor | None = None
+    queries: Tensor, points: Tensor, num: int, *, own: Tensor | None = None, numbers: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """The points that are nearest to each query, by squared Euclidean distance.
 
@@ -112,7 +113,8 @@ def nearest_points(
         queries: (M, A) float32; the table of all M N distances is held at once.
         points: (N, A) float32.
         num: k, 1 <= k <= N.
-        excluded: (M, N) bool: points that do not count for a query; None: all count.
+        own: (M,) and
+        numbers: (N,) int64: a point of the query's own number does not count; then k < N. None: all count.
 
     Returns:
         (M, k) int64 indices and (M, k) squared distances, nearest first.
@@ -120,28 +122,50 @@ def nearest_points(
     >>> nearest_points(torch.tensor([[2.5]]), torch.tensor([[0.0], [1.0], [3.0]]), 2)[0]
     tensor([[2, 1]])
     """
-    squares = queries.square().sum(1, keepdim=True)
-    table = torch.addmm(points.square().sum(1), queries, points.T, alpha=-2)
-    if excluded is not None:
-        table[excluded] = torch.inf
-    values, indices = table.topk(num, largest=False)
-    distances = (values + squares).clamp_min(0)
-    close = (distances[:, -1:] < _CANCELS * squares).flatten().nonzero().flatten()
-    for rows in torch.split(close, _ROWS // 4) if len(close) else ():
-        without = None if excluded is None else excluded[rows]
-        indices[rows], distances[rows] = _in_float64(queries[rows], points, num, without)
+    squares = queries.square().sum(1)
+    values, indices = _table(queries, points, own, numbers).topk(num, largest=False)
+    distances = (values + squares[:, None]).clamp_min(0)
+    close = (distances[:, -1] < _CANCELS * squares).nonzero().flatten()
+    if len(close):
+        of_them = None if own is None else own[close]
+        indices[close], distances[close] = _told_apart(queries[close], points, num, of_them, numbers)
     return indices, distances
 
 
-def _in_float64(queries: Tensor, points: Tensor, num: int, excluded: Tensor | None) -> tuple[Tensor, Tensor]:
-    """`nearest_points` for few queries that are nearer to points than float32 products can tell."""
-    origin = queries[0].double()
-    queries, points = queries.double() - origin, points.double() - origin
-    table = queries.square().sum(1, keepdim=True) - 2 * (queries @ points.T) + points.square().sum(1)
-    if excluded is not None:
-        table[excluded] = torch.inf
-    distances, indices = table.topk(num, largest=False)
-    return indices, distances.clamp_min(0).float()
+def _table(queries: Tensor, points: Tensor, own: Tensor | None, numbers: Tensor | None) -> Tensor:
+    """|y|^2 - 2 xy: squared distances without |x|^2, which is the same along a row."""
+    table = torch.addmm(points.square().sum(1), queries, points.T, alpha=-2)
+    if own is not None and numbers is not None:
+        table[own[:, None] == numbers] = torch.inf
+    return table
+
+
+def _told_apart(
+    queries: Tensor, points: Tensor, num: int, own: Tensor | None, numbers: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """`nearest_points` in float64, for queries that are nearer to points than float32 products can tell.
+
+    Among some candidates by float32, and among all points where rounding may have left out one of the nearest.
+    """
+    count = min(len(points) - (own is not None), 4 * num + 16)
+    indices = queries.new_empty(len(queries), num, dtype=torch.int64)
+    distances = queries.new_empty(len(queries), num)
+    largest, wide = points.square().sum(1).amax(), None
+    for rows in torch.split(torch.arange(len(queries), device=queries.device), _ROWS // 4):
+        some, of_them = queries[rows], None if own is None else own[rows]
+        values, near = _table(some, points, of_them, numbers).topk(count, largest=False)
+        exact = (some[:, None].double() - points[near].double()).square().sum(2)
+        best, order = exact.topk(num, largest=False)
+        indices[rows], distances[rows] = near.gather(1, order), best.float()
+        squares = some.square().sum(1)
+        uncertain = values[:, -1] + squares - 4e-6 * (squares + largest) < best[:, -1]
+        if bool(uncertain.any()) and count < len(points) - (own is not None):
+            wide = (points.double() - queries[0].double()) if wide is None else wide
+            left, of_them = rows[uncertain], None if own is None else own[rows[uncertain]]
+            shifted = queries[left].double() - queries[0].double()
+            best, indices[left] = _table(shifted, wide, of_them, numbers).topk(num, largest=False)
+            distances[left] = (best + shifted.square().sum(1, keepdim=True)).clamp_min(0).float()
+    return indices, distances
 
 
 def parts_of(inputs: Tensor) -> Iterator[Tensor]:
@@ -220,7 +244,7 @@ def _members_near(members: list[Tensor], nearest: list[int], num_probes: int, *,
 def _among(points: Tensor, rows: Tensor, near: Tensor, num: int) -> tuple[Tensor, Tensor]:
     origin = points[rows].mean(0)  # the cell's: far from it, products of float32 would cancel
     queries, others = points[rows] - origin, points[near] - origin
-    columns, distances = nearest_points(queries, others, num, excluded=rows[:, None] == near)
+    columns, distances = nearest_points(queries, others, num, own=rows, numbers=near)
     return near[columns], distances
 
 

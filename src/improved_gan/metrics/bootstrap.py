@@ -13,6 +13,7 @@ from torch import Tensor
 
 __all__ = ["poisson_weights", "position_hash", "usable_weights"]
 
+_ENOUGH = 200
 _CUMULATIVE = np.cumsum([math.exp(-1) / math.factorial(k) for k in range(20)])
 
 
@@ -62,12 +63,18 @@ def usable_weights(num: int, replicates: int, *, smallest: int | None = None, se
     """
     smallest = num if smallest is None else smallest
     wanted, tried = min(2, smallest), replicates
+    looked_at = min(smallest, _ENOUGH)  # of so many images hardly any replicate draws fewer than two
     while True:
-        drawn = (poisson_weights(torch.arange(smallest), tried, seed=seed) > 0).sum(0)
+        drawn = (poisson_weights(torch.arange(looked_at), tried, seed=seed) > 0).sum(0)
         chosen = (drawn >= wanted).nonzero().flatten()[:replicates]
-        if len(chosen) == replicates:
+        if len(chosen) < replicates and looked_at < smallest:
+            looked_at = smallest
+        elif len(chosen) < replicates:
+            tried *= 2
+        elif tried == replicates:
+            return poisson_weights(torch.arange(num), replicates, seed=seed)
+        else:
             return poisson_weights(torch.arange(num), tried, seed=seed)[:, chosen]
-        tried *= 2
 
 
 def position_hash(positions: Tensor) -> Tensor:

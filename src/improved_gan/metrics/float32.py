@@ -5,7 +5,8 @@ Scores are compared to more digits than that.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from threading import Lock
 from typing import Any
 
 import torch
@@ -13,16 +14,37 @@ import torch
 __all__ = ["full_float32"]
 
 
+_LOCK = Lock()
+_inside, _restore = 0, ExitStack()  # how many calls are within; what the last one to leave does
+
+
 @contextmanager
 def full_float32() -> Iterator[None]:
     """While entered, convolutions and products of float32 tensors are computed in float32; also a decorator.
 
-    The settings are those of the process, so other threads have them, too; afterwards they are as before.
+    The settings are those of the process, so other threads have them, too; after the last of several threads has left,
+    they are as before the first one entered.
 
     >>> with full_float32():
     ...     torch.backends.cudnn.allow_tf32
     False
     """
+    global _inside, _restore
+    with _LOCK:
+        if _inside == 0:
+            _restore = _switched()
+        _inside += 1
+    try:
+        yield
+    finally:
+        with _LOCK:
+            _inside -= 1
+            if _inside == 0:
+                _restore.close()
+
+
+def _switched() -> ExitStack:
+    """Switches to float32; closing what is returned switches back."""
     backends: Any = torch.backends
     operations = (
         backends.cudnn.conv,
@@ -31,24 +53,21 @@ def full_float32() -> Iterator[None]:
         backends.mkldnn.conv,
         backends.mkldnn.matmul,
     )
+    stack = ExitStack()
+    # What an operation inherits from the setting of all operations it goes on inheriting.
+    for one in operations:
+        inherited = one.fp32_precision == backends.fp32_precision
+        stack.callback(setattr, one, "fp32_precision", "none" if inherited else one.fp32_precision)
     # The older settings are stored beside the newer ones, and raise an error where the two contradict each other.
-    allowed, products = _allow_tf32(), _matmul_precision()
-    before = [one.fp32_precision for one in operations]
-    try:
-        if allowed is not None:
-            backends.cudnn.allow_tf32 = False
-        if products is not None:
-            torch.set_float32_matmul_precision("highest")
-        for one in operations:
-            one.fp32_precision = "ieee"
-        yield
-    finally:
-        if allowed is not None:
-            backends.cudnn.allow_tf32 = allowed
-        if products is not None:
-            torch.set_float32_matmul_precision(products)
-        for one, precision in zip(operations, before, strict=True):
-            one.fp32_precision = precision
+    if (products := _matmul_precision()) is not None:
+        stack.callback(torch.set_float32_matmul_precision, products)
+        torch.set_float32_matmul_precision("highest")
+    if (allowed := _allow_tf32()) is not None:
+        stack.callback(setattr, backends.cudnn, "allow_tf32", allowed)
+        backends.cudnn.allow_tf32 = False
+    for one in operations:
+        one.fp32_precision = "ieee"
+    return stack
 
 
 def _allow_tf32() -> bool | None:

@@ -88,7 +88,8 @@ class ScoringNetwork:
     @property
     def identity(self) -> str:
         """A SHA-256 of everything that the outputs depend on."""
-        parts = (self.name, self.digest, str(self.channels), str(self.size), self.resize, self.precision)
+        arithmetic = "float32 without TF32" if self.precision == "float32" else self.precision
+        parts = (self.name, self.digest, str(self.channels), str(self.size), self.resize, arithmetic)
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def as_dict(self) -> dict[str, str]:

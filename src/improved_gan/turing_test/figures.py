@@ -237,7 +237,9 @@ def by_position(votes: Votes, *, blocks: int = 5, trials: tuple[int, int] | None
 def by_exposure(votes: Votes) -> dict[float, Estimate]:
     """Accuracy at each exposure time (milliseconds) of a timed study."""
     times = np.unique(votes.exposure_ms[~np.isnan(votes.exposure_ms)]).tolist()
-    return {time: accuracy(votes.where(votes.exposure_ms == time)) for time in times}
+    return {
+        int(time) if time.is_integer() else time: accuracy(votes.where(votes.exposure_ms == time)) for time in times
+    }
 
 
 def thresholds(votes: Votes) -> list[float]:
