@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 # Before NumPy and torch: several processes of several threads each wait for one another, at a third more of computing.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -177,3 +178,29 @@ def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoRanks]:
     ranks = TwoRanks(tmp_path_factory.mktemp("ranks"))
     yield ranks
     ranks.close()
+
+
+@pytest.fixture
+def no_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user without a home directory who names no folder for a cache."""
+
+    def home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", home)
+    for name in ("IMPROVED_GAN_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def onnx_threads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The number of threads of each session that ONNX Runtime starts."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    start, seen = onnxruntime.InferenceSession, []
+
+    def started(network: object, options: Any, **more: Any) -> Any:
+        seen.append(options.intra_op_num_threads)
+        return start(network, options, **more)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", started)
+    return seen

@@ -18,13 +18,9 @@ def test_places_come_in_order(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     assert first_existing("x", lambda place: None) is None
 
 
-def test_without_a_home_directory_there_is_no_cache_to_look_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def home() -> Path:
-        raise RuntimeError("Could not determine home directory.")
-
-    monkeypatch.setattr(Path, "home", home)
-    for name in ("IMPROVED_GAN_CACHE", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
+def test_without_a_home_directory_there_is_no_cache_to_look_in(
+    no_home: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("IMPROVED_GAN_DATA", str(tmp_path))
     assert search_paths("x") == [tmp_path / "x", tmp_path]
 

@@ -236,13 +236,9 @@ def test_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, t
     assert cache_folder() == tmp_path / "own"
 
 
-def test_without_a_home_directory_the_cache_must_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def home() -> Path:
-        raise RuntimeError("Could not determine home directory.")
-
-    monkeypatch.setattr(Path, "home", home)
-    for name in ("IMPROVED_GAN_CACHE", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
+def test_without_a_home_directory_the_cache_must_be_named(
+    no_home: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     with pytest.raises(DataError, match="no home directory for the cache: set IMPROVED_GAN_CACHE"):
         cache_folder()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

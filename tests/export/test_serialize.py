@@ -4,7 +4,6 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -58,21 +57,15 @@ def test_an_onnx_file_gives_what_the_network_gives_for_any_number_of_rows(what: 
             np.testing.assert_allclose(theirs, ours.numpy(), atol=1e-5)
 
 
-def test_an_onnx_file_is_run_with_the_threads_of_pytorch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    onnxruntime = pytest.importorskip("onnxruntime")
-    start, seen = onnxruntime.InferenceSession, []
-
-    def started(network: object, options: Any, **more: Any) -> Any:
-        seen.append(options.intra_op_num_threads)
-        return start(network, options, **more)
-
-    monkeypatch.setattr(onnxruntime, "InferenceSession", started)
+def test_an_onnx_file_is_run_with_the_threads_of_pytorch(
+    tmp_path: Path, onnx_threads: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
     spec = dense("classifier")
     write_onnx(captured(spec)[0], spec, METADATA_FILE, tmp_path / "x.onnx")
     rows = spec.draw(2)
     assert len(run_onnx(tmp_path / "x.onnx")(rows)) == len(spec.outputs)
-    assert seen == [3]
+    assert onnx_threads == [3]
 
 
 def test_a_pt2_runs_in_a_process_that_cannot_import_our_package(tmp_path: Path) -> None:

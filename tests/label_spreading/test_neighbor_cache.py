@@ -136,14 +136,10 @@ def test_a_cache_that_cannot_be_written_stops_no_run(
     assert len(found) == 1
 
 
-def test_without_a_home_directory_there_is_no_file(found: list[Tensor], monkeypatch: pytest.MonkeyPatch) -> None:
-    def home() -> Path:
-        raise RuntimeError("Could not determine home directory.")
-
+def test_without_a_home_directory_there_is_no_file(
+    found: list[Tensor], no_home: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "_STORED", 100)
-    monkeypatch.setattr(Path, "home", home)
-    for name in ("IMPROVED_GAN_CACHE", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
     assert idm_neighbor_cache(IMAGES, None, 4, 1)[0].equal(idm_neighbors(IMAGES, 4, max_displacement=1)[0])
     assert len(found) == 1
 

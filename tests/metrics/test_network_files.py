@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -117,18 +116,12 @@ def test_a_single_output_is_both(tmp_path: Path) -> None:
     assert features.equal(logits)
 
 
-def test_an_onnx_file_takes_the_threads_of_pytorch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    onnxruntime = pytest.importorskip("onnxruntime")
-    start, seen = onnxruntime.InferenceSession, []
-
-    def started(network: object, options: Any, **more: Any) -> Any:
-        seen.append(options.intra_op_num_threads)
-        return start(network, options, **more)
-
-    monkeypatch.setattr(onnxruntime, "InferenceSession", started)
+def test_an_onnx_file_takes_the_threads_of_pytorch(
+    tmp_path: Path, onnx_threads: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
     file_network(write(tmp_path, "onnx", Net("features", bytes_in=True), names=("features",)))
-    assert seen == [3]
+    assert onnx_threads == [3]
 
 
 @pytest.mark.parametrize(
