@@ -41,3 +41,13 @@ def quick_network(name: str = "quick") -> ScoringNetwork:
         return Outputs(*color_logits(images))
 
     return ScoringNetwork(name, "0" * 64, 3, None, "none", "float32", lambda image: image, run)
+
+
+def tf32_within(network: ScoringNetwork, images: torch.Tensor) -> list[bool]:
+    """Whether cuDNN may use TF32, as the network's module sees it at each of its calls."""
+    seen: list[bool] = []
+    assert network.module is not None
+    hook = network.module.register_forward_hook(lambda *_: seen.append(torch.backends.cudnn.allow_tf32))
+    network.run(images)
+    hook.remove()
+    return seen

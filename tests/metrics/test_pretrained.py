@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from improved_gan.metrics import MetricError
 from improved_gan.metrics.pretrained import PRESETS, timm_network
+from tests.pictures import tf32_within
 
 CONFIG = {
     "input_size": (3, 32, 32), "interpolation": "bicubic", "crop_pct": 0.8, "crop_mode": "center",
@@ -87,11 +88,7 @@ def test_features_logits_and_preprocessing_of_the_configuration(timm: ModuleType
 def test_a_pretrained_network_computes_without_tf32(timm: ModuleType, tmp_path: Path) -> None:
     weights(tmp_path / "w.safetensors", 4)
     network = timm_network("timm:small.in1k", weights=tmp_path / "w.safetensors", device="cpu")
-    seen: list[bool] = []
-    assert network.module is not None
-    network.module.register_forward_hook(lambda *_: seen.append(torch.backends.cudnn.allow_tf32))
-    network.run(torch.zeros(2, 3, 32, 32, dtype=torch.uint8))
-    assert seen == [False]
+    assert tf32_within(network, torch.zeros(2, 3, 32, 32, dtype=torch.uint8)) == [False]
     assert torch.backends.cudnn.allow_tf32
 
 
